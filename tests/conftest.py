@@ -1,0 +1,109 @@
+"""Fixtures of the whole suite.
+
+``backend``
+    Parametrised over every database that the suite knows: ``backend.new_url()`` is a database
+    without tables, ``backend.migrated_url()`` one with the newest schema; each call makes
+    another one, and all are dropped when the test ends. To run on some alone:
+    ``@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)``.
+``postgres_server``
+    A `support.postgres.PostgresServer` of each version, for what only a server has.
+``statement_counter``
+    ``with statement_counter() as seen: ...``, then ``seen.count`` and ``seen.statements``.
+``shared_data``, ``shared_file``
+    The lab's sample files, a folder beside the checkout, and one file of it by name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
+from support.environment import isolate
+from support.missing import REQUIRED_VARIABLE, give_up
+from support.postgres import PostgresServer
+from support.statements import Statements, counted_statements
+
+PROJECT = Path(__file__).resolve().parents[1]
+SHARED = PROJECT.parent / "shared"
+BACKEND_FIXTURES = ("backend", "postgres_server")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = unknown_required()
+    if unknown:
+        known = ", ".join(SOURCES)
+        message = f"{REQUIRED_VARIABLE} names {', '.join(unknown)}; the backends are {known}"
+        raise pytest.UsageError(message)
+    home = Path(tempfile.mkdtemp(prefix="vrt-home-"))
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    isolate(home)
+    # A shared machine makes any deadline a lottery, and CI must fail the same way twice.
+    settings.register_profile(
+        "vrtracker",
+        deadline=None,
+        derandomize="CI" in os.environ,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("vrtracker")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the kind of database that it runs on, before -m selects."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        for fixture in BACKEND_FIXTURES:
+            if callspec is not None and fixture in callspec.params:
+                item.add_marker(marker(callspec.params[fixture]))
+
+
+@pytest.fixture(scope="session")
+def database_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
+    sources = Sources(tmp_path_factory.mktemp("databases"))
+    yield sources
+    sources.close()
+
+
+@pytest.fixture(params=list(SOURCES))
+def backend(
+    request: pytest.FixtureRequest, tmp_path: Path, database_sources: Sources
+) -> Iterator[Backend]:
+    made = Backend(request.param, database_sources.get(request.param), tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=POSTGRES_NAMES)
+def postgres_server(request: pytest.FixtureRequest, database_sources: Sources) -> PostgresServer:
+    return database_sources.get(request.param).server
+
+
+@pytest.fixture
+def statement_counter() -> Callable[[], AbstractContextManager[Statements]]:
+    return counted_statements
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_file() -> Callable[[str], Path]:
+    return lambda name: _shared(f"data/{name}")
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        required = "CI" in os.environ and SHARED.exists()
+        give_up(f"shared/{name}", "it is not beside the checkout", required=required)
+    return path

@@ -1,0 +1,217 @@
+"""The databases that the contract suite runs on.
+
+A `Source` lives as long as the run and knows how to make databases of one kind; a `Backend`
+lives as long as a test and drops what the test made. A further backend is one more subclass of
+`Source` and one more line in `SOURCES`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sqlite3
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from support.missing import BackendMissingError, give_up, required_backends
+from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
+
+
+def migrate(url: str) -> None:
+    """Bring an empty database to the newest schema, the way that a lab does."""
+    from vrtracker.database.migration import upgrade
+
+    upgrade(url)
+
+
+class Source(ABC):
+    """Makes databases of one kind."""
+
+    @abstractmethod
+    def new(self, folder: Path, name: str) -> str:
+        """Return the URL of a database without tables; a file may come to be on first use."""
+
+    @abstractmethod
+    def migrated(self, folder: Path, name: str) -> str:
+        """Return the URL of a database of its own with the newest schema and no rows."""
+
+    @abstractmethod
+    def drop(self, folder: Path, name: str) -> None:
+        """Remove the database that `new` or `migrated` made under this name."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the run held."""
+
+
+class SqliteSource(Source):
+    """Files; the migrated one is made once and copied."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self._template = run_folder / "sqlite-template.db"
+
+    @staticmethod
+    def _file(folder: Path, name: str) -> Path:
+        return folder / f"{name}.db"
+
+    def new(self, folder: Path, name: str) -> str:
+        return f"sqlite:///{self._file(folder, name)}"
+
+    def migrated(self, folder: Path, name: str) -> str:
+        if not self._template.exists():
+            migrate(f"sqlite:///{self._template}")
+            self._settle()
+        shutil.copyfile(self._template, self._file(folder, name))
+        return self.new(folder, name)
+
+    def _settle(self) -> None:
+        """Bring what stands in the write-ahead log into the file, which alone is copied."""
+        connection = sqlite3.connect(self._template)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+
+    def drop(self, folder: Path, name: str) -> None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            file = self._file(folder, name)
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._template.unlink(missing_ok=True)
+
+
+class PostgresSource(Source):
+    """Databases of one server; the migrated one is made once and serves as template."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self._template: str | None = None
+
+    def new(self, folder: Path, name: str) -> str:
+        self.server.create_database(name)
+        return self.server.url(name)
+
+    def migrated(self, folder: Path, name: str) -> str:
+        if self._template is None:
+            template = f"vrt_template_{uuid.uuid4().hex[:12]}"
+            self.server.create_database(template)
+            self._template = template
+            migrate(self.server.url(template))
+        self.server.create_database(name, template=self._template)
+        return self.server.url(name)
+
+    def drop(self, folder: Path, name: str) -> None:
+        self.server.drop_database(name)
+
+    def close(self) -> None:
+        try:
+            if self._template is not None:
+                self.server.drop_database(self._template)
+        finally:
+            self.server.close()
+
+
+def _own_postgres(_run_folder: Path, *, version: int) -> Source:
+    return PostgresSource(start_server(version))
+
+
+def _external_postgres(_run_folder: Path) -> Source:
+    server = external_server()
+    if server is None:
+        message = f"{EXTERNAL_VARIABLE} is not set"
+        raise BackendMissingError(message)
+    return PostgresSource(server)
+
+
+def _sources() -> dict[str, Callable[[Path], Source]]:
+    if os.environ.get(EXTERNAL_VARIABLE):
+        return {"sqlite": SqliteSource, "postgresql": _external_postgres}
+    return {
+        "sqlite": SqliteSource,
+        "postgresql16": functools.partial(_own_postgres, version=16),
+        "postgresql18": functools.partial(_own_postgres, version=18),
+    }
+
+
+SOURCES = _sources()
+POSTGRES_NAMES = tuple(name for name in SOURCES if name.startswith("postgresql"))
+
+
+def marker(backend_name: str) -> str:
+    """Return the marker of a backend: its name without the version."""
+    return backend_name.rstrip("0123456789")
+
+
+def unknown_required() -> list[str]:
+    """Return the names in the environment's list of required backends that do not exist."""
+    return sorted(required_backends() - set(SOURCES))
+
+
+class Sources:
+    """The sources of this run, each started when a test first asks for it."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self._run_folder = run_folder
+        self._started: dict[str, Source] = {}
+        self._missing: dict[str, str] = {}
+
+    def get(self, name: str) -> Any:
+        """Return a source; skip the test where it cannot run, or fail it where it must."""
+        if name not in self._started and name not in self._missing:
+            try:
+                self._started[name] = SOURCES[name](self._run_folder)
+            except BackendMissingError as error:
+                self._missing[name] = str(error)
+        if name in self._missing:
+            required = name in required_backends()
+            give_up(f"backend {name}", self._missing[name], required=required)
+        return self._started[name]
+
+    def close(self) -> None:
+        """Give back what the sources hold."""
+        for source in self._started.values():
+            source.close()
+        self._started.clear()
+
+
+class Backend:
+    """The databases of one test.
+
+    `name` is the backend's, with its version: sqlite, postgresql16, postgresql18.
+    """
+
+    def __init__(self, name: str, source: Source, folder: Path) -> None:
+        self.name = name
+        self.source = source
+        self._folder = folder
+        self._made: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.name}>"
+
+    @property
+    def marker(self) -> str:
+        """The kind of database without a version."""
+        return marker(self.name)
+
+    def new_url(self) -> str:
+        """Return the URL of a database without tables; a SQLite file does not exist yet."""
+        return self.source.new(self._folder, self._name())
+
+    def migrated_url(self) -> str:
+        """Return the URL of another database with the newest schema and no rows."""
+        return self.source.migrated(self._folder, self._name())
+
+    def _name(self) -> str:
+        name = f"vrt_{uuid.uuid4().hex[:12]}"
+        self._made.append(name)
+        return name
+
+    def close(self) -> None:
+        """Drop every database that the test made."""
+        for name in self._made:
+            self.source.drop(self._folder, name)
+        self._made.clear()

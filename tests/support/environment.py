@@ -1,0 +1,24 @@
+"""A surrounding that is the same at every desk and in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_KEPT_PREFIX = "VRTRACKER_TEST_"
+# Each makes programs colour or widen what they print, whether or not a terminal is there.
+_TERMINAL = ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS")
+
+
+def isolate(home: Path) -> None:
+    """Hide the settings and profiles of whoever runs the tests, and fix the terminal."""
+    for name in list(os.environ):
+        if name.startswith("VRTRACKER_") and not name.startswith(_KEPT_PREFIX):
+            del os.environ[name]
+    for name in _TERMINAL:
+        os.environ.pop(name, None)
+    for name in ("HOME", "APPDATA", "LOCALAPPDATA"):
+        os.environ[name] = str(home)
+    for name in ("CONFIG", "DATA", "STATE", "CACHE"):
+        os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
+    os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="120")
