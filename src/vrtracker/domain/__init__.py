@@ -1,0 +1,1 @@
+"""What the tracker speaks of: keys, stages, states, QC levels, records. No database here."""

@@ -1,0 +1,83 @@
+"""One session as it was read: its row, and what the tracker knows of each stage."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vrtracker.domain.records import SessionRecord
+from vrtracker.domain.stages import Stage, StageGraph
+from vrtracker.domain.states import Mark, StageFacts, State, state_of
+
+__all__ = ["Snapshot", "StageRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """What the tracker remembers of a (session, stage)."""
+
+    mark: str | None
+    attempt_id: str | None
+    outcome: str | None
+    lease_until: dt.datetime | None
+
+
+_UNTOUCHED = StageRow(None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A session's row and its stage rows, read in one statement."""
+
+    record: SessionRecord
+    rows: Mapping[str, StageRow]
+    """By stage; a stage that the tracker has not touched has none."""
+
+    def row(self, stage: Stage) -> StageRow:
+        """Return what is remembered of a stage."""
+        return self.rows.get(stage.name, _UNTOUCHED)
+
+    def has_output(self, stage: Stage) -> bool:
+        """Return whether the stage's output exists, current or not."""
+        if stage.done_column:
+            return bool(getattr(self.record, stage.done_column))
+        return self.row(stage).mark in {Mark.DONE, Mark.STALE}
+
+    def applies(self, stage: Stage) -> bool:
+        """Return whether the session has this stage at all."""
+        if self.row(stage).mark == Mark.NOT_APPLICABLE:
+            return False
+        return all(getattr(self.record, column) for column in stage.applies_if)
+
+    def failed(self, stage: Stage) -> bool:
+        """Return whether the last attempt failed or the reviewer rejected it."""
+        if stage.error_column and getattr(self.record, stage.error_column):
+            return True
+        return self.row(stage).mark == Mark.FAILED
+
+    def running(self, stage: Stage, now: dt.datetime) -> bool:
+        """Return whether somebody holds a claim that has not expired."""
+        row = self.row(stage)
+        return row.outcome == "running" and row.lease_until is not None and row.lease_until > now
+
+    def facts(self, stage: Stage, stages: StageGraph, now: dt.datetime) -> StageFacts:
+        """Return all that decides the state of a stage."""
+        required = (stages[name] for name in stage.requires)
+        return StageFacts(
+            scratched=not self.record.sessionQC,
+            applicable=self.applies(stage),
+            running=self.running(stage, now),
+            done=self.has_output(stage),
+            stale=self.row(stage).mark == Mark.STALE,
+            failed=self.failed(stage),
+            unmet=tuple(
+                other.name
+                for other in required
+                if self.applies(other) and not self.has_output(other)
+            ),
+        )
+
+    def state(self, stage: Stage, stages: StageGraph, now: dt.datetime) -> State:
+        """Return the state of a stage."""
+        return state_of(self.facts(stage, stages, now))

@@ -1,0 +1,250 @@
+"""Every exception that vrtracker raises on purpose.
+
+Each class answers one question: what can the caller do now? The message states the
+fact and then the remedy; the values behind it are attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+__all__ = [
+    "BackendError",
+    "BudgetError",
+    "ConcurrentUpdateError",
+    "ConfigurationError",
+    "DatabaseUnavailableError",
+    "DependentRowsError",
+    "DuplicateError",
+    "ForeignSchemaError",
+    "ImportFileError",
+    "InvalidKeyError",
+    "InvalidTransitionError",
+    "InvalidValueError",
+    "LostClaimError",
+    "MissingDependencyError",
+    "NotFoundError",
+    "ReadOnlyError",
+    "RegistrarError",
+    "RootUnavailableError",
+    "SchemaError",
+    "SchemaOutOfDateError",
+    "SchemaTooNewError",
+    "UnknownMouseError",
+    "UnknownNameError",
+    "VrtrackerError",
+]
+
+
+def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return up to three of `known` that are spelled most like `name`, best first."""
+    by_fold: dict[str, str] = {}
+    for candidate in known:
+        by_fold.setdefault(candidate.casefold(), candidate)
+    matches = get_close_matches(str(name).casefold(), by_fold, n=3, cutoff=0.5)
+    return tuple(by_fold[match] for match in matches)
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """Phrase a suggestion, or the empty string when there is none."""
+    return f" Did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
+
+
+class VrtrackerError(Exception):
+    """Base of every error of this package."""
+
+
+class InvalidKeyError(VrtrackerError, ValueError):
+    """The text or tuple does not name a session; spell it ``ATL012.2023-01-20.702``."""
+
+
+class InvalidValueError(VrtrackerError, ValueError):
+    """A value does not fit its column; `column` and `value` say which."""
+
+    def __init__(self, message: str, *, column: str | None = None, value: Any = None) -> None:
+        super().__init__(message)
+        self.column = column
+        self.value = value
+
+
+class UnknownNameError(VrtrackerError, ValueError):
+    """A column, operator, stage or the like does not exist; `nearest` holds the likely ones."""
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
+        self.nearest = nearest(str(name), self.known)
+        hint = did_you_mean(self.nearest) or f" Known: {', '.join(self.known)}."
+        super().__init__(f"There is no {kind} {name!r}.{hint}")
+
+
+class NotFoundError(VrtrackerError, LookupError):
+    """Nothing has this key; `key` is what was asked for, `nearest` what exists like it."""
+
+    def __init__(self, kind: str, key: object, near: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.key = key
+        self.nearest = tuple(near)
+        super().__init__(f"There is no {kind} {str(key)!r} in the database.{did_you_mean(near)}")
+
+
+class UnknownMouseError(NotFoundError):
+    """A session names a mouse that is not in the database; add the mouse first."""
+
+    def __init__(self, mouse: str, near: Sequence[str] = ()) -> None:
+        super().__init__("mouse", mouse, near)
+        remedy = f" Add it first: vrtracker mice add {mouse}"
+        self.args = (f"{self.args[0]}{remedy}",)
+
+
+class DuplicateError(VrtrackerError):
+    """The key is taken; `key` is the one that exists, `note` says more (such as: scratched)."""
+
+    def __init__(self, kind: str, key: object, note: str = "") -> None:
+        self.kind = kind
+        self.key = key
+        self.note = note
+        detail = f" ({note})" if note else ""
+        super().__init__(
+            f"There is a {kind} {str(key)!r} already{detail}. Edit it, or use another key."
+        )
+
+
+class DependentRowsError(VrtrackerError):
+    """Deleting would lose history; `dependents` counts what hangs on the row, by table."""
+
+    def __init__(self, kind: str, key: object, dependents: dict[str, int]) -> None:
+        self.kind = kind
+        self.key = key
+        self.dependents = dependents
+        listing = ", ".join(f"{count} {name}" for name, count in dependents.items())
+        super().__init__(
+            f"The {kind} {str(key)!r} has history that depends on it: {listing}. "
+            "Scratch a bad session instead, or delete with force=True and a reason."
+        )
+
+
+class InvalidTransitionError(VrtrackerError):
+    """The state does not allow this transition; `allowed` lists what it does allow."""
+
+    def __init__(
+        self,
+        key: object,
+        stage: str | None,
+        transition: str,
+        *,
+        current: str,
+        allowed: Iterable[str],
+        why: str = "",
+    ) -> None:
+        self.key = key
+        self.stage = stage
+        self.transition = transition
+        self.current = current
+        self.allowed = tuple(allowed)
+        where = f"{stage} of {key}" if stage else f"{key}"
+        choices = ", ".join(self.allowed) or "nothing"
+        because = f" {why}" if why else ""
+        super().__init__(
+            f"Cannot {transition}: {where} is {current}.{because} Allowed now: {choices}."
+        )
+
+
+class ConcurrentUpdateError(VrtrackerError):
+    """Somebody else changed the row meanwhile, nothing was written; read again and retry."""
+
+    def __init__(self, key: object, what: str = "changed") -> None:
+        self.key = key
+        super().__init__(
+            f"{key} was {what} by somebody else in the meantime; nothing was written. "
+            "Read it again and retry."
+        )
+
+
+class LostClaimError(ConcurrentUpdateError):
+    """The claim on a session expired and was taken over; the late result is refused."""
+
+    def __init__(self, key: object, stage: str) -> None:
+        super().__init__(key, f"taken over (its claim on {stage} expired)")
+        self.stage = stage
+
+
+class ReadOnlyError(VrtrackerError):
+    """The tracker was opened read-only; open it without ``readonly=True`` to write."""
+
+
+class BackendError(VrtrackerError):
+    """The database refused or failed; the driver's error is the cause."""
+
+
+class DatabaseUnavailableError(BackendError):
+    """The database cannot be opened: missing, not permitted, wrong password, unreachable."""
+
+
+class SchemaError(BackendError):
+    """The database's schema is not the one that this version works with."""
+
+
+class SchemaOutOfDateError(SchemaError):
+    """The database is older than this vrtracker; upgrade the database."""
+
+    def __init__(self, found: str | None, expected: str, command: str) -> None:
+        self.found = found
+        self.expected = expected
+        self.command = command
+        super().__init__(
+            f"The database is at schema revision {found or 'none'}, this vrtracker needs "
+            f"{expected}. Upgrade it: {command}"
+        )
+
+
+class SchemaTooNewError(SchemaError):
+    """The database was upgraded by a newer vrtracker; upgrade the package."""
+
+    def __init__(self, found: str, expected: str, version: str) -> None:
+        self.found = found
+        self.expected = expected
+        self.command = "pip install --upgrade vrtracker"
+        super().__init__(
+            f"The database is at schema revision {found}, which vrtracker {version} does not know "
+            f"(it knows up to {expected}). Upgrade the package: {self.command}"
+        )
+
+
+class ForeignSchemaError(SchemaError):
+    """The database holds other tables, not the tracker's."""
+
+
+class MissingDependencyError(VrtrackerError, ImportError):
+    """An optional part is not installed; the message is the line that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f'{what} needs an optional part: pip install "vrtracker[{extra}]"')
+
+
+class ConfigurationError(VrtrackerError):
+    """A setting, profile or declared stage is wrong or missing."""
+
+
+class RootUnavailableError(VrtrackerError):
+    """The folder that holds the sessions is missing, empty or not mounted; nothing was changed."""
+
+
+class ImportFileError(VrtrackerError):
+    """A file to import has problems; `problems` lists all of them, nothing was written."""
+
+    def __init__(self, message: str, problems: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class RegistrarError(VrtrackerError):
+    """A registrar cannot be found, or did not do what it must."""
+
+
+class BudgetError(VrtrackerError):
+    """A result would exceed the budget of the run; it was discarded and the run stopped."""
