@@ -1,0 +1,39 @@
+"""`vrt_dataset`: the files that a stage made of a session."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vrtracker.models.base import Base
+from vrtracker.models.types import Number, UTCTime, text
+
+__all__ = ["Dataset"]
+
+
+class Dataset(Base):
+    """One file of a session, by its path below the session's folder."""
+
+    __tablename__ = "vrt_dataset"
+    __table_args__ = (
+        UniqueConstraint("uSessionID", "rel_path", name="uq_vrt_dataset_session_path"),
+    )
+
+    dataset_id: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=True, doc="number of the row"
+    )
+    uSessionID: Mapped[int] = mapped_column(
+        ForeignKey("sessiondb.uSessionID", name="fk_vrt_dataset_uSessionID"), doc="the session"
+    )
+    rel_path: Mapped[str] = mapped_column(text(255), doc="path below the session's folder, with /")
+    stage: Mapped[str] = mapped_column(text(31), doc="the stage that recorded it")
+    attempt_id: Mapped[str | None] = mapped_column(text(32), doc="the attempt that did")
+    revision: Mapped[str | None] = mapped_column(text(64), doc="ALF revision")
+    size_bytes: Mapped[float] = mapped_column(Number, doc="size, bytes")
+    md5: Mapped[str | None] = mapped_column(text(32), doc="MD5 of the content, hexadecimal")
+    qc_level: Mapped[int] = mapped_column(
+        default=0, doc="0 NOT_SET, 10 PASS, 30 WARNING, 40 FAIL, 50 CRITICAL"
+    )
+    recorded_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when it was recorded, UTC")

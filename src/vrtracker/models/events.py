@@ -1,0 +1,45 @@
+"""`vrt_event`: the append-only history of sessions and mice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vrtracker.models.base import Base
+from vrtracker.models.types import JSONText, LongText, UTCTime, text
+
+__all__ = ["Event"]
+
+
+class Event(Base):
+    """One thing that happened, written in the transaction that made it happen.
+
+    Events refer to their subject by its natural key, so that they outlive a deleted row and
+    keep their meaning in a copy of the database.
+    """
+
+    __tablename__ = "vrt_event"
+    __table_args__ = (Index("ix_vrt_event_subject", "subject_key", "subject_kind"),)
+
+    event_id: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=True, doc="number of the event, in order of writing"
+    )
+    occurred_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
+    actor: Mapped[str] = mapped_column(text(255), doc="who")
+    host_name: Mapped[str] = mapped_column(text(255), doc="on which computer")
+    subject_kind: Mapped[str] = mapped_column(text(16), doc="session or mouse")
+    subject_key: Mapped[str] = mapped_column(
+        text(255), doc="key of the session, or name of the mouse"
+    )
+    verb: Mapped[str] = mapped_column(text(31), doc="what happened")
+    stage: Mapped[str | None] = mapped_column(text(31), doc="to which stage")
+    from_state: Mapped[str | None] = mapped_column(text(16), doc="state before")
+    to_state: Mapped[str | None] = mapped_column(text(16), doc="state after")
+    changes: Mapped[Any] = mapped_column(
+        JSONText, nullable=True, doc="old and new value of each column that changed"
+    )
+    reason: Mapped[str | None] = mapped_column(LongText, doc="why, in the actor's words")
+    attempt_id: Mapped[str | None] = mapped_column(text(32), doc="the attempt it belongs to")

@@ -1,0 +1,34 @@
+"""`vrt_stage_state`: what the tracker knows of a (session, stage) beside the lab's columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vrtracker.models.base import Base
+from vrtracker.models.types import UTCTime, text
+
+__all__ = ["StageState"]
+
+
+class StageState(Base):
+    """One row for each (session, stage) that the tracker has touched."""
+
+    __tablename__ = "vrt_stage_state"
+
+    uSessionID: Mapped[int] = mapped_column(
+        ForeignKey("sessiondb.uSessionID", name="fk_vrt_stage_state_uSessionID"),
+        primary_key=True,
+        autoincrement=False,
+        doc="the session",
+    )
+    stage: Mapped[str] = mapped_column(text(31), primary_key=True, doc="name of the stage")
+    mark: Mapped[str | None] = mapped_column(
+        text(16), doc="done, failed, stale, not_applicable; NULL: nothing to add"
+    )
+    attempt_id: Mapped[str | None] = mapped_column(
+        text(32), doc="the latest attempt, which holds the claim while it runs"
+    )
+    changed_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="last change, UTC")
