@@ -1,0 +1,100 @@
+"""What every backend must answer. The rest of the package asks here, never for a name."""
+
+from __future__ import annotations
+
+import abc
+import enum
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.errors import BackendError, VrtrackerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from sqlalchemy import URL, Connection, Dialect, Engine, Table
+
+__all__ = ["Backend", "Violation", "ViolationError"]
+
+
+class Violation(enum.Enum):
+    """Which promise of the schema a statement would have broken."""
+
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign key"
+    NOT_NULL = "not null"
+
+
+class ViolationError(BackendError):
+    """The database kept a promise of the schema; repositories say in their words what it was."""
+
+    def __init__(self, violation: Violation, message: str) -> None:
+        super().__init__(message)
+        self.violation = violation
+
+
+class Backend(abc.ABC):
+    """One kind of database."""
+
+    name: str
+    supports_for_update: bool = False
+    """Whether SELECT … FOR UPDATE locks rows (else a write transaction excludes other writers)."""
+    driver_versions: tuple[str, ...] = ()
+    """Distributions whose versions belong into the record of an attempt."""
+
+    @abc.abstractmethod
+    def check_target(self, url: URL, *, create: bool = False) -> None:
+        """Raise DatabaseUnavailableError if the database cannot be there; create nothing.
+
+        With `create`, a missing file is allowed where its folder exists.
+        """
+
+    @abc.abstractmethod
+    def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
+        """Make an engine; a read-only one is held to it by the database itself."""
+
+    @abc.abstractmethod
+    def violation(self, error: BaseException) -> Violation | None:
+        """Return which promise a driver's error is about, by its code, or None."""
+
+    @abc.abstractmethod
+    def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
+        """Return our error for a driver's error that a user can mend, or None."""
+
+    @abc.abstractmethod
+    def lock_schema(self, connection: Connection) -> None:
+        """Wait for, and hold until commit, the right to change the schema."""
+
+    def after_explicit_ids(self, connection: Connection, table: Table) -> None:
+        """Let the next autonumber of a table come after the highest that was written."""
+        del connection, table
+
+    @abc.abstractmethod
+    def exists(self, url: URL) -> bool:
+        """Return whether the database is there already."""
+
+    @abc.abstractmethod
+    def describe(self, url: URL) -> str:
+        """Return the database's address as one types it; the URL holds no password."""
+
+    def arrow_reader(self, url: URL) -> ArrowReader | None:
+        """Return a columnar reader, or None where the driver for it is not installed."""
+        del url
+        return None
+
+
+class ArrowReader(abc.ABC):
+    """Reads the result of a query as columns, through a connection of its own, read-only."""
+
+    dialect: Dialect
+    """Dialect whose SQL and parameter style the reader understands."""
+    errors: tuple[type[Exception], ...]
+    """What its driver raises."""
+
+    @abc.abstractmethod
+    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+        """Run a query and return its columns; types are the driver's, not yet the schema's."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the connection; the next read opens another."""

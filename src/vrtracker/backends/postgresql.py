@@ -1,0 +1,166 @@
+"""PostgreSQL: a server for many people and many workers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.errors import (
+    BackendError,
+    DatabaseUnavailableError,
+    MissingDependencyError,
+    ReadOnlyError,
+    VrtrackerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+__all__ = ["PostgreSQLBackend"]
+
+_VIOLATIONS = {
+    "23505": Violation.UNIQUE,
+    "23503": Violation.FOREIGN_KEY,
+    "23502": Violation.NOT_NULL,
+}
+_READ_ONLY = "-c default_transaction_read_only=on"
+_SCHEMA_LOCK = 0x76727472  # "vrtr", the advisory lock under which the schema changes
+
+
+class PostgreSQLBackend(Backend):
+    """PostgreSQL through psycopg 3, columns through ADBC."""
+
+    name = "postgresql"
+    supports_for_update = True
+    driver_versions = ("psycopg",)
+
+    def check_target(self, url: URL, *, create: bool = False) -> None:
+        """Nothing to look at before connecting, but the driver must be installed."""
+        del url, create
+        try:
+            import psycopg  # noqa: F401
+        except ImportError as error:
+            raise MissingDependencyError("PostgreSQL", "postgresql") from error
+
+    def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
+        """Connect; a read-only engine tells the server so, and the server enforces it."""
+        self.check_target(url, create=create)
+        arguments: dict[str, Any] = {"application_name": "vrtracker", "connect_timeout": 10}
+        if readonly:
+            arguments["options"] = f"{url.query.get('options', '')} {_READ_ONLY}".strip()
+        return create_engine(
+            url,
+            connect_args=arguments,
+            pool_reset_on_return=None if readonly else "rollback",
+            **({"isolation_level": "AUTOCOMMIT"} if readonly else {}),
+        )
+
+    def violation(self, error: BaseException) -> Violation | None:
+        """Read the SQLSTATE."""
+        return _VIOLATIONS.get(getattr(error, "sqlstate", None) or "")
+
+    def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
+        """Explain the SQLSTATEs, and failures to connect, that a user can do something about."""
+        import psycopg
+
+        where = self.describe(url._replace(password=None))
+        state = getattr(error, "sqlstate", None) or ""
+        if state == "25006":
+            return ReadOnlyError(f"{where} was opened read-only; open it for writing.")
+        if state == "42501":
+            return DatabaseUnavailableError(
+                f"The role {url.username!r} may not do this in {where}; ask for the permission."
+            )
+        if state in {"55P03", "40P01", "57014"}:
+            return BackendError(f"{where} is busy with other writers; try again.")
+        if isinstance(error, psycopg.OperationalError):
+            return DatabaseUnavailableError(_unreachable(error, url, where))
+        return None
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Take the advisory lock; it falls with the transaction."""
+        connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _SCHEMA_LOCK})
+
+    def after_explicit_ids(self, connection: Connection, table: Table) -> None:
+        """Move the column's sequence behind the highest id."""
+        column = next(iter(table.primary_key.columns)).name
+        connection.execute(
+            text(
+                f"SELECT setval(pg_get_serial_sequence(:name, :column), "  # noqa: S608
+                f'max("{column}")) FROM "{table.name}"'
+            ),
+            {"name": f'"{table.name}"', "column": column},
+        )
+
+    def exists(self, url: URL) -> bool:
+        """Return True: a PostgreSQL database is made by the server's administrator."""
+        del url
+        return True
+
+    def describe(self, url: URL) -> str:
+        """Return the URL without its driver."""
+        return url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    def arrow_reader(self, url: URL) -> ArrowReader | None:
+        """Return a reader through ADBC."""
+        try:
+            import adbc_driver_postgresql.dbapi as adbc
+        except ImportError:
+            return None
+        return _PostgreSQLArrowReader(url, (adbc.Error, OSError))
+
+
+class _PostgreSQLArrowReader(ArrowReader):
+    def __init__(self, url: URL, errors: tuple[type[Exception], ...]) -> None:
+        self.errors = errors
+        self.dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        options = f"{url.query.get('options', '')} {_READ_ONLY}".strip()
+        self._url = url.set(drivername="postgresql").update_query_dict({"options": options})
+        self._connection: Any = None
+        self._lock = threading.Lock()
+
+    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(sql, tuple(parameters) or None)
+                    return cursor.fetch_arrow_table()
+            except self.errors:
+                # The connection may be gone (server restarted): the next read gets a new one.
+                self._connection.close()
+                self._connection = None
+                raise
+
+    def _connect(self) -> Any:
+        import adbc_driver_postgresql.dbapi as adbc
+
+        address, mark, query = self._url.render_as_string(hide_password=False).partition("?")
+        # libpq reads %20 as a space, not the + that SQLAlchemy writes.
+        return adbc.connect(f"{address}{mark}{query.replace('+', '%20')}", autocommit=True)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _unreachable(error: BaseException, url: URL, where: str) -> str:
+    """Phrase a failure to connect. The server sends no SQLSTATE then, only text."""
+    text_of_server = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
+    if "password" in text_of_server or "authentication" in text_of_server:
+        return (
+            f"{where} refused the user {url.username!r}: wrong or missing password. "
+            "Set it in the URL, PGPASSWORD or ~/.pgpass."
+        )
+    if "does not exist" in text_of_server:
+        return f"{where} does not exist on its server; have it created: createdb {url.database}"
+    return f"{where} cannot be reached ({text_of_server}); check host, port and that it runs."

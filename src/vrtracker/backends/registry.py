@@ -1,0 +1,84 @@
+"""From what a user types to a URL, and from a URL to its backend."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from vrtracker.backends.base import Backend
+from vrtracker.backends.postgresql import PostgreSQLBackend
+from vrtracker.backends.sqlite import SQLiteBackend
+from vrtracker.errors import ConfigurationError
+
+__all__ = ["backend_for", "parse_url", "without_password"]
+
+_BACKENDS: dict[str, type[Backend]] = {"sqlite": SQLiteBackend, "postgresql": PostgreSQLBackend}
+_ACCESS_SUFFIXES = {".accdb", ".mdb"}
+
+
+def parse_url(target: str | os.PathLike[str] | URL) -> URL:
+    """Return the SQLAlchemy URL that a path or URL names, with the driver that we use.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no URL of a database that vrtracker works with.
+    """
+    if isinstance(target, URL):
+        return _with_driver(target)
+    text = os.fspath(target)
+    if "://" not in text:
+        return _of_path(text)
+    try:
+        return _with_driver(make_url(text))
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            f"{_masked(text)} is not a database URL; write postgresql://user@host/database, "
+            "or the path of a file such as lab.db."
+        ) from error
+
+
+def without_password(url: URL) -> URL:
+    """Return the URL as it may be shown, logged and sent to another process."""
+    return url._replace(password=None).difference_update_query(["password"])
+
+
+def backend_for(url: URL) -> Backend:
+    """Return the backend of a URL."""
+    name = url.get_backend_name()
+    if name not in _BACKENDS:
+        raise ConfigurationError(
+            f"vrtracker does not work with {name!r} databases; use one of {', '.join(_BACKENDS)}."
+        )
+    return _BACKENDS[name]()
+
+
+def _of_path(text: str) -> URL:
+    if not text.strip():
+        raise ConfigurationError("The database's path is empty; give a file such as lab.db.")
+    path = Path(text).expanduser()
+    if path.suffix.lower() in _ACCESS_SUFFIXES:
+        raise ConfigurationError(
+            f"{path.name} is an Access file, which this version cannot open yet. "
+            "Export its two tables as CSV and use: vrtracker import csv"
+        )
+    return URL.create("sqlite", database=str(path.absolute()))
+
+
+def _with_driver(url: URL) -> URL:
+    backend_for(url)
+    if url.drivername in {"postgresql", "postgresql+psycopg2"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ConfigurationError(
+            "A database in memory is gone when the program ends; give the path of a file."
+        )
+    return url
+
+
+def _masked(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}" if "@" in rest else text

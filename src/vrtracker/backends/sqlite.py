@@ -1,0 +1,225 @@
+"""SQLite: one file, the default."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.pool import QueuePool
+
+from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.errors import (
+    BackendError,
+    DatabaseUnavailableError,
+    ForeignSchemaError,
+    ReadOnlyError,
+    VrtrackerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+__all__ = ["SQLiteBackend"]
+
+_BUSY_SECONDS = 30
+_VIOLATIONS = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: Violation.UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: Violation.UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: Violation.FOREIGN_KEY,
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL: Violation.NOT_NULL,
+}
+_MAGIC = b"SQLite format 3\x00"
+
+
+class SQLiteBackend(Backend):
+    """SQLite through Python's own driver, columns through ADBC."""
+
+    name = "sqlite"
+
+    def check_target(self, url: URL, *, create: bool = False) -> None:
+        """Look at the file without opening it as a database."""
+        path = _path(url)
+        if path.is_dir():
+            raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
+        if not path.exists():
+            self._check_missing(path, create=create)
+            return
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise DatabaseUnavailableError(
+                f"You have no permission to read {path}; ask its owner for access."
+            )
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+        if head and head != _MAGIC:
+            raise ForeignSchemaError(f"{path} is not a SQLite database; give the right file.")
+
+    @staticmethod
+    def _check_missing(path: Path, *, create: bool) -> None:
+        if not path.parent.is_dir():
+            raise DatabaseUnavailableError(
+                f"There is no folder {path.parent}; make it first, or correct the path."
+            )
+        if not create:
+            raise DatabaseUnavailableError(
+                f"There is no database {path}. Correct the path, or make a new one: "
+                f"vrtracker --url {path} init"
+            )
+        if not os.access(
+            path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            raise DatabaseUnavailableError(
+                f"You have no permission to make a file in {path.parent}; choose another folder."
+            )
+
+    def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
+        """Open the file with foreign keys, WAL and a busy timeout; never create it unasked."""
+        path = _path(url)
+
+        def connect() -> sqlite3.Connection:
+            self.check_target(url, create=create)
+            connection = sqlite3.connect(
+                _uri(path, readonly=readonly, create=create),
+                uri=True,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            connection.execute("PRAGMA foreign_keys = ON")
+            if readonly:
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                connection.execute("PRAGMA journal_mode = WAL")
+                # A committed transition must outlive a power cut; WAL's default would not sync.
+                connection.execute("PRAGMA synchronous = FULL")
+            return connection
+
+        engine = create_engine(
+            URL.create("sqlite", database=str(path)),
+            creator=connect,
+            poolclass=QueuePool,
+            pool_reset_on_return=None if readonly else "rollback",
+        )
+        event.listen(engine, "begin", _begin if readonly else _begin_immediate)
+        return engine
+
+    def violation(self, error: BaseException) -> Violation | None:
+        """Read the extended result code."""
+        return _VIOLATIONS.get(getattr(error, "sqlite_errorcode", 0))
+
+    def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
+        """Explain the result codes that a user can do something about."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        path = self.describe(url)
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return BackendError(
+                f"Another program has been writing to {path} for over {_BUSY_SECONDS} s; "
+                "wait for it to finish, then try again."
+            )
+        if code == sqlite3.SQLITE_READONLY:
+            return ReadOnlyError(
+                f"{path} cannot be written: it is open read-only, or you have no permission."
+            )
+        if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+            return DatabaseUnavailableError(
+                f"{path} cannot be opened; check that you may read and write it and its folder."
+            )
+        if code == sqlite3.SQLITE_FULL:
+            return BackendError(f"The disk that holds {path} is full; nothing was written.")
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            return BackendError(f"{path} is damaged; restore it from a backup.")
+        return None
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing to do: a write transaction excludes all other writers from its start."""
+
+    def exists(self, url: URL) -> bool:
+        """Return whether the file is there and not empty."""
+        path = _path(url)
+        return path.is_file() and path.stat().st_size > 0
+
+    def describe(self, url: URL) -> str:
+        """Return the path."""
+        return str(_path(url))
+
+    def arrow_reader(self, url: URL) -> ArrowReader | None:
+        """Return a reader through ADBC."""
+        try:
+            import adbc_driver_sqlite.dbapi as adbc
+        except ImportError:
+            return None
+        return _SQLiteArrowReader(_path(url), (adbc.Error, OSError))
+
+
+class _SQLiteArrowReader(ArrowReader):
+    def __init__(self, path: Path, errors: tuple[type[Exception], ...]) -> None:
+        self.errors = errors
+        self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+        self._path = path
+        self._connection: Any = None
+        self._lock = threading.Lock()
+
+    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+            cursor = self._connection.cursor()
+            try:
+                # ADBC takes a column's type from its first batch of rows and fails on a later
+                # value that does not fit, such as text after NULLs: make one batch of all rows.
+                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "1073741824"})
+                cursor.execute(sql, tuple(parameters) or None)
+                return cursor.fetch_arrow_table()
+            finally:
+                cursor.close()
+
+    def _connect(self) -> Any:
+        import adbc_driver_sqlite.dbapi as adbc
+
+        return adbc.connect(_uri(self._path, readonly=True), autocommit=True)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _path(url: URL) -> Path:
+    return Path(url.database or "")
+
+
+def _uri(path: Path, *, readonly: bool, create: bool = False) -> str:
+    mode = "ro" if readonly else ("rwc" if create else "rw")
+    return f"file:{quote(str(path))}?mode={mode}{'&immutable=1' if _frozen(path) else ''}"
+
+
+def _frozen(path: Path) -> bool:
+    """Return whether SQLite could not even make its shared-memory file beside the database."""
+    folder_writable = os.access(
+        path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+    )
+    return not folder_writable and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _begin(connection: Connection) -> None:
+    _execute(connection, "BEGIN")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    _execute(connection, "BEGIN IMMEDIATE")
+
+
+def _execute(connection: Connection, sql: str) -> None:
+    driver_connection: Any = connection.connection.driver_connection
+    try:
+        driver_connection.execute(sql)
+    except sqlite3.Error as error:
+        raise exc.DBAPIError.instance(sql, None, error, sqlite3.Error) from error

@@ -1,0 +1,237 @@
+"""One database: its engines, made on demand, its tables, its errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Engine, inspect
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
+
+from vrtracker.backends import Backend, backend_for, parse_url, without_password
+from vrtracker.backends.base import ArrowReader, ViolationError
+from vrtracker.database.executor import Executor, Prepared, announce
+from vrtracker.database.tables import LAB_TABLES, Tables
+from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlalchemy import Connection, Select
+
+__all__ = ["Database"]
+
+
+class Database:
+    """A database by its address. Nothing is opened before it is needed.
+
+    Parameters
+    ----------
+    target
+        Path or URL.
+    readonly
+        Refuse to write.
+    create
+        Make a missing file on the first write (for migrations alone).
+    """
+
+    def __init__(self, target: Any, *, readonly: bool = False, create: bool = False) -> None:
+        self.url: URL = parse_url(target)
+        self.backend: Backend = backend_for(self.url)
+        self.readonly = readonly
+        self._create = create
+        self._lock = threading.RLock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._read_engine: Engine | None = None
+        self._write_engine: Engine | None = None
+        self._tables: Tables | None = None
+        self._reader: ArrowReader | None = None
+        self._reader_known = False
+        self._prepared: dict[str, Prepared] = {}
+
+    def __repr__(self) -> str:
+        return f"Database({str(self)!r})"
+
+    def __str__(self) -> str:
+        return self.backend.describe(without_password(self.url))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A password stays in the process: the other side finds its own (PGPASSWORD, ~/.pgpass).
+        return {"url": without_password(self.url), "readonly": self.readonly}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["url"], readonly=state["readonly"])  # type: ignore[misc]
+
+    # -- engines ---------------------------------------------------------------------------
+
+    @property
+    def read_engine(self) -> Engine:
+        """The engine that can only read."""
+        self._check_process()
+        if self._read_engine is None:
+            with self._lock:
+                self.backend.check_target(self.url)
+                self._read_engine = self.backend.create_engine(self.url, readonly=True)
+        return self._read_engine
+
+    @property
+    def write_engine(self) -> Engine:
+        """The engine that can write.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the database was opened read-only.
+        """
+        if self.readonly:
+            raise ReadOnlyError(f"{self} was opened read-only; open it without readonly=True.")
+        self._check_process()
+        if self._write_engine is None:
+            with self._lock:
+                self.backend.check_target(self.url, create=self._create)
+                self._write_engine = self.backend.create_engine(
+                    self.url, readonly=False, create=self._create
+                )
+        return self._write_engine
+
+    def _check_process(self) -> None:
+        """Drop what was inherited through a fork: a connection serves one process only."""
+        if self._process != os.getpid():
+            for engine in (self._read_engine, self._write_engine):
+                if engine is not None:
+                    engine.dispose(close=False)
+            self._forget()
+
+    def dispose(self) -> None:
+        """Close every connection; the next use opens new ones."""
+        self._check_process()
+        for engine in (self._read_engine, self._write_engine):
+            if engine is not None:
+                engine.dispose()
+        if self._reader is not None:
+            self._reader.close()
+        self._forget()
+
+    # -- statements ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def connect(self, *, readonly: bool) -> Iterator[Connection]:
+        """Open a connection and begin a transaction; leaving without a commit rolls it back."""
+        engine = self.read_engine if readonly else self.write_engine
+        with self.translating(), engine.connect() as connection, connection.begin() as transaction:
+            yield connection
+            if transaction.is_active:
+                transaction.rollback()
+
+    def executor(self, connection: Connection) -> Executor:
+        """Return what runs statements on a connection."""
+        return Executor(self, connection)
+
+    def prepare(self, name: str, build: Callable[[], Any]) -> Prepared:
+        """Return the statement of that name, compiled on first use."""
+        self._check_process()
+        prepared = self._prepared.get(name)
+        if prepared is None:
+            prepared = self._prepared[name] = Prepared(build(), self.read_engine.dialect)
+        return prepared
+
+    def look_up(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
+        """Run one prepared SELECT on a pooled read-only connection, outside any transaction."""
+        engine = self.read_engine
+        with self.translating():
+            connection = engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                parameters = prepared.parameters(values)
+                announce(engine, prepared.sql, parameters, cursor=cursor)
+                cursor.execute(prepared.sql, parameters)
+                rows = prepared.read(cursor)
+                cursor.close()
+            finally:
+                connection.close()
+        return rows
+
+    def read_arrow(self, statement: Select[Any]) -> pa.Table | None:
+        """Run a SELECT in the columnar driver, or return None where there is none."""
+        reader = self._arrow_reader()
+        if reader is None:
+            return None
+        compiled: Any = statement.compile(
+            dialect=reader.dialect, compile_kwargs={"render_postcompile": True}
+        )
+        prepared = _processed(compiled, reader.dialect)
+        announce(self.read_engine, compiled.string, prepared)
+        with self.translating():
+            try:
+                return reader.read(compiled.string, prepared)
+            except reader.errors as error:
+                raise BackendError(f"{self} could not be read: {error}") from error
+
+    def _arrow_reader(self) -> ArrowReader | None:
+        self._check_process()
+        if not self._reader_known:
+            self.backend.check_target(self.url)
+            self._reader = self.backend.arrow_reader(self.url)
+            self._reader_known = True
+        return self._reader
+
+    # -- schema ----------------------------------------------------------------------------
+
+    @property
+    def tables(self) -> Tables:
+        """The tables, with the columns that the lab has added, as found on first use."""
+        self._check_process()
+        if self._tables is None:
+            with self._lock, self.translating():
+                inspector = inspect(self.read_engine)
+                found: dict[str, Any] = {}
+                for name in LAB_TABLES:
+                    with contextlib.suppress(NoSuchTableError):
+                        found[name] = inspector.get_columns(name)
+                self._tables = Tables(found)
+        return self._tables
+
+    # -- errors ----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn the driver's errors into ours; our own and programming errors pass."""
+        try:
+            yield
+        except VrtrackerError:
+            raise
+        except DBAPIError as error:
+            raise self._translated(error.orig or error) from error
+        except Exception as error:
+            if self._is_drivers(error):
+                raise self._translated(error) from error
+            raise
+
+    def _is_drivers(self, error: BaseException) -> bool:
+        engine = self._read_engine or self._write_engine
+        return engine is not None and isinstance(error, engine.dialect.loaded_dbapi.Error)
+
+    def _translated(self, error: BaseException) -> VrtrackerError:
+        violation = self.backend.violation(error)
+        if violation is not None:
+            return ViolationError(violation, f"{self} refused it: {error}")
+        explained = self.backend.explain(error, self.url)
+        return explained or BackendError(f"{self} failed: {error}")
+
+
+def _processed(compiled: Any, dialect: Any) -> list[Any]:
+    """Return the parameters of a compiled statement in order, in the driver's form."""
+    values = []
+    for name in compiled.positiontup or ():
+        bind = compiled.binds.get(name)
+        value = compiled.params[name]
+        processor = (
+            bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
+        )
+        values.append(processor(value) if processor else value)
+    return values

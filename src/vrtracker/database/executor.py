@@ -1,0 +1,139 @@
+"""Run statements on one connection: composed ones through SQLAlchemy, fixed ones prepared.
+
+A statement whose text never changes is compiled once for its dialect and then handed to the
+driver as it is; that is what makes a look-up and a transition cost little more than the
+driver's own time. Listeners of SQLAlchemy's ``before_cursor_execute`` see every statement,
+however it is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Dialect, Select
+from sqlalchemy.engine import CursorResult
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Executable
+    from sqlalchemy.sql.base import Executable as CompilableExecutable
+
+    from vrtracker.database.engines import Database
+
+__all__ = ["Executor", "Prepared"]
+
+
+class Prepared:
+    """A statement compiled once: its SQL, its parameters, how to read its rows."""
+
+    def __init__(self, statement: CompilableExecutable, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql: str = compiled.string
+        self._names: list[str] | None = compiled.positiontup
+        self._fixed: dict[str, Any] = dict(compiled.params)
+        self._to_driver = {
+            name: processor
+            for name, bind in compiled.binds.items()
+            if (processor := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        self._types = (
+            [column.type.dialect_impl(dialect) for column in statement.selected_columns]
+            if isinstance(statement, Select)
+            else []
+        )
+        self._dialect = dialect
+        self._from_driver: list[tuple[int, Any]] | None = None
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """Return the parameters in the form that the driver takes."""
+        merged = {**self._fixed, **values} if self._fixed.keys() != values.keys() else dict(values)
+        for name, processor in self._to_driver.items():
+            merged[name] = processor(merged[name])
+        return merged if self._names is None else [merged[name] for name in self._names]
+
+    def read(self, cursor: Any) -> list[list[Any]]:
+        """Fetch all rows of a cursor that ran this statement, as Python values."""
+        if self._from_driver is None:
+            self._from_driver = self._processors(cursor.description)
+        rows = [list(row) for row in cursor.fetchall()]
+        for row in rows:
+            for position, processor in self._from_driver:
+                row[position] = processor(row[position])
+        return rows
+
+    def _processors(self, description: Any) -> list[tuple[int, Any]]:
+        """Return what to do to which column, given the driver's types of the columns."""
+        return [
+            (position, processor)
+            for position, (kind, column) in enumerate(zip(self._types, description, strict=True))
+            if (processor := kind.result_processor(self._dialect, column[1]))
+        ]
+
+
+class Executor:
+    """Runs statements inside one open connection; translates the driver's errors."""
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self.database = database
+        self.tables = database.tables
+        self.connection = connection
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run a statement that was composed for the occasion."""
+        with self.database.translating():
+            return self.connection.execute(statement, parameters)
+
+    def rows(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
+        """Run a prepared SELECT and return its rows as Python values."""
+        with self.database.translating():
+            cursor = self._run(prepared, prepared.parameters(values))
+            try:
+                return prepared.read(cursor)
+            finally:
+                cursor.close()
+
+    def change(self, prepared: Prepared, /, **values: Any) -> int:
+        """Run a prepared INSERT, UPDATE or DELETE and return the number of rows it touched."""
+        with self.database.translating():
+            cursor = self._run(prepared, prepared.parameters(values))
+            try:
+                return int(cursor.rowcount)
+            finally:
+                cursor.close()
+
+    def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a prepared statement once for each row of values."""
+        if not rows:
+            return
+        with self.database.translating():
+            self._run(prepared, [prepared.parameters(row) for row in rows], many=True).close()
+
+    def _run(self, prepared: Prepared, parameters: Any, *, many: bool = False) -> Any:
+        cursor = self.connection.connection.cursor()
+        announce(
+            self.connection.engine,
+            prepared.sql,
+            parameters,
+            connection=self.connection,
+            cursor=cursor,
+            many=many,
+        )
+        if many:
+            cursor.executemany(prepared.sql, parameters)
+        else:
+            cursor.execute(prepared.sql, parameters)
+        return cursor
+
+
+def announce(
+    engine: Any,
+    sql: str,
+    parameters: Any,
+    *,
+    connection: Any = None,
+    cursor: Any = None,
+    many: bool = False,
+) -> None:
+    """Tell SQLAlchemy's listeners of a statement that did not go through SQLAlchemy."""
+    for listener in engine.dispatch.before_cursor_execute:
+        listener(connection, cursor, sql, parameters, None, many)

@@ -1,0 +1,161 @@
+"""Change the schema, through Alembic alone.
+
+The scripts live once, in ``migrations/`` of the project; a wheel carries them as
+``vrtracker/_migrations``.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from vrtracker.database.engines import Database
+from vrtracker.database.versions import REVISIONS, current_revision, require_current
+from vrtracker.errors import (
+    ConfigurationError,
+    SchemaError,
+    SchemaOutOfDateError,
+    UnknownNameError,
+)
+from vrtracker.models import Base
+
+__all__ = [
+    "Revision",
+    "check",
+    "downgrade",
+    "history",
+    "include_object",
+    "script_location",
+    "upgrade",
+]
+
+
+class Revision(NamedTuple):
+    """One revision of the schema."""
+
+    revision: str
+    title: str
+    current: bool
+
+
+def script_location() -> Path:
+    """Return the folder of the migration scripts, in an installed wheel or in a checkout."""
+    installed = Path(str(files("vrtracker"))) / "_migrations"
+    checkout = Path(__file__).parents[3] / "migrations"
+    for folder in (checkout, installed):
+        if (folder / "env.py").is_file():
+            return folder
+    raise ConfigurationError(
+        f"The migration scripts are missing (looked in {installed} and {checkout}); "
+        "reinstall vrtracker."
+    )
+
+
+def upgrade(target: Any, revision: str = "head") -> str:
+    """Bring a database to a revision, making a missing SQLite file; return where it is now.
+
+    It is one transaction: after a failure or a kill the database is as it was.
+
+    Raises
+    ------
+    SchemaError
+        If the database is not a tracker's, or newer than this version.
+    """
+    return _move(target, revision, command.upgrade, create=True)
+
+
+def downgrade(target: Any, revision: str) -> str:
+    """Take a database back to an earlier revision (``base``: no tables); return where it is now.
+
+    What later revisions added is lost.
+    """
+    return _move(target, revision, command.downgrade, create=False)
+
+
+def history(target: Any = None) -> list[Revision]:
+    """Return every revision, oldest first, marking the one that the database is at."""
+    current = current_revision(Database(target, readonly=True)) if target is not None else None
+    scripts = ScriptDirectory.from_config(_config())
+    return [
+        Revision(script.revision, script.doc, script.revision == current)
+        for script in reversed(list(scripts.walk_revisions()))
+    ]
+
+
+def check(target: Any) -> list[str]:
+    """Return in words what differs between the database and the models; empty means nothing.
+
+    Columns and tables that the lab has added are not differences.
+
+    Raises
+    ------
+    SchemaError
+        If the database is not at the revision that this version needs.
+    """
+    database = Database(target, readonly=True)
+    require_current(database)
+    with database.connect(readonly=True) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": include_object, "compare_type": True}
+        )
+        return [_in_words(difference) for difference in compare_metadata(context, Base.metadata)]
+
+
+def include_object(
+    subject: Any,
+    name: str | None,
+    kind: str,
+    reflected: bool,  # noqa: FBT001 - Alembic calls it so
+    compare_to: Any,
+) -> bool:
+    """Leave out of a comparison what is in the database alone: it is the lab's own."""
+    del subject, name
+    return not (reflected and compare_to is None and kind in {"table", "column", "index"})
+
+
+def _move(target: Any, revision: str, verb: Any, *, create: bool) -> str:
+    if revision not in {"head", "base", *REVISIONS}:
+        raise UnknownNameError("schema revision", revision, ["base", *REVISIONS, "head"])
+    database = Database(target, create=create)
+    try:
+        if database.backend.exists(database.url):
+            _require_ours(database)
+        with database.translating(), database.write_engine.begin() as connection:
+            database.backend.lock_schema(connection)
+            verb(_config(connection), revision)
+        return current_revision(database) or "base"
+    except CommandError as error:
+        raise SchemaError(f"{database} cannot go to {revision}: {error}") from error
+    finally:
+        database.dispose()
+
+
+def _require_ours(database: Database) -> None:
+    """Refuse a foreign or newer database; an older or empty one is what we are here for."""
+    try:
+        require_current(database)
+    except SchemaOutOfDateError:
+        return
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    # The path goes through ConfigParser, which reads % as the start of a reference.
+    config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _in_words(difference: Any) -> str:
+    if isinstance(difference, list):
+        return "; ".join(_in_words(part) for part in difference)
+    return " ".join(str(part) for part in difference if part is not None)

@@ -1,0 +1,47 @@
+"""The tables of one database: ours, with the columns that the lab has added to its two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Column, MetaData, Table
+
+from vrtracker.models import Base
+
+__all__ = ["LAB_TABLES", "Tables"]
+
+LAB_TABLES = ("sessiondb", "mousedb")
+"""The tables that belong to the lab, which may hold columns that we do not know."""
+
+
+class Tables:
+    """A copy of the metadata for one database.
+
+    Parameters
+    ----------
+    found
+        Columns found in the lab's tables, by table, as SQLAlchemy's inspector describes them.
+    """
+
+    def __init__(self, found: Mapping[str, list[Mapping[str, Any]]]) -> None:
+        metadata = MetaData()
+        for table in Base.metadata.tables.values():
+            table.to_metadata(metadata)
+        self.extra: dict[str, tuple[str, ...]] = {}
+        for name in LAB_TABLES:
+            self.extra[name] = _add_unknown(metadata.tables[name], found.get(name, ()))
+        self.sessions: Table = metadata.tables["sessiondb"]
+        self.mice: Table = metadata.tables["mousedb"]
+        self.stage_states: Table = metadata.tables["vrt_stage_state"]
+        self.attempts: Table = metadata.tables["vrt_attempt"]
+        self.events: Table = metadata.tables["vrt_event"]
+        self.qc_decisions: Table = metadata.tables["vrt_qc_decision"]
+        self.datasets: Table = metadata.tables["vrt_dataset"]
+
+
+def _add_unknown(table: Table, found: Any) -> tuple[str, ...]:
+    unknown = [column for column in found if column["name"] not in table.c]
+    for column in unknown:
+        table.append_column(Column(column["name"], column["type"], nullable=True))
+    return tuple(column["name"] for column in unknown)

@@ -1,0 +1,65 @@
+"""Which schema this vrtracker works with, and whether a database has it.
+
+The revisions are listed here so that opening a database need not load Alembic; a test holds
+the list to the migration scripts.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from sqlalchemy import column, inspect, table
+from sqlalchemy.sql import Select
+
+from vrtracker.database.engines import Database
+from vrtracker.database.tables import LAB_TABLES
+from vrtracker.errors import ForeignSchemaError, SchemaOutOfDateError, SchemaTooNewError
+
+__all__ = ["HEAD", "REVISIONS", "current_revision", "require_current"]
+
+REVISIONS = ("0001", "0002")
+"""Every revision, oldest first."""
+HEAD = REVISIONS[-1]
+
+_VERSION_TABLE = table("alembic_version", column("version_num"))
+
+
+def current_revision(database: Database) -> str | None:
+    """Return the revision that the database says it is at, None if it says nothing."""
+    if "alembic_version" not in _table_names(database):
+        return None
+    with database.connect(readonly=True) as connection:
+        return connection.scalar(Select(_VERSION_TABLE.c.version_num))
+
+
+def require_current(database: Database) -> None:
+    """Raise the SchemaError that says what to do, unless the schema is this version's."""
+    found = current_revision(database)
+    if found == HEAD:
+        return
+    if found in REVISIONS:
+        raise SchemaOutOfDateError(found, HEAD, _command(database, "db upgrade"))
+    names = _table_names(database) - {"alembic_version"}
+    if found is not None and set(LAB_TABLES) <= names:
+        raise SchemaTooNewError(found, HEAD, version("vrtracker"))
+    if not names:
+        raise SchemaOutOfDateError(None, HEAD, _command(database, "init"))
+    listing = ", ".join(sorted(names)[:5])
+    if set(LAB_TABLES) <= names:
+        raise ForeignSchemaError(
+            f"{database} holds the lab's tables ({listing}), but not the tracker's. Make a new "
+            "database and bring the tables over: vrtracker import csv"
+        )
+    raise ForeignSchemaError(
+        f"{database} is not a tracker's database: it holds {listing}. Give the right one, or make "
+        "a new one: vrtracker init"
+    )
+
+
+def _table_names(database: Database) -> set[str]:
+    with database.translating():
+        return set(inspect(database.read_engine).get_table_names())
+
+
+def _command(database: Database, verb: str) -> str:
+    return f"vrtracker --url {database} {verb}"
