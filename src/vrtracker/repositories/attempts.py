@@ -1,0 +1,104 @@
+"""Attempts: claims while they run, a record of what happened afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Select, bindparam, insert, literal, null, or_, select, true, update
+
+from vrtracker.database import Executor
+from vrtracker.domain.stages import Stage
+from vrtracker.repositories.rows import LookUps
+
+__all__ = ["AttemptRepository"]
+
+
+class AttemptRepository:
+    """The rows of `vrt_attempt`."""
+
+    def __init__(self, executor: Executor | LookUps) -> None:
+        self._x: Any = executor
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Insert a running attempt; columns not given are NULL."""
+        table = self._x.tables.attempts
+        names = [column.name for column in table.c]
+        prepared = self._x.database.prepare(
+            "attempts.insert",
+            lambda: insert(table).values({name: bindparam(name) for name in names}),
+        )
+        self._x.change(prepared, **{**dict.fromkeys(names), **values})
+
+    def close(self, attempt_id: str, values: Mapping[str, Any]) -> bool:
+        """Set the outcome of a running attempt; False if it is not running any more.
+
+        This is the fence: a worker that lost its claim finds its attempt closed as expired.
+        """
+        table = self._x.tables.attempts
+        prepared = self._x.database.prepare(
+            f"attempts.close:{','.join(values)}",
+            lambda: (
+                update(table)
+                .where(
+                    table.c.attempt_id == bindparam("id"),
+                    table.c.outcome == literal("running", table.c.outcome.type),
+                )
+                .values({name: bindparam(f"new_{name}") for name in values})
+            ),
+        )
+        renamed = {f"new_{name}": value for name, value in values.items()}
+        return bool(self._x.change(prepared, id=attempt_id, **renamed) == 1)
+
+    def renew(self, attempt_id: str, *, now: dt.datetime, lease_until: dt.datetime) -> bool:
+        """Extend the claim of a running attempt; False if it is not running any more."""
+        return self.close(attempt_id, {"heartbeat_at": now, "lease_until": lease_until})
+
+    def of_session(self, number: int) -> Select[Any]:
+        """Return the SELECT of the attempts at a session, oldest first."""
+        table = self._x.tables.attempts
+        return (
+            select(*table.c)
+            .where(table.c.uSessionID == number)
+            .order_by(table.c.started_at, table.c.attempt_id)
+        )
+
+    def failures(self, stage: Stage) -> Select[Any]:
+        """Return the SELECT of the sessions whose last attempt at a stage failed.
+
+        Also those whose failure only the lab's columns tell of: then the attempt is NULL.
+        """
+        tables = self._x.tables
+        sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
+        latest = (
+            select(
+                states.c.uSessionID,
+                *(column for column in attempts.c if column.name != "uSessionID"),
+            )
+            .join(attempts, attempts.c.attempt_id == states.c.attempt_id)
+            .where(states.c.stage == stage.name, attempts.c.outcome == "failed")
+            .subquery("latest")
+        )
+        flags = []
+        if stage.error_column:
+            flags.append(sessions.c[stage.error_column] == true())
+        message = sessions.c[stage.message_column] if stage.message_column else null()
+        return (
+            select(
+                sessions.c.uSessionID,
+                sessions.c.mouseName,
+                sessions.c.sessionDate,
+                sessions.c.sessionID,
+                literal(stage.name).label("stage"),
+                latest.c.finished_at.label("failed_at"),
+                latest.c.error_type,
+                latest.c.error_message,
+                message.label("lab_message"),
+                latest.c.error_traceback,
+                latest.c.attempt_id,
+            )
+            .select_from(sessions.outerjoin(latest, latest.c.uSessionID == sessions.c.uSessionID))
+            .where(sessions.c.sessionQC == true(), or_(latest.c.attempt_id.is_not(None), *flags))
+            .order_by(sessions.c.uSessionID)
+        )

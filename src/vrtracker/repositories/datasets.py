@@ -1,0 +1,46 @@
+"""Datasets: the files that stages made of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, delete, insert, select
+
+from vrtracker.database import Executor
+
+__all__ = ["DatasetRepository"]
+
+
+class DatasetRepository:
+    """The rows of `vrt_dataset`."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def of_session(self, number: int) -> list[dict[str, Any]]:
+        """Return the datasets of a session, by path."""
+        result = self._x.execute(self.listing(number))
+        return [dict(row) for row in result.mappings()]
+
+    def listing(self, number: int) -> Select[Any]:
+        """Return the SELECT of the datasets of a session, for a frame."""
+        table = self._x.tables.datasets
+        return select(*table.c).where(table.c.uSessionID == number).order_by(table.c.rel_path)
+
+    def replace(self, *, remove: Sequence[int], insert_rows: Sequence[Mapping[str, Any]]) -> None:
+        """Delete the datasets with these ids, then insert rows; two statements at most."""
+        table = self._x.tables.datasets
+        if remove:
+            prepared = self._x.database.prepare(
+                "datasets.delete",
+                lambda: delete(table).where(table.c.dataset_id == bindparam("id")),
+            )
+            self._x.change_many(prepared, [{"id": number} for number in remove])
+        if insert_rows:
+            names = [column.name for column in table.c if column.name != "dataset_id"]
+            prepared = self._x.database.prepare(
+                "datasets.insert",
+                lambda: insert(table).values({name: bindparam(name) for name in names}),
+            )
+            self._x.change_many(prepared, insert_rows)

@@ -1,0 +1,79 @@
+"""The history: events are appended and read, never changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, bindparam, insert, select
+
+from vrtracker.database import Executor
+
+__all__ = ["EventRepository", "NewEvent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to append; see `vrtracker.models.events` for the meaning of the fields."""
+
+    occurred_at: dt.datetime
+    actor: str
+    host_name: str
+    subject_kind: str
+    subject_key: str
+    verb: str
+    stage: str | None = None
+    from_state: str | None = None
+    to_state: str | None = None
+    changes: Mapping[str, Any] | None = None
+    reason: str | None = None
+    attempt_id: str | None = None
+
+
+_FIELDS = tuple(NewEvent.__dataclass_fields__)
+
+
+class EventRepository:
+    """The rows of `vrt_event`."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def append(self, events: Sequence[NewEvent]) -> None:
+        """Append events in order, in one statement."""
+        table = self._x.tables.events
+        prepared = self._x.database.prepare(
+            "events.append",
+            lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
+        )
+        rows = [{name: getattr(event, name) for name in _FIELDS} for event in events]
+        if len(rows) == 1:
+            self._x.change(prepared, **rows[0])
+        else:
+            self._x.change_many(prepared, rows)
+
+    def of_subjects(self, kind: str, keys: Sequence[str]) -> Select[Any]:
+        """Return the SELECT of the events of some subjects, oldest first."""
+        table = self._x.tables.events
+        return (
+            select(*table.c)
+            .where(table.c.subject_kind == kind, table.c.subject_key.in_(list(keys)))
+            .order_by(table.c.event_id)
+        )
+
+    def latest(self, limit: int) -> Select[Any]:
+        """Return the SELECT of the newest events, newest first."""
+        table = self._x.tables.events
+        return select(*table.c).order_by(table.c.event_id.desc()).limit(limit)
+
+    def moves(self, kind: str, key: str) -> list[Any]:
+        """Return the changes of the events in which a subject took this key over from another."""
+        table = self._x.tables.events
+        statement = select(table.c.changes).where(
+            table.c.subject_kind == kind,
+            table.c.subject_key == key,
+            table.c.verb == "rekeyed",
+        )
+        return [row[0] for row in self._x.execute(statement)]

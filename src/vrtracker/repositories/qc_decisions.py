@@ -1,0 +1,57 @@
+"""QC decisions: appended and read, never changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import Select, bindparam, insert, select
+
+from vrtracker.database import Executor
+from vrtracker.domain.qc import QC
+
+__all__ = ["QCDecisionRepository"]
+
+_FIELDS = (
+    "uSessionID",
+    "check_name",
+    "qc_level",
+    "decided_at",
+    "actor",
+    "criteria",
+    "evidence",
+    "reason",
+)
+
+
+class QCDecisionRepository:
+    """The rows of `vrt_qc_decision`."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def append(
+        self,
+        number: int,
+        *,
+        check: str,
+        level: QC,
+        decided_at: dt.datetime,
+        actor: str,
+        criteria: str | None,
+        evidence: str | None,
+        reason: str | None,
+    ) -> None:
+        """Append a decision on the session with this autonumber."""
+        table = self._x.tables.qc_decisions
+        prepared = self._x.database.prepare(
+            "qc_decisions.append",
+            lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
+        )
+        values = (number, check, int(level), decided_at, actor, criteria, evidence, reason)
+        self._x.change(prepared, **dict(zip(_FIELDS, values, strict=True)))
+
+    def of_session(self, number: int) -> Select[Any]:
+        """Return the SELECT of the decisions on a session, oldest first."""
+        table = self._x.tables.qc_decisions
+        return select(*table.c).where(table.c.uSessionID == number).order_by(table.c.decision_id)

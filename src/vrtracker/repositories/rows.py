@@ -1,0 +1,191 @@
+"""What the repositories of the lab's two tables have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import Select, Table, bindparam, delete, insert, select, update
+
+from vrtracker.database import Database, Executor, Prepared, Tables
+from vrtracker.repositories.listing import (
+    Listing,
+    coercer_of,
+    count_statement,
+    listing_statement,
+    where,
+)
+from vrtracker.repositories.values import Coercer
+
+__all__ = ["LookUps", "RowRepository"]
+
+Record = TypeVar("Record")
+
+_CHUNK = 50
+"""Values in one IN list of a statement that must run on Access too."""
+
+
+class LookUps:
+    """Single look-ups on a pooled read-only connection, without opening a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tables = database.tables
+
+    def rows(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
+        """Run a prepared SELECT."""
+        return self.database.look_up(prepared, **values)
+
+
+class RowRepository(Generic[Record]):
+    """Reads and writes the rows of one table, as frozen records and plain values."""
+
+    subject: ClassVar[str]
+    key_columns: ClassVar[tuple[str, ...]]
+
+    def __init__(self, executor: Executor | LookUps) -> None:
+        self._x: Any = executor
+        self.table: Table = self._table_of(executor.tables)
+        self.id_column = next(iter(self.table.primary_key.columns))
+
+    @staticmethod
+    def _table_of(tables: Tables) -> Table:
+        raise NotImplementedError
+
+    def _record(self, row: Sequence[Any]) -> Record:
+        raise NotImplementedError
+
+    @property
+    def coercer(self) -> Coercer:
+        """What fits values to the columns."""
+        return coercer_of(self.table)
+
+    def _prepared(self, name: str, build: Any) -> Prepared:
+        prepared: Prepared = self._x.database.prepare(f"{self.table.name}.{name}", build)
+        return prepared
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def by_key(self, **key: Any) -> Record | None:
+        """Return the row of that natural key, scratched or not, or None."""
+
+        def build() -> Select[Any]:
+            clauses = (self.table.c[name] == bindparam(name) for name in self.key_columns)
+            return select(*self.table.c).where(*clauses)
+
+        rows = self._x.rows(self._prepared("by_key", build), **key)
+        return self._record(rows[0]) if rows else None
+
+    def by_id(self, number: int) -> Record | None:
+        """Return the row of that autonumber, or None."""
+
+        def build() -> Select[Any]:
+            return select(*self.table.c).where(self.id_column == bindparam("id"))
+
+        rows = self._x.rows(self._prepared("by_id", build), id=number)
+        return self._record(rows[0]) if rows else None
+
+    def listing(self, listing: Listing) -> Select[Any]:
+        """Return the SELECT of a listing, for a frame."""
+        return listing_statement(self._x.tables, self.table, listing)
+
+    def records(self, listing: Listing) -> Iterator[Record]:
+        """Yield the rows of a listing as records, in its order."""
+        for row in self._x.execute(self.listing(listing)):
+            yield self._record(row)
+
+    def count(self, listing: Listing) -> int:
+        """Return the number of rows of a listing."""
+        statement = count_statement(self._x.tables, self.table, listing)
+        return int(self._x.execute(statement).scalar())
+
+    def present(
+        self, listing: Listing, names: Sequence[str] = (), *, lock: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return id, key and some columns of the rows of a listing.
+
+        With `lock`, other writers wait for this transaction where the database can do that.
+        """
+        wanted = dict.fromkeys([self.id_column.name, *self.key_columns, *names])
+        statement = where(
+            select(*(self.table.c[name] for name in wanted)), self._x.tables, self.table, listing
+        ).order_by(self.id_column)
+        if lock and self._x.database.backend.supports_for_update:
+            statement = statement.with_for_update(of=self.table)
+        return [dict(zip(wanted, row, strict=True)) for row in self._x.execute(statement)]
+
+    def present_keys(self, listing: Listing) -> list[tuple[Any, ...]]:
+        """Return the natural keys of the rows of a listing."""
+        statement = where(
+            select(*(self.table.c[name] for name in self.key_columns)),
+            self._x.tables,
+            self.table,
+            listing,
+        ).order_by(self.id_column)
+        return [tuple(row) for row in self._x.execute(statement)]
+
+    def keys_like(self, **columns: Any) -> list[tuple[Any, ...]]:
+        """Return the natural keys of the rows that have these values."""
+        chosen = [self.table.c[name] for name in self.key_columns]
+        statement = select(*chosen).filter_by(**columns).order_by(self.id_column).limit(1000)
+        return [tuple(row) for row in self._x.execute(statement)]
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def insert(self, row: Mapping[str, Any]) -> int:
+        """Insert one row and return its autonumber."""
+        result = self._x.execute(insert(self.table), dict(row))
+        return int(result.inserted_primary_key[0])
+
+    def insert_many(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows that all name the same columns, keeping autonumbers that they name."""
+        if not rows:
+            return
+        names = sorted(rows[0])
+        prepared = self._prepared(
+            f"insert:{','.join(names)}",
+            lambda: insert(self.table).values({name: bindparam(name) for name in names}),
+        )
+        self._x.change_many(prepared, rows)
+        if self.id_column.name in rows[0]:
+            self._x.database.backend.after_explicit_ids(self._x.connection, self.table)
+
+    def set_values(self, numbers: Sequence[int], values: Mapping[str, Any]) -> int:
+        """Set columns of the rows with these autonumbers; return how many there were."""
+        done = 0
+        for start in range(0, len(numbers), _CHUNK):
+            part = list(numbers[start : start + _CHUNK])
+            statement = update(self.table).where(self.id_column.in_(part)).values(**values)
+            done += int(self._x.execute(statement).rowcount)
+        return done
+
+    def compare_and_set(
+        self, number: int, *, seen: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> bool:
+        """Set columns of a row if it still holds what was seen; return whether it did."""
+        missing = {name for name, value in seen.items() if value is None}
+        name = f"set:{','.join(values)}:if:{','.join(seen)}:null:{','.join(sorted(missing))}"
+
+        def build() -> Any:
+            clauses = [
+                self.table.c[name].is_(None)
+                if name in missing
+                else self.table.c[name] == bindparam(f"seen_{name}", type_=self.table.c[name].type)
+                for name in seen
+            ]
+            targets = {
+                name: bindparam(f"new_{name}", type_=self.table.c[name].type) for name in values
+            }
+            return (
+                update(self.table)
+                .where(self.id_column == bindparam("id"), *clauses)
+                .values(targets)
+            )
+
+        parameters = {f"new_{name}": value for name, value in values.items()}
+        parameters |= {f"seen_{name}": value for name, value in seen.items() if value is not None}
+        return bool(self._x.change(self._prepared(name, build), id=number, **parameters) == 1)
+
+    def delete(self, number: int) -> None:
+        """Delete one row."""
+        self._x.execute(delete(self.table).where(self.id_column == number))

@@ -1,0 +1,58 @@
+"""Sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Table, delete, func, select
+
+from vrtracker.database import Tables
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.records import SessionRecord
+from vrtracker.repositories.rows import RowRepository
+
+__all__ = ["SessionRepository"]
+
+
+class SessionRepository(RowRepository[SessionRecord]):
+    """The rows of `sessiondb`."""
+
+    subject = "session"
+    key_columns = ("mouseName", "sessionDate", "sessionID")
+
+    @staticmethod
+    def _table_of(tables: Tables) -> Table:
+        return tables.sessions
+
+    def _record(self, row: Sequence[Any]) -> SessionRecord:
+        return SessionRecord.of_row(row, self._x.tables.extra["sessiondb"])
+
+    def get(self, key: SessionKey) -> SessionRecord | None:
+        """Return a session by its key, scratched or not, or None."""
+        return self.by_key(mouseName=key.mouse, sessionDate=key.date, sessionID=key.number)
+
+    def dependents(self, number: int) -> dict[str, int]:
+        """Return how many rows of the tracker's history hang on a session, by what they are."""
+        tables = self._x.tables
+        counts = {}
+        for name, table in (
+            ("attempts", tables.attempts),
+            ("QC decisions", tables.qc_decisions),
+            ("datasets", tables.datasets),
+            ("stage states", tables.stage_states),
+        ):
+            statement = select(func.count(table.c.uSessionID)).where(table.c.uSessionID == number)
+            counts[name] = int(self._x.execute(statement).scalar())
+        return {name: count for name, count in counts.items() if count}
+
+    def delete_dependents(self, number: int) -> None:
+        """Delete the tracker's rows that hang on a session; events stay."""
+        tables = self._x.tables
+        for table in (
+            tables.datasets,
+            tables.qc_decisions,
+            tables.stage_states,
+            tables.attempts,
+        ):
+            self._x.execute(delete(table).where(table.c.uSessionID == number))

@@ -1,0 +1,210 @@
+"""Stages of sessions: snapshots, queues, counts, and the tracker's marks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Select, bindparam, case, func, insert, literal, select, update
+
+from vrtracker.database import Executor
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.records import SessionRecord
+from vrtracker.domain.snapshots import Snapshot, StageRow
+from vrtracker.domain.stages import Stage, StageGraph
+from vrtracker.domain.states import Mark, State
+from vrtracker.repositories.listing import Listing, listing_statement, where
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.states import StageQuery
+
+__all__ = ["StageRepository"]
+
+
+class StageRepository:
+    """Reads the state of sessions in their stages; writes the rows of `vrt_stage_state`."""
+
+    def __init__(self, executor: Executor | LookUps) -> None:
+        self._x: Any = executor
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def snapshot(self, key: SessionKey, *, lock: bool = False) -> Snapshot | None:
+        """Return a session with its stage rows, or None; one statement.
+
+        With `lock`, other writers wait for this transaction where the database can do that.
+        """
+        locking = lock and self._x.database.backend.supports_for_update
+        prepared = self._x.database.prepare(
+            f"stages.snapshot:{locking}", lambda: self._snapshot_statement(locking=locking)
+        )
+        rows = self._x.rows(
+            prepared, mouseName=key.mouse, sessionDate=key.date, sessionID=key.number
+        )
+        if not rows:
+            return None
+        width = len(self._x.tables.sessions.c)
+        return Snapshot(
+            SessionRecord.of_row(rows[0][:width], self._x.tables.extra["sessiondb"]),
+            {row[width]: StageRow(*row[width + 1 :]) for row in rows if row[width]},
+        )
+
+    def _snapshot_statement(self, *, locking: bool) -> Select[Any]:
+        tables = self._x.tables
+        sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
+        source = sessions.outerjoin(states, states.c.uSessionID == sessions.c.uSessionID).outerjoin(
+            attempts, attempts.c.attempt_id == states.c.attempt_id
+        )
+        statement = (
+            select(
+                *sessions.c,
+                states.c.stage,
+                states.c.mark,
+                states.c.attempt_id,
+                attempts.c.outcome,
+                attempts.c.lease_until,
+            )
+            .select_from(source)
+            .where(
+                sessions.c.mouseName == bindparam("mouseName"),
+                sessions.c.sessionDate == bindparam("sessionDate"),
+                sessions.c.sessionID == bindparam("sessionID"),
+            )
+        )
+        return statement.with_for_update(of=sessions) if locking else statement
+
+    def queue(
+        self,
+        stage: Stage,
+        stages: StageGraph,
+        states: Iterable[State],
+        *,
+        now: dt.datetime,
+        listing: Listing,
+    ) -> Select[Any]:
+        """Return the SELECT of the sessions of a listing that are in one of the states.
+
+        Its last column, `state`, says in which.
+        """
+        query = StageQuery(self._x.tables, stages, now)
+        wanted = query.is_in(stage, states)
+        state = query.state(stage).label("state")
+        statement = listing_statement(
+            self._x.tables, self._x.tables.sessions, listing, also=[state]
+        )
+        return statement.select_from(query.joined()).where(wanted)
+
+    def rows_in(self, stage: Stage, *args: Any, **options: Any) -> list[Any]:
+        """Return the rows of `queue`, read at once."""
+        return list(self._x.execute(self.queue(stage, *args, **options)))
+
+    def table(self, stages: StageGraph, *, now: dt.datetime, listing: Listing) -> Select[Any]:
+        """Return the SELECT of a listing with the state of each stage, named as the stage."""
+        query = StageQuery(self._x.tables, stages, now)
+        states = [query.state(stage).label(f"state:{stage.name}") for stage in stages.values()]
+        statement = listing_statement(self._x.tables, self._x.tables.sessions, listing, also=states)
+        return statement.select_from(query.joined())
+
+    def counts(
+        self, stages: StageGraph, *, now: dt.datetime, listing: Listing
+    ) -> dict[str, dict[State, int]]:
+        """Return how many sessions of a listing are in each state of each stage; one statement."""
+        tables = self._x.tables
+        query = StageQuery(tables, stages, now)
+        names = list(stages)
+        states = [query.state(stages[name]).label(f"s{i}") for i, name in enumerate(names)]
+        each = (
+            where(cast("Select[Any]", select(*states)), tables, tables.sessions, listing)
+            .select_from(query.joined())
+            .subquery("each_session")
+        )
+        result = self._x.execute(select(*each.c, func.count()).group_by(*each.c))
+        counts = {name: dict.fromkeys(State, 0) for name in names}
+        for *found, count in result:
+            for name, state in zip(names, found, strict=True):
+                counts[name][State(state)] += count
+        return counts
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def add_rows(self, number: int, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Insert the rows of stages that the tracker has not touched before; one statement."""
+        table = self._x.tables.stage_states
+        prepared = self._x.database.prepare(
+            "stages.insert",
+            lambda: insert(table).values(
+                {column.name: bindparam(column.name) for column in table.c}
+            ),
+        )
+        self._x.change_many(
+            prepared,
+            [{"uSessionID": number, "stage": stage, **values} for stage, values in rows.items()],
+        )
+
+    def compare_and_set(
+        self,
+        number: int,
+        stage: str,
+        *,
+        seen: StageRow,
+        mark: str | None,
+        attempt_id: str | None,
+        changed_at: dt.datetime,
+    ) -> bool:
+        """Set mark and attempt of a row if it still is as seen; return whether it was."""
+        table = self._x.tables.stage_states
+
+        def build() -> Any:
+            return (
+                update(table)
+                .where(
+                    table.c.uSessionID == bindparam("number"),
+                    table.c.stage == bindparam("name"),
+                    _same(table.c.mark, seen.mark, "seen_mark"),
+                    _same(table.c.attempt_id, seen.attempt_id, "seen_attempt"),
+                )
+                .values(
+                    mark=bindparam("new_mark"),
+                    attempt_id=bindparam("new_attempt"),
+                    changed_at=bindparam("new_time"),
+                )
+            )
+
+        parameters: dict[str, Any] = {
+            "number": number,
+            "name": stage,
+            "new_mark": mark,
+            "new_attempt": attempt_id,
+            "new_time": changed_at,
+        }
+        if seen.mark is not None:
+            parameters["seen_mark"] = seen.mark
+        if seen.attempt_id is not None:
+            parameters["seen_attempt"] = seen.attempt_id
+        name = f"stages.set:{seen.mark is None}:{seen.attempt_id is None}"
+        return bool(self._x.change(self._x.database.prepare(name, build), **parameters) == 1)
+
+    def settle(
+        self,
+        number: int,
+        *,
+        settled: str,
+        mark: str | None,
+        stale: Sequence[str],
+        changed_at: dt.datetime,
+    ) -> None:
+        """Set the mark of one stage and mark others as stale; all have rows; one statement."""
+        table = self._x.tables.stage_states
+        new_mark = case(
+            (table.c.stage == settled, literal(mark, table.c.mark.type)),
+            else_=literal(Mark.STALE.value, table.c.mark.type),
+        )
+        self._x.execute(
+            update(table)
+            .where(table.c.uSessionID == number, table.c.stage.in_([settled, *stale]))
+            .values(mark=new_mark, changed_at=changed_at)
+        )
+
+
+def _same(column: Any, seen: str | None, name: str) -> Any:
+    return column.is_(None) if seen is None else column == bindparam(name)

@@ -1,0 +1,167 @@
+"""The state of a stage in SQL: the same rules as `vrtracker.domain.snapshots`, over all sessions.
+
+Each fact is kept with its opposite, so that NULL never decides: what the tracker has not
+touched has no row in `vrt_stage_state`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    false,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from vrtracker.database import Tables
+from vrtracker.domain.stages import Stage, StageGraph
+from vrtracker.domain.states import Mark, State
+from vrtracker.models.types import UTCTime
+
+__all__ = ["Fact", "StageQuery"]
+
+Clause = ColumnElement[bool]
+
+
+class Fact(NamedTuple):
+    """A condition and its opposite."""
+
+    holds: Clause
+    fails: Clause
+
+
+def _all(facts: Iterable[Fact]) -> Fact:
+    parts = list(facts)
+    if not parts:
+        return Fact(true(), false())
+    return Fact(and_(*(part.holds for part in parts)), or_(*(part.fails for part in parts)))
+
+
+def _any(facts: Iterable[Fact]) -> Fact:
+    opposite = _all(Fact(part.fails, part.holds) for part in facts)
+    return Fact(opposite.fails, opposite.holds)
+
+
+def _not(fact: Fact) -> Fact:
+    return Fact(fact.fails, fact.holds)
+
+
+class StageQuery:
+    """States of stages for sessions, as conditions and columns of a SELECT.
+
+    Parameters
+    ----------
+    now
+        The instant that decides whether a claim has expired.
+    """
+
+    def __init__(self, tables: Tables, stages: StageGraph, now: dt.datetime) -> None:
+        self._tables = tables
+        self._stages = stages
+        self._now = now
+        self._joined: dict[str, Any] = {}
+
+    def joined(self) -> FromClause:
+        """Return `sessiondb` with what the conditions so far need joined to it."""
+        source: Any = self._tables.sessions
+        for part in self._joined.values():
+            source = source.outerjoin(part, part.c.uSessionID == self._tables.sessions.c.uSessionID)
+        return source  # type: ignore[no-any-return]
+
+    def is_in(self, stage: Stage, states: Iterable[State]) -> Clause:
+        """Return the condition that the stage is in one of the states."""
+        earlier: list[Clause] = []
+        wanted = set(states)
+        matches: list[Clause] = []
+        for state, fact in self._rules(stage):
+            if state in wanted:
+                matches.append(and_(*earlier, fact.holds))
+            earlier.append(fact.fails)
+        return or_(false(), *matches)
+
+    def state(self, stage: Stage) -> ColumnElement[str]:
+        """Return the state as a column of text."""
+        *rules, (last, _) = self._rules(stage)
+        return case(
+            *((fact.holds, literal(state.value)) for state, fact in rules),
+            else_=literal(last.value),
+        )
+
+    def _rules(self, stage: Stage) -> list[tuple[State, Fact]]:
+        """List the states with the fact that decides each, in the order of `state_of`."""
+        done = self._has_output(stage)
+        stale = self._mark(stage, Mark.STALE)
+        return [
+            (State.SCRATCHED, _not(self._flag("sessionQC"))),
+            (State.NOT_APPLICABLE, _not(self._applies(stage))),
+            (State.RUNNING, self._running(stage)),
+            (State.STALE, _all([done, stale])),
+            (State.DONE, done),
+            (State.BLOCKED, self._blocked(stage)),
+            (State.FAILED, self._failed(stage)),
+            (State.READY, Fact(true(), false())),
+        ]
+
+    def _flag(self, column: str) -> Fact:
+        flag = self._tables.sessions.c[column]
+        return Fact(flag == true(), flag == false())
+
+    def _applies(self, stage: Stage) -> Fact:
+        excluded = self._mark(stage, Mark.NOT_APPLICABLE)
+        return _all([*(self._flag(column) for column in stage.applies_if), _not(excluded)])
+
+    def _has_output(self, stage: Stage) -> Fact:
+        if stage.done_column:
+            return self._flag(stage.done_column)
+        return _any([self._mark(stage, Mark.DONE), self._mark(stage, Mark.STALE)])
+
+    def _failed(self, stage: Stage) -> Fact:
+        failures = [self._mark(stage, Mark.FAILED)]
+        if stage.error_column:
+            failures.append(self._flag(stage.error_column))
+        return _any(failures)
+
+    def _blocked(self, stage: Stage) -> Fact:
+        return _any(
+            _all([self._applies(other), _not(self._has_output(other))])
+            for other in (self._stages[name] for name in stage.requires)
+        )
+
+    def _mark(self, stage: Stage, mark: Mark) -> Fact:
+        column = self._stage_row(stage).c.mark
+        return Fact(
+            and_(column.is_not(None), column == mark.value),
+            or_(column.is_(None), column != mark.value),
+        )
+
+    def _running(self, stage: Stage) -> Fact:
+        attempts = self._tables.attempts
+        claims = select(attempts.c.attempt_id).where(
+            attempts.c.outcome == "running",
+            attempts.c.lease_until > bindparam("now", self._now, type_=UTCTime, unique=True),
+        )
+        column = self._stage_row(stage).c.attempt_id
+        return Fact(
+            and_(column.is_not(None), column.in_(claims)),
+            or_(column.is_(None), column.not_in(claims)),
+        )
+
+    def _stage_row(self, stage: Stage) -> Any:
+        if stage.name not in self._joined:
+            table = self._tables.stage_states
+            part: Select[Any] = select(table.c.uSessionID, table.c.mark, table.c.attempt_id).where(
+                table.c.stage == stage.name
+            )
+            self._joined[stage.name] = part.subquery(f"of_{stage.name}")
+        return self._joined[stage.name]

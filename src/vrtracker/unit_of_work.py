@@ -1,0 +1,91 @@
+"""One transaction: the repositories that take part in it, and the only commit there is."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from vrtracker.database import Database, Executor
+from vrtracker.repositories.attempts import AttemptRepository
+from vrtracker.repositories.datasets import DatasetRepository
+from vrtracker.repositories.events import EventRepository
+from vrtracker.repositories.mice import MouseRepository
+from vrtracker.repositories.qc_decisions import QCDecisionRepository
+from vrtracker.repositories.sessions import SessionRepository
+from vrtracker.repositories.stages import StageRepository
+
+__all__ = ["UnitOfWork"]
+
+
+class UnitOfWork:
+    """A transaction on one connection. Leaving it without `commit` rolls it back.
+
+    Parameters
+    ----------
+    database
+        Where to work.
+    readonly
+        Open on the engine that the database itself holds to reading.
+    """
+
+    def __init__(self, database: Database, *, readonly: bool = False) -> None:
+        self._database = database
+        self._readonly = readonly
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._connection = self._stack.enter_context(
+            self._database.connect(readonly=self._readonly)
+        )
+        self._executor: Executor = self._database.executor(self._connection)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def commit(self) -> None:
+        """Make what was done in this unit lasting; nothing can be done in it afterwards."""
+        with self._database.translating():
+            self._connection.commit()
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        """Sessions."""
+        return SessionRepository(self._executor)
+
+    @cached_property
+    def mice(self) -> MouseRepository:
+        """Mice."""
+        return MouseRepository(self._executor)
+
+    @cached_property
+    def stages(self) -> StageRepository:
+        """Stages of sessions: facts, marks, queues."""
+        return StageRepository(self._executor)
+
+    @cached_property
+    def attempts(self) -> AttemptRepository:
+        """Attempts and claims."""
+        return AttemptRepository(self._executor)
+
+    @cached_property
+    def events(self) -> EventRepository:
+        """The history."""
+        return EventRepository(self._executor)
+
+    @cached_property
+    def qc_decisions(self) -> QCDecisionRepository:
+        """QC decisions."""
+        return QCDecisionRepository(self._executor)
+
+    @cached_property
+    def datasets(self) -> DatasetRepository:
+        """Datasets."""
+        return DatasetRepository(self._executor)
