@@ -1,0 +1,326 @@
+"""ALF files of a session: names, discovery, hashes, headers, contents.
+
+Names follow the ALF specification as ONE implements it (``one/alf/spec.py`` of
+int-brain-lab/ONE): ``_namespace_object.attribute_timescale.extra.extension``.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import os
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.files.layout import SUITE2P, SUPERSEDED
+from vrtracker.files.trees import is_hidden, reason_of, walk
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = [
+    "AlfFile",
+    "AlfName",
+    "find_alf_files",
+    "hash_file",
+    "is_curated",
+    "load",
+    "parse_alf_name",
+    "read_npy_header",
+]
+
+_NAME = re.compile(
+    r"(?:_(?P<namespace>[a-zA-Z0-9]+)_)?"
+    r"(?P<object>[^\W_]\w*)"
+    # The specification lets exactly these two suffixes be part of the attribute.
+    r"\.(?P<attribute>(?:_[a-z]+_)?[a-zA-Z0-9]+(?:_(?:times|intervals)(?=[_.]))?)"
+    r"(?:_(?P<timescale>\w+))?"
+    r"(?:\.(?P<extra>[\w-]+(?:\.[\w-]+)*))?"
+    r"\.(?P<extension>\w+)"
+)
+_REVISION = re.compile(r"#(?P<revision>[\w.-]+)#")
+_CURATED = re.compile(
+    r"mpciROIs\.(?:redCellIdx|redCellManualAssignments)\.npy|parametersRed\w*\.minMaxCutoff\.npy"
+)
+_NOT_ALF_FOLDERS = {SUITE2P, "roicat"}
+_MAGIC = b"\x93NUMPY"
+_HEADER_FORMATS = {1: (2, "latin1"), 2: (4, "latin1"), 3: (4, "utf-8")}
+_LONGEST_HEADER = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AlfName:
+    """The parts of an ALF file name; those that it lacks are None.
+
+    Attributes
+    ----------
+    namespace : str or None
+        Whose convention the data follow, such as ``ibl``.
+    object : str
+        What the files of one table share, such as ``trials``.
+    attribute : str
+        Column of that table, such as ``startTimes``.
+    timescale : str or None
+        Clock of the times when it is not the universal one.
+    extra : str or None
+        Further parts, joined by points.
+    extension : str
+        Without the point.
+    """
+
+    namespace: str | None
+    object: str
+    attribute: str
+    timescale: str | None
+    extra: str | None
+    extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlfFile:
+    """One ALF file of a session.
+
+    Attributes
+    ----------
+    rel_path : str
+        Posix path relative to the session folder.
+    size_bytes : int
+        Size of the file.
+    modified : float
+        Time of the last change, s since 1970-01-01 UTC.
+    revision : str or None
+        Label of the ``#revision#`` folder that it is in.
+    """
+
+    rel_path: str
+    size_bytes: int
+    modified: float
+    revision: str | None
+
+
+def parse_alf_name(name: str) -> AlfName | None:
+    """Split a file name (no folders) into its ALF parts; None if it is not an ALF name."""
+    match = _NAME.fullmatch(name)
+    return AlfName(**match.groupdict()) if match else None
+
+
+def find_alf_files(folder: Path) -> list[AlfFile]:
+    """List the ALF files of a session, in collections and revisions of any depth.
+
+    Left out are ``suite2p`` and ``roicat`` folders, hidden ones, the copies of superseded
+    curation that `vrtracker.files.staging` keeps in ``curated``, and what is reached through a
+    symbolic link to a folder.
+
+    Returns
+    -------
+    list
+        Sorted by path.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such folder.
+    InvalidValueError
+        If a folder or an ALF file in it cannot be read, such as a link to nothing.
+    """
+    try:
+        return sorted(
+            (
+                _alf_file(rel_path, entry)
+                for rel_path, entry in walk(folder, enter=_may_hold_alf)
+                if parse_alf_name(entry.name) and not _is_link_to_folder(entry)
+            ),
+            key=lambda file: file.rel_path,
+        )
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not folder.is_dir():
+            raise NotFoundError("session folder", str(folder)) from error
+        raise InvalidValueError(_unreadable(error, folder)) from error
+    except OSError as error:
+        raise InvalidValueError(_unreadable(error, folder)) from error
+
+
+def _may_hold_alf(rel_path: str) -> bool:
+    name = rel_path.rpartition("/")[2]
+    return not is_hidden(name) and name not in _NOT_ALF_FOLDERS and rel_path != SUPERSEDED
+
+
+def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir()
+
+
+def _alf_file(rel_path: str, entry: os.DirEntry[str]) -> AlfFile:
+    status = entry.stat()
+    revisions = [_REVISION.fullmatch(part) for part in rel_path.split("/")[:-1]]
+    labels = [match["revision"] for match in revisions if match]
+    return AlfFile(rel_path, status.st_size, status.st_mtime, labels[-1] if labels else None)
+
+
+def _unreadable(error: OSError, path: Path) -> str:
+    where = error.filename or path
+    return f"{str(where)!r} cannot be read ({reason_of(error)}). Mend or remove it, then try again."
+
+
+def hash_file(path: Path, *, block: int = 1024 * 1024) -> str:
+    """Return the MD5 of a file as 32 hexadecimal digits.
+
+    MD5, since that is the hash that ONE keeps for a dataset, and its caches must be able to
+    compare ours with theirs. It guards against accidents, not against forgery.
+
+    Parameters
+    ----------
+    path
+        The file.
+    block
+        Bytes to read at a time.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    InvalidValueError
+        If it cannot be read.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(block):
+                digest.update(chunk)
+    except OSError as error:
+        raise _file_error(error, path) from error
+    return digest.hexdigest()
+
+
+def is_curated(rel_path: str) -> bool:
+    """Tell whether a file holds choices that a person made in the red-cell GUI.
+
+    Such files cannot be computed again. Their names are those that vrAnalysis' red_cell_gui
+    saves: the selection, the manual assignments and the cut-offs.
+    """
+    return _CURATED.fullmatch(rel_path.rpartition("/")[2]) is not None
+
+
+def load(path: Path) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
+    """Read a .npy or .npz file; never unpickles, since a pickle can run any code.
+
+    Returns
+    -------
+    ndarray or dict of ndarray
+        The array of a .npy file, the arrays by name of a .npz file.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    InvalidValueError
+        If it is of another kind, damaged, or holds Python objects.
+    """
+    import numpy as np
+
+    suffix = path.suffix.lower()
+    if suffix not in {".npy", ".npz"}:
+        raise InvalidValueError(f"{str(path)!r} is not a .npy or .npz file; only these are read.")
+    try:
+        if suffix == ".npy":
+            with path.open("rb") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise _file_error(error, path) from error
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InvalidValueError(
+            f"{str(path)!r} cannot be read as arrays ({error}). Write it again, without objects."
+        ) from error
+
+
+def read_npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Check a .npy file by its header and its size, without reading the data.
+
+    The size of an array of Python objects (a pickle, as vrAnalysis' loading recipes are) cannot
+    be foretold; of such a file only the header is checked, and that something follows it.
+
+    Returns
+    -------
+    tuple
+        Shape and dtype.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    InvalidValueError
+        If it is not a .npy file, is truncated, or is longer than its header says.
+
+    Notes
+    -----
+    Format: numpy.lib.format, "NEP 1: a simple file format for NumPy arrays", versions 1 to 3.
+    """
+    try:
+        with path.open("rb") as file:
+            header = _header(file, path)
+            shape, dtype = _shape_and_dtype(header, path)
+            data_bytes = os.fstat(file.fileno()).st_size - file.tell()
+    except OSError as error:
+        raise _file_error(error, path) from error
+    if dtype.hasobject:
+        if data_bytes <= 0:
+            raise _broken(path, "truncated: nothing follows its header")
+        return shape, dtype
+    expected = math.prod(shape) * dtype.itemsize
+    if data_bytes != expected:
+        kind = "truncated" if data_bytes < expected else "damaged"
+        raise _broken(path, f"{kind}: it has {data_bytes} of {expected} bytes of data")
+    return shape, dtype
+
+
+def _header(file: BinaryIO, path: Path) -> str:
+    start = file.read(len(_MAGIC) + 2)
+    if not start:
+        raise _broken(path, "empty (0 bytes)")
+    if not _MAGIC.startswith(start[: len(_MAGIC)]):
+        raise _broken(path, "not a .npy file: it does not begin as one")
+    if len(start) < len(_MAGIC) + 2:
+        raise _broken(path, "truncated inside its header")
+    if start[-2] not in _HEADER_FORMATS:
+        raise _broken(path, f"damaged: its format version {start[-2]} does not exist")
+    width, encoding = _HEADER_FORMATS[start[-2]]
+    length_bytes = file.read(width)
+    length = int.from_bytes(length_bytes, "little")
+    if length > _LONGEST_HEADER:
+        raise _broken(path, f"damaged: its header claims to be {length} bytes long")
+    header = file.read(length)
+    if len(length_bytes) < width or len(header) < length:
+        raise _broken(path, "truncated inside its header")
+    return header.decode(encoding, errors="replace")
+
+
+def _shape_and_dtype(header: str, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    import numpy as np
+
+    try:
+        fields = ast.literal_eval(header.strip())
+        shape = tuple(fields["shape"])
+        dtype = np.lib.format.descr_to_dtype(fields["descr"])
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise _broken(path, "damaged: its header cannot be understood") from error
+    if not all(isinstance(length, int) and length >= 0 for length in shape):
+        raise _broken(path, f"damaged: its header says shape {shape}")
+    return shape, dtype
+
+
+def _broken(path: Path, problem: str) -> InvalidValueError:
+    return InvalidValueError(f"{path.name} is {problem}. Write it again: {str(path)!r}")
+
+
+def _file_error(error: OSError, path: Path) -> NotFoundError | InvalidValueError:
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError("file", str(path))
+    return InvalidValueError(_unreadable(error, path))

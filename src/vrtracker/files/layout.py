@@ -1,0 +1,105 @@
+"""Where sessions are: ``<root>/<mouse>/<date>/<number>``.
+
+The layout is that of Alyx and ONE, which also know ``<root>/<lab>/Subjects/<mouse>/...``
+and numbers padded to three digits; the lab writes them unpadded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vrtracker.errors import RootUnavailableError
+from vrtracker.files.trees import is_hidden, reason_of
+
+if TYPE_CHECKING:
+    from vrtracker.domain.keys import SessionKey
+
+__all__ = ["ONE_DATA", "SUBJECTS", "SUITE2P", "SUPERSEDED", "SessionFolders", "number_spellings"]
+
+SUITE2P = "suite2p"
+ONE_DATA = "oneData"
+SUBJECTS = "Subjects"
+# Where copies of curated files go that no longer fit a session's output.
+SUPERSEDED = "curated"
+
+
+def number_spellings(number: int) -> tuple[str, ...]:
+    """Return the folder names that mean a session number, the lab's own first."""
+    return tuple(dict.fromkeys((str(number), f"{number:03d}")))
+
+
+class SessionFolders:
+    """Find the folders of sessions below one root; never creates anything.
+
+    Attributes
+    ----------
+    root : Path
+        Folder that holds the folders of the mice.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def check(self) -> None:
+        """Make sure that the root is there, so that absence below it means something.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the root is missing, not a folder, not readable, or empty: that is how the mount
+            point of an unmounted drive looks.
+        """
+        try:
+            with os.scandir(self.root) as entries:
+                if any(not is_hidden(entry.name) for entry in entries):
+                    return
+        except FileNotFoundError as error:
+            raise RootUnavailableError(self._unavailable("does not exist")) from error
+        except NotADirectoryError as error:
+            raise RootUnavailableError(self._unavailable("is not a folder")) from error
+        except OSError as error:
+            problem = f"cannot be read ({reason_of(error)})"
+            raise RootUnavailableError(self._unavailable(problem)) from error
+        raise RootUnavailableError(self._unavailable("is empty"))
+
+    def find(self, key: SessionKey) -> Path | None:
+        """Return the existing folder of a session, or None.
+
+        The mouse's own folder below the root is preferred to a lab's, an unpadded number to a
+        padded one.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the disk refuses to answer: that is not the same as a missing folder.
+        """
+        try:
+            return next((path for path in self._candidates(key) if path.is_dir()), None)
+        except OSError as error:
+            problem = f"cannot be searched for {key} ({reason_of(error)})"
+            raise RootUnavailableError(self._unavailable(problem)) from error
+
+    def path(self, key: SessionKey) -> Path:
+        """Return the folder of a session, or where it would be if there is none yet."""
+        return self.find(key) or self.root / key.path
+
+    def _candidates(self, key: SessionKey) -> Iterator[Path]:
+        for mice in self._mouse_parents():
+            date = mice / key.mouse / key.date.isoformat()
+            yield from (date / number for number in number_spellings(key.number))
+
+    def _mouse_parents(self) -> Iterator[Path]:
+        yield self.root
+        if self.root.is_dir():
+            with os.scandir(self.root) as entries:
+                labs = sorted(entry.name for entry in entries if not is_hidden(entry.name))
+            yield from (self.root / lab / SUBJECTS for lab in labs)
+
+    def _unavailable(self, problem: str) -> str:
+        return (
+            f"The sessions' root {str(self.root)!r} {problem}; nothing was changed. "
+            "It may be a drive that is not mounted: mount it, or give another root."
+        )

@@ -1,0 +1,184 @@
+"""Find all sessions below a root."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vrtracker.domain.keys import MOUSE_NAME, SessionKey, parse_number
+from vrtracker.errors import InvalidValueError, RootUnavailableError
+from vrtracker.files.layout import SUBJECTS, SessionFolders, number_spellings
+from vrtracker.files.probe import FolderProbe, probe
+from vrtracker.files.trees import is_hidden, reason_of
+
+__all__ = ["FoundSession", "ScanResult", "SkippedFolder", "scan"]
+
+_DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSession:
+    """A session folder and what is in it."""
+
+    key: SessionKey
+    folder: Path
+    probe: FolderProbe
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFolder:
+    """A folder that looks like a session's, or could hold some, and the reason to skip it."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """All that a scan saw: sessions in the order of their keys, skipped folders by path."""
+
+    found: tuple[FoundSession, ...]
+    skipped: tuple[SkippedFolder, ...]
+
+
+def scan(
+    root: Path,
+    *,
+    mice: Collection[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ScanResult:
+    """Find the sessions below a root, in both layouts that `SessionFolders` knows.
+
+    Folders that are no session's (``analysis``, ROI tracking of a mouse, hidden ones) are passed
+    over in silence. What looks like a session and is none, or cannot be read, is reported.
+
+    Parameters
+    ----------
+    root
+        Folder that holds the folders of the mice.
+    mice
+        Names to look for; all when not given.
+    progress
+        Called with the number of sessions found so far, after each.
+
+    Raises
+    ------
+    RootUnavailableError
+        If the root itself is missing, empty or unreadable.
+    """
+    SessionFolders(root).check()
+    wanted = {mice} if isinstance(mice, str) else mice
+    work = _Scan(wanted, progress or (lambda _: None))
+    folders = work.folders(Path(root))
+    for folder in folders:
+        work.mouse(folder)
+    for lab in filter(_is_lab, folders):
+        for folder in work.folders(lab / SUBJECTS):
+            work.mouse(folder)
+    found = sorted(work.found.values(), key=lambda session: session.key)
+    return ScanResult(tuple(found), tuple(sorted(work.skipped, key=lambda skip: skip.path)))
+
+
+def _is_lab(folder: Path) -> bool:
+    try:
+        return (folder / SUBJECTS).is_dir()
+    except OSError:
+        # Unreadable, which the look into it as a mouse's folder has reported.
+        return False
+
+
+@dataclass
+class _Scan:
+    wanted: Collection[str] | None
+    progress: Callable[[int], None]
+    found: dict[SessionKey, FoundSession] = field(default_factory=dict)
+    skipped: list[SkippedFolder] = field(default_factory=list)
+
+    def skip(self, path: Path, reason: str) -> None:
+        self.skipped.append(SkippedFolder(path, reason))
+
+    def folders(self, parent: Path) -> list[Path]:
+        """List the visible folders in a folder, by name; none, and a note, if unreadable."""
+        try:
+            with os.scandir(parent) as entries:
+                names = [e.name for e in entries if not is_hidden(e.name) and _is_folder(e)]
+        except OSError as error:
+            self.skip(parent, f"It cannot be read: {reason_of(error)}.")
+            return []
+        return [parent / name for name in sorted(names)]
+
+    def mouse(self, folder: Path) -> None:
+        if self.wanted is not None and folder.name not in self.wanted:
+            return
+        dates = [path for path in self.folders(folder) if _DATE_LIKE.fullmatch(path.name)]
+        if dates and not _is_mouse_name(folder.name):
+            reason = f"{folder.name!r} is not a mouse name: letters, digits, '_', '-', '.' only."
+            self.skip(folder, reason)
+            return
+        for path in dates:
+            self.date(folder.name, path)
+
+    def date(self, mouse: str, folder: Path) -> None:
+        date = _date_of(folder.name)
+        if date is None:
+            self.skip(folder, f"{folder.name} is not a date that exists; write YYYY-MM-DD.")
+        elif date.isoformat() != folder.name:
+            self.skip(folder, f"Name it {date.isoformat()}: dates have two digits for month, day.")
+        else:
+            for path in _unpadded_first(self.folders(folder)):
+                self.number(mouse, date, path)
+
+    def number(self, mouse: str, date: dt.date, folder: Path) -> None:
+        try:
+            number = parse_number(folder.name)
+        except InvalidValueError as error:
+            self.skip(folder, str(error))
+            return
+        if folder.name not in number_spellings(number):
+            spellings = " or ".join(number_spellings(number))
+            self.skip(folder, f"Name it {spellings}: {folder.name} is not how numbers are padded.")
+            return
+        key = SessionKey(mouse, date, number)
+        if key in self.found:
+            other = self.found[key].folder
+            self.skip(folder, f"It is {key} again, which {str(other)!r} holds already.")
+            return
+        self.session(key, folder)
+
+    def session(self, key: SessionKey, folder: Path) -> None:
+        try:
+            seen = probe(folder)
+        except RootUnavailableError as error:
+            self.skip(folder, str(error))
+            return
+        self.found[key] = FoundSession(key, folder, seen)
+        self.progress(len(self.found))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself.
+        return False
+
+
+def _is_mouse_name(name: str) -> bool:
+    return MOUSE_NAME.fullmatch(name) is not None
+
+
+def _date_of(name: str) -> dt.date | None:
+    year, month, day = (int(part) for part in name.split("-"))
+    try:
+        return dt.date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _unpadded_first(folders: list[Path]) -> Iterator[Path]:
+    numbered = (path for path in folders if path.name.isascii() and path.name.isdigit())
+    return iter(sorted(numbered, key=lambda path: (len(path.name), path.name)))

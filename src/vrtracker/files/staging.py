@@ -1,0 +1,398 @@
+"""Replace a session's output folder so that no failure destroys what was good.
+
+A run writes into a staging folder beside the output. The swap is two renames::
+
+    before                  oneData (old)            .vrtracker-staging-<token> (new)
+    rename oneData away     .vrtracker-old-<token>   .vrtracker-staging-<token> (new)
+    rename staging          .vrtracker-old-<token>   oneData (new)
+    confirm                                          oneData (new)
+
+How far a swap has come is read from the disk alone: the old folder exists from its first step
+to `Staging.confirm` or `Staging.undo` (an empty one where there was no output before), and the
+staging folder until its second. So nothing depends on what a killed process remembered.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vrtracker import clock
+from vrtracker.errors import InvalidValueError, NotFoundError, RegistrarError
+from vrtracker.files.alf import is_curated
+from vrtracker.files.layout import ONE_DATA, SUPERSEDED
+from vrtracker.files.trees import (
+    carry,
+    flush,
+    is_empty,
+    reason_of,
+    remove_tree,
+    rename,
+    sizes,
+    unused,
+)
+
+__all__ = ["Staging", "SwapReport", "recover"]
+
+_log = logging.getLogger(__name__)
+
+_STAGING = ".vrtracker-staging-"
+_OLD = ".vrtracker-old-"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+_OUTPUT = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SwapReport:
+    """What a swap put where; all paths posix, relative to the output folder.
+
+    Attributes
+    ----------
+    files : tuple of str
+        Files of the run, as it wrote them; hand them to the next swap as `earlier`.
+    bytes : int
+        Their size together.
+    carried : tuple of str
+        Files kept from the old output, among them curated ones that beat the run's own.
+    superseded : tuple of str
+        Files of the old output that had to give way; copies are in the session's ``curated``.
+    """
+
+    files: tuple[str, ...] = ()
+    bytes: int = 0
+    carried: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
+
+
+class Staging:
+    """A folder to write a new output into, until it replaces the old one.
+
+    The order of calls is `prepare`, the work, then either `discard`, or `swap_in` followed by
+    `confirm` (the database has committed) or `undo` (it has not). All but `swap_in` may be
+    called at any point and twice; where there is nothing to do they do nothing.
+
+    Attributes
+    ----------
+    path : Path
+        Where the run writes.
+    """
+
+    def __init__(self, session_folder: Path, *, output: str = ONE_DATA, token: str) -> None:
+        _check_names(output, token)
+        suffix = token + _suffix(output)
+        self._session = Path(session_folder)
+        self._output = self._session / output
+        self._old = self._session / (_OLD + suffix)
+        self._ours: os.stat_result | None = None
+        self.path = self._session / (_STAGING + suffix)
+
+    @classmethod
+    def prepare(cls, session_folder: Path, *, output: str = ONE_DATA, token: str) -> Staging:
+        """Create the empty staging folder of one attempt.
+
+        Parameters
+        ----------
+        session_folder
+            Folder of the session.
+        output
+            Name of the folder in it that will be replaced.
+        token
+            Tells this attempt from all others; letters, digits, ``_`` and ``-``.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no session folder.
+        InvalidValueError
+            If `output` or `token` cannot be part of a folder's name.
+        RegistrarError
+            If the output is a link or a file, if an interrupted attempt must be recovered first,
+            or if nothing can be written.
+        """
+        staging = cls(session_folder, output=output, token=token)
+        try:
+            staging._check()
+            staging.path.mkdir()
+        except OSError as error:
+            raise RegistrarError(
+                f"Nothing can be written in {str(session_folder)!r} ({reason_of(error)}); "
+                "check its permissions and the space on the disk."
+            ) from error
+        return staging
+
+    def _check(self) -> None:
+        if not self._session.is_dir():
+            raise NotFoundError("session folder", str(self._session))
+        if self._output.is_symlink() or (self._output.exists() and not self._output.is_dir()):
+            raise RegistrarError(
+                f"{str(self._output)!r} is a link or a file, which cannot be replaced safely; "
+                "put a real folder there."
+            )
+        for left_over in (self.path, self._old):
+            if left_over.exists():
+                raise RegistrarError(_recover_first(left_over))
+        self._check_nothing_is_lost()
+
+    def _check_nothing_is_lost(self) -> None:
+        # Starting from no output while an old one waits to be put back would lose its files.
+        if not sizes(self._output):
+            for _, folder in _left_over(self._session, _OLD, self._output.name):
+                if not is_empty(folder):
+                    raise RegistrarError(_recover_first(folder))
+
+    def discard(self) -> None:
+        """Remove the staging folder and what the run wrote; the output stays as it is."""
+        if self.path.exists():
+            remove_tree(self.path)
+
+    def swap_in(self, *, earlier: Collection[str]) -> SwapReport:
+        """Put what the run wrote in the place of the old output.
+
+        Kept from the old output are files of other stages and of people: all that is neither
+        written by this run nor in `earlier`, and curated files in any case. A curated file beats
+        a new one of the same size, since it still fits; of another size it does not, and a copy
+        of it goes to ``<session>/curated/<time>``. A run that wrote no file changes nothing.
+
+        Parameters
+        ----------
+        earlier
+            Posix paths, relative to the output, that the previous run of this stage wrote.
+
+        Raises
+        ------
+        RegistrarError
+            If the staging folder is gone or the disk refuses; the old output is then in its
+            place, or the message says where.
+        """
+        if not self.path.is_dir():
+            raise RegistrarError(
+                f"{str(self.path)!r} is gone, so there is nothing to put in place; run again."
+            )
+        try:
+            written = sizes(self.path)
+            if not written:
+                self.discard()
+                return SwapReport()
+            self._check_nothing_is_lost()
+            report = self._keep(written, frozenset(earlier))
+            flush(self.path)
+            self._exchange()
+        except OSError as error:
+            raise RegistrarError(
+                f"The new {self._output.name} of {str(self._session)!r} could not be put in "
+                f"place ({reason_of(error)}); the earlier one is as it was. Run again."
+            ) from error
+        return report
+
+    def _keep(self, written: dict[str, int], earlier: frozenset[str]) -> SwapReport:
+        carried: list[str] = []
+        superseded: list[str] = []
+        for rel_path, size in sorted(sizes(self._output).items()):
+            target = self.path / rel_path
+            if is_curated(rel_path):
+                if written.get(rel_path) == size:
+                    target.unlink()
+            elif rel_path in written or rel_path in earlier:
+                continue
+            fits = carry(self._output / rel_path, target)
+            (carried if fits else superseded).append(rel_path)
+        self._set_aside(superseded)
+        new = {name: size for name, size in written.items() if name not in set(carried)}
+        return SwapReport(tuple(sorted(new)), sum(new.values()), tuple(carried), tuple(superseded))
+
+    def _set_aside(self, rel_paths: list[str]) -> None:
+        if not rel_paths:
+            return
+        folder = unused(self._session / SUPERSEDED / f"{clock.lab_now():%Y%m%dT%H%M%S}")
+        for rel_path in rel_paths:
+            target = folder / rel_path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self._output / rel_path, target, follow_symlinks=False)
+        flush(folder)
+
+    def _exchange(self) -> None:
+        self._ours = self.path.stat()
+        try:
+            if self._output.is_dir():
+                shutil.copymode(self._output, self.path)
+                rename(self._output, self._old)
+            else:
+                self._old.mkdir()
+            rename(self.path, self._output)
+        except BaseException:
+            # An interruption may come after the second rename too, so the disk is asked.
+            self._put_back()
+            raise
+
+    def confirm(self) -> None:
+        """Remove the old output for good; call it after the database has committed."""
+        if self._old.exists() and not self.path.exists():
+            _forget(self._old, by_way_of=self.path)
+
+    def undo(self) -> None:
+        """Put the old output back and remove what the run wrote.
+
+        If another attempt has replaced the output in the meantime, that one stays.
+
+        Raises
+        ------
+        RegistrarError
+            If the old output cannot be put back; the message says where it is.
+        """
+        self._put_back()
+        self.discard()
+
+    def _put_back(self) -> None:
+        try:
+            if self._old.exists():
+                self._put_back_old()
+        except OSError as error:
+            raise RegistrarError(
+                f"The earlier {self._output.name} of {str(self._session)!r} could not be put "
+                f"back ({reason_of(error)}); it is kept in {self._old.name!r}. Recover the session."
+            ) from error
+
+    def _put_back_old(self) -> None:
+        swapped = not self.path.exists()
+        if swapped and self._output.exists():
+            if self._ours and not os.path.samestat(self._ours, self._output.stat()):
+                self.confirm()
+                return
+            rename(self._output, self.path)
+        _restore(self._old, self._output)
+
+
+def recover(
+    session_folder: Path, *, output: str = ONE_DATA, live_tokens: Collection[str] = ()
+) -> list[str]:
+    """Clean up after interrupted attempts; the output is then the last good one.
+
+    An attempt that died between the two renames is taken back; of one that died after them the
+    new output stays, since it is whole.
+
+    Parameters
+    ----------
+    session_folder, output
+        Folder of the session, and the name of its output; a missing folder needs nothing.
+    live_tokens
+        Attempts that may still be at work; their folders are left alone.
+
+    Returns
+    -------
+    list of str
+        What was done, a sentence each; empty when there was nothing to do.
+
+    Raises
+    ------
+    RegistrarError
+        If the disk refuses; nothing but left-over folders has then been touched.
+    """
+    folder = Path(session_folder)
+    try:
+        return _recover(folder, output, frozenset(live_tokens))
+    except OSError as error:
+        raise RegistrarError(
+            f"{str(folder)!r} could not be recovered ({reason_of(error)}). "
+            "Check its permissions, then recover again."
+        ) from error
+
+
+def _recover(session: Path, output: str, live: frozenset[str]) -> list[str]:
+    olds = dict(_left_over(session, _OLD, output))
+    staged = dict(_left_over(session, _STAGING, output))
+    done: list[str] = []
+    if not sizes(session / output):
+        if live & olds.keys():
+            # A live attempt is between its two renames: the output is in its hands.
+            return done
+        done += _restore_newest(olds, session / output)
+    for token in sorted((olds.keys() | staged.keys()) - live):
+        done += _sweep(olds.get(token), staged.get(token))
+    return done
+
+
+def _restore_newest(olds: dict[str, Path], output: Path) -> list[str]:
+    full = {token: path for token, path in olds.items() if not is_empty(path)}
+    if not full:
+        return []
+    # The change time is that of the rename on POSIX and that of the folder's birth on Windows;
+    # both grow from one swap to the next.
+    newest = max(full, key=lambda token: full[token].stat().st_ctime_ns)
+    path = olds.pop(newest)
+    _restore(path, output)
+    return [f"Put {output.name} back from {path.name}: its replacement was interrupted."]
+
+
+def _sweep(old: Path | None, staged: Path | None) -> list[str]:
+    if old is not None and staged is not None and not is_empty(old):
+        # The swap never ended, so this is the good one, and yet there is an output with files.
+        return [f"Left {old.name} alone: its output was made anew by something else. Compare."]
+    done = []
+    if staged is not None and remove_tree(staged):
+        done.append(f"Removed {staged.name}, which an interrupted attempt left.")
+    if old is not None and _forget(old, by_way_of=_staging_of(old)):
+        done.append(f"Removed {old.name}, whose replacement is in place.")
+    return done
+
+
+def _restore(old: Path, output: Path) -> None:
+    if is_empty(old):
+        old.rmdir()
+        return
+    if sizes(output):
+        raise FileExistsError(errno.EEXIST, "something else made it anew", str(output))
+    if output.exists():
+        remove_tree(output)
+    rename(old, output)
+
+
+def _forget(old: Path, *, by_way_of: Path) -> bool:
+    # Renamed first, so that a kill in the middle leaves no half-empty folder that looks good.
+    try:
+        rename(old, by_way_of)
+    except OSError as error:
+        _log.warning("%s could not be removed: %s", old, reason_of(error))
+        return False
+    return remove_tree(by_way_of)
+
+
+def _left_over(session: Path, prefix: str, output: str) -> Iterator[tuple[str, Path]]:
+    if not session.is_dir():
+        return
+    for path in sorted(session.iterdir()):
+        token, _, other = path.name.removeprefix(prefix).partition(".")
+        if path.name.startswith(prefix) and (other or ONE_DATA) == output and path.is_dir():
+            yield token, path
+
+
+def _staging_of(old: Path) -> Path:
+    return old.with_name(_STAGING + old.name.removeprefix(_OLD))
+
+
+def _suffix(output: str) -> str:
+    # Tells the folders of different outputs apart; a token has no point.
+    return "" if output == ONE_DATA else f".{output}"
+
+
+def _check_names(output: str, token: str) -> None:
+    if not _TOKEN.fullmatch(token):
+        raise InvalidValueError(
+            f"{token!r} cannot name a staging folder; use letters, digits, '_' and '-'.",
+            value=token,
+        )
+    if not _OUTPUT.fullmatch(output) or output == SUPERSEDED:
+        raise InvalidValueError(
+            f"{output!r} cannot be an output folder; give the name of one folder, "
+            f"not hidden and not {SUPERSEDED!r}.",
+            value=output,
+        )
+
+
+def _recover_first(left_over: Path) -> str:
+    return f"{str(left_over)!r} was left by an interrupted attempt; recover the session first."

@@ -1,0 +1,220 @@
+"""Walk, copy, rename and remove folder trees without following links out of them."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+__all__ = [
+    "carry",
+    "flush",
+    "is_empty",
+    "is_hidden",
+    "reason_of",
+    "remove_tree",
+    "rename",
+    "sizes",
+    "unused",
+    "walk",
+]
+
+_log = logging.getLogger(__name__)
+
+_ON_WINDOWS = os.name == "nt"
+# Virus scanners and indexers on Windows hold new files open for a moment; s.
+_RENAME_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+# What file systems without fsync (some network shares) answer.
+_NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder name is hidden by convention (a leading dot)."""
+    return name.startswith(".")
+
+
+def is_empty(folder: Path) -> bool:
+    """Tell whether a folder has nothing in it."""
+    return next(folder.iterdir(), None) is None
+
+
+def unused(path: Path) -> Path:
+    """Return a path like this one at which nothing is: itself, or with -2, -3 ... appended."""
+    candidate, count = path, 1
+    while candidate.exists():
+        count += 1
+        candidate = path.with_name(f"{path.name}-{count}")
+    return candidate
+
+
+def reason_of(error: OSError) -> str:
+    """Return the operating system's reason without its path, such as "Permission denied"."""
+    return error.strerror or str(error)
+
+
+def walk(
+    folder: Path, *, enter: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield all entries below a folder that are not real folders, in no particular order.
+
+    A symbolic link to a folder (a junction on Windows) is yielded as an entry and never
+    entered, so that no loop is possible.
+
+    Parameters
+    ----------
+    folder
+        Where to start.
+    enter
+        Asked with the posix path, relative to `folder`, of each real folder on the way.
+
+    Yields
+    ------
+    tuple
+        The posix path relative to `folder`, and the entry.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    """
+    waiting = [("", str(folder))]
+    while waiting:
+        prefix, here = waiting.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                rel_path = prefix + entry.name
+                if not _is_real_folder(entry):
+                    yield rel_path, entry
+                elif enter(rel_path):
+                    waiting.append((f"{rel_path}/", entry.path))
+
+
+def _is_real_folder(entry: os.DirEntry[str]) -> bool:
+    # DirEntry has is_junction from Python 3.12 on; 3.11 takes a junction for a folder.
+    is_junction = getattr(entry, "is_junction", None)
+    return entry.is_dir(follow_symlinks=False) and not (is_junction is not None and is_junction())
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Return the size in bytes of each file below a folder, by posix path; links count as such.
+
+    Raises
+    ------
+    OSError
+        If the folder is there but cannot be read; a missing one has no files.
+    """
+    if not folder.exists():
+        return {}
+    return {rel_path: entry.stat(follow_symlinks=False).st_size for rel_path, entry in walk(folder)}
+
+
+def carry(source: Path, target: Path) -> bool:
+    """Make a file appear in a second place too: as a hard link, else as a copy.
+
+    Returns
+    -------
+    bool
+        False, and nothing is done, if something else is in that place.
+
+    Raises
+    ------
+    OSError
+        If it can be neither linked nor copied.
+    """
+    if os.path.lexists(target):
+        return False
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return False
+    status = source.lstat()
+    # Removing a read-only file on Windows begins with making it writable, in all its places.
+    if stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IWUSR:
+        try:
+            target.hardlink_to(source)
+        except OSError:
+            pass  # No hard links on this file system: copy.
+        else:
+            return True
+    shutil.copy2(source, target, follow_symlinks=False)
+    return True
+
+
+def flush(folder: Path) -> None:
+    """Have the disk itself hold a tree's files, so that a power cut cannot empty them.
+
+    Windows flushes only through a writable handle, which may not be had; nothing is done there.
+
+    Raises
+    ------
+    OSError
+        If the disk cannot hold them.
+    """
+    if _ON_WINDOWS:
+        return
+    for here, _, names in os.walk(folder):
+        for path in (*(Path(here, name) for name in names), Path(here)):
+            if stat.S_ISREG(path.lstat().st_mode) or path == Path(here):
+                _flush_one(path)
+
+
+def _flush_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a folder; on Windows, try again for a moment where somebody holds a file in it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be renamed.
+    """
+    for pause in _RENAME_PAUSES if _ON_WINDOWS else ():
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    source.replace(target)
+
+
+def remove_tree(folder: Path) -> bool:
+    """Delete a folder and all in it; write to the log and return False where that fails.
+
+    What is left over does no harm and is removed by the next recovery, so a file that
+    somebody holds open must not turn a success into a failure.
+    """
+    try:
+        try:
+            shutil.rmtree(folder)
+        except PermissionError:
+            _make_writable(folder)
+            shutil.rmtree(folder)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError as error:
+        _log.warning("%s could not be removed: %s", folder, reason_of(error))
+        return False
+    return True
+
+
+def _make_writable(folder: Path) -> None:
+    for here, _, names in os.walk(folder):
+        Path(here).chmod(stat.S_IRWXU)
+        # Only Windows asks whether the file itself is writable before removing it.
+        for name in names if _ON_WINDOWS else ():
+            Path(here, name).chmod(stat.S_IWRITE)
