@@ -1,0 +1,5 @@
+"""What "register a session" can mean: index its ALF files, run a command, call a function."""
+
+from vrtracker.registrars.loading import registrar_from
+
+__all__ = ["registrar_from"]

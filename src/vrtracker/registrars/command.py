@@ -1,0 +1,108 @@
+"""Register a session by running a program of the lab."""
+
+from __future__ import annotations
+
+import shlex
+import string
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vrtracker.domain.registrars import Job, RegistrarResult
+from vrtracker.errors import ConfigurationError, RegistrarError, UnknownNameError
+
+__all__ = ["PLACEHOLDERS", "CommandRegistrar"]
+
+PLACEHOLDERS = ("key", "mouse", "date", "number", "session_path", "staging", "output")
+"""What may stand in braces in a command."""
+
+_TAIL = 4000
+"""Characters of the program's output that go into the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRegistrar:
+    """Runs a command, without a shell, once for each session.
+
+    The command writes its output into ``{staging}``; a non-zero exit code means that it failed.
+
+    Parameters
+    ----------
+    command
+        The command line, such as ``python preprocess.py {session_path} --out {staging}``.
+    timeout_s
+        Seconds after which it is stopped and has failed.
+    """
+
+    command: str
+    timeout_s: float | None = None
+    name: str = field(default="command", init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            words = shlex.split(self.command)
+            used = [name for _, name, _, _ in string.Formatter().parse(self.command) if name]
+        except ValueError as error:
+            raise ConfigurationError(f"The command {self.command!r} is broken: {error}.") from error
+        if not words:
+            raise ConfigurationError("The command is empty; give a program to run.")
+        for name in used:
+            if name not in PLACEHOLDERS:
+                raise UnknownNameError("placeholder", name, PLACEHOLDERS)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Its options."""
+        return {"command": self.command, "timeout_s": self.timeout_s}
+
+    def estimate(self, job: Job) -> int | None:
+        """Return None: only the program knows."""
+        del job
+        return None
+
+    def register(self, job: Job) -> RegistrarResult:
+        """Run the command.
+
+        Raises
+        ------
+        RegistrarError
+            If the program is not there, fails or takes too long; the end of what it printed is
+            in the message.
+        """
+        words = [word.format_map(_values(job)) for word in shlex.split(self.command)]
+        try:
+            done = subprocess.run(  # noqa: S603
+                words,
+                cwd=job.session_path,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self.timeout_s,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+        except OSError as error:
+            raise RegistrarError(
+                f"{words[0]!r} cannot be run ({error.strerror}); check the path and permissions."
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise RegistrarError(
+                f"{words[0]!r} was stopped after {self.timeout_s} s; raise the time limit."
+            ) from error
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip())[-_TAIL:] or "it printed nothing"
+            raise RegistrarError(f"{words[0]!r} ended with exit code {done.returncode}: {said}")
+        return RegistrarResult()
+
+
+def _values(job: Job) -> dict[str, str]:
+    return {
+        "key": str(job.key),
+        "mouse": job.key.mouse,
+        "date": job.key.date.isoformat(),
+        "number": job.session_path.name,
+        "session_path": str(job.session_path),
+        "staging": str(job.staging),
+        "output": job.output,
+    }

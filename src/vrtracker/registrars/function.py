@@ -1,0 +1,52 @@
+"""Register a session by calling a Python function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vrtracker.domain.registrars import Job, RegistrarResult
+from vrtracker.errors import RegistrarError
+
+__all__ = ["FunctionRegistrar"]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRegistrar:
+    """Calls a function with the `Job`; it writes into ``job.staging`` and may return a result.
+
+    Parameters
+    ----------
+    function
+        Called once for each session; returns None or a `RegistrarResult`.
+    options
+        Options for it, as ``job.options``; plain Python values.
+    """
+
+    function: Callable[[Job], RegistrarResult | None]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    given_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by, else the function's own."""
+        module = getattr(self.function, "__module__", "")
+        own = getattr(self.function, "__qualname__", type(self.function).__name__)
+        return (self.given_name or f"{module}:{own}")[:255]
+
+    def estimate(self, job: Job) -> int | None:
+        """Return what the function's own `estimate` attribute says, if it has one."""
+        estimate = getattr(self.function, "estimate", None)
+        return None if estimate is None else int(estimate(job))
+
+    def register(self, job: Job) -> RegistrarResult:
+        """Call the function."""
+        result = self.function(job)
+        if result is None:
+            return RegistrarResult()
+        if not isinstance(result, RegistrarResult):
+            raise RegistrarError(
+                f"{self.name} returned {type(result).__name__}; return a RegistrarResult or None."
+            )
+        return result

@@ -1,0 +1,124 @@
+"""What happened: events, attempts, failures, decisions, datasets, as frames."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.stages import StageKind
+from vrtracker.errors import NotFoundError
+from vrtracker.frames import read_frame
+from vrtracker.repositories.attempts import AttemptRepository
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.sessions import SessionRepository
+from vrtracker.services.lab import Lab
+
+if TYPE_CHECKING:
+    from vrtracker.repositories.events import EventRepository
+
+__all__ = ["HistoryService"]
+
+
+class HistoryService:
+    """Reads what the tracker recorded."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def of_session(self, key: Any) -> pd.DataFrame:
+        """Return the events of a session, oldest first; under its former keys too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            occurred_at (UTC), actor, host_name, subject_key, verb, stage, from_state, to_state,
+            changes (a dict of ``column: [old, new]``, or None), reason, attempt_id.
+        """
+        wanted = SessionKey.parse(key)
+        with self._lab.unit(readonly=True) as unit:
+            keys = _former_keys(unit.events, str(wanted))
+            statement = unit.events.of_subjects("session", keys)
+        return self._events(statement)
+
+    def of_mouse(self, name: str) -> pd.DataFrame:
+        """Return the events of a mouse, oldest first; columns as `of_session`."""
+        with self._lab.unit(readonly=True) as unit:
+            statement = unit.events.of_subjects("mouse", [name])
+        return self._events(statement)
+
+    def latest(self, limit: int = 50) -> pd.DataFrame:
+        """Return the newest events of all sessions and mice, newest first."""
+        with self._lab.unit(readonly=True) as unit:
+            statement = unit.events.latest(limit)
+        return self._events(statement)
+
+    def attempts(self, key: Any) -> pd.DataFrame:
+        """Return every attempt at a session, oldest first; columns as `vrt_attempt`."""
+        number = self._number(key)
+        repository = AttemptRepository(LookUps(self._lab.database))
+        return read_frame(self._lab.database, repository.of_session(number))
+
+    def decisions(self, key: Any) -> pd.DataFrame:
+        """Return every QC decision on a session, oldest first; columns as `vrt_qc_decision`."""
+        number = self._number(key)
+        with self._lab.unit(readonly=True) as unit:
+            statement = unit.qc_decisions.of_session(number)
+        return read_frame(self._lab.database, statement)
+
+    def datasets(self, key: Any) -> pd.DataFrame:
+        """Return the datasets of a session, by path; columns as `vrt_dataset`."""
+        number = self._number(key)
+        with self._lab.unit(readonly=True) as unit:
+            statement = unit.datasets.listing(number)
+        return read_frame(self._lab.database, statement)
+
+    def errors(self, stage: str | None = None) -> pd.DataFrame:
+        """Return the sessions whose last attempt at a stage failed; scratched ones left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            uSessionID, mouseName, sessionDate, sessionID, stage, failed_at (UTC; NaT for a
+            failure from before the tracker), error_type, error_message, error_traceback,
+            attempt_id.
+        """
+        repository = AttemptRepository(LookUps(self._lab.database))
+        stages = (
+            [self._lab.stages[stage]]
+            if stage is not None
+            else [one for one in self._lab.stages.values() if one.kind is StageKind.PROCESS]
+        )
+        frames = [read_frame(self._lab.database, repository.failures(chosen)) for chosen in stages]
+        filled = [frame for frame in frames if len(frame)] or frames[:1]
+        errors = pd.concat(filled, ignore_index=True)
+        known = errors["error_message"].notna()
+        errors["error_message"] = errors["error_message"].where(known, errors["lab_message"])
+        return errors.drop(columns="lab_message")
+
+    def _events(self, statement: Any) -> pd.DataFrame:
+        frame = read_frame(self._lab.database, statement)
+        decoded = [json.loads(text) if isinstance(text, str) else None for text in frame["changes"]]
+        frame["changes"] = pd.Series(decoded, index=frame.index, dtype=object)
+        return frame.drop(columns=["event_id", "subject_kind"])
+
+    def _number(self, key: Any) -> int:
+        wanted = SessionKey.parse(key)
+        record = SessionRepository(LookUps(self._lab.database)).get(wanted)
+        if record is None:
+            raise NotFoundError("session", wanted)
+        return record.uSessionID
+
+
+def _former_keys(events: EventRepository, key: str) -> list[str]:
+    """Follow a session through its changes of key, back to the first."""
+    keys, waiting = [key], [key]
+    while waiting:
+        for changes in events.moves("session", waiting.pop()):
+            former = changes["key"][0]
+            if former not in keys:
+                keys.append(former)
+                waiting.append(former)
+    return keys

@@ -1,0 +1,150 @@
+"""Sessions found on disk: plan what to add, then add it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.files.alf import find_alf_files
+from vrtracker.files.scan import FoundSession, SkippedFolder, scan
+from vrtracker.repositories.listing import Listing
+from vrtracker.services.lab import Lab
+from vrtracker.services.mice import MouseService
+from vrtracker.services.sessions import SessionService
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ScanPlan", "ScanService"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """What a scan found, and what adding it would do.
+
+    Attributes
+    ----------
+    new : tuple of dict
+        Rows of sessions to add: key, and what the folder tells.
+    held_back : tuple of SessionKey
+        New sessions of mice that are not in the database.
+    new_mice : tuple of str
+        Those mice.
+    known : int
+        Sessions that are in the database already.
+    skipped : tuple of SkippedFolder
+        Folders that look like sessions but are not, and why.
+    warnings : tuple of str
+        What is odd about sessions that will be added.
+    """
+
+    new: tuple[dict[str, Any], ...]
+    held_back: tuple[SessionKey, ...]
+    new_mice: tuple[str, ...]
+    known: int
+    skipped: tuple[SkippedFolder, ...]
+    warnings: tuple[str, ...] = ()
+    _service: Any = field(default=None, repr=False, compare=False)
+
+    def apply(self) -> list[SessionKey]:
+        """Add the new sessions, all or none, and return their keys."""
+        added: list[SessionKey] = self._service.add(self)
+        return added
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows to add."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.new))
+
+
+class ScanService:
+    """Compares the sessions on disk with those in the database."""
+
+    def __init__(self, lab: Lab, sessions: SessionService, mice: MouseService) -> None:
+        self._lab = lab
+        self._sessions = sessions
+        self._mice = mice
+
+    def plan(
+        self,
+        *,
+        mice: Collection[str] | None = None,
+        add_mice: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> ScanPlan:
+        """Look through the root and return what is new there; nothing is written.
+
+        Parameters
+        ----------
+        mice
+            Look at these mice only.
+        add_mice
+            Plan to add mice that are not in the database; their sessions are held back otherwise.
+        progress
+            Called with the number of sessions found so far.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the root is missing, empty or cannot be read.
+        """
+        found = scan(self._lab.folders().root, mice=mice, progress=progress)
+        known_keys, known_mice = self._known()
+        fresh = [session for session in found.found if session.key not in known_keys]
+        unknown = [s for s in fresh if s.key.mouse not in known_mice]
+        chosen = fresh if add_mice else [s for s in fresh if s.key.mouse in known_mice]
+        return ScanPlan(
+            new=tuple(_row(session) for session in chosen),
+            held_back=() if add_mice else tuple(session.key for session in unknown),
+            new_mice=tuple(sorted({session.key.mouse for session in unknown})),
+            known=len(found.found) - len(fresh),
+            skipped=found.skipped,
+            warnings=tuple(text for session in chosen for text in _warnings(session)),
+            _service=self,
+        )
+
+    def add(self, plan: ScanPlan) -> list[SessionKey]:
+        """Add what a plan lists; mice first, then all sessions or none."""
+        if not plan.held_back and plan.new_mice:
+            self._mice.add_many([{"mouseName": name} for name in plan.new_mice])
+        return self._sessions.add_many(plan.new) if plan.new else []
+
+    def _known(self) -> tuple[set[SessionKey], set[str]]:
+        with self._lab.unit(readonly=True) as unit:
+            rows = unit.sessions.present_keys(Listing(include_scratched=True))
+            return {SessionKey(*row) for row in rows}, set(unit.mice.names())
+
+
+def _row(session: FoundSession) -> dict[str, Any]:
+    """Return the columns that the folder tells of."""
+    probe = session.probe
+    planes = len(probe.suite2p_planes)
+    row: dict[str, Any] = {
+        **session.key.columns,
+        "behavior": probe.behaviour,
+        "faceCamera": probe.face_camera,
+        "imaging": planes > 0 or _has_imaging_data(session),
+        "suite2p": probe.suite2p_complete,
+    }
+    if planes:
+        row["numPlanes"] = planes
+    if probe.suite2p_complete:
+        row["suite2pDate"] = probe.suite2p_modified
+    return row
+
+
+def _has_imaging_data(session: FoundSession) -> bool:
+    names = (file.rel_path.rpartition("/")[2] for file in find_alf_files(session.folder))
+    return any(name.startswith("mpci") for name in names)
+
+
+def _warnings(session: FoundSession) -> list[str]:
+    return [
+        f"{session.key}: suite2p {plane.name} lacks {', '.join((*plane.missing, *plane.empty))}; "
+        "suite2p is not counted as done."
+        for plane in session.probe.suite2p_planes
+        if plane.missing or plane.empty
+    ]

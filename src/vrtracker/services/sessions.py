@@ -1,0 +1,129 @@
+"""Sessions: list, look up, add, edit, delete."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vrtracker.backends.base import Violation, ViolationError
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.records import SessionRecord
+from vrtracker.errors import (
+    DuplicateError,
+    InvalidValueError,
+    UnknownMouseError,
+    VrtrackerError,
+    nearest,
+)
+from vrtracker.repositories.rows import RowRepository
+from vrtracker.repositories.sessions import SessionRepository
+from vrtracker.services.handles import Session
+from vrtracker.services.rows import RowService
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["SessionService"]
+
+
+class SessionService(RowService[SessionRecord, SessionKey]):
+    """The lab's sessions."""
+
+    def _repository(self, executor: Any) -> RowRepository[SessionRecord]:
+        return SessionRepository(executor)
+
+    def _of(self, unit: UnitOfWork) -> SessionRepository:
+        return unit.sessions
+
+    def _key(self, value: Any) -> SessionKey:
+        return SessionKey.parse(value)
+
+    def _columns_of(self, key: SessionKey) -> dict[str, Any]:
+        return key.columns
+
+    def _key_of_row(self, row: Mapping[str, Any]) -> SessionKey:
+        return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
+
+    def _handle(self, record: SessionRecord) -> Session:
+        return Session(record, None if self._lab.root is None else self._lab.folders())
+
+    def _near(self, key: SessionKey) -> list[str]:
+        with self._lab.unit(readonly=True) as unit:
+            keys = unit.sessions.keys_like(mouseName=key.mouse)
+            if not keys:
+                mice = nearest(key.mouse, unit.mice.names())
+                keys = [
+                    found
+                    for name in mice
+                    for found in unit.sessions.keys_like(mouseName=name, sessionDate=key.date)
+                ]
+        return list(nearest(str(key), (str(SessionKey(*found)) for found in keys)))
+
+    def _check_new(self, row: Mapping[str, Any]) -> None:
+        _check_scratch(row)
+
+    def _check_update(self, values: Mapping[str, Any]) -> None:
+        if "sessionQC" not in values and "scratchJustification" not in values:
+            return
+        if not {"sessionQC", "scratchJustification"} <= values.keys():
+            raise InvalidValueError(
+                "sessionQC and scratchJustification belong together; use workflow.scratch(key, "
+                "reason) or workflow.unscratch(key), or set both.",
+                column="sessionQC",
+            )
+        _check_scratch(values)
+
+    def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
+        keys = [self._key_of_row(row) for row in rows if "sessionID" in row and "mouseName" in row]
+        with self._lab.unit(readonly=True) as unit:
+            if error.violation is Violation.FOREIGN_KEY:
+                return self._unknown_mouse(unit, rows) or error
+            return self._duplicate(unit, keys, rows) or error
+
+    @staticmethod
+    def _unknown_mouse(
+        unit: UnitOfWork, rows: Sequence[Mapping[str, Any]]
+    ) -> VrtrackerError | None:
+        names = unit.mice.names()
+        known = set(names)
+        for row in rows:
+            if row.get("mouseName", names[0] if names else "") not in known:
+                return UnknownMouseError(row["mouseName"], nearest(row["mouseName"], names))
+        return None
+
+    @staticmethod
+    def _duplicate(
+        unit: UnitOfWork, keys: Sequence[SessionKey], rows: Sequence[Mapping[str, Any]]
+    ) -> VrtrackerError | None:
+        for first, second in itertools.pairwise(sorted(keys)):
+            if first == second:
+                return DuplicateError("session", first, "it is given twice")
+        for key in keys:
+            existing = unit.sessions.get(key)
+            if existing is not None:
+                scratched = f"scratched: {existing.scratchJustification or 'no reason given'}"
+                return DuplicateError("session", key, "" if existing.sessionQC else scratched)
+        for row in rows:
+            if "uSessionID" in row and unit.sessions.by_id(row["uSessionID"]) is not None:
+                return DuplicateError("session", f"uSessionID {row['uSessionID']}")
+        return None
+
+    def _dependents(self, unit: UnitOfWork, record: SessionRecord) -> dict[str, int]:
+        return unit.sessions.dependents(record.uSessionID)
+
+    def _delete_dependents(self, unit: UnitOfWork, record: SessionRecord, reason: str) -> None:
+        del reason
+        unit.sessions.delete_dependents(record.uSessionID)
+
+
+def _check_scratch(row: Mapping[str, Any]) -> None:
+    """Keep the lab's rule: scratched exactly when there is a justification."""
+    if row["sessionQC"] and row["scratchJustification"]:
+        raise InvalidValueError(
+            "a session with a scratchJustification is scratched; set sessionQC=False too.",
+            column="sessionQC",
+        )
+    if not row["sessionQC"] and not row["scratchJustification"]:
+        raise InvalidValueError(
+            "a scratched session (sessionQC=False) needs a scratchJustification.",
+            column="scratchJustification",
+        )

@@ -1,0 +1,200 @@
+"""What all transitions share: read the session, check the table, say why something is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
+from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotFoundError
+from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.lab import Lab
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = [
+    "Reason",
+    "explain",
+    "read",
+    "require",
+    "settle_stages",
+    "stale_dependents",
+    "stale_events",
+    "update_session",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One condition that keeps a session out of the queue of a stage.
+
+    Attributes
+    ----------
+    code : str
+        ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale`` or ``unmet``.
+    stage : str
+        The stage that the condition is about: for ``unmet`` the one that is waited for.
+    message : str
+        The fact and the remedy, in words.
+    """
+
+    code: str
+    stage: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def read(lab: Lab, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
+    """Return the session as it is now; inside a unit it is locked where the database can.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such session.
+    """
+    if unit is None:
+        snapshot = StageRepository(LookUps(lab.database)).snapshot(key)
+    else:
+        snapshot = unit.stages.snapshot(key, lock=True)
+    if snapshot is None:
+        raise NotFoundError("session", key)
+    return snapshot
+
+
+def require(
+    lab: Lab, snapshot: Snapshot, stage: Stage, transition: Transition, *, at: dt.datetime
+) -> State:
+    """Return the state of the stage, if it allows the transition.
+
+    Raises
+    ------
+    InvalidTransitionError
+        If not; it carries what is allowed, and says why.
+    """
+    state = snapshot.state(stage, lab.stages, at)
+    allowed = allowed_from(state, stage.kind)
+    if state in ALLOWED[transition] and transition in allowed:
+        return state
+    why = " ".join(reason.message for reason in explain(lab, snapshot, stage, at=at))
+    raise InvalidTransitionError(
+        snapshot.record.key,
+        stage.name,
+        transition.value,
+        current=state.value,
+        allowed=allowed,
+        why=why,
+    )
+
+
+def explain(lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime) -> tuple[Reason, ...]:
+    """Return why the session is not in the queue of a stage; empty if it is."""
+    facts = snapshot.facts(stage, lab.stages, at)
+    state = snapshot.state(stage, lab.stages, at)
+    key, name = snapshot.record.key, stage.name
+    if state is State.SCRATCHED:
+        why = snapshot.record.scratchJustification or "no reason given"
+        message = f"The session is scratched ({why}); take that back: vrtracker unscratch {key}"
+        return (Reason("scratched", name, message),)
+    if state is State.NOT_APPLICABLE:
+        missing = [column for column in stage.applies_if if not getattr(snapshot.record, column)]
+        lacks = f"has no {' and no '.join(missing)}" if missing else "was marked as without it"
+        return (
+            Reason("not_applicable", name, f"The session {lacks}: {stage.title} is not for it."),
+        )
+    if state is State.RUNNING:
+        until = snapshot.row(stage).lease_until
+        message = f"{stage.title} is running; its claim holds until {until} unless renewed."
+        return (Reason("running", name, message),)
+    if state is State.DONE:
+        return (Reason("done", name, _done(snapshot, stage)),)
+    if state is State.STALE:
+        message = f"{stage.title} is done, but what it was made from was made again since."
+        return (Reason("stale", name, message),)
+    return tuple(
+        Reason("unmet", required, f"{lab.stages[required].title} is not done ({required}).")
+        for required in facts.unmet
+    )
+
+
+def _done(snapshot: Snapshot, stage: Stage) -> str:
+    date = getattr(snapshot.record, stage.date_column) if stage.date_column else None
+    when = f" since {date}" if date else ""
+    again = ""
+    if snapshot.failed(stage):
+        again = " The last attempt to run it again failed; the earlier output was kept."
+    return f"{stage.title} is done{when}.{again}"
+
+
+def update_session(
+    unit: UnitOfWork, snapshot: Snapshot, values: Mapping[str, Any], *, seen: tuple[str, ...] = ()
+) -> dict[str, list[Any]]:
+    """Set columns of the session if they still are as seen; return what changed.
+
+    Raises
+    ------
+    ConcurrentUpdateError
+        If one of the columns, or of `seen`, changed in the meantime.
+    """
+    record = snapshot.record
+    expected = {name: getattr(record, name) for name in dict.fromkeys([*values, *seen])}
+    if not unit.sessions.compare_and_set(record.uSessionID, seen=expected, values=values):
+        raise ConcurrentUpdateError(record.key)
+    return {
+        name: [expected[name], value] for name, value in values.items() if value != expected[name]
+    }
+
+
+def settle_stages(
+    unit: UnitOfWork,
+    snapshot: Snapshot,
+    stage: Stage,
+    *,
+    mark: str | None,
+    stale: tuple[Stage, ...] = (),
+    at: dt.datetime,
+) -> None:
+    """Set the mark of a stage and mark others as stale; two statements at most."""
+    number = snapshot.record.uSessionID
+    names = [stage.name, *(other.name for other in stale)]
+    wanted = dict.fromkeys(names[1:], "stale") | {stage.name: mark}
+    missing = {
+        name: {"mark": wanted[name], "attempt_id": None, "changed_at": at}
+        for name in names
+        if name not in snapshot.rows and wanted[name] is not None
+    }
+    present = [name for name in names[1:] if name in snapshot.rows]
+    if missing:
+        unit.stages.add_rows(number, missing)
+    if present or (stage.name in snapshot.rows and snapshot.row(stage).mark != mark):
+        unit.stages.settle(number, settled=stage.name, mark=mark, stale=present, changed_at=at)
+
+
+def stale_dependents(lab: Lab, snapshot: Snapshot, stage: Stage) -> tuple[Stage, ...]:
+    """Return the stages whose output exists and rests on the stage, which is made again."""
+    return tuple(other for other in lab.stages.dependents(stage.name) if snapshot.has_output(other))
+
+
+def stale_events(
+    lab: Lab, key: SessionKey, stage: Stage, stale: tuple[Stage, ...], *, at: dt.datetime
+) -> list[NewEvent]:
+    """Return the events of stages that become stale because one was made again."""
+    return [
+        lab.event(
+            key,
+            "invalidated",
+            at=at,
+            stage=other.name,
+            from_state=State.DONE.value,
+            to_state=State.STALE.value,
+            reason=f"{stage.name} was made again",
+        )
+        for other in stale
+    ]

@@ -1,0 +1,256 @@
+"""The work: what needs doing, why not yet, doing it, and deciding on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.stages import StageGraph, StageKind
+from vrtracker.domain.states import QUEUED, State, Transition
+from vrtracker.frames import TEXT, read_frame
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.history import HistoryService
+from vrtracker.services.lab import Lab
+from vrtracker.services.quality import QualityService
+from vrtracker.services.registration import RegistrationService
+from vrtracker.services.runs import Progress, RunOptions, RunReport
+from vrtracker.services.transitions import Reason, explain, read, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["WorkflowService"]
+
+
+class WorkflowService:
+    """Queues, explanations, runs and decisions.
+
+    Parameters
+    ----------
+    find_registrar
+        Returns the registrar that a specification names, or the stage's own for None.
+    """
+
+    def __init__(self, lab: Lab, find_registrar: Callable[[str, Any], Registrar]) -> None:
+        self._lab = lab
+        self._find_registrar = find_registrar
+        self._history = HistoryService(lab)
+        self._quality = QualityService(lab)
+        self.set_qc = self._quality.set_qc
+        self.scratch = self._quality.scratch
+        self.unscratch = self._quality.unscratch
+        self.complete = self._quality.complete
+        self.reset = self._quality.reset
+        self.history = self._history.of_session
+        self.errors = self._history.errors
+        self.attempts = self._history.attempts
+
+    @property
+    def stages(self) -> StageGraph:
+        """The stages of this lab, built-in and declared."""
+        return self._lab.stages
+
+    def needs(
+        self,
+        stage: str,
+        where: Any = None,
+        /,
+        *,
+        include_blocked: bool = False,
+        include_stale: bool = False,
+        limit: int | None = None,
+        **filters: Any,
+    ) -> pd.DataFrame:
+        """Return the work queue of a stage: sessions that are ready, or failed before.
+
+        Parameters
+        ----------
+        stage
+            ``suite2p``, ``suite2p_qc``, ``registration``, ``red_cell_qc`` or a declared one.
+        include_blocked
+            Add sessions that wait for an earlier stage. A stage of people's review never lists
+            them: without the output there is nothing to review.
+        include_stale
+            Add sessions that are done, but from inputs that were made again since.
+        where, **filters
+            As for ``tracker.sessions.frame``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
+        """
+        chosen = self._lab.stages[stage]
+        states = list(QUEUED)
+        if include_blocked and chosen.kind is StageKind.PROCESS:
+            states.append(State.BLOCKED)
+        if include_stale:
+            states.append(State.STALE)
+        listing = Listing(_filters(where, filters), limit=limit)
+        statement = self._stages.queue(
+            chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
+        )
+        return read_frame(self._lab.database, statement)
+
+    def why_not(self, key: Any, stage: str) -> tuple[Reason, ...]:
+        """Return the conditions that keep a session out of the queue of a stage; none: it is in.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such session.
+        """
+        chosen = self._lab.stages[stage]
+        snapshot = read(self._lab, None, SessionKey.parse(key))
+        return explain(self._lab, snapshot, chosen, at=self._lab.now())
+
+    def states(self, key: Any) -> dict[str, State]:
+        """Return the state of one session in each stage."""
+        snapshot = read(self._lab, None, SessionKey.parse(key))
+        at = self._lab.now()
+        return {
+            name: snapshot.state(stage, self._lab.stages, at)
+            for name, stage in self._lab.stages.items()
+        }
+
+    def status(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
+        """Return how many sessions are in each state of each stage, scratched ones too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: stage. Columns: the states, int64.
+        """
+        import pandas as pd
+
+        listing = Listing(_filters(where, filters), include_scratched=True)
+        with self._lab.unit(readonly=True) as unit:
+            counts = unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
+        frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
+        frame.columns = pd.Index([state.value for state in State], dtype=TEXT)
+        frame.index = pd.Index(list(counts), dtype=TEXT, name="stage")
+        return frame
+
+    def table(
+        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
+    ) -> pd.DataFrame:
+        """Return the state of every session in every stage.
+
+        Returns
+        -------
+        pandas.DataFrame
+            mouseName, sessionDate, sessionID, then a column of states for each stage, named
+            ``state:`` and the stage.
+        """
+        listing = Listing(
+            _filters(where, filters),
+            ("mouseName", "sessionDate", "sessionID"),
+            include_scratched=include_scratched,
+        )
+        statement = self._stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
+        return read_frame(self._lab.database, statement)
+
+    def run(
+        self,
+        stage: str = "registration",
+        where: Any = None,
+        /,
+        *,
+        registrar: Any = None,
+        options: Mapping[str, Any] | None = None,
+        retry_failed: bool = True,
+        include_stale: bool = False,
+        force: bool = False,
+        budget_bytes: float | None = None,
+        max_sessions: int | None = None,
+        max_errors: int | None = None,
+        raise_errors: bool = False,
+        progress: Progress | None = None,
+        **filters: Any,
+    ) -> RunReport:
+        """Run a stage over the sessions that need it, in order of their numbers.
+
+        No transaction is open while the work goes on. A failure is recorded with its exception,
+        leaves earlier output and dates alone, and the run goes on with the next session.
+
+        Parameters
+        ----------
+        stage
+            A stage of processing.
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``.
+        registrar
+            What does the work: ``alf``, ``command: …``, ``module:function``, a function, or a
+            `Registrar`. The configured one, else the ALF indexer, when not given.
+        options
+            Options for it; kept with each attempt.
+        retry_failed
+            Try sessions again that failed before.
+        include_stale
+            Also sessions that are done from inputs that were made again since.
+        force
+            Also sessions that are done; needs a key or filters. What rests on them becomes stale.
+        budget_bytes
+            Stop before the outputs of this run exceed so many bytes. An output that turns out to
+            be larger than what is left is discarded.
+        max_sessions, max_errors
+            Stop after so many sessions, or failures.
+        raise_errors
+            Raise the first failure, after recording it.
+        progress
+            Called before and after each session with its position, the number of sessions, the
+            key, and the result (None before).
+
+        Returns
+        -------
+        RunReport
+            What became of each session; ``report.frame()`` as a table.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the folder that holds the sessions is not there; nothing is changed.
+        InvalidTransitionError
+            If one session is named by its key and its state does not allow it.
+        """
+        wanted = _filters(where, filters)
+        if where is not None and not isinstance(where, Mapping):
+            self._check_one(SessionKey.parse(where), stage, force=force)
+            retry_failed, include_stale = True, True
+        options_of_run = RunOptions(
+            filters=wanted,
+            retry_failed=retry_failed,
+            include_stale=include_stale,
+            force=force,
+            budget_bytes=budget_bytes,
+            max_sessions=max_sessions,
+            max_errors=max_errors,
+            raise_errors=raise_errors,
+            progress=progress,
+        )
+        chosen = self._find_registrar(stage, (registrar, options))
+        return RegistrationService(self._lab).run(stage, chosen, options_of_run)
+
+    def _check_one(self, key: SessionKey, stage: str, *, force: bool) -> None:
+        """Refuse, before anything is done, a named session whose state does not allow a run."""
+        transition = Transition.RERUN if force else Transition.START
+        snapshot = read(self._lab, None, key)
+        chosen = self._lab.stages[stage]
+        if chosen.kind is StageKind.PROCESS:
+            require(self._lab, snapshot, chosen, transition, at=self._lab.now())
+
+    @property
+    def _stages(self) -> StageRepository:
+        return StageRepository(LookUps(self._lab.database))
+
+
+def _filters(where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
+    if where is None:
+        return dict(filters)
+    if isinstance(where, Mapping):
+        return {**where, **filters}
+    return {**SessionKey.parse(where).columns, **filters}

@@ -1,0 +1,172 @@
+"""Settings: from the environment, then from one TOML file of profiles.
+
+``VRTRACKER_URL``, ``VRTRACKER_ROOT``, ``VRTRACKER_PROFILE`` and the like come first; then the
+profile that is asked for, or the file's default one. The file is named by ``VRTRACKER_CONFIG``,
+else it is ``config.toml`` in the user's configuration folder.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tomllib
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vrtracker.errors import ConfigurationError, UnknownNameError
+
+__all__ = ["Profile", "Settings", "StageSettings", "config_path", "load_settings"]
+
+
+class StageSettings(BaseModel):
+    """A stage that the lab declares."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = None
+    kind: str = Field(default="process", pattern="^(process|review)$")
+    requires: list[str] = []
+    applies_if: list[str] = []
+
+
+class Profile(BaseModel):
+    """One lab, or one database of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str | None = None
+    root: Path | None = None
+    timezone: str | None = None
+    lease_minutes: float = Field(default=15, ge=1)
+    output: str = "oneData"
+    registrars: dict[str, str] = {}
+    stages: dict[str, StageSettings] = {}
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                zoneinfo.ZoneInfo(name)
+            except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"{name!r} is not a time zone; write Europe/London") from error
+        return name
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    default_profile: str | None = None
+    profiles: dict[str, Profile] = {}
+
+
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="VRTRACKER_", extra="ignore")
+
+    url: str | None = None
+    root: Path | None = None
+    profile: str | None = None
+    timezone: str | None = None
+    actor: str | None = None
+
+
+class Settings(Profile):
+    """What holds after environment and profile are put together."""
+
+    actor: str
+    profile: str | None = None
+
+
+def config_path() -> Path:
+    """Return where the settings file is, or would be."""
+    named = os.environ.get("VRTRACKER_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    return platformdirs.user_config_path("vrtracker", appauthor=False) / "config.toml"
+
+
+def load_settings(profile: str | None = None) -> Settings:
+    """Return the settings.
+
+    Parameters
+    ----------
+    profile
+        Name of a profile; it counts before the environment's database and root.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read, holds something unknown, or a password.
+    UnknownNameError
+        If there is no such profile.
+    """
+    file = _read_file(config_path())
+    try:
+        environment = _Environment()
+        name = profile or environment.profile or file.default_profile
+        values = _profile(file, name).model_dump() if name else {}
+        overrides = environment.model_dump(exclude_none=True, exclude={"profile"})
+        if profile is None:
+            values |= overrides
+        else:
+            values = overrides | {key: value for key, value in values.items() if value is not None}
+        values.setdefault("actor", _user())
+        return Settings(**values, profile=name)
+    except ValidationError as error:
+        raise ConfigurationError(f"The settings are wrong: {_first(error)}") from error
+
+
+def profile_names() -> list[str]:
+    """Return the names of the profiles in the settings file."""
+    return list(_read_file(config_path()).profiles)
+
+
+def _read_file(path: Path) -> _File:
+    if not path.is_file():
+        if os.environ.get("VRTRACKER_CONFIG"):
+            raise ConfigurationError(
+                f"VRTRACKER_CONFIG names {path}, which is not there; correct or unset it."
+            )
+        return _File()
+    try:
+        file = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    except ValidationError as error:
+        raise ConfigurationError(f"{path} is wrong: {_first(error)}") from error
+    for name, profile in file.profiles.items():
+        _refuse_password(path, name, profile.url)
+    return file
+
+
+def _refuse_password(path: Path, name: str, url: str | None) -> None:
+    user, at, _ = (url or "").partition("://")[2].rpartition("@")
+    if at and ":" in user:
+        raise ConfigurationError(
+            f"The profile {name!r} in {path} holds a password. Take it out, and set PGPASSWORD, "
+            "~/.pgpass or VRTRACKER_URL instead."
+        )
+
+
+def _profile(file: _File, name: str) -> Profile:
+    if name not in file.profiles:
+        raise UnknownNameError("profile", name, file.profiles or ["(no profiles)"])
+    return file.profiles[name]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _first(error: ValidationError) -> str:
+    problem: Any = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}"
