@@ -1,0 +1,63 @@
+"""Track mice, sessions, their processing and quality control.
+
+>>> import vrtracker
+>>> tracker = vrtracker.open("lab.db")  # doctest: +SKIP
+>>> tracker.sessions.frame(imaging=True, sessionID=(701, ">="))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vrtracker.domain.keys import SessionKey
+    from vrtracker.domain.qc import QC
+    from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
+    from vrtracker.domain.states import State
+    from vrtracker.errors import VrtrackerError
+    from vrtracker.tracker import Tracker, init
+    from vrtracker.tracker import open_tracker as open  # noqa: A004
+
+    __version__: str
+
+__all__ = [
+    "QC",
+    "DatasetFile",
+    "Job",
+    "RegistrarResult",
+    "SessionKey",
+    "State",
+    "Tracker",
+    "VrtrackerError",
+    "__version__",
+    "init",
+    "open",
+]
+
+_HOMES = {
+    "QC": ("vrtracker.domain.qc", "QC"),
+    "DatasetFile": ("vrtracker.domain.registrars", "DatasetFile"),
+    "Job": ("vrtracker.domain.registrars", "Job"),
+    "RegistrarResult": ("vrtracker.domain.registrars", "RegistrarResult"),
+    "SessionKey": ("vrtracker.domain.keys", "SessionKey"),
+    "State": ("vrtracker.domain.states", "State"),
+    "Tracker": ("vrtracker.tracker", "Tracker"),
+    "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
+    "init": ("vrtracker.tracker", "init"),
+    "open": ("vrtracker.tracker", "open_tracker"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for on first use, so that importing the package costs nothing."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("vrtracker")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vrtracker' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,263 @@
+"""The tracker: what analysis code and the shell hold in their hands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import zoneinfo
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from vrtracker.database import Database
+from vrtracker.database.versions import require_current
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.stages import Stage, StageGraph, StageKind
+from vrtracker.errors import ConfigurationError, InvalidKeyError
+from vrtracker.registrars import registrar_from
+from vrtracker.services.history import HistoryService
+from vrtracker.services.imports import ImportPlan, ImportService
+from vrtracker.services.lab import Lab
+from vrtracker.services.mice import MouseService
+from vrtracker.services.scanning import ScanPlan, ScanService
+from vrtracker.services.sessions import SessionService
+from vrtracker.services.workflow import WorkflowService
+from vrtracker.settings import Settings, load_settings, profile_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Tracker", "init", "open_tracker"]
+
+
+class Tracker:
+    """One lab: its mice, sessions and work.
+
+    Make one with `vrtracker.open`. It opens connections when they are needed, can be used from
+    several threads, and can be sent to another process.
+
+    Attributes
+    ----------
+    sessions : SessionService
+        ``frame, iter, get, find, count, add, add_many, update, delete``.
+    mice : MouseService
+        The same for mice.
+    workflow : WorkflowService
+        ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset``.
+    """
+
+    def __init__(self, lab: Lab, *, registrars: dict[str, str] | None = None) -> None:
+        self._lab = lab
+        self._registrars = dict(registrars or {})
+        self.sessions = SessionService(lab)
+        self.mice = MouseService(lab)
+        self.workflow = WorkflowService(lab, self._registrar)
+        self._history = HistoryService(lab)
+
+    def __repr__(self) -> str:
+        mode = ", readonly=True" if self._lab.database.readonly else ""
+        return f"Tracker({self.url!r}{mode})"
+
+    def __reduce__(self) -> Any:
+        return _again, (self._lab, self._registrars)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The database's address: a path, or a URL without its password."""
+        return str(self._lab.database)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that holds the sessions' folders."""
+        return self._lab.root
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        self._lab.database.dispose()
+
+    def history(self, key: Any) -> pd.DataFrame:
+        """Return the events of a session, or of a mouse by its name, oldest first."""
+        try:
+            wanted = SessionKey.parse(key)
+        except InvalidKeyError:
+            return self._history.of_mouse(self.mice.get(key).mouseName)
+        return self._history.of_session(wanted)
+
+    def events(self, limit: int = 50) -> pd.DataFrame:
+        """Return the newest events of all sessions and mice, newest first."""
+        return self._history.latest(limit)
+
+    def decisions(self, key: Any) -> pd.DataFrame:
+        """Return every QC decision on a session, oldest first."""
+        return self._history.decisions(key)
+
+    def datasets(self, key: Any) -> pd.DataFrame:
+        """Return the datasets of a session, by path."""
+        return self._history.datasets(key)
+
+    def scan(
+        self,
+        *,
+        mice: Collection[str] | None = None,
+        add_mice: bool = False,
+        progress: Any = None,
+    ) -> ScanPlan:
+        """Look through the root for sessions not in the database yet; ``.apply()`` adds them."""
+        service = ScanService(self._lab, self.sessions, self.mice)
+        return service.plan(mice=mice, add_mice=add_mice, progress=progress)
+
+    def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
+        """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
+        service = ImportService(self._lab, self.sessions, self.mice)
+        return service.plan(what, Path(path))
+
+    def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
+        spec, options = asked
+        if spec is None:
+            spec = self._registrars.get(stage, "alf" if stage == "registration" else None)
+        if spec is None:
+            raise ConfigurationError(
+                f"Nothing is configured that does {stage}; give registrar=…, or set it under "
+                f"registrars in the profile. If it was done elsewhere: workflow.complete(key, "
+                f"{stage!r})."
+            )
+        return registrar_from(spec, options)
+
+
+def open_tracker(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    readonly: bool = False,
+    actor: str | None = None,
+) -> Tracker:
+    """Open a lab's database.
+
+    Parameters
+    ----------
+    target
+        Path of the database, SQLAlchemy URL, or name of a profile. When not given:
+        ``VRTRACKER_URL``, else the profile of ``VRTRACKER_PROFILE``, else the default profile.
+    root
+        Folder that holds the sessions' folders; ``VRTRACKER_ROOT`` or the profile's when not
+        given.
+    readonly
+        Refuse to write.
+    actor
+        Name under which events are signed; the user's when not given.
+
+    Returns
+    -------
+    Tracker
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        If the database is missing (it is not made), not permitted, or not reachable.
+    SchemaError
+        If its schema is older, newer, or foreign; the message says both revisions and the
+        command that mends it.
+    ConfigurationError
+        If no database is named, or the settings are wrong.
+    """
+    settings = _settings(target)
+    if settings.url is None:
+        raise ConfigurationError(
+            "No database is named; give its path or URL, or set VRTRACKER_URL, or a profile."
+        )
+    database = Database(settings.url, readonly=readonly)
+    database.backend.check_target(database.url)
+    require_current(database)
+    lab = Lab(
+        database=database,
+        stages=StageGraph(_declared(settings)),
+        actor=actor or settings.actor,
+        root=_root(root or settings.root),
+        zone=_zone(settings),
+        lease=_minutes(settings.lease_minutes),
+        output=settings.output,
+    )
+    return Tracker(lab, registrars=settings.registrars)
+
+
+def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
+    """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
+    from vrtracker.database.migration import upgrade
+
+    settings = _settings(target)
+    if settings.url is None:
+        raise ConfigurationError("No database is named; give the path of the file to make.")
+    upgrade(settings.url)
+    return open_tracker(target, **options)
+
+
+def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
+    """Return the URL or path that a target, the environment or the default profile names.
+
+    Raises
+    ------
+    ConfigurationError
+        If none does.
+    """
+    settings = _settings(target)
+    if settings.url is None:
+        raise ConfigurationError(
+            "No database is named; give --url, or set VRTRACKER_URL, or a profile."
+        )
+    return settings.url
+
+
+def _settings(target: str | os.PathLike[str] | None) -> Settings:
+    if target is None:
+        return load_settings()
+    text = os.fspath(target)
+    if (
+        "://" not in text
+        and not Path(text).suffix
+        and os.sep not in text
+        and text in profile_names()
+    ):
+        return load_settings(text)
+    return load_settings().model_copy(update={"url": text})
+
+
+def _declared(settings: Settings) -> list[Stage]:
+    return [
+        Stage(
+            name=name,
+            title=stage.title or name,
+            kind=StageKind(stage.kind),
+            requires=tuple(stage.requires),
+            applies_if=tuple(stage.applies_if),
+        )
+        for name, stage in settings.stages.items()
+    ]
+
+
+def _root(root: str | os.PathLike[str] | None) -> Path | None:
+    return None if root is None else Path(root).expanduser().absolute()
+
+
+def _zone(settings: Settings) -> dt.tzinfo | None:
+    return zoneinfo.ZoneInfo(settings.timezone) if settings.timezone else None
+
+
+def _minutes(minutes: float) -> dt.timedelta:
+    return dt.timedelta(minutes=minutes)
+
+
+def _again(lab: Lab, registrars: dict[str, str]) -> Tracker:
+    return Tracker(lab, registrars=registrars)
