@@ -61,12 +61,20 @@ class InvalidKeyError(VrtrackerError, ValueError):
 
 
 class InvalidValueError(VrtrackerError, ValueError):
-    """A value does not fit its column; `column` and `value` say which."""
+    """A value does not fit its column; `column`, `value` and `row` (from 0) say which."""
 
-    def __init__(self, message: str, *, column: str | None = None, value: Any = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        column: str | None = None,
+        value: Any = None,
+        row: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.column = column
         self.value = value
+        self.row = row
 
 
 class UnknownNameError(VrtrackerError, ValueError):

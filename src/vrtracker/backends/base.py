@@ -39,6 +39,8 @@ class Backend(abc.ABC):
     name: str
     supports_for_update: bool = False
     """Whether SELECT … FOR UPDATE locks rows (else a write transaction excludes other writers)."""
+    max_in_list: int = 5000
+    """How many values one IN list may hold."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 

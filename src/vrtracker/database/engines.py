@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine, inspect
@@ -42,6 +43,7 @@ class Database:
         self.backend: Backend = backend_for(self.url)
         self.readonly = readonly
         self._create = create
+        self._translation = Translation(self)
         self._lock = threading.RLock()
         self._forget()
 
@@ -161,14 +163,11 @@ class Database:
         reader = self._arrow_reader()
         if reader is None:
             return None
-        compiled: Any = statement.compile(
-            dialect=reader.dialect, compile_kwargs={"render_postcompile": True}
-        )
-        prepared = _processed(compiled, reader.dialect)
-        announce(self.read_engine, compiled.string, prepared)
+        sql, parameters = _expanded(statement.compile(dialect=reader.dialect), reader.dialect)
+        announce(self.read_engine, sql, parameters)
         with self.translating():
             try:
-                return reader.read(compiled.string, prepared)
+                return reader.read(sql, parameters)
             except reader.errors as error:
                 raise BackendError(f"{self} could not be read: {error}") from error
 
@@ -198,23 +197,18 @@ class Database:
 
     # -- errors ----------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def translating(self) -> Iterator[None]:
-        """Turn the driver's errors into ours; our own and programming errors pass."""
-        try:
-            yield
-        except VrtrackerError:
-            raise
-        except DBAPIError as error:
-            raise self._translated(error.orig or error) from error
-        except Exception as error:
-            if self._is_drivers(error):
-                raise self._translated(error) from error
-            raise
+    def translating(self) -> Translation:
+        """Return a context that turns the driver's errors into ours; all others pass."""
+        return self._translation
 
-    def _is_drivers(self, error: BaseException) -> bool:
+    def translated(self, error: BaseException) -> VrtrackerError | None:
+        """Return our error for one of the driver's, None for any other."""
+        if isinstance(error, DBAPIError):
+            return self._translated(error.orig or error)
         engine = self._read_engine or self._write_engine
-        return engine is not None and isinstance(error, engine.dialect.loaded_dbapi.Error)
+        if engine is not None and isinstance(error, engine.dialect.loaded_dbapi.Error):
+            return self._translated(error)
+        return None
 
     def _translated(self, error: BaseException) -> VrtrackerError:
         violation = self.backend.violation(error)
@@ -224,14 +218,39 @@ class Database:
         return explained or BackendError(f"{self} failed: {error}")
 
 
-def _processed(compiled: Any, dialect: Any) -> list[Any]:
-    """Return the parameters of a compiled statement in order, in the driver's form."""
-    values = []
-    for name in compiled.positiontup or ():
-        bind = compiled.binds.get(name)
-        value = compiled.params[name]
-        processor = (
-            bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
-        )
-        values.append(processor(value) if processor else value)
-    return values
+class Translation:
+    """Turns the driver's errors into ours as they leave a block; can be entered again and again."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            translated = self._database.translated(error)
+            if translated is not None:
+                raise translated from error
+
+
+def _expanded(compiled: Any, dialect: Any) -> tuple[str, list[Any]]:
+    """Return SQL with its lists written out, and its parameters in order, in the driver's form."""
+    state = compiled.construct_expanded_state()
+    processors = {
+        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, bind in compiled.binds.items()
+    } | dict(state.processors)
+    parameters = []
+    for name in state.positiontup or ():
+        processor = processors.get(name)
+        value = state.parameters[name]
+        parameters.append(processor(value) if processor else value)
+    return state.statement, parameters

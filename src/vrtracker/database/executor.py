@@ -8,10 +8,10 @@ however it is run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Boolean, Dialect, Select
 from sqlalchemy.engine import CursorResult
 
 if TYPE_CHECKING:
@@ -30,11 +30,13 @@ class Prepared:
         compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.sql: str = compiled.string
         self._names: list[str] | None = compiled.positiontup
-        self._fixed: dict[str, Any] = dict(compiled.params)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._to_driver = {
             name: processor
             for name, bind in compiled.binds.items()
-            if (processor := bind.type.dialect_impl(dialect).bind_processor(dialect))
+            # A truth value is passed on as it is: every driver takes Python's own.
+            if not isinstance(bind.type, Boolean)
+            and (processor := bind.type.dialect_impl(dialect).bind_processor(dialect))
         }
         self._types = (
             [column.type.dialect_impl(dialect) for column in statement.selected_columns]
@@ -46,10 +48,22 @@ class Prepared:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return the parameters in the form that the driver takes."""
-        merged = {**self._fixed, **values} if self._fixed.keys() != values.keys() else dict(values)
+        merged = {**self._fixed, **values}
         for name, processor in self._to_driver.items():
             merged[name] = processor(merged[name])
         return merged if self._names is None else [merged[name] for name in self._names]
+
+    def parameter_rows(self, columns: Mapping[str, Iterable[Any]]) -> Iterator[Any]:
+        """Yield the parameters of many runs from columns of values; a constant is repeated."""
+        names = self._names or list(columns)
+        converted = [
+            map(self._to_driver[name], columns[name]) if name in self._to_driver else columns[name]
+            for name in names
+        ]
+        rows = zip(*converted, strict=False)
+        if self._names is not None:
+            return rows
+        return (dict(zip(names, row, strict=True)) for row in rows)
 
     def read(self, cursor: Any) -> list[list[Any]]:
         """Fetch all rows of a cursor that ran this statement, as Python values."""
@@ -101,12 +115,15 @@ class Executor:
             finally:
                 cursor.close()
 
-    def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run a prepared statement once for each row of values."""
-        if not rows:
-            return
+    def change_many(self, prepared: Prepared, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run a prepared statement once for each row of values; rows are taken as they come."""
         with self.database.translating():
-            self._run(prepared, [prepared.parameters(row) for row in rows], many=True).close()
+            self._run(prepared, map(prepared.parameters, rows), many=True).close()
+
+    def change_columns(self, prepared: Prepared, columns: Mapping[str, Iterable[Any]]) -> None:
+        """Run a prepared statement once for each row of columns of values."""
+        with self.database.translating():
+            self._run(prepared, prepared.parameter_rows(columns), many=True).close()
 
     def _run(self, prepared: Prepared, parameters: Any, *, many: bool = False) -> Any:
         cursor = self.connection.connection.cursor()

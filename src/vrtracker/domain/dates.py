@@ -14,8 +14,13 @@ _COMPACT = re.compile(r"\d{8}")
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 
 
+_PLAIN_TYPES = frozenset({str, int, bool, type(None), dt.date, dt.datetime})
+
+
 def plain(value: Any) -> Any:
     """Turn a numpy or pandas scalar into the Python value it stands for, missing ones into None."""
+    if type(value) in _PLAIN_TYPES:
+        return value
     module = type(value).__module__.partition(".")[0]
     if module not in {"numpy", "pandas"}:
         return None if isinstance(value, float) and value != value else value  # noqa: PLR0124

@@ -14,7 +14,18 @@ from sqlalchemy import Boolean, DateTime, Dialect, Double, String, Text, TypeDec
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["CalendarDate", "Flag", "JSONText", "LabTime", "LongText", "Number", "UTCTime", "text"]
+__all__ = [
+    "CalendarDate",
+    "Flag",
+    "JSONDocument",
+    "JSONText",
+    "LabTime",
+    "LongText",
+    "Number",
+    "UTCTime",
+    "text",
+    "to_json",
+]
 
 
 class _SQLiteSeconds(sqlite.DATETIME):
@@ -116,6 +127,15 @@ class CalendarDate(TypeDecorator[dt.date]):
         return None if value is None else value.date()
 
 
+class JSONDocument(str):
+    """A JSON document that is written already."""
+
+    __slots__ = ()
+
+
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
 class JSONText(TypeDecorator[Any]):
     """A JSON document kept as long text, keys in order, since Access has no JSON."""
 
@@ -125,9 +145,9 @@ class JSONText(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """Write the document; dates become ISO text."""
         del dialect
-        if value is None:
-            return None
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        if value is None or isinstance(value, JSONDocument):
+            return value
+        return to_json(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """Read the document."""

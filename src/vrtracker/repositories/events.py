@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, bindparam, insert, select
 
-from vrtracker.database import Executor
+from vrtracker.database import Executor, Prepared
+from vrtracker.models.types import JSONDocument
 
 __all__ = ["EventRepository", "NewEvent"]
 
@@ -41,18 +43,28 @@ class EventRepository:
     def __init__(self, executor: Executor) -> None:
         self._x = executor
 
-    def append(self, events: Sequence[NewEvent]) -> None:
-        """Append events in order, in one statement."""
+    def append(self, events: Iterable[NewEvent]) -> None:
+        """Append events in order, in one statement; they are taken as they come."""
+        rows = ({name: getattr(event, name) for name in _FIELDS} for event in events)
+        self._x.change_many(self._insert(), rows)
+
+    def append_each(
+        self, event: NewEvent, subject_keys: Iterable[str], changes: Iterable[JSONDocument]
+    ) -> None:
+        """Append an event for each subject, with its key and changes, alike in all else."""
+        columns: dict[str, Iterable[Any]] = {
+            name: itertools.repeat(getattr(event, name)) for name in _FIELDS
+        }
+        self._x.change_columns(
+            self._insert(), {**columns, "subject_key": subject_keys, "changes": changes}
+        )
+
+    def _insert(self) -> Prepared:
         table = self._x.tables.events
-        prepared = self._x.database.prepare(
+        return self._x.database.prepare(
             "events.append",
             lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
         )
-        rows = [{name: getattr(event, name) for name in _FIELDS} for event in events]
-        if len(rows) == 1:
-            self._x.change(prepared, **rows[0])
-        else:
-            self._x.change_many(prepared, rows)
 
     def of_subjects(self, kind: str, keys: Sequence[str]) -> Select[Any]:
         """Return the SELECT of the events of some subjects, oldest first."""

@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Column, ColumnElement, String, bindparam, false,
 
 from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError, UnknownNameError
-from vrtracker.repositories.values import Coercer
+from vrtracker.repositories.values import Coercer, storable_text
 
 __all__ = ["OPERATORS", "condition"]
 
@@ -45,8 +45,7 @@ def _in(column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
     if len(present) < len(values) and None in values:
         parts.append(column.is_(None))
     if present:
-        inline = len(present) > _INLINE_ABOVE
-        parts.append(column.in_(bindparam(None, present, expanding=True, literal_execute=inline)))
+        parts.append(column.in_(_listed(column, present)))
     return or_(*parts) if parts else false()
 
 
@@ -54,26 +53,37 @@ def _not_in(column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
     present = list(dict.fromkeys(value for value in values if value is not None))
     if not present:
         return column.is_not(None) if None in values else true()
-    inline = len(present) > _INLINE_ABOVE
-    outside = column.not_in(bindparam(None, present, expanding=True, literal_execute=inline))
+    outside = column.not_in(_listed(column, present))
     if None in values:
         return outside & column.is_not(None)
     return or_(outside, column.is_(None)) if column.nullable else outside
 
 
+def _listed(column: Column[Any], values: list[Any]) -> Any:
+    inline = len(values) > _INLINE_ABOVE
+    return bindparam(None, values, type_=column.type, expanding=True, literal_execute=inline)
+
+
 def _like(column: Column[Any], value: Any) -> ColumnElement[bool]:
     if not isinstance(column.type, String):
         raise InvalidValueError(f"{column.name} is not text; 'like' does not apply to it.")
-    return column.ilike(value)
+    # Some servers take a backslash as an escape and some do not: here it stands for itself.
+    return column.ilike(value.replace("\\", "\\\\"), escape="\\")
 
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Column[Any], Any], Any]:
     def compared(column: Column[Any], value: Any) -> Any:
-        if value is None:
-            raise InvalidValueError(f"{column.name}: a missing value has no order; give one.")
+        _require_order(column, value)
         return compare(column, value)
 
     return compared
+
+
+def _require_order(column: Column[Any], *values: Any) -> None:
+    if None in values:
+        raise InvalidValueError(f"{column.name}: a missing value has no order; give one.")
+    if isinstance(column.type, Boolean):
+        raise InvalidValueError(f"{column.name} is true or false, which have no order; use '=='.")
 
 
 _ONE_VALUE: dict[str, Callable[[Column[Any], Any], ColumnElement[bool]]] = {
@@ -109,6 +119,7 @@ def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> ColumnEleme
     fit = _fitting(column, coercer, operator)
     if operator == "between":
         low, high = (fit(part) for part in _several(value, operator, exactly=2))
+        _require_order(column, low, high)
         return column.between(low, high)
     if operator == "is_null":
         return column.is_(None) if _truth(value) else column.is_not(None)
@@ -158,7 +169,7 @@ def _pattern(column: Column[Any], value: Any) -> str:
     text = plain(value)
     if not isinstance(text, str):
         raise InvalidValueError(f"{column.name}: 'like' takes a pattern such as 'ATL%'.")
-    return text
+    return storable_text(text)
 
 
 def _truth(value: Any) -> bool:

@@ -70,7 +70,8 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
     for name, wanted in listing.filters.items():
         column = _column(tables, table, name, "filter")
         statement = statement.where(condition(column, coercer_of(column.table), wanted))
-    named = [*listing.filters, *(listing.columns or ()), *_order_names(listing.order_by)]
+    columns = () if listing.columns is None else listing.columns
+    named = [*listing.filters, *columns, *_order_names(listing.order_by)]
     if table is tables.sessions and any(name.startswith(_MOUSE) for name in named):
         statement = statement.where(table.c.mouseName == tables.mice.c.mouseName)
     if table is tables.sessions and not listing.include_scratched:
@@ -89,7 +90,10 @@ def _columns(tables: Tables, table: Table, names: Sequence[str] | None) -> list[
         return list(table.c)
     if isinstance(names, str):
         raise InvalidValueError(f"columns takes a list of names; write [{names!r}].")
-    return [_column(tables, table, name, "column", label=True) for name in names]
+    wanted = dict.fromkeys(names)
+    if not wanted:
+        raise InvalidValueError("columns names none; leave it out to get all of them.")
+    return [_column(tables, table, name, "column", label=True) for name in wanted]
 
 
 def _column(

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Select, Table, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from vrtracker.database import Database, Executor, Prepared, Tables
+from vrtracker.models.types import LabTime
 from vrtracker.repositories.listing import (
     Listing,
     coercer_of,
@@ -20,9 +33,6 @@ from vrtracker.repositories.values import Coercer
 __all__ = ["LookUps", "RowRepository"]
 
 Record = TypeVar("Record")
-
-_CHUNK = 50
-"""Values in one IN list of a statement that must run on Access too."""
 
 
 class LookUps:
@@ -132,29 +142,22 @@ class RowRepository(Generic[Record]):
 
     # -- writing ---------------------------------------------------------------------------
 
-    def insert(self, row: Mapping[str, Any]) -> int:
-        """Insert one row and return its autonumber."""
-        result = self._x.execute(insert(self.table), dict(row))
-        return int(result.inserted_primary_key[0])
-
-    def insert_many(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows that all name the same columns, keeping autonumbers that they name."""
-        if not rows:
-            return
-        names = sorted(rows[0])
+    def insert_columns(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Insert rows, given as columns, keeping autonumbers that are among them."""
+        names = sorted(columns)
         prepared = self._prepared(
             f"insert:{','.join(names)}",
             lambda: insert(self.table).values({name: bindparam(name) for name in names}),
         )
-        self._x.change_many(prepared, rows)
-        if self.id_column.name in rows[0]:
+        self._x.change_columns(prepared, columns)
+        if self.id_column.name in columns:
             self._x.database.backend.after_explicit_ids(self._x.connection, self.table)
 
     def set_values(self, numbers: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set columns of the rows with these autonumbers; return how many there were."""
-        done = 0
-        for start in range(0, len(numbers), _CHUNK):
-            part = list(numbers[start : start + _CHUNK])
+        done, size = 0, self._x.database.backend.max_in_list
+        for start in range(0, len(numbers), size):
+            part = list(numbers[start : start + size])
             statement = update(self.table).where(self.id_column.in_(part)).values(**values)
             done += int(self._x.execute(statement).rowcount)
         return done
@@ -167,12 +170,7 @@ class RowRepository(Generic[Record]):
         name = f"set:{','.join(values)}:if:{','.join(seen)}:null:{','.join(sorted(missing))}"
 
         def build() -> Any:
-            clauses = [
-                self.table.c[name].is_(None)
-                if name in missing
-                else self.table.c[name] == bindparam(f"seen_{name}", type_=self.table.c[name].type)
-                for name in seen
-            ]
+            clauses = [_still(self.table.c[name], is_missing=name in missing) for name in seen]
             targets = {
                 name: bindparam(f"new_{name}", type_=self.table.c[name].type) for name in values
             }
@@ -183,9 +181,25 @@ class RowRepository(Generic[Record]):
             )
 
         parameters = {f"new_{name}": value for name, value in values.items()}
-        parameters |= {f"seen_{name}": value for name, value in seen.items() if value is not None}
+        for column, value in seen.items():
+            if value is not None:
+                parameters[f"seen_{column}"] = value
+            if isinstance(value, dt.datetime):
+                parameters[f"until_{column}"] = value + dt.timedelta(seconds=1)
         return bool(self._x.change(self._prepared(name, build), id=number, **parameters) == 1)
 
     def delete(self, number: int) -> None:
         """Delete one row."""
         self._x.execute(delete(self.table).where(self.id_column == number))
+
+
+def _still(column: Column[Any], *, is_missing: bool) -> ColumnElement[bool]:
+    """Return the condition that a column holds what was seen."""
+    if is_missing:
+        return column.is_(None)
+    seen = bindparam(f"seen_{column.name}", type_=column.type)
+    if isinstance(column.type, LabTime):
+        # Other programs of the lab write fractions of a second, which are not read.
+        until = bindparam(f"until_{column.name}", type_=column.type)
+        return and_(column >= seen, column < until)
+    return column == seen

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, Integer, String, Table
+from sqlalchemy import Boolean, Column, Double, Integer, String, Table, Text
 from sqlalchemy.types import TypeEngine
 
 from vrtracker.domain.dates import parse_date, parse_datetime, plain
@@ -14,7 +15,7 @@ from vrtracker.domain.keys import parse_mouse_name, parse_number
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.models.types import CalendarDate, LabTime
 
-__all__ = ["Coercer", "require_columns"]
+__all__ = ["Coercer", "require_columns", "storable_text"]
 
 _TRUE = {"true", "yes", "1", "-1", "t", "y"}
 _FALSE = {"false", "no", "0", "f", "n"}
@@ -34,13 +35,14 @@ class Coercer:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._of_column: dict[str, Callable[[Any], Any]] = {
-            column.name: _coercion(column) for column in table.c
+            column.name: _fitting(column) for column in table.c
         }
-        self._defaults = {
+        self.defaults = {
             column.name: column.default.arg if column.default is not None else None  # type: ignore[attr-defined]
             for column in table.c
             if not column.primary_key
         }
+        self._all_right = {column.name: _bulk_check(column) for column in table.c}
         self._required = tuple(
             column.name
             for column in table.c
@@ -55,13 +57,7 @@ class Coercer:
         InvalidValueError
             If it does not fit: type, range, length.
         """
-        value = plain(value)
-        if value is None or value == "":
-            return None
-        try:
-            return self._of_column[name](value)
-        except InvalidValueError as error:
-            raise InvalidValueError(f"{name}: {error}", column=name, value=value) from error
+        return self._of_column[name](value)
 
     def changes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values for an update; a column that must have one may not be emptied."""
@@ -74,17 +70,50 @@ class Coercer:
 
     def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a whole new row: the values given, and the defaults of the rest."""
-        row = dict(self._defaults)
-        for name, given in values.items():
-            if name not in self._of_column:
-                raise UnknownNameError("column", name, self._table.c.keys())
-            value = self.value(name, given)
-            if value is not None:
-                row[name] = value
+        columns = self.columns({name: [value] for name, value in values.items()}, 1)
+        return {name: filled[0] for name, filled in columns.items()}
+
+    def columns(self, given: Mapping[str, Sequence[Any]], count: int) -> dict[str, list[Any]]:
+        """Return whole new rows, as columns; a missing value becomes the default.
+
+        Raises
+        ------
+        UnknownNameError
+            If a column does not exist.
+        InvalidValueError
+            If a value does not fit, or a new row lacks one that it needs; `row` is its position.
+        """
+        require_columns(self._table, given)
+        columns = {name: [default] * count for name, default in self.defaults.items()}
+        for name, values in given.items():
+            filled = self._column(name, values)
+            missing = filled.count(None)
+            if missing < count:
+                default = self.defaults.get(name)
+                if missing and default is not None:
+                    filled = [default if value is None else value for value in filled]
+                columns[name] = filled
         for name in self._required:
-            if row[name] is None:
-                raise InvalidValueError(f"{name} is missing; a new row needs it.", column=name)
-        return row
+            if None in columns[name]:
+                raise InvalidValueError(
+                    f"{name} is missing; a new row needs it.",
+                    column=name,
+                    row=columns[name].index(None),
+                )
+        return columns
+
+    def _column(self, name: str, values: Sequence[Any]) -> list[Any]:
+        if self._all_right[name](values):
+            return list(values)
+        fit = self._of_column[name]
+        fitted = []
+        for row, value in enumerate(values):
+            try:
+                fitted.append(fit(value))
+            except InvalidValueError as error:
+                error.row = row
+                raise
+        return fitted
 
 
 _OF_NAME: dict[str, Callable[[Any], Any]] = {
@@ -93,10 +122,84 @@ _OF_NAME: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _fitting(column: Column[Any]) -> Callable[[Any], Any]:
+    """Return what fits one value to a column; a value that is right already passes at once."""
+    name, parse = column.name, _coercion(column)
+
+    def fit(value: Any) -> Any:
+        value = plain(value)
+        if value is None or (isinstance(value, str) and not value):
+            return None
+        try:
+            return parse(value)
+        except InvalidValueError as error:
+            raise InvalidValueError(f"{name}: {error}", column=name, value=value) from error
+
+    return fit
+
+
+def _bulk_check(column: Column[Any]) -> Callable[[Sequence[Any]], bool]:
+    """Return what tells, at little cost, that all values of a column are right as they are.
+
+    A shortcut for many rows: where it says no, each value is looked at.
+    """
+    kind, are_right = _RIGHT.get(type(column.type), (None, None))
+    if kind is None or are_right is None or column.name in _OF_NAME:
+        return lambda values: values.count(None) == len(values)
+    harmless = {kind, type(None)}
+    length = getattr(column.type, "length", None)
+
+    def check(values: Sequence[Any]) -> bool:
+        if not set(map(type, values)) <= harmless:
+            return False
+        present = [value for value in values if value is not None]
+        return not present or are_right(present, length)
+
+    return check
+
+
+def _are_texts(values: list[str], length: int | None) -> bool:
+    sizes = set(map(len, values))
+    fits = length is None or max(sizes) <= length
+    return fits and 0 not in sizes and all(map(_is_storable, values))
+
+
+def _always(values: Any, length: Any) -> bool:
+    del values, length
+    return True
+
+
+def _are_small(values: list[int], length: Any) -> bool:
+    del length
+    return min(values) >= -_INT32 and max(values) < _INT32
+
+
+def _are_finite(values: list[float], length: Any) -> bool:
+    del length
+    return all(map(math.isfinite, values))
+
+
+def _are_lab_times(values: list[dt.datetime], length: Any) -> bool:
+    del length
+    return not any(value.tzinfo or value.microsecond for value in values)
+
+
+_RIGHT: dict[type[Any], tuple[type[Any], Callable[[Any, Any], bool]]] = {
+    Boolean: (bool, _always),
+    Integer: (int, _are_small),
+    Double: (float, _are_finite),
+    String: (str, _are_texts),
+    Text: (str, _are_texts),
+    CalendarDate: (dt.date, _always),
+    LabTime: (dt.datetime, _are_lab_times),
+}
+"""For a type of column: the Python type of its values, and whether values of that are right."""
+
+
 def _coercion(column: Column[Any]) -> Callable[[Any], Any]:
     kind = column.type
     if isinstance(kind, String):
-        return _limited(_OF_NAME.get(column.name, _text), kind.length)
+        return _limited(_OF_NAME.get(column.name, storable_text), kind.length)
     if column.name in _OF_NAME:
         return _OF_NAME[column.name]
     for kinds, coercion in _OF_TYPE:
@@ -135,21 +238,30 @@ def _integer(value: Any) -> int:
 def _number(value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValueError(f"{value!r} is not a number.") from error
     if isinstance(value, bool) or not math.isfinite(number):
         raise InvalidValueError(f"{value!r} is not a finite number.")
     return number
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise InvalidValueError("the text holds a NUL character, which no database keeps.")
-        return value
+def storable_text(value: Any) -> str:
+    """Return the text if every database can keep it, or raise InvalidValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise InvalidValueError(f"{value!r} is not text.")
+    if not isinstance(value, str):
+        raise InvalidValueError(f"{value!r} is not text.")
+    if not _is_storable(value):
+        raise InvalidValueError(
+            f"{value!r} holds a NUL character or half a character, which no database keeps."
+        )
+    return value
+
+
+def _is_storable(text: str) -> bool:
+    if "\x00" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _limited(parse: Callable[[Any], str], length: int | None) -> Callable[[Any], str]:

@@ -104,7 +104,7 @@ class Claims:
             settle_stages(unit, claim.snapshot, claim.stage, mark=mark, stale=stale, at=at)
             unit.datasets.replace(remove=removed, insert_rows=added)
             event = self._event(claim, Transition.SUCCEED, State.DONE, at, changes=changes)
-            events = stale_events(self._lab, claim.key, claim.stage, stale, at=at)
+            events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
             unit.events.append([event, *events])
             unit.commit()
 

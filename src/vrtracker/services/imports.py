@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,7 +135,10 @@ class ImportService:
                 plan.problems,
             )
         if plan.rows:
-            self._services[plan.what].add_fitted(list(plan.rows))
+            rows = plan.rows
+            names = dict.fromkeys(itertools.chain(*rows))
+            columns = {name: [row.get(name) for row in rows] for name in names}
+            self._services[plan.what].add_fitted(columns)
         return len(plan.rows)
 
     def _conflicts(

@@ -66,10 +66,9 @@ class Lab:
             occurred_at=at or self.now(),
             actor=self.actor,
             host_name=self.host_name,
-            subject_kind="session" if isinstance(subject, SessionKey) else "mouse",
             subject_key=str(subject),
             verb=verb,
-            **more,
+            **{"subject_kind": "session" if isinstance(subject, SessionKey) else "mouse", **more},
         )
 
 

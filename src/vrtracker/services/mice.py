@@ -43,11 +43,15 @@ class MouseService(RowService[MouseRecord, str]):
         with self._lab.unit(readonly=True) as unit:
             return list(nearest(key, unit.mice.names()))
 
-    def _check_new(self, row: Mapping[str, Any]) -> None:
-        _check_sex(row)
+    def _keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[str]:
+        return list(columns["mouseName"])
+
+    def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        for row, sex in enumerate(columns["sex"]):
+            _check_sex(sex, row=row)
 
     def _check_update(self, values: Mapping[str, Any]) -> None:
-        _check_sex(values)
+        _check_sex(values.get("sex"))
 
     def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
         if error.violation is Violation.FOREIGN_KEY:
@@ -88,11 +92,11 @@ class MouseService(RowService[MouseRecord, str]):
             )
 
 
-def _check_sex(values: Mapping[str, Any]) -> None:
-    sex = values.get("sex")
+def _check_sex(sex: str | None, *, row: int | None = None) -> None:
     if sex is not None and sex not in _SEXES:
         raise InvalidValueError(
             f"sex: {sex!r} is not known; write F, M, U (unknown) or O (other).",
             column="sex",
             value=sex,
+            row=row,
         )

@@ -11,7 +11,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
-from vrtracker.domain.states import Mark, State, Transition, state_of
+from vrtracker.domain.states import Mark, State, Transition, allowed_from, state_of
 from vrtracker.errors import InvalidTransitionError, InvalidValueError
 from vrtracker.services.lab import Lab
 from vrtracker.services.transitions import (
@@ -179,7 +179,7 @@ class QualityService:
                     stage.name,
                     "scratch",
                     current=State.RUNNING.value,
-                    allowed=["cancel"],
+                    allowed=allowed_from(State.RUNNING, stage.kind),
                     why="Wait for it to end.",
                 )
         if not snapshot.record.sessionQC:
@@ -216,8 +216,14 @@ class QualityService:
     ) -> None:
         key = snapshot.record.key
         if snapshot.record.sessionQC:
+            stages = self._lab.stages.values()
+            is_running = any(snapshot.running(stage, at) for stage in stages)
             raise InvalidTransitionError(
-                key, None, "unscratch", current="not scratched", allowed=["scratch"]
+                key,
+                None,
+                "unscratch",
+                current="not scratched",
+                allowed=[] if is_running else ["scratch"],
             )
         changes = update_session(unit, snapshot, {"sessionQC": True, "scratchJustification": None})
         self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
@@ -298,7 +304,9 @@ class QualityService:
                 changes=changes,
                 reason=_clean(reason),
             )
-            unit.events.append([event, *stale_events(self._lab, key, stage, stale, at=at)])
+            why = "made again" if done else "taken back"
+            invalidated = stale_events(self._lab, snapshot, stage, stale, why=why, at=at)
+            unit.events.append([event, *invalidated])
             unit.commit()
         return after
 

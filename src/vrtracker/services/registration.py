@@ -17,7 +17,6 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
-from vrtracker.domain.stages import StageKind
 from vrtracker.errors import (
     BudgetError,
     ConcurrentUpdateError,
@@ -50,8 +49,6 @@ class RegistrationService:
 
     def run(self, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
         """Run a stage; see `vrtracker.services.workflow.WorkflowService.run`."""
-        if self._lab.stages[stage].kind is StageKind.REVIEW:
-            raise InvalidValueError(f"{stage} is done by people; use set_qc.")
         if options.force and not options.filters:
             raise InvalidValueError(
                 "Running everything again needs a filter; give a key or filters with force=True."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.errors import DependentRowsError, InvalidValueError, NotFoundError
+from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.lab import old_and_new
 from vrtracker.services.reads import Key, Record, RowReader
@@ -50,8 +52,11 @@ class RowService(RowReader[Record, Key]):
 
     # -- what the two tables answer differently -----------------------------------------------
 
-    def _check_new(self, row: Mapping[str, Any]) -> None:
-        """Raise InvalidValueError if the columns of a new row contradict each other."""
+    def _keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
+        raise NotImplementedError
+
+    def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Raise InvalidValueError, with `row`, if the columns of a row contradict each other."""
 
     def _check_update(self, values: Mapping[str, Any]) -> None:
         """Raise InvalidValueError if new values contradict each other."""
@@ -87,10 +92,9 @@ class RowService(RowReader[Record, Key]):
             If a value does not fit its column, or one is missing.
         """
         given = {**values, **(self._columns_of(self._key(key)) if key is not None else {})}
-        row = self._look_ups.coercer.row(given)
-        self._check_new(row)
-        self.add_fitted([row])
-        return self.get(self._key_of_row(row))
+        columns = self.coercer.columns({name: [value] for name, value in given.items()}, 1)
+        self._check_new(columns)
+        return self.get(self.add_fitted(columns)[0])
 
     def add_many(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Key]:
         """Add rows, all or none, and return their keys in order.
@@ -102,9 +106,36 @@ class RowService(RowReader[Record, Key]):
         DuplicateError, UnknownMouseError, InvalidValueError
             As `add`; the message names the row.
         """
-        fitted = [self._fit(position, row) for position, row in enumerate(_mappings(rows), start=1)]
-        self.add_fitted(fitted)
-        return [self._key_of_row(row) for row in fitted]
+        columns, count = _columns(rows)
+        try:
+            fitted = self.coercer.columns(columns, count)
+            self._check_new(fitted)
+        except InvalidValueError as error:
+            if error.row is not None:
+                error.args = (f"Row {error.row + 1}: {error}",)
+            raise
+        return self.add_fitted(fitted) if count else []
+
+    def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
+        """Add rows that the coercer has fitted, all or none, each with its event."""
+        number = self._look_ups.id_column.name
+        if None in columns.get(number, ()):
+            raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
+        keys = self._keys_of(columns)
+        event = self._lab.event("", "added", subject_kind=self._look_ups.subject)
+        try:
+            with self._lab.unit() as unit:
+                self._of(unit).insert_columns(columns)
+                unit.events.append_each(
+                    event, map(str, keys), _documents(columns, self.coercer.defaults)
+                )
+                unit.commit()
+        except ViolationError as error:
+            rows = [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+            raise self._explain(error, rows) from error
+        return keys
 
     def update(
         self,
@@ -199,36 +230,6 @@ class RowService(RowReader[Record, Key]):
 
     # -- helpers ------------------------------------------------------------------------------
 
-    def _fit(self, position: int, values: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            row = self._look_ups.coercer.row(values)
-            self._check_new(row)
-        except InvalidValueError as error:
-            raise InvalidValueError(
-                f"Row {position}: {error}", column=error.column, value=error.value
-            ) from error
-        return row
-
-    def add_fitted(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows that the coercer has fitted, all or none, each with its event."""
-        number = self._look_ups.id_column.name
-        with_number = sum(number in row for row in rows)
-        if with_number not in {0, len(rows)}:
-            raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
-        now = self._lab.now()
-        try:
-            with self._lab.unit() as unit:
-                self._of(unit).insert_many(rows)
-                unit.events.append([self._added(row, now) for row in rows])
-                unit.commit()
-        except ViolationError as error:
-            raise self._explain(error, rows) from error
-
-    def _added(self, row: Mapping[str, Any], now: Any) -> Any:
-        changes = {name: [None, value] for name, value in row.items() if value is not None}
-        key: Any = self._key_of_row(row)
-        return self._lab.event(key, "added", at=now, changes=changes)
-
     def _update(
         self,
         values: dict[str, Any],
@@ -285,13 +286,45 @@ class RowService(RowReader[Record, Key]):
         return events
 
 
-def _mappings(rows: Any) -> Iterable[Mapping[str, Any]]:
+def _documents(
+    columns: Mapping[str, Sequence[Any]], defaults: Mapping[str, Any]
+) -> Iterator[JSONDocument]:
+    """Yield what adding each row changed, as JSON; a column at its default is left out."""
+    parts = [
+        _members(name, values, defaults.get(name))
+        for name, values in columns.items()
+        if values.count(defaults.get(name)) < len(values)
+    ]
+    for members in zip(*parts, strict=True):
+        yield JSONDocument(f"{{{','.join(filter(None, members))}}}")
+
+
+def _members(name: str, values: Sequence[Any], default: Any) -> list[str]:
+    """Return the member of a JSON object for each value, empty for the default."""
+    start = f"{to_json(name)}:[null,"
+    members = {value: f"{start}{_json(value)}]" for value in set(values)}
+    members[default] = ""
+    return [members[value] for value in values]
+
+
+def _json(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, dt.date) else to_json(value)
+
+
+def _columns(rows: Any) -> tuple[dict[str, Sequence[Any]], int]:
+    """Return rows as columns of Python values, and their number."""
     if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
-        names = list(rows.columns)
-        return (
-            dict(zip(names, values, strict=True))
-            for values in rows.itertuples(index=False, name=None)
-        )
+        return {name: _python_values(rows[name]) for name in rows.columns}, len(rows)
     if isinstance(rows, Mapping):
         raise InvalidValueError("add_many takes a DataFrame or a list of rows; use add for one.")
-    return rows  # type: ignore[no-any-return]
+    mappings = list(rows)
+    names = dict.fromkeys(name for row in mappings for name in row)
+    return {name: [row.get(name) for row in mappings] for name in names}, len(mappings)
+
+
+def _python_values(column: pd.Series[Any]) -> Sequence[Any]:
+    """Return the values of a column as Python's own, missing times as None."""
+    if column.dtype.kind == "M" and getattr(column.dtype, "tz", None) is None:
+        values: list[Any] = column.to_numpy("datetime64[us]").astype(object).tolist()
+        return values
+    return column.tolist()

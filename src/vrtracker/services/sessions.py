@@ -58,8 +58,15 @@ class SessionService(RowService[SessionRecord, SessionKey]):
                 ]
         return list(nearest(str(key), (str(SessionKey(*found)) for found in keys)))
 
-    def _check_new(self, row: Mapping[str, Any]) -> None:
-        _check_scratch(row)
+    def _keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[SessionKey]:
+        parts = (columns[name] for name in self.key_columns)
+        return [SessionKey(*key) for key in zip(*parts, strict=True)]
+
+    def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        pairs = zip(columns["sessionQC"], columns["scratchJustification"], strict=True)
+        for row, (good, justification) in enumerate(pairs):
+            if good is bool(justification):
+                _check_scratch({"sessionQC": good, "scratchJustification": justification}, row=row)
 
     def _check_update(self, values: Mapping[str, Any]) -> None:
         if "sessionQC" not in values and "scratchJustification" not in values:
@@ -115,15 +122,17 @@ class SessionService(RowService[SessionRecord, SessionKey]):
         unit.sessions.delete_dependents(record.uSessionID)
 
 
-def _check_scratch(row: Mapping[str, Any]) -> None:
+def _check_scratch(values: Mapping[str, Any], *, row: int | None = None) -> None:
     """Keep the lab's rule: scratched exactly when there is a justification."""
-    if row["sessionQC"] and row["scratchJustification"]:
+    if values["sessionQC"] and values["scratchJustification"]:
         raise InvalidValueError(
             "a session with a scratchJustification is scratched; set sessionQC=False too.",
             column="sessionQC",
+            row=row,
         )
-    if not row["sessionQC"] and not row["scratchJustification"]:
+    if not values["sessionQC"] and not values["scratchJustification"]:
         raise InvalidValueError(
             "a scratched session (sessionQC=False) needs a scratchJustification.",
             column="scratchJustification",
+            row=row,
         )

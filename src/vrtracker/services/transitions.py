@@ -10,7 +10,7 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
-from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
+from vrtracker.domain.states import ALLOWED, Mark, State, Transition, allowed_from
 from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotFoundError
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.rows import LookUps
@@ -179,22 +179,33 @@ def settle_stages(
 
 def stale_dependents(lab: Lab, snapshot: Snapshot, stage: Stage) -> tuple[Stage, ...]:
     """Return the stages whose output exists and rests on the stage, which is made again."""
-    return tuple(other for other in lab.stages.dependents(stage.name) if snapshot.has_output(other))
+    return tuple(
+        other
+        for other in lab.stages.dependents(stage.name)
+        if snapshot.applies(other) and snapshot.has_output(other)
+    )
 
 
 def stale_events(
-    lab: Lab, key: SessionKey, stage: Stage, stale: tuple[Stage, ...], *, at: dt.datetime
+    lab: Lab,
+    snapshot: Snapshot,
+    stage: Stage,
+    stale: tuple[Stage, ...],
+    *,
+    why: str = "made again",
+    at: dt.datetime,
 ) -> list[NewEvent]:
     """Return the events of stages that become stale because one was made again."""
     return [
         lab.event(
-            key,
+            snapshot.record.key,
             "invalidated",
             at=at,
             stage=other.name,
             from_state=State.DONE.value,
             to_state=State.STALE.value,
-            reason=f"{stage.name} was made again",
+            reason=f"{stage.name} was {why}",
         )
         for other in stale
+        if snapshot.row(other).mark != Mark.STALE
     ]

@@ -9,6 +9,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State, Transition
+from vrtracker.errors import InvalidValueError
 from vrtracker.frames import TEXT, read_frame
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
@@ -217,6 +218,8 @@ class WorkflowService:
         InvalidTransitionError
             If one session is named by its key and its state does not allow it.
         """
+        if self._lab.stages[stage].kind is StageKind.REVIEW:
+            raise InvalidValueError(f"{stage} is done by people; use set_qc.")
         wanted = _filters(where, filters)
         if where is not None and not isinstance(where, Mapping):
             self._check_one(SessionKey.parse(where), stage, force=force)
@@ -239,9 +242,7 @@ class WorkflowService:
         """Refuse, before anything is done, a named session whose state does not allow a run."""
         transition = Transition.RERUN if force else Transition.START
         snapshot = read(self._lab, None, key)
-        chosen = self._lab.stages[stage]
-        if chosen.kind is StageKind.PROCESS:
-            require(self._lab, snapshot, chosen, transition, at=self._lab.now())
+        require(self._lab, snapshot, self._lab.stages[stage], transition, at=self._lab.now())
 
     @property
     def _stages(self) -> StageRepository:
