@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -33,12 +32,9 @@ class UnitOfWork:
     def __init__(self, database: Database, *, readonly: bool = False) -> None:
         self._database = database
         self._readonly = readonly
-        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._connection = self._stack.enter_context(
-            self._database.connect(readonly=self._readonly)
-        )
+        self._connection = self._database.begin(readonly=self._readonly)
         self._executor: Executor = self._database.executor(self._connection)
         return self
 
@@ -48,7 +44,9 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.__exit__(kind, error, traceback)
+        # Closing rolls back what was not committed.
+        with self._database.translating():
+            self._connection.close()
 
     def commit(self) -> None:
         """Make what was done in this unit lasting; nothing can be done in it afterwards."""

@@ -121,14 +121,23 @@ class Database:
 
     # -- statements ------------------------------------------------------------------------
 
+    def begin(self, *, readonly: bool) -> Connection:
+        """Open a connection and begin a transaction on it; closing it rolls back."""
+        engine = self.read_engine if readonly else self.write_engine
+        with self.translating():
+            connection = engine.connect()
+            try:
+                connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
     @contextlib.contextmanager
     def connect(self, *, readonly: bool) -> Iterator[Connection]:
-        """Open a connection and begin a transaction; leaving without a commit rolls it back."""
-        engine = self.read_engine if readonly else self.write_engine
-        with self.translating(), engine.connect() as connection, connection.begin() as transaction:
+        """Open a connection for a block, in a transaction that is rolled back at its end."""
+        with self.translating(), contextlib.closing(self.begin(readonly=readonly)) as connection:
             yield connection
-            if transaction.is_active:
-                transaction.rollback()
 
     def executor(self, connection: Connection) -> Executor:
         """Return what runs statements on a connection."""
