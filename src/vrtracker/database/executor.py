@@ -8,7 +8,7 @@ however it is run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Boolean, Dialect, Select
@@ -115,10 +115,13 @@ class Executor:
             finally:
                 cursor.close()
 
-    def change_many(self, prepared: Prepared, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run a prepared statement once for each row of values; rows are taken as they come."""
+    def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a prepared statement once for each row of values."""
+        parameters = [prepared.parameters(row) for row in rows]
         with self.database.translating():
-            self._run(prepared, map(prepared.parameters, rows), many=True).close()
+            # Drivers take a detour for many runs that is not worth it for one.
+            many = len(rows) != 1
+            self._run(prepared, parameters if many else parameters[0], many=many).close()
 
     def change_columns(self, prepared: Prepared, columns: Mapping[str, Iterable[Any]]) -> None:
         """Run a prepared statement once for each row of columns of values."""

@@ -43,9 +43,9 @@ class EventRepository:
     def __init__(self, executor: Executor) -> None:
         self._x = executor
 
-    def append(self, events: Iterable[NewEvent]) -> None:
-        """Append events in order, in one statement; they are taken as they come."""
-        rows = ({name: getattr(event, name) for name in _FIELDS} for event in events)
+    def append(self, events: Sequence[NewEvent]) -> None:
+        """Append events in order, in one statement."""
+        rows = [{name: getattr(event, name) for name in _FIELDS} for event in events]
         self._x.change_many(self._insert(), rows)
 
     def append_each(

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, Table, func, select
 
 from vrtracker.database import Tables
+from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.repositories.filters import condition
 from vrtracker.repositories.values import Coercer
@@ -128,6 +129,7 @@ def _order(tables: Tables, table: Table, order_by: str | Sequence[str] | None) -
 
 
 def _limit(limit: Any) -> int:
-    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
-        return limit
+    number = plain(limit)
+    if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+        return number
     raise InvalidValueError(f"limit takes a whole number above 0, not {limit!r}.")

@@ -16,6 +16,7 @@ from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.values import storable_text
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Lab"]
@@ -61,7 +62,15 @@ class Lab:
     def event(
         self, subject: SessionKey | str, verb: str, *, at: dt.datetime | None = None, **more: Any
     ) -> NewEvent:
-        """Return an event on a session (by key) or a mouse (by name), signed and dated."""
+        """Return an event on a session (by key) or a mouse (by name), signed and dated.
+
+        Raises
+        ------
+        InvalidValueError
+            If the reason is no text that a database keeps.
+        """
+        if more.get("reason") is not None:
+            storable_text(more["reason"])
         return NewEvent(
             occurred_at=at or self.now(),
             actor=self.actor,

@@ -190,7 +190,16 @@ class RowService(RowReader[Record, Key]):
         try:
             return self._update(fitted, wanted, dry_run=dry_run, reason=reason)
         except ViolationError as error:
-            raise self._explain(error, [fitted]) from error
+            raise self._explain(error, self._moved(fitted, wanted)) from error
+
+    def _moved(self, values: Mapping[str, Any], filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the key that an update meant to give, as a row, or an empty row for none."""
+        names = self.key_columns
+        with self._lab.unit(readonly=True) as unit:
+            found = self._of(unit).present(Listing(filters, include_scratched=True))
+        old = [{name: row[name] for name in names} for row in found]
+        new = {name: values[name] for name in names if name in values}
+        return [{**row, **new} for row in old if {**row, **new} != row] or [{}]
 
     def delete(self, key: Any, *, force: bool = False, reason: str | None = None) -> None:
         """Delete one row.
@@ -317,7 +326,11 @@ def _columns(rows: Any) -> tuple[dict[str, Sequence[Any]], int]:
         return {name: _python_values(rows[name]) for name in rows.columns}, len(rows)
     if isinstance(rows, Mapping):
         raise InvalidValueError("add_many takes a DataFrame or a list of rows; use add for one.")
-    mappings = list(rows)
+    mappings = list(rows) if isinstance(rows, Iterable) else [rows]
+    if not all(isinstance(row, Mapping) for row in mappings):
+        raise InvalidValueError(
+            "add_many takes a DataFrame or a list of rows; a row is a mapping of columns to values."
+        )
     names = dict.fromkeys(name for row in mappings for name in row)
     return {name: [row.get(name) for row in mappings] for name in names}, len(mappings)
 
