@@ -197,7 +197,7 @@ class Database:
         self._check_process()
         if self._tables is None:
             with self._lock, self.translating():
-                self._tables = self._tables or self._find_tables()
+                self._tables = self._find_tables()
         return self._tables
 
     def _find_tables(self) -> Tables:
