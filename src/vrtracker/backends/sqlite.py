@@ -50,9 +50,15 @@ class SQLiteBackend(Backend):
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
         path = _path(url)
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except PermissionError as error:
+            raise DatabaseUnavailableError(
+                f"You have no permission to look into {path.parent}; ask its owner for access."
+            ) from error
+        if is_folder:
             raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
-        if not path.exists():
+        if not is_there:
             self._check_missing(path, create=create)
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
