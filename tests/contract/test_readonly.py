@@ -13,8 +13,7 @@ from vrtracker.errors import InvalidValueError, ReadOnlyError, VrtrackerError
 from vrtracker.services.lab import Lab
 
 WRITES = [
-    'INSERT INTO mousedb ("mouseName", tracked, "trackerExists", "KO", "Blinded") '
-    "VALUES ('B1', false, false, false, false)",
+    "INSERT INTO vrt_stage_state SELECT * FROM vrt_stage_state",
     "UPDATE sessiondb SET \"sessionNotes\" = 'changed'",
     "DELETE FROM vrt_event",
     "CREATE TABLE made (number INTEGER)",
@@ -81,8 +80,17 @@ def test_unit_of_work_for_reading_cannot_write(small):
         lambda tracker: tracker.workflow.scratch(KEY, "no laser"),
         lambda tracker: tracker.workflow.complete(KEY, "suite2p"),
     ],
-    ids=["add", "add_many", "update", "delete", "add mouse", "update mouse", "delete mouse"]
-    + ["scratch", "complete"],
+    ids=[
+        "add",
+        "add_many",
+        "update",
+        "delete",
+        "add_mouse",
+        "update_mouse",
+        "delete_mouse",
+        "scratch",
+        "done",
+    ],
 )
 def test_read_only_tracker_refuses_every_write_and_names_the_remedy(small, reader, work):
     before = table_counts(small.url)
