@@ -219,6 +219,7 @@ def create_datasets():
         sa.Column("rel_path", text(255), nullable=False),
         sa.Column("stage", text(31), nullable=False),
         sa.Column("attempt_id", text(32)),
+        sa.Column("written", sa.Boolean(), nullable=False),
         sa.Column("revision", text(64)),
         sa.Column("size_bytes", sa.Double(), nullable=False),
         sa.Column("md5", text(32)),

@@ -157,8 +157,12 @@ def test_damaged_file_is_reported_as_damaged(lab):
     content[8_192 : len(content) // 2] = random.Random(7).randbytes(len(content) // 2 - 8_192)
     path.write_bytes(content)
 
-    with open_lab(path) as tracker, pytest.raises(BackendError, match=r"lab\.db"):
-        tracker.sessions.frame()
+    def read() -> None:
+        with open_lab(path) as tracker:
+            tracker.sessions.frame()
+
+    with pytest.raises(BackendError, match=r"lab\.db is damaged"):
+        read()
 
 
 def test_paths_with_odd_letters_work(tmp_path):

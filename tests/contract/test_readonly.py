@@ -67,36 +67,25 @@ def test_unit_of_work_for_reading_cannot_write(small):
     assert table_counts(small.url) == before
 
 
-@pytest.mark.parametrize(
-    "work",
-    [
-        lambda tracker: tracker.sessions.add(("ATL012", DAY, 900)),
-        lambda tracker: tracker.sessions.add_many(session_rows(2, start=900)),
-        lambda tracker: tracker.sessions.update({"imaging": True}, KEY),
-        lambda tracker: tracker.sessions.delete(KEY),
-        lambda tracker: tracker.mice.add("B1"),
-        lambda tracker: tracker.mice.update({"KO": True}, "ATL012"),
-        lambda tracker: tracker.mice.delete("ATL012", force=True, reason="why not"),
-        lambda tracker: tracker.workflow.scratch(KEY, "no laser"),
-        lambda tracker: tracker.workflow.complete(KEY, "suite2p"),
-    ],
-    ids=[
-        "add",
-        "add_many",
-        "update",
-        "delete",
-        "add_mouse",
-        "update_mouse",
-        "delete_mouse",
-        "scratch",
-        "done",
-    ],
-)
-def test_read_only_tracker_refuses_every_write_and_names_the_remedy(small, reader, work):
+WORK = {
+    "add": lambda tracker: tracker.sessions.add(("ATL012", DAY, 900)),
+    "add_many": lambda tracker: tracker.sessions.add_many(session_rows(2, start=900)),
+    "update": lambda tracker: tracker.sessions.update({"imaging": True}, KEY),
+    "delete": lambda tracker: tracker.sessions.delete(KEY),
+    "add mouse": lambda tracker: tracker.mice.add("B1"),
+    "update mouse": lambda tracker: tracker.mice.update({"KO": True}, "ATL012"),
+    "delete mouse": lambda tracker: tracker.mice.delete("ATL012", force=True, reason="why not"),
+    "scratch": lambda tracker: tracker.workflow.scratch(KEY, "no laser"),
+    "complete": lambda tracker: tracker.workflow.complete(KEY, "suite2p"),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_read_only_tracker_refuses_every_write_and_names_the_remedy(small, reader, name):
     before = table_counts(small.url)
 
     with pytest.raises(ReadOnlyError, match="readonly=True"):
-        work(reader)
+        WORK[name](reader)
 
     assert table_counts(small.url) == before
 

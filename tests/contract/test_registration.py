@@ -8,6 +8,7 @@ import json
 import threading
 import traceback
 
+import numpy as np
 import pytest
 
 from support.bench import Bench
@@ -382,6 +383,32 @@ def test_registering_again_keeps_what_others_made(bench, workflow, registered):
         "mpci.unknown.npy": b"by hand",
         "mpci.significant.npz": b"later",
     }
+
+
+def test_files_that_were_only_indexed_are_not_replaced_by_a_registrar_that_writes(bench, workflow):
+    key = bench.add(ONE)
+    found = bench.folder(key) / "oneData" / "trials.startTimes.npy"
+    found.parent.mkdir(exist_ok=True)
+    np.save(found, np.arange(3.0))
+    workflow.run("registration", registrar="alf")
+    workflow.run("registration", key, registrar=writes({"a.b.npy": b"new"}), force=True)
+    assert found.is_file()
+    assert set(bench.tracker.datasets(key)["rel_path"]) == {
+        "oneData/a.b.npy",
+        "oneData/trials.startTimes.npy",
+    }
+
+
+def test_indexing_again_forgets_files_that_are_gone(bench, workflow):
+    key = bench.add(ONE)
+    folder = bench.folder(key) / "oneData"
+    folder.mkdir(exist_ok=True)
+    for name in ("trials.startTimes.npy", "licks.times.npy"):
+        np.save(folder / name, np.arange(3.0))
+    workflow.run("registration", registrar="alf")
+    (folder / "licks.times.npy").unlink()
+    workflow.run("registration", key, registrar="alf", force=True)
+    assert list(bench.tracker.datasets(key)["rel_path"]) == ["oneData/trials.startTimes.npy"]
 
 
 def test_the_datasets_are_those_on_disk_after_registering_again(bench, workflow, registered):
@@ -831,7 +858,7 @@ def test_transitions_of_a_claim_take_few_statements(bench, workflow, counted):
 
     # With stages that become stale, datasets that go, stay and come.
     claim = counted(claims.start, key, stage, registrar, rerun=True)
-    changed = Finished(duration_s=1, datasets=files(range(100, 300)))
+    changed = Finished(duration_s=1, datasets=files(range(100, 300)), complete=True)
     counted(claims.succeed, claim, changed, known=claims.datasets(claim))
     assert len(bench.tracker.datasets(key)) == 200
     assert workflow.states(key)["red_cell_qc"] is State.STALE

@@ -19,6 +19,7 @@ NOW = dt.datetime(2026, 3, 2, 12)
 FLAGS = dict.fromkeys(("tracked", "trackerExists", "KO", "Blinded"), False)
 SESSION_FLAGS = ("variableGain", "behavior", "imaging", "faceCamera", "vrRegistration", "suite2p")
 SESSION_FLAGS += ("suite2pQC", "redCellQC", "sessionQC", "vrRegistrationError", "dontTrack")
+FILLERS: dict[type, Any] = {bool: False, int: 0, float: 0.0, str: "x", dt.datetime: NOW}
 ROWS: Rows = {
     "mousedb": [
         {"uMouseID": 3, "mouseName": "ATL012", **FLAGS, "KO": True, "environmentOrder": "1.3.4"},
@@ -82,6 +83,7 @@ ROWS: Rows = {
             "stage": "registration",
             "size_bytes": 3e9,
             "qc_level": 0,
+            "written": True,
             "recorded_at": NOW,
         }
     ],
@@ -94,8 +96,14 @@ def fill(url: str) -> None:
     metadata.reflect(engine)
     with engine.begin() as connection:
         for name, rows in ROWS.items():
+            table = metadata.tables[name]
+            others = {
+                column.name: FILLERS[column.type.python_type]
+                for column in table.columns
+                if not column.nullable and not column.primary_key
+            }
             for row in rows:
-                connection.execute(metadata.tables[name].insert(), row)
+                connection.execute(table.insert(), {**others, **row})
 
 
 def dump(url: str) -> Rows:

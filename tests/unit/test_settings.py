@@ -195,8 +195,8 @@ def test_password_in_the_file_is_refused_and_not_shown(config, url):
     [
         "postgresql://rig@db.lab:5432/paper",
         "postgresql://db.lab/paper?user=rig",
-        "sqlite:///C:/Users/me@lab/lab.db",
-        "C:/Users/me@lab/lab.db",
+        "sqlite:///C:/labs/me@lab/lab.db",
+        "C:/labs/me@lab/lab.db",
         "/data/a:b@c/lab.db",
         "lab.db",
     ],

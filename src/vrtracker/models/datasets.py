@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from vrtracker.models.base import Base
-from vrtracker.models.types import Number, UTCTime, text
+from vrtracker.models.types import Flag, Number, UTCTime, text
 
 __all__ = ["Dataset"]
 
@@ -30,6 +30,9 @@ class Dataset(Base):
     rel_path: Mapped[str] = mapped_column(text(255), doc="path below the session's folder, with /")
     stage: Mapped[str] = mapped_column(text(31), doc="the stage that recorded it")
     attempt_id: Mapped[str | None] = mapped_column(text(32), doc="the attempt that did")
+    written: Mapped[bool] = mapped_column(
+        Flag, default=False, doc="the attempt wrote the file; false: it found it there"
+    )
     revision: Mapped[str | None] = mapped_column(text(64), doc="ALF revision")
     size_bytes: Mapped[float] = mapped_column(Number, doc="size, bytes")
     md5: Mapped[str | None] = mapped_column(text(32), doc="MD5 of the content, hexadecimal")

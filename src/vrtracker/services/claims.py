@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import traceback
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,10 @@ class Finished:
     duration_s: float
     bytes: int = 0
     datasets: Sequence[DatasetFile] = ()
+    written: Collection[str] = ()
+    """Paths of the datasets that the work wrote itself, rather than found."""
+    complete: bool = False
+    """Whether `datasets` are all there are: a dataset found before that is not among them goes."""
 
 
 class Claims:
@@ -108,7 +112,7 @@ class Claims:
             If the session's row was changed by hand in the meantime.
         """
         at = self._lab.now()
-        removed, added = _dataset_changes(claim, finished.datasets, known, at)
+        removed, added = _dataset_changes(claim, finished, known, at)
         with self._lab.unit() as unit:
             self._close(unit, claim, "succeeded", finished, at)
             changes = self._write_done(unit, claim, at)
@@ -315,13 +319,13 @@ class Claims:
 
 def _dataset_changes(
     claim: Claim,
-    datasets: Sequence[DatasetFile],
+    finished: Finished,
     known: Sequence[Mapping[str, Any]],
     at: dt.datetime,
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Return which dataset rows to delete and which to insert; unchanged files keep theirs."""
     before = {row["rel_path"]: row for row in known}
-    wanted = {file.rel_path: file for file in datasets}
+    wanted = {file.rel_path: file for file in finished.datasets}
     same = {
         path
         for path, file in wanted.items()
@@ -331,7 +335,11 @@ def _dataset_changes(
     removed = [
         row["dataset_id"]
         for path, row in before.items()
-        if path not in same and (path in wanted or row["stage"] == claim.stage.name)
+        if path not in same
+        and (
+            path in wanted
+            or (row["stage"] == claim.stage.name and (row["written"] or finished.complete))
+        )
     ]
     added = [
         {
@@ -339,6 +347,7 @@ def _dataset_changes(
             "rel_path": path,
             "stage": claim.stage.name,
             "attempt_id": claim.attempt_id,
+            "written": path in finished.written,
             "revision": file.revision,
             "size_bytes": float(file.size_bytes),
             "md5": file.md5,

@@ -201,6 +201,8 @@ class _Run:
                     duration_s=time.monotonic() - started,
                     bytes=_stated(result) or report.bytes,
                     datasets=datasets,
+                    written={f"{self._lab.output}/{name}" for name in ours},
+                    complete=result.datasets is not None,
                 )
                 self._claims.succeed(claim, finished, known=known)
             except BaseException:
@@ -279,12 +281,17 @@ class _Run:
             )
 
     def _earlier(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return the files in the output folder that this stage made before."""
+        """Return the files in the output folder that this stage wrote before.
+
+        What it only found and recorded there, as the ALF indexer does, is not its own to replace.
+        """
         prefix = f"{self._lab.output}/"
         return [
             row["rel_path"].removeprefix(prefix)
             for row in known
-            if row["stage"] == self._stage.name and row["rel_path"].startswith(prefix)
+            if row["stage"] == self._stage.name
+            and row["written"]
+            and row["rel_path"].startswith(prefix)
         ]
 
 
