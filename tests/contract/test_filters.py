@@ -40,7 +40,16 @@ VALUES: dict[str, list[Any]] = {
 FLAGS = ("imaging", "behavior", "vrRegistration")
 TEXTS = ("experimentType", "sessionNotes")
 PATTERNS = ["%vr", "BLENDER%", "%", "", "100\\% good", "1__ good", "%ü%", "%Ü%", "%\\%", "%'%"]
-PATTERNS += ["under_score", "C:\\data%", "%小鼠", "two%lines", "%s and %(name)s%", "%:name%"]
+PATTERNS += [
+    "~%",
+    "%~_",
+    "under_score",
+    "C:\\data%",
+    "%小鼠",
+    "two%lines",
+    "%s and %(name)s%",
+    "%:name%",
+]
 
 
 def expected(filters: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> list[int]:

@@ -453,6 +453,37 @@ def test_reviewing_a_stale_check_makes_it_current(bench, workflow, registered):
     assert workflow.states(registered)["red_cell_qc"] is State.DONE
 
 
+@pytest.mark.parametrize("stage", ["red_cell_qc", "significant"])
+def test_what_is_decided_while_its_input_is_made_again_is_stale(bench, workflow, stage):
+    key = bench.add(ONE, imaging=True, suite2p=True)
+    workflow.run(registrar=good)
+
+    def decide(job):
+        if stage == "significant":
+            workflow.complete(key, stage)
+        else:
+            workflow.set_qc(key, stage, "PASS")
+        good(job)
+
+    assert workflow.run("registration", key, registrar=decide, force=True).succeeded == 1
+    assert workflow.states(key)["registration"] is State.DONE
+    assert workflow.states(key)[stage] is State.STALE
+    assert bench.events(key)[-1] == ("invalidated", stage, "done", "stale")
+
+
+def test_output_whose_input_is_made_again_meanwhile_is_stale_from_birth(bench, workflow):
+    key = bench.add(ONE, imaging=True, suite2p=True)
+    workflow.run(registrar=good)
+
+    def redo(job):
+        workflow.complete(key, "suite2p", reason="new parameters")
+        good(job)
+
+    assert workflow.run("registration", key, registrar=redo, force=True).succeeded == 1
+    assert workflow.states(key)["registration"] is State.STALE
+    assert bench.events(key)[-1] == ("succeed", "registration", "running", "stale")
+
+
 def test_stale_checks_get_an_event_once(bench, workflow, registered):
     workflow.run("registration", registered, registrar=good, force=True)
     first = [event for event in bench.events(registered) if event[0] == "invalidated"]

@@ -206,6 +206,13 @@ def test_scratched_session_is_found_by_its_key(tracker):
     assert tracker.sessions.count() == 0
 
 
+def test_scratched_session_named_by_its_key_is_in_the_listing(tracker):
+    tracker.sessions.add(KEY, sessionQC=False, scratchJustification="Laser wasn't lasing")
+
+    assert len(tracker.sessions.frame(KEY)) == tracker.sessions.count(KEY) == 1
+    assert [session.key for session in tracker.sessions.iter(KEY)] == [SessionKey.parse(KEY)]
+
+
 # -- adding ------------------------------------------------------------------------------------
 
 

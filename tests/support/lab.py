@@ -43,6 +43,7 @@ SAMPLE_TEXTS = [
     "'; DROP TABLE sessiondb; --",
     "two\nlines",
     "%s and %(name)s and :name and ?",
+    "~tilde~%~_",
     "under_score",
     "underXscore",
 ]

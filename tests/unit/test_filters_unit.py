@@ -102,7 +102,8 @@ def test_tuple_that_is_no_pair_of_value_and_operator_is_refused(wanted):
 
 
 def test_backslash_of_a_pattern_stands_for_itself():
-    statement = compiled("experimentType", ("C:\\data%", "like"))
+    statement = compiled("experimentType", ("C:\\data~%", "like"))
 
-    assert "ESCAPE" in str(statement)
-    assert list(statement.params.values()) == ["C:\\\\data%"]
+    # Another letter takes its place as the escape, and then has to escape itself.
+    assert "ESCAPE '~'" in str(statement)
+    assert list(statement.params.values()) == ["C:\\data~~%"]

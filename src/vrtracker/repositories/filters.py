@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, String, bindparam, false, or_, true
+from sqlalchemy import Boolean, Column, ColumnElement, String, and_, bindparam, false, or_, true
 
 from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError, UnknownNameError
@@ -17,6 +17,7 @@ from vrtracker.repositories.values import Coercer, storable_text
 
 __all__ = ["OPERATORS", "condition"]
 
+_ESCAPE = "~"
 _INLINE_ABOVE = 500
 """Longer lists go into the SQL text: drivers limit the number of parameters."""
 
@@ -45,7 +46,7 @@ def _in(column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
     if len(present) < len(values) and None in values:
         parts.append(column.is_(None))
     if present:
-        parts.append(column.in_(_listed(column, present)))
+        parts.extend(column.in_(part) for part in _listed(column, present))
     return or_(*parts) if parts else false()
 
 
@@ -53,22 +54,32 @@ def _not_in(column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
     present = list(dict.fromkeys(value for value in values if value is not None))
     if not present:
         return column.is_not(None) if None in values else true()
-    outside = column.not_in(_listed(column, present))
+    outside = and_(*(column.not_in(part) for part in _listed(column, present)))
     if None in values:
         return outside & column.is_not(None)
     return or_(outside, column.is_(None)) if column.nullable else outside
 
 
-def _listed(column: Column[Any], values: list[Any]) -> Any:
-    inline = len(values) > _INLINE_ABOVE
-    return bindparam(None, values, type_=column.type, expanding=True, literal_execute=inline)
+def _listed(column: Column[Any], values: list[Any]) -> list[Any]:
+    """Return one or two lists as parameters, or as SQL text where they are long."""
+    if len(values) <= _INLINE_ABOVE:
+        return [bindparam(None, values, type_=column.type, expanding=True)]
+    # SQLAlchemy takes %(…)s for a parameter, and escapes a backslash, inside text too.
+    bound = [value for value in values if isinstance(value, str) and set(value) & {"%", "\\"}]
+    rest = set(bound)
+    inline = [value for value in values if value not in rest]
+    return [
+        bindparam(None, part, type_=column.type, expanding=True, literal_execute=part is inline)
+        for part in (bound, inline)
+        if part
+    ]
 
 
 def _like(column: Column[Any], value: Any) -> ColumnElement[bool]:
     if not isinstance(column.type, String):
         raise InvalidValueError(f"{column.name} is not text; 'like' does not apply to it.")
     # Some servers take a backslash as an escape and some do not: here it stands for itself.
-    return column.ilike(value.replace("\\", "\\\\"), escape="\\")
+    return column.ilike(value.replace(_ESCAPE, _ESCAPE * 2), escape=_ESCAPE)
 
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Column[Any], Any], Any]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from sqlalchemy import Select, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import Select, and_, bindparam, case, func, insert, literal, or_, select, update
 
 from vrtracker.database import Executor
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import SessionRecord
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage, StageGraph
-from vrtracker.domain.states import Mark, State
+from vrtracker.domain.states import State
 from vrtracker.repositories.listing import Listing, listing_statement, where
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
@@ -188,27 +188,52 @@ class StageRepository:
         self,
         number: int,
         *,
+        seen: Mapping[str, str | None],
+        marks: Mapping[str, str | None],
         settled: str,
-        mark: str | None,
         attempt_id: str | None,
-        stale: Sequence[str],
         changed_at: dt.datetime,
-    ) -> None:
-        """Set mark and attempt of one stage, mark others as stale; all have rows; one statement."""
+    ) -> bool:
+        """Set the marks of some stages and the attempt of one, if nothing changed; one statement.
+
+        Parameters
+        ----------
+        seen
+            Stages that have rows, with the mark that they must still have.
+        marks
+            Those of them that get a mark, with it.
+        settled
+            The stage that gets the attempt.
+
+        Returns
+        -------
+        bool
+            Whether all were as seen; if not, roll back.
+        """
         table = self._x.tables.stage_states
-        new_mark = case(
-            (table.c.stage == settled, literal(mark, table.c.mark.type)),
-            else_=literal(Mark.STALE.value, table.c.mark.type),
+        as_seen = (
+            and_(
+                table.c.stage == name,
+                table.c.mark.is_(None) if mark is None else table.c.mark == mark,
+            )
+            for name, mark in seen.items()
         )
-        new_attempt = case(
-            (table.c.stage == settled, literal(attempt_id, table.c.attempt_id.type)),
-            else_=table.c.attempt_id,
+        new_marks = (
+            (table.c.stage == name, literal(mark, table.c.mark.type))
+            for name, mark in marks.items()
         )
-        self._x.execute(
+        new_attempt = (table.c.stage == settled, literal(attempt_id, table.c.attempt_id.type))
+        new_time = (table.c.stage.in_(list(marks)), literal(changed_at, table.c.changed_at.type))
+        result = self._x.execute(
             update(table)
-            .where(table.c.uSessionID == number, table.c.stage.in_([settled, *stale]))
-            .values(mark=new_mark, attempt_id=new_attempt, changed_at=changed_at)
+            .where(table.c.uSessionID == number, or_(*as_seen))
+            .values(
+                mark=case(*new_marks, else_=table.c.mark),
+                attempt_id=case(new_attempt, else_=table.c.attempt_id),
+                changed_at=case(new_time, else_=table.c.changed_at),
+            )
         )
+        return bool(result.rowcount == len(seen))
 
 
 def _same(column: Any, seen: str | None, name: str) -> Any:

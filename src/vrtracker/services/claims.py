@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import traceback
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.registrars import DatasetFile, Registrar
+from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import ConcurrentUpdateError, LostClaimError
 from vrtracker.services.lab import Lab
+from vrtracker.services.outcomes import (
+    Claim,
+    Finished,
+    dataset_changes,
+    message_of,
+    traceback_of,
+)
 from vrtracker.services.transitions import (
     expire_claims,
     read,
@@ -30,35 +36,6 @@ from vrtracker.services.transitions import (
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Claim", "Claims", "Finished"]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to work on one session in one stage, until its lease ends."""
-
-    attempt_id: str
-    stage: Stage
-    snapshot: Snapshot
-    """The session as it was when it was claimed."""
-    before: State
-
-    @property
-    def key(self) -> SessionKey:
-        """The session."""
-        return self.snapshot.record.key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """How the work went, for the record."""
-
-    duration_s: float
-    bytes: int = 0
-    datasets: Sequence[DatasetFile] = ()
-    written: Collection[str] = ()
-    """Paths of the datasets that the work wrote itself, rather than found."""
-    complete: bool = False
-    """Whether `datasets` are all there are: a dataset found before that is not among them goes."""
 
 
 class Claims:
@@ -109,26 +86,51 @@ class Claims:
         LostClaimError
             If the lease ended and somebody else took the session over.
         ConcurrentUpdateError
-            If the session's row was changed by hand in the meantime.
+            If the stage's columns were changed by hand in the meantime.
         """
+        try:
+            self._succeed(claim, finished, known, is_outdated=False)
+        except LostClaimError:
+            raise
+        except ConcurrentUpdateError:
+            # Somebody decided on another stage during the work: what counts is how it is now.
+            now = read(self._lab, None, claim.key)
+            if _outcome(claim.stage, now) != _outcome(claim.stage, claim.snapshot):
+                raise
+            is_outdated = now.row(claim.stage).mark == Mark.STALE
+            is_outdated &= claim.snapshot.row(claim.stage).mark != Mark.STALE
+            self._succeed(replace(claim, snapshot=now), finished, known, is_outdated=is_outdated)
+
+    def _succeed(
+        self,
+        claim: Claim,
+        finished: Finished,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        is_outdated: bool,
+    ) -> None:
+        """Record success; with `is_outdated` what was made is stale, since its inputs changed."""
         at = self._lab.now()
-        removed, added = _dataset_changes(claim, finished, known, at)
+        removed, added = dataset_changes(claim, finished, known, at=at)
+        mark = None if claim.stage.done_column else Mark.DONE
+        dependents = self._lab.stages.dependents(claim.stage.name)
         with self._lab.unit() as unit:
             self._close(unit, claim, "succeeded", finished, at)
             changes = self._write_done(unit, claim, at)
             stale = stale_dependents(self._lab, claim.snapshot, claim.stage)
-            mark = None if claim.stage.done_column else Mark.DONE
             settle_stages(
                 unit,
                 claim.snapshot,
                 claim.stage,
-                mark=mark,
+                mark=Mark.STALE if is_outdated else mark,
                 attempt_id=claim.attempt_id,
                 stale=stale,
+                watched=dependents,
                 at=at,
             )
             unit.datasets.replace(remove=removed, insert_rows=added)
-            event = self._event(claim, Transition.SUCCEED, State.DONE, at, changes=changes)
+            after = State.STALE if is_outdated else State.DONE
+            event = self._event(claim, Transition.SUCCEED, after, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
             unit.events.append([event, *events])
             unit.commit()
@@ -147,7 +149,7 @@ class Claims:
             changes = self._write_failed(unit, claim, error, at)
             had_output = claim.snapshot.has_output(claim.stage)
             after = claim.before if had_output else State.FAILED
-            reason = _message(error)
+            reason = message_of(error)
             event = self._event(claim, Transition.FAIL, after, at, changes=changes, reason=reason)
             unit.events.append([event])
             unit.commit()
@@ -190,12 +192,16 @@ class Claims:
     def _take(
         self, unit: UnitOfWork, snapshot: Snapshot, stage: Stage, attempt_id: str, at: dt.datetime
     ) -> Snapshot:
-        """Put the attempt on the stage, and make rows for the stages that it may make stale."""
+        """Put the attempt on the stage, and make rows for the stages that it may make stale.
+
+        Also for those that keep their outcome in the tracker: a row shows that it changed.
+        """
         number, seen = snapshot.record.uSessionID, snapshot.row(stage)
         rows = {
             other.name: StageRow(None, None, None, None)
-            for other in stale_dependents(self._lab, snapshot, stage)
+            for other in self._lab.stages.dependents(stage.name)
             if other.name not in snapshot.rows
+            and (not other.done_column or snapshot.has_output(other))
         }
         taken = StageRow(seen.mark, attempt_id, "running", None)
         if stage.name not in snapshot.rows:
@@ -255,8 +261,8 @@ class Claims:
             "output_bytes": float(finished.bytes),
             "output_files": len(finished.datasets),
             "error_type": type(error).__qualname__[:255] if error else None,
-            "error_message": _message(error) if error else None,
-            "error_traceback": _traceback(error) if error else None,
+            "error_message": message_of(error) if error else None,
+            "error_traceback": traceback_of(error) if error else None,
         }
         if not unit.attempts.close(claim.attempt_id, values):
             raise LostClaimError(claim.key, claim.stage.name)
@@ -270,28 +276,24 @@ class Claims:
             values[stage.date_column] = at.astimezone(self._lab.zone).replace(tzinfo=None)
         if stage.error_column and stage.message_column:
             values |= {stage.error_column: False, stage.message_column: None}
-        return update_session(unit, claim.snapshot, values)
+        dependents = self._lab.stages.dependents(stage.name)
+        seen = tuple(other.done_column for other in dependents if other.done_column)
+        return update_session(unit, claim.snapshot, values, seen=seen)
 
     def _write_failed(
         self, unit: UnitOfWork, claim: Claim, error: BaseException, at: dt.datetime
     ) -> dict[str, Any]:
-        stage = claim.stage
-        if stage.error_column and stage.message_column:
-            values = {stage.error_column: True, stage.message_column: _message(error)}
-            try:
-                return update_session(unit, claim.snapshot, values)
-            except ConcurrentUpdateError:
-                # Somebody edited these columns by hand meanwhile: theirs stay, the attempt tells.
-                return {}
-        if not claim.snapshot.has_output(stage):
-            settle_stages(
-                unit,
-                claim.snapshot,
-                stage,
-                mark=Mark.FAILED,
-                attempt_id=claim.attempt_id,
-                at=at,
-            )
+        stage, snapshot = claim.stage, claim.snapshot
+        try:
+            if stage.error_column and stage.message_column:
+                values = {stage.error_column: True, stage.message_column: message_of(error)}
+                return update_session(unit, snapshot, values)
+            if not snapshot.has_output(stage):
+                attempt_id = claim.attempt_id
+                settle_stages(unit, snapshot, stage, mark=Mark.FAILED, attempt_id=attempt_id, at=at)
+        except ConcurrentUpdateError:
+            # Somebody edited the outcome by hand meanwhile: theirs stays, the attempt tells.
+            return {}
         return {}
 
     def _event(
@@ -317,60 +319,7 @@ class Claims:
         )
 
 
-def _dataset_changes(
-    claim: Claim,
-    finished: Finished,
-    known: Sequence[Mapping[str, Any]],
-    at: dt.datetime,
-) -> tuple[list[int], list[dict[str, Any]]]:
-    """Return which dataset rows to delete and which to insert; unchanged files keep theirs."""
-    before = {row["rel_path"]: row for row in known}
-    wanted = {file.rel_path: file for file in finished.datasets}
-    same = {
-        path
-        for path, file in wanted.items()
-        if path in before
-        and (before[path]["size_bytes"], before[path]["md5"]) == (file.size_bytes, file.md5)
-    }
-    removed = [
-        row["dataset_id"]
-        for path, row in before.items()
-        if path not in same
-        and (
-            path in wanted
-            or (row["stage"] == claim.stage.name and (row["written"] or finished.complete))
-        )
-    ]
-    added = [
-        {
-            "uSessionID": claim.snapshot.record.uSessionID,
-            "rel_path": path,
-            "stage": claim.stage.name,
-            "attempt_id": claim.attempt_id,
-            "written": path in finished.written,
-            "revision": file.revision,
-            "size_bytes": float(file.size_bytes),
-            "md5": file.md5,
-            "qc_level": 0,
-            "recorded_at": at,
-        }
-        for path, file in wanted.items()
-        if path not in same
-    ]
-    return removed, added
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return _storable(str(error))
-    except Exception:  # noqa: BLE001 - the lab's own exceptions may fail to print themselves
-        return f"a {type(error).__name__} that cannot be printed"
-
-
-def _traceback(error: BaseException) -> str:
-    return _storable("".join(traceback.format_exception(error)))
-
-
-def _storable(text: str) -> str:
-    """Write as escapes what no database keeps: NUL, and halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:
+    """Return what the lab's columns say about a stage."""
+    columns = (stage.done_column, stage.date_column, stage.error_column, stage.message_column)
+    return [getattr(snapshot.record, column) for column in columns if column]

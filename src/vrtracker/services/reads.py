@@ -104,8 +104,8 @@ class RowReader(Generic[Record, Key]):
         limit
             Number of rows at most.
         include_scratched
-            Include scratched sessions. They are left out unless this is set or `sessionQC` is
-            filtered.
+            Include scratched sessions. They are left out unless this is set, `sessionQC` is
+            filtered, or the session is named by its key.
         **filters
             ``column=value``; ``column=(value, operator)`` with ``==``, ``!=``, ``<``, ``<=``,
             ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
@@ -124,9 +124,7 @@ class RowReader(Generic[Record, Key]):
         InvalidValueError
             If a value does not fit its column.
         """
-        listing = Listing(
-            self._filters(where, filters), columns, order_by, limit, include_scratched
-        )
+        listing = self._listing(where, filters, columns, order_by, limit, include_scratched)
         return read_frame(self._lab.database, self._look_ups.listing(listing))
 
     def iter(
@@ -140,7 +138,7 @@ class RowReader(Generic[Record, Key]):
         **filters: Any,
     ) -> Iterator[Any]:
         """Yield the rows that pass the filters, in the same order as `frame`."""
-        listing = Listing(self._filters(where, filters), None, order_by, limit, include_scratched)
+        listing = self._listing(where, filters, None, order_by, limit, include_scratched)
         with self._lab.unit(readonly=True) as unit:
             records = list(self._of(unit).records(listing))
         return (self._handle(record) for record in records)
@@ -149,7 +147,7 @@ class RowReader(Generic[Record, Key]):
         self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
     ) -> int:
         """Return the number of rows that pass the filters."""
-        listing = Listing(self._filters(where, filters), include_scratched=include_scratched)
+        listing = self._listing(where, filters, None, None, None, include_scratched)
         with self._lab.unit(readonly=True) as unit:
             return self._of(unit).count(listing)
 
@@ -160,8 +158,8 @@ class RowReader(Generic[Record, Key]):
         ------
         NotFoundError
             If there is none; it carries the nearest keys.
-        InvalidKeyError
-            If it is no key.
+        InvalidKeyError, InvalidValueError
+            If it is no key, or no name of a mouse.
         """
         found = self.find(key)
         if found is None:
@@ -174,6 +172,14 @@ class RowReader(Generic[Record, Key]):
         columns = self._columns_of(self._key(key))
         record = self._look_ups.by_key(**columns)
         return None if record is None else self._handle(record)
+
+    def _listing(self, where: Any, filters: Mapping[str, Any], *asked: Any) -> Listing:
+        """Return what is asked for; a session named by its key is looked up, scratched or not."""
+        columns, order_by, limit, include_scratched = asked
+        named = where is not None and not isinstance(where, Mapping)
+        return Listing(
+            self._filters(where, filters), columns, order_by, limit, include_scratched or named
+        )
 
     def _filters(self, where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
         if where is None:

@@ -171,30 +171,35 @@ def settle_stages(
     mark: str | None,
     attempt_id: str | None,
     stale: tuple[Stage, ...] = (),
+    watched: tuple[Stage, ...] = (),
     at: dt.datetime,
 ) -> None:
-    """Set mark and latest attempt of a stage, mark others as stale; two statements at most."""
+    """Set mark and latest attempt of a stage, mark others as stale; two statements at most.
+
+    Raises
+    ------
+    ConcurrentUpdateError
+        If the mark of one of them, or of those `watched`, is not as seen any more.
+    """
     number, row = snapshot.record.uSessionID, snapshot.row(stage)
-    names = [stage.name, *(other.name for other in stale)]
-    wanted = dict.fromkeys(names[1:], "stale") | {stage.name: mark}
+    wanted = {stage.name: mark} | {other.name: Mark.STALE.value for other in stale}
     missing = {
-        name: {"mark": wanted[name], "attempt_id": None, "changed_at": at}
-        for name in names
-        if name not in snapshot.rows and wanted[name] is not None
+        name: {"mark": new, "attempt_id": None, "changed_at": at}
+        for name, new in wanted.items()
+        if name not in snapshot.rows and new is not None
     }
-    present = [name for name in names[1:] if name in snapshot.rows]
     if missing:
         unit.stages.add_rows(number, missing)
-    differs = (row.mark, row.attempt_id) != (mark, attempt_id)
-    if present or (stage.name in snapshot.rows and differs):
-        unit.stages.settle(
-            number,
-            settled=stage.name,
-            mark=mark,
-            attempt_id=attempt_id,
-            stale=present,
-            changed_at=at,
-        )
+    present = {name: new for name, new in wanted.items() if name in snapshot.rows}
+    names = dict.fromkeys([*present, *(other.name for other in watched)])
+    seen = {name: snapshot.rows[name].mark for name in names if name in snapshot.rows}
+    differs = row.attempt_id != attempt_id or any(seen[name] != present[name] for name in present)
+    if not seen or not (differs or watched):
+        return
+    if not unit.stages.settle(
+        number, seen=seen, marks=present, settled=stage.name, attempt_id=attempt_id, changed_at=at
+    ):
+        raise ConcurrentUpdateError(snapshot.record.key)
 
 
 def stale_dependents(lab: Lab, snapshot: Snapshot, stage: Stage) -> tuple[Stage, ...]:

@@ -1,0 +1,104 @@
+"""What an attempt is while it runs, and what it leaves for the record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import traceback
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import DatasetFile
+from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import State
+
+__all__ = ["Claim", "Finished", "dataset_changes", "message_of", "traceback_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one session in one stage, until its lease ends."""
+
+    attempt_id: str
+    stage: Stage
+    snapshot: Snapshot
+    """The session as it was when it was claimed."""
+    before: State
+
+    @property
+    def key(self) -> SessionKey:
+        """The session."""
+        return self.snapshot.record.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How the work went, for the record."""
+
+    duration_s: float
+    bytes: int = 0
+    datasets: Sequence[DatasetFile] = ()
+    written: Collection[str] = ()
+    """Paths of the datasets that the work wrote itself, rather than found."""
+    complete: bool = False
+    """Whether `datasets` are all there are: a dataset found before that is not among them goes."""
+
+
+def dataset_changes(
+    claim: Claim, finished: Finished, known: Sequence[Mapping[str, Any]], *, at: dt.datetime
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """Return which dataset rows to delete and which to insert; unchanged files keep theirs."""
+    before = {row["rel_path"]: row for row in known}
+    wanted = {file.rel_path: file for file in finished.datasets}
+    same = {
+        path
+        for path, file in wanted.items()
+        if path in before
+        and (before[path]["size_bytes"], before[path]["md5"]) == (file.size_bytes, file.md5)
+    }
+    removed = [
+        row["dataset_id"]
+        for path, row in before.items()
+        if path not in same
+        and (
+            path in wanted
+            or (row["stage"] == claim.stage.name and (row["written"] or finished.complete))
+        )
+    ]
+    added = [
+        {
+            "uSessionID": claim.snapshot.record.uSessionID,
+            "rel_path": path,
+            "stage": claim.stage.name,
+            "attempt_id": claim.attempt_id,
+            "written": path in finished.written,
+            "revision": file.revision,
+            "size_bytes": float(file.size_bytes),
+            "md5": file.md5,
+            "qc_level": 0,
+            "recorded_at": at,
+        }
+        for path, file in wanted.items()
+        if path not in same
+    ]
+    return removed, added
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception as a database can keep it."""
+    try:
+        return _storable(str(error))
+    except Exception:  # noqa: BLE001 - the lab's own exceptions may fail to print themselves
+        return f"a {type(error).__name__} that cannot be printed"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the full traceback of an exception as a database can keep it."""
+    return _storable("".join(traceback.format_exception(error)))
+
+
+def _storable(text: str) -> str:
+    """Write as escapes what no database keeps: NUL, and halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
