@@ -102,7 +102,7 @@ def test_time_that_a_zone_skips_is_kept(people, zone):
 @pytest.mark.parametrize(
     ("statement", "parameters", "error", "state"),
     [
-        (INSERT, ("atl001",), ucanaccess.IntegrityError, "23505"),
+        (INSERT, ("ATL001",), ucanaccess.IntegrityError, "23505"),
         (INSERT, (None,), ucanaccess.IntegrityError, "23502"),
         (INSERT, ("x" * 21,), ucanaccess.DataError, "22001"),
         ("INSERT INTO [pets] VALUES ('b',99)", (), ucanaccess.IntegrityError, "23503"),

@@ -38,13 +38,14 @@ def test_missing_file_is_an_error(tmp_path):
         pass
 
 
-def test_relationship_is_enforced_and_compares_without_case(linked_file):
+@pytest.mark.parametrize("mouse", ["atl015", "nobody"])
+def test_relationship_is_enforced_and_tells_letters_apart_by_case(linked_file, mouse):
     sql = "INSERT INTO [sessiondb] ([mouseName]) VALUES (?)"
     with ucanaccess.connect(linked_file) as connection:
         cursor = connection.cursor()
-        cursor.execute(sql, ("atl015",))
+        cursor.execute(sql, ("ATL015",))
         with pytest.raises(ucanaccess.IntegrityError):
-            cursor.execute(sql, ("nobody",))
+            cursor.execute(sql, (mouse,))
 
 
 def test_duplicate_rows_stop_a_unique_index(legacy_file):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vrtracker.backends.access import java_types, jvm
 from vrtracker.backends.access.java_errors import from_java
@@ -109,4 +111,24 @@ def _owned(batches: list[pa.RecordBatch]) -> pa.Table:
         for batch in batches:
             stream.write_batch(batch)
     batches.clear()
-    return pa.ipc.open_stream(sink.getvalue()).read_all()
+    return _of_our_calendar(pa.ipc.open_stream(sink.getvalue()).read_all())
+
+
+def _of_our_calendar(table: pa.Table) -> pa.Table:
+    """Mend the times before 1582, which come counted by the Julian calendar."""
+    for position, field in enumerate(table.schema):
+        if not pa.types.is_timestamp(field.type):
+            continue
+        counted = table.column(position).cast(pa.int64())
+        earliest = pc.min(counted).as_py()
+        if earliest is not None and earliest < java_types.GREGORIAN_MS:
+            values = pa.array(map(_mended, counted.to_pylist()), pa.int64())
+            table = table.set_column(position, field, values.cast(field.type))
+    return table
+
+
+def _mended(milliseconds: int | None) -> int | None:
+    if milliseconds is None or milliseconds >= java_types.GREGORIAN_MS:
+        return milliseconds
+    moment = java_types.wall_clock_of(jvm.java("java.sql.Timestamp")(milliseconds))
+    return (moment - java_types.EPOCH) // dt.timedelta(milliseconds=1)

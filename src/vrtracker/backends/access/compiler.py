@@ -167,7 +167,10 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
         if kw.get("within_columns_clause") and _has_literal(bindparam, self.dialect):
             # UCanAccess gives a parameter that is a whole column back as text.
             kw["literal_execute"] = True
-        return super().visit_bindparam(bindparam, *args, **kw)
+        text = super().visit_bindparam(bindparam, *args, **kw)
+        if bindparam.expanding and getattr(self.dialect, "lists_are_parameters", False):
+            self.literal_execute_params -= {bindparam}
+        return text
 
     def visit_true(self, expr: Any, **kw: Any) -> str:
         return "True"
@@ -297,18 +300,28 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
         return f"{self.process(binary.left, **kw)}{sign}{self.process(binary.right, **kw)}"
 
     def visit_like_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
-        if binary.modifiers.get("escape") is not None:
-            refuse("LIKE with ESCAPE")
-        return self._between(binary, " LIKE ", **kw)
+        return self._like(binary, "LIKE", **kw)
 
     def visit_not_like_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
-        if binary.modifiers.get("escape") is not None:
-            refuse("LIKE with ESCAPE")
-        return self._between(binary, " NOT LIKE ", **kw)
+        return self._like(binary, "NOT LIKE", **kw)
 
-    # Access compares text without regard to case.
-    visit_ilike_op_binary = visit_like_op_binary
-    visit_not_ilike_op_binary = visit_not_like_op_binary
+    def visit_ilike_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+        return self._like(binary, "LIKE", fold=True, **kw)
+
+    def visit_not_ilike_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+        return self._like(binary, "NOT LIKE", fold=True, **kw)
+
+    def _like(self, binary: Any, word: str, *, fold: bool = False, **kw: Any) -> str:
+        left, right = self.process(binary.left, **kw), self.process(binary.right, **kw)
+        if fold:
+            left, right = f"LCase({left})", f"LCase({right})"
+        text = f"{left} {word} {right}"
+        escape = binary.modifiers.get("escape")
+        if escape is None:
+            return text
+        if not getattr(self.dialect, "like_takes_escape", False):
+            refuse("LIKE with ESCAPE")
+        return f"{text} ESCAPE {self.render_literal_value(escape, sqltypes.STRINGTYPE)}"
 
     def visit_regexp_match_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
         refuse("regular expressions")

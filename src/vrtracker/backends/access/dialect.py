@@ -68,6 +68,10 @@ class AccessDialectMixin:
     tuple_in_values = False
     # Appended to a SELECT that names no table.
     from_for_constants = ""
+    # Microsoft's engine knows no LIKE ... ESCAPE.
+    like_takes_escape = False
+    # UCanAccess runs out of stack on lists of some thousand texts in the SQL, not on parameters.
+    lists_are_parameters = False
     # The two engines share no word for it.
     binary_type = "LONGBINARY"
 
@@ -83,6 +87,8 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
     default_paramstyle = "qmark"
     from_for_constants = " FROM DUAL"
     binary_type = "OLE"
+    like_takes_escape = True
+    lists_are_parameters = True
 
     @classmethod
     def import_dbapi(cls) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from vrtracker.backends.access import jvm
 from vrtracker.backends.access.java_errors import DataError
 
-__all__ = ["Setter", "make_setter", "reader"]
+__all__ = ["EPOCH", "GREGORIAN_MS", "Setter", "make_setter", "reader", "wall_clock_of"]
 
 LARGEST_INT = 2**31 - 1
 LARGEST_EXACT_FLOAT = 2**53
@@ -23,9 +23,9 @@ CHAR, VARCHAR, LONGVARCHAR, BOOLEAN, DATE, TIME, TIMESTAMP = 1, 12, -1, 16, 91, 
 BLOB, CLOB = 2004, 2005
 # The driver shows an Access Single as a decimal of this scale, Currency with scale 4.
 SCALE_OF_SINGLE = 7
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # Access keeps wall-clock times
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # Access keeps wall-clock times
 # Earlier times would pass through Java's Julian calendar.
-_GREGORIAN_MS = -12_219_292_800_000
+GREGORIAN_MS = -12_219_292_800_000
 
 Setter = Callable[[Any, int, Any], None]
 Reader = Callable[[Any, int], Any]
@@ -143,9 +143,14 @@ def _read_datetime(row: Any, position: int) -> dt.datetime | None:
     value = row.getTimestamp(position)
     if value is None:
         return None
+    return wall_clock_of(value)
+
+
+def wall_clock_of(value: Any) -> dt.datetime:
+    """Return what a java.sql.Timestamp shows on the clock and the calendar."""
     milliseconds = int(value.getTime())
-    if milliseconds >= _GREGORIAN_MS:
-        return _EPOCH + dt.timedelta(milliseconds=milliseconds)
+    if milliseconds >= GREGORIAN_MS:
+        return EPOCH + dt.timedelta(milliseconds=milliseconds)
     return dt.datetime.fromisoformat(str(value.toLocalDateTime()))
 
 

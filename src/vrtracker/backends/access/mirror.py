@@ -162,9 +162,13 @@ class Mirror:
         try:
             with undo.guarded(self.path):
                 connection.java.commit()
-        finally:
             connection.java.getDbIO().setAllowAutoNumberInsert(False)
             self._signature = self._on_disk()
+        except BaseException:
+            # The driver closes the file after an error; what it wrote has been taken back.
+            self._signature = None
+            raise
+        finally:
             self.end(connection)
 
     def end(self, connection: Any) -> None:

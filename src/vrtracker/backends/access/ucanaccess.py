@@ -207,6 +207,9 @@ class Connection:
             with _translated():
                 # The mirror knows tables by their names in capitals.
                 statement.execute(f"{verb} AUTOINCREMENT ON {table.upper()}")
+                if on:
+                    # It leaves a setting of the table's own, which outdoes that of the commit.
+                    self.java.getDbIO().getTable(table).setAllowAutoNumberInsert(None)
         finally:
             statement.close()
 

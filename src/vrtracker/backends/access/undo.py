@@ -21,8 +21,8 @@ SUFFIX = ".vrtracker-undo"
 def guarded(path: Path) -> Iterator[None]:
     """Keep a copy of `path` while the block writes to it.
 
-    An error leaves the file as the block left it; only an end of the process brings the copy
-    back, through `restore`.
+    After an error, or the end of the process, the file is as it was before; after the latter,
+    `restore` brings the copy back.
     """
     copy = _copy_of(path)
     partial = copy.with_name(copy.name + ".part")
@@ -32,8 +32,10 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
         _flush(path)
-    finally:
-        copy.unlink(missing_ok=True)
+    except BaseException:
+        restore(path)
+        raise
+    copy.unlink(missing_ok=True)
 
 
 def is_pending(path: Path) -> bool:
