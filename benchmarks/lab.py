@@ -21,8 +21,8 @@ def fill(database: Any, rows: int) -> None:
             **{name: _flags(np.zeros(MICE, bool), sqlite=sqlite) for name in _MOUSE_FLAGS},
         }
     )
-    _ingest(database, "mousedb", mice, sqlite=sqlite)
-    _ingest(database, "sessiondb", sessions(rows, sqlite=sqlite), sqlite=sqlite)
+    _ingest(database, "mousedb", mice)
+    _ingest(database, "sessiondb", sessions(rows, sqlite=sqlite))
 
 
 _MOUSE_FLAGS = ("tracked", "trackerExists", "KO", "Blinded")
@@ -32,16 +32,20 @@ def sessions(rows: int, *, sqlite: bool) -> pa.Table:
     """Return sessions like the lab's: the same share of missing values, flags and long notes."""
     random = np.random.default_rng(7)
     number = np.arange(rows)
-    imaging = random.random(rows) < 0.85
-    suite2p = imaging & (random.random(rows) < 0.8)
-    registered = (suite2p | ~imaging) & (random.random(rows) < 0.75)
-    failed = ~registered & (random.random(rows) < 0.3)
-    scratched = random.random(rows) < 0.09
+
+    def share(part: float) -> Any:
+        return random.random(rows) < part
+
+    imaging = share(0.85)
+    suite2p = imaging & share(0.8)
+    registered = (suite2p | ~imaging) & share(0.75)
+    failed = ~registered & share(0.3)
+    scratched = share(0.09)
     day = number // (MICE * PER_MOUSE_AND_DAY)
     date = _EPOCH + day.astype("timedelta64[D]")
     later = date + random.integers(0, 10**6, rows).astype("timedelta64[s]")
-    red = registered & imaging & (random.random(rows) < 0.5)
-    notes = np.where(random.random(rows) < 0.1, "Objective re-aligned at 20 min. " * 10, "Ran well.")
+    red = registered & imaging & share(0.5)
+    notes = np.where(share(0.1), "Objective re-aligned at 20 min. " * 10, "Mouse ran well.")
 
     def flags(values: Any) -> pa.Array:
         return _flags(values, sqlite=sqlite)
@@ -73,7 +77,7 @@ def sessions(rows: int, *, sqlite: bool) -> pa.Table:
         "variableGain": flags(never),
         "behavior": flags(~never),
         "imaging": flags(imaging),
-        "faceCamera": flags(random.random(rows) < 0.4),
+        "faceCamera": flags(share(0.4)),
         "vrEnvironments": integers["vrEnvironments"],
         "headPlateRotation": pa.array(random.choice([328.0, 331.0, 8.5, 3.5], rows)),
         "numPlanes": integers["numPlanes"],
@@ -86,7 +90,7 @@ def sessions(rows: int, *, sqlite: bool) -> pa.Table:
         "redCellQC": flags(red),
         "sessionQC": flags(~scratched),
         "scratchJustification": some(np.full(rows, "Laser wasn't lasing"), scratched),
-        "sessionNotes": some(notes, random.random(rows) < 0.6),
+        "sessionNotes": some(notes, share(0.6)),
         "suite2pDate": times(later, suite2p),
         "vrRegistrationDate": times(later, registered),
         "vrRegistrationError": flags(failed),
@@ -109,13 +113,12 @@ def _times(values: Any, where: Any, *, sqlite: bool) -> pa.Array:
     return pa.array(values.astype("datetime64[us]"), mask=~where)
 
 
-def _ingest(database: Any, table: str, rows: pa.Table, *, sqlite: bool) -> None:
+def _ingest(database: Any, table: str, rows: pa.Table) -> None:
     with connect(database) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest(table, rows, mode="append")
         connection.commit()
         cursor.execute("ANALYZE")
         connection.commit()
-    del sqlite
 
 
 def connect(database: Any) -> Any:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import bindparam, event, insert, select, text, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session as OrmSession
 
@@ -57,7 +57,8 @@ class Line:
         gain = f"{self.peer / self.ours:5.1f}x" if self.peer else "    -"
         return (
             f"{self.operation:<34} {self.backend:<11} {self.rows:>9,} {_time(self.ours)} "
-            f"{_time(self.floor)} {self.ours / self.floor:6.2f}x  {gain}  {self.statements:>3}  {peer}"
+            f"{_time(self.floor)} {self.ours / self.floor:6.2f}x  {gain}  {self.statements:>3}  "
+            f"{peer}"
         )
 
 
@@ -70,28 +71,32 @@ HEADER = (
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return f"{'-':>10}"
-    return f"{seconds * 1e6:8.1f}us" if seconds < 1e-3 else f"{seconds * 1e3:8.1f}ms"
+    return f"{seconds * 1e6:8.1f}us" if seconds * 1e3 < 1 else f"{seconds * 1e3:8.1f}ms"
 
 
-def best(work: Callable[[], Any], *, rounds: int) -> float:
-    """Return the shortest of several rounds, seconds."""
-    times = []
+def best(*works: Callable[[], Any], rounds: int) -> list[float]:
+    """Return the shortest time of each piece of work, seconds.
+
+    They take turns in every round, so that what else the machine does meets them all alike.
+    """
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
-        gc.collect()
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        for work, taken in zip(works, times, strict=True):
+            gc.collect()
+            start = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
 
 
-def each(work: Callable[[Any], Any], values: list[Any], *, rounds: int = 3) -> float:
-    """Return the time of one call, from the best of several rounds over all values, seconds."""
+def over(work: Callable[[Any], Any], values: list[Any]) -> Callable[[], None]:
+    """Return the work of one call for each value."""
 
-    def over_all() -> None:
+    def all_of_them() -> None:
         for value in values:
             work(value)
 
-    return best(over_all, rounds=rounds) / len(values)
+    return all_of_them
 
 
 @contextmanager
@@ -122,12 +127,14 @@ class Bench:
     def __init__(self, backend: str, url: str, rows: int, *, quick: bool) -> None:
         self.backend = backend
         self.rows = rows
-        self.rounds = 2 if quick else 3
-        self.calls = 100 if quick else 1000
+        self.rounds = 3
+        self.calls = 100 if quick else 500
+        self.false, self.true = ("0", "1") if backend == "sqlite" else ("false", "true")
         upgrade(url)
         self.database = Database(url)
         filling.fill(self.database, rows)
         self.tracker = vrtracker.open(url)
+        self._columnar: Any = None
         self.keys = list(itertools.islice(self._keys(), self.calls))
 
     def _keys(self) -> Iterator[Any]:
@@ -140,223 +147,220 @@ class Bench:
 
     def lines(self) -> Iterator[Line]:
         """Measure everything."""
-        yield self.frame()
-        yield self.filtered_frame()
-        yield self.get()
-        yield self.needs()
-        yield self.transition()
-        yield from self.add()
+        for measure in (
+            self.frame,
+            self.filtered_frame,
+            self.get,
+            self.needs,
+            self.transition,
+            self.add,
+        ):
+            yield measure()
+        self.close()
 
-    def _line(self, operation: str, rows: int, **measured: Any) -> Line:
-        return Line(operation, self.backend, rows, **measured)
+    def close(self) -> None:
+        """Close all connections."""
+        if self._columnar is not None:
+            self._columnar.close()
+        self.tracker.close()
+        self.database.dispose()
+
+    def _line(
+        self,
+        operation: str,
+        rows: int,
+        times: list[float],
+        *,
+        peer: str,
+        statements: int,
+        calls: int = 1,
+    ) -> Line:
+        ours, floor, theirs = (seconds / calls for seconds in times)
+        return Line(operation, self.backend, rows, ours, floor, theirs, peer, statements)
+
+    def _listing(
+        self, operation: str, ours: Callable[[], Any], query: str, whole: str, peer: str
+    ) -> Line:
+        """Measure a frame; the floor is the columnar driver without any dtype."""
+        times = best(
+            ours,
+            lambda: self._arrow(query),
+            lambda: self._whole_table(whole),
+            rounds=self.rounds,
+        )
+        return self._line(operation, len(ours()), times, peer=peer, statements=count(ours))
 
     def frame(self) -> Line:
-        """All columns of all sessions; the floor is the columnar driver without any dtype."""
-
-        def ours() -> Any:
-            return self.tracker.sessions.frame(include_scratched=True)
-
-        query = 'SELECT * FROM sessiondb ORDER BY "uSessionID"'
-        return self._line(
+        """All columns of all sessions."""
+        return self._listing(
             "frame, all columns",
-            self.rows,
-            ours=best(ours, rounds=self.rounds),
-            floor=best(lambda: self._arrow(query), rounds=self.rounds),
-            peer=best(lambda: self._read_sql(query), rounds=1 if self.rows > 10**5 else self.rounds),
-            peer_name="pandas.read_sql",
-            statements=count(ours),
+            lambda: self.tracker.sessions.frame(include_scratched=True),
+            'SELECT * FROM sessiondb ORDER BY "uSessionID"',
+            "",
+            "pandas.read_sql",
         )
 
     def filtered_frame(self) -> Line:
-        """A tenth of the sessions, by filters in SQL; the peer reads all and filters in pandas."""
-
-        def ours() -> Any:
-            return self.tracker.sessions.frame(imaging=True, sessionDate=("2015-03-01", ">="), sessionID=701)
-
-        def incumbent() -> Any:
-            table = self._read_sql("SELECT * FROM sessiondb")
-            return table.query("imaging == 1 and sessionQC == 1 and sessionID == 701")
-
-        truth = "1" if self.backend == "sqlite" else "true"
-        query = (
-            f'SELECT * FROM sessiondb WHERE imaging = {truth} AND "sessionQC" = {truth} '
-            "AND \"sessionDate\" >= '2015-03-01 00:00:00' AND \"sessionID\" = 701 "
-            'ORDER BY "uSessionID"'
-        )
-        return self._line(
+        """Filter in SQL, about a quarter of the rows; the peer reads all and filters in pandas."""
+        return self._listing(
             "frame, filtered",
-            len(ours()),
-            ours=best(ours, rounds=self.rounds),
-            floor=best(lambda: self._arrow(query), rounds=self.rounds),
-            peer=best(incumbent, rounds=1),
-            peer_name="whole table, then pandas",
-            statements=count(ours),
+            lambda: self.tracker.sessions.frame(
+                imaging=True, sessionDate=("2015-01-02", ">="), sessionID=701
+            ),
+            f'SELECT * FROM sessiondb WHERE imaging = {self.true} AND "sessionQC" = {self.true} '
+            'AND "sessionDate" >= \'2015-01-02 00:00:00\' AND "sessionID" = 701 '
+            'ORDER BY "uSessionID"',
+            "imaging == 1 and sessionQC == 1 and sessionID == 701",
+            "whole table, then pandas",
+        )
+
+    def needs(self) -> Line:
+        """List the work queue of registration; the peer reads all and filters in pandas."""
+        return self._listing(
+            "needs(registration)",
+            lambda: self.tracker.workflow.needs("registration", include_blocked=True),
+            f'SELECT * FROM sessiondb WHERE "vrRegistration" = {self.false} '
+            f'AND "sessionQC" = {self.true} ORDER BY "uSessionID"',
+            "vrRegistration == 0 and sessionQC == 1",
+            "whole table, then pandas",
         )
 
     def get(self) -> Line:
         """Look one session up by its key; the floor is a bare prepared SELECT."""
-        query = (
-            'SELECT * FROM sessiondb WHERE "mouseName" = {0} AND "sessionDate" = {0} '
-            'AND "sessionID" = {0}'
-        )
-        with self._driver() as (connection, mark):
-            text = query.format(mark)
-            stamped = [(key.mouse, f"{key.date} 00:00:00", key.number) for key in self.keys]
-
-            def bare(parameters: Any) -> Any:
-                return connection.execute(text, parameters).fetchone()
-
-            floor = each(bare, stamped)
-        with OrmSession(self.database.read_engine) as session:
+        keys = self.keys
+        stamped = [(key.mouse, f"{key.date} 00:00:00", key.number) for key in keys]
+        with self._driver() as (connection, mark), OrmSession(self.database.read_engine) as session:
+            sql = (
+                f'SELECT * FROM sessiondb WHERE "mouseName" = {mark} '
+                f'AND "sessionDate" = {mark} AND "sessionID" = {mark}'
+            )
 
             def orm(key: Any) -> Any:
                 session.expunge_all()
-                return session.scalars(
-                    select(Session).filter_by(
-                        mouseName=key.mouse, sessionDate=key.date, sessionID=key.number
-                    )
-                ).one()
+                wanted = select(Session).filter_by(
+                    mouseName=key.mouse, sessionDate=key.date, sessionID=key.number
+                )
+                return session.scalars(wanted).one()
 
-            peer = each(orm, self.keys)
+            times = best(
+                over(self.tracker.sessions.get, keys),
+                over(lambda key: connection.execute(sql, key).fetchone(), stamped),
+                over(orm, keys),
+                rounds=self.rounds,
+            )
+        statements = count(lambda: self.tracker.sessions.get(keys[0]))
         return self._line(
             "get by key",
             1,
-            ours=each(self.tracker.sessions.get, self.keys),
-            floor=floor,
-            peer=peer,
-            peer_name="SQLAlchemy ORM",
-            statements=count(lambda: self.tracker.sessions.get(self.keys[0])),
-        )
-
-    def needs(self) -> Line:
-        """The work queue of registration; the peer reads all and filters in pandas."""
-
-        def ours() -> Any:
-            return self.tracker.workflow.needs("registration", include_blocked=True)
-
-        def incumbent() -> Any:
-            table = self._read_sql("SELECT * FROM sessiondb")
-            return table.query("vrRegistration == 0 and sessionQC == 1")
-
-        false, true = ("0", "1") if self.backend == "sqlite" else ("false", "true")
-        query = (
-            f'SELECT * FROM sessiondb WHERE "vrRegistration" = {false} AND "sessionQC" = {true} '
-            'ORDER BY "uSessionID"'
-        )
-        return self._line(
-            "needs(registration)",
-            len(ours()),
-            ours=best(ours, rounds=self.rounds),
-            floor=best(lambda: self._arrow(query), rounds=self.rounds),
-            peer=best(incumbent, rounds=1),
-            peer_name="whole table, then pandas",
-            statements=count(ours),
+            times,
+            peer="SQLAlchemy ORM",
+            statements=statements,
+            calls=len(keys),
         )
 
     def transition(self) -> Line:
         """Scratch and unscratch; the floor is a bare compare-and-set and commit."""
-        keys = [key for key in self.keys if self.tracker.sessions.get(key).sessionQC]
-        numbers = [self.tracker.sessions.get(key).uSessionID for key in keys]
+        sessions = [self.tracker.sessions.get(key) for key in self.keys]
+        sessions = [session for session in sessions if session.sessionQC]
 
-        def ours(key: Any) -> None:
-            self.tracker.workflow.scratch(key, "measured")
-            self.tracker.workflow.unscratch(key)
+        def ours(session: Any) -> None:
+            self.tracker.workflow.scratch(session.key, "measured")
+            self.tracker.workflow.unscratch(session.key)
 
-        false, true = ("0", "1") if self.backend == "sqlite" else ("false", "true")
-        there, back = f"{false}|{true}", f"{true}|{false}"
+        def orm(session: Any) -> None:
+            for value in (False, True):
+                change = update(Session).where(Session.uSessionID == session.uSessionID)
+                with OrmSession(self.database.write_engine) as unit:
+                    unit.execute(change.values(sessionQC=value))
+                    unit.commit()
+
         with self._driver() as (connection, mark):
 
-            def bare(number: int) -> None:
-                for change in (there, back):
-                    to, seen = change.split("|")
+            def bare(session: Any) -> None:
+                for to, seen in ((self.false, self.true), (self.true, self.false)):
                     connection.execute("BEGIN")
                     connection.execute(
-                        f'UPDATE sessiondb SET "sessionQC" = {to} '  # noqa: S608
+                        f'UPDATE sessiondb SET "sessionQC" = {to} '
                         f'WHERE "uSessionID" = {mark} AND "sessionQC" = {seen}',
-                        (number,),
+                        (session.uSessionID,),
                     )
                     connection.execute("COMMIT")
 
-            floor = each(bare, numbers, rounds=2) / 2
-
-        def orm(number: int) -> None:
-            for value in (False, True):
-                with OrmSession(self.database.write_engine) as session:
-                    session.execute(
-                        update(Session).where(Session.uSessionID == number).values(sessionQC=value)
-                    )
-                    session.commit()
-
-        peer = each(orm, numbers, rounds=2) / 2
+            works = [over(work, sessions) for work in (ours, bare, orm)]
+            times = best(*works, rounds=self.rounds)
         return self._line(
             "transition, event, QC decision",
             1,
-            ours=each(ours, keys, rounds=2) / 2,
-            floor=floor,
-            peer=peer,
-            peer_name="ORM update, no event",
-            statements=count(lambda: ours(keys[0])) // 2,
+            times,
+            peer="ORM update, no event",
+            statements=count(lambda: ours(sessions[0])) // 2,
+            calls=2 * len(sessions),
         )
 
-    def add(self) -> Iterator[Line]:
+    def add(self) -> Line:
         """Add many sessions with an event each; the peer is Core executemany without events."""
         rows = min(100_000, self.rows)
-        table = Session.__table__
-        source = filling.sessions(rows, sqlite=False).to_pandas()
-        coerced = self.tracker.sessions.coercer
-
-        def fresh(year: int) -> Any:
-            frame = source.copy()
-            frame["sessionDate"] += pd.DateOffset(years=year)
-            return frame
-
-        def core(records: list[dict[str, Any]]) -> None:
-            with self.database.write_engine.begin() as connection:
-                connection.execute(insert(table), records)
-
-        def bare(records: list[dict[str, Any]]) -> None:
-            prepared = self.database.prepare("bench.insert", lambda: insert(table).values(
-                {name: __import__("sqlalchemy").bindparam(name) for name in records[0]}
-            ))
-            parameters = [prepared.parameters(record) for record in records]
-            with closing(self.database.write_engine.raw_connection()) as connection:
-                cursor = connection.cursor()
-                if self.backend == "sqlite":
-                    cursor.execute("BEGIN IMMEDIATE")
-                start = time.perf_counter()
-                cursor.executemany(prepared.sql, parameters)
-                connection.commit()
-                self._bare = time.perf_counter() - start
-
-        records = [[coerced.row(row) for row in fresh(year).to_dict("records")] for year in (200, 300, 400)]
-        bare(records[0])
-        peer = best(lambda: core(records[1]), rounds=1)
+        ours, bare, core = (
+            [self.tracker.sessions.coercer.row(row) for row in self._new_sessions(rows, years)]
+            for years in (200, 300, 400)
+        )
+        prepared = self.database.prepare(
+            "bench.insert",
+            lambda: insert(Session.__table__).values({name: bindparam(name) for name in bare[0]}),
+        )
+        parameters = [prepared.parameters(row) for row in bare]
         with counted() as statements:
-            ours = best(lambda: self.tracker.sessions.add_many(records[2]), rounds=1)
-        yield self._line(
+            mine = best(lambda: self.tracker.sessions.add_many(ours), rounds=1)
+        times = best(
+            lambda: self._insert_bare(prepared.sql, parameters),
+            lambda: self._insert_core(core),
+            rounds=1,
+        )
+        return self._line(
             "add_many, an event each",
             rows,
-            ours=ours,
-            floor=self._bare,
-            peer=peer,
-            peer_name="Core executemany, no event",
+            [*mine, *times],
+            peer="Core executemany, no event",
             statements=len(statements),
         )
+
+    @staticmethod
+    def _new_sessions(rows: int, years: int) -> list[dict[str, Any]]:
+        frame = filling.sessions(rows, sqlite=False).to_pandas()
+        frame["sessionDate"] += pd.DateOffset(years=years)
+        records: list[dict[str, Any]] = frame.to_dict("records")
+        return records
+
+    def _insert_core(self, records: list[dict[str, Any]]) -> None:
+        with self.database.write_engine.begin() as connection:
+            connection.execute(insert(Session.__table__), records)
+
+    def _insert_bare(self, sql: str, parameters: list[Any]) -> None:
+        with closing(self.database.write_engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            if self.backend == "sqlite":
+                cursor.execute("BEGIN IMMEDIATE")
+            cursor.executemany(sql, parameters)
+            connection.commit()
 
     # -- the bare drivers ---------------------------------------------------------------------
 
     def _arrow(self, query: str) -> Any:
-        with filling.connect(self.database) as connection, connection.cursor() as cursor:
+        if self._columnar is None:
+            self._columnar = filling.connect(self.database)
+        with self._columnar.cursor() as cursor:
             if self.backend == "sqlite":
                 cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "1073741824"})
             cursor.execute(query)
-            return cursor.fetch_arrow_table()
+            table = cursor.fetch_arrow_table()
+        self._columnar.commit()
+        return table
 
-    def _read_sql(self, query: str) -> pd.DataFrame:
-        from sqlalchemy import text
-
+    def _whole_table(self, query: str) -> pd.DataFrame:
+        """Read the whole table and filter it in pandas, as the lab's old module did."""
         with self.database.read_engine.connect() as connection:
-            return pd.read_sql(text(query), connection)
+            table = pd.read_sql(text('SELECT * FROM sessiondb ORDER BY "uSessionID"'), connection)
+        return table.query(query) if query else table
 
     @contextmanager
     def _driver(self) -> Iterator[tuple[Any, str]]:
@@ -368,7 +372,9 @@ class Bench:
             import psycopg
 
             connection = psycopg.connect(
-                self.database.url.set(drivername="postgresql").render_as_string(hide_password=False),
+                self.database.url.set(drivername="postgresql").render_as_string(
+                    hide_password=False
+                ),
                 autocommit=True,
             )
             mark = "%s"

@@ -59,6 +59,8 @@ def create_mice():
         sa.Column("experimentID", sa.Integer()),
         sa.PrimaryKeyConstraint("uMouseID", name="pk_mousedb"),
         sa.UniqueConstraint("mouseName", name="uq_mousedb_mouseName"),
+        # The number of a deleted row is never given again, as in Access and PostgreSQL.
+        sqlite_autoincrement=True,
     )
 
 
@@ -101,6 +103,7 @@ def create_sessions():
         sa.ForeignKeyConstraint(
             ["mouseName"], ["mousedb.mouseName"], name="fk_sessiondb_mouseName"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_sessiondb_registration", "sessiondb", ["vrRegistration", "sessionQC"], unique=False

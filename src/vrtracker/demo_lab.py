@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, npt.NDArray[Any]]
 
-__all__ = ["DemoLab", "make_demo_lab"]
+__all__ = ["DemoLab", "is_demo_lab", "make_demo_lab"]
 
 _MARKER = ".vrtracker-demo-lab"
 _PLANES = 2
@@ -145,10 +145,15 @@ def make_demo_lab(root: Path, *, seed: int = 7) -> DemoLab:
     return DemoLab(root, _KEYS, _BROKEN, _WITHOUT_SUITE2P, _WITHOUT_IMAGING, mice)
 
 
+def is_demo_lab(root: Path) -> bool:
+    """Return whether an earlier call made a demo lab there, whole or not."""
+    return (root / _MARKER).is_file()
+
+
 def _claim(root: Path) -> None:
-    marker = root / _MARKER
-    if marker.is_file():
+    if is_demo_lab(root):
         return
+    marker = root / _MARKER
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigurationError(
             f"{str(root)!r} holds something else than a demo lab, which is not touched. "

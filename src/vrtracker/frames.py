@@ -16,13 +16,24 @@ columnar driver is installed; without it they come row by row, with the same res
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Boolean, Date, DateTime, Double, Float, Integer, Numeric, String
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import (
+    Boolean,
+    Date,
+    DateTime,
+    Double,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    type_coerce,
+)
+from sqlalchemy.types import NullType, TypeEngine
 
 from vrtracker.database import Database
 from vrtracker.errors import BackendError
@@ -55,18 +66,24 @@ def dtypes(statement: Select[Any]) -> dict[str, str]:
     return {column.name: _dtype(column) for column in statement.selected_columns}
 
 
-def read_frame(database: Database, statement: Select[Any]) -> pd.DataFrame:
+def read_frame(database: Database, statement: Select[Any], *more: Select[Any]) -> pd.DataFrame:
     """Run a SELECT and return its rows with the declared dtypes, in its order.
+
+    Parameters
+    ----------
+    more
+        Further SELECTs of the same columns, whose rows follow.
 
     Raises
     ------
     BackendError
         If a value in the database does not fit its column, such as text in a date.
     """
-    table = database.read_arrow(statement)
-    if table is None:
-        table = _read_rows(database, statement)
-    return _to_pandas(table, dtypes(statement))
+    tables = [
+        _read_rows(database, one) if (table := database.read_arrow(one)) is None else table
+        for one in (statement, *more)
+    ]
+    return _to_pandas(tables, dtypes(statement))
 
 
 _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], str, str], ...] = (
@@ -89,43 +106,57 @@ def _dtype(column: Any) -> str:
 
 
 def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
-    with database.connect(readonly=True) as connection:
-        rows = database.executor(connection).execute(statement).fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(statement.selected_columns)
-    return pa.table(
-        {
-            name: pa.array(
-                [_plain_time(value) for value in values] if dtype == _INSTANT else values
-            )
-            for (name, dtype), values in zip(dtypes(statement).items(), columns, strict=True)
-        }
+    """Read row by row what the driver gives, as it is: `_column` then treats both ways alike."""
+    names = dtypes(statement)
+    columns = (
+        type_coerce(column, NullType()).label(name)
+        for name, column in zip(names, statement.selected_columns, strict=True)
     )
+    with database.connect(readonly=True) as connection:
+        executor = database.executor(connection)
+        rows = executor.execute(statement.with_only_columns(*columns)).fetchall()
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return pa.table(dict(zip(names, map(_array, values), strict=True)))
 
 
-def _plain_time(value: Any) -> Any:
-    return value if value is None else value.replace(tzinfo=None)
+def _array(values: Sequence[Any]) -> pa.Array:
+    """Return values as one Arrow array; of several kinds, as text, like the columnar drivers."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])
 
 
-def _to_pandas(table: pa.Table, wanted: dict[str, str]) -> pd.DataFrame:
+def _to_pandas(tables: Sequence[pa.Table], wanted: dict[str, str]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for position, (name, dtype) in enumerate(wanted.items()):
         try:
-            columns[name] = _column(table.column(position), dtype)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            columns[name] = _column([table.column(position) for table in tables], dtype)
+        except pa.ArrowException as error:
             raise BackendError(
                 f"The column {name} holds a value that does not fit it ({error}); "
                 "correct it in the database."
             ) from error
-    return pd.DataFrame(columns, copy=False, index=pd.RangeIndex(table.num_rows))
+    count = sum(table.num_rows for table in tables)
+    return pd.DataFrame(columns, copy=False, index=pd.RangeIndex(count))
 
 
-def _column(column: pa.ChunkedArray, dtype: str) -> Any:
-    """Convert one column; types that the driver guessed from values are put right first."""
+def _typed(column: pa.ChunkedArray, arrow: pa.DataType) -> pa.ChunkedArray:
+    """Put right a type that the driver guessed from values."""
+    if column.type.equals(arrow):
+        return column
+    if pa.types.is_timestamp(arrow) and not _may_be_time(column):
+        raise pa.ArrowInvalid(f"{column.type} in place of a time")
+    return column.cast(arrow)
+
+
+def _column(parts: Sequence[pa.ChunkedArray], dtype: str) -> Any:
+    """Convert one column, given in parts."""
     if dtype == "object":
-        return column.to_pandas().to_numpy(dtype=object)
+        return np.concatenate([part.to_pandas().to_numpy(dtype=object) for part in parts])
     arrow = _ARROW_TYPES[dtype]
-    if not column.type.equals(arrow):
-        column = column.cast(arrow)
+    chunks = [chunk for part in parts for chunk in _typed(part, arrow).chunks]
+    column = pa.chunked_array(chunks, type=arrow)
     if dtype == "Int64":
         return pd.Int64Dtype().__from_arrow__(column)  # type: ignore[attr-defined]
     if dtype == "boolean":
@@ -137,4 +168,16 @@ def _column(column: pa.ChunkedArray, dtype: str) -> Any:
     values = column.to_numpy(zero_copy_only=False) if len(column) else np.empty(0)
     if dtype == _INSTANT:
         return pd.DatetimeIndex(values.astype(_TIME)).tz_localize("UTC")
-    return values.astype(dtype, copy=False)
+    return _own(values.astype(dtype, copy=False))
+
+
+def _own(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return values that may be written to: Arrow's memory may not."""
+    return values if values.flags.writeable else values.copy()
+
+
+def _may_be_time(column: pa.ChunkedArray) -> bool:
+    """Tell times from numbers, which Arrow would take for microseconds since 1970."""
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    # A column without any value comes as one of numbers.
+    return not is_number or column.null_count == len(column)

@@ -180,7 +180,11 @@ def open_tracker(
         )
     database = Database(settings.url, readonly=readonly)
     database.backend.check_target(database.url)
-    require_current(database)
+    try:
+        require_current(database)
+    except BaseException:
+        database.dispose()
+        raise
     lab = Lab(
         database=database,
         stages=StageGraph(_declared(settings)),

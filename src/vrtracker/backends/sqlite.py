@@ -36,6 +36,7 @@ _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: Violation.FOREIGN_KEY,
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: Violation.NOT_NULL,
 }
+_BATCH_ROWS = 65_536
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -170,15 +171,26 @@ class _SQLiteArrowReader(ArrowReader):
         with self._lock:
             if self._connection is None:
                 self._connection = self._connect()
-            cursor = self._connection.cursor()
             try:
+                return self._read(sql, parameters, _BATCH_ROWS)
+            except self.errors:
                 # ADBC takes a column's type from its first batch of rows and fails on a later
                 # value that does not fit, such as text after NULLs: make one batch of all rows.
-                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "1073741824"})
-                cursor.execute(sql, tuple(parameters) or None)
-                return cursor.fetch_arrow_table()
-            finally:
-                cursor.close()
+                # It reserves the memory for a whole batch at once, so that must not be the rule.
+                counted = self._read(f"SELECT count(*) FROM ({sql})", parameters, 1)  # noqa: S608
+                rows = counted.column(0)[0].as_py()
+                if rows <= _BATCH_ROWS:
+                    raise
+                return self._read(sql, parameters, rows + _BATCH_ROWS)
+
+    def _read(self, sql: str, parameters: Sequence[Any], batch_rows: int) -> pa.Table:
+        cursor = self._connection.cursor()
+        try:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
+            cursor.execute(sql, tuple(parameters) or None)
+            return cursor.fetch_arrow_table()
+        finally:
+            cursor.close()
 
     def _connect(self) -> Any:
         import adbc_driver_sqlite.dbapi as adbc

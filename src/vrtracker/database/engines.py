@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -75,11 +76,11 @@ class Database:
     def read_engine(self) -> Engine:
         """The engine that can only read."""
         self._check_process()
-        if self._read_engine is None:
-            with self._lock:
+        with self._lock:
+            if self._read_engine is None:
                 self.backend.check_target(self.url)
                 self._read_engine = self.backend.create_engine(self.url, readonly=True)
-        return self._read_engine
+            return self._read_engine
 
     @property
     def write_engine(self) -> Engine:
@@ -93,20 +94,19 @@ class Database:
         if self.readonly:
             raise ReadOnlyError(f"{self} was opened read-only; open it without readonly=True.")
         self._check_process()
-        if self._write_engine is None:
-            with self._lock:
+        with self._lock:
+            if self._write_engine is None:
                 self.backend.check_target(self.url, create=self._create)
                 self._write_engine = self.backend.create_engine(
                     self.url, readonly=False, create=self._create
                 )
-        return self._write_engine
+            return self._write_engine
 
     def _check_process(self) -> None:
         """Drop what was inherited through a fork: a connection serves one process only."""
         if self._process != os.getpid():
-            for engine in (self._read_engine, self._write_engine):
-                if engine is not None:
-                    engine.dispose(close=False)
+            _keep_for_ever(self._read_engine, self._write_engine, self._reader)
+            self._lock = threading.RLock()
             self._forget()
 
     def dispose(self) -> None:
@@ -182,11 +182,12 @@ class Database:
 
     def _arrow_reader(self) -> ArrowReader | None:
         self._check_process()
-        if not self._reader_known:
-            self.backend.check_target(self.url)
-            self._reader = self.backend.arrow_reader(self.url)
-            self._reader_known = True
-        return self._reader
+        with self._lock:
+            if not self._reader_known:
+                self.backend.check_target(self.url)
+                self._reader = self.backend.arrow_reader(self.url)
+                self._reader_known = True
+            return self._reader
 
     # -- schema ----------------------------------------------------------------------------
 
@@ -215,13 +216,16 @@ class Database:
         self._check_process()
         if self._tables is None:
             with self._lock, self.translating():
-                inspector = inspect(self.read_engine)
-                found: dict[str, Any] = {}
-                for name in LAB_TABLES:
-                    with contextlib.suppress(NoSuchTableError):
-                        found[name] = inspector.get_columns(name)
-                self._tables = Tables(found)
+                self._tables = self._tables or self._find_tables()
         return self._tables
+
+    def _find_tables(self) -> Tables:
+        inspector = inspect(self.read_engine)
+        found: dict[str, Any] = {}
+        for name in LAB_TABLES:
+            with contextlib.suppress(NoSuchTableError):
+                found[name] = inspector.get_columns(name)
+        return Tables(found)
 
     # -- errors ----------------------------------------------------------------------------
 
@@ -244,6 +248,12 @@ class Database:
             return ViolationError(violation, f"{self} refused it: {error}")
         explained = self.backend.explain(error, self.url)
         return explained or BackendError(f"{self} failed: {error}")
+
+
+def _keep_for_ever(*inherited: Any) -> None:
+    """Never free what a fork has copied: to close it would close the parent's connections too."""
+    for thing in inherited:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 class Translation:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Boolean, Dialect, Select
 from sqlalchemy.engine import CursorResult
 
+from vrtracker.errors import BackendError
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Executable
     from sqlalchemy.sql.base import Executable as CompilableExecutable
@@ -30,6 +32,7 @@ class Prepared:
         compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.sql: str = compiled.string
         self._names: list[str] | None = compiled.positiontup
+        self._escaped: Mapping[str, str] = compiled.escaped_bind_names or {}
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._to_driver = {
             name: processor
@@ -51,7 +54,9 @@ class Prepared:
         merged = {**self._fixed, **values}
         for name, processor in self._to_driver.items():
             merged[name] = processor(merged[name])
-        return merged if self._names is None else [merged[name] for name in self._names]
+        if self._names is not None:
+            return [merged[name] for name in self._names]
+        return {self._escaped.get(name, name): value for name, value in merged.items()}
 
     def parameter_rows(self, columns: Mapping[str, Iterable[Any]]) -> Iterator[Any]:
         """Yield the parameters of many runs from columns of values; a constant is repeated."""
@@ -63,7 +68,8 @@ class Prepared:
         rows = zip(*converted, strict=False)
         if self._names is not None:
             return rows
-        return (dict(zip(names, row, strict=True)) for row in rows)
+        spelled = [self._escaped.get(name, name) for name in names]
+        return (dict(zip(spelled, row, strict=True)) for row in rows)
 
     def read(self, cursor: Any) -> list[list[Any]]:
         """Fetch all rows of a cursor that ran this statement, as Python values."""
@@ -72,7 +78,14 @@ class Prepared:
         rows = [list(row) for row in cursor.fetchall()]
         for row in rows:
             for position, processor in self._from_driver:
-                row[position] = processor(row[position])
+                try:
+                    row[position] = processor(row[position])
+                except (TypeError, ValueError) as error:
+                    name = cursor.description[position][0]
+                    raise BackendError(
+                        f"The column {name} holds {row[position]!r}, which does not fit it; "
+                        "correct it in the database."
+                    ) from error
         return rows
 
     def _processors(self, description: Any) -> list[tuple[int, Any]]:

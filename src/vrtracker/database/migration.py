@@ -84,7 +84,13 @@ def downgrade(target: Any, revision: str) -> str:
 
 def history(target: Any = None) -> list[Revision]:
     """Return every revision, oldest first, marking the one that the database is at."""
-    current = current_revision(Database(target, readonly=True)) if target is not None else None
+    current = None
+    if target is not None:
+        database = Database(target, readonly=True)
+        try:
+            current = current_revision(database)
+        finally:
+            database.dispose()
     scripts = ScriptDirectory.from_config(_config())
     return [
         Revision(script.revision, script.doc, script.revision == current)
@@ -103,13 +109,17 @@ def check(target: Any) -> list[str]:
         If the database is not at the revision that this version needs.
     """
     database = Database(target, readonly=True)
-    require_current(database)
-    database.backend.load_operations()
-    with database.connect(readonly=True) as connection:
-        context = MigrationContext.configure(
-            connection, opts={"include_object": include_object, "compare_type": True}
-        )
-        return [_in_words(difference) for difference in compare_metadata(context, Base.metadata)]
+    try:
+        require_current(database)
+        database.backend.load_operations()
+        with database.connect(readonly=True) as connection:
+            context = MigrationContext.configure(
+                connection, opts={"include_object": include_object, "compare_type": True}
+            )
+            found = compare_metadata(context, Base.metadata)
+            return [_in_words(difference) for difference in found]
+    finally:
+        database.dispose()
 
 
 def include_object(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import Column, DateTime, MetaData, Table
+from sqlalchemy.types import TypeEngine
 
 from vrtracker.models import Base
+from vrtracker.models.types import LabTime
 
 __all__ = ["LAB_TABLES", "Tables"]
 
@@ -43,5 +45,11 @@ class Tables:
 def _add_unknown(table: Table, found: Any) -> tuple[str, ...]:
     unknown = [column for column in found if column["name"] not in table.c]
     for column in unknown:
-        table.append_column(Column(column["name"], column["type"], nullable=True))
+        table.append_column(Column(column["name"], _our_type(column["type"]), nullable=True))
     return tuple(column["name"] for column in unknown)
+
+
+def _our_type(found: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type to work with: a time of the lab's is written as the lab's other times."""
+    is_time = isinstance(found, DateTime) and not found.timezone
+    return LabTime() if is_time else found

@@ -17,7 +17,10 @@ class Mouse(Base):
     """A mouse."""
 
     __tablename__ = "mousedb"
-    __table_args__ = (UniqueConstraint("mouseName", name="uq_mousedb_mouseName"),)
+    __table_args__ = (
+        UniqueConstraint("mouseName", name="uq_mousedb_mouseName"),
+        {"sqlite_autoincrement": True},
+    )
 
     uMouseID: Mapped[int] = mapped_column(
         primary_key=True, autoincrement=True, doc="number of the row, counted by the database"

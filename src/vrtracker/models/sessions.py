@@ -22,6 +22,7 @@ class Session(Base):
         Index("ix_sessiondb_registration", "vrRegistration", "sessionQC"),
         Index("ix_sessiondb_suite2p", "imaging", "suite2p", "sessionQC"),
         Index("ix_sessiondb_red_cell", "vrRegistration", "redCellQC", "sessionQC"),
+        {"sqlite_autoincrement": True},
     )
 
     uSessionID: Mapped[int] = mapped_column(

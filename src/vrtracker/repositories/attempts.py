@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, literal, null, or_, select, true, update
+from sqlalchemy import (
+    Select,
+    bindparam,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 
 from vrtracker.database import Executor
 from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import Mark
+from vrtracker.models.types import LongText
 from vrtracker.repositories.rows import LookUps
 
 __all__ = ["AttemptRepository"]
@@ -55,6 +68,15 @@ class AttemptRepository:
         """Extend the claim of a running attempt; False if it is not running any more."""
         return self.close(attempt_id, {"heartbeat_at": now, "lease_until": lease_until})
 
+    def expire(self, attempt_ids: Sequence[str], *, at: dt.datetime) -> None:
+        """Close attempts whose lease ended while they were running; one statement."""
+        table = self._x.tables.attempts
+        self._x.execute(
+            update(table)
+            .where(table.c.attempt_id.in_(list(attempt_ids)), table.c.outcome == "running")
+            .values(outcome="expired", finished_at=at)
+        )
+
     def of_session(self, number: int) -> Select[Any]:
         """Return the SELECT of the attempts at a session, oldest first."""
         table = self._x.tables.attempts
@@ -71,19 +93,25 @@ class AttemptRepository:
         """
         tables = self._x.tables
         sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
-        latest = (
-            select(
-                states.c.uSessionID,
-                *(column for column in attempts.c if column.name != "uSessionID"),
-            )
-            .join(attempts, attempts.c.attempt_id == states.c.attempt_id)
-            .where(states.c.stage == stage.name, attempts.c.outcome == "failed")
-            .subquery("latest")
+        row = (
+            select(states.c.uSessionID, states.c.mark, states.c.attempt_id)
+            .where(states.c.stage == stage.name)
+            .subquery("stage_row")
         )
-        flags = []
+        latest = select(*attempts.c).where(attempts.c.outcome == "failed").subquery("latest")
         if stage.error_column:
-            flags.append(sessions.c[stage.error_column] == true())
-        message = sessions.c[stage.message_column] if stage.message_column else null()
+            # People untick it by hand, which counts as mended.
+            is_failed = sessions.c[stage.error_column] == true()
+        else:
+            is_failed = or_(row.c.mark == Mark.FAILED.value, latest.c.attempt_id.is_not(None))
+        source = sessions.outerjoin(row, row.c.uSessionID == sessions.c.uSessionID).outerjoin(
+            latest, latest.c.attempt_id == row.c.attempt_id
+        )
+        message = (
+            sessions.c[stage.message_column]
+            if stage.message_column
+            else type_coerce(null(), LongText)
+        )
         return (
             select(
                 sessions.c.uSessionID,
@@ -98,7 +126,7 @@ class AttemptRepository:
                 latest.c.error_traceback,
                 latest.c.attempt_id,
             )
-            .select_from(sessions.outerjoin(latest, latest.c.uSessionID == sessions.c.uSessionID))
-            .where(sessions.c.sessionQC == true(), or_(latest.c.attempt_id.is_not(None), *flags))
+            .select_from(source)
+            .where(sessions.c.sessionQC == true(), is_failed)
             .order_by(sessions.c.uSessionID)
         )

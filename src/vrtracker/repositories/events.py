@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import Select, and_, bindparam, insert, or_, select
 
 from vrtracker.database import Executor, Prepared
 from vrtracker.models.types import JSONDocument
@@ -66,12 +66,24 @@ class EventRepository:
             lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
         )
 
-    def of_subjects(self, kind: str, keys: Sequence[str]) -> Select[Any]:
-        """Return the SELECT of the events of some subjects, oldest first."""
+    def of_subjects(self, kind: str, keys: Sequence[tuple[str, int | None]]) -> Select[Any]:
+        """Return the SELECT of the events of some subjects, oldest first.
+
+        Parameters
+        ----------
+        keys
+            Each with the number of the event before which it was the subject's; None: still is.
+        """
         table = self._x.tables.events
+        spans = (
+            table.c.subject_key == key
+            if until is None
+            else and_(table.c.subject_key == key, table.c.event_id < until)
+            for key, until in keys
+        )
         return (
             select(*table.c)
-            .where(table.c.subject_kind == kind, table.c.subject_key.in_(list(keys)))
+            .where(table.c.subject_kind == kind, or_(*spans))
             .order_by(table.c.event_id)
         )
 
@@ -80,12 +92,12 @@ class EventRepository:
         table = self._x.tables.events
         return select(*table.c).order_by(table.c.event_id.desc()).limit(limit)
 
-    def moves(self, kind: str, key: str) -> list[Any]:
-        """Return the changes of the events in which a subject took this key over from another."""
+    def moves(self, kind: str, key: str) -> list[tuple[int, Any]]:
+        """Return number and changes of the events in which a subject with another key got this."""
         table = self._x.tables.events
-        statement = select(table.c.changes).where(
+        statement = select(table.c.event_id, table.c.changes).where(
             table.c.subject_kind == kind,
             table.c.subject_key == key,
             table.c.verb == "rekeyed",
         )
-        return [row[0] for row in self._x.execute(statement)]
+        return [(row.event_id, row.changes) for row in self._x.execute(statement)]

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from vrtracker.database import Database, Executor, Prepared, Tables
+from vrtracker.errors import BackendError
 from vrtracker.models.types import LabTime
 from vrtracker.repositories.listing import (
     Listing,
@@ -102,7 +103,7 @@ class RowRepository(Generic[Record]):
 
     def records(self, listing: Listing) -> Iterator[Record]:
         """Yield the rows of a listing as records, in its order."""
-        for row in self._x.execute(self.listing(listing)):
+        for row in _fetched(self._x.execute(self.listing(listing))):
             yield self._record(row)
 
     def count(self, listing: Listing) -> int:
@@ -123,7 +124,7 @@ class RowRepository(Generic[Record]):
         ).order_by(self.id_column)
         if lock and self._x.database.backend.supports_for_update:
             statement = statement.with_for_update(of=self.table)
-        return [dict(zip(wanted, row, strict=True)) for row in self._x.execute(statement)]
+        return [dict(zip(wanted, row, strict=True)) for row in _fetched(self._x.execute(statement))]
 
     def present_keys(self, listing: Listing) -> list[tuple[Any, ...]]:
         """Return the natural keys of the rows of a listing."""
@@ -133,13 +134,13 @@ class RowRepository(Generic[Record]):
             self.table,
             listing,
         ).order_by(self.id_column)
-        return [tuple(row) for row in self._x.execute(statement)]
+        return [tuple(row) for row in _fetched(self._x.execute(statement))]
 
     def keys_like(self, **columns: Any) -> list[tuple[Any, ...]]:
         """Return the natural keys of the rows that have these values."""
         chosen = [self.table.c[name] for name in self.key_columns]
         statement = select(*chosen).filter_by(**columns).order_by(self.id_column).limit(1000)
-        return [tuple(row) for row in self._x.execute(statement)]
+        return [tuple(row) for row in _fetched(self._x.execute(statement))]
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -194,6 +195,16 @@ class RowRepository(Generic[Record]):
     def delete(self, number: int) -> None:
         """Delete one row."""
         self._x.execute(delete(self.table).where(self.id_column == number))
+
+
+def _fetched(result: Any) -> Sequence[Any]:
+    try:
+        return result.fetchall()  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as error:
+        raise BackendError(
+            f"A row holds a value that does not fit its column ({error}); correct it in the "
+            "database. A frame of the table names the column."
+        ) from error
 
 
 def _still(column: Column[Any], *, is_missing: bool) -> ColumnElement[bool]:

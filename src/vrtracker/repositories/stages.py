@@ -190,19 +190,24 @@ class StageRepository:
         *,
         settled: str,
         mark: str | None,
+        attempt_id: str | None,
         stale: Sequence[str],
         changed_at: dt.datetime,
     ) -> None:
-        """Set the mark of one stage and mark others as stale; all have rows; one statement."""
+        """Set mark and attempt of one stage, mark others as stale; all have rows; one statement."""
         table = self._x.tables.stage_states
         new_mark = case(
             (table.c.stage == settled, literal(mark, table.c.mark.type)),
             else_=literal(Mark.STALE.value, table.c.mark.type),
         )
+        new_attempt = case(
+            (table.c.stage == settled, literal(attempt_id, table.c.attempt_id.type)),
+            else_=table.c.attempt_id,
+        )
         self._x.execute(
             update(table)
             .where(table.c.uSessionID == number, table.c.stage.in_([settled, *stale]))
-            .values(mark=new_mark, changed_at=changed_at)
+            .values(mark=new_mark, attempt_id=new_attempt, changed_at=changed_at)
         )
 
 

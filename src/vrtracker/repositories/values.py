@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Double,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeEngine
 
 from vrtracker.domain.dates import parse_date, parse_datetime, plain
@@ -58,6 +72,11 @@ class Coercer:
             If it does not fit: type, range, length.
         """
         return self._of_column[name](value)
+
+    def field(self, name: str, text: str) -> Any:
+        """Return the value of a field of a file; blanks around it belong to a text alone."""
+        is_text = isinstance(self._table.c[name].type, String)
+        return self.value(name, text if is_text else text.strip())
 
     def changes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values for an update; a column that must have one may not be emptied."""
@@ -219,20 +238,22 @@ def _flag(value: Any) -> bool:
     raise InvalidValueError(f"{value!r} is neither true nor false; write 1 or 0.")
 
 
-def _integer(value: Any) -> int:
-    number = value
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            number = None
+def _integer(value: Any, *, bits: int = 32) -> int:
+    number = _of_digits(value) if isinstance(value, str) else value
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool):
         raise InvalidValueError(f"{value!r} is not a whole number.")
-    if not -_INT32 <= number < _INT32:
-        raise InvalidValueError(f"{value!r} is too large: whole numbers have 32 bits.")
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise InvalidValueError(f"{value!r} is too large: whole numbers have {bits} bits here.")
     return number
+
+
+def _of_digits(text: str) -> int | float | None:
+    for read in (int, float):
+        with contextlib.suppress(ValueError):
+            return read(text)
+    return None
 
 
 def _number(value: Any) -> float:
@@ -279,7 +300,11 @@ def _limited(parse: Callable[[Any], str], length: int | None) -> Callable[[Any],
 _OF_TYPE: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...] = (
     (CalendarDate, parse_date),
     (LabTime, parse_datetime),
+    (Date, parse_date),
     (Boolean, _flag),
+    (BigInteger, partial(_integer, bits=64)),
     (Integer, _integer),
     (Double, _number),
+    (Float, _number),
+    (Numeric, _number),
 )

@@ -19,6 +19,7 @@ from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import ConcurrentUpdateError, LostClaimError
 from vrtracker.services.lab import Lab
 from vrtracker.services.transitions import (
+    expire_claims,
     read,
     require,
     settle_stages,
@@ -84,8 +85,20 @@ class Claims:
             raise ConcurrentUpdateError(key, "claimed") from error
         return claim
 
-    def succeed(self, claim: Claim, finished: Finished) -> None:
+    def datasets(self, claim: Claim) -> list[dict[str, Any]]:
+        """Return the datasets that are on record for the session."""
+        with self._lab.unit(readonly=True) as unit:
+            return unit.datasets.of_session(claim.snapshot.record.uSessionID)
+
+    def succeed(
+        self, claim: Claim, finished: Finished, *, known: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Record that the work succeeded, and what it made.
+
+        Parameters
+        ----------
+        known
+            What `datasets` returned before the new output was put in place.
 
         Raises
         ------
@@ -95,13 +108,21 @@ class Claims:
             If the session's row was changed by hand in the meantime.
         """
         at = self._lab.now()
-        removed, added = self._dataset_changes(claim, finished.datasets, at)
+        removed, added = _dataset_changes(claim, finished.datasets, known, at)
         with self._lab.unit() as unit:
             self._close(unit, claim, "succeeded", finished, at)
             changes = self._write_done(unit, claim, at)
             stale = stale_dependents(self._lab, claim.snapshot, claim.stage)
             mark = None if claim.stage.done_column else Mark.DONE
-            settle_stages(unit, claim.snapshot, claim.stage, mark=mark, stale=stale, at=at)
+            settle_stages(
+                unit,
+                claim.snapshot,
+                claim.stage,
+                mark=mark,
+                attempt_id=claim.attempt_id,
+                stale=stale,
+                at=at,
+            )
             unit.datasets.replace(remove=removed, insert_rows=added)
             event = self._event(claim, Transition.SUCCEED, State.DONE, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
@@ -122,9 +143,9 @@ class Claims:
             changes = self._write_failed(unit, claim, error, at)
             had_output = claim.snapshot.has_output(claim.stage)
             after = claim.before if had_output else State.FAILED
-            unit.events.append(
-                [self._event(claim, Transition.FAIL, after, at, changes=changes, reason=str(error))]
-            )
+            reason = _message(error)
+            event = self._event(claim, Transition.FAIL, after, at, changes=changes, reason=reason)
+            unit.events.append([event])
             unit.commit()
         return after
 
@@ -147,9 +168,7 @@ class Claims:
         transition = Transition.RERUN if rerun else Transition.START
         before = require(self._lab, snapshot, stage, transition, at=at)
         attempt_id = uuid.uuid4().hex
-        seen = snapshot.row(stage)
-        if seen.outcome == "running" and seen.attempt_id:
-            unit.attempts.close(seen.attempt_id, {"outcome": "expired", "finished_at": at})
+        expire_claims(unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
         unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
         event = self._lab.event(
@@ -174,8 +193,9 @@ class Claims:
             for other in stale_dependents(self._lab, snapshot, stage)
             if other.name not in snapshot.rows
         }
+        taken = StageRow(seen.mark, attempt_id, "running", None)
         if stage.name not in snapshot.rows:
-            rows[stage.name] = StageRow(None, attempt_id, "running", None)
+            rows[stage.name] = taken
         elif not unit.stages.compare_and_set(
             number, stage.name, seen=seen, mark=seen.mark, attempt_id=attempt_id, changed_at=at
         ):
@@ -188,7 +208,7 @@ class Claims:
                     for name, row in rows.items()
                 },
             )
-        return replace(snapshot, rows={**snapshot.rows, **rows})
+        return replace(snapshot, rows={**snapshot.rows, **rows, stage.name: taken})
 
     def _attempt(
         self,
@@ -231,8 +251,8 @@ class Claims:
             "output_bytes": float(finished.bytes),
             "output_files": len(finished.datasets),
             "error_type": type(error).__qualname__[:255] if error else None,
-            "error_message": str(error) if error else None,
-            "error_traceback": "".join(traceback.format_exception(error)) if error else None,
+            "error_message": _message(error) if error else None,
+            "error_traceback": _traceback(error) if error else None,
         }
         if not unit.attempts.close(claim.attempt_id, values):
             raise LostClaimError(claim.key, claim.stage.name)
@@ -253,51 +273,22 @@ class Claims:
     ) -> dict[str, Any]:
         stage = claim.stage
         if stage.error_column and stage.message_column:
-            values = {stage.error_column: True, stage.message_column: str(error)}
+            values = {stage.error_column: True, stage.message_column: _message(error)}
             try:
                 return update_session(unit, claim.snapshot, values)
             except ConcurrentUpdateError:
                 # Somebody edited these columns by hand meanwhile: theirs stay, the attempt tells.
                 return {}
         if not claim.snapshot.has_output(stage):
-            settle_stages(unit, claim.snapshot, stage, mark=Mark.FAILED, at=at)
+            settle_stages(
+                unit,
+                claim.snapshot,
+                stage,
+                mark=Mark.FAILED,
+                attempt_id=claim.attempt_id,
+                at=at,
+            )
         return {}
-
-    def _dataset_changes(
-        self, claim: Claim, datasets: Sequence[DatasetFile], at: dt.datetime
-    ) -> tuple[list[int], list[dict[str, Any]]]:
-        """Return which dataset rows to delete and which to insert; unchanged files keep theirs."""
-        number = claim.snapshot.record.uSessionID
-        with self._lab.unit(readonly=True) as unit:
-            known = {row["rel_path"]: row for row in unit.datasets.of_session(number)}
-        wanted = {file.rel_path: file for file in datasets}
-        same = {
-            path
-            for path, file in wanted.items()
-            if path in known
-            and (known[path]["size_bytes"], known[path]["md5"]) == (file.size_bytes, file.md5)
-        }
-        removed = [
-            row["dataset_id"]
-            for path, row in known.items()
-            if path not in same and (path in wanted or row["stage"] == claim.stage.name)
-        ]
-        added = [
-            {
-                "uSessionID": number,
-                "rel_path": path,
-                "stage": claim.stage.name,
-                "attempt_id": claim.attempt_id,
-                "revision": file.revision,
-                "size_bytes": float(file.size_bytes),
-                "md5": file.md5,
-                "qc_level": 0,
-                "recorded_at": at,
-            }
-            for path, file in wanted.items()
-            if path not in same
-        ]
-        return removed, added
 
     def _event(
         self,
@@ -320,3 +311,57 @@ class Claims:
             reason=reason,
             attempt_id=claim.attempt_id,
         )
+
+
+def _dataset_changes(
+    claim: Claim,
+    datasets: Sequence[DatasetFile],
+    known: Sequence[Mapping[str, Any]],
+    at: dt.datetime,
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """Return which dataset rows to delete and which to insert; unchanged files keep theirs."""
+    before = {row["rel_path"]: row for row in known}
+    wanted = {file.rel_path: file for file in datasets}
+    same = {
+        path
+        for path, file in wanted.items()
+        if path in before
+        and (before[path]["size_bytes"], before[path]["md5"]) == (file.size_bytes, file.md5)
+    }
+    removed = [
+        row["dataset_id"]
+        for path, row in before.items()
+        if path not in same and (path in wanted or row["stage"] == claim.stage.name)
+    ]
+    added = [
+        {
+            "uSessionID": claim.snapshot.record.uSessionID,
+            "rel_path": path,
+            "stage": claim.stage.name,
+            "attempt_id": claim.attempt_id,
+            "revision": file.revision,
+            "size_bytes": float(file.size_bytes),
+            "md5": file.md5,
+            "qc_level": 0,
+            "recorded_at": at,
+        }
+        for path, file in wanted.items()
+        if path not in same
+    ]
+    return removed, added
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return _storable(str(error))
+    except Exception:  # noqa: BLE001 - the lab's own exceptions may fail to print themselves
+        return f"a {type(error).__name__} that cannot be printed"
+
+
+def _traceback(error: BaseException) -> str:
+    return _storable("".join(traceback.format_exception(error)))
+
+
+def _storable(text: str) -> str:
+    """Write as escapes what no database keeps: NUL, and halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -46,7 +46,7 @@ class HistoryService:
     def of_mouse(self, name: str) -> pd.DataFrame:
         """Return the events of a mouse, oldest first; columns as `of_session`."""
         with self._lab.unit(readonly=True) as unit:
-            statement = unit.events.of_subjects("mouse", [name])
+            statement = unit.events.of_subjects("mouse", [(name, None)])
         return self._events(statement)
 
     def latest(self, limit: int = 50) -> pd.DataFrame:
@@ -91,9 +91,8 @@ class HistoryService:
             if stage is not None
             else [one for one in self._lab.stages.values() if one.kind is StageKind.PROCESS]
         )
-        frames = [read_frame(self._lab.database, repository.failures(chosen)) for chosen in stages]
-        filled = [frame for frame in frames if len(frame)] or frames[:1]
-        errors = pd.concat(filled, ignore_index=True)
+        failures = [repository.failures(chosen) for chosen in stages]
+        errors = read_frame(self._lab.database, *failures)
         known = errors["error_message"].notna()
         errors["error_message"] = errors["error_message"].where(known, errors["lab_message"])
         return errors.drop(columns="lab_message")
@@ -112,13 +111,16 @@ class HistoryService:
         return record.uSessionID
 
 
-def _former_keys(events: EventRepository, key: str) -> list[str]:
-    """Follow a session through its changes of key, back to the first."""
-    keys, waiting = [key], [key]
-    while waiting:
-        for changes in events.moves("session", waiting.pop()):
-            former = changes["key"][0]
-            if former not in keys:
+def _former_keys(events: EventRepository, key: str) -> list[tuple[str, int | None]]:
+    """Follow a session through its changes of key, back to the first.
+
+    Each former key comes with the number of the event that ended it, since another session may
+    have got it later.
+    """
+    keys: list[tuple[str, int | None]] = [(key, None)]
+    for current, until in keys:
+        for number, changes in events.moves("session", current):
+            former = (changes["key"][0], number)
+            if (until is None or number < until) and former not in keys:
                 keys.append(former)
-                waiting.append(former)
     return keys

@@ -153,11 +153,14 @@ class ImportService:
             numbers = {row[number] for row in repository.present(listing)}
             mice = unit.mice.names()
         known_mice = set(mice)
+        is_numbered = any(number in row for row in rows)
         for line, row in zip(lines, rows, strict=True):
             key = tuple(row[name] for name in repository.key_columns)
             shown = SessionKey(*key) if what == "sessions" else key[0]
             if key in known:
                 yield Problem(line, None, str(DuplicateError(repository.subject, shown)))
+            if is_numbered and number not in row:
+                yield Problem(line, number, "the number is missing; give all rows one, or none.")
             if row.get(number) in numbers and number in row:
                 yield Problem(line, number, f"the number {row[number]} is taken already.")
             if what == "sessions" and row["mouseName"] not in known_mice:
@@ -228,17 +231,19 @@ class _Reading:
         values: dict[str, Any] = {}
         for name, text in zip(names, fields, strict=True):
             try:
-                values[name] = self._service.coercer.value(name, text.strip())
+                values[name] = self._service.coercer.field(name, text)
             except InvalidValueError as error:
                 message = str(error).removeprefix(f"{name}: ")
                 self.problems.append(Problem(line, name, message))
         if len(self.problems) > before:
             return None
         try:
-            return self._service.coercer.row(values)
+            row = self._service.coercer.row(values)
+            self._service.check_imported(row)
         except InvalidValueError as error:
             self.problems.append(Problem(line, error.column, str(error)))
             return None
+        return row
 
 
 def _scratch_warnings(lines: list[int], rows: list[dict[str, Any]]) -> list[Problem]:

@@ -13,6 +13,7 @@ from vrtracker.errors import DuplicateError, InvalidValueError, nearest
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.rows import RowRepository
+from vrtracker.services.lab import old_and_new, values_of
 from vrtracker.services.rows import RowService
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -50,6 +51,10 @@ class MouseService(RowService[MouseRecord, str]):
         for row, sex in enumerate(columns["sex"]):
             _check_sex(sex, row=row)
 
+    def check_imported(self, row: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError for a sex that is not known."""
+        _check_sex(row["sex"])
+
     def _check_update(self, values: Mapping[str, Any]) -> None:
         _check_sex(values.get("sex"))
 
@@ -81,11 +86,7 @@ class MouseService(RowService[MouseRecord, str]):
         for session in list(unit.sessions.records(sessions)):
             unit.sessions.delete_dependents(session.uSessionID)
             unit.sessions.delete(session.uSessionID)
-            old = {
-                name: [getattr(session, name), None]
-                for name in session.__slots__
-                if name != "extra" and getattr(session, name) is not None
-            }
+            old = old_and_new(values_of(session), {})
             key: SessionKey = session.key
             unit.events.append(
                 [self._lab.event(key, "deleted", changes=old, reason=f"with its mouse: {reason}")]

@@ -13,8 +13,10 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition, allowed_from, state_of
 from vrtracker.errors import InvalidTransitionError, InvalidValueError
+from vrtracker.repositories.listing import coercer_of
 from vrtracker.services.lab import Lab
 from vrtracker.services.transitions import (
+    expire_claims,
     read,
     require,
     settle_stages,
@@ -68,9 +70,13 @@ class QualityService:
             allowed.
         UnknownNameError
             If there is no such check or level.
+        InvalidValueError
+            If a text is too long for its column, or holds what no database keeps.
         """
         wanted, decided = SessionKey.parse(key), QC.parse(level)
-        extras = {"reason": _clean(reason), "criteria": criteria, "evidence": evidence}
+        coercer = coercer_of(self._lab.database.tables.qc_decisions)
+        given = {"reason": _clean(reason), "criteria": criteria, "evidence": evidence}
+        extras = {name: coercer.value(name, text) for name, text in given.items()}
         if check in {_SESSION_CHECK, f"{_SESSION_CHECK}_qc"}:
             return self._judge_session(wanted, decided, **extras)
         return self._judge_stage(wanted, self._lab.stages.review(check), decided, **extras)
@@ -186,13 +192,10 @@ class QualityService:
             raise InvalidTransitionError(
                 key, None, "scratch", current="scratched", allowed=["unscratch"]
             )
-        justification = self._lab.database.tables.sessions.c.scratchJustification
-        length = justification.type.length  # type: ignore[attr-defined]
-        if len(reason) > length:
-            raise InvalidValueError(
-                f"The reason has {len(reason)} characters, the column takes {length}; shorten it.",
-                column="scratchJustification",
-            )
+        reason = coercer_of(self._lab.database.tables.sessions).value(
+            "scratchJustification", reason
+        )
+        expire_claims(unit, snapshot, self._lab.stages.values(), at=at)
         values = {"sessionQC": False, "scratchJustification": reason}
         changes = update_session(unit, snapshot, values)
         self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
@@ -333,7 +336,9 @@ class QualityService:
             changes = update_session(unit, snapshot, values, seen=("sessionQC",))
         elif done:
             mark = Mark.DONE
-        settle_stages(unit, snapshot, stage, mark=mark, stale=stale, at=at)
+        expire_claims(unit, snapshot, [stage], at=at)
+        # A person's word ends what the last attempt said.
+        settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)
         facts = snapshot.facts(stage, self._lab.stages, at)
         after = replace(facts, done=done, stale=False, failed=mark is Mark.FAILED)
         return changes, state_of(after)

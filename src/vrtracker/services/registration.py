@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,20 @@ from vrtracker.errors import (
     InvalidTransitionError,
     InvalidValueError,
     LostClaimError,
+    NotFoundError,
     RegistrarError,
 )
 from vrtracker.files import staging as staging_files
 from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
-from vrtracker.files.staging import Staging
+from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.claims import Claim, Claims, Finished
 from vrtracker.services.heartbeat import Heartbeat
 from vrtracker.services.lab import Lab
 from vrtracker.services.runs import RunOptions, RunReport, RunResult
+from vrtracker.services.transitions import read
 
 __all__ = ["RegistrationService"]
 
@@ -132,8 +134,12 @@ class _Run:
     def _expected(self, key: SessionKey) -> int:
         path = self._folders.find(key)
         if path is not None:
-            with contextlib.suppress(OSError, RegistrarError):
-                estimate = self._registrar.estimate(self._job(key, path, path, record=None))
+            try:
+                record = read(self._lab, None, key).record
+                estimate = self._registrar.estimate(self._job(key, path, path, record=record))
+            except Exception as error:  # noqa: BLE001 - the lab's own code may raise anything
+                self._notes.append(f"The size of {key} could not be estimated: {error}")
+            else:
                 if estimate is not None:
                     return estimate
         sizes_so_far = [r.bytes for r in self._results if r.outcome == "succeeded"]
@@ -144,24 +150,29 @@ class _Run:
     def _one(self, key: SessionKey) -> RunResult:
         try:
             claim = self._claims.start(key, self._stage, self._registrar, rerun=self._options.force)
-        except (InvalidTransitionError, ConcurrentUpdateError) as error:
+        except (InvalidTransitionError, ConcurrentUpdateError, NotFoundError) as error:
             return RunResult(key, "skipped", error=str(error))
         started = time.monotonic()
         try:
             with Heartbeat(self._lab, claim.attempt_id):
                 return self._work(claim, started)
         except BudgetError as error:
-            finished = Finished(duration_s=time.monotonic() - started)
-            self._claims.cancel(claim, str(error), finished)
-            return RunResult(key, "cancelled", finished.duration_s, error=str(error))
+            duration_s = time.monotonic() - started
+            self._cancel(claim, str(error), duration_s)
+            return RunResult(key, "cancelled", duration_s, error=str(error))
         except LostClaimError as error:
             return RunResult(key, "skipped", time.monotonic() - started, error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever the lab's own code raises is recorded
             return self._failed(claim, error, time.monotonic() - started)
         except BaseException as error:
             reason = f"interrupted ({type(error).__name__})"
-            self._claims.cancel(claim, reason, Finished(duration_s=time.monotonic() - started))
+            self._cancel(claim, reason, time.monotonic() - started)
             raise
+
+    def _cancel(self, claim: Claim, reason: str, duration_s: float) -> None:
+        # A claim that somebody else has taken over by now needs no giving back.
+        with contextlib.suppress(LostClaimError):
+            self._claims.cancel(claim, reason, Finished(duration_s=duration_s))
 
     def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
         try:
@@ -178,17 +189,20 @@ class _Run:
         with self._staging(claim) as (path, staging):
             job = self._job(claim.key, path, staging.path, record=claim.snapshot.record)
             result = self._registrar.register(job) or RegistrarResult()
-            written = sum(sizes(staging.path).values())
-            self._refuse_over_budget(claim.key, max(written, _stated(result)))
-            report = staging.swap_in(earlier=self._earlier(claim))
+            written = sizes(staging.path)
+            self._refuse_over_budget(claim.key, max(sum(written.values()), _stated(result)))
+            known = self._claims.datasets(claim)
+            earlier = self._earlier(known)
+            report = staging.swap_in(earlier=earlier)
             try:
-                datasets = self._datasets(result, path, report.files)
+                ours = _ours(report, written, earlier)
+                datasets = self._datasets(result, path, ours)
                 finished = Finished(
                     duration_s=time.monotonic() - started,
-                    bytes=_stated(result) or sum(file.size_bytes for file in datasets),
+                    bytes=_stated(result) or report.bytes,
                     datasets=datasets,
                 )
-                self._claims.succeed(claim, finished)
+                self._claims.succeed(claim, finished, known=known)
             except BaseException:
                 staging.undo()
                 raise
@@ -210,7 +224,7 @@ class _Run:
             raise RegistrarError(
                 f"{claim.key} has no folder below {self._folders.root}; copy it there, then retry."
             )
-        live = [row.attempt_id for row in claim.snapshot.rows.values() if row.attempt_id]
+        live = self._live_attempts(claim.key)
         self._notes += staging_files.recover(path, output=self._lab.output, live_tokens=live)
         staging = Staging.prepare(path, output=self._lab.output, token=claim.attempt_id)
         try:
@@ -218,6 +232,16 @@ class _Run:
         except BaseException:
             staging.discard()
             raise
+
+    def _live_attempts(self, key: SessionKey) -> list[str]:
+        """Return the attempts that hold a claim on a stage of the session right now."""
+        snapshot, now = read(self._lab, None, key), self._lab.now()
+        attempts = (
+            snapshot.row(stage).attempt_id
+            for stage in self._lab.stages.values()
+            if snapshot.running(stage, now)
+        )
+        return [attempt_id for attempt_id in attempts if attempt_id]
 
     def _job(self, key: SessionKey, path: Path, staging: Path, *, record: Any) -> Job:
         return Job(key, record, path, staging, self._lab.output, self._registrar.options)
@@ -236,6 +260,7 @@ class _Run:
                     hash_file(output / name),
                 )
                 for name in files
+                if (output / name).is_file()
             ]
         for file in datasets:
             if len(file.rel_path) > _PATH_LENGTH:
@@ -253,16 +278,21 @@ class _Run:
                 f"{budget:.0f}; it was discarded. Raise the budget and run again."
             )
 
-    def _earlier(self, claim: Claim) -> list[str]:
+    def _earlier(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
         """Return the files in the output folder that this stage made before."""
         prefix = f"{self._lab.output}/"
-        with self._lab.unit(readonly=True) as unit:
-            rows = unit.datasets.of_session(claim.snapshot.record.uSessionID)
         return [
             row["rel_path"].removeprefix(prefix)
-            for row in rows
+            for row in known
             if row["stage"] == self._stage.name and row["rel_path"].startswith(prefix)
         ]
+
+
+def _ours(report: SwapReport, written: Collection[str], earlier: Collection[str]) -> list[str]:
+    """Return the files in the output that are this stage's: new ones, and what was kept of it."""
+    # A run that wrote nothing leaves the whole earlier output where it is.
+    kept = {*report.carried} & {*written, *earlier} if written else {*earlier}
+    return sorted({*report.files, *kept})
 
 
 def _stated(result: RegistrarResult) -> int:

@@ -11,7 +11,7 @@ from vrtracker.backends.base import ViolationError
 from vrtracker.errors import DependentRowsError, InvalidValueError, NotFoundError
 from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.listing import Listing
-from vrtracker.services.lab import old_and_new
+from vrtracker.services.lab import old_and_new, values_of
 from vrtracker.services.reads import Key, Record, RowReader
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -60,6 +60,9 @@ class RowService(RowReader[Record, Key]):
 
     def _check_update(self, values: Mapping[str, Any]) -> None:
         """Raise InvalidValueError if new values contradict each other."""
+
+    def check_imported(self, row: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if a row from a file is not fit to be added."""
 
     def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
         raise NotImplementedError
@@ -230,9 +233,8 @@ class RowService(RowReader[Record, Key]):
                 raise DependentRowsError(repository.subject, wanted, dependents)
             self._delete_dependents(unit, record, reason or "")
             repository.delete(getattr(record, repository.id_column.name))
-            old = {name: getattr(record, name) for name in record.__slots__ if name != "extra"}  # type: ignore[attr-defined]
             gone: Any = wanted
-            changes = old_and_new(old, {})
+            changes = old_and_new(values_of(record), {})
             event = self._lab.event(gone, "deleted", changes=changes, reason=reason)
             unit.events.append([event])
             unit.commit()

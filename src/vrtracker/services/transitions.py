@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
     "Reason",
+    "expire_claims",
     "explain",
     "read",
     "require",
@@ -152,17 +153,28 @@ def update_session(
     }
 
 
+def expire_claims(
+    unit: UnitOfWork, snapshot: Snapshot, stages: Iterable[Stage], *, at: dt.datetime
+) -> None:
+    """End the claims that their holders let run out, so that late results are refused."""
+    rows = (snapshot.row(stage) for stage in stages)
+    lost = [row.attempt_id for row in rows if row.outcome == "running" and row.attempt_id]
+    if lost:
+        unit.attempts.expire(lost, at=at)
+
+
 def settle_stages(
     unit: UnitOfWork,
     snapshot: Snapshot,
     stage: Stage,
     *,
     mark: str | None,
+    attempt_id: str | None,
     stale: tuple[Stage, ...] = (),
     at: dt.datetime,
 ) -> None:
-    """Set the mark of a stage and mark others as stale; two statements at most."""
-    number = snapshot.record.uSessionID
+    """Set mark and latest attempt of a stage, mark others as stale; two statements at most."""
+    number, row = snapshot.record.uSessionID, snapshot.row(stage)
     names = [stage.name, *(other.name for other in stale)]
     wanted = dict.fromkeys(names[1:], "stale") | {stage.name: mark}
     missing = {
@@ -173,8 +185,16 @@ def settle_stages(
     present = [name for name in names[1:] if name in snapshot.rows]
     if missing:
         unit.stages.add_rows(number, missing)
-    if present or (stage.name in snapshot.rows and snapshot.row(stage).mark != mark):
-        unit.stages.settle(number, settled=stage.name, mark=mark, stale=present, changed_at=at)
+    differs = (row.mark, row.attempt_id) != (mark, attempt_id)
+    if present or (stage.name in snapshot.rows and differs):
+        unit.stages.settle(
+            number,
+            settled=stage.name,
+            mark=mark,
+            attempt_id=attempt_id,
+            stale=present,
+            changed_at=at,
+        )
 
 
 def stale_dependents(lab: Lab, snapshot: Snapshot, stage: Stage) -> tuple[Stage, ...]:

@@ -1,0 +1,29 @@
+"""The shell: thin commands over the tracker."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line that this process was started with."""
+    from vrtracker.cli.app import app
+
+    for stream in (sys.stdout, sys.stderr):
+        # A letter that the terminal's encoding lacks must not end a command halfway.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app()
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is left, or drop it where the reader (``head``) has gone away."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

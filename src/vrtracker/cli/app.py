@@ -1,0 +1,149 @@
+"""The command ``vrtracker``: its global options, its commands, how its errors end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vrtracker.cli import db, disk, looking, mice, qc, registering, sessions, starting, work
+from vrtracker.cli.exits import Exit, report, say_error
+from vrtracker.cli.shell import Shell
+from vrtracker.errors import VrtrackerError
+
+__all__ = ["app"]
+
+# The base of what is raised for a wrong command line, which typer itself does not name.
+_UsageProblem: type[Exception] = typer.BadParameter.mro()[2]
+
+_EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in Exit) + "."
+
+
+class _Root(TyperGroup):
+    """Ends every error in one line on standard error and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VrtrackerError as error:
+            debug = isinstance(ctx.obj, Shell) and ctx.obj.debug
+            raise typer.Exit(report(error, debug=debug)) from error
+        except KeyboardInterrupt as error:
+            say_error("interrupted.")
+            raise typer.Exit(Exit.INTERRUPTED) from error
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        standalone = extra.pop("standalone_mode", True)
+        extra["standalone_mode"] = False
+        try:
+            result = super().main(*args, **extra)
+        except _UsageProblem as error:
+            say_error(_usage(error))
+            result = Exit.BAD_INPUT
+        except typer.Abort:
+            say_error("declined; nothing was written.")
+            result = Exit.NO
+        code = int(result) if isinstance(result, int) else 0
+        if standalone:
+            sys.exit(code)
+        return code
+
+
+def _usage(error: Any) -> str:
+    message = error.format_message().rstrip()
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "vrtracker"
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
+
+
+app = typer.Typer(
+    cls=_Root,
+    epilog=_EPILOG,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="DATABASE",
+            help="Path of the database, SQLAlchemy URL, or name of a profile; else VRTRACKER_URL, "
+            "else the default profile.",
+        ),
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            "--root",
+            metavar="DIR",
+            help="Folder that holds the sessions' folders; else VRTRACKER_ROOT, or the profile's.",
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option("--actor", metavar="NAME", help="Who signs the history; you if not given."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Track mice, sessions, their processing and quality control.
+
+    Global options stand before the command, all others after it.
+
+    Example: vrtracker --url lab.db --root /data/lab status --json
+    """
+    context.obj = Shell(url=url, root=root, actor=actor, debug=debug)
+    if version:
+        import vrtracker
+
+        typer.echo(f"vrtracker {vrtracker.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+_START, _ROWS, _WORK, _JUDGE, _BACK, _DATABASE = (
+    "Start",
+    "Mice and sessions",
+    "Work",
+    "Judge",
+    "Look back",
+    "Database",
+)
+
+for _name, _function, _panel in (
+    ("demo", starting.demo, _START),
+    ("init", starting.init, _START),
+    ("status", looking.status, _START),
+    ("sessions", sessions.commands, _ROWS),
+    ("mice", mice.commands, _ROWS),
+    ("scan", disk.scan, _ROWS),
+    ("import", disk.imports, _ROWS),
+    ("needs", work.needs, _WORK),
+    ("why-not", work.why_not, _WORK),
+    ("register", registering.register, _WORK),
+    ("complete", work.complete, _WORK),
+    ("reset", work.reset, _WORK),
+    ("qc", qc.commands, _JUDGE),
+    ("scratch", work.scratch, _JUDGE),
+    ("unscratch", work.unscratch, _JUDGE),
+    ("history", looking.history, _BACK),
+    ("errors", looking.errors, _BACK),
+    ("datasets", looking.datasets, _BACK),
+    ("attempts", looking.attempts, _BACK),
+    ("db", db.commands, _DATABASE),
+):
+    if isinstance(_function, typer.Typer):
+        app.add_typer(_function, name=_name, rich_help_panel=_panel)
+    else:
+        app.command(_name, rich_help_panel=_panel)(_function)

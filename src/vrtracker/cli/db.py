@@ -1,0 +1,180 @@
+"""``vrtracker db``: the schema of the database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vrtracker.cli.exits import Exit
+from vrtracker.cli.options import Json, Yes
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.shell import agree, shell_of
+from vrtracker.errors import BackendError, ConfigurationError
+
+if TYPE_CHECKING:
+    from vrtracker.database import Database
+
+__all__ = ["commands", "make_or_upgrade"]
+
+commands = typer.Typer(help="Show, check, upgrade and downgrade the schema of the database.")
+
+
+@commands.command()
+def upgrade(
+    context: typer.Context,
+    revision: Annotated[
+        str, typer.Argument(metavar="REVISION", help="head is the newest.")
+    ] = "head",
+    *,
+    json: Json = False,
+) -> None:
+    """Bring the database to a revision of the schema; makes a SQLite file that is missing.
+
+    Example: vrtracker --url lab.db db upgrade
+    """
+    document = make_or_upgrade(shell_of(context).database_url(), revision)
+    if json:
+        write_json(document)
+        return
+    if document["created"]:
+        say(f"made {document['url']}")
+    say(f"{document['url']} is at revision {document['revision']}")
+
+
+def make_or_upgrade(url: str, revision: str = "head") -> dict[str, Any]:
+    """Bring a database to a revision; return its address, revision, and whether it was made."""
+    from vrtracker.database import migration
+
+    with _database(url) as database:
+        missing = not database.backend.exists(database.url)
+        reached = migration.upgrade(url, revision)
+        return {"url": str(database), "revision": reached, "created": missing}
+
+
+@commands.command()
+def downgrade(
+    context: typer.Context,
+    revision: Annotated[
+        str,
+        typer.Argument(
+            metavar="REVISION", help="An earlier revision; base: no tables.", show_default=False
+        ),
+    ],
+    *,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Take the database back to an earlier revision; what later ones added is lost.
+
+    Asks, or wants --yes, where there are mice or sessions.
+
+    Example: vrtracker --url lab.db db downgrade 0001 --yes
+    """
+    from vrtracker.database import migration
+
+    url = shell_of(context).database_url()
+    with _database(url) as database:
+        if not _is_empty(database):
+            agree(
+                f"{database} holds data; what came after revision {revision} will be lost.",
+                yes=yes,
+            )
+        name = str(database)
+    reached = migration.downgrade(url, revision)
+    if json:
+        write_json({"url": name, "revision": reached})
+    else:
+        say(f"{name} is at revision {reached}")
+
+
+@commands.command()
+def current(context: typer.Context, *, json: Json = False) -> None:
+    """Show the revision that the database is at, and the newest.
+
+    Example: vrtracker db current
+    """
+    from vrtracker.database.versions import HEAD, current_revision
+
+    with _database(shell_of(context).database_url(), readonly=True) as database:
+        name, found = str(database), current_revision(database)
+    if json:
+        write_json({"url": name, "revision": found, "head": HEAD})
+        return
+    say(f"{name} is at revision {found or 'none'}")
+    if found != HEAD:
+        say(f"this vrtracker needs {HEAD}: {shell_of(context).command('db upgrade')}")
+
+
+@commands.command()
+def check(context: typer.Context, *, json: Json = False) -> None:
+    """Compare the database with what this version expects; exit code 1 if they differ.
+
+    Columns and tables that the lab has added are not differences.
+
+    Example: vrtracker db check
+    """
+    from vrtracker.database import migration
+
+    url = shell_of(context).database_url()
+    differences = migration.check(url)
+    with _database(url) as database:
+        name = str(database)
+    if json:
+        write_json({"url": name, "differences": differences})
+    else:
+        for difference in differences:
+            say(difference)
+        say(f"{name}: {len(differences) or 'no'} differences")
+    if differences:
+        raise typer.Exit(Exit.NO)
+
+
+@commands.command()
+def history(context: typer.Context, *, json: Json = False) -> None:
+    """List every revision of the schema, oldest first, and which one the database is at.
+
+    Example: vrtracker db history
+    """
+    from vrtracker.database import migration
+
+    try:
+        url: str | None = shell_of(context).database_url()
+    except ConfigurationError:
+        url = None
+    rows = [revision._asdict() for revision in migration.history(url)]
+    if json:
+        write_json(rows)
+        return
+    write_table(rows)
+    if url is None:
+        note("No database is named, so none is marked as current.")
+
+
+@contextlib.contextmanager
+def _database(url: str, *, readonly: bool = False) -> Iterator[Database]:
+    from vrtracker.database import Database
+
+    database = Database(url, readonly=readonly)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _is_empty(database: Database) -> bool:
+    """Return whether there is certainly neither a mouse nor a session, at whatever revision."""
+    from vrtracker.database.versions import current_revision
+    from vrtracker.domain.stages import StageGraph
+    from vrtracker.services.lab import Lab
+    from vrtracker.tracker import Tracker
+
+    if current_revision(database) is None:
+        return True
+    tracker = Tracker(Lab(database=database, stages=StageGraph(), actor=""))
+    try:
+        return not tracker.mice.count() + tracker.sessions.count(include_scratched=True)
+    except BackendError:
+        return False

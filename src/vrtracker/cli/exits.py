@@ -1,0 +1,100 @@
+"""From errors to one line and an exit code."""
+
+from __future__ import annotations
+
+import enum
+import re
+import traceback
+
+import typer
+
+from vrtracker.errors import (
+    BackendError,
+    ConcurrentUpdateError,
+    DependentRowsError,
+    DuplicateError,
+    InvalidTransitionError,
+    ReadOnlyError,
+    RootUnavailableError,
+    VrtrackerError,
+)
+
+__all__ = ["Exit", "code_of", "report", "say_error"]
+
+
+class Exit(enum.IntEnum):
+    """What the exit code of every command means."""
+
+    OK = 0
+    NO = 1
+    BAD_INPUT = 2
+    SOME_FAILED = 3
+    UNAVAILABLE = 4
+    CONFLICT = 5
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """The meaning in words."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Exit.OK: "done",
+    Exit.NO: "nothing went wrong, but the answer is no: the schema differs, you declined",
+    Exit.BAD_INPUT: "wrong usage or input: an option, key, name, value, filter, file or setting",
+    Exit.SOME_FAILED: "the run ended, and some sessions failed",
+    Exit.UNAVAILABLE: "the database or the root is not available, or the schema is another one",
+    Exit.CONFLICT: "in conflict with what is there: a duplicate, a state that does not allow it, "
+    "somebody else's change",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C); the state is clean",
+}
+
+_CONFLICTS = (ConcurrentUpdateError, DependentRowsError, DuplicateError, InvalidTransitionError)
+_UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
+
+_IN_THE_SHELL = (
+    (r"with force=True and a reason", "with --force and --reason"),
+    (r"with force=True", "with --force"),
+    (r"give (reason|registrar)=…", r"give --\1"),
+    (r"open the tracker with root=…", "give --root before the command"),
+    (
+        r"workflow\.scratch\(key, reason\) or workflow\.unscratch\(key\)",
+        "vrtracker scratch or unscratch",
+    ),
+    (r"workflow\.complete\(key, '(\w+)'\)", r"vrtracker complete KEY \1"),
+    (r"use set_qc", "use: vrtracker qc set"),
+)
+"""The library's remedies as one types them."""
+
+
+def code_of(error: VrtrackerError) -> Exit:
+    """Return the exit code that an error leads to."""
+    if isinstance(error, _CONFLICTS):
+        return Exit.CONFLICT
+    if isinstance(error, _UNAVAILABLE):
+        return Exit.UNAVAILABLE
+    return Exit.BAD_INPUT
+
+
+def report(error: VrtrackerError, *, debug: bool = False) -> Exit:
+    """Write an error to standard error and return its exit code.
+
+    Parameters
+    ----------
+    debug
+        Write the traceback before it.
+    """
+    if debug:
+        typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    message = str(error)
+    for library, shell in _IN_THE_SHELL:
+        message = re.sub(library, shell, message)
+    say_error(message)
+    return code_of(error)
+
+
+def say_error(message: str) -> None:
+    """Write one line, ``error: …``, to standard error; coloured on a terminal alone."""
+    typer.secho("error:", fg="red", bold=True, nl=False, err=True)
+    typer.echo(f" {' '.join(message.split())}", err=True)

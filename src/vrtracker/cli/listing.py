@@ -1,0 +1,125 @@
+"""What `sessions` and `mice` have in common: list, show, add, edit, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.records import KEY, KEY_COLUMNS, chosen, plain_value, records
+from vrtracker.cli.shell import agree
+from vrtracker.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from vrtracker.services.rows import RowService, Update
+
+__all__ = ["added", "counted", "deleted", "edit", "list_rows", "write_rows"]
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """Return ``1 session`` or ``3 sessions``."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
+def list_rows(
+    service: RowService[Any, Any],
+    *,
+    filters: Mapping[str, Any],
+    columns: Sequence[str] | None,
+    order_by: Sequence[str] | None,
+    limit: int | None,
+    include_scratched: bool = False,
+) -> list[dict[str, Any]]:
+    """Return the rows of a listing; `key` among the columns stands for a session's three."""
+    wanted = columns
+    if columns is not None and KEY in columns and KEY not in service.columns:
+        rest = [name for name in columns if name not in {KEY, *KEY_COLUMNS}]
+        wanted = [*service.key_columns, *rest]
+    frame = service.frame(
+        dict(filters),
+        columns=wanted,
+        order_by=order_by,
+        limit=limit,
+        include_scratched=include_scratched,
+    )
+    rows = records(frame)
+    return rows if columns is None else chosen(rows, columns)
+
+
+def write_rows(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    json: bool,
+    default: Sequence[str],
+    all_columns: bool,
+    columns: Sequence[str] | None,
+    what: tuple[str, str] = ("session", "sessions"),
+) -> None:
+    """Write the rows of a listing, and to standard error how many they are."""
+    if json:
+        write_json(rows)
+        return
+    shown = columns if columns is not None or all_columns else default
+    if shown is default and rows:
+        shown = [name for name in default if name in rows[0]]
+    write_table(rows, shown)
+    note(counted(len(rows), *what) if rows else f"There are no such {what[1]}.")
+
+
+def added(keys: Sequence[Any], *, json: bool) -> None:
+    """Report what was added."""
+    if json:
+        write_json({"added": [str(key) for key in keys]})
+    for key in () if json else keys:
+        say(f"added {key}")
+
+
+def deleted(key: Any, *, json: bool) -> None:
+    """Report what was deleted."""
+    if json:
+        write_json({"deleted": str(key)})
+    else:
+        say(f"deleted {key}")
+
+
+def edit(
+    service: RowService[Any, Any],
+    values: Mapping[str, Any],
+    where: Any,
+    *,
+    dry_run: bool,
+    yes: bool,
+    reason: str | None,
+    json: bool,
+) -> None:
+    """Set columns of the rows that a key or filters name, after asking if they are several."""
+    if not values:
+        raise InvalidValueError("Nothing is to be set; give --set column=value.")
+    everything = not where
+    preview = service.update(values, where, dry_run=True, all_rows=everything)
+    if dry_run:
+        _report(preview, json=json)
+        return
+    if preview.rows > 1:
+        if not yes and not json:
+            _report(preview, json=False)
+        agree(f"This changes {preview.rows} rows.", yes=yes)
+    done = service.update(values, where, reason=reason, all_rows=everything)
+    _report(done, json=json)
+
+
+def _report(update: Update, *, json: bool) -> None:
+    if json:
+        changes = plain_value(update.changes)
+        write_json(
+            {
+                "matched": update.matched,
+                "rows": update.rows,
+                "dry_run": update.dry_run,
+                "changes": changes,
+            }
+        )
+        return
+    rows = [{"key": key, "changes": changes} for key, changes in update.changes.items()]
+    write_table(rows)
+    note(str(update))

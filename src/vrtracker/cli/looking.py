@@ -1,0 +1,188 @@
+"""``vrtracker status``, ``history``, ``errors``, ``datasets``, ``attempts``: what is, and was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vrtracker.cli.hints import next_steps
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.records import records
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
+
+if TYPE_CHECKING:
+    from vrtracker.cli.shell import Shell
+    from vrtracker.tracker import Tracker
+
+__all__ = ["attempts", "datasets", "errors", "history", "show_state", "state_of", "status"]
+
+_EVENTS = ("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "changes", "reason")
+_ERRORS = ("key", "stage", "failed_at", "error_type", "error_message")
+_DATASETS = ("rel_path", "stage", "size_bytes", "md5", "recorded_at")
+_ATTEMPTS = (
+    "stage",
+    "outcome",
+    "started_at",
+    "duration_s",
+    "output_bytes",
+    "output_files",
+    "actor",
+    "host_name",
+    "registrar",
+    "error_message",
+)
+
+
+def status(
+    context: typer.Context,
+    *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    json: Json = False,
+) -> None:
+    """Show how many sessions are in each state of each stage, and what to do next.
+
+    Scratched sessions are counted too.
+
+    Example: vrtracker status --mouse ATL012
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    shell = shell_of(context)
+    with shell.open(readonly=True) as tracker:
+        state = state_of(tracker, filters)
+        if json:
+            write_json(state)
+        else:
+            show_state(tracker, shell, state)
+
+
+def state_of(tracker: Tracker, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``status --json`` writes; mice are those of the sessions that are filtered."""
+    counts = tracker.workflow.status(filters)
+    stages = {
+        str(stage): {str(state): int(number) for state, number in row.items()}
+        for stage, row in counts.to_dict(orient="index").items()
+    }
+    if filters:
+        names = tracker.sessions.frame(filters, columns=["mouseName"], include_scratched=True)
+        mice = int(names["mouseName"].nunique())
+    else:
+        mice = tracker.mice.count()
+    return {
+        "url": tracker.url,
+        "root": None if tracker.root is None else str(tracker.root),
+        "mice": mice,
+        "sessions": tracker.sessions.count(filters, include_scratched=True),
+        "stages": stages,
+    }
+
+
+def show_state(tracker: Tracker, shell: Shell, state: Mapping[str, Any]) -> None:
+    """Write the state for people, and the commands to go on with."""
+    say(f"database  {state['url']}")
+    say(f"root      {state['root'] or 'not set (VRTRACKER_ROOT or --root)'}")
+    say(
+        f"holds     {counted(state['mice'], 'mouse', 'mice')}, "
+        f"{counted(state['sessions'], 'session')}"
+    )
+    say()
+    write_table([{"stage": stage, **counts} for stage, counts in state["stages"].items()])
+    steps = next_steps(tracker.workflow.stages, state, shell)
+    if steps:
+        say()
+        say("What to do next:")
+    for why, commands in steps:
+        say(f"  {why}")
+        for command in commands:
+            say(f"    {command}")
+
+
+def history(
+    context: typer.Context,
+    key: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KEY", help="A session, or a mouse by its name.", show_default=False
+        ),
+    ] = None,
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="Without KEY: so many events.")
+    ] = 50,
+    json: Json = False,
+) -> None:
+    """Show what happened to a session or mouse, oldest first; or the newest events of all.
+
+    Example: vrtracker history ATL012.2023-01-20.702
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        rows = records(tracker.events(limit) if key is None else tracker.history(key))
+    columns = _EVENTS if key is not None else ("subject_key", *_EVENTS)
+    _write(rows, columns, json=json, nothing="Nothing is recorded of it.")
+
+
+def errors(
+    context: typer.Context,
+    *,
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="STAGE", help="Of this stage alone.")
+    ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the tracebacks too.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the sessions whose last attempt failed, and why.
+
+    Example: vrtracker errors --stage registration --traceback
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        rows = records(tracker.workflow.errors(stage))
+    if json or not traceback:
+        _write(rows, _ERRORS, json=json, nothing="Nothing has failed.")
+        return
+    for row in rows:
+        say(f"{row['key']} {row['stage']} {row['failed_at'] or ''}".rstrip())
+        say(f"  {row['error_message']}")
+        for line in (row["error_traceback"] or "no traceback is recorded").splitlines():
+            say(f"  | {line}")
+
+
+def datasets(context: typer.Context, key: Key, *, json: Json = False) -> None:
+    """List the files that the stages made of a session, with size and MD5.
+
+    Example: vrtracker datasets ATL012.2023-01-20.702
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        rows = records(tracker.datasets(key))
+    _write(rows, _DATASETS, json=json, nothing="No dataset is recorded of it.")
+
+
+def attempts(context: typer.Context, key: Key, *, json: Json = False) -> None:
+    """List every attempt at a session, oldest first: how it ended, how long it took, who, where.
+
+    Example: vrtracker attempts ATL012.2023-01-20.702 --json
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        rows = records(tracker.workflow.attempts(key))
+    _write(rows, _ATTEMPTS, json=json, nothing="Nothing was attempted yet.")
+
+
+def _write(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, json: bool, nothing: str
+) -> None:
+    if json:
+        write_json(rows)
+        return
+    write_table(rows, columns)
+    if not rows:
+        note(nothing)

@@ -1,0 +1,165 @@
+"""``vrtracker mice``: list, show, add, edit, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vrtracker.cli import listing
+from vrtracker.cli.options import AllColumns, Columns, Json, Limit, Reason, Set, Where, Yes
+from vrtracker.cli.output import write_json, write_pairs
+from vrtracker.cli.records import of_record
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of, names_of, values_of
+from vrtracker.errors import InvalidValueError
+
+__all__ = ["commands"]
+
+commands = typer.Typer(help="List, show, add, edit and delete mice.")
+
+_COLUMNS = ("mouseName", "sex", "dateOfBirth", "genotype", "KO", "Blinded", "tracked", "notes")
+
+Name = Annotated[str, typer.Argument(metavar="MOUSE", help="Name of a mouse.", show_default=False)]
+
+
+@commands.command("list")
+def list_mice(
+    context: typer.Context,
+    *,
+    where: Where = None,
+    columns: Columns = None,
+    all_columns: AllColumns = False,
+    order_by: Annotated[
+        str | None,
+        typer.Option(
+            "--order-by",
+            metavar="A,-B",
+            help="Sort by these columns, - for descending; by row number when not given.",
+        ),
+    ] = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """List mice.
+
+    Example: vrtracker mice list --where KO=true --columns mouseName,genotype
+    """
+    names = names_of(columns)
+    with shell_of(context).open(readonly=True) as tracker:
+        rows = listing.list_rows(
+            tracker.mice,
+            filters=filters_of(where),
+            columns=names,
+            order_by=names_of(order_by),
+            limit=limit,
+        )
+    listing.write_rows(
+        rows,
+        json=json,
+        default=_COLUMNS,
+        all_columns=all_columns,
+        columns=names,
+        what=("mouse", "mice"),
+    )
+
+
+@commands.command()
+def show(context: typer.Context, name: Name, *, json: Json = False) -> None:
+    """Show all that is known of one mouse, and how many sessions it has.
+
+    Example: vrtracker mice show ATL012
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        mouse = tracker.mice.get(name)
+        sessions = tracker.sessions.count({"mouseName": mouse.mouseName}, include_scratched=True)
+    document = {**of_record(mouse), "sessions": sessions}
+    if json:
+        write_json(document)
+    else:
+        write_pairs(document)
+
+
+@commands.command()
+def add(
+    context: typer.Context,
+    names: Annotated[
+        list[str], typer.Argument(metavar="MOUSE...", help="Mice to add.", show_default=False)
+    ],
+    *,
+    values: Set = None,
+    json: Json = False,
+) -> None:
+    """Add mice, all or none; --set holds for each of them.
+
+    Example: vrtracker mice add ATL012 --set sex=F --set dateOfBirth=2022-09-14
+    """
+    given = values_of(values)
+    with shell_of(context).open() as tracker:
+        if len(names) == 1:
+            tracker.mice.add(names[0], **given)
+        else:
+            tracker.mice.add_many([{**given, "mouseName": name} for name in names])
+    listing.added(names, json=json)
+
+
+@commands.command()
+def edit(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="MOUSE", help="One mouse; or give filters.", show_default=False),
+    ] = None,
+    *,
+    values: Set = None,
+    where: Where = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every mouse.", rich_help_panel="Filters")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
+    ] = False,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Set columns of one mouse, or of all that pass the filters.
+
+    Asks before it changes more than one row.
+
+    Example: vrtracker mice edit ATL012 --set genotype="wild type" --reason "read again"
+    """
+    filters = filters_of(where)
+    if (name is not None) + bool(filters) + everything != 1:
+        raise InvalidValueError("Say which mice: a MOUSE, or --where, or --all; one of these.")
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        listing.edit(
+            tracker.mice,
+            values_of(values),
+            filters if name is None else tracker.mice.get(name).mouseName,
+            dry_run=dry_run,
+            yes=yes,
+            reason=reason,
+            json=json,
+        )
+
+
+@commands.command()
+def delete(
+    context: typer.Context,
+    name: Name,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Together with its sessions.")] = False,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Delete a mouse that was entered by mistake.
+
+    Refused while it has sessions, unless with --force and --reason.
+
+    Example: vrtracker mice delete ATL999 --reason "entered twice"
+    """
+    with shell_of(context).open() as tracker:
+        found = tracker.mice.get(name).mouseName
+        tracker.mice.delete(found, force=force, reason=reason)
+    listing.deleted(found, json=json)

@@ -1,0 +1,100 @@
+"""The options and arguments that several commands share, each described once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AllColumns",
+    "Columns",
+    "Date",
+    "Imaging",
+    "Json",
+    "Key",
+    "Limit",
+    "Mouse",
+    "Reason",
+    "Set",
+    "Since",
+    "Stage",
+    "Until",
+    "Where",
+    "Yes",
+]
+
+_FILTERS = "Filters"
+
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="A session, such as ATL012.2023-01-20.702.", show_default=False
+    ),
+]
+Stage = Annotated[
+    str,
+    typer.Argument(
+        metavar="STAGE",
+        help="suite2p, suite2p_qc, registration, red_cell_qc, or one that the lab declares.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON document, and nothing else.")]
+Reason = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; go on.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Show so many rows at most.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="A,B,C", help="Show these columns; key is one of them too."),
+]
+AllColumns = Annotated[bool, typer.Option("--all-columns", help="Show every column.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="COLUMN=VALUE",
+        help="A value; an empty one empties the column. Repeatable.",
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="column=value, also != < <= > >= and ~ for a pattern with %; column=a,b for any of "
+        "several, column= for a missing value. Repeatable: all must hold.",
+        rich_help_panel=_FILTERS,
+    ),
+]
+Mouse = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mouse", metavar="NAME", help="Of this mouse. Repeatable.", rich_help_panel=_FILTERS
+    ),
+]
+Date = Annotated[
+    str | None,
+    typer.Option("--date", metavar="DATE", help="Of this day.", rich_help_panel=_FILTERS),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="DATE", help="Of this day and later.", rich_help_panel=_FILTERS
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until", metavar="DATE", help="Of this day and earlier.", rich_help_panel=_FILTERS
+    ),
+]
+Imaging = Annotated[
+    bool | None,
+    typer.Option(
+        "--imaging/--no-imaging", help="With imaging, or without.", rich_help_panel=_FILTERS
+    ),
+]

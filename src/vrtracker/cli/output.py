@@ -1,0 +1,119 @@
+"""Write what a command found: tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import typer
+
+from vrtracker.cli.shell import is_terminal
+
+__all__ = ["note", "say", "write_json", "write_pairs", "write_table"]
+
+_KEYS = ("key", "mouseName", "subject_key", "attempt_id", "path", "rel_path", "revision")
+"""Columns that are copied from the screen, and hence never cut or folded."""
+_UNLIMITED = 1_000_000
+
+
+def write_json(document: Any) -> None:
+    """Write one JSON document to standard output."""
+    # Where standard output is not UTF-8, escapes carry what it could not.
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    typer.echo(text)
+
+
+def say(text: str = "") -> None:
+    """Write a line for people to standard output."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Write a remark to standard error, so that standard output holds the rows alone."""
+    typer.echo(text, err=True)
+
+
+def write_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write rows as a table: folded to a terminal's width, one line a row anywhere else.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns, those of the first row when not given; no rows, no table.
+    """
+    if not rows:
+        return
+    names = list(columns if columns is not None else rows[0])
+    numeric = {name for name in names if all(_is_number(row[name]) for row in rows)}
+    cells = [[_shown(row[name]) for name in names] for row in rows]
+    if is_terminal("stdout"):
+        _write_folded(names, cells, numeric)
+    else:
+        _write_lines([names, *cells], [name in numeric for name in names])
+
+
+def write_pairs(pairs: Mapping[str, Any]) -> None:
+    """Write one record, a line for each column that has a value."""
+    lines = [[name, _shown(value)] for name, value in pairs.items() if value is not None]
+    _write_lines(lines, [False, False])
+
+
+def _write_lines(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    """Write one line a row, however long, the columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = []
+    for line in lines:
+        cells = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        )
+        text.append("  ".join(cells).rstrip())
+    typer.echo("\n".join(text))
+
+
+def _write_folded(
+    names: Sequence[str], cells: Sequence[Sequence[str]], numeric: Collection[str]
+) -> None:
+    """Write a table that is folded to the width of the terminal, all but its keys."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        justify: Literal["left", "right"] = "right" if name in numeric else "left"
+        table.add_column(name, justify=justify, no_wrap=name in _KEYS, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    # A terminal that is narrower than the keys wraps the line itself; none of it is lost.
+    least = table.__rich_measure__(console, console.options.update(width=_UNLIMITED)).minimum
+    console.width = max(console.width, least)
+    console.print(table, crop=False, soft_wrap=False)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_shown_change(change)}" for name, change in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(part) for part in value)
+    return " ".join(str(value).split())
+
+
+def _shown_change(change: Any) -> str:
+    if isinstance(change, list | tuple) and len(change) == 2:  # noqa: PLR2004
+        old, new = change
+        return _shown(new) if old is None else f"{_shown(old)} → {_shown(new) or 'nothing'}"
+    return _shown(change)

@@ -1,0 +1,295 @@
+"""``vrtracker register``: run a stage over the sessions that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vrtracker.cli.exits import Exit, say_error
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.progress import running
+from vrtracker.cli.records import records
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of, options_of, size_of
+from vrtracker.domain.stages import StageKind
+from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
+from vrtracker.errors import InvalidTransitionError, InvalidValueError
+
+if TYPE_CHECKING:
+    from vrtracker.cli.shell import Shell
+    from vrtracker.services.runs import RunReport, RunResult
+    from vrtracker.tracker import Tracker
+
+__all__ = ["register", "write_failures"]
+
+_FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id")
+
+
+def register(
+    context: typer.Context,
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY...", help="These sessions; or give filters.", show_default=False
+        ),
+    ] = None,
+    *,
+    stage: Annotated[
+        str, typer.Option("--stage", metavar="STAGE", help="The stage to run.")
+    ] = "registration",
+    registrar: Annotated[
+        str | None,
+        typer.Option(
+            "--registrar",
+            metavar="WHAT",
+            help='What does the work: alf, "command: PROGRAM {session_path} {staging}", '
+            "module:function. The configured one, else alf, when not given.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option", metavar="NAME=VALUE", help="An option for it, as JSON. Repeatable."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="SIZE", help="Stop before the output exceeds it: 50GB."),
+    ] = None,
+    max_sessions: Annotated[
+        int | None,
+        typer.Option("--max-sessions", metavar="N", min=1, help="Stop after so many sessions."),
+    ] = None,
+    max_errors: Annotated[
+        int | None,
+        typer.Option("--max-errors", metavar="N", min=1, help="Stop after so many failures."),
+    ] = None,
+    no_retry: Annotated[
+        bool, typer.Option("--no-retry", help="Leave out what failed before.")
+    ] = False,
+    include_stale: Annotated[
+        bool,
+        typer.Option("--include-stale", help="Also what was made from inputs made again since."),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also what is done; needs KEY or filters."),
+    ] = False,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the queue; do nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Register the sessions that need it, or run another stage, one session after the other.
+
+    A failure is recorded with its message, leaves earlier output alone, and the run goes on.
+    Ctrl-C gives the session back that is being worked on. Exit code 3 if some failed.
+
+    Example: vrtracker register --mouse ATL012 --budget 50GB
+
+    Example: vrtracker register ATL012.2023-01-20.702 --force --registrar lab.steps:register
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    _check(keys, filters, force=force)
+    how = {
+        "registrar": registrar,
+        "options": options_of(option),
+        "budget_bytes": None if budget is None else size_of(budget),
+        "max_sessions": max_sessions,
+        "max_errors": max_errors,
+    }
+    which = _Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
+    shell = shell_of(context)
+    with shell.open(readonly=dry_run) as tracker:
+        chosen = _named(tracker, keys, which) if keys else (which, filters)
+        if dry_run:
+            _show_queue(tracker, *chosen, json=json)
+            return
+        run = _run(tracker, *chosen, how)
+    _report(run, shell, json=json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """Which sessions of the stage a run takes."""
+
+    stage: str
+    retry_failed: bool = True
+    include_stale: bool = False
+    force: bool = False
+
+    @property
+    def states(self) -> set[str]:
+        states = {State.READY}
+        states |= {State.FAILED} if self.retry_failed or self.force else set()
+        states |= {State.STALE} if self.include_stale or self.force else set()
+        states |= {State.DONE} if self.force else set()
+        return {state.value for state in states}
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is known of a run, also of one that was interrupted."""
+
+    stage: str
+    results: list[RunResult] = field(default_factory=list)
+    total: int = 0
+    report: RunReport | None = None
+
+    @property
+    def left(self) -> int:
+        return self.total - len(self.results) if self.report is None else self.report.left
+
+    @property
+    def interrupted(self) -> bool:
+        return self.report is None
+
+    def count(self, outcome: str) -> int:
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def bytes(self) -> int:
+        return sum(result.bytes for result in self.results if result.outcome == "succeeded")
+
+    def document(self) -> dict[str, Any]:
+        outcomes = ("succeeded", "failed", "skipped", "cancelled")
+        return {
+            "stage": self.stage,
+            **{outcome: self.count(outcome) for outcome in outcomes},
+            "bytes": self.bytes,
+            "left": self.left,
+            "stopped": "interrupted" if self.report is None else self.report.stopped,
+            "notes": [] if self.report is None else list(self.report.notes),
+            "results": [
+                {"key": str(result.key), **{name: getattr(result, name) for name in _FIELDS}}
+                for result in self.results
+            ],
+        }
+
+
+def _check(keys: Sequence[str] | None, filters: Mapping[str, Any], *, force: bool) -> None:
+    if keys and filters:
+        raise InvalidValueError("Give KEYs or filters, not both.")
+    if force and not keys and not filters:
+        raise InvalidValueError("Running everything again needs a KEY or a filter with --force.")
+
+
+def _named(tracker: Tracker, keys: Sequence[str], which: _Which) -> tuple[_Which, dict[str, Any]]:
+    """Return the filter that stands for sessions by key, once all of them may be run."""
+    stage = tracker.workflow.stages[which.stage]
+    transition = Transition.RERUN if which.force else Transition.START
+    numbers = []
+    for key in keys:
+        session = tracker.sessions.get(key)
+        state = tracker.workflow.states(session.key)[stage.name]
+        # A stage of people's review is refused as such when the run begins.
+        if stage.kind is StageKind.PROCESS and state not in ALLOWED[transition]:
+            raise InvalidTransitionError(
+                session.key,
+                stage.name,
+                transition.value,
+                current=state.value,
+                allowed=allowed_from(state, stage.kind),
+                why=" ".join(map(str, tracker.workflow.why_not(session.key, stage.name))),
+            )
+        numbers.append(session.uSessionID)
+    # What is named is meant, whether it failed before or is stale.
+    return _Which(which.stage, include_stale=True, force=which.force), {"uSessionID": numbers}
+
+
+def _show_queue(tracker: Tracker, which: _Which, filters: Mapping[str, Any], *, json: bool) -> None:
+    column = f"state:{tracker.workflow.stages[which.stage].name}"
+    queue = [
+        {"key": row["key"], "state": row[column]}
+        for row in records(tracker.workflow.table(filters))
+        if row[column] in which.states
+    ]
+    if json:
+        write_json({"stage": which.stage, "dry_run": True, "queue": queue})
+        return
+    write_table(queue)
+    note(f"{len(queue)} in the queue of {which.stage}; nothing was done.")
+
+
+def _run(
+    tracker: Tracker, which: _Which, filters: Mapping[str, Any], how: Mapping[str, Any]
+) -> _Run:
+    run = _Run(which.stage)
+    with running(which.stage) as bar:
+
+        def follow(position: int, total: int, key: Any, result: RunResult | None) -> None:
+            run.total = total
+            if result is not None:
+                run.results.append(result)
+            if bar is not None:
+                bar(position, total, key, result)
+
+        try:
+            run.report = tracker.workflow.run(
+                which.stage,
+                filters,
+                retry_failed=which.retry_failed,
+                include_stale=which.include_stale,
+                force=which.force,
+                progress=follow,
+                **how,
+            )
+        except KeyboardInterrupt:
+            say_error("interrupted; the session that was being worked on was given back.")
+    return run
+
+
+def _report(run: _Run, shell: Shell, *, json: bool) -> None:
+    """Write the summary, the failures and what to do about them; exit as they ask."""
+    if json:
+        write_json(run.document())
+    else:
+        _write_summary(run, shell)
+    if run.interrupted:
+        raise typer.Exit(Exit.INTERRUPTED)
+    if run.count("failed"):
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _write_summary(run: _Run, shell: Shell) -> None:
+    if not run.results and not run.interrupted and run.left == 0:
+        say(f"{run.stage}: nothing to do")
+        return
+    parts = [f"{run.count('succeeded')} succeeded", f"{run.count('failed')} failed"]
+    parts += [
+        f"{run.count(outcome)} {outcome}"
+        for outcome in ("skipped", "cancelled")
+        if run.count(outcome)
+    ]
+    say(f"{run.stage}: {', '.join(parts)}; {run.bytes} bytes recorded")
+    stopped = run.document()["stopped"]
+    if stopped:
+        say(f"stopped: {stopped}; {run.left} left")
+    for text in run.document()["notes"]:
+        note(text)
+    write_failures(run.results)
+    if run.count("failed"):
+        say()
+        say(f"more:  {shell.command(f'errors --stage {run.stage} --traceback')}")
+        again = "" if run.stage == "registration" else f" --stage {run.stage}"
+        say(f"then:  mend what is wrong, and {shell.command(f'register{again}')}")
+
+
+def write_failures(results: Sequence[RunResult]) -> None:
+    """List the sessions that were not done, and why."""
+    failures = [
+        {"key": str(result.key), "outcome": result.outcome, "error": result.error}
+        for result in results
+        if result.outcome != "succeeded"
+    ]
+    if failures:
+        say()
+        write_table(failures)

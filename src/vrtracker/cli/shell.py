@@ -1,0 +1,82 @@
+"""What the global options say, and opening the lab with it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from vrtracker.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from vrtracker.tracker import Tracker
+
+__all__ = ["Shell", "agree", "is_terminal", "shell_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """The global options of one call."""
+
+    url: str | None = None
+    root: str | None = None
+    actor: str | None = None
+    debug: bool = False
+
+    def open(self, *, readonly: bool = False) -> AbstractContextManager[Tracker]:
+        """Open the lab's database."""
+        from vrtracker.tracker import open_tracker
+
+        return open_tracker(self.url, root=self.root, readonly=readonly, actor=self.actor)
+
+    def database_url(self) -> str:
+        """Return the database that is meant, whether it is there or not."""
+        from vrtracker.tracker import resolve_url
+
+        return resolve_url(self.url)
+
+    def command(self, words: str) -> str:
+        """Return a command line that means the same lab, without a password in it."""
+        line = ["vrtracker"]
+        if self.url is not None:
+            line += ["--url", shlex.quote(_without_password(self.url))]
+        if self.root is not None:
+            line += ["--root", shlex.quote(self.root)]
+        return " ".join([*line, words])
+
+
+def shell_of(context: typer.Context) -> Shell:
+    """Return the global options that the call was made with."""
+    return cast("Shell", context.obj)
+
+
+def is_terminal(stream: str) -> bool:
+    """Return whether ``stdin``, ``stdout`` or ``stderr`` is a terminal."""
+    return bool(getattr(sys, stream).isatty())
+
+
+def agree(fact: str, *, yes: bool) -> None:
+    """State what is about to happen and ask; without a terminal only ``--yes`` goes on.
+
+    Raises
+    ------
+    InvalidValueError
+        If there is nobody to ask.
+    """
+    if yes:
+        return
+    if not is_terminal("stdin"):
+        raise InvalidValueError(f"{fact} Nothing was written; repeat it with --yes to go on.")
+    typer.confirm(f"{fact} Go on?", abort=True, err=True)
+
+
+def _without_password(url: str) -> str:
+    if "://" not in url:
+        return url
+    from vrtracker.database import Database
+
+    return str(Database(url))

@@ -1,0 +1,177 @@
+"""``vrtracker needs``, ``why-not``, ``complete``, ``reset``, ``scratch``, ``unscratch``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from vrtracker.cli import listing
+from vrtracker.cli.options import (
+    AllColumns,
+    Columns,
+    Date,
+    Imaging,
+    Json,
+    Key,
+    Limit,
+    Mouse,
+    Reason,
+    Since,
+    Stage,
+    Until,
+    Where,
+)
+from vrtracker.cli.output import say, write_json
+from vrtracker.cli.records import chosen, records
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of, names_of
+
+__all__ = ["complete", "needs", "reset", "scratch", "settled", "unscratch", "why_not"]
+
+_COLUMNS = ("key", "state", "imaging", "numPlanes", "experimentType", "sessionNotes")
+
+
+def needs(
+    context: typer.Context,
+    stage: Stage = "registration",
+    *,
+    include_blocked: Annotated[
+        bool, typer.Option("--include-blocked", help="Also what waits for an earlier stage.")
+    ] = False,
+    include_stale: Annotated[
+        bool,
+        typer.Option("--include-stale", help="Also what was made from inputs made again since."),
+    ] = False,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    columns: Columns = None,
+    all_columns: AllColumns = False,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """List the work queue of a stage: the sessions that are ready, or failed before.
+
+    Example: vrtracker needs registration --mouse ATL012
+
+    Example: vrtracker needs suite2p --include-blocked --columns key,state --json
+    """
+    names = names_of(columns)
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    with shell_of(context).open(readonly=True) as tracker:
+        frame = tracker.workflow.needs(
+            stage,
+            filters,
+            include_blocked=include_blocked,
+            include_stale=include_stale,
+            limit=limit,
+        )
+    rows = records(frame)
+    listing.write_rows(
+        rows if names is None else chosen(rows, names),
+        json=json,
+        default=_COLUMNS,
+        all_columns=all_columns,
+        columns=names,
+    )
+
+
+def why_not(
+    context: typer.Context, key: Key, stage: Stage = "registration", *, json: Json = False
+) -> None:
+    """Say why a session is not in the queue of a stage, and what to do about it.
+
+    Example: vrtracker why-not ATL012.2023-01-20.702 red_cell_qc
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        reasons = tracker.workflow.why_not(key, stage)
+        state = tracker.workflow.states(key)[stage].value
+        name = str(tracker.sessions.get(key).key)
+    if json:
+        listed = [
+            {"code": reason.code, "stage": reason.stage, "message": reason.message}
+            for reason in reasons
+        ]
+        write_json({"key": name, "stage": stage, "state": state, "reasons": listed})
+        return
+    say(f"{name} {stage}: {state}")
+    for reason in reasons:
+        say(f"  {reason.message}")
+    if not reasons:
+        say("  It is in the queue.")
+
+
+def complete(
+    context: typer.Context,
+    key: Key,
+    stage: Stage,
+    *,
+    date: Annotated[
+        str | None,
+        typer.Option("--date", metavar="TIME", help="When, the lab's clock; now if not given."),
+    ] = None,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Record that a stage was done outside the tracker, such as suite2p on another computer.
+
+    Example: vrtracker complete ATL012.2023-01-20.702 suite2p --date "2023-01-22 18:30:00"
+    """
+    with shell_of(context).open() as tracker:
+        state = tracker.workflow.complete(key, stage, date=date, reason=reason)
+        settled(tracker, key, stage, state.value, json=json)
+
+
+def reset(
+    context: typer.Context, key: Key, stage: Stage, *, reason: Reason = None, json: Json = False
+) -> None:
+    """Take back that a stage is done, or that it failed.
+
+    Example: vrtracker reset ATL012.2023-01-20.702 suite2p --reason "wrong settings"
+    """
+    with shell_of(context).open() as tracker:
+        state = tracker.workflow.reset(key, stage, reason=reason)
+        settled(tracker, key, stage, state.value, json=json)
+
+
+def scratch(
+    context: typer.Context,
+    key: Key,
+    *,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; kept as its justification.")
+    ],
+    json: Json = False,
+) -> None:
+    """Give a session up: it takes part in nothing and leaves the listings.
+
+    Example: vrtracker scratch ATL012.2023-01-20.702 --reason "laser off"
+    """
+    with shell_of(context).open() as tracker:
+        state = tracker.workflow.scratch(key, reason)
+        settled(tracker, key, None, state.value, json=json)
+
+
+def unscratch(
+    context: typer.Context, key: Key, *, reason: Reason = None, json: Json = False
+) -> None:
+    """Take a scratched session back; every stage is again where it was.
+
+    Example: vrtracker unscratch ATL012.2023-01-20.702 --reason "the laser was on after all"
+    """
+    with shell_of(context).open() as tracker:
+        tracker.workflow.unscratch(key, reason=reason)
+        settled(tracker, key, None, "unscratched", json=json)
+
+
+def settled(tracker: Any, key: str, stage: str | None, state: str, *, json: bool) -> None:
+    """Report the state that a decision led to."""
+    name = str(tracker.sessions.get(key).key)
+    if json:
+        write_json({"key": name, "stage": stage, "state": state})
+    else:
+        say(f"{name}{f' {stage}' if stage else ''}: {state}")
