@@ -189,7 +189,6 @@ REFUSED = {
     ),
     "UPDATE from": sa.update(MICE).where(RUNS.c.mouse == ID).values(w=1),
     "DELETE from": sa.delete(MICE).where(RUNS.c.mouse == ID),
-    "ESCAPE": sa.select(ID).where(MICE.c.name.contains("a%", autoescape=True)),
     "several columns": sa.select(ID).where(sa.tuple_(ID, MICE.c.name).in_([(1, "a")])),
     "NULLS FIRST or LAST": sa.select(ID).order_by(ID.nulls_last()),
     "DISTINCT FROM": sa.select(ID).where(MICE.c.w.is_distinct_from(1)),
@@ -257,10 +256,20 @@ def windows(engine):
     return sa.create_engine("access+pyodbc:///C:/lab.accdb")
 
 
-@pytest.mark.parametrize("query", [query for query, _ in QUERIES.values()], ids=QUERIES)
+# Microsoft's LIKE folds letters by itself.
+SAME = {name: query for name, (query, _) in QUERIES.items() if name != "ilike"}
+
+
+@pytest.mark.parametrize("query", SAME.values(), ids=SAME)
 def test_windows_dialect_emits_the_same_sql(engine, windows, query):
     here = str(query.compile(engine)).replace(" \nFROM DUAL", "").replace(" FROM DUAL", "")
     assert str(query.compile(windows)) == here
+
+
+def test_windows_dialect_refuses_escape(windows):
+    query = sa.select(ID).where(MICE.c.name.contains("a%", autoescape=True))
+    with pytest.raises(sa.exc.CompileError, match="LIKE with ESCAPE"):
+        query.compile(windows)
 
 
 def test_windows_url_names_driver_and_file(windows):

@@ -95,13 +95,16 @@ class AccessSource(Source):
         return folder / f"{name}.accdb"
 
     def new(self, folder: Path, name: str) -> str:
-        return str(self._file(folder, name))
+        return f"{self._url(folder, name)}?create=true"
+
+    def _url(self, folder: Path, name: str) -> str:
+        return f"access+ucanaccess:///{self._file(folder, name)}"
 
     def migrated(self, folder: Path, name: str) -> str:
         if not self._template.exists():
             migrate(str(self._template))
         shutil.copyfile(self._template, self._file(folder, name))
-        return self.new(folder, name)
+        return self._url(folder, name)
 
     def drop(self, folder: Path, name: str) -> None:
         for file in folder.glob(f"{name}*.accdb*"):
@@ -113,8 +116,10 @@ class AccessSource(Source):
 
 def _start_java() -> None:
     from vrtracker.backends.access import jvm
+    from vrtracker.backends.access.dialect import register
     from vrtracker.errors import VrtrackerError
 
+    register()
     try:
         jvm.start()
     except VrtrackerError as error:

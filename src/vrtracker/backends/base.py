@@ -46,7 +46,7 @@ class Backend(abc.ABC):
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 
-    @staticmethod
+    @staticmethod  # noqa: B027 - most need nothing
     def register() -> None:
         """Make the dialect known to SQLAlchemy, where SQLAlchemy does not bring it."""
 
@@ -73,7 +73,7 @@ class Backend(abc.ABC):
     def lock_schema(self, connection: Connection) -> None:
         """Wait for, and hold until commit, the right to change the schema."""
 
-    def load_operations(self) -> None:
+    def load_operations(self) -> None:  # noqa: B027 - most need nothing
         """Teach Alembic how this database changes its schema, where it does not know."""
 
     @contextlib.contextmanager

@@ -193,7 +193,7 @@ class Database:
 
     @contextlib.contextmanager
     def changing_schema(self) -> Iterator[Connection]:
-        """Open a connection to change the schema on, alone; what it did lasts if the block ends well.
+        """Open a connection that alone changes the schema; an error in the block undoes it all.
 
         Connections that were open before are closed first.
         """

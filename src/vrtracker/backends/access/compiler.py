@@ -10,6 +10,7 @@ are never changed, since other backends compile the same ones.
 from __future__ import annotations
 
 import itertools
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from sqlalchemy import sql
@@ -167,10 +168,10 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
         if kw.get("within_columns_clause") and _has_literal(bindparam, self.dialect):
             # UCanAccess gives a parameter that is a whole column back as text.
             kw["literal_execute"] = True
-        text = super().visit_bindparam(bindparam, *args, **kw)
         if bindparam.expanding and getattr(self.dialect, "lists_are_parameters", False):
-            self.literal_execute_params -= {bindparam}
-        return text
+            bindparam = bindparam._clone(maintain_key=True)
+            bindparam.literal_execute = False
+        return super().visit_bindparam(bindparam, *args, **kw)
 
     def visit_true(self, expr: Any, **kw: Any) -> str:
         return "True"
@@ -314,7 +315,7 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
     def _like(self, binary: Any, word: str, *, fold: bool = False, **kw: Any) -> str:
         left, right = self.process(binary.left, **kw), self.process(binary.right, **kw)
         if fold:
-            left, right = f"LCase({left})", f"LCase({right})"
+            left, right = self._folded(left), self._folded(right)
         text = f"{left} {word} {right}"
         escape = binary.modifiers.get("escape")
         if escape is None:
@@ -322,6 +323,12 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
         if not getattr(self.dialect, "like_takes_escape", False):
             refuse("LIKE with ESCAPE")
         return f"{text} ESCAPE {self.render_literal_value(escape, sqltypes.STRINGTYPE)}"
+
+    def _folded(self, text: str) -> str:
+        """Make the 26 letters small, as the other backends do; Microsoft's LIKE folds by itself."""
+        if not getattr(self.dialect, "like_takes_escape", False):
+            return text
+        return f"TRANSLATE({text}, '{ascii_uppercase}', '{ascii_lowercase}')"
 
     def visit_regexp_match_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
         refuse("regular expressions")

@@ -34,7 +34,9 @@ def holders(path: Path) -> list[str] | None:
         return []
     records = [content[at : at + _RECORD] for at in range(0, len(content), _RECORD)]
     return [
-        f"{_name(record[_HALF:])} on {_name(record[:_HALF])}" for record in records if record.strip(b"\0 ")
+        f"{_name(record[_HALF:])} on {_name(record[:_HALF])}"
+        for record in records
+        if record.strip(b"\0 ")
     ]
 
 

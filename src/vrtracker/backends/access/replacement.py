@@ -118,7 +118,9 @@ def _check_kept(before: Contents, after: Contents, path: Path) -> None:
     for table in before.keys() & after.keys():
         (rows, columns), (rows_now, columns_now) = before[table], after[table]
         lost = [
-            name for name in columns.keys() & columns_now.keys() if columns[name] != columns_now[name]
+            name
+            for name in columns.keys() & columns_now.keys()
+            if columns[name] != columns_now[name]
         ]
         if rows != rows_now or lost:
             raise BackendError(

@@ -7,7 +7,6 @@ are committed. Schema statements cannot be prepared and end the transaction that
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from vrtracker.backends.access.java_errors import (
     Warning,  # noqa: A004  # the name is prescribed by PEP 249
     from_java,
 )
+from vrtracker.backends.access.statements import first_word, is_pure_select
 
 __all__ = [
     "Connection",
@@ -59,10 +59,7 @@ Timestamp = dt.datetime
 Binary = bytes
 STRING, BINARY, NUMBER, DATETIME, ROWID = "STRING", "BINARY", "NUMBER", "DATETIME", "ROWID"
 
-NEW_FILE_FORMAT = "V2010"
 _SCHEMA_WORDS = frozenset({"CREATE", "ALTER", "DROP", "ENABLE", "DISABLE"})
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\[[^\]]*\]|#[^#]*#")
-_FIRST_WORD = re.compile(r"\s*\(*\s*([A-Za-z]+)")
 _GENERATED_KEYS = 1
 
 Description = tuple[str, int, None, None, int, int, bool]
@@ -116,7 +113,7 @@ def connect(
         "immediatelyReleaseResources": "true",
         # Text is compared and sorted by code point, as on the other backends.
         "ignoreCase": "false",
-        **({} if file.is_file() else {"newDatabaseVersion": NEW_FILE_FORMAT}),
+        **({} if file.is_file() else {"newDatabaseVersion": "V2010"}),
         **options,
     }
     for name, value in settings.items():
@@ -296,9 +293,8 @@ class Cursor:
         self.connection.check_open()
         self._release()
         self.rowcount = -1
-        found = _FIRST_WORD.match(operation)
-        word = found.group(1).upper() if found else ""
-        if self.connection.readonly and not _is_pure_select(word, operation):
+        word = first_word(operation)
+        if self.connection.readonly and not is_pure_select(operation):
             raise ReadOnlyConnectionError(
                 f"The database was opened read-only; refused: {word or operation!r}."
             )
@@ -398,14 +394,7 @@ class Cursor:
             self._release()
             self._closed = True
 
-    def setinputsizes(self, sizes: Sequence[Any]) -> None:
+    def setinputsizes(self, *_: Any) -> None:
         """Do nothing; PEP 249 asks for the method."""
 
-    def setoutputsize(self, size: int, column: int | None = None) -> None:
-        """Do nothing; PEP 249 asks for the method."""
-
-
-def _is_pure_select(word: str, operation: str) -> bool:
-    if word != "SELECT":
-        return False
-    return re.search(r"\binto\b|;\s*\S", _QUOTED.sub("''", operation), re.IGNORECASE) is None
+    setoutputsize = setinputsizes
