@@ -55,6 +55,17 @@ def did_you_mean(names: Sequence[str]) -> str:
 class VrtrackerError(Exception):
     """Base of every error of this package."""
 
+    def __reduce__(self) -> Any:
+        # Python would call the class with the message alone; a worker's error would break its pool.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[VrtrackerError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class InvalidKeyError(VrtrackerError, ValueError):
     """The text or tuple does not name a session; spell it ``ATL012.2023-01-20.702``."""

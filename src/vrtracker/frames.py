@@ -153,7 +153,8 @@ def _typed(column: pa.ChunkedArray, arrow: pa.DataType) -> pa.ChunkedArray:
 def _column(parts: Sequence[pa.ChunkedArray], dtype: str) -> Any:
     """Convert one column, given in parts."""
     if dtype == "object":
-        return np.concatenate([part.to_pandas().to_numpy(dtype=object) for part in parts])
+        values = np.concatenate([part.to_pandas().to_numpy(dtype=object) for part in parts])
+        return pd.Series(values, dtype=object)
     arrow = _ARROW_TYPES[dtype]
     chunks = [chunk for part in parts for chunk in _typed(part, arrow).chunks]
     column = pa.chunked_array(chunks, type=arrow)

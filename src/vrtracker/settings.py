@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import tomllib
 import zoneinfo
 from pathlib import Path
@@ -127,7 +128,11 @@ def profile_names() -> list[str]:
 
 
 def _read_file(path: Path) -> _File:
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    if not is_there:
         if os.environ.get("VRTRACKER_CONFIG"):
             raise ConfigurationError(
                 f"VRTRACKER_CONFIG names {path}, which is not there; correct or unset it."
@@ -145,8 +150,11 @@ def _read_file(path: Path) -> _File:
 
 
 def _refuse_password(path: Path, name: str, url: str | None) -> None:
-    user, at, _ = (url or "").partition("://")[2].rpartition("@")
-    if at and ":" in user:
+    rest = (url or "").partition("://")[2]
+    user, at, _ = rest.rpartition("@")
+    # After three slashes comes a path, which may hold both signs.
+    has_password = at and ":" in user and not rest.startswith("/")
+    if has_password or re.search(r"[?&](ssl)?password=", rest):
         raise ConfigurationError(
             f"The profile {name!r} in {path} holds a password. Take it out, and set PGPASSWORD, "
             "~/.pgpass or VRTRACKER_URL instead."

@@ -10,12 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sqlalchemy import Boolean
+
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
-from vrtracker.errors import ConfigurationError, InvalidKeyError
+from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
 from vrtracker.registrars import registrar_from
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
@@ -182,19 +184,26 @@ def open_tracker(
     database.backend.check_target(database.url)
     try:
         require_current(database)
+        return Tracker(_lab(database, settings, root, actor), registrars=settings.registrars)
     except BaseException:
         database.dispose()
         raise
-    lab = Lab(
+
+
+def _lab(
+    database: Database, settings: Settings, root: str | os.PathLike[str] | None, actor: str | None
+) -> Lab:
+    declared = _declared(settings)
+    _check_columns(declared, database)
+    return Lab(
         database=database,
-        stages=StageGraph(_declared(settings)),
+        stages=StageGraph(declared),
         actor=actor or settings.actor,
         root=_root(root or settings.root),
         zone=_zone(settings),
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
     )
-    return Tracker(lab, registrars=settings.registrars)
 
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
@@ -249,6 +258,20 @@ def _declared(settings: Settings) -> list[Stage]:
         )
         for name, stage in settings.stages.items()
     ]
+
+
+def _check_columns(declared: list[Stage], database: Database) -> None:
+    """Refuse stages that apply by columns that are not there, or are no tick boxes."""
+    for stage in declared:
+        columns: Any = database.tables.sessions.c if stage.applies_if else {}
+        for name in stage.applies_if:
+            kind = columns[name].type if name in columns else None
+            if not isinstance(kind, Boolean):
+                boxes = [each.name for each in columns.values() if isinstance(each.type, Boolean)]
+                raise ConfigurationError(
+                    f"The stage {stage.name!r} applies if {name!r}. "
+                    f"{UnknownNameError('tick box', name, boxes)}"
+                )
 
 
 def _root(root: str | os.PathLike[str] | None) -> Path | None:

@@ -97,9 +97,12 @@ def _dotted(node: ast.AST) -> str:
 
 
 def find_commit(text: str) -> Iterator[int]:
-    """Find ``something.commit()``."""
+    """Find ``something.commit()``, but for ``unit.commit()``, which ends a unit of work."""
     for call, name in _called(text):
-        if name == "commit" and isinstance(call.func, ast.Attribute):
+        if name != "commit" or not isinstance(call.func, ast.Attribute):
+            continue
+        receiver = call.func.value
+        if not (isinstance(receiver, ast.Name) and receiver.id == "unit"):
             yield call.lineno
 
 
@@ -266,7 +269,7 @@ REVISIONS = ("migrations/versions/*.py",)
 RULES = (
     Rule(
         name="commit",
-        says="only the unit of work commits (a migration's transaction is alembic's)",
+        says="only the unit of work commits a connection (a migration's is alembic's)",
         files=(*SRC, "migrations/*.py"),
         allowed=(
             "src/vrtracker/backends/access/*",
@@ -276,7 +279,7 @@ RULES = (
         ),
         find=find_commit,
         broken=("session.commit()", "self._uow.session.commit()", "connect().commit()"),
-        kept=("commit = 1", "# session.commit()", "'x.commit()'"),
+        kept=("commit = 1", "# session.commit()", "'x.commit()'", "unit.commit()"),
     ),
     Rule(
         name="select",

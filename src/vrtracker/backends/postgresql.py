@@ -71,7 +71,7 @@ class PostgreSQLBackend(Backend):
         """Explain the SQLSTATEs, and failures to connect, that a user can do something about."""
         import psycopg
 
-        where = self.describe(url._replace(password=None))
+        where = self.describe(url._replace(password=None).difference_update_query(["password"]))
         state = getattr(error, "sqlstate", None) or ""
         if state == "25006":
             return ReadOnlyError(f"{where} was opened read-only; open it for writing.")
@@ -131,24 +131,28 @@ class _PostgreSQLArrowReader(ArrowReader):
 
     def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
         with self._lock:
-            if self._connection is None:
-                self._connection = self._connect()
-            try:
-                with self._connection.cursor() as cursor:
-                    cursor.execute(sql, tuple(parameters) or None)
-                    return cursor.fetch_arrow_table()
-            except self.errors:
-                # The connection may be gone (server restarted): the next read gets a new one.
-                self._connection.close()
-                self._connection = None
-                raise
+            if self._connection is not None:
+                try:
+                    return self._read(sql, parameters)
+                except self.errors:
+                    # The connection may be gone (server restarted): a new one has to decide.
+                    self._connection.close()
+                    self._connection = None
+            self._connection = self._connect()
+            return self._read(sql, parameters)
+
+    def _read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+            return cursor.fetch_arrow_table()
 
     def _connect(self) -> Any:
         import adbc_driver_postgresql.dbapi as adbc
 
         address, mark, query = self._url.render_as_string(hide_password=False).partition("?")
-        # libpq reads %20 as a space, not the + that SQLAlchemy writes.
-        return adbc.connect(f"{address}{mark}{query.replace('+', '%20')}", autocommit=True)
+        # libpq reads %20 as a space; SQLAlchemy leaves it in a password and writes + in a query.
+        uri = f"{address.replace(' ', '%20')}{mark}{query.replace('+', '%20')}"
+        return adbc.connect(uri, autocommit=True)
 
     def close(self) -> None:
         with self._lock:

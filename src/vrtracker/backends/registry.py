@@ -82,6 +82,9 @@ def _with_driver(url: URL) -> URL:
         raise ConfigurationError(
             "A database in memory is gone when the program ends; give the path of a file."
         )
+    if url.get_backend_name() == "sqlite":
+        # The file stays the same one when the program changes its folder.
+        return url.set(database=str(Path(url.database or "").expanduser().absolute()))
     return url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteBackend"]
 
 _BUSY_SECONDS = 30
+_BUSY_PAUSE = 0.02
 _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: Violation.UNIQUE,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: Violation.UNIQUE,
@@ -48,9 +50,15 @@ class SQLiteBackend(Backend):
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
         path = _path(url)
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except PermissionError as error:
+            raise DatabaseUnavailableError(
+                f"You have no permission to look into {path.parent}; ask its owner for access."
+            ) from error
+        if is_folder:
             raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
-        if not path.exists():
+        if not is_there:
             self._check_missing(path, create=create)
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
@@ -93,13 +101,11 @@ class SQLiteBackend(Backend):
                 isolation_level=None,
                 check_same_thread=False,
             )
-            connection.execute("PRAGMA foreign_keys = ON")
-            if readonly:
-                connection.execute("PRAGMA query_only = ON")
-            else:
-                connection.execute("PRAGMA journal_mode = WAL")
-                # A committed transition must outlive a power cut; WAL's default would not sync.
-                connection.execute("PRAGMA synchronous = FULL")
+            try:
+                _set_up(connection, readonly=readonly)
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
         engine = create_engine(
@@ -219,6 +225,30 @@ def _frozen(path: Path) -> bool:
         path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
     )
     return not folder_writable and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    if readonly:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    _use_wal(connection)
+    # A committed transition must outlive a power cut; WAL's default would not sync.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; while another process does so too, SQLite fails without waiting."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

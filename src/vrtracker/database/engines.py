@@ -153,19 +153,44 @@ class Database:
 
     def look_up(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
         """Run one prepared SELECT on a pooled read-only connection, outside any transaction."""
-        engine = self.read_engine
         with self.translating():
-            connection = engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                parameters = prepared.parameters(values)
-                announce(engine, prepared.sql, parameters, cursor=cursor)
-                cursor.execute(prepared.sql, parameters)
-                rows = prepared.read(cursor)
-                cursor.close()
-            finally:
-                connection.close()
+            rows = self._look_up(prepared, values, retried=False)
+            # A server that was restarted has ended our connection; it is safe to read again.
+            return self._look_up(prepared, values, retried=True) or [] if rows is None else rows
+
+    def _look_up(
+        self, prepared: Prepared, values: dict[str, Any], *, retried: bool
+    ) -> list[list[Any]] | None:
+        """Return the rows, or None if the connection was lost and it can be tried again."""
+        engine = self.read_engine
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            parameters = prepared.parameters(values)
+            announce(engine, prepared.sql, parameters, cursor=cursor)
+            cursor.execute(prepared.sql, parameters)
+            rows = prepared.read(cursor)
+            cursor.close()
+        except Exception as error:
+            lost = self.drop_if_lost(error, engine, connection, connection.driver_connection)
+            if lost and not retried:
+                return None
+            raise
+        finally:
+            connection.close()
         return rows
+
+    def drop_if_lost(
+        self, error: Exception, engine: Engine, connection: Any, driver_connection: Any
+    ) -> bool:
+        """Drop a connection that the server has ended, and the others of its age in the pool."""
+        lost = isinstance(error, engine.dialect.loaded_dbapi.Error) and (
+            engine.dialect.is_disconnect(error, driver_connection, None)
+        )
+        if lost:
+            connection.invalidate(error)
+            engine.dispose()
+        return bool(lost)
 
     def read_arrow(self, statement: Select[Any]) -> pa.Table | None:
         """Run a SELECT in the columnar driver, or return None where there is none."""
@@ -216,7 +241,7 @@ class Database:
         self._check_process()
         if self._tables is None:
             with self._lock, self.translating():
-                self._tables = self._tables or self._find_tables()
+                self._tables = self._find_tables()
         return self._tables
 
     def _find_tables(self) -> Tables:

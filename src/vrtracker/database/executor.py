@@ -151,10 +151,17 @@ class Executor:
             cursor=cursor,
             many=many,
         )
-        if many:
-            cursor.executemany(prepared.sql, parameters)
-        else:
-            cursor.execute(prepared.sql, parameters)
+        try:
+            if many:
+                cursor.executemany(prepared.sql, parameters)
+            else:
+                cursor.execute(prepared.sql, parameters)
+        except Exception as error:
+            driver_connection = self.connection.connection.driver_connection
+            self.database.drop_if_lost(
+                error, self.connection.engine, self.connection, driver_connection
+            )
+            raise
         return cursor
 
 

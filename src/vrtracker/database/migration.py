@@ -139,6 +139,7 @@ def _move(target: Any, revision: str, verb: Any, *, create: bool) -> str:
         raise UnknownNameError("schema revision", revision, ["base", *REVISIONS, "head"])
     database = Database(target, create=create)
     try:
+        database.backend.check_target(database.url, create=create)
         if database.backend.exists(database.url):
             _require_ours(database)
         with database.changing_schema() as connection:

@@ -48,7 +48,16 @@ class Snapshot:
         """Return whether the session has this stage at all."""
         if self.row(stage).mark == Mark.NOT_APPLICABLE:
             return False
-        return all(getattr(self.record, column) for column in stage.applies_if)
+        return not self.missing(stage)
+
+    def missing(self, stage: Stage) -> list[str]:
+        """Return the columns that would have to be true for the stage to apply, and are not."""
+        extra = self.record.extra
+        return [
+            column
+            for column in stage.applies_if
+            if not (extra[column] if column in extra else getattr(self.record, column))
+        ]
 
     def failed(self, stage: Stage) -> bool:
         """Return whether the last attempt failed or the reviewer rejected it."""

@@ -42,7 +42,8 @@ class CommandRegistrar:
     def __post_init__(self) -> None:
         try:
             words = shlex.split(self.command)
-            used = [name for _, name, _, _ in string.Formatter().parse(self.command) if name]
+            parts = string.Formatter().parse(self.command)
+            used = [name for _, name, _, _ in parts if name is not None]
         except ValueError as error:
             raise ConfigurationError(f"The command {self.command!r} is broken: {error}.") from error
         if not words:

@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def registrar_from(spec: Any, options: Mapping[str, Any] | None = None) -> Regis
     Raises
     ------
     ConfigurationError
-        If it cannot be loaded.
+        If it cannot be loaded, or does not take the options.
     UnknownNameError
         If there is nothing of that name.
     InvalidValueError
@@ -46,27 +47,26 @@ def registrar_from(spec: Any, options: Mapping[str, Any] | None = None) -> Regis
     given = _plain(options or {})
     if isinstance(spec, str):
         return _named(spec.strip(), given)
-    if hasattr(spec, "register") and hasattr(spec, "estimate"):
-        return spec  # type: ignore[no-any-return]
-    if callable(spec):
-        return FunctionRegistrar(spec, given)
-    raise ConfigurationError(f"{spec!r} is no registrar; give a name, a function or a registrar.")
+    return _wrapped(spec, None, given)
 
 
 def _named(spec: str, options: dict[str, Any]) -> Registrar:
-    try:
-        if spec == "alf":
-            return AlfIndexer(**options)
-        if spec.startswith(_COMMAND):
-            return CommandRegistrar(spec.removeprefix(_COMMAND).strip(), **options)
-    except TypeError as error:
-        raise ConfigurationError(f"The registrar {spec!r} does not take that: {error}") from error
+    if spec == "alf":
+        return _made(AlfIndexer, spec, options)
+    if spec.startswith(_COMMAND):
+        command = spec.removeprefix(_COMMAND).strip()
+        return _made(CommandRegistrar, spec, {"command": command, **options})
     offered = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if spec in offered:
-        return _wrapped(offered[spec].load(), spec, options)
-    if ":" not in spec:
+    if spec not in offered and ":" not in spec:
         raise UnknownNameError("registrar", spec, ["alf", *offered, "module:function"])
-    return _wrapped(_import(spec), spec, options)
+    load = offered[spec].load if spec in offered else partial(_import, spec)
+    try:
+        found = load()
+    except Exception as error:
+        raise ConfigurationError(
+            f"The registrar {spec!r} cannot be loaded ({error}); write module:function."
+        ) from error
+    return _wrapped(found, spec, options)
 
 
 def _import(spec: str) -> Any:
@@ -75,25 +75,33 @@ def _import(spec: str) -> Any:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    try:
-        found: Any = importlib.import_module(module)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(
-            f"The registrar {spec!r} cannot be loaded ({error}); write module:function."
-        ) from error
+    found: Any = importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
     return found
 
 
-def _wrapped(found: Any, spec: str, options: dict[str, Any]) -> Registrar:
+def _wrapped(found: Any, spec: str | None, options: dict[str, Any]) -> Registrar:
     if isinstance(found, type):
-        found = found(**options)
+        return _made(found, spec or found.__qualname__, options)
     if hasattr(found, "register") and hasattr(found, "estimate"):
+        if options:
+            raise ConfigurationError(
+                f"{found!r} is a registrar already and takes no options; give them when making it."
+            )
         return found  # type: ignore[no-any-return]
-    if not isinstance(found, Callable):  # type: ignore[arg-type]
-        raise ConfigurationError(f"{spec!r} is not a function; name one.")
+    if not callable(found):
+        raise ConfigurationError(
+            f"{spec or found!r} is no registrar; give a name, a function or a registrar."
+        )
     return FunctionRegistrar(found, options, spec)
+
+
+def _made(kind: Callable[..., Any], spec: str, options: dict[str, Any]) -> Registrar:
+    try:
+        return kind(**options)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise ConfigurationError(f"The registrar {spec!r} does not take that: {error}") from error
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

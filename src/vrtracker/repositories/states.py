@@ -115,7 +115,11 @@ class StageQuery:
 
     def _flag(self, column: str) -> Fact:
         flag = self._tables.sessions.c[column]
-        return Fact(flag == true(), flag == false())
+        # A tick box that the lab has added may be empty, which is not ticked.
+        return Fact(
+            flag == true(),
+            or_(flag == false(), flag.is_(None)) if flag.nullable else flag == false(),
+        )
 
     def _applies(self, stage: Stage) -> Fact:
         excluded = self._mark(stage, Mark.NOT_APPLICABLE)

@@ -109,6 +109,45 @@ class RowService(RowReader[Record, Key]):
         DuplicateError, UnknownMouseError, InvalidValueError
             As `add`; the message names the row.
         """
+        fitted = self.fitted(rows)
+        return self.add_fitted(fitted) if any(fitted.values()) else []
+
+    def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
+        """Add rows that the coercer has fitted, all or none, each with its event."""
+        try:
+            with self._lab.unit() as unit:
+                keys = self.insert(unit, columns)
+                unit.commit()
+        except ViolationError as error:
+            raise self.explained(error, columns) from error
+        return keys
+
+    def insert(self, unit: UnitOfWork, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
+        """Add fitted rows with their events inside a unit, whose errors the caller explains."""
+        number = self._look_ups.id_column.name
+        if None in columns.get(number, ()):
+            raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
+        keys = self._keys_of(columns)
+        event = self._lab.event("", "added", subject_kind=self._look_ups.subject)
+        self._of(unit).insert_columns(columns)
+        documents = _documents(columns, self.coercer.defaults)
+        unit.events.append_each(event, map(str, keys), documents)
+        return keys
+
+    def explained(self, error: ViolationError, columns: Mapping[str, Sequence[Any]]) -> Exception:
+        """Return what stood in the way of adding rows."""
+        names = list(columns)
+        rows = zip(*columns.values(), strict=True)
+        return self._explain(error, [dict(zip(names, row, strict=True)) for row in rows])
+
+    def fitted(self, rows: Any) -> dict[str, list[Any]]:
+        """Return rows, given as a frame or as mappings, fitted to the columns.
+
+        Raises
+        ------
+        UnknownNameError, InvalidValueError
+            If they do not fit; the message names the row.
+        """
         columns, count = _columns(rows)
         try:
             fitted = self.coercer.columns(columns, count)
@@ -117,28 +156,7 @@ class RowService(RowReader[Record, Key]):
             if error.row is not None:
                 error.args = (f"Row {error.row + 1}: {error}",)
             raise
-        return self.add_fitted(fitted) if count else []
-
-    def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
-        """Add rows that the coercer has fitted, all or none, each with its event."""
-        number = self._look_ups.id_column.name
-        if None in columns.get(number, ()):
-            raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
-        keys = self._keys_of(columns)
-        event = self._lab.event("", "added", subject_kind=self._look_ups.subject)
-        try:
-            with self._lab.unit() as unit:
-                self._of(unit).insert_columns(columns)
-                unit.events.append_each(
-                    event, map(str, keys), _documents(columns, self.coercer.defaults)
-                )
-                unit.commit()
-        except ViolationError as error:
-            rows = [
-                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-            ]
-            raise self._explain(error, rows) from error
-        return keys
+        return fitted
 
     def update(
         self,
@@ -225,7 +243,10 @@ class RowService(RowReader[Record, Key]):
         wanted = self._key(key)
         with self._lab.unit() as unit:
             repository = self._of(unit)
-            record = repository.by_key(**self._columns_of(wanted))
+            columns = self._columns_of(wanted)
+            # Once the row is locked, nobody can hang anything on it or delete it first.
+            repository.present(Listing(columns, include_scratched=True), lock=True)
+            record = repository.by_key(**columns)
             if record is None:
                 raise NotFoundError(repository.subject, wanted)
             dependents = self._dependents(unit, record)

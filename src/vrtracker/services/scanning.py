@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.files.alf import find_alf_files
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
@@ -107,10 +108,20 @@ class ScanService:
         )
 
     def add(self, plan: ScanPlan) -> list[SessionKey]:
-        """Add what a plan lists; mice first, then all sessions or none."""
-        if not plan.held_back and plan.new_mice:
-            self._mice.add_many([{"mouseName": name} for name in plan.new_mice])
-        return self._sessions.add_many(plan.new) if plan.new else []
+        """Add what a plan lists, mice and sessions, all or none."""
+        if not plan.new:
+            return []
+        mice = [] if plan.held_back else [{"mouseName": name} for name in plan.new_mice]
+        sessions = self._sessions.fitted(plan.new)
+        try:
+            with self._lab.unit() as unit:
+                if mice:
+                    self._mice.insert(unit, self._mice.fitted(mice))
+                keys = self._sessions.insert(unit, sessions)
+                unit.commit()
+        except ViolationError as error:
+            raise self._sessions.explained(error, sessions) from error
+        return keys
 
     def _known(self) -> tuple[set[SessionKey], set[str]]:
         with self._lab.unit(readonly=True) as unit:

@@ -105,7 +105,7 @@ def explain(lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime) -> t
         message = f"The session is scratched ({why}); take that back: vrtracker unscratch {key}"
         return (Reason("scratched", name, message),)
     if state is State.NOT_APPLICABLE:
-        missing = [column for column in stage.applies_if if not getattr(snapshot.record, column)]
+        missing = snapshot.missing(stage)
         lacks = f"has no {' and no '.join(missing)}" if missing else "was marked as without it"
         return (
             Reason("not_applicable", name, f"The session {lacks}: {stage.title} is not for it."),

@@ -1,0 +1,384 @@
+"""What only a PostgreSQL server can do, or refuse."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+import vrtracker
+from support.lab import DAY, KEY, new_lab, numbers, open_lab, raw_engine, run_sql, session_rows
+from support.postgres import PASSWORD, PASSWORD_ROLE, PostgresServer
+from vrtracker.database.migration import check, upgrade
+from vrtracker.errors import BackendError, DatabaseUnavailableError, ReadOnlyError, VrtrackerError
+
+WRONG = "s3cret-w%rd@x"
+
+
+@pytest.fixture
+def server_database(postgres_server: PostgresServer) -> Iterator[str]:
+    name = f"vrt_{uuid.uuid4().hex[:12]}"
+    postgres_server.create_database(name, owner=PASSWORD_ROLE)
+    yield name
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer, server_database: str) -> str:
+    """The URL of an empty database for a role that must give its password, with it."""
+    return postgres_server.password_url(server_database)
+
+
+@pytest.fixture
+def lab(url) -> Iterator[Any]:
+    tracker = vrtracker.init(url, actor="tester")
+    tracker.mice.add("ATL012")
+    tracker.sessions.add_many(session_rows(3))
+    yield tracker
+    tracker.close()
+
+
+def texts_of(error: BaseException | None) -> Iterator[str]:
+    """Yield what is said by an error and by all those that caused it."""
+    while error is not None:
+        yield f"{error!s} {error!r}"
+        error = error.__cause__ or error.__context__
+
+
+# -- getting in --------------------------------------------------------------------------------
+
+
+def test_password_with_odd_letters_gets_in(lab):
+    assert numbers(lab.sessions.frame()) == [701, 702, 703]
+    assert lab.sessions.get(KEY).sessionID == 701
+
+
+def test_password_of_the_environment_gets_in(lab, url, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    address = sa.make_url(url)._replace(password=None).render_as_string(hide_password=False)
+
+    with open_lab(address) as tracker:
+        assert len(tracker.sessions.frame()) == 3
+        assert tracker.sessions.count() == 3
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, upgrade, check])
+def test_wrong_password_is_refused_and_never_shown(postgres_server, server_database, work):
+    address = postgres_server.password_url(server_database, WRONG)
+
+    with pytest.raises(DatabaseUnavailableError, match="password") as refused:
+        work(address)
+
+    assert PASSWORD_ROLE in str(refused.value)
+    for text in texts_of(refused.value):
+        assert WRONG not in text
+        assert "s3cret" not in text
+
+
+def test_wrong_password_in_the_query_is_never_shown(postgres_server, server_database):
+    address = sa.make_url(postgres_server.password_url(server_database))._replace(password=None)
+    address = address.update_query_dict({"password": "s3cret"})
+
+    with pytest.raises(DatabaseUnavailableError, match="password") as refused:
+        open_lab(address.render_as_string(hide_password=False))
+
+    for text in texts_of(refused.value):
+        assert "s3cret" not in text
+
+
+def test_password_is_shown_nowhere(lab):
+    shown = [repr(lab), str(lab), lab.url, repr(lab._lab), repr(lab._lab.database)]
+    shown += [repr(lab._lab.database.read_engine), repr(lab.sessions.get(KEY))]
+
+    for text in shown:
+        assert PASSWORD not in text
+        assert "p%40ss" not in text
+
+
+def test_pickled_tracker_holds_no_password_and_finds_its_own(lab, monkeypatch):
+    lab.sessions.frame()
+    pickled = pickle.dumps(lab)
+
+    for form in (PASSWORD.encode(), b"p%40ss", b"p@ss"):
+        assert form not in pickled
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    with pickle.loads(pickled) as again:
+        assert numbers(again.sessions.frame()) == [701, 702, 703]
+
+
+def test_unknown_database_is_refused(postgres_server):
+    with pytest.raises(DatabaseUnavailableError, match="vrt_nowhere") as refused:
+        open_lab(postgres_server.password_url("vrt_nowhere"))
+
+    assert "createdb" in str(refused.value)
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, check])
+def test_server_that_does_not_answer_is_reported(work):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    with pytest.raises(DatabaseUnavailableError, match=str(port)) as refused:
+        work(f"postgresql://rig:{'s3cret'}@127.0.0.1:{port}/lab")
+
+    for text in texts_of(refused.value):
+        assert "s3cret" not in text
+
+
+def test_unknown_host_is_reported():
+    with pytest.raises(DatabaseUnavailableError, match="nowhere"):
+        open_lab("postgresql://rig@nowhere.invalid/lab")
+
+
+def test_role_without_rights_is_told_so(postgres_server, server_database):
+    owner = postgres_server.url(server_database)
+    vrtracker.init(owner).close()
+
+    with (
+        pytest.raises(DatabaseUnavailableError, match="permission"),
+        open_lab(postgres_server.password_url(server_database)) as tracker,
+    ):
+        tracker.sessions.count()
+
+
+def test_role_that_may_only_read_reads(postgres_server, server_database):
+    owner = postgres_server.url(server_database)
+    with vrtracker.init(owner) as tracker:
+        tracker.mice.add("ATL012")
+    run_sql(owner, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {PASSWORD_ROLE}")
+
+    with open_lab(postgres_server.password_url(server_database)) as tracker:
+        assert len(tracker.mice.frame()) == 1
+        with pytest.raises(DatabaseUnavailableError, match="permission"):
+            tracker.mice.add("B1")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_spelling_of_the_driver_is_the_same(lab, url, scheme):
+    address = url.replace("postgresql+psycopg", scheme, 1)
+
+    with open_lab(address) as tracker:
+        assert tracker.sessions.count() == 3
+
+
+def test_options_of_the_url_are_kept_for_every_connection(lab, url):
+    address = sa.make_url(url).update_query_dict({"options": "-c search_path=elsewhere,public"})
+    text = address.render_as_string(hide_password=False)
+
+    with open_lab(text) as tracker:
+        assert len(tracker.sessions.frame()) == 3
+        assert tracker.sessions.count() == 3
+        engine = tracker._lab.database.read_engine
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW search_path").scalar() == "elsewhere,public"
+
+
+# -- connections that end ----------------------------------------------------------------------
+
+
+def end_connections(server: PostgresServer, database: str) -> None:
+    """End every connection to a database, as a restart of the server does."""
+    run_sql(
+        server.url("postgres"),
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name",
+        name=database,
+    )
+
+
+@pytest.fixture
+def after_restart(lab, postgres_server, server_database) -> Any:
+    """A tracker whose connections have all been used, and then ended by the server."""
+    lab.sessions.frame()
+    lab.sessions.get(KEY)
+    lab.sessions.update({"numPlanes": 1}, KEY)
+    end_connections(postgres_server, server_database)
+    return lab
+
+
+def test_frame_and_look_up_do_not_notice_a_restart_of_the_server(after_restart):
+    assert numbers(after_restart.sessions.frame()) == [701, 702, 703]
+    assert after_restart.sessions.get(KEY).sessionID == 701
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda tracker: tracker.sessions.count(),
+        lambda tracker: tracker.sessions.update({"numPlanes": 5}, KEY),
+        lambda tracker: tracker.sessions.add(("ATL012", DAY, 900)),
+    ],
+    ids=["count", "update", "add"],
+)
+def test_other_work_fails_once_at_most_after_a_restart_of_the_server(after_restart, work):
+    try:
+        work(after_restart)
+    except DatabaseUnavailableError:
+        work(after_restart)
+
+
+def test_connections_are_given_back(lab, postgres_server, server_database):
+    def read(_number: int) -> None:
+        lab.sessions.frame()
+        lab.sessions.get(KEY)
+        lab.sessions.count()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, range(64)))
+    assert postgres_server.connections(server_database) <= 20
+
+    lab.close()
+    for _ in range(100):
+        if postgres_server.connections(server_database) == 0:
+            break
+    assert postgres_server.connections(server_database) == 0
+
+
+def test_refused_statements_do_not_use_connections_up(lab):
+    for _ in range(40):
+        with pytest.raises(VrtrackerError):
+            lab.sessions.add(KEY)
+
+    assert lab.sessions.count() == 3
+
+
+# -- the server's own rules --------------------------------------------------------------------
+
+
+def test_server_keeps_the_columnar_reader_to_reading(lab):
+    reader = lab._lab.database._arrow_reader()
+
+    with pytest.raises(reader.errors, match="read-only"):
+        reader.read("DELETE FROM vrt_event RETURNING event_id", [])
+
+
+def test_reading_does_not_hold_a_transaction_open(lab, postgres_server, server_database):
+    lab.sessions.frame()
+    lab.sessions.get(KEY)
+    list(lab.sessions.iter())
+    lab.sessions.count()
+
+    states = run_sql(
+        postgres_server.url("postgres"),
+        "SELECT state FROM pg_stat_activity WHERE datname = :name",
+        name=server_database,
+    )
+    assert states
+    assert ("idle in transaction",) not in states
+
+
+def test_deadlock_is_one_of_our_errors(lab):
+    database = lab._lab.database
+    first, second = database.begin(readonly=False), database.begin(readonly=False)
+    lock = 'SELECT 1 FROM sessiondb WHERE "sessionID" = {} FOR UPDATE'
+
+    def cross(connection: Any, number: int) -> BaseException | None:
+        try:
+            with database.translating():
+                connection.exec_driver_sql(lock.format(number))
+        except BackendError as error:
+            return error
+        finally:
+            connection.rollback()
+        return None
+
+    with first, second, ThreadPoolExecutor(2) as pool:
+        first.exec_driver_sql(lock.format(701))
+        second.exec_driver_sql(lock.format(702))
+        crossing = [pool.submit(cross, first, 702), pool.submit(cross, second, 701)]
+        errors = [str(one.result()) for one in crossing if one.result()]
+
+    assert len(errors) == 1
+    assert "try again" in errors[0]
+
+
+def test_read_only_error_of_the_server_names_the_remedy(lab):
+    database = lab._lab.database
+
+    with (
+        database.begin(readonly=True) as connection,
+        pytest.raises(ReadOnlyError, match="for writing"),
+        database.translating(),
+    ):
+        connection.exec_driver_sql("DELETE FROM vrt_event")
+
+
+def test_address_without_a_user_or_password_is_shown_as_one_types_it(lab, url):
+    shown = sa.make_url(lab.url)
+
+    assert shown.drivername == "postgresql"
+    assert shown.database == sa.make_url(url).database
+    assert shown.password is None
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type:sqlalchemy.exc.SAWarning")
+@pytest.mark.parametrize("backend", ["postgresql16"], indirect=True)
+@pytest.mark.parametrize(
+    ("kind", "value", "dtype"),
+    [
+        ("boolean", "true", "boolean"),
+        ("bigint", "9007199254740993", "Int64"),
+        ("smallint", "7", "Int64"),
+        ("real", "0.5", "float64"),
+        ("numeric(10, 2)", "12.25", "float64"),
+        ("date", "'2022-05-01'", "datetime64[us]"),
+        ("timestamptz", "'2022-05-01 09:30+00'", "datetime64[us]"),
+        ("char(3)", "'abc'", "str"),
+        ("uuid", "'00000000-0000-0000-0000-000000000007'", "object"),
+        ("jsonb", "jsonb_build_object('a', 1)", "object"),
+        ("integer[]", "'{1,2}'", "object"),
+        ("time", "'09:30'", "object"),
+        ("interval", "'2 days'", "object"),
+        ("bytea", "'\\x00ff'", "object"),
+        ("point", "'(1,2)'", "object"),
+    ],
+)
+def test_columns_of_any_type_come_along(backend, monkeypatch, kind, value, dtype):
+    tracker = new_lab(backend, sessions=3)
+    tracker.close()
+    run_sql(
+        tracker.url,
+        f"ALTER TABLE sessiondb ADD COLUMN odd {kind}",
+        f'UPDATE sessiondb SET odd = {value} WHERE "sessionID" = 702',
+    )
+
+    with open_lab(tracker.url) as again, open_lab(tracker.url) as slow:
+        frame = again.sessions.frame()
+        assert str(frame["odd"].dtype) == dtype
+        assert frame["odd"].isna().tolist() == [True, False, True]
+        assert str(again.sessions.frame(sessionID=0)["odd"].dtype) == dtype
+        assert again.sessions.get(("ATL012", DAY, 702)).extra["odd"] is not None
+        assert len(list(again.sessions.iter())) == 3
+        monkeypatch.setattr(slow._lab.database.backend, "arrow_reader", lambda _url: None)
+        by_rows = slow.sessions.frame()
+        assert str(by_rows["odd"].dtype) == dtype
+        if dtype != "object":
+            pd.testing.assert_frame_equal(by_rows, frame)
+        again.sessions.delete(("ATL012", DAY, 702))
+        deleted = again.history(("ATL012", DAY, 702))["changes"].iloc[-1]
+        assert deleted["odd"][0] is not None
+
+
+@pytest.mark.parametrize("backend", ["postgresql18"], indirect=True)
+def test_tables_of_another_schema_are_not_taken_for_ours(backend):
+    url = backend.new_url()
+    run_sql(
+        url,
+        "CREATE SCHEMA archive",
+        "CREATE TABLE archive.sessiondb (number integer)",
+        "CREATE TABLE archive.mousedb (number integer)",
+    )
+
+    with vrtracker.init(url) as tracker:
+        assert tracker.sessions.count() == 0
+    with raw_engine(url).connect() as connection:
+        assert "number" not in {
+            column["name"] for column in sa.inspect(connection).get_columns("sessiondb")
+        }

@@ -1,0 +1,532 @@
+"""What only a SQLite file can do, or have done to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import random
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import vrtracker
+from support.lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
+from vrtracker.backends import sqlite as backend_module
+from vrtracker.database.migration import check, downgrade, history, upgrade
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    ForeignSchemaError,
+    ReadOnlyError,
+    SchemaOutOfDateError,
+    VrtrackerError,
+)
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def lab(tmp_path) -> Iterator[Any]:
+    tracker = vrtracker.init(tmp_path / "lab.db", actor="tester")
+    tracker.mice.add("ATL012")
+    tracker.sessions.add_many(session_rows(3, numPlanes=5, suite2pDate="2023-01-22 03:04:05"))
+    yield tracker
+    tracker.close()
+
+
+@pytest.fixture
+def public(monkeypatch) -> Iterator[Path]:
+    """A folder that other users can reach, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="vrt-public-"))
+    folder.chmod(0o755)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    yield folder
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Act as a user without rights, where the tests run as root."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("this system has no users to change to")
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def without_columns(lab, monkeypatch) -> Callable[[], Any]:
+    """Return what opens the lab without the columnar driver."""
+
+    def opened() -> Any:
+        other = open_lab(lab.url)
+        monkeypatch.setattr(other._lab.database.backend, "arrow_reader", lambda _url: None)
+        return other
+
+    return opened
+
+
+# -- the file ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("work", [open_lab, check, history, lambda path: downgrade(path, "base")])
+def test_missing_file_is_not_made(tmp_path, work):
+    path = tmp_path / "missing.db"
+
+    with pytest.raises(DatabaseUnavailableError, match=r"missing\.db"):
+        work(path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_message_about_a_missing_file_says_how_to_make_it(tmp_path):
+    with pytest.raises(DatabaseUnavailableError, match=r"vrtracker --url .* init"):
+        open_lab(tmp_path / "missing.db")
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, upgrade, check])
+def test_missing_folder_is_not_made(tmp_path, work):
+    with pytest.raises(DatabaseUnavailableError, match="absent"):
+        work(tmp_path / "absent" / "lab.db")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, upgrade, check])
+def test_folder_is_no_database(tmp_path, work):
+    folder = tmp_path / "lab.db"
+    folder.mkdir()
+
+    with pytest.raises(DatabaseUnavailableError, match="folder"):
+        work(folder)
+
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, upgrade, check])
+@pytest.mark.parametrize("content", [b"mouse,date\n" * 100, b"x", b"\x00" * 4096], ids=repr)
+def test_file_of_another_kind_is_refused_and_left_alone(tmp_path, work, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+
+    with pytest.raises(ForeignSchemaError, match=r"notes\.txt"):
+        work(path)
+
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_empty_file_needs_init_and_takes_it(tmp_path):
+    path = tmp_path / "lab.db"
+    path.touch()
+
+    with pytest.raises(SchemaOutOfDateError, match="init"):
+        open_lab(path)
+    vrtracker.init(path).close()
+    open_lab(path).close()
+
+
+def test_damaged_file_is_reported_as_damaged(lab):
+    lab.sessions.add_many(session_rows(400, start=1_000, sessionNotes="n" * 500))
+    lab.close()
+    path = Path(lab.url)
+    run_sql(lab.url, "SELECT 1")
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[8_192 : len(content) // 2] = random.Random(7).randbytes(len(content) // 2 - 8_192)
+    path.write_bytes(content)
+
+    with open_lab(path) as tracker, pytest.raises(BackendError, match=r"lab\.db"):
+        tracker.sessions.frame()
+
+
+def test_paths_with_odd_letters_work(tmp_path):
+    for name in ("a b.db", "50%.db", "q?a=1&b.db", "#1.db", "ü 小鼠.db", "it's.db", "100%41.db"):
+        with vrtracker.init(tmp_path / name) as tracker:
+            tracker.mice.add("ATL012")
+            assert len(tracker.mice.frame()) == 1
+        assert (tmp_path / name).is_file()
+
+
+def test_path_below_home_and_relative_path_are_understood(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    vrtracker.init(tmp_path / "lab.db").close()
+
+    open_lab("~/lab.db").close()
+    monkeypatch.chdir(tmp_path)
+    with open_lab("lab.db") as tracker:
+        monkeypatch.chdir("/")
+        assert len(tracker.mice.frame()) == 0
+        assert tracker.url == str(tmp_path / "lab.db")
+
+
+def test_relative_url_means_the_same_file_after_a_change_of_folder(tmp_path, monkeypatch):
+    vrtracker.init(tmp_path / "lab.db").close()
+    monkeypatch.chdir(tmp_path)
+    with open_lab("sqlite:///lab.db") as tracker:
+        monkeypatch.chdir("/")
+        assert len(tracker.mice.frame()) == 0
+        assert pickle.loads(pickle.dumps(tracker)).mice.count() == 0
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///"])
+def test_database_in_memory_is_refused(url):
+    with pytest.raises(ConfigurationError, match="memory"):
+        open_lab(url)
+
+
+# -- permissions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, check])
+def test_file_without_permission_is_refused(public, work):
+    vrtracker.init(public / "lab.db").close()
+    (public / "lab.db").chmod(0)
+
+    with ordinary_user(), pytest.raises(DatabaseUnavailableError, match="permission"):
+        work(public / "lab.db")
+
+
+@pytest.mark.parametrize("work", [open_lab, vrtracker.init, check])
+def test_file_in_a_closed_folder_is_refused(public, work):
+    folder = public / "closed"
+    folder.mkdir()
+    vrtracker.init(folder / "lab.db").close()
+    folder.chmod(0)
+
+    with ordinary_user(), pytest.raises(DatabaseUnavailableError, match="permission"):
+        work(folder / "lab.db")
+
+
+def test_file_cannot_be_made_in_a_folder_without_permission(public):
+    folder = public / "full"
+    folder.mkdir()
+    folder.chmod(0o555)
+
+    with ordinary_user(), pytest.raises(DatabaseUnavailableError, match="permission"):
+        vrtracker.init(folder / "lab.db")
+
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder_mode", [0o555, 0o777], ids=oct)
+def test_file_that_may_only_be_read_is_read_and_a_write_is_refused(public, folder_mode):
+    folder = public / "shared"
+    folder.mkdir()
+    path = folder / "lab.db"
+    with vrtracker.init(path) as tracker:
+        tracker.mice.add("ATL012")
+        tracker.sessions.add_many(session_rows(3))
+    path.chmod(0o444)
+    folder.chmod(folder_mode)
+
+    with ordinary_user(), open_lab(path) as tracker:
+        assert numbers(tracker.sessions.frame()) == [701, 702, 703]
+        assert tracker.sessions.get(KEY).sessionID == 701
+        with pytest.raises((ReadOnlyError, DatabaseUnavailableError)):
+            tracker.sessions.add(("ATL012", DAY, 900))
+        assert tracker.sessions.count() == 3
+
+
+# -- locks -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(lab, monkeypatch) -> Iterator[None]:
+    """Let another process write to the lab's file, and never finish."""
+    monkeypatch.setattr(backend_module, "_BUSY_SECONDS", 0.2)
+    lab.close()
+    program = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('BEGIN IMMEDIATE')\n"
+        "connection.execute('DELETE FROM vrt_event')\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, lab.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"locked\n"
+        yield
+        other.communicate()
+
+
+def test_write_to_a_file_that_another_program_writes_is_refused_after_waiting(lab, locked):
+    with pytest.raises(BackendError, match="Another program"):
+        lab.sessions.add(("ATL012", DAY, 900))
+    with pytest.raises(BackendError, match="Another program"):
+        lab.sessions.update({"imaging": True}, KEY)
+
+
+def test_reading_goes_on_while_another_program_writes(lab, locked):
+    assert numbers(lab.sessions.frame()) == [701, 702, 703]
+    assert lab.sessions.get(KEY).sessionID == 701
+    assert len(lab.events()) == 4
+
+
+def test_write_waits_for_another_that_ends(lab):
+    other = sqlite3.connect(lab.url, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, other.execute, ("COMMIT",)).start()
+
+    assert lab.sessions.add(("ATL012", DAY, 900)).sessionID == 900
+    other.close()
+
+
+# -- hand edits --------------------------------------------------------------------------------
+
+BAD_VALUES = [
+    ("numPlanes", "'five'"),
+    ("numPlanes", "1.5"),
+    ("sessionID", "'seven'"),
+    ("suite2pDate", "'yesterday'"),
+    ("suite2pDate", "20230122"),
+    ("suite2pDate", "2459966.5"),
+    ("sessionDate", "'20/01/2023'"),
+    ("headPlateRotation", "'steep'"),
+    ("imaging", "'perhaps'"),
+]
+
+
+@pytest.mark.parametrize(("column", "value"), BAD_VALUES)
+@pytest.mark.parametrize("where", ["sessionID = 702", "1 = 1"], ids=["one row", "all rows"])
+def test_value_that_does_not_fit_is_told_with_its_column(
+    lab, without_columns, column, value, where
+):
+    if column.startswith("session") and where == "1 = 1":
+        where = "sessionID = 701"
+    run_sql(lab.url, f"UPDATE sessiondb SET {column} = {value} WHERE {where}")
+
+    with pytest.raises(BackendError, match=f"column {column} "):
+        lab.sessions.frame()
+    with without_columns() as slow, pytest.raises(BackendError, match=f"column {column} "):
+        slow.sessions.frame()
+
+
+def test_time_that_is_none_is_told_by_look_ups_too(lab):
+    run_sql(lab.url, "UPDATE sessiondb SET suite2pDate = 'yesterday' WHERE sessionID = 702")
+
+    with pytest.raises(BackendError, match="suite2pDate"):
+        lab.sessions.get(("ATL012", DAY, 702))
+    with pytest.raises(BackendError, match="yesterday"):
+        list(lab.sessions.iter())
+    with pytest.raises(BackendError, match="yesterday"):
+        lab.sessions.update({"suite2pDate": None}, sessionID=(0, ">"), dry_run=True)
+    assert lab.sessions.get(KEY).sessionID == 701
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "read"),
+    [
+        ("suite2pDate", "'2023-01-22'", pd.Timestamp("2023-01-22")),
+        ("suite2pDate", "'2023-01-22T03:04'", pd.Timestamp("2023-01-22 03:04")),
+        ("suite2pDate", "'2023-01-22 03:04:05.000000'", pd.Timestamp("2023-01-22 03:04:05")),
+        ("numPlanes", "'7'", 7),
+        ("numPlanes", "7.0", 7),
+        ("headPlateRotation", "'8.5'", 8.5),
+        ("headPlateRotation", "8", 8.0),
+        ("imaging", "-1", True),
+        ("sessionNotes", "12", "12"),
+    ],
+)
+def test_value_in_a_usual_form_is_read(lab, without_columns, column, value, read):
+    run_sql(lab.url, f"UPDATE sessiondb SET {column} = {value} WHERE sessionID = 702")
+
+    frame = lab.sessions.frame()
+
+    assert frame[column][1] == read
+    with without_columns() as slow:
+        pd.testing.assert_frame_equal(slow.sessions.frame(), frame)
+    assert getattr(lab.sessions.get(("ATL012", DAY, 702)), column) == read
+
+
+# -- columns of many rows ----------------------------------------------------------------------
+
+
+def test_types_come_from_all_rows_not_from_the_first(lab, monkeypatch):
+    monkeypatch.setattr(backend_module, "_BATCH_ROWS", 4)
+    lab.sessions.add_many(session_rows(20, start=800))
+    last = ("ATL012", DAY, 819)
+    lab.sessions.update(
+        {"logtime": "2023-01-20", "experimentType": "Blender VR", "headPlateRotation": 1.5}, last
+    )
+
+    frame = lab.sessions.frame()
+
+    assert len(frame) == 23
+    assert frame["logtime"].iloc[-1] == pd.Timestamp("2023-01-20")
+    assert frame["experimentType"].iloc[-1] == "Blender VR"
+    assert frame["headPlateRotation"].iloc[-1] == 1.5
+    assert frame["logtime"].isna().sum() == 22
+    assert numbers(lab.sessions.frame(limit=2, order_by="-logtime")) == [819, 701]
+
+
+def test_bad_value_far_down_is_told_with_its_column(lab, monkeypatch):
+    monkeypatch.setattr(backend_module, "_BATCH_ROWS", 4)
+    lab.sessions.add_many(session_rows(20, start=800))
+    run_sql(lab.url, "UPDATE sessiondb SET vrEnvironments = 'all' WHERE sessionID = 819")
+
+    with pytest.raises(BackendError, match="column vrEnvironments "):
+        lab.sessions.frame()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit on address space")
+def test_frame_needs_no_more_memory_than_it_is_large(lab):
+    program = (
+        "import resource, sys, vrtracker\n"
+        "tracker = vrtracker.open(sys.argv[1])\n"
+        "tracker.sessions.count()\n"
+        "import vrtracker.frames\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+        "assert len(tracker.sessions.frame()) == 3\n"
+        "tracker.close()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, lab.url], capture_output=True, check=False, timeout=120
+    )
+
+    assert done.returncode == 0, done.stderr.decode()
+
+
+# -- how it is opened --------------------------------------------------------------------------
+
+
+def pragma(lab: Any, name: str, *, readonly: bool = False) -> Any:
+    database = lab._lab.database
+    engine = database.read_engine if readonly else database.write_engine
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+
+def test_connections_have_the_settings_that_the_data_needs(lab):
+    assert pragma(lab, "journal_mode") == "wal"
+    assert pragma(lab, "foreign_keys") == 1
+    assert pragma(lab, "synchronous") == 2
+    assert pragma(lab, "busy_timeout") == 30_000
+    assert pragma(lab, "foreign_keys", readonly=True) == 1
+    assert pragma(lab, "query_only", readonly=True) == 1
+
+
+def test_number_of_a_deleted_session_is_not_given_again(lab):
+    last = lab.sessions.get(("ATL012", DAY, 703)).uSessionID
+    lab.sessions.delete(("ATL012", DAY, 703))
+
+    assert lab.sessions.add(("ATL012", DAY, 704)).uSessionID == last + 1
+
+
+def test_nothing_but_the_database_is_left_behind(lab):
+    lab.sessions.frame()
+    lab.close()
+
+    assert [path.name for path in Path(lab.url).parent.iterdir()] == ["lab.db"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "dtype"),
+    [
+        ("BOOLEAN", "1", "boolean"),
+        ("BIGINT", "9007199254740993", "Int64"),
+        ("REAL", "0.5", "float64"),
+        ("NUMERIC(10, 2)", "12.25", "float64"),
+        ("DATE", "'2022-05-01'", "datetime64[us]"),
+        ("VARCHAR", "'x'", "str"),
+        ("NVARCHAR(20)", "'x'", "str"),
+        ("CLOB", "'x'", "str"),
+        ("BLOB", "x'00ff'", "object"),
+        ("", "'whatever'", "object"),
+        ("INT", "7", "Int64"),
+        ("TIMESTAMP", "'2022-05-01 09:30:00'", "datetime64[us]"),
+    ],
+)
+def test_columns_of_any_type_come_along(lab, without_columns, kind, value, dtype):
+    run_sql(
+        lab.url,
+        f"ALTER TABLE sessiondb ADD COLUMN odd {kind}",
+        f"UPDATE sessiondb SET odd = {value} WHERE sessionID = 702",
+    )
+
+    with open_lab(lab.url) as tracker:
+        frame = tracker.sessions.frame()
+        assert str(frame["odd"].dtype) == dtype
+        assert frame["odd"].isna().tolist() == [True, False, True]
+        assert str(tracker.sessions.frame(sessionID=0)["odd"].dtype) == dtype
+        assert tracker.sessions.get(("ATL012", DAY, 702)).extra["odd"] is not None
+        with without_columns() as slow:
+            pd.testing.assert_frame_equal(slow.sessions.frame(), frame)
+        tracker.sessions.delete(("ATL012", DAY, 702))
+        deleted = tracker.history(("ATL012", DAY, 702))["changes"].iloc[-1]
+        assert deleted["odd"][0] is not None
+
+
+def test_unknown_type_is_written_and_filtered_as_it_is(lab):
+    run_sql(lab.url, "ALTER TABLE sessiondb ADD COLUMN odd")
+
+    with open_lab(lab.url) as tracker:
+        tracker.sessions.update({"odd": "x"}, KEY)
+        assert numbers(tracker.sessions.frame(odd="x")) == [701]
+        assert numbers(tracker.sessions.frame(odd=None)) == [702, 703]
+
+
+def test_foreign_program_may_delete_nothing_that_others_need(lab):
+    connection = sqlite3.connect(lab.url)
+    connection.execute("PRAGMA foreign_keys = ON")
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("DELETE FROM mousedb")
+    connection.close()
+
+
+def test_read_only_is_kept_by_the_file_itself(lab):
+    with (
+        open_lab(lab.url, readonly=True) as reader,
+        reader._lab.database.read_engine.connect() as connection,
+    ):
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+        with pytest.raises(Exception, match="readonly"):
+            connection.exec_driver_sql("DELETE FROM vrt_event")
+
+
+def test_file_of_an_init_is_not_open_to_everybody_more_than_others(tmp_path):
+    old = os.umask(0o027)
+    try:
+        vrtracker.init(tmp_path / "lab.db").close()
+    finally:
+        os.umask(old)
+
+    assert stat.S_IMODE((tmp_path / "lab.db").stat().st_mode) & 0o007 == 0
+
+
+def test_all_errors_of_a_vanished_file_are_ours(lab):
+    lab.sessions.frame()
+    lab.close()
+    Path(lab.url).unlink()
+
+    for work in (lab.sessions.frame, lab.sessions.count, lambda: lab.sessions.get(KEY)):
+        with pytest.raises(VrtrackerError):
+            work()
+    with pytest.raises(VrtrackerError):
+        lab.sessions.add(("ATL012", DAY, 900))
+    assert not Path(lab.url).exists()

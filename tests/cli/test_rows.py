@@ -1,0 +1,322 @@
+"""List, show, add, edit and delete sessions and mice."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+
+from support.command_line import good, refused, run, told
+
+FIRST = "DEMO001.2023-01-18.701"
+SECOND = "DEMO001.2023-01-19.701"
+NEW = "DEMO001.2023-01-21.701"
+
+
+def keys(rows: list[dict]) -> list[str]:
+    return [row["key"] for row in rows]
+
+
+def test_json_holds_every_column_as_plain_values(sample):
+    row = sample.told("sessions", "list")[0]
+
+    with sample.open() as tracker:
+        assert list(row) == ["key", *tracker.sessions.columns]
+    assert row["key"] == FIRST
+    assert row["sessionDate"] == "2023-01-18"
+    assert row["sessionID"] == 701
+    assert row["imaging"] is True
+    assert row["experimentID"] is None
+    assert row["headPlateRotation"] is None
+    assert row["suite2pDate"] == "2023-01-20T14:00:00"
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ([], 12),
+        (["--mouse", "DEMO001"], 4),
+        (["--mouse", "DEMO001", "--mouse", "DEMO003"], 8),
+        (["--date", "2023-1-20"], 2),
+        (["--since", "2023-02-08"], 6),
+        (["--until", "2023-01-19"], 2),
+        (["--since", "2023-01-19", "--until", "2023-02-06"], 4),
+        (["--imaging"], 11),
+        (["--no-imaging"], 1),
+        (["--where", "imaging=no"], 1),
+        (["--where", "sessionID>=702"], 2),
+        (["--where", "sessionID>=1", "--where", "sessionID<=700"], 1),
+        (["--where", "mouseName~%003"], 4),
+        (["--where", "numPlanes="], 2),
+        (["--where", "numPlanes!="], 10),
+        (["--where", "sessionID=1,702"], 3),
+        (["--where", "sessionID!=701,702"], 1),
+        (["--where", "mouse__KO=true"], 4),
+        (["--limit", "3"], 3),
+        (["--mouse", "NOBODY"], 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_filters_choose_sessions(sample, options: list[str], count: int):
+    assert len(sample.told("sessions", "list", *options)) == count
+
+
+def test_columns_are_those_asked_for(sample):
+    rows = sample.told("sessions", "list", "--columns", "mouse__KO,key,numPlanes", "--limit", "1")
+
+    assert [list(row.items()) for row in rows] == [
+        [("mouse__KO", False), ("key", FIRST), ("numPlanes", 2)]
+    ]
+
+
+def test_order_is_the_one_asked_for(sample):
+    rows = sample.told("sessions", "list", "--order-by", "-sessionDate,sessionID", "--limit", "2")
+
+    assert keys(rows) == ["DEMO003.2023-03-16.1", "DEMO003.2023-03-15.701"]
+
+
+def test_scratched_sessions_are_listed_on_request_alone(demo):
+    demo.good("scratch", FIRST, "--reason", "laser off")
+
+    assert FIRST not in keys(demo.told("sessions", "list"))
+    assert FIRST in keys(demo.told("sessions", "list", "--include-scratched"))
+    assert keys(demo.told("sessions", "list", "--where", "sessionQC=false")) == [FIRST]
+    assert "laser off" in demo.good("sessions", "list", "--include-scratched")
+
+
+def test_table_has_one_line_a_session_and_whole_keys(demo):
+    long = "word " * 100 + "end\nof two lines [bold]"
+    demo.good("sessions", "edit", FIRST, "--set", f"sessionNotes={long}")
+
+    lines = demo.good("sessions", "list").splitlines()
+
+    assert len(lines) == 13
+    assert lines[0].split()[:2] == ["key", "imaging"]
+    assert lines[1].startswith(FIRST)
+    assert lines[1].endswith("end of two lines [bold]")
+
+
+def test_table_of_all_columns_has_them_all(sample):
+    header = sample.good("sessions", "list", "--all-columns").splitlines()[0].split()
+
+    with sample.open() as tracker:
+        assert header == ["key", *tracker.sessions.columns]
+
+
+def test_count_goes_to_standard_error(sample):
+    result = run(*sample.options, "sessions", "list", "--mouse", "DEMO001")
+
+    assert "4 sessions" in result.stderr
+    assert "4 sessions" not in result.stdout
+
+
+def test_empty_listing_is_an_empty_document(sample):
+    result = run(*sample.options, "sessions", "list", "--mouse", "NOBODY")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no such sessions" in result.stderr
+
+
+def test_show_tells_columns_path_and_states(sample):
+    session = sample.told("sessions", "show", FIRST)
+
+    assert session["key"] == FIRST
+    assert session["suite2pDate"] == "2023-01-20T14:00:00"
+    assert session["path"] == str(sample.root / "DEMO001" / "2023-01-18" / "701")
+    assert session["states"]["registration"] == "done"
+
+
+def test_show_is_readable(sample):
+    shown = sample.good("sessions", "show", FIRST)
+
+    assert FIRST in shown
+    assert "red_cell_qc" in shown
+
+
+def test_show_without_a_root_has_no_path(sample):
+    assert told("--url", sample.url, "sessions", "show", FIRST)["path"] is None
+
+
+def test_added_session_has_its_values(demo):
+    told_keys = demo.told("sessions", "add", NEW, "--set", "imaging=yes", "--set", "numPlanes=5")
+
+    session = demo.told("sessions", "show", NEW)
+    assert told_keys == {"added": [NEW]}
+    assert (session["imaging"], session["numPlanes"]) == (True, 5)
+
+
+def test_several_sessions_are_added_at_once(demo):
+    second = "DEMO002.2023-01-21.701"
+
+    assert demo.good("sessions", "add", NEW, second) == f"added {NEW}\nadded {second}\n"
+
+
+def test_of_several_sessions_all_are_added_or_none(sample):
+    refused(*sample.options, "sessions", "add", NEW, FIRST, code=5)
+
+    assert len(sample.told("sessions", "list")) == 12
+
+
+def test_edit_changes_one_session_and_signs_it(demo):
+    good(
+        *(*demo.options, "--actor", "Ada", "sessions", "edit", FIRST),
+        *("--set", "numPlanes=7", "--set", "sessionNotes=", "--reason", "recount"),
+    )
+
+    event = demo.told("history", FIRST)[-1]
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 7
+    assert (event["actor"], event["verb"], event["reason"]) == ("Ada", "edited", "recount")
+    assert event["changes"] == {"numPlanes": [2, 7]}
+
+
+def test_dry_run_of_an_edit_writes_nothing(sample):
+    told_changes = sample.told(
+        "sessions", "edit", "--mouse", "DEMO001", "--set", "numPlanes=7", "--dry-run"
+    )
+
+    assert (told_changes["rows"], told_changes["dry_run"]) == (4, True)
+    assert told_changes["changes"][FIRST] == {"numPlanes": [2, 7]}
+    assert sample.told("sessions", "show", FIRST)["numPlanes"] == 2
+
+
+def test_edit_of_several_rows_is_refused_without_somebody_to_ask(sample):
+    words = ("sessions", "edit", "--mouse", "DEMO001", "--set", "numPlanes=7")
+
+    error = refused(*sample.options, *words, code=2)
+
+    assert "4 rows" in error
+    assert "--yes" in error
+    assert sample.told("sessions", "show", FIRST)["numPlanes"] == 2
+
+
+def test_edit_of_several_rows_goes_on_with_yes(demo):
+    done = demo.told("sessions", "edit", "--mouse", "DEMO001", "--set", "numPlanes=7", "--yes")
+
+    assert (done["matched"], done["rows"], done["dry_run"]) == (4, 4, False)
+    assert demo.told("sessions", "show", SECOND)["numPlanes"] == 7
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--set", "numPlanes=7"],
+        [FIRST, "--mouse", "DEMO001", "--set", "numPlanes=7"],
+        [FIRST, "--all", "--set", "numPlanes=7"],
+        [FIRST],
+        [FIRST, "--set", "numPlanes"],
+        [FIRST, "--set", "numPlanes=many"],
+        [FIRST, "--set", "numPlans=7"],
+        [FIRST, "--set", "sessionQC=no"],
+        ["DEMO001.2023-01-18.709", "--set", "numPlanes=7"],
+    ],
+    ids=" ".join,
+)
+def test_edit_that_makes_no_sense_is_refused(sample, words: list[str]):
+    refused(*sample.options, "sessions", "edit", *words, code=2)
+
+    assert sample.told("sessions", "show", FIRST)["numPlanes"] == 2
+
+
+def test_edit_of_everything_must_be_asked_for(demo):
+    done = demo.told("sessions", "edit", "--all", "--set", "behavior=no", "--yes")
+
+    assert (done["matched"], done["rows"]) == (12, 12)
+
+
+def test_delete_is_refused_while_history_depends_on_it(sample):
+    error = refused(*sample.options, "sessions", "delete", FIRST, code=5)
+
+    assert "--force and --reason" in error
+    assert sample.told("sessions", "show", FIRST)
+
+
+def test_forced_delete_needs_a_reason(sample):
+    error = refused(*sample.options, "sessions", "delete", FIRST, "--force", code=2)
+
+    assert "--reason" in error
+
+
+def test_forced_delete_takes_the_session_away(demo):
+    demo.good("sessions", "delete", FIRST, "--force", "--reason", "entered twice")
+
+    refused(*demo.options, "sessions", "show", FIRST, code=2)
+    assert demo.told("history", FIRST)[-1]["verb"] == "deleted"
+
+
+def test_delete_tells_the_key_as_the_database_has_it(demo):
+    demo.good("sessions", "add", NEW)
+
+    assert demo.told("sessions", "delete", "DEMO001/2023-01-21/701") == {"deleted": NEW}
+
+
+def test_mouse_is_added_shown_edited_and_deleted(empty):
+    lab = ("--url", empty)
+    good(*lab, "mice", "add", "ATL012", "--set", "dateOfBirth=2022-09-14", "--set", "KO=1")
+    good(*lab, "mice", "edit", "ATL012", "--set", "genotype=wild type")
+
+    mouse = told(*lab, "mice", "show", "ATL012")
+    listed = told(*lab, "mice", "list", "--where", "KO=true", "--columns", "mouseName,genotype")
+    good(*lab, "mice", "delete", "ATL012")
+
+    assert (mouse["dateOfBirth"], mouse["KO"], mouse["sessions"]) == ("2022-09-14", True, 0)
+    assert listed == [{"mouseName": "ATL012", "genotype": "wild type"}]
+    assert told(*lab, "mice", "list") == []
+
+
+def test_several_mice_are_added_all_or_none(empty):
+    refused("--url", empty, "mice", "add", "A1", "B1", "A1", code=5)
+    none = told("--url", empty, "mice", "list")
+
+    assert told("--url", empty, "mice", "add", "A1", "B1") == {"added": ["A1", "B1"]}
+    assert none == []
+
+
+def test_mouse_with_sessions_is_not_deleted_unless_forced(demo):
+    refused(*demo.options, "mice", "delete", "DEMO001", code=5)
+    demo.good("mice", "delete", "DEMO001", "--force", "--reason", "not ours")
+
+    assert len(demo.told("sessions", "list")) == 8
+
+
+def test_edit_of_mice_wants_a_mouse_or_a_filter(demo):
+    refused(*demo.options, "mice", "edit", "--set", "tracked=yes", code=2)
+    refused(*demo.options, "mice", "edit", "--all", "--set", "tracked=yes", code=2)
+
+    assert demo.told("mice", "edit", "--where", "KO=yes", "--set", "tracked=yes")["rows"] == 1
+
+
+def test_mice_are_listed_as_a_table(sample):
+    lines = sample.good("mice", "list").splitlines()
+
+    assert lines[0].split()[:3] == ["mouseName", "sex", "dateOfBirth"]
+    assert [line.split()[0] for line in lines[1:]] == ["DEMO001", "DEMO002", "DEMO003"]
+    assert "2022-09-14" in lines[1]
+    assert "DEMO001" in sample.good("mice", "show", "DEMO001")
+
+
+def test_text_of_other_alphabets_survives(empty):
+    note = 'naïve Ünïcøde ✓ 小鼠 "quoted" 100% [bold]x[/bold]'
+    good("--url", empty, "mice", "add", "ATL012", "--set", f"notes={note}")
+
+    assert told("--url", empty, "mice", "show", "ATL012")["notes"] == note
+    assert note in good("--url", empty, "mice", "list")
+
+
+def test_columns_that_the_lab_added_come_along(empty):
+    with sqlite3.connect(empty) as connection:
+        connection.execute('ALTER TABLE mousedb ADD COLUMN "rig" TEXT')
+    connection.close()
+    good("--url", empty, "mice", "add", "ATL012", "--set", "rig=left")
+
+    assert told("--url", empty, "mice", "show", "ATL012")["rig"] == "left"
+    assert told("--url", empty, "mice", "list", "--where", "rig=left", "--columns", "rig") == [
+        {"rig": "left"}
+    ]
+
+
+def test_json_is_one_document(sample):
+    result = run(*sample.options, "mice", "list", "--json")
+
+    assert json.loads(result.stdout)
+    assert result.stderr == ""

@@ -1,0 +1,383 @@
+"""The history: each transition has its event, in the same transaction; and what has failed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from support.bench import Bench
+from support.registrars import bad, good, raises
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import State
+from vrtracker.errors import BackendError, NotFoundError
+from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.repositories.events import EventRepository
+from vrtracker.services.claims import Claims, Finished
+
+ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
+COLUMNS = [
+    "occurred_at",
+    "actor",
+    "host_name",
+    "subject_key",
+    "verb",
+    "stage",
+    "from_state",
+    "to_state",
+    "changes",
+    "reason",
+    "attempt_id",
+]
+
+
+@pytest.fixture
+def bench(backend, tmp_path):
+    declared = (Stage(name="significant", title="", requires=("registration",)),)
+    with Bench(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
+        yield made
+
+
+@pytest.fixture
+def workflow(bench):
+    return bench.tracker.workflow
+
+
+def test_each_transition_has_its_event(bench, workflow):
+    key = bench.add(ONE, imaging=True)
+    workflow.complete(key, "suite2p")
+    workflow.set_qc(key, "suite2p", "FAIL")
+    workflow.set_qc(key, "suite2p", "PASS")
+    workflow.set_qc(key, "suite2p", "NOT_SET")
+    workflow.run(registrar=bad)
+    workflow.run(registrar=good)
+    workflow.set_qc(key, "red_cell", "WARNING")
+    workflow.complete(key, "suite2p")
+    workflow.scratch(key, "light leak")
+    workflow.unscratch(key)
+    workflow.set_qc(key, "session", "PASS")
+    workflow.reset(key, "registration")
+
+    assert bench.events(key) == [
+        ("added", None, None, None),
+        ("complete", "suite2p", "ready", "done"),
+        ("fail_qc", "suite2p_qc", "ready", "failed"),
+        ("pass_qc", "suite2p_qc", "failed", "done"),
+        ("clear_qc", "suite2p_qc", "done", "ready"),
+        ("start", "registration", "ready", "running"),
+        ("fail", "registration", "running", "failed"),
+        ("start", "registration", "failed", "running"),
+        ("succeed", "registration", "running", "done"),
+        ("pass_qc", "red_cell_qc", "ready", "done"),
+        ("complete", "suite2p", "done", "done"),
+        ("invalidated", "registration", "done", "stale"),
+        ("invalidated", "red_cell_qc", "done", "stale"),
+        ("scratched", None, None, "scratched"),
+        ("unscratched", None, "scratched", None),
+        ("qc_decided", None, None, None),
+        ("reset", "registration", "stale", "ready"),
+    ]
+
+
+def test_events_are_signed_and_dated(bench):
+    key = bench.add(ONE)
+    bench.clock.advance(minutes=5)
+    bench.another(actor="bob", host_name="desk").workflow.scratch(key, "light leak")
+    history = bench.tracker.history(key)
+    assert list(history.columns) == COLUMNS
+    assert str(history["occurred_at"].dtype) == "datetime64[us, UTC]"
+    last = history.iloc[-1]
+    assert (last["actor"], last["host_name"], last["reason"]) == ("bob", "desk", "light leak")
+    assert last["occurred_at"] == bench.clock()
+    assert last["subject_key"] == ONE
+
+
+def test_events_carry_old_and_new_values(bench, workflow):
+    key = bench.add(ONE, imaging=True)
+    workflow.complete(key, "suite2p", date="2023-01-21 10:00", reason="on the cluster")
+    last = bench.tracker.history(key).iloc[-1]
+    expected = {"suite2p": [False, True], "suite2pDate": [None, "2023-01-21 10:00:00"]}
+    assert last["changes"] == expected
+    assert last["reason"] == "on the cluster"
+    workflow.scratch(key, "light leak")
+    assert bench.tracker.history(key).iloc[-1]["changes"] == {
+        "sessionQC": [True, False],
+        "scratchJustification": [None, "light leak"],
+    }
+
+
+def test_events_of_a_run_carry_its_attempt(bench, workflow):
+    key = bench.add(ONE)
+    (result,) = workflow.run(registrar=good).results
+    history = bench.tracker.history(key)
+    assert list(history["attempt_id"][1:]) == [result.attempt_id] * 2
+
+
+def test_a_failure_is_in_the_history_with_its_message(bench, workflow):
+    key = bench.add(ONE)
+    workflow.run(registrar=raises(ValueError("odd flips")))
+    last = bench.tracker.history(key).iloc[-1]
+    assert (last["verb"], last["reason"]) == ("fail", "odd flips")
+    assert last["changes"]["vrRegistrationError"] == [False, True]
+
+
+def test_an_interruption_is_in_the_history(bench, workflow):
+    key = bench.add(ONE)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(registrar=raises(KeyboardInterrupt()))
+    last = bench.tracker.history(key).iloc[-1]
+    assert (last["verb"], last["to_state"]) == ("cancel", "ready")
+    assert "KeyboardInterrupt" in last["reason"]
+
+
+def test_what_reset_makes_stale_says_why(bench, workflow):
+    key = bench.add(ONE, imaging=True, suite2p=True, vrRegistration=True)
+    workflow.reset(key, "suite2p")
+    last = bench.tracker.history(key).iloc[-1]
+    assert (last["verb"], last["reason"]) == ("invalidated", "suite2p was taken back")
+
+
+# -- one transaction --------------------------------------------------------------------------
+
+
+def transitions(bench: Bench) -> dict[str, object]:
+    """Return calls of every transition, each able to succeed at this moment."""
+    workflow, claims = bench.tracker.workflow, Claims(bench.tracker._lab, {})
+    registrar = FunctionRegistrar(good)
+    stage = bench.stages["registration"]
+    fresh = bench.add("M1.2023-02-01.1", imaging=True, suite2p=True)
+    done = bench.add("M1.2023-02-01.2", imaging=True, suite2p=True, vrRegistration=True)
+    scratched = bench.add(
+        "M1.2023-02-01.3", sessionQC=False, scratchJustification="light leak", folder=False
+    )
+    held = claims.start(
+        bench.add("M1.2023-02-01.4", redCellQC=True, imaging=True, suite2p=True), stage, registrar
+    )
+    return {
+        "start": lambda: claims.start(fresh, stage, registrar),
+        "rerun": lambda: claims.start(done, stage, registrar, rerun=True),
+        "succeed": lambda: claims.succeed(held, Finished(duration_s=1), known=[]),
+        "fail": lambda: claims.fail(held, ValueError("odd"), Finished(duration_s=1)),
+        "cancel": lambda: claims.cancel(held, "no time", Finished(duration_s=1)),
+        "complete": lambda: workflow.complete(done, "suite2p"),
+        "complete (tracker's own)": lambda: workflow.complete(done, "significant"),
+        "reset": lambda: workflow.reset(done, "registration"),
+        "pass_qc": lambda: workflow.set_qc(done, "red_cell", "PASS"),
+        "fail_qc": lambda: workflow.set_qc(done, "red_cell", "FAIL"),
+        "scratch": lambda: workflow.scratch(done, "light leak"),
+        "unscratch": lambda: workflow.unscratch(scratched),
+        "session QC": lambda: workflow.set_qc(done, "session", "WARNING"),
+        "edit": lambda: bench.tracker.sessions.update({"numPlanes": 3}, done),
+        "delete": lambda: bench.tracker.sessions.delete(scratched),
+    }
+
+
+def test_what_cannot_be_noted_does_not_happen(bench, monkeypatch):
+    calls = transitions(bench)
+    before = bench.dump()
+
+    def refuse(self):
+        raise BackendError("the disk is full")
+
+    monkeypatch.setattr(EventRepository, "_insert", refuse)
+    for name, call in calls.items():
+        with pytest.raises(BackendError, match="disk is full"):
+            call()
+        assert bench.dump() == before, name
+
+
+def test_nothing_of_a_transition_is_seen_before_its_end(bench, monkeypatch):
+    """The event comes last: until then another connection sees the session as it was."""
+    original = EventRepository.append
+    calls = transitions(bench)
+    seen = []
+
+    def look(self, events):
+        original(self, events)
+        seen.append(bench.dump())
+
+    before = bench.dump()
+    monkeypatch.setattr(EventRepository, "append", look)
+    calls["complete"]()
+    assert seen == [before]
+    assert bench.dump() != before
+
+
+# -- subjects ---------------------------------------------------------------------------------
+
+
+def test_history_follows_a_change_of_key(bench, workflow):
+    key = bench.add(ONE)
+    workflow.run(registrar=good)
+    bench.tracker.sessions.update({"sessionID": 9}, key, reason="typed wrong")
+    bench.tracker.sessions.update({"sessionDate": "2023-01-25"}, "M1.2023-01-20.9")
+    verbs = list(bench.tracker.history("M1.2023-01-25.9")["verb"])
+    assert verbs == ["added", "start", "succeed", "edited", "rekeyed", "edited", "rekeyed"]
+    assert list(bench.tracker.workflow.attempts("M1.2023-01-25.9")["outcome"]) == ["succeeded"]
+
+
+def test_history_does_not_take_in_who_got_the_old_key_later(bench):
+    key = bench.add(ONE)
+    bench.tracker.sessions.update({"sessionID": 9}, key)
+    bench.add(ONE, folder=False)
+    bench.tracker.workflow.scratch(ONE, "another session")
+    assert "scratched" not in set(bench.tracker.history("M1.2023-01-20.9")["verb"])
+
+
+def test_history_outlives_a_deleted_session(bench, workflow):
+    key = bench.add(ONE)
+    workflow.run(registrar=good)
+    bench.tracker.sessions.delete(key, force=True, reason="never happened")
+    history = bench.tracker.history(key)
+    assert list(history["verb"]) == ["added", "start", "succeed", "deleted"]
+    last = history.iloc[-1]
+    assert last["reason"] == "never happened"
+    assert last["changes"]["vrRegistration"] == [True, None]
+    with pytest.raises(NotFoundError):
+        workflow.attempts(key)
+
+
+def test_a_mouse_has_a_history_too(bench):
+    bench.tracker.mice.update({"KO": True}, "M1", reason="genotyped")
+    history = bench.tracker.history("M1")
+    assert list(history["verb"]) == ["added", "edited"]
+    assert history.iloc[-1]["changes"] == {"KO": [False, True]}
+
+
+def test_a_mouse_that_is_not_there_has_no_history(bench):
+    with pytest.raises(NotFoundError):
+        bench.tracker.history("M9")
+
+
+def test_the_newest_events_come_first(bench):
+    bench.add(ONE)
+    bench.add(TWO)
+    events = bench.tracker.events(2)
+    assert list(events["subject_key"]) == [TWO, ONE]
+    assert list(events.columns) == COLUMNS
+
+
+def test_a_history_without_events_has_the_same_columns(bench):
+    bench.add(ONE)
+    full, empty = bench.tracker.history(ONE), bench.tracker.history("M1.2020-01-01.1")
+    assert list(empty.columns) == COLUMNS
+    assert dict(empty.dtypes) == dict(full.dtypes)
+
+
+def test_attempts_are_listed_oldest_first(bench, workflow):
+    key = bench.add(ONE)
+    for registrar in (bad, bad, good):
+        workflow.run(registrar=registrar, options={"fs": 6})
+        bench.clock.advance(minutes=1)
+    attempts = workflow.attempts(key)
+    assert list(attempts["outcome"]) == ["failed", "failed", "succeeded"]
+    assert attempts["started_at"].is_monotonic_increasing
+    assert json.loads(attempts["options"].iloc[0]) == {"fs": 6}
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+def listed(bench: Bench, stage: str | None = None) -> list[tuple[str, str]]:
+    frame = bench.tracker.workflow.errors(stage)
+    return list(zip(frame["sessionID"].astype(str), frame["stage"], strict=True))
+
+
+def test_errors_of_the_labs_own_are_listed(bench, workflow):
+    bench.add(ONE, vrRegistrationError=True, vrRegistrationException="flips are not all down")
+    bench.add(TWO)
+    errors = workflow.errors()
+    assert list(errors["sessionID"]) == [1]
+    first = errors.iloc[0]
+    assert (first["stage"], first["error_message"]) == ("registration", "flips are not all down")
+    assert (
+        errors[["failed_at", "error_type", "error_traceback", "attempt_id"]].isna().to_numpy().all()
+    )
+
+
+def test_errors_of_ours_are_listed_with_all_we_know(bench, workflow):
+    bench.add(ONE)
+    (result,) = workflow.run(registrar=bad).results
+    first = workflow.errors().iloc[0]
+    assert first["failed_at"] == bench.clock()
+    assert first["error_type"] == "ValueError"
+    assert "first flips in trial" in first["error_message"]
+    assert "Traceback" in first["error_traceback"]
+    assert first["attempt_id"] == result.attempt_id
+
+
+def test_errors_of_every_stage_are_listed(bench, workflow):
+    bench.add(ONE)
+    bench.add(TWO, vrRegistration=True)
+    workflow.run("registration", ONE, registrar=bad)
+    workflow.run("significant", TWO, registrar=bad)
+    assert listed(bench) == [("1", "registration"), ("2", "significant")]
+    assert listed(bench, "significant") == [("2", "significant")]
+    assert listed(bench, "suite2p") == []
+
+
+def test_an_error_over_good_output_is_listed(bench, workflow):
+    key = bench.add(ONE)
+    workflow.run(registrar=good)
+    workflow.run("registration", key, registrar=bad, force=True)
+    assert listed(bench) == [("1", "registration")]
+
+
+@pytest.mark.parametrize("stage", ["registration", "significant"])
+@pytest.mark.parametrize("remedy", ["run", "complete", "reset", "scratch"])
+def test_errors_that_are_mended_are_dropped(bench, workflow, stage, remedy):
+    key = bench.add(ONE, vrRegistration=stage == "significant")
+    workflow.run(stage, registrar=bad)
+    assert listed(bench) == [("1", stage)]
+    match remedy:
+        case "run":
+            workflow.run(stage, registrar=good)
+        case "scratch":
+            workflow.scratch(key, "beyond repair")
+        case _:
+            getattr(workflow, remedy)(key, stage)
+    assert listed(bench) == []
+
+
+def test_an_error_that_is_unticked_by_hand_is_dropped(bench, workflow):
+    key = bench.add(ONE)
+    workflow.run(registrar=bad)
+    bench.edit(key, vrRegistrationError=False, vrRegistrationException=None)
+    assert workflow.states(key)["registration"] is State.READY
+    assert listed(bench) == []
+
+
+@pytest.mark.parametrize("stage", ["registration", "significant"])
+def test_an_error_stays_listed_when_the_next_attempt_is_interrupted(bench, workflow, stage):
+    key = bench.add(ONE, vrRegistration=stage == "significant")
+    workflow.run(stage, registrar=bad)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(stage, registrar=raises(KeyboardInterrupt()))
+    assert workflow.states(key)[stage] is State.FAILED
+    assert listed(bench) == [("1", stage)]
+
+
+def test_no_errors_have_the_same_columns(bench, workflow):
+    empty = workflow.errors()
+    bench.add(ONE)
+    workflow.run(registrar=bad)
+    full = workflow.errors()
+    assert len(empty) == 0
+    assert dict(empty.dtypes) == dict(full.dtypes)
+
+
+def test_errors_of_the_legacy_rows_are_those_flagged(legacy):
+    flagged = legacy.sessions.frame(vrRegistrationError=True)
+    errors = legacy.workflow.errors()
+    assert list(errors["uSessionID"]) == list(flagged["uSessionID"])
+    expected = flagged["vrRegistrationException"].fillna("")
+    assert list(errors["error_message"].fillna("")) == list(expected)
+    assert len(errors) > 20
+
+
+def test_the_lab_clock_is_kept_for_the_labs_columns_alone(bench, workflow):
+    key = bench.add(ONE)
+    workflow.run(registrar=good)
+    assert bench.row(key).vrRegistrationDate == dt.datetime(2026, 3, 2, 14, 0)
+    assert bench.tracker.history(key)["occurred_at"].iloc[-1].hour == 12

@@ -1,0 +1,218 @@
+"""Sessions found on disk: what a plan lists, what applying it adds, what it leaves alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from support.bench import Bench
+from support.registrars import good
+from vrtracker.demo_lab import make_demo_lab
+from vrtracker.errors import DuplicateError, RootUnavailableError
+
+PLANE = ("stat", "ops", "F", "Fneu", "iscell", "spks")
+
+
+@pytest.fixture
+def bench(backend, tmp_path):
+    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+        yield made
+
+
+@pytest.fixture
+def put(bench):
+    """Write a file below the root."""
+
+    def put_file(path: str, content: bytes = b"x"):
+        file = bench.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+    return put_file
+
+
+def keys(rows) -> list[str]:
+    return [f"{row['mouseName']}.{row['sessionDate']}.{row['sessionID']}" for row in rows]
+
+
+def test_a_plan_writes_nothing(bench, put):
+    put("M1/2023-01-20/701/2023-01-20_701_M1_VRBehavior_trial.mat")
+    before = bench.dump()
+    plan = bench.tracker.scan()
+    assert keys(plan.new) == ["M1.2023-01-20.701"]
+    assert list(plan.frame()["mouseName"]) == ["M1"]
+    assert bench.dump() == before
+
+
+def test_applying_a_plan_adds_what_it_lists(bench, put):
+    put("M1/2023-01-20/701/2023-01-20_701_M1_VRBehavior_trial.mat")
+    put("M1/2023-01-20/701/M1_eye.mj2")
+    put("M2/2023-01-21/702/oneData/mpci.times.npy")
+    added = bench.tracker.scan().apply()
+    assert [str(key) for key in added] == ["M1.2023-01-20.701", "M2.2023-01-21.702"]
+    frame = bench.tracker.sessions.frame()
+    flags = frame[["sessionID", "behavior", "faceCamera", "imaging", "suite2p", "sessionQC"]]
+    assert flags.to_numpy().tolist() == [
+        [701, True, True, False, False, True],
+        [702, False, False, True, False, True],
+    ]
+    assert list(bench.tracker.history(added[0])["verb"]) == ["added"]
+
+
+def test_scanning_twice_is_harmless(bench, put):
+    put("M1/2023-01-20/701/a.b.npy")
+    bench.tracker.scan().apply()
+    before = bench.dump()
+    plan = bench.tracker.scan()
+    assert (plan.new, plan.known) == ((), 1)
+    assert plan.apply() == []
+    assert bench.dump() == before
+
+
+def test_a_plan_that_was_applied_is_refused(bench, put):
+    put("M1/2023-01-20/701/a.b.npy")
+    put("M3/2023-01-20/701/a.b.npy")
+    plan = bench.tracker.scan(add_mice=True)
+    plan.apply()
+    before = bench.dump()
+    with pytest.raises(DuplicateError):
+        plan.apply()
+    assert bench.dump() == before
+
+
+def test_a_scratched_session_is_known(bench, put):
+    put("M1/2023-01-20/701/a.b.npy")
+    (key,) = bench.tracker.scan().apply()
+    bench.tracker.workflow.scratch(key, "light leak")
+    plan = bench.tracker.scan()
+    assert (plan.new, plan.known) == ((), 1)
+
+
+def test_sessions_of_unknown_mice_are_held_back(bench, put):
+    put("M1/2023-01-20/701/a.b.npy")
+    put("M3/2023-01-20/701/a.b.npy")
+    plan = bench.tracker.scan()
+    assert keys(plan.new) == ["M1.2023-01-20.701"]
+    assert [str(key) for key in plan.held_back] == ["M3.2023-01-20.701"]
+    assert plan.new_mice == ("M3",)
+    plan.apply()
+    assert bench.tracker.mice.find("M3") is None
+
+
+def test_unknown_mice_are_added_on_request(bench, put):
+    put("M1/2023-01-20/701/a.b.npy")
+    put("M3/2023-01-20/701/a.b.npy")
+    plan = bench.tracker.scan(add_mice=True)
+    assert (plan.held_back, plan.new_mice) == ((), ("M3",))
+    assert len(plan.apply()) == 2
+    assert bench.tracker.mice.get("M3").mouseName == "M3"
+
+
+def test_only_the_mice_that_are_asked_for_are_looked_at(bench, put):
+    put("M1/2023-01-20/701/a.b.npy")
+    put("M2/2023-01-20/701/a.b.npy")
+    assert keys(bench.tracker.scan(mice=["M2"]).new) == ["M2.2023-01-20.701"]
+
+
+def test_padded_numbers_are_the_same_session(bench, put):
+    put("M1/2023-01-20/001/a.b.npy")
+    (key,) = bench.tracker.scan().apply()
+    assert str(key) == "M1.2023-01-20.1"
+    assert bench.tracker.sessions.get(key).path == bench.root / "M1/2023-01-20/001"
+    assert bench.tracker.scan().known == 1
+
+
+def test_both_spellings_of_a_number_are_one_session(bench, put):
+    put("M1/2023-01-20/001/a.b.npy")
+    put("M1/2023-01-20/1/a.b.npy")
+    plan = bench.tracker.scan()
+    assert keys(plan.new) == ["M1.2023-01-20.1"]
+    assert [skip.path.name for skip in plan.skipped] == ["001"]
+    assert len(plan.apply()) == 1
+
+
+def test_the_layout_of_labs_is_known_too(bench, put):
+    put("cortexlab/Subjects/M1/2023-01-20/001/a.b.npy")
+    (key,) = bench.tracker.scan().apply()
+    folder = bench.root / "cortexlab/Subjects/M1/2023-01-20/001"
+    assert bench.tracker.sessions.get(key).path == folder
+    assert bench.tracker.workflow.run(registrar=good).succeeded == 1
+    assert (folder / "oneData").is_dir()
+
+
+def test_complete_suite2p_counts_as_done_with_its_date(bench, put):
+    for plane in (0, 1):
+        for name in PLANE:
+            put(f"M1/2023-01-20/701/suite2p/plane{plane}/{name}.npy")
+    (key,) = bench.tracker.scan().apply()
+    row = bench.row(key)
+    assert (row.imaging, row.suite2p, row.numPlanes) == (True, True, 2)
+    assert isinstance(row.suite2pDate, dt.datetime)
+    assert bench.state(key, "suite2p") == "done"
+
+
+@pytest.mark.parametrize("flaw", ["missing", "empty"])
+def test_incomplete_suite2p_does_not_count(bench, put, flaw):
+    for name in PLANE[1:]:
+        put(f"M1/2023-01-20/701/suite2p/plane0/{name}.npy")
+    if flaw == "empty":
+        put("M1/2023-01-20/701/suite2p/plane0/stat.npy", b"")
+    plan = bench.tracker.scan()
+    assert len(plan.warnings) == 1
+    assert "stat" in plan.warnings[0]
+    (key,) = plan.apply()
+    row = bench.row(key)
+    assert (row.imaging, row.suite2p, row.suite2pDate) == (True, False, None)
+    assert bench.state(key, "registration") == "blocked"
+
+
+def test_sessions_of_different_kinds_are_added_together(bench, put):
+    """With and without planes: rows that name different columns."""
+    for name in PLANE:
+        put(f"M1/2023-01-20/701/suite2p/plane0/{name}.npy")
+    put("M1/2023-01-20/702/a.b.npy")
+    assert len(bench.tracker.scan().apply()) == 2
+    frame = bench.tracker.sessions.frame()
+    assert frame["numPlanes"].isna().tolist() == [False, True]
+
+
+def test_what_looks_like_a_session_and_is_none_is_reported(bench, put):
+    put("M1/2023-13-45/701/a.b.npy")
+    put("M1/2023-01-20/0701/a.b.npy")
+    plan = bench.tracker.scan()
+    assert plan.new == ()
+    assert sorted(skip.path.name for skip in plan.skipped) == ["0701", "2023-13-45"]
+
+
+def test_progress_is_told_after_each_session(bench, put):
+    for number in (1, 2, 3):
+        put(f"M1/2023-01-20/{number}/a.b.npy")
+    seen = []
+    bench.tracker.scan(progress=seen.append)
+    assert seen == [1, 2, 3]
+
+
+@pytest.mark.parametrize("root", ["missing", "empty", None])
+def test_a_root_that_is_not_there_plans_nothing(bench, tmp_path, root):
+    path = None if root is None else tmp_path / root
+    if root == "empty":
+        path.mkdir()
+    with pytest.raises(RootUnavailableError):
+        bench.another(root=path).scan()
+
+
+def test_the_demo_lab_goes_all_the_way(bench, tmp_path):
+    lab = make_demo_lab(tmp_path / "demo")
+    tracker = bench.another(root=lab.root)
+    tracker.mice.add_many(lab.mice)
+    assert tuple(tracker.scan().apply()) == lab.keys
+
+    report = tracker.workflow.run()
+
+    assert [result.key for result in report.results if result.outcome == "failed"] == [lab.broken]
+    assert report.succeeded == 10
+    assert tracker.workflow.states(lab.without_suite2p)["registration"].value == "blocked"
+    assert tracker.workflow.states(lab.without_imaging)["registration"].value == "done"
+    assert list(tracker.workflow.errors()["mouseName"]) == [lab.broken.mouse]
+    assert (tracker.datasets(lab.keys[0])["md5"].str.len() == 32).all()

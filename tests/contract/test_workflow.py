@@ -1,0 +1,538 @@
+"""Every transition from every state, and the states that SQL gives against those of Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+import uuid
+from typing import Any
+
+import pytest
+
+from support.bench import Bench
+from support.registrars import good
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.qc import QC
+from vrtracker.domain.registrars import RegistrarResult
+from vrtracker.domain.stages import Stage, StageKind
+from vrtracker.domain.states import State, Transition, allowed_from
+from vrtracker.errors import (
+    InvalidTransitionError,
+    InvalidValueError,
+    LostClaimError,
+    NotFoundError,
+    UnknownNameError,
+)
+from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.services.claims import Claim, Claims, Finished
+from vrtracker.services.transitions import read
+
+DECLARED = (
+    Stage(name="significant", title="significant transients", requires=("registration",)),
+    Stage(
+        name="significant_qc",
+        title="QC of these",
+        kind=StageKind.REVIEW,
+        requires=("significant",),
+        applies_if=("imaging",),
+    ),
+)
+STAGES = ("suite2p", "suite2p_qc", "registration", "red_cell_qc", "significant", "significant_qc")
+REGISTRAR = FunctionRegistrar(good)
+BY_CLAIM = {Transition.SUCCEED, Transition.FAIL, Transition.CANCEL}
+RESULTS = {
+    Transition.START: State.RUNNING,
+    Transition.RERUN: State.RUNNING,
+    Transition.SUCCEED: State.DONE,
+    Transition.FAIL: State.FAILED,
+    Transition.CANCEL: State.READY,
+    Transition.COMPLETE: State.DONE,
+    Transition.RESET: State.READY,
+    Transition.PASS_QC: State.DONE,
+    Transition.FAIL_QC: State.FAILED,
+    Transition.CLEAR_QC: State.READY,
+    Transition.SCRATCH: State.SCRATCHED,
+    Transition.UNSCRATCH: State.READY,
+}
+
+
+@pytest.fixture
+def bench(backend, tmp_path):
+    with Bench(backend.migrated_url(), tmp_path / "root", declared=DECLARED) as made:
+        yield made
+
+
+class Actor:
+    """Brings sessions into states, and performs transitions on them."""
+
+    def __init__(self, bench: Bench, stage: str) -> None:
+        self.bench = bench
+        self.workflow = bench.tracker.workflow
+        self.stage = bench.stages[stage]
+        self.claims = Claims(bench.tracker._lab, {})
+        self.held: dict[SessionKey, Claim] = {}
+
+    # -- states -----------------------------------------------------------------------------
+
+    def finish(self, key: SessionKey, stage: Stage) -> None:
+        for name in stage.requires:
+            if self.workflow.states(key)[name] is not State.DONE:
+                self.finish(key, self.bench.stages[name])
+        if stage.kind is StageKind.REVIEW:
+            self.workflow.set_qc(key, stage.name, "PASS")
+        else:
+            self.workflow.complete(key, stage.name)
+
+    def prepare(self, key: SessionKey) -> None:
+        for name in self.stage.requires:
+            self.finish(key, self.bench.stages[name])
+
+    def bring(self, key: SessionKey, state: State) -> None:
+        if state not in {State.BLOCKED, State.NOT_APPLICABLE}:
+            self.prepare(key)
+        getattr(self, f"_{state.value}")(key)
+        assert self.workflow.states(key)[self.stage.name] is state
+
+    def _ready(self, key: SessionKey) -> None:
+        pass
+
+    def _blocked(self, key: SessionKey) -> None:
+        pass
+
+    def _scratched(self, key: SessionKey) -> None:
+        self.workflow.scratch(key, "light leak")
+
+    def _not_applicable(self, key: SessionKey) -> None:
+        if self.stage.applies_if:
+            self.bench.tracker.sessions.update({"imaging": False}, key)
+        else:
+            self.bench.mark(key, self.stage.name, "not_applicable")
+
+    def _running(self, key: SessionKey) -> None:
+        if self.stage.kind is StageKind.PROCESS:
+            self.held[key] = self.claims.start(key, self.stage, REGISTRAR)
+            return
+        # No program reviews, so nothing but a row written by other hands says that it runs.
+        token = uuid.uuid4().hex
+        row = self.bench.attempt_row(self.bench.number(key), self.stage.name, token)
+        self.bench.insert("attempts", [row])
+        self.bench.mark(key, self.stage.name, None, token)
+
+    def _done(self, key: SessionKey) -> None:
+        self.finish(key, self.stage)
+
+    def _stale(self, key: SessionKey) -> None:
+        self._done(key)
+        if self.stage.requires:
+            self.workflow.complete(key, self.stage.requires[0], reason="once more")
+        else:
+            self.bench.mark(key, self.stage.name, "stale")
+
+    def _failed(self, key: SessionKey) -> None:
+        if self.stage.kind is StageKind.REVIEW:
+            self.workflow.set_qc(key, self.stage.name, "FAIL")
+        else:
+            claim = self.claims.start(key, self.stage, REGISTRAR)
+            self.claims.fail(claim, ValueError("odd"), Finished(duration_s=1))
+
+    # -- transitions --------------------------------------------------------------------------
+
+    def perform(self, key: SessionKey, transition: Transition) -> Any:
+        return getattr(self, f"do_{transition.value}")(key)
+
+    def claim(self, key: SessionKey) -> Claim:
+        snapshot = read(self.bench.tracker._lab, None, key)
+        made_up = Claim(uuid.uuid4().hex, self.stage, snapshot, State.READY)
+        return self.held.get(key, made_up)
+
+    def do_start(self, key: SessionKey) -> None:
+        self.claims.start(key, self.stage, REGISTRAR)
+
+    def do_rerun(self, key: SessionKey) -> None:
+        self.claims.start(key, self.stage, REGISTRAR, rerun=True)
+
+    def do_succeed(self, key: SessionKey) -> None:
+        self.claims.succeed(self.claim(key), Finished(duration_s=1), known=[])
+
+    def do_fail(self, key: SessionKey) -> None:
+        self.claims.fail(self.claim(key), ValueError("odd"), Finished(duration_s=1))
+
+    def do_cancel(self, key: SessionKey) -> None:
+        self.claims.cancel(self.claim(key), "no time", Finished(duration_s=1))
+
+    def do_complete(self, key: SessionKey) -> State:
+        return self.workflow.complete(key, self.stage.name)
+
+    def do_reset(self, key: SessionKey) -> State:
+        return self.workflow.reset(key, self.stage.name)
+
+    def _judge(self, key: SessionKey, level: QC) -> State:
+        extras = {"reason": None, "criteria": None, "evidence": None}
+        return self.workflow._quality._judge_stage(key, self.stage, level, **extras)
+
+    def do_pass_qc(self, key: SessionKey) -> State:
+        return self._judge(key, QC.PASS)
+
+    def do_fail_qc(self, key: SessionKey) -> State:
+        return self._judge(key, QC.FAIL)
+
+    def do_clear_qc(self, key: SessionKey) -> State:
+        return self._judge(key, QC.NOT_SET)
+
+    def do_scratch(self, key: SessionKey) -> State:
+        return self.workflow.scratch(key, "light leak")
+
+    def do_unscratch(self, key: SessionKey) -> None:
+        self.workflow.unscratch(key)
+
+
+def refusal(transition: Transition, state: State, kind: StageKind) -> tuple[str, ...] | None:
+    """Return what the error of a forbidden transition must list as allowed."""
+    allowed = allowed_from(state, kind)
+    if transition is Transition.UNSCRATCH:
+        # It is about the session as a whole, for which only these two exist.
+        return tuple(t for t in allowed if t in {Transition.SCRATCH, Transition.UNSCRATCH})
+    return allowed
+
+
+def sql_state(bench: Bench, key: SessionKey, stage: str) -> str:
+    frame = bench.tracker.workflow.table(key, include_scratched=True)
+    return frame[f"state:{stage}"].item()
+
+
+def problem(actor: Actor, key: SessionKey, state: State, transition: Transition) -> Any:
+    """Return what is wrong about a transition from a state, or None."""
+    bench, stage = actor.bench, actor.stage
+    legal = transition in allowed_from(state, stage.kind)
+    before = bench.dump(key)
+    try:
+        answer = actor.perform(key, transition)
+    except InvalidTransitionError as error:
+        expected = refusal(transition, state, stage.kind)
+        refused = not legal and error.allowed == expected and bench.dump(key) == before
+        return None if refused else (error.allowed, expected)
+    except LostClaimError as error:
+        refused = not legal and transition in BY_CLAIM and bench.dump(key) == before
+        return None if refused else error
+    after = bench.tracker.workflow.states(key)[stage.name]
+    same = after == RESULTS[transition] == sql_state(bench, key, stage.name)
+    told = answer in {None, after}
+    return None if legal and same and told else (answer, after)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_transition_goes_as_the_table_says(bench, stage):
+    actor = Actor(bench, stage)
+    wrong = {}
+    for number, (state, transition) in enumerate(itertools.product(State, Transition)):
+        if state is State.BLOCKED and not actor.stage.requires:
+            continue
+        key = bench.add(f"M1.2023-01-20.{number}", imaging=True, folder=False)
+        actor.bring(key, state)
+        found = problem(actor, key, state, transition)
+        if found is not None:
+            wrong[state.value, transition.value] = found
+    assert wrong == {}
+
+
+def test_process_stages_take_no_qc_decision(bench):
+    key = bench.add("M1.2023-01-20.1")
+    before = bench.dump()
+    with pytest.raises(UnknownNameError) as caught:
+        bench.tracker.workflow.set_qc(key, "registration", "PASS")
+    assert "red_cell_qc" in caught.value.known
+    assert bench.dump() == before
+
+
+def test_people_do_not_run_reviews(bench):
+    with pytest.raises(InvalidValueError, match="set_qc"):
+        bench.tracker.workflow.run("red_cell_qc")
+
+
+@pytest.mark.parametrize("call", ["needs", "why_not", "run", "complete", "reset"])
+def test_an_unknown_stage_is_named_with_the_nearest(bench, call):
+    key = bench.add("M1.2023-01-20.1")
+    before = bench.dump()
+    arguments = ("registraton",) if call in {"needs", "run"} else (key, "registraton")
+    with pytest.raises(UnknownNameError) as caught:
+        getattr(bench.tracker.workflow, call)(*arguments)
+    assert caught.value.kind == "stage"
+    assert "registration" in caught.value.nearest
+    assert bench.dump() == before
+
+
+@pytest.mark.parametrize("call", ["why_not", "states", "complete", "reset", "run"])
+def test_a_missing_session_is_not_found(bench, call):
+    arguments = {
+        "why_not": ("M1.2023-01-20.9", "registration"),
+        "states": ("M1.2023-01-20.9",),
+        "complete": ("M1.2023-01-20.9", "registration"),
+        "reset": ("M1.2023-01-20.9", "registration"),
+        "run": ("registration", "M1.2023-01-20.9"),
+    }
+    before = bench.dump()
+    with pytest.raises(NotFoundError):
+        getattr(bench.tracker.workflow, call)(*arguments[call])
+    assert bench.dump() == before
+
+
+def test_the_refusal_says_why(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True)
+    with pytest.raises(InvalidTransitionError, match="suite2p is not done") as caught:
+        bench.tracker.workflow.run("registration", key)
+    assert (caught.value.stage, caught.value.current) == ("registration", "blocked")
+    assert str(caught.value.key) == str(key)
+
+
+def test_complete_keeps_the_date_that_it_is_given(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True)
+    bench.tracker.workflow.complete(key, "suite2p", date="2023-01-21 08:15:00")
+    assert bench.row(key).suite2pDate == dt.datetime(2023, 1, 21, 8, 15)
+
+
+def test_complete_dates_by_the_labs_clock(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True)
+    bench.tracker.workflow.complete(key, "suite2p")
+    assert bench.row(key).suite2pDate == dt.datetime(2026, 3, 2, 14, 0)
+
+
+def test_reset_empties_the_date(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True)
+    bench.tracker.workflow.complete(key, "suite2p")
+    bench.tracker.workflow.reset(key, "suite2p")
+    row = bench.row(key)
+    assert (row.suite2p, row.suite2pDate) == (False, None)
+
+
+def test_suite2p_made_again_makes_all_that_rests_on_it_stale(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True)
+    actor = Actor(bench, "significant_qc")
+    for name in ("suite2p_qc", "red_cell_qc", "significant_qc"):
+        actor.finish(key, bench.stages[name])
+    assert set(bench.tracker.workflow.states(key).values()) == {State.DONE}
+
+    bench.tracker.workflow.complete(key, "suite2p", reason="new parameters")
+
+    states = bench.tracker.workflow.states(key)
+    assert states.pop("suite2p") is State.DONE
+    assert set(states.values()) == {State.STALE}
+    assert bench.row(key).vrRegistration
+
+
+def test_what_is_not_done_does_not_become_stale(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True)
+    bench.tracker.workflow.complete(key, "suite2p")
+    states = bench.tracker.workflow.states(key)
+    assert states["registration"] is State.READY
+    assert states["red_cell_qc"] is State.BLOCKED
+
+
+def test_what_is_not_for_the_session_stays_so(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True, redCellQC=True)
+    bench.mark(key, "red_cell_qc", "not_applicable")
+    bench.tracker.workflow.complete(key, "suite2p")
+    assert bench.state(key, "red_cell_qc") == "not_applicable"
+
+
+def test_a_row_with_fractions_of_a_second_can_still_be_changed(bench):
+    key = bench.add("M1.2023-01-20.1", vrRegistration=True)
+    table = bench.tracker._lab.database.tables.sessions
+    with bench.tracker._lab.database.write_engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE {table.name} SET \"vrRegistrationDate\" = '2023-01-20 10:00:00.250000'"
+        )
+    bench.tracker.workflow.reset(key, "registration")
+    assert bench.row(key).vrRegistrationDate is None
+
+
+# -- SQL and Python ---------------------------------------------------------------------------
+
+CHAIN = (
+    Stage(name="significant", title="", requires=("registration",)),
+    Stage(name="same_cell", title="", requires=("significant",), applies_if=("imaging",)),
+    Stage(
+        name="same_cell_qc",
+        title="",
+        kind=StageKind.REVIEW,
+        requires=("same_cell", "suite2p_qc"),
+        applies_if=("imaging", "faceCamera"),
+    ),
+    Stage(name="video", title="", applies_if=("faceCamera",)),
+)
+COLUMNS = (
+    "sessionQC",
+    "imaging",
+    "suite2p",
+    "suite2pQC",
+    "vrRegistration",
+    "vrRegistrationError",
+    "redCellQC",
+)
+MARKS = ("no row", None, "done", "failed", "stale", "not_applicable")
+CLAIMS = ("none", "running", "expired", "ended")
+DONE_IN = {
+    "suite2p": "suite2p",
+    "suite2p_qc": "suite2pQC",
+    "registration": "vrRegistration",
+    "red_cell_qc": "redCellQC",
+}
+
+
+class World:
+    """Sessions with every combination of the columns and of mark and claim of each stage.
+
+    Within a combination of columns the marks and claims of a stage go round in an order of its
+    own, so that the stages meet in many ways.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.rows: list[dict[str, Any]] = []
+        self.touched: dict[int, dict[str, tuple[str | None, str]]] = {}
+        whims = random.Random(11)
+        combinations = list(itertools.product(MARKS, CLAIMS))
+        for flags in itertools.product([False, True], repeat=len(COLUMNS)):
+            orders = {name: whims.sample(combinations, 24) for name in bench.stages}
+            for turn in range(24):
+                number = len(self.rows) + 1
+                row = dict(zip(COLUMNS, flags, strict=True))
+                row["faceCamera"] = whims.random() < 0.5
+                self.rows.append({"uSessionID": number, **row})
+                self.touched[number] = {name: order[turn] for name, order in orders.items()}
+
+    def write(self) -> None:
+        day = dt.date(2020, 1, 1)
+        fixed = {"mouseName": "M1", "sessionDate": day}
+        sessions = [
+            {**fixed, **row, "sessionID": row["uSessionID"], "scratchJustification": None}
+            for row in self.rows
+        ]
+        self.bench.insert("sessions", sessions)
+        self.bench.insert("attempts", list(self._attempts()))
+        self.bench.insert("stage_states", list(self._stage_rows()))
+
+    def _attempts(self):
+        clock, minute = self.bench.clock, dt.timedelta(minutes=1)
+        for number, stages in self.touched.items():
+            for stage, (mark, claim) in stages.items():
+                if mark == "no row" or claim == "none":
+                    continue
+                until = clock() + (-minute if claim == "expired" else minute)
+                outcome = "succeeded" if claim == "ended" else "running"
+                yield self.bench.attempt_row(
+                    number, stage, f"{stage}-{number}", lease_until=until, outcome=outcome
+                )
+
+    def _stage_rows(self):
+        for number, stages in self.touched.items():
+            for stage, (mark, claim) in stages.items():
+                if mark != "no row":
+                    yield {
+                        "uSessionID": number,
+                        "stage": stage,
+                        "mark": mark,
+                        "attempt_id": None if claim == "none" else f"{stage}-{number}",
+                        "changed_at": self.bench.clock(),
+                    }
+
+    # The rules once more, in the words of the design.
+
+    def applies(self, row: dict[str, Any], name: str) -> bool:
+        mark, _ = self.touched[row["uSessionID"]][name]
+        return mark != "not_applicable" and all(
+            row[column] for column in self.bench.stages[name].applies_if
+        )
+
+    def has_output(self, row: dict[str, Any], name: str) -> bool:
+        if name in DONE_IN:
+            return row[DONE_IN[name]]
+        return self.touched[row["uSessionID"]][name][0] in {"done", "stale"}
+
+    def state(self, row: dict[str, Any], name: str) -> str:
+        mark, claim = self.touched[row["uSessionID"]][name]
+        if not row["sessionQC"]:
+            return "scratched"
+        if not self.applies(row, name):
+            return "not_applicable"
+        if mark != "no row" and claim == "running":
+            return "running"
+        if self.has_output(row, name):
+            return "stale" if mark == "stale" else "done"
+        required = self.bench.stages[name].requires
+        if any(self.applies(row, r) and not self.has_output(row, r) for r in required):
+            return "blocked"
+        told = name == "registration" and row["vrRegistrationError"]
+        return "failed" if told or mark == "failed" else "ready"
+
+
+@pytest.fixture
+def world(backend, tmp_path):
+    with Bench(backend.migrated_url(), tmp_path / "root", declared=CHAIN) as bench:
+        made = World(bench)
+        made.write()
+        yield made
+
+
+def test_every_combination_of_facts_has_the_same_state_everywhere(world):
+    workflow, stages = world.bench.tracker.workflow, list(world.bench.stages)
+    expected = {
+        row["uSessionID"]: {name: world.state(row, name) for name in stages} for row in world.rows
+    }
+
+    table = workflow.table(include_scratched=True)
+    assert list(table.columns[3:]) == [f"state:{name}" for name in stages]
+    in_sql = {
+        int(row[2]): dict(zip(stages, row[3:], strict=True))
+        for row in table.itertuples(index=False, name=None)
+    }
+    assert in_sql == expected
+
+    for number in random.Random(5).sample(sorted(expected), 600):
+        found = workflow.states(SessionKey("M1", dt.date(2020, 1, 1), number))
+        assert {name: state.value for name, state in found.items()} == expected[number]
+
+    counts = workflow.status()
+    assert (counts.sum(axis="columns") == len(world.rows)).all()
+    for name in stages:
+        tally = [sum(states[name] == state for states in expected.values()) for state in State]
+        assert counts.loc[name].tolist() == tally
+
+    for name in stages:
+        is_process = world.bench.stages[name].kind is StageKind.PROCESS
+        for blocked, stale in itertools.product([False, True], repeat=2):
+            wanted = {"ready", "failed"}
+            wanted |= {"blocked"} if blocked and is_process else set()
+            wanted |= {"stale"} if stale else set()
+            queue = workflow.needs(name, include_blocked=blocked, include_stale=stale)
+            listed = dict(zip(queue["uSessionID"], queue["state"], strict=True))
+            assert list(listed) == sorted(listed)
+            assert listed == {
+                number: states[name]
+                for number, states in expected.items()
+                if states[name] in wanted
+            }
+
+
+def test_the_table_leaves_scratched_sessions_out_unless_asked(bench):
+    kept = bench.add("M1.2023-01-20.1")
+    gone = bench.add("M1.2023-01-20.2")
+    bench.tracker.workflow.scratch(gone, "light leak")
+    assert list(bench.tracker.workflow.table()["sessionID"]) == [kept.number]
+    whole = bench.tracker.workflow.table(include_scratched=True)
+    assert list(whole["state:registration"]) == ["ready", "scratched"]
+
+
+def test_an_expired_claim_no_longer_runs(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True)
+    Actor(bench, "registration").bring(key, State.RUNNING)
+    bench.clock.advance(minutes=15)
+    assert bench.state(key, "registration") == "ready"
+    assert sql_state(bench, key, "registration") == "ready"
+
+
+def test_a_function_may_return_its_result(bench):
+    key = bench.add("M1.2023-01-20.1")
+    report = bench.tracker.workflow.run(registrar=lambda _: RegistrarResult(bytes=7))
+    assert (report.succeeded, report.bytes) == (1, 7)
+    assert bench.state(key, "registration") == "done"

@@ -1,0 +1,145 @@
+"""A worker process is killed with a signal that it cannot handle, in the middle of its work."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.bench import Bench
+from support.registrars import HANGS, good
+from vrtracker import clock
+from vrtracker.domain.states import State
+from vrtracker.errors import InvalidTransitionError
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL and SIGSTOP")
+
+TESTS = Path(__file__).parents[1]
+SOURCE = TESTS.parent / "src"
+ONE = "M1.2023-01-20.1"
+LEASE_S = 3
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def bench(backend, tmp_path):
+    lease = dt.timedelta(seconds=LEASE_S)
+    with Bench(backend.migrated_url(), tmp_path / "root", lease=lease) as made:
+        yield made
+
+
+@pytest.fixture
+def tracker(bench):
+    """A tracker whose clock is the real one, as the worker's is."""
+    return bench.another(now=clock.now)
+
+
+@pytest.fixture
+def worker(bench):
+    """Start a worker that writes half of its output and then hangs."""
+    started = []
+
+    def start(function: str = "hang") -> subprocess.Popen:
+        words = [bench.url, str(bench.root), "registration", function, str(LEASE_S)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "support.registrars", *words],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)])},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        wait_for((bench.folder(ONE) / HANGS).exists, process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition, process: subprocess.Popen | None = None) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if process is not None and process.poll() is not None:
+            pytest.fail(f"the worker ended too early: {process.communicate()[1]}")
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def has_state(tracker, state: State) -> bool:
+    return tracker.workflow.states(ONE)["registration"] is state
+
+
+def test_a_killed_worker_is_succeeded_by_another(bench, tracker, worker):
+    bench.add(ONE)
+    tracker.workflow.run(registrar=good)
+    before = bench.output(ONE)
+    # The output is good; suite2p's is what makes it wanted again.
+    bench.edit(ONE, vrRegistration=False)
+
+    process = worker()
+    assert has_state(tracker, State.RUNNING)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    assert bench.output(ONE) == before
+    assert len(bench.litter(ONE)) == 1
+    wait_for(lambda: has_state(tracker, State.READY))
+    report = tracker.workflow.run(registrar=good)
+
+    assert report.succeeded == 1
+    assert sorted(tracker.workflow.attempts(ONE)["outcome"]) == [
+        "expired",
+        "succeeded",
+        "succeeded",
+    ]
+    assert bench.litter(ONE) == []
+    assert bench.output(ONE) == before
+    assert any("interrupted attempt" in note for note in report.notes)
+
+
+def test_a_living_worker_keeps_its_claim_beyond_the_lease(bench, tracker, worker):
+    bench.add(ONE)
+    worker()
+    time.sleep(LEASE_S + 2)
+    assert has_state(tracker, State.RUNNING)
+    with pytest.raises(InvalidTransitionError):
+        tracker.workflow.run("registration", ONE, registrar=good)
+    attempt = tracker.workflow.attempts(ONE).iloc[0]
+    assert attempt["heartbeat_at"] > attempt["started_at"]
+
+
+def test_a_worker_that_was_suspended_finds_its_claim_gone(bench, tracker, worker):
+    """Stopped and continued, as a laptop that sleeps: the one that took over keeps its output."""
+    bench.add(ONE)
+    process = worker()
+    process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: has_state(tracker, State.READY))
+    assert tracker.workflow.run(registrar=good).succeeded == 1
+    before = bench.dump()
+
+    process.send_signal(signal.SIGCONT)
+    time.sleep(LEASE_S)
+
+    assert process.poll() is None
+    assert bench.dump() == before
+    assert bench.output(ONE) == {"trials.startTimes.npy": ONE.encode()}
+
+
+def test_an_interrupted_worker_gives_its_claim_back_at_once(bench, tracker, worker):
+    bench.add(ONE)
+    process = worker()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=PATIENCE_S)
+
+    assert "KeyboardInterrupt" in told
+    assert has_state(tracker, State.READY)
+    assert list(tracker.workflow.attempts(ONE)["outcome"]) == ["cancelled"]
+    assert bench.litter(ONE) == []
+    assert not (bench.folder(ONE) / "oneData").exists()

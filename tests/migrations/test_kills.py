@@ -1,0 +1,81 @@
+"""An upgrade that is killed leaves the old schema or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from support.processes import in_child, killed_after
+from vrtracker.database.migration import check, upgrade
+from vrtracker.database.versions import HEAD
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+KILLS = 20
+
+
+def prepared(path: Path, revision: str | None) -> None:
+    if revision is None:
+        return
+    upgrade(path, revision)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(
+            'INSERT INTO mousedb ("mouseName", tracked, "trackerExists", "KO", "Blinded") '
+            "VALUES ('ATL012', 1, 0, 1, 0)"
+        )
+    connection.close()
+
+
+def state_of(path: Path) -> tuple[str | None, list[str], list[tuple[object, ...]]]:
+    """Return revision, columns of mousedb and mice, as SQLite reads them after the kill."""
+    connection = sqlite3.connect(path)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        revisions = (
+            connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            if "alembic_version" in tables
+            else []
+        )
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(mousedb)")]
+        mice = connection.execute("SELECT * FROM mousedb").fetchall() if columns else []
+        return (revisions[0][0] if revisions else None), columns, mice
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("start", [None, "0001"], ids=["from nothing", "from 0001"])
+def test_killed_upgrade_leaves_the_old_schema_or_the_new_one(tmp_path, start):
+    draw = random.Random(7)
+    reference = tmp_path / "reference.db"
+    prepared(reference, start)
+    old = state_of(reference)
+    begun = time.perf_counter()
+    assert in_child(lambda: upgrade(reference)) == 0
+    duration = time.perf_counter() - begun
+    new = state_of(reference)
+    outcomes = []
+
+    for number in range(KILLS):
+        path = tmp_path / f"{number}.db"
+        prepared(path, start)
+
+        code = killed_after(draw.uniform(0.05, 1.05) * duration, lambda: upgrade(path))  # noqa: B023
+
+        found = state_of(path)
+        assert found in (old, new), (code, found)
+        outcomes.append(found == new)
+        assert upgrade(path) == HEAD
+        assert state_of(path) == new
+        assert check(path) == []
+
+    # Had every kill come too early or too late, nothing would have been tried.
+    assert 0 < sum(outcomes) < KILLS or old == new

@@ -1,0 +1,227 @@
+"""Every revision goes up, down and up again, on every backend, and rows come through unchanged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from support.lab import open_lab, raw_engine
+from support.processes import at_once
+from vrtracker.database import Database
+from vrtracker.database.migration import check, downgrade, upgrade
+from vrtracker.database.versions import HEAD, REVISIONS, current_revision
+
+Rows = dict[str, list[dict[str, Any]]]
+NOW = dt.datetime(2026, 3, 2, 12)
+FLAGS = dict.fromkeys(("tracked", "trackerExists", "KO", "Blinded"), False)
+SESSION_FLAGS = ("variableGain", "behavior", "imaging", "faceCamera", "vrRegistration", "suite2p")
+SESSION_FLAGS += ("suite2pQC", "redCellQC", "sessionQC", "vrRegistrationError", "dontTrack")
+ROWS: Rows = {
+    "mousedb": [
+        {"uMouseID": 3, "mouseName": "ATL012", **FLAGS, "KO": True, "environmentOrder": "1.3.4"},
+        {"uMouseID": 9, "mouseName": "atl-ü", **FLAGS},
+    ],
+    "sessiondb": [
+        {
+            "uSessionID": number,
+            "mouseName": "ATL012",
+            "sessionDate": dt.datetime(2023, 1, 20),
+            "sessionID": 700 + number,
+            **dict.fromkeys(SESSION_FLAGS, number % 2 == 0),
+            "sessionNotes": "it's 100% ✓\n" * number,
+            "headPlateRotation": 12.800000190734863,
+            "suite2pDate": NOW if number % 3 else None,
+        }
+        for number in (1, 2, 5, 40)
+    ],
+    "vrt_stage_state": [
+        {"uSessionID": 5, "stage": "registration", "mark": "stale", "changed_at": NOW}
+    ],
+    "vrt_attempt": [
+        {
+            "attempt_id": "a" * 32,
+            "uSessionID": 5,
+            "stage": "registration",
+            "outcome": "failed",
+            **dict.fromkeys(("started_at", "heartbeat_at", "lease_until"), NOW),
+            **dict.fromkeys(("actor", "host_name", "registrar"), "x"),
+            "process_id": 7,
+            "options": "{}",
+            "versions": "{}",
+            "error_traceback": "Traceback …",
+        }
+    ],
+    "vrt_event": [
+        {
+            "occurred_at": NOW,
+            **dict.fromkeys(("actor", "host_name"), "x"),
+            "subject_kind": "session",
+            "subject_key": "ATL012.2023-01-20.705",
+            "verb": "added",
+            "changes": '{"imaging":[null,true]}',
+        }
+    ],
+    "vrt_qc_decision": [
+        {
+            "decision_id": 4,
+            "uSessionID": 5,
+            "check_name": "session",
+            "qc_level": 10,
+            "decided_at": NOW,
+            "actor": "x",
+        }
+    ],
+    "vrt_dataset": [
+        {
+            "dataset_id": 8,
+            "uSessionID": 5,
+            "rel_path": "oneData/a.npy",
+            "stage": "registration",
+            "size_bytes": 3e9,
+            "qc_level": 0,
+            "recorded_at": NOW,
+        }
+    ],
+}
+
+
+def fill(url: str) -> None:
+    engine = raw_engine(url)
+    metadata = sa.MetaData()
+    metadata.reflect(engine)
+    with engine.begin() as connection:
+        for name, rows in ROWS.items():
+            for row in rows:
+                connection.execute(metadata.tables[name].insert(), row)
+
+
+def dump(url: str) -> Rows:
+    """Return every row of every table but Alembic's, read past the tracker."""
+    engine = raw_engine(url)
+    metadata = sa.MetaData()
+    metadata.reflect(engine)
+    with engine.connect() as connection:
+        return {
+            table.name: [
+                dict(row)
+                for row in connection.execute(
+                    sa.select(table).order_by(*table.primary_key.columns)
+                ).mappings()
+            ]
+            for table in metadata.sorted_tables
+            if table.name != "alembic_version"
+        }
+
+
+def agree(one: Rows, other: Rows) -> None:
+    """Hold two states of a database to the columns that both have."""
+    assert set(one) == set(other)
+    for name, rows in one.items():
+        assert len(rows) == len(other[name])
+        for row, another in zip(rows, other[name], strict=True):
+            shared = row.keys() & another.keys()
+            assert shared
+            assert {key: row[key] for key in shared} == {key: another[key] for key in shared}
+
+
+def revision_of(url: str) -> str | None:
+    database = Database(url, readonly=True)
+    try:
+        return current_revision(database)
+    finally:
+        database.dispose()
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["empty", "full"])
+def test_every_revision_goes_up_down_and_up_again(backend, full):
+    url = backend.new_url()
+    assert upgrade(url, REVISIONS[0]) == REVISIONS[0]
+    if full:
+        fill(url)
+    states = [dump(url)]
+
+    for revision in REVISIONS[1:]:
+        assert upgrade(url, revision) == revision
+        states.append(dump(url))
+        agree(states[-2], states[-1])
+    assert check(url) == []
+
+    for revision, state in zip(REVISIONS[-2::-1], states[-2::-1], strict=True):
+        assert downgrade(url, revision) == revision
+        assert dump(url) == state
+
+    assert upgrade(url) == HEAD
+    assert dump(url) == states[-1]
+    assert check(url) == []
+
+
+def test_details_of_mice_are_lost_on_the_way_down_and_nothing_else(backend):
+    url = backend.new_url()
+    upgrade(url, "0001")
+    fill(url)
+    at_first = dump(url)
+    upgrade(url, "0002")
+    with open_lab(url) as tracker:
+        tracker.mice.update({"sex": "F", "notes": "n" * 400, "dateOfBirth": "2022-05-01"}, "ATL012")
+
+    downgrade(url, "0001")
+
+    now = dump(url)
+    assert now["mousedb"] == at_first["mousedb"]
+    assert now["sessiondb"] == at_first["sessiondb"]
+    upgrade(url)
+    with open_lab(url) as tracker:
+        assert tracker.mice.get("ATL012").sex is None
+
+
+def test_columns_and_rows_of_the_lab_come_through(backend):
+    url = backend.new_url()
+    upgrade(url, "0001")
+    fill(url)
+    engine = raw_engine(url)
+    with engine.begin() as connection:
+        for table in ("mousedb", "sessiondb"):
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN cage INTEGER"))
+            connection.execute(sa.text(f"UPDATE {table} SET cage = 12"))
+    before = dump(url)
+
+    upgrade(url)
+    agree(dump(url), before)
+    with open_lab(url) as tracker:
+        assert tracker.sessions.frame(include_scratched=True)["cage"].tolist() == [12] * 4
+    downgrade(url, "0001")
+
+    assert dump(url) == before
+
+
+def test_autonumbers_go_on_after_a_round_trip(backend):
+    url = backend.migrated_url()
+    with open_lab(url) as tracker:
+        tracker.mice.add_many([{"uMouseID": 9, "mouseName": "B9"}])
+    downgrade(url, "0001")
+    upgrade(url)
+
+    with open_lab(url) as tracker:
+        assert tracker.mice.add("B10").uMouseID == 10
+        assert tracker.sessions.add("B10.2023-01-20.1").uSessionID == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("start", [None, "0001"], ids=["from nothing", "from 0001"])
+def test_processes_that_upgrade_at_once_both_end_at_the_newest(backend, start):
+    for _ in range(4):
+        url = backend.new_url()
+        if start is not None:
+            upgrade(url, start)
+            fill(url)
+
+        codes = at_once(*[lambda: upgrade(url)] * 2)  # noqa: B023
+
+        assert codes == [0, 0]
+        assert revision_of(url) == HEAD
+        assert check(url) == []
+        if start is not None:
+            assert [row["mouseName"] for row in dump(url)["mousedb"]] == ["ATL012", "atl-ü"]

@@ -1,0 +1,60 @@
+"""Work in other processes, forked so that they start at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable
+
+Work = Callable[[], object]
+
+
+def fork(work: Work) -> int:
+    """Start work in a child and return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001 - the child ends here, whatever it was
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def wait(child: int) -> int:
+    """Return the exit code of a child: 0 when nothing was raised, negative when it was killed."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_child(work: Work) -> int:
+    """Do work in a child and return its exit code."""
+    return wait(fork(work))
+
+
+def at_once(*works: Work) -> list[int]:
+    """Do several works at the same moment, each in a child; return the exit codes."""
+    moment = time.monotonic() + 0.05
+
+    def together(work: Work) -> Work:
+        def start() -> object:
+            while time.monotonic() < moment:
+                pass
+            return work()
+
+        return start
+
+    children = [fork(together(work)) for work in works]
+    return [wait(child) for child in children]
+
+
+def killed_after(seconds: float, work: Work) -> int:
+    """Kill work without warning after a time and return the exit code: 0 if it was faster."""
+    child = fork(work)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return wait(child)

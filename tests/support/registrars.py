@@ -1,0 +1,124 @@
+"""Registrars that do what a test needs, and a worker process that runs one.
+
+``python -m support.registrars URL ROOT STAGE FUNCTION LEASE`` runs a stage with one of the
+functions below; tests start it in order to kill it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vrtracker.domain.registrars import Job, RegistrarResult
+
+HANGS = "hangs-here"
+"""A file of this name in the session's folder says that `hang` has begun to write."""
+
+
+def writes(
+    files: Mapping[str, bytes], result: RegistrarResult | None = None
+) -> Callable[[Job], RegistrarResult | None]:
+    """Return a registrar that writes these files."""
+
+    def write(job: Job) -> RegistrarResult | None:
+        for name, content in files.items():
+            path = job.staging / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return result
+
+    return write
+
+
+def raises(error: BaseException, after: Mapping[str, bytes] | None = None) -> Callable[[Job], None]:
+    """Return a registrar that writes some files and then raises."""
+    begin = writes(after or {})
+
+    def fail(job: Job) -> None:
+        begin(job)
+        raise error
+
+    return fail
+
+
+def good(job: Job) -> None:
+    """Write one file that names the session."""
+    (job.staging / "trials.startTimes.npy").write_bytes(str(job.key).encode())
+
+
+def bad(job: Job) -> None:
+    """Fail, and say of which session."""
+    raise ValueError(f"first flips in trial are not all down in {job.key}")
+
+
+def hang(job: Job) -> None:
+    """Write half of an output, say so, and wait to be killed."""
+    (job.staging / "trials.startTimes.npy").write_bytes(b"half")
+    (job.session_path / HANGS).touch()
+    time.sleep(600)
+
+
+def slow(job: Job) -> None:
+    """Take as many seconds as the options say."""
+    time.sleep(job.options["seconds"])
+    good(job)
+
+
+def options_of(job: Job) -> None:
+    """Write the options as text."""
+    (job.staging / "job.options.txt").write_text(repr(sorted(job.options.items())))
+
+
+NOT_CALLABLE = 3
+
+
+class Counting:
+    """A registrar as a class, with an option."""
+
+    def __init__(self, size: int = 3) -> None:
+        self.size = size
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return "counting"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options."""
+        return {"size": self.size}
+
+    def estimate(self, job: Job) -> int | None:
+        """Know the size beforehand."""
+        return self.size
+
+    def register(self, job: Job) -> RegistrarResult:
+        """Write so many bytes."""
+        (job.staging / "job.count.bin").write_bytes(bytes(self.size))
+        return RegistrarResult()
+
+
+def main(url: str, root: str, stage: str, function: str, lease_s: str) -> None:
+    """Run a stage over everything that needs it."""
+    from vrtracker.database import Database
+    from vrtracker.domain.stages import StageGraph
+    from vrtracker.services.lab import Lab
+    from vrtracker.tracker import Tracker
+
+    lab = Lab(
+        database=Database(url),
+        stages=StageGraph(),
+        actor="worker",
+        root=Path(root),
+        lease=dt.timedelta(seconds=float(lease_s)),
+    )
+    with Tracker(lab) as tracker:
+        tracker.workflow.run(stage, registrar=globals()[function])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

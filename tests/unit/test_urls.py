@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from vrtracker.backends import backend_for, parse_url, without_password
+from vrtracker.database import Database
+from vrtracker.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/data/lab.db", "sqlite:////data/lab.db"),
+        (Path("/data/lab.db"), "sqlite:////data/lab.db"),
+        ("sqlite:////data/lab.db", "sqlite:////data/lab.db"),
+        ("/data/with space.sqlite", "sqlite:////data/with space.sqlite"),
+        ("postgresql://rig@db.lab/paper", "postgresql+psycopg://rig@db.lab/paper"),
+        ("postgresql+psycopg2://rig@db.lab/paper", "postgresql+psycopg://rig@db.lab/paper"),
+        ("postgresql+psycopg://rig@db.lab/paper", "postgresql+psycopg://rig@db.lab/paper"),
+        (sa.make_url("postgresql://rig@db.lab/paper"), "postgresql+psycopg://rig@db.lab/paper"),
+    ],
+    ids=repr,
+)
+def test_path_or_url_becomes_a_url_with_our_driver(target, shown):
+    assert parse_url(target).render_as_string(hide_password=False) == shown
+
+
+def test_path_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    for target in ("lab.db", "~/lab.db", "sqlite:///lab.db", Path("lab.db")):
+        assert parse_url(target).database == str(tmp_path / "lab.db")
+
+
+@pytest.mark.parametrize("target", ["", "  ", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_address_of_no_file_is_refused(target):
+    with pytest.raises(ConfigurationError):
+        parse_url(target)
+
+
+@pytest.mark.parametrize("target", ["lab.accdb", "/data/LAB.MDB", Path("x.accdb")])
+def test_access_file_is_refused_with_a_way_out(target):
+    with pytest.raises(ConfigurationError, match="import csv"):
+        parse_url(target)
+
+
+@pytest.mark.parametrize(
+    "target", ["mysql://x@y/z", "oracle://x@y/z", "mssql+pyodbc://x@y/z", "nonsense://x"]
+)
+def test_other_database_is_refused_with_those_that_work(target):
+    with pytest.raises(ConfigurationError, match="postgresql"):
+        parse_url(target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "postgresql://rig:s3cret@db.lab:port/paper",
+        "postgresql://rig:s3cret@[::1/paper",
+        "mysql://rig:s3cret@db.lab/paper",
+        "postgresql://rig:s3@cret@db.lab:port/paper",
+    ],
+)
+def test_password_of_a_wrong_url_is_not_shown(target):
+    with pytest.raises(ConfigurationError) as refused:
+        parse_url(target)
+
+    shown = f"{refused.value} {refused.value!r}"
+    assert "s3cret" not in shown
+    assert "s3" not in shown
+    assert "cret" not in shown
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "postgresql://rig:s3cret@db.lab:5433/paper",
+        "postgresql://db.lab:5433/paper?user=rig&password=s3cret",
+    ],
+)
+def test_address_is_shown_without_its_password(target):
+    database = Database(target)
+
+    for shown in (str(database), repr(database), str(without_password(parse_url(target)))):
+        assert "s3cret" not in shown
+        assert "db.lab:5433/paper" in shown
+
+
+def test_file_is_shown_as_its_path():
+    assert str(Database("/data/lab.db")) == "/data/lab.db"
+
+
+def test_making_a_database_object_touches_nothing(tmp_path):
+    Database(tmp_path / "lab.db")
+    Database("postgresql://rig@nowhere.invalid/paper")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_backend_goes_by_the_url():
+    assert backend_for(parse_url("lab.db")).name == "sqlite"
+    assert backend_for(parse_url("postgresql://x@y/z")).supports_for_update
