@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from support.lab import DAY, KEY, numbers, open_lab, session_rows, table_counts
+from support.lab import DAY, KEY, numbers, open_lab, session_rows, spelled, table_counts
 from vrtracker.database import Database
 from vrtracker.errors import InvalidValueError, ReadOnlyError, VrtrackerError
 from vrtracker.services.lab import Lab
 
 WRITES = [
-    'INSERT INTO mousedb ("mouseName", tracked, "trackerExists", "KO", "Blinded") '
-    "VALUES ('B1', false, false, false, false)",
+    (
+        'INSERT INTO mousedb ("mouseName", tracked, "trackerExists", "KO", "Blinded") '
+        "VALUES ('B1', false, false, false, false)"
+    ),
     "UPDATE sessiondb SET \"sessionNotes\" = 'changed'",
     "DELETE FROM vrt_event",
     "CREATE TABLE made (number INTEGER)",
@@ -39,7 +41,7 @@ def test_database_refuses_to_write_through_the_engine_for_reading(small, stateme
             database.read_engine.connect() as connection,
             connection.begin(),
         ):
-            connection.execute(sa.text(statement))
+            connection.execute(spelled(connection, statement))
     finally:
         database.dispose()
 
@@ -53,7 +55,7 @@ def test_refusal_of_the_database_becomes_our_error(small, statement):
     try:
         connection = database.begin(readonly=True)
         with connection, pytest.raises(ReadOnlyError), database.translating():
-            connection.execute(sa.text(statement))
+            connection.execute(spelled(connection, statement))
     finally:
         database.dispose()
 
@@ -81,8 +83,9 @@ def test_unit_of_work_for_reading_cannot_write(small):
         lambda tracker: tracker.workflow.scratch(KEY, "no laser"),
         lambda tracker: tracker.workflow.complete(KEY, "suite2p"),
     ],
-    ids=["add", "add_many", "update", "delete", "add mouse", "update mouse", "delete mouse"]
-    + ["scratch", "complete"],
+    ids=(
+        "add, add_many, update, delete, add mouse, update mouse, delete mouse, scratch, complete"
+    ).split(", "),
 )
 def test_read_only_tracker_refuses_every_write_and_names_the_remedy(small, reader, work):
     before = table_counts(small.url)

@@ -29,7 +29,9 @@ def migrate(url: str) -> None:
 
 
 class Source(ABC):
-    """Makes databases of one kind."""
+    """Makes databases of one kind; `survives_fork` says whether a forked child can use them."""
+
+    survives_fork = True
 
     @abstractmethod
     def new(self, folder: Path, name: str) -> str:
@@ -84,7 +86,9 @@ class SqliteSource(Source):
 
 
 class AccessSource(Source):
-    """Files, through Java; the migrated one is made once and copied."""
+    """Files, through Java, which no fork survives; the migrated one is made once and copied."""
+
+    survives_fork = False
 
     def __init__(self, run_folder: Path) -> None:
         _start_java()
@@ -244,6 +248,11 @@ class Backend:
     def marker(self) -> str:
         """The kind of database without a version."""
         return marker(self.name)
+
+    @property
+    def survives_fork(self) -> bool:
+        """Whether a process that has used the database can be forked."""
+        return self.source.survives_fork
 
     def new_url(self) -> str:
         """Return the URL of a database without tables; a file does not exist yet."""

@@ -26,6 +26,8 @@ FIRST_JAVA_WITH_UNSAFE_OPTION = 23
 # with interrupt=False crash the process on SIGTERM, seen with JPype 1.7.1.)
 _OPTIONS = (
     "-Xrs",
+    # One thread that collects garbage starts sooner, and the others have other work to do.
+    "-XX:+UseSerialGC",
     "-Duser.timezone=UTC",
     "-Djava.awt.headless=true",
     "-Dslf4j.internal.verbosity=ERROR",

@@ -41,6 +41,8 @@ class Mirror:
         self._active: set[Any] = set()
         self._writer: Any = None
         self._signature: Signature | None = None
+        # Whether this process changed tables of the file that the mirror does not know yet.
+        self._is_behind = False
         self._lock = FileLock(path.with_name(path.name + LOCK_SUFFIX))
 
     def recover(self, *, timeout_s: float) -> None:
@@ -59,6 +61,7 @@ class Mirror:
         with self._changed:
             if not self._connections:
                 self._signature = self._on_disk()
+                self._is_behind = False
                 _let_readers_pass(connection)
             self._connections.add(connection)
 
@@ -73,7 +76,7 @@ class Mirror:
         with self._changed:
             if connection in self._active:
                 return
-            if not self._active and self._is_stale():
+            if not self._active and (self._is_behind or self._is_stale()):
                 self.reload(connection)
             self._active.add(connection)
 
@@ -106,8 +109,12 @@ class Mirror:
     def _is_idle(self) -> bool:
         return self._writer is None and not self._active
 
-    def begin_write(self, connection: Any, *, timeout_s: float) -> None:
+    def begin_write(
+        self, connection: Any, *, timeout_s: float, file_alone: bool = False
+    ) -> None:
         """Become the only writer of the file, in this process and among those with this guard.
+
+        With `file_alone` the mirror may be behind what this process has changed.
 
         Raises
         ------
@@ -130,14 +137,16 @@ class Mirror:
         try:
             self._lock.acquire(timeout_s=max(0.0, deadline - time.monotonic()))
             undo.restore(self.path)
-            self._freshen(connection, deadline, timeout_s)
+            self._freshen(connection, deadline, timeout_s, file_alone=file_alone)
         except BaseException:
             self._free_writer(connection)
             raise
 
-    def _freshen(self, connection: Any, deadline: float, timeout_s: float) -> None:
+    def _freshen(
+        self, connection: Any, deadline: float, timeout_s: float, *, file_alone: bool
+    ) -> None:
         with self._changed:
-            if self._is_stale():
+            if self._is_stale() or (self._is_behind and not file_alone):
                 alone = self._changed.wait_for(
                     lambda: self._active <= {connection}, max(0.0, deadline - time.monotonic())
                 )
@@ -170,6 +179,11 @@ class Mirror:
             raise
         finally:
             self.end(connection)
+
+    def fall_behind(self) -> None:
+        """Take note that the file's tables were changed; the next transaction reads it anew."""
+        self._signature = self._on_disk()
+        self._is_behind = True
 
     def end(self, connection: Any) -> None:
         """Leave the transaction."""
@@ -209,6 +223,7 @@ class Mirror:
         connection.java.createStatement().close()
         _let_readers_pass(connection)
         self._signature = self._on_disk()
+        self._is_behind = False
 
 
 def _let_readers_pass(connection: Any) -> None:

@@ -54,9 +54,7 @@ apilevel = "2.0"
 threadsafety = 1
 paramstyle = "qmark"
 
-Date = dt.date
-Timestamp = dt.datetime
-Binary = bytes
+Date, Timestamp, Binary = dt.date, dt.datetime, bytes
 STRING, BINARY, NUMBER, DATETIME, ROWID = "STRING", "BINARY", "NUMBER", "DATETIME", "ROWID"
 
 _SCHEMA_WORDS = frozenset({"CREATE", "ALTER", "DROP", "ENABLE", "DISABLE"})
@@ -167,29 +165,33 @@ class Connection:
         finally:
             self._mirror.end(self)
 
-    def begin(self, *, write: bool) -> None:
+    def begin(self, *, write: bool, file_alone: bool = False) -> None:
         """Enter a transaction, as the one writer of the file if `write`."""
         with _translated():
             if write:
-                self._mirror.begin_write(self, timeout_s=self.timeout_s)
+                self._mirror.begin_write(self, timeout_s=self.timeout_s, file_alone=file_alone)
             else:
                 self._mirror.begin_read(self)
 
     def alter(self, change: Callable[[Any], None]) -> None:
-        """Let `change` work on the open Jackcess database, and read the file anew.
+        """Let `change` work on the open Jackcess database; the next statement knows of it.
 
         What is uncommitted is committed first. `change` runs as the only writer.
         """
         self.commit()
-        self.begin(write=True)
+        self.begin(write=True, file_alone=True)
         try:
             with _translated(), undo.guarded(self.path):
                 file = self.java.getDbIO()
                 change(file)
                 file.flush()
-        finally:
+            self._mirror.fall_behind()
+        except BaseException:
+            # The open file is not what stands on the disk again.
             with _translated():
                 self._mirror.reload(self)
+            raise
+        finally:
             self.rollback()
 
     def number_rows(self, table: str, *, on: bool) -> None:
@@ -362,12 +364,10 @@ class Cursor:
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return all further rows."""
-        rows = self._result()
+        rows, found = self._result(), []
         readers = tuple(enumerate(self._readers, start=1))
-        found = []
         with _translated():
-            advance = rows.next
-            while advance():
+            while rows.next():
                 found.append(tuple([read(rows, at) for at, read in readers]))
         return found
 
