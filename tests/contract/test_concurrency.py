@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.lab import DAY, KEY, add_sessions, numbers, open_lab, session_rows, table_counts
+from support.lab import DAY, KEY, add_sessions, numbers, session_rows, table_counts
 from support.processes import at_once, spawned_at_once
 from vrtracker.errors import DuplicateError, NotFoundError, UnknownMouseError, VrtrackerError
 

@@ -83,9 +83,17 @@ def test_unit_of_work_for_reading_cannot_write(small):
         lambda tracker: tracker.workflow.scratch(KEY, "no laser"),
         lambda tracker: tracker.workflow.complete(KEY, "suite2p"),
     ],
-    ids=(
-        "add, add_many, update, delete, add mouse, update mouse, delete mouse, scratch, complete"
-    ).split(", "),
+    ids=[
+        "add",
+        "add_many",
+        "update",
+        "delete",
+        "add mouse",
+        "update mouse",
+        "delete mouse",
+        "scratch",
+        "complete",
+    ],
 )
 def test_read_only_tracker_refuses_every_write_and_names_the_remedy(small, reader, work):
     before = table_counts(small.url)

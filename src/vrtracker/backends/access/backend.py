@@ -107,6 +107,8 @@ class AccessBackend(Backend):
         self.register()
         options = {"readonly": str(readonly), "create": str(create and not readonly)}
         engine = create_engine(url.update_query_dict(options), poolclass=QueuePool)
+        if _is_java(url):
+            event.listen(engine, "checkout", _require_open)
         if _is_java(url) and not readonly:
             event.listen(engine, "begin", _begin_write)
         return engine
@@ -156,9 +158,6 @@ class AccessBackend(Backend):
         if state in _VIOLATIONS:
             return _VIOLATIONS[state]
         text = str(error)
-        if "ConstraintViolation" in type(error.__cause__).__name__:
-            # Jackcess, at commit: it compares text without regard to case, as Access does.
-            return Violation.UNIQUE
         native = re.findall(r"\((-\d+)\)", text)
         return next((_NATIVE[code] for code in native if code in _NATIVE), None)
 
@@ -231,6 +230,12 @@ def _check_missing(path: Path, *, create: bool) -> None:
         raise DatabaseUnavailableError(
             f"You have no permission to make a file in {path.parent}; choose another folder."
         )
+
+
+def _require_open(opened: Any, _record: Any, _proxy: Any) -> None:
+    """Let the pool open another connection for one that a refused commit has closed."""
+    if opened.is_broken:
+        raise exc.DisconnectionError
 
 
 def _begin_write(connection: Connection) -> None:

@@ -99,6 +99,7 @@ _PREFIX = re.compile(r"^(?:UCAExc:+[\d.]*\s*)?(?:(?:[a-z]+\.)+[A-Za-z]+(?:Except
 # Schema statements: the whole statement comes first, the reason last.
 _FAILED_SCHEMA = re.compile(r"^.*?Failed to execute \[.*\]: (?=java\.|net\.|org\.)", re.DOTALL)
 _LONGEST_CHAIN = 8
+_UNIQUE = "23505"
 
 
 def from_java(error: Any) -> Error:
@@ -109,6 +110,13 @@ def from_java(error: Any) -> Error:
     chain = _chain(error)
     state = next((found for found in map(_state, chain) if found), None)
     message = _message(chain)
+    if any("ConstraintViolation" in type(link).__name__ for link in chain):
+        # Jackcess, which writes the file at commit, and compares as Access does.
+        state = _UNIQUE
+        message = (
+            "A value stands twice in a unique column; Access ignores the case of letters there. "
+            f"({message})"
+        )
     return _class(state, message, chain)(message, state)
 
 

@@ -11,7 +11,17 @@ from typing import Any
 from vrtracker.backends.access import jvm
 from vrtracker.backends.access.java_errors import DataError
 
-__all__ = ["EPOCH", "GREGORIAN_MS", "Setter", "make_setter", "reader", "wall_clock_of"]
+__all__ = [
+    "EPOCH",
+    "GREGORIAN_MS",
+    "Description",
+    "Reader",
+    "Setter",
+    "described",
+    "make_setter",
+    "reader",
+    "wall_clock_of",
+]
 
 LARGEST_INT = 2**31 - 1
 LARGEST_EXACT_FLOAT = 2**53
@@ -29,6 +39,7 @@ GREGORIAN_MS = -12_219_292_800_000
 
 Setter = Callable[[Any, int, Any], None]
 Reader = Callable[[Any, int], Any]
+Description = tuple[str, int, None, None, int, int, bool]
 
 
 def make_setter() -> Setter:
@@ -181,3 +192,17 @@ _READERS: dict[int, Reader] = {
     BLOB: _read_blob,
     **dict.fromkeys((DATE, TIMESTAMP), _read_datetime),
 }
+
+
+def described(columns: Any) -> tuple[tuple[Description, ...], tuple[Reader, ...]]:
+    """Return, for the metadata of a result, what PEP 249 says of its columns, and their readers."""
+    description: list[Description] = []
+    readers = []
+    for position in range(1, int(columns.getColumnCount()) + 1):
+        kind = int(columns.getColumnType(position))
+        precision, scale = int(columns.getPrecision(position)), int(columns.getScale(position))
+        nullable = int(columns.isNullable(position)) != 0
+        label = str(columns.getColumnLabel(position))
+        description.append((label, kind, None, None, precision, scale, nullable))
+        readers.append(reader(kind, scale))
+    return tuple(description), tuple(readers)

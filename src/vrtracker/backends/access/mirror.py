@@ -41,6 +41,8 @@ class Mirror:
         self._active: set[Any] = set()
         self._writer: Any = None
         self._signature: Signature | None = None
+        # What each SELECT returns; asking the driver takes longer than running it.
+        self.descriptions: dict[str, Any] = {}
         # Whether this process changed tables of the file that the mirror does not know yet.
         self._is_behind = False
         self._lock = FileLock(path.with_name(path.name + LOCK_SUFFIX))
@@ -62,6 +64,7 @@ class Mirror:
             if not self._connections:
                 self._signature = self._on_disk()
                 self._is_behind = False
+                self.descriptions.clear()
                 _let_readers_pass(connection)
             self._connections.add(connection)
 
@@ -109,9 +112,7 @@ class Mirror:
     def _is_idle(self) -> bool:
         return self._writer is None and not self._active
 
-    def begin_write(
-        self, connection: Any, *, timeout_s: float, file_alone: bool = False
-    ) -> None:
+    def begin_write(self, connection: Any, *, timeout_s: float, file_alone: bool = False) -> None:
         """Become the only writer of the file, in this process and among those with this guard.
 
         With `file_alone` the mirror may be behind what this process has changed.
@@ -176,6 +177,8 @@ class Mirror:
         except BaseException:
             # The driver closes the file after an error; what it wrote has been taken back.
             self._signature = None
+            for other in self._connections:
+                other.is_broken = True
             raise
         finally:
             self.end(connection)
@@ -215,7 +218,8 @@ class Mirror:
             raise OperationalError(f"The file {self.path} is gone.", "08006")
         # A rollback makes each connection look for a new mirror before its next statement.
         for other in self._connections:
-            other.java.rollback()
+            if not other.is_broken:
+                other.java.rollback()
         reference = private_field(connection.java, "ref")
         last_seen = reference.getClass().getDeclaredField("lastModified")
         last_seen.setAccessible(True)  # a Java method
@@ -224,6 +228,7 @@ class Mirror:
         _let_readers_pass(connection)
         self._signature = self._on_disk()
         self._is_behind = False
+        self.descriptions.clear()
 
 
 def _let_readers_pass(connection: Any) -> None:

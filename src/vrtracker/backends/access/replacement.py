@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vrtracker import clock
 from vrtracker.backends.access.holders import check_nobody_has_it_open
@@ -22,6 +23,9 @@ from vrtracker.errors import BackendError
 __all__ = ["replaced"]
 
 WORK_SUFFIX = ".vrtracker-new"
+
+# What a column can hold of before and after a change of its type, in Java.
+_NUMBERS = ("Byte", "Short", "Integer", "Long", "Float", "Double", "BigDecimal")
 
 Contents = dict[str, tuple[int, dict[str, str]]]
 
@@ -103,14 +107,47 @@ def _contents(path: Path) -> Contents:
         }
 
 
-def _columns(table: object) -> tuple[int, dict[str, str]]:
-    hashes = {str(column.getName()): hashlib.sha256() for column in table.getColumns()}  # type: ignore[attr-defined]
-    rows = 0
-    for row in table:  # type: ignore[attr-defined]
-        rows += 1
-        for name, digest in hashes.items():
-            digest.update(f"{row.get(name)}\0".encode())
-    return rows, {name: digest.hexdigest() for name, digest in hashes.items()}
+def _columns(table: Any) -> tuple[int, dict[str, str]]:
+    """Hash each column in the order of the primary key; a rebuild may store rows in another."""
+    names = [str(column.getName()) for column in table.getColumns()]
+    rows = [[_value(row.get(name)) for name in names] for row in table]
+    keys = [names.index(name) for name in _key(table)]
+    if keys:
+        rows.sort(key=lambda row: [row[key] for key in keys])
+        columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    else:
+        columns = {name: sorted(row[at] for row in rows) for at, name in enumerate(names)}
+    return len(rows), {name: _hash(values) for name, values in columns.items()}
+
+
+def _key(table: Any) -> list[str]:
+    return [
+        str(column.getName())
+        for index in table.getIndexes()
+        if index.isPrimaryKey()
+        for column in index.getColumns()
+    ]
+
+
+def _value(value: Any) -> str:
+    """Spell a Java value so that equal values of the types of one column come out alike."""
+    if value is None:
+        return "null"
+    kind = str(value.getClass().getName()) if hasattr(value, "getClass") else type(value).__name__
+    if kind.endswith("[]") or "byte[" in kind or kind == "[B":
+        return f"bytes:{bytes(value).hex()}"
+    if kind.endswith(_NUMBERS):
+        return f"number:{float(str(value))!r}"
+    if kind.endswith(("Boolean", "bool")):
+        return f"bool:{bool(value)}"
+    return f"text:{value}"
+
+
+def _hash(values: list[str]) -> str:
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(f"{len(value)}:{value}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _check_kept(before: Contents, after: Contents, path: Path) -> None:

@@ -59,8 +59,7 @@ STRING, BINARY, NUMBER, DATETIME, ROWID = "STRING", "BINARY", "NUMBER", "DATETIM
 
 _SCHEMA_WORDS = frozenset({"CREATE", "ALTER", "DROP", "ENABLE", "DISABLE"})
 _GENERATED_KEYS = 1
-
-Description = tuple[str, int, None, None, int, int, bool]
+_MOST_DESCRIPTIONS = 500
 
 
 @contextmanager
@@ -136,8 +135,11 @@ class Connection:
         self.timeout_s = timeout_s
         self._mirror = mirror.mirror_of(path)
         self._mirror.attach(self)
+        self.descriptions = self._mirror.descriptions
         self._set_value = java_types.make_setter()
         self._closed = False
+        # After a refused commit, by this connection or another of the file.
+        self.is_broken = False
 
     def cursor(self) -> Cursor:
         """Return a new cursor."""
@@ -220,7 +222,8 @@ class Connection:
         self._closed = True
         try:
             with _translated():
-                self.java.rollback()
+                if not self.is_broken:
+                    self.java.rollback()
                 self.java.close()
         finally:
             self._mirror.detach(self)
@@ -241,7 +244,7 @@ class Cursor:
         self.connection = connection
         self.arraysize = 1
         self.rowcount = -1
-        self.description: tuple[Description, ...] | None = None
+        self.description: tuple[java_types.Description, ...] | None = None
         self._set_value = set_value
         self._statement: Any = None
         # The java.sql.ResultSet of the last SELECT.
@@ -316,6 +319,7 @@ class Cursor:
             raise
         else:
             connection.commit()
+            connection.descriptions.clear()
         finally:
             statement.close()
 
@@ -323,20 +327,12 @@ class Cursor:
         self._statement = self.connection.java.prepareStatement(operation)
         self._bind(self._statement, parameters)
         self.rows = self._statement.executeQuery()
-        self._describe(self.rows.getMetaData())
-
-    def _describe(self, columns: Any) -> None:
-        description: list[Description] = []
-        readers = []
-        for position in range(1, int(columns.getColumnCount()) + 1):
-            kind = int(columns.getColumnType(position))
-            precision, scale = int(columns.getPrecision(position)), int(columns.getScale(position))
-            nullable = int(columns.isNullable(position)) != 0
-            label = str(columns.getColumnLabel(position))
-            description.append((label, kind, None, None, precision, scale, nullable))
-            readers.append(java_types.reader(kind, scale))
-        self.description = tuple(description)
-        self._readers = tuple(readers)
+        known = self.connection.descriptions
+        if operation not in known:
+            if len(known) >= _MOST_DESCRIPTIONS:
+                known.clear()
+            known[operation] = java_types.described(self.rows.getMetaData())
+        self.description, self._readers = known[operation]
 
     def _prepare(self, operation: str) -> Any:
         self._statement = self.connection.java.prepareStatement(operation, _GENERATED_KEYS)
