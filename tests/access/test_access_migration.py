@@ -133,7 +133,7 @@ def test_names_that_differ_by_case_are_refused_and_the_tracker_goes_on(file):
             tracker.mice.add("ATL-Ü")
         tracker.mice.add("B1")
 
-        assert tracker.mice.frame()["mouseName"].tolist() == ["ATL012", "B1", "atl-ü"]
+        assert set(tracker.mice.frame()["mouseName"]) == {"ATL012", "B1", "atl-ü"}
     assert set(names(file).values()) == {"ATL012", "B1", "atl-ü"}
 
 

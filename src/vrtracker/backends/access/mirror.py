@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,9 @@ class Mirror:
             self._signature = None
             for other in self._connections:
                 other.is_broken = True
+                # Only after the last one is closed does the driver read the file anew.
+                with suppress(Exception):
+                    other.java.close()
             raise
         finally:
             self.end(connection)
