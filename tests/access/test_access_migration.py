@@ -81,21 +81,26 @@ def test_file_that_access_has_open_is_refused_with_its_holder(file):
     assert file.read_bytes() == old
 
 
-@pytest.mark.parametrize("harm", ["lost row", "changed value"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM mousedb WHERE uMouseID = 9",
+        "UPDATE mousedb SET mouseName = 'C' WHERE uMouseID = 9",
+    ],
+    ids=["lost row", "changed value"],
+)
 def test_copy_that_lost_something_does_not_take_the_place(file, harm):
     old = file.read_bytes()
 
-    with (
-        pytest.raises(BackendError, match="mousedb"),
-        replacement.replaced(file, through_java=True) as copy,
-        open_lab_below(copy) as connection,
-    ):
-        cursor = connection.cursor()
-        if harm == "lost row":
-            cursor.execute("DELETE FROM mousedb WHERE uMouseID = 9")
-        else:
-            cursor.execute("UPDATE mousedb SET mouseName = 'C' WHERE uMouseID = 9")
-        connection.commit()
+    def migrate() -> None:
+        with (
+            replacement.replaced(file, through_java=True) as copy,
+            open_lab_below(copy) as connection,
+        ):
+            connection.cursor().execute(harm)
+
+    with pytest.raises(BackendError, match="mousedb"):
+        migrate()
 
     assert file.read_bytes() == old
 
