@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.operations import Operations
 
 import vrtracker
-from support.lab import ACTOR, KEY, change_schema, open_lab, raw_engine, run_sql, table_counts
+from support.lab import ACTOR, KEY, open_lab, raw_engine, run_sql, table_counts
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision
@@ -77,9 +77,7 @@ def test_models_and_migrations_agree(backend):
 
 def test_check_tells_of_a_missing_index(backend):
     url = backend.migrated_url()
-    change_schema(
-        url, lambda alter: alter.drop_index("ix_sessiondb_registration", table_name="sessiondb")
-    )
+    run_sql(url, "DROP INDEX ix_sessiondb_registration")
 
     differences = check(url)
 
@@ -96,7 +94,7 @@ def test_check_tells_of_a_missing_table(backend):
 
 def test_check_tells_of_a_missing_column(backend):
     url = backend.migrated_url()
-    change_schema(url, lambda alter: alter.drop_column("mousedb", "strain"))
+    run_sql(url, "ALTER TABLE mousedb DROP COLUMN strain")
 
     differences = check(url)
 
@@ -106,11 +104,11 @@ def test_check_tells_of_a_missing_column(backend):
 
 def test_check_passes_over_what_is_the_labs_own(backend):
     url = backend.migrated_url()
-    run_sql(url, "CREATE TABLE weights (number INTEGER, grams INTEGER)")
-    change_schema(
+    run_sql(
         url,
-        lambda alter: alter.add_column("sessiondb", sa.Column("cage", sa.Integer)),
-        lambda alter: alter.create_index("ix_cage", "sessiondb", ["cage"]),
+        "ALTER TABLE sessiondb ADD COLUMN cage INTEGER",
+        "CREATE INDEX ix_cage ON sessiondb (cage)",
+        "CREATE TABLE weights (number INTEGER, grams INTEGER)",
     )
 
     assert check(url) == []
@@ -310,7 +308,7 @@ def test_tracker_opened_before_an_upgrade_still_reads(labs):
 
 def test_database_that_is_dropped_is_reported(labs):
     tracker = labs.new(sessions=1)
-    change_schema(tracker.url, drop_all)
+    run_sql(tracker.url, *drop_all(tracker.url))
 
     with pytest.raises(VrtrackerError):
         tracker.sessions.frame()
@@ -320,7 +318,6 @@ def test_database_that_is_dropped_is_reported(labs):
         open_lab(tracker.url)
 
 
-def drop_all(alter: Operations) -> None:
+def drop_all(url: str) -> list[Any]:
     order = ["vrt_dataset", "vrt_qc_decision", "vrt_event", "vrt_attempt", "vrt_stage_state"]
-    for name in [*order, "sessiondb", "mousedb", "alembic_version"]:
-        alter.drop_table(name)
+    return [f"DROP TABLE {name}" for name in [*order, "sessiondb", "mousedb", "alembic_version"]]

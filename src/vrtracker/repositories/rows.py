@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import (
@@ -151,11 +150,9 @@ class RowRepository(Generic[Record]):
             f"insert:{','.join(names)}",
             lambda: insert(self.table).values({name: bindparam(name) for name in names}),
         )
-        keeping: AbstractContextManager[None] = nullcontext()
+        self._x.change_columns(prepared, columns)
         if self.id_column.name in columns:
-            keeping = self._x.database.backend.keeping_ids(self._x.connection, self.table)
-        with keeping:
-            self._x.change_columns(prepared, columns)
+            self._x.database.backend.after_explicit_ids(self._x.connection, self.table)
 
     def set_values(self, numbers: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set columns of the rows with these autonumbers; return how many there were."""

@@ -1,1 +1,0 @@
-"""Microsoft Access: drivers, SQLAlchemy dialects, schema changes and bulk reading."""
