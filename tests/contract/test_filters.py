@@ -220,7 +220,7 @@ def test_date_is_understood_in_every_usual_form(sample, spelling):
         ("numPlanes", np.nan, None),
         ("numPlanes", pd.array([5, None], dtype="Int64"), [5, None]),
         ("suite2pDate", pd.NaT, None),
-        ("suite2pDate", np.datetime64("NaT"), None),
+        ("suite2pDate", np.datetime64("NaT", "us"), None),
         ("suite2pDate", pd.Timestamp("2023-01-20 14:30"), dt.datetime(2023, 1, 20, 14, 30)),
         ("suite2pDate", ("2023-01-20", ">="), (dt.datetime(2023, 1, 20), ">=")),
         ("imaging", np.True_, True),

@@ -71,7 +71,7 @@ def test_value_is_fitted(column, given_value, fitted):
 
 @pytest.mark.parametrize("column", Base.metadata.tables["sessiondb"].c.keys())
 @pytest.mark.parametrize(
-    "missing", [None, "", float("nan"), pd.NA, pd.NaT, np.datetime64("NaT")], ids=repr
+    "missing", [None, "", float("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "us")], ids=repr
 )
 def test_missing_value_is_missing_in_every_column(column, missing):
     assert COERCER.value(column, missing) is None
