@@ -33,8 +33,7 @@ def run_on_url():
             "No database given; use: alembic -x url=lab.db upgrade head, or set VRTRACKER_URL."
         )
     database = Database(url, create=True)
-    with database.translating(), database.write_engine.begin() as connection:
-        database.backend.lock_schema(connection)
+    with database.changing_schema() as connection:
         run(connection)
     database.dispose()
 

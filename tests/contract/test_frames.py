@@ -25,7 +25,7 @@ from support.lab import (
 )
 from support.processes import in_child
 from vrtracker.database import Database
-from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.errors import BackendError, InvalidValueError, UnknownNameError
 
 FLAG, NUMBER, MAYBE, REAL, TIME, TEXT = "bool", "int64", "Int64", "float64", "datetime64[us]", "str"
 INSTANT = "datetime64[us, UTC]"
@@ -451,7 +451,9 @@ def test_many_threads_read_at_once(sample, labs):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_forked_child_reads_and_writes_and_the_parent_goes_on(labs):
+def test_forked_child_reads_and_writes_and_the_parent_goes_on(labs, backend):
+    if not backend.survives_fork:
+        pytest.skip("a fork is refused here: test_forked_child_is_told_to_be_spawned")
     tracker = labs.new(sessions=3)
     wanted = tracker.sessions.frame()
     assert tracker.sessions.get(KEY).sessionID == 701
@@ -467,6 +469,24 @@ def test_forked_child_reads_and_writes_and_the_parent_goes_on(labs):
     assert tracker.sessions.get(("ATL012", DAY, 800)).sessionID == 800
     tracker.sessions.add(("ATL012", DAY, 801))
     assert tracker.sessions.count() == 5
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_child_is_told_to_be_spawned(labs, backend):
+    if backend.survives_fork:
+        pytest.skip("a forked child works here")
+    tracker = labs.new(sessions=3)
+
+    def work() -> None:
+        for use in (tracker.sessions.frame, lambda: tracker.sessions.add(("ATL012", DAY, 800))):
+            with pytest.raises(BackendError, match="spawn"):
+                use()
+
+    assert in_child(work) == 0
+    assert numbers(tracker.sessions.frame()) == [701, 702, 703]
+    tracker.sessions.add(("ATL012", DAY, 801))
+    assert tracker.sessions.count() == 4
 
 
 def test_pickled_tracker_works_and_carries_its_settings(labs, tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic.operations import Operations
 
 import vrtracker
-from support.lab import ACTOR, KEY, open_lab, raw_engine, run_sql, table_counts
+from support.lab import ACTOR, KEY, change_schema, open_lab, raw_engine, run_sql, table_counts
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision
@@ -77,7 +77,9 @@ def test_models_and_migrations_agree(backend):
 
 def test_check_tells_of_a_missing_index(backend):
     url = backend.migrated_url()
-    run_sql(url, "DROP INDEX ix_sessiondb_registration")
+    change_schema(
+        url, lambda alter: alter.drop_index("ix_sessiondb_registration", table_name="sessiondb")
+    )
 
     differences = check(url)
 
@@ -94,7 +96,7 @@ def test_check_tells_of_a_missing_table(backend):
 
 def test_check_tells_of_a_missing_column(backend):
     url = backend.migrated_url()
-    run_sql(url, "ALTER TABLE mousedb DROP COLUMN strain")
+    change_schema(url, lambda alter: alter.drop_column("mousedb", "strain"))
 
     differences = check(url)
 
@@ -104,11 +106,11 @@ def test_check_tells_of_a_missing_column(backend):
 
 def test_check_passes_over_what_is_the_labs_own(backend):
     url = backend.migrated_url()
-    run_sql(
+    run_sql(url, "CREATE TABLE weights (number INTEGER, grams INTEGER)")
+    change_schema(
         url,
-        "ALTER TABLE sessiondb ADD COLUMN cage INTEGER",
-        "CREATE INDEX ix_cage ON sessiondb (cage)",
-        "CREATE TABLE weights (number INTEGER, grams INTEGER)",
+        lambda alter: alter.add_column("sessiondb", sa.Column("cage", sa.Integer)),
+        lambda alter: alter.create_index("ix_cage", "sessiondb", ["cage"]),
     )
 
     assert check(url) == []
@@ -308,7 +310,7 @@ def test_tracker_opened_before_an_upgrade_still_reads(labs):
 
 def test_database_that_is_dropped_is_reported(labs):
     tracker = labs.new(sessions=1)
-    run_sql(tracker.url, *drop_all(tracker.url))
+    change_schema(tracker.url, drop_all)
 
     with pytest.raises(VrtrackerError):
         tracker.sessions.frame()
@@ -318,6 +320,7 @@ def test_database_that_is_dropped_is_reported(labs):
         open_lab(tracker.url)
 
 
-def drop_all(url: str) -> list[Any]:
+def drop_all(alter: Operations) -> None:
     order = ["vrt_dataset", "vrt_qc_decision", "vrt_event", "vrt_attempt", "vrt_stage_state"]
-    return [f"DROP TABLE {name}" for name in [*order, "sessiondb", "mousedb", "alembic_version"]]
+    for name in [*order, "sessiondb", "mousedb", "alembic_version"]:
+        alter.drop_table(name)

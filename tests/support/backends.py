@@ -29,7 +29,9 @@ def migrate(url: str) -> None:
 
 
 class Source(ABC):
-    """Makes databases of one kind."""
+    """Makes databases of one kind; `survives_fork` says whether a forked child can use them."""
+
+    survives_fork = True
 
     @abstractmethod
     def new(self, folder: Path, name: str) -> str:
@@ -83,6 +85,51 @@ class SqliteSource(Source):
         self._template.unlink(missing_ok=True)
 
 
+class AccessSource(Source):
+    """Files, through Java, which no fork survives; the migrated one is made once and copied."""
+
+    survives_fork = False
+
+    def __init__(self, run_folder: Path) -> None:
+        _start_java()
+        self._template = run_folder / "access-template.accdb"
+
+    @staticmethod
+    def _file(folder: Path, name: str) -> Path:
+        return folder / f"{name}.accdb"
+
+    def new(self, folder: Path, name: str) -> str:
+        return f"{self._url(folder, name)}?create=true"
+
+    def _url(self, folder: Path, name: str) -> str:
+        return f"access+ucanaccess:///{self._file(folder, name)}"
+
+    def migrated(self, folder: Path, name: str) -> str:
+        if not self._template.exists():
+            migrate(str(self._template))
+        shutil.copyfile(self._template, self._file(folder, name))
+        return self._url(folder, name)
+
+    def drop(self, folder: Path, name: str) -> None:
+        for file in folder.glob(f"{name}*.accdb*"):
+            file.unlink()
+
+    def close(self) -> None:
+        self._template.unlink(missing_ok=True)
+
+
+def _start_java() -> None:
+    from vrtracker.backends.access import jvm
+    from vrtracker.backends.access.dialect import register
+    from vrtracker.errors import VrtrackerError
+
+    register()
+    try:
+        jvm.start()
+    except VrtrackerError as error:
+        raise BackendMissingError(str(error)) from error
+
+
 class PostgresSource(Source):
     """Databases of one server; the migrated one is made once and serves as template."""
 
@@ -128,11 +175,16 @@ def _external_postgres(_run_folder: Path) -> Source:
 
 def _sources() -> dict[str, Callable[[Path], Source]]:
     if os.environ.get(EXTERNAL_VARIABLE):
-        return {"sqlite": SqliteSource, "postgresql": _external_postgres}
+        return {
+            "sqlite": SqliteSource,
+            "postgresql": _external_postgres,
+            "access": AccessSource,
+        }
     return {
         "sqlite": SqliteSource,
         "postgresql16": functools.partial(_own_postgres, version=16),
         "postgresql18": functools.partial(_own_postgres, version=18),
+        "access": AccessSource,
     }
 
 
@@ -180,7 +232,7 @@ class Sources:
 class Backend:
     """The databases of one test.
 
-    `name` is the backend's, with its version: sqlite, postgresql16, postgresql18.
+    `name` is the backend's, with its version: sqlite, postgresql16, postgresql18, access.
     """
 
     def __init__(self, name: str, source: Source, folder: Path) -> None:
@@ -197,8 +249,13 @@ class Backend:
         """The kind of database without a version."""
         return marker(self.name)
 
+    @property
+    def survives_fork(self) -> bool:
+        """Whether a process that has used the database can be forked."""
+        return self.source.survives_fork
+
     def new_url(self) -> str:
-        """Return the URL of a database without tables; a SQLite file does not exist yet."""
+        """Return the URL of a database without tables; a file does not exist yet."""
         return self.source.new(self._folder, self._name())
 
     def migrated_url(self) -> str:

@@ -28,8 +28,18 @@ def keep_temporary_files_in_memory() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
 
 
+def _access_libraries() -> str | None:
+    """Return a folder that holds the Java libraries already, so that no run fetches them twice."""
+    from vrtracker.backends.access import jars
+
+    folder = Path(os.environ.get(jars.FOLDER_VARIABLE) or jars.cache_folder())
+    there = all((folder / jar.filename).is_file() for jar in jars.JARS)
+    return str(folder) if there else None
+
+
 def isolate(home: Path) -> None:
     """Hide the settings and profiles of whoever runs the tests, and fix the terminal."""
+    libraries = _access_libraries()
     for name in list(os.environ):
         if name.startswith("VRTRACKER_") and not name.startswith(_KEPT_PREFIX):
             del os.environ[name]
@@ -39,4 +49,6 @@ def isolate(home: Path) -> None:
         os.environ[name] = str(home)
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
+    if libraries is not None:
+        os.environ["VRTRACKER_ACCESS_JARS"] = libraries
     os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="120")

@@ -272,6 +272,7 @@ RULES = (
         says="only the unit of work commits a connection (a migration's is alembic's)",
         files=(*SRC, "migrations/*.py"),
         allowed=(
+            "src/vrtracker/backends/access/*",
             "src/vrtracker/unit_of_work.py",
             "src/vrtracker/database/migration.py",
             "migrations/env.py",

@@ -14,9 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 
 import vrtracker
 from support.backends import Backend
+from vrtracker.database import Database
 
 DAY = dt.date(2023, 1, 20)
 KEY = "ATL012.2023-01-20.701"
@@ -112,6 +115,13 @@ def session_rows(count: int, *, start: int = 701, **values: Any) -> list[dict[st
     ]
 
 
+def add_sessions(url: str, numbers: list[int]) -> None:
+    """Add sessions of ATL012 one by one, as a process of its own does."""
+    with open_lab(url) as tracker:
+        for number in numbers:
+            tracker.sessions.add(("ATL012", DAY, number))
+
+
 def sample_lab(backend: Backend) -> Any:
     """Return a tracker on a new database that holds the sample."""
     tracker = open_lab(backend.migrated_url())
@@ -127,14 +137,34 @@ def raw_engine(url: str) -> sa.Engine:
     return sa.create_engine(parse_url(url), poolclass=sa.NullPool)
 
 
+def spelled(bind: sa.Engine | sa.Connection, statement: str) -> sa.TextClause:
+    """Return SQL with each "name" in the database's own quotes; Access takes "…" for a text."""
+    quote = bind.dialect.identifier_preparer.quote_identifier
+    return sa.text(re.sub(r'"(\w+)"', lambda name: quote(name[1]), statement))
+
+
 def run_sql(url: str, *statements: str, **values: Any) -> list[tuple[Any, ...]]:
     """Run SQL past the tracker, all in one transaction; return the rows of the last."""
     rows: list[tuple[Any, ...]] = []
     with raw_engine(url).begin() as connection:
         for statement in statements:
-            result = connection.execute(sa.text(statement), values)
+            result = connection.execute(spelled(connection, statement), values)
             rows = [tuple(row) for row in result] if result.returns_rows else []
     return rows
+
+
+def change_schema(url: str, *changes: Callable[[Operations], object]) -> None:
+    """Change tables past the migrations, with Alembic's operations: each database spells its own.
+
+    What one change makes is there for the next.
+    """
+    for change in changes:
+        database = Database(url)
+        try:
+            with database.changing_schema() as connection:
+                change(Operations(MigrationContext.configure(connection)))
+        finally:
+            database.dispose()
 
 
 def table_counts(url: str) -> dict[str, int]:
@@ -142,7 +172,7 @@ def table_counts(url: str) -> dict[str, int]:
     with raw_engine(url).connect() as connection:
         names = sorted(sa.inspect(connection).get_table_names())
         return {
-            name: connection.scalar(sa.text(f'SELECT count(*) FROM "{name}"')) or 0
+            name: connection.scalar(sa.select(sa.func.count()).select_from(sa.table(name))) or 0
             for name in names
         }
 

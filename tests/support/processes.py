@@ -1,12 +1,17 @@
-"""Work in other processes, forked so that they start at once."""
+"""Work in other processes, forked so that they start at once; spawned where a fork is refused.
+
+What is spawned has to be importable: a function of `support`, or a `functools.partial` of one.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 Work = Callable[[], object]
 
@@ -50,6 +55,23 @@ def at_once(*works: Work) -> list[int]:
 
     children = [fork(together(work)) for work in works]
     return [wait(child) for child in children]
+
+
+def spawned_at_once(*works: Work) -> list[int]:
+    """Do several works at the same moment, each in a new process; return the exit codes."""
+    context = multiprocessing.get_context("spawn")
+    gate = context.Barrier(len(works))
+    children = [context.Process(target=_pass_gate, args=(gate, work)) for work in works]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    return [int(child.exitcode) for child in children]  # type: ignore[arg-type]
+
+
+def _pass_gate(gate: Any, work: Work) -> None:
+    gate.wait()
+    work()
 
 
 def killed_after(seconds: float, work: Work) -> int:

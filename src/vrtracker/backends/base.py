@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import enum
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.errors import BackendError, VrtrackerError
@@ -44,6 +46,10 @@ class Backend(abc.ABC):
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 
+    @staticmethod  # noqa: B027 - most need nothing
+    def register() -> None:
+        """Make the dialect known to SQLAlchemy, where SQLAlchemy does not bring it."""
+
     @abc.abstractmethod
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Raise DatabaseUnavailableError if the database cannot be there; create nothing.
@@ -67,9 +73,22 @@ class Backend(abc.ABC):
     def lock_schema(self, connection: Connection) -> None:
         """Wait for, and hold until commit, the right to change the schema."""
 
-    def after_explicit_ids(self, connection: Connection, table: Table) -> None:
-        """Let the next autonumber of a table come after the highest that was written."""
+    def load_operations(self) -> None:  # noqa: B027 - most need nothing
+        """Teach Alembic how this database changes its schema, where it does not know."""
+
+    @contextlib.contextmanager
+    def changing_schema(self, url: URL) -> Iterator[URL]:
+        """Give the database to change the schema of: this one, or a copy that then replaces it.
+
+        An error in the block leaves the database as it was.
+        """
+        yield url
+
+    @contextlib.contextmanager
+    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
+        """Keep the autonumbers of the rows that the block inserts; later ones are higher."""
         del connection, table
+        yield
 
     @abc.abstractmethod
     def exists(self, url: URL) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
@@ -87,8 +89,10 @@ class PostgreSQLBackend(Backend):
         """Take the advisory lock; it falls with the transaction."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _SCHEMA_LOCK})
 
-    def after_explicit_ids(self, connection: Connection, table: Table) -> None:
-        """Move the column's sequence behind the highest id."""
+    @contextlib.contextmanager
+    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
+        """Move the column's sequence behind the highest id afterwards."""
+        yield
         column = next(iter(table.primary_key.columns)).name
         connection.execute(
             text(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from vrtracker.backends.access.backend import AccessBackend
 from vrtracker.backends.base import Backend
 from vrtracker.backends.postgresql import PostgreSQLBackend
 from vrtracker.backends.sqlite import SQLiteBackend
@@ -15,7 +17,11 @@ from vrtracker.errors import ConfigurationError
 
 __all__ = ["backend_for", "parse_url", "without_password"]
 
-_BACKENDS: dict[str, type[Backend]] = {"sqlite": SQLiteBackend, "postgresql": PostgreSQLBackend}
+_BACKENDS: dict[str, type[Backend]] = {
+    "sqlite": SQLiteBackend,
+    "postgresql": PostgreSQLBackend,
+    "access": AccessBackend,
+}
 _ACCESS_SUFFIXES = {".accdb", ".mdb"}
 
 
@@ -61,17 +67,17 @@ def _of_path(text: str) -> URL:
         raise ConfigurationError("The database's path is empty; give a file such as lab.db.")
     path = Path(text).expanduser()
     if path.suffix.lower() in _ACCESS_SUFFIXES:
-        raise ConfigurationError(
-            f"{path.name} is an Access file, which this version cannot open yet. "
-            "Export its two tables as CSV and use: vrtracker import csv"
-        )
+        return _with_driver(URL.create("access", database=str(path.absolute())))
     return URL.create("sqlite", database=str(path.absolute()))
 
 
 def _with_driver(url: URL) -> URL:
-    backend_for(url)
+    backend_for(url).register()
     if url.drivername in {"postgresql", "postgresql+psycopg2"}:
         return url.set(drivername="postgresql+psycopg")
+    if url.drivername == "access":
+        driver = "pyodbc" if sys.platform == "win32" else "ucanaccess"
+        return url.set(drivername=f"access+{driver}")
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ConfigurationError(
             "A database in memory is gone when the program ends; give the path of a file."

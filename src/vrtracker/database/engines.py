@@ -216,6 +216,25 @@ class Database:
 
     # -- schema ----------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def changing_schema(self) -> Iterator[Connection]:
+        """Open a connection that alone changes the schema; an error in the block undoes it all.
+
+        Connections that were open before are closed first.
+        """
+        if self.readonly:
+            raise ReadOnlyError(f"{self} was opened read-only; open it without readonly=True.")
+        self.dispose()
+        self.backend.load_operations()
+        with self.translating(), self.backend.changing_schema(self.url) as url:
+            work = Database(url, create=self._create)
+            try:
+                with work.translating(), work.write_engine.begin() as connection:
+                    self.backend.lock_schema(connection)
+                    yield connection
+            finally:
+                work.dispose()
+
     @property
     def tables(self) -> Tables:
         """The tables, with the columns that the lab has added, as found on first use."""

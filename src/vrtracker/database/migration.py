@@ -61,9 +61,10 @@ def script_location() -> Path:
 
 
 def upgrade(target: Any, revision: str = "head") -> str:
-    """Bring a database to a revision, making a missing SQLite file; return where it is now.
+    """Bring a database to a revision, making a missing file; return where it is now.
 
-    It is one transaction: after a failure or a kill the database is as it was.
+    It is one transaction, or a copy that replaces the file: after a failure or a kill the
+    database is as it was.
 
     Raises
     ------
@@ -110,6 +111,7 @@ def check(target: Any) -> list[str]:
     database = Database(target, readonly=True)
     try:
         require_current(database)
+        database.backend.load_operations()
         with database.connect(readonly=True) as connection:
             context = MigrationContext.configure(
                 connection, opts={"include_object": include_object, "compare_type": True}
@@ -140,8 +142,7 @@ def _move(target: Any, revision: str, verb: Any, *, create: bool) -> str:
         database.backend.check_target(database.url, create=create)
         if database.backend.exists(database.url):
             _require_ours(database)
-        with database.translating(), database.write_engine.begin() as connection:
-            database.backend.lock_schema(connection)
+        with database.changing_schema() as connection:
             verb(_config(connection), revision)
         return current_revision(database) or "base"
     except CommandError as error:

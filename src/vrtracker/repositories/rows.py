@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import (
@@ -150,9 +151,11 @@ class RowRepository(Generic[Record]):
             f"insert:{','.join(names)}",
             lambda: insert(self.table).values({name: bindparam(name) for name in names}),
         )
-        self._x.change_columns(prepared, columns)
+        keeping: AbstractContextManager[None] = nullcontext()
         if self.id_column.name in columns:
-            self._x.database.backend.after_explicit_ids(self._x.connection, self.table)
+            keeping = self._x.database.backend.keeping_ids(self._x.connection, self.table)
+        with keeping:
+            self._x.change_columns(prepared, columns)
 
     def set_values(self, numbers: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set columns of the rows with these autonumbers; return how many there were."""

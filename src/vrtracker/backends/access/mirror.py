@@ -1,0 +1,259 @@
+"""Who may read, write and reload the in-memory mirror of one Access file.
+
+UCanAccess mirrors a file once per process. Three of its traits make a guard necessary:
+
+- It looks for changes by other processes with a tolerance of two seconds, so that a change
+  made soon after its own last look is never seen, and would be overwritten.
+- It reloads by closing the mirror under every other connection of the process.
+- At commit the file generates autonumbers anew. After a refused or rolled-back INSERT they
+  differ from those that the session was given. The file keeps the session's numbers while
+  explicit ones are allowed, which at any other time would stop their generation.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from vrtracker.backends.access import undo
+from vrtracker.backends.access.file_lock import FileLock
+from vrtracker.backends.access.java_errors import OperationalError
+
+__all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of", "private_field"]
+
+DEFAULT_TIMEOUT_S = 30.0
+LOCK_SUFFIX = ".vrtracker-lock"
+
+Signature = tuple[int, int, int]
+
+
+class Mirror:
+    """The state that the connections of this process to one file share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._changed = threading.Condition()
+        self._connections: set[Any] = set()
+        self._active: set[Any] = set()
+        self._writer: Any = None
+        self._signature: Signature | None = None
+        # What each SELECT returns; asking the driver takes longer than running it.
+        self.descriptions: dict[str, Any] = {}
+        # Whether this process changed tables of the file that the mirror does not know yet.
+        self._is_behind = False
+        self._lock = FileLock(path.with_name(path.name + LOCK_SUFFIX))
+
+    def recover(self, *, timeout_s: float) -> None:
+        """Undo a commit that a process did not survive; wait for one that is under way."""
+        with self._changed:
+            if self._writer is not None or not undo.is_pending(self.path):
+                return
+            self._lock.acquire(timeout_s=timeout_s)
+            try:
+                undo.restore(self.path)
+            finally:
+                self._lock.release()
+
+    def attach(self, connection: Any) -> None:
+        """Take note of a connection that has just been opened."""
+        with self._changed:
+            if not self._connections:
+                self._signature = self._on_disk()
+                self._is_behind = False
+                self.descriptions.clear()
+                _let_readers_pass(connection)
+            self._connections.add(connection)
+
+    def detach(self, connection: Any) -> None:
+        """Forget a connection that has been closed."""
+        self.end(connection)
+        with self._changed:
+            self._connections.discard(connection)
+
+    def begin_read(self, connection: Any) -> None:
+        """Enter a transaction; reload first when the file has changed and nobody else reads."""
+        with self._changed:
+            if connection in self._active:
+                return
+            if not self._active and (self._is_behind or self._is_stale()):
+                self.reload(connection)
+            self._active.add(connection)
+
+    @contextmanager
+    def exclusive(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[None]:
+        """Keep all transactions of this process, and all writers of others, off the file.
+
+        The block may replace the file: whoever has it open reads it anew afterwards.
+
+        Raises
+        ------
+        OperationalError
+            A transaction has been under way for `timeout_s`.
+        """
+        with self._changed:
+            if not self._changed.wait_for(self._is_idle, timeout_s):
+                raise OperationalError(
+                    f"A transaction of this process has been using {self.path} for more than "
+                    f"{timeout_s:g} s; end it first.",
+                    "40001",
+                )
+            # Held until the end: whoever comes waits at the condition.
+            self._lock.acquire(timeout_s=timeout_s)
+            try:
+                undo.restore(self.path)
+                yield
+            finally:
+                self._lock.release()
+
+    def _is_idle(self) -> bool:
+        return self._writer is None and not self._active
+
+    def begin_write(self, connection: Any, *, timeout_s: float, file_alone: bool = False) -> None:
+        """Become the only writer of the file, in this process and among those with this guard.
+
+        With `file_alone` the mirror may be behind what this process has changed.
+
+        Raises
+        ------
+        OperationalError
+            Another transaction kept writing, or reading while the file had changed, for
+            `timeout_s`.
+        """
+        if self._writer is connection:
+            return
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            free = self._changed.wait_for(lambda: self._writer is None, timeout_s)
+            if not free:
+                raise OperationalError(
+                    f"Another transaction of this process has been writing to {self.path} for "
+                    f"more than {timeout_s:g} s; commit or roll it back.",
+                    "40001",
+                )
+            self._writer = connection
+        try:
+            self._lock.acquire(timeout_s=max(0.0, deadline - time.monotonic()))
+            undo.restore(self.path)
+            self._freshen(connection, deadline, timeout_s, file_alone=file_alone)
+        except BaseException:
+            self._free_writer(connection)
+            raise
+
+    def _freshen(
+        self, connection: Any, deadline: float, timeout_s: float, *, file_alone: bool
+    ) -> None:
+        with self._changed:
+            if self._is_stale() or (self._is_behind and not file_alone):
+                alone = self._changed.wait_for(
+                    lambda: self._active <= {connection}, max(0.0, deadline - time.monotonic())
+                )
+                if not alone:
+                    raise OperationalError(
+                        f"Another process has changed {self.path} while a transaction of this "
+                        f"one was reading it for more than {timeout_s:g} s; end that "
+                        "transaction and try again.",
+                        "40001",
+                    )
+                self.reload(connection)
+            self._active.add(connection)
+
+    def commit(self, connection: Any) -> None:
+        """Write the transaction to the file, keeping the autonumbers that it was given."""
+        if self._writer is not connection:
+            connection.java.commit()
+            self.end(connection)
+            return
+        file = connection.java.getDbIO()
+        file.setAllowAutoNumberInsert(True)
+        try:
+            with undo.guarded(self.path):
+                connection.java.commit()
+            connection.java.getDbIO().setAllowAutoNumberInsert(False)
+            self._signature = self._on_disk()
+        except BaseException:
+            # The driver closes the file after an error; what it wrote has been taken back.
+            self._signature = None
+            for other in self._connections:
+                other.is_broken = True
+                # Only after the last one is closed does the driver read the file anew.
+                with suppress(Exception):
+                    other.java.close()
+            raise
+        finally:
+            self.end(connection)
+
+    def fall_behind(self) -> None:
+        """Take note that the file's tables were changed; the next transaction reads it anew."""
+        self._signature = self._on_disk()
+        self._is_behind = True
+
+    def end(self, connection: Any) -> None:
+        """Leave the transaction."""
+        with self._changed:
+            self._active.discard(connection)
+            self._changed.notify_all()
+        self._free_writer(connection)
+
+    def _free_writer(self, connection: Any) -> None:
+        with self._changed:
+            if self._writer is connection:
+                self._lock.release()
+                self._writer = None
+            self._changed.notify_all()
+
+    def _on_disk(self) -> Signature | None:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _is_stale(self) -> bool:
+        return self._on_disk() != self._signature
+
+    def reload(self, connection: Any) -> None:
+        """Read the file anew; no other connection may be in a transaction."""
+        if not self.path.is_file():
+            raise OperationalError(f"The file {self.path} is gone.", "08006")
+        # A rollback makes each connection look for a new mirror before its next statement.
+        for other in self._connections:
+            if not other.is_broken:
+                other.java.rollback()
+        reference = private_field(connection.java, "ref")
+        last_seen = reference.getClass().getDeclaredField("lastModified")
+        last_seen.setAccessible(True)  # a Java method
+        last_seen.setLong(reference, 0)
+        connection.java.createStatement().close()
+        _let_readers_pass(connection)
+        self._signature = self._on_disk()
+        self._is_behind = False
+        self.descriptions.clear()
+
+
+def _let_readers_pass(connection: Any) -> None:
+    # By default a reader waits for a writer of its table, also for one of its own thread.
+    statement = connection.java.getHSQLDBConnection().createStatement()
+    statement.execute("SET DATABASE TRANSACTION CONTROL MVCC")
+    statement.close()
+
+
+def private_field(instance: Any, name: str) -> Any:
+    """Return the value of a private field of a Java object, of the pinned releases only."""
+    field = instance.getClass().getDeclaredField(name)
+    field.setAccessible(True)  # a Java method
+    return field.get(instance)
+
+
+_mirrors: dict[Path, Mirror] = {}
+_mirrors_lock = threading.Lock()
+
+
+def mirror_of(path: Path) -> Mirror:
+    """Return the guard of a file, one per process."""
+    resolved = path.resolve()
+    with _mirrors_lock:
+        return _mirrors.setdefault(resolved, Mirror(resolved))

@@ -1,0 +1,187 @@
+"""Change the schema of an Access file on a copy, which then takes the file's place.
+
+Neither driver can undo a schema change, and a process killed in the middle of one leaves a
+half-changed file. A copy in the same folder replaces the file in one step, so that at any
+moment the name leads to the old file or to the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vrtracker import clock
+from vrtracker.backends.access.holders import check_nobody_has_it_open
+from vrtracker.backends.access.mirror import mirror_of
+from vrtracker.errors import BackendError
+
+__all__ = ["replaced"]
+
+WORK_SUFFIX = ".vrtracker-new"
+
+# What a column can hold of before and after a change of its type, in Java.
+_NUMBERS = ("Byte", "Short", "Integer", "Long", "Float", "Double", "BigDecimal")
+
+Contents = dict[str, tuple[int, dict[str, str]]]
+
+
+@contextlib.contextmanager
+def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
+    """Give a copy of the file to change; it replaces the file when the block ends well.
+
+    A file that holds rows is kept beside it, under a name with the date.
+
+    Raises
+    ------
+    BackendError
+        Somebody has the file open; or the copy has lost rows or values.
+    """
+    work = path.with_name(f"{path.stem}{WORK_SUFFIX}{path.suffix}")
+    with mirror_of(path).exclusive():
+        check_nobody_has_it_open(path)
+        # Left by a process that was killed; the lock says that none is at work now.
+        _remove(work)
+        try:
+            before = _copied(path, work) if through_java and path.exists() else {}
+            if not through_java and path.exists():
+                _copy(path, work)
+            yield work
+            if before:
+                _check_kept(before, _contents(work), path)
+            check_nobody_has_it_open(path)
+            if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
+                _keep(path)
+            _flush(work)
+            work.replace(path)
+            _flush_folder(path.parent)
+        finally:
+            _remove(work)
+
+
+def _copied(path: Path, work: Path) -> Contents:
+    _copy(path, work)
+    return _contents(work)
+
+
+def _copy(path: Path, work: Path) -> None:
+    shutil.copyfile(path, work)
+    if _digest(path) != _digest(work):
+        raise BackendError(
+            f"The copy of {path} differs from it; look at the disk, or at who writes to the file."
+        )
+
+
+def _remove(work: Path) -> None:
+    for suffix in ("", ".vrtracker-lock", ".vrtracker-undo"):
+        work.with_name(work.name + suffix).unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> None:
+    """Copy the old file to a name of its own, complete before it has that name."""
+    moment = clock.now().strftime("%Y-%m-%dT%H%M%SZ")
+    target = path.with_name(f"{path.stem}.before-{moment}{path.suffix}")
+    number = 2
+    while target.exists():
+        target = path.with_name(f"{path.stem}.before-{moment}-{number}{path.suffix}")
+        number += 1
+    partial = target.with_name(target.name + ".part")
+    shutil.copy2(path, partial)
+    _flush(partial)
+    partial.replace(target)
+
+
+def _contents(path: Path) -> Contents:
+    """Return the rows of each table, and a hash of each of its columns."""
+    from vrtracker.backends.access import jackcess_ops as ops
+
+    with ops.opened(path, readonly=True) as file:
+        return {
+            str(name): _columns(file.getTable(name))
+            for name in file.getTableNames()
+            if str(name) != "alembic_version"
+        }
+
+
+def _columns(table: Any) -> tuple[int, dict[str, str]]:
+    """Hash each column in the order of the primary key; a rebuild may store rows in another."""
+    names = [str(column.getName()) for column in table.getColumns()]
+    rows = [[_value(row.get(name)) for name in names] for row in table]
+    keys = [names.index(name) for name in _key(table)]
+    if keys:
+        rows.sort(key=lambda row: [row[key] for key in keys])
+        columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    else:
+        columns = {name: sorted(row[at] for row in rows) for at, name in enumerate(names)}
+    return len(rows), {name: _hash(values) for name, values in columns.items()}
+
+
+def _key(table: Any) -> list[str]:
+    return [
+        str(column.getName())
+        for index in table.getIndexes()
+        if index.isPrimaryKey()
+        for column in index.getColumns()
+    ]
+
+
+def _value(value: Any) -> str:
+    """Spell a Java value so that equal values of the types of one column come out alike."""
+    if value is None:
+        return "null"
+    kind = str(value.getClass().getName()) if hasattr(value, "getClass") else type(value).__name__
+    if kind.endswith("[]") or "byte[" in kind or kind == "[B":
+        return f"bytes:{bytes(value).hex()}"
+    if kind.endswith(_NUMBERS):
+        return f"number:{float(str(value))!r}"
+    if kind.endswith(("Boolean", "bool")):
+        return f"bool:{bool(value)}"
+    return f"text:{value}"
+
+
+def _hash(values: list[str]) -> str:
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(f"{len(value)}:{value}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _check_kept(before: Contents, after: Contents, path: Path) -> None:
+    """Compare the tables and columns that both have."""
+    for table in before.keys() & after.keys():
+        (rows, columns), (rows_now, columns_now) = before[table], after[table]
+        lost = [
+            name
+            for name in columns.keys() & columns_now.keys()
+            if columns[name] != columns_now[name]
+        ]
+        if rows != rows_now or lost:
+            raise BackendError(
+                f"The changed copy of {path} has other values in {table} than the file "
+                f"({rows_now} rows for {rows}; columns {', '.join(sorted(lost)) or 'alike'}). "
+                "The file stays as it was; let Access compact and repair it, then try again."
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,81 @@
+"""How the portable column types cross to an Access driver, and back from its catalogue."""
+
+# The signatures and the names are the library's.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import types as sqltypes
+
+from vrtracker.backends.access.inspection import Column
+
+__all__ = ["COLSPECS", "reflected_type"]
+
+Processor = Callable[[Any], Any]
+_Type = sqltypes.TypeEngine[Any]
+
+
+class _DateTime(sqltypes.DateTime):
+    def literal_processor(self, dialect: Any) -> Processor:
+        return lambda value: f"#{value:%Y-%m-%d %H:%M:%S}#"
+
+
+class _Date(sqltypes.Date):
+    """A calendar date, kept as that day's midnight."""
+
+    def bind_processor(self, dialect: Any) -> Processor:
+        def process(value: dt.date | None) -> dt.datetime | None:
+            if value is None or isinstance(value, dt.datetime):
+                return value
+            return dt.datetime.combine(value, dt.time())
+
+        return process
+
+    def result_processor(self, dialect: Any, coltype: object) -> Processor:
+        return lambda value: value.date() if isinstance(value, dt.datetime) else value
+
+    def literal_processor(self, dialect: Any) -> Processor:
+        return lambda value: f"#{value:%Y-%m-%d}#"
+
+
+class _BigInteger(sqltypes.BigInteger):
+    """A number beyond 32 bits, kept as Double (exact up to 2**53)."""
+
+    def result_processor(self, dialect: Any, coltype: object) -> Processor:
+        return lambda value: None if value is None else int(value)
+
+
+COLSPECS: dict[type[_Type], type[_Type]] = {
+    sqltypes.DateTime: _DateTime,
+    sqltypes.Date: _Date,
+    sqltypes.BigInteger: _BigInteger,
+}
+
+_REFLECTED: dict[str, Callable[[Column], _Type]] = {
+    "BOOLEAN": lambda _: sqltypes.Boolean(),
+    "BYTE": lambda _: sqltypes.SmallInteger(),
+    "INT": lambda _: sqltypes.SmallInteger(),
+    "LONG": lambda _: sqltypes.Integer(),
+    "BIG_INT": lambda _: sqltypes.BigInteger(),
+    "FLOAT": lambda _: sqltypes.REAL(),
+    "DOUBLE": lambda _: sqltypes.Double(),
+    "MONEY": lambda _: sqltypes.Numeric(19, 4),
+    "NUMERIC": lambda column: sqltypes.Numeric(column.precision, column.scale),
+    "SHORT_DATE_TIME": lambda _: sqltypes.DateTime(),
+    "EXT_DATE_TIME": lambda _: sqltypes.DateTime(),
+    "TEXT": lambda column: sqltypes.String(column.length),
+    "MEMO": lambda _: sqltypes.Text(),
+    "GUID": lambda _: sqltypes.String(38),
+    "BINARY": lambda column: sqltypes.LargeBinary(column.length),
+    "OLE": lambda _: sqltypes.LargeBinary(),
+}
+
+
+def reflected_type(column: Column) -> _Type:
+    """Return the portable type of a column; one of its own kind (attachments) has none."""
+    make = _REFLECTED.get(column.kind)
+    return sqltypes.NullType() if make is None else make(column)

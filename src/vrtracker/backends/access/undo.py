@@ -1,0 +1,62 @@
+"""A copy of the file from before a commit, kept for as long as the commit writes.
+
+Neither driver writes atomically: a process killed in a commit can leave rows whose numbers
+the file gives out again. The copy is put back when the file is opened next.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["guarded", "is_pending", "restore"]
+
+SUFFIX = ".vrtracker-undo"
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Keep a copy of `path` while the block writes to it.
+
+    After an error, or the end of the process, the file is as it was before; after the latter,
+    `restore` brings the copy back.
+    """
+    copy = _copy_of(path)
+    partial = copy.with_name(copy.name + ".part")
+    shutil.copyfile(path, partial)
+    _flush(partial)
+    partial.replace(copy)
+    try:
+        yield
+        _flush(path)
+    except BaseException:
+        restore(path)
+        raise
+    copy.unlink(missing_ok=True)
+
+
+def is_pending(path: Path) -> bool:
+    """Tell whether a commit to the file is under way, or was broken off."""
+    return _copy_of(path).is_file()
+
+
+def restore(path: Path) -> None:
+    """Put the copy back, if there is one; the caller holds the lock of writers."""
+    copy = _copy_of(path)
+    if copy.is_file():
+        # Written in place: other processes may have the file open.
+        shutil.copyfile(copy, path)
+        _flush(path)
+        copy.unlink()
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())

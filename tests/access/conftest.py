@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _java():
+    pytest.importorskip("jpype", reason="the extra 'access' is not installed")
+    from vrtracker.backends.access import jvm
+
+    jvm.start()
+
+
+@pytest.fixture
+def new_file(tmp_path):
+    from vrtracker.backends.access import ucanaccess
+
+    path = tmp_path / "new.accdb"
+    ucanaccess.connect(path, create=True).close()
+    return path
+
+
+@pytest.fixture
+def legacy_file(tmp_path):
+    source = DATA / "legacy" / "vrDatabase.accdb"
+    if not source.is_file():
+        pytest.skip("shared data/legacy is not here")
+    return Path(shutil.copy(source, tmp_path / "lab.accdb"))
+
+
+@pytest.fixture
+def legacy_csv():
+    return DATA / "legacy"
+
+
+@pytest.fixture
+def microsoft_file(tmp_path):
+    def copy(name):
+        source = DATA / "access" / name
+        if not source.is_file():
+            pytest.skip("shared data/access is not here")
+        return Path(shutil.copy(source, tmp_path / name))
+
+    return copy
+
+
+@pytest.fixture
+def mdb_export():
+    import subprocess
+
+    program = shutil.which("mdb-export")
+    if program is None:
+        pytest.skip("mdb-export (mdbtools) is not installed")
+
+    def export(path, table):
+        command = [program, "-D", "%Y-%m-%d %H:%M:%S", "-T", "%Y-%m-%d %H:%M:%S", str(path), table]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    return export

@@ -1,0 +1,188 @@
+"""A migration of an Access file runs on a copy, which takes the file's place at its end."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from support.access_files import mdb_rows, upgrade_when_told
+from support.lab import open_lab
+from support.processes import spawned_at_once
+from vrtracker.backends.access import replacement
+from vrtracker.database import Database
+from vrtracker.database.migration import check, downgrade, upgrade
+from vrtracker.database.versions import HEAD, current_revision
+from vrtracker.errors import BackendError, VrtrackerError
+
+KILLS = 8
+MICE = [{"uMouseID": 3, "mouseName": "ATL012"}, {"uMouseID": 9, "mouseName": "atl-ü"}]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("mdb-export") is None, reason="MDB Tools are not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory) -> Path:
+    """A file at the first revision, with two mice."""
+    path = tmp_path_factory.mktemp("older") / "lab.accdb"
+    upgrade(path)
+    with open_lab(str(path)) as tracker:
+        tracker.mice.add_many(MICE)
+    downgrade(path, "0001")
+    for kept in path.parent.glob("lab.before-*"):
+        kept.unlink()
+    return path
+
+
+@pytest.fixture
+def file(older, tmp_path) -> Path:
+    return Path(shutil.copy(older, tmp_path / "lab.accdb"))
+
+
+def revision_of(path: Path) -> str | None:
+    database = Database(path, readonly=True)
+    try:
+        return current_revision(database)
+    finally:
+        database.dispose()
+
+
+def names(path: Path) -> dict[str, str]:
+    return {row["uMouseID"]: row["mouseName"] for row in mdb_rows(path, "mousedb")}
+
+
+def test_old_file_is_kept_as_it_was(file):
+    old = file.read_bytes()
+
+    upgrade(file)
+
+    [kept] = file.parent.glob("lab.before-*.accdb")
+    assert kept.read_bytes() == old
+    assert names(file) == names(kept) == {"3": "ATL012", "9": "atl-ü"}
+    assert sorted(one.name for one in file.parent.iterdir()) == sorted(
+        [file.name, kept.name, "lab.accdb.vrtracker-lock"]
+    )
+
+
+def test_file_that_access_has_open_is_refused_with_its_holder(file):
+    old = file.read_bytes()
+    file.with_suffix(".laccdb").write_bytes(b"RIG-3".ljust(32, b"\0") + b"Ann".ljust(32, b"\0"))
+
+    with pytest.raises(BackendError, match=r"Ann on RIG-3.*lab\.laccdb"):
+        upgrade(file)
+
+    assert file.read_bytes() == old
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM mousedb WHERE uMouseID = 9",
+        "UPDATE mousedb SET mouseName = 'C' WHERE uMouseID = 9",
+    ],
+    ids=["lost row", "changed value"],
+)
+def test_copy_that_lost_something_does_not_take_the_place(file, harm):
+    old = file.read_bytes()
+
+    def migrate() -> None:
+        with (
+            replacement.replaced(file, through_java=True) as copy,
+            open_lab_below(copy) as connection,
+        ):
+            connection.cursor().execute(harm)
+
+    with pytest.raises(BackendError, match="mousedb"):
+        migrate()
+
+    assert file.read_bytes() == old
+
+
+def test_rows_in_another_order_are_no_loss(file):
+    with (
+        replacement.replaced(file, through_java=True) as copy,
+        open_lab_below(copy) as connection,
+    ):
+        cursor = connection.cursor()
+        cursor.execute("DELETE FROM mousedb WHERE uMouseID = 3")
+        connection.commit()
+        connection.number_rows("mousedb", on=False)
+        cursor.execute(
+            "INSERT INTO mousedb (uMouseID, mouseName, tracked, trackerExists, KO, Blinded)"
+            " VALUES (3, 'ATL012', false, false, false, false)"
+        )
+        connection.commit()
+        connection.number_rows("mousedb", on=True)
+        connection.commit()
+
+    assert names(file) == {"3": "ATL012", "9": "atl-ü"}
+
+
+def open_lab_below(path: Path):
+    from vrtracker.backends.access import ucanaccess
+
+    return ucanaccess.connect(path)
+
+
+def test_names_that_differ_by_case_are_refused_and_the_tracker_goes_on(file):
+    upgrade(file)
+    with open_lab(str(file)) as tracker:
+        with pytest.raises(VrtrackerError, match="ignores the case"):
+            tracker.mice.add("ATL-Ü")
+        tracker.mice.add("B1")
+
+        assert set(tracker.mice.frame()["mouseName"]) == {"ATL012", "B1", "atl-ü"}
+    assert set(names(file).values()) == {"ATL012", "B1", "atl-ü"}
+
+
+def test_two_migrations_at_once_end_at_the_newest(file):
+    work = functools.partial(upgrade, str(file))
+
+    assert spawned_at_once(work, work) == [0, 0]
+
+    assert revision_of(file) == HEAD
+    assert names(file) == {"3": "ATL012", "9": "atl-ü"}
+
+
+@pytest.mark.slow
+def test_killed_migration_leaves_the_old_file_or_the_new_one(older, tmp_path):
+    draw = random.Random(7)
+    context = multiprocessing.get_context("spawn")
+    outcomes = []
+    duration = None
+    for number in range(KILLS + 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path, ready = folder / "lab.accdb", folder / "ready"
+        shutil.copy(older, path)
+        child = context.Process(target=upgrade_when_told, args=(str(path), str(ready)))
+        child.start()
+        while not ready.exists():
+            assert child.is_alive()
+            time.sleep(0.005)
+        begun = time.perf_counter()
+        if duration is None:
+            # The first one is let through, to learn how long it takes.
+            child.join()
+            duration = time.perf_counter() - begun
+            continue
+        time.sleep(draw.uniform(0.1, 1.0) * duration)
+        child.kill()
+        child.join()
+
+        found = revision_of(path)
+        assert found in ("0001", HEAD)
+        assert names(path) == {"3": "ATL012", "9": "atl-ü"}
+        assert path.read_bytes() == older.read_bytes() or found == HEAD
+        outcomes.append(found)
+        assert upgrade(path) == HEAD
+        assert check(path) == []
+        assert not list(folder.glob("*vrtracker-new*"))
+    assert "0001" in outcomes
