@@ -9,8 +9,10 @@ import uuid
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from support.bench import Bench
+from support.lab import spelled
 from support.registrars import good
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
@@ -338,10 +340,10 @@ def test_what_is_not_for_the_session_stays_so(bench):
 def test_a_row_with_fractions_of_a_second_can_still_be_changed(bench):
     key = bench.add("M1.2023-01-20.1", vrRegistration=True)
     table = bench.tracker._lab.database.tables.sessions
+    time = sa.bindparam("time", dt.datetime(2023, 1, 20, 10, 0, 0, 250_000), sa.DateTime())
     with bench.tracker._lab.database.write_engine.begin() as connection:
-        connection.exec_driver_sql(
-            f"UPDATE {table.name} SET \"vrRegistrationDate\" = '2023-01-20 10:00:00.250000'"
-        )
+        update = spelled(connection, f'UPDATE {table.name} SET "vrRegistrationDate" = :time')
+        connection.execute(update.bindparams(time))
     bench.tracker.workflow.reset(key, "registration")
     assert bench.row(key).vrRegistrationDate is None
 

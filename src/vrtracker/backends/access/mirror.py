@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,32 +47,65 @@ class Mirror:
         self._is_behind = False
         self._lock = FileLock(path.with_name(path.name + LOCK_SUFFIX))
 
-    def recover(self, *, timeout_s: float) -> None:
-        """Undo a commit that a process did not survive; wait for one that is under way."""
+    def open(self, connect: Callable[[], Any], *, timeout_s: float) -> Any:
+        """Open a connection by `connect`; the first one reads the whole file."""
         with self._changed:
-            if self._writer is not None or not undo.is_pending(self.path):
-                return
+            if self._connections:
+                connection = connect()
+            else:
+                connection = self._read_whole(connect, timeout_s=timeout_s)
+                _let_readers_pass(connection)
+            self._connections.add(connection)
+            return connection
+
+    def close(self, connection: Any) -> None:
+        """Close a connection; after the last one the driver forgets the file."""
+        try:
+            with self._changed:
+                self._connections.discard(connection)
+                if not connection.is_broken:
+                    connection.java.rollback()
+                connection.java.close()
+        finally:
+            self.end(connection)
+
+    def _read_whole(self, read: Callable[[], Any], *, timeout_s: float) -> Any:
+        """Let `read` load the file, again if it was written to meanwhile.
+
+        Other processes write in place: what was read half before and half after is thrown away.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._recover(timeout_s=max(0.0, deadline - time.monotonic()))
+            before = self._on_disk()
+            try:
+                opened = read()
+            except Exception:
+                if self._is_still(before) or time.monotonic() > deadline:
+                    raise
+                continue
+            if before is None or self._is_still(before):
+                self._signature = self._on_disk()
+                self._is_behind = False
+                self.descriptions.clear()
+                return opened
+            if opened is not None:
+                opened.java.close()
+
+    def _is_still(self, signature: Signature | None) -> bool:
+        return signature == self._on_disk() and not self._is_being_written()
+
+    def _is_being_written(self) -> bool:
+        return self._writer is None and undo.is_pending(self.path)
+
+    def _recover(self, *, timeout_s: float) -> None:
+        """Undo a commit that a process did not survive; wait for one that is under way."""
+        if self._is_being_written():
             self._lock.acquire(timeout_s=timeout_s)
             try:
                 undo.restore(self.path)
             finally:
                 self._lock.release()
-
-    def attach(self, connection: Any) -> None:
-        """Take note of a connection that has just been opened."""
-        with self._changed:
-            if not self._connections:
-                self._signature = self._on_disk()
-                self._is_behind = False
-                self.descriptions.clear()
-                _let_readers_pass(connection)
-            self._connections.add(connection)
-
-    def detach(self, connection: Any) -> None:
-        """Forget a connection that has been closed."""
-        self.end(connection)
-        with self._changed:
-            self._connections.discard(connection)
 
     def begin_read(self, connection: Any) -> None:
         """Enter a transaction; reload first when the file has changed and nobody else reads."""
@@ -223,15 +256,16 @@ class Mirror:
         for other in self._connections:
             if not other.is_broken:
                 other.java.rollback()
-        reference = private_field(connection.java, "ref")
-        last_seen = reference.getClass().getDeclaredField("lastModified")
-        last_seen.setAccessible(True)  # a Java method
-        last_seen.setLong(reference, 0)
-        connection.java.createStatement().close()
+        self._read_whole(lambda: _read_again(connection), timeout_s=connection.timeout_s)
         _let_readers_pass(connection)
-        self._signature = self._on_disk()
-        self._is_behind = False
-        self.descriptions.clear()
+
+
+def _read_again(connection: Any) -> None:
+    reference = private_field(connection.java, "ref")
+    last_seen = reference.getClass().getDeclaredField("lastModified")
+    last_seen.setAccessible(True)  # a Java method
+    last_seen.setLong(reference, 0)
+    connection.java.createStatement().close()
 
 
 def _let_readers_pass(connection: Any) -> None:

@@ -117,12 +117,16 @@ def connect(
         properties.setProperty(name, value)
     if ";" in str(file):
         raise OperationalError(f"UCanAccess cannot open a path with ';': {file}. Rename it.")
-    mirror.mirror_of(file).recover(timeout_s=timeout_s)
-    with _translated():
+
+    def connection() -> Connection:
         driver = jvm.java("net.ucanaccess.jdbc.UcanaccessDriver")()
         opened = driver.connect(f"jdbc:ucanaccess://{file.as_posix()};", properties)
         opened.setAutoCommit(False)
-    return Connection(opened, file, readonly=readonly, timeout_s=timeout_s)
+        return Connection(opened, file, readonly=readonly, timeout_s=timeout_s)
+
+    with _translated():
+        opened: Connection = mirror.mirror_of(file).open(connection, timeout_s=timeout_s)
+    return opened
 
 
 class Connection:
@@ -134,7 +138,6 @@ class Connection:
         self.readonly = readonly
         self.timeout_s = timeout_s
         self._mirror = mirror.mirror_of(path)
-        self._mirror.attach(self)
         self.descriptions = self._mirror.descriptions
         self._set_value = java_types.make_setter()
         self._closed = False
@@ -220,13 +223,8 @@ class Connection:
             return
         jvm.check_process()
         self._closed = True
-        try:
-            with _translated():
-                if not self.is_broken:
-                    self.java.rollback()
-                self.java.close()
-        finally:
-            self._mirror.detach(self)
+        with _translated():
+            self._mirror.close(self)
 
     def __enter__(self) -> Self:
         return self

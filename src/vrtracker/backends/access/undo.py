@@ -29,8 +29,10 @@ def guarded(path: Path) -> Iterator[None]:
     shutil.copyfile(path, partial)
     _flush(partial)
     partial.replace(copy)
+    before = path.stat().st_mtime_ns
     try:
         yield
+        _stamp(path, after_ns=before)
         _flush(path)
     except BaseException:
         restore(path)
@@ -48,13 +50,21 @@ def restore(path: Path) -> None:
     copy = _copy_of(path)
     if copy.is_file():
         # Written in place: other processes may have the file open.
+        before = path.stat().st_mtime_ns
         shutil.copyfile(copy, path)
+        _stamp(path, after_ns=before)
         _flush(path)
         copy.unlink()
 
 
 def _copy_of(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
+
+
+def _stamp(path: Path, *, after_ns: int) -> None:
+    """Give the file a time of its own: clocks of file systems tick every few milliseconds."""
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, max(found.st_mtime_ns, after_ns + 1)))
 
 
 def _flush(path: Path) -> None:
