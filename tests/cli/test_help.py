@@ -22,7 +22,7 @@ EXPECTED = {
     *("scratch", "unscratch", "history", "errors", "datasets", "attempts", "import csv"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
-    *("qc set", "qc show"),
+    *("qc set", "qc show", "access install"),
     *(f"db {verb}" for verb in ("upgrade", "downgrade", "current", "check", "history")),
 }
 LOADED = """

@@ -19,6 +19,13 @@ def upgrade_when_told(path: str, ready: str) -> None:
     upgrade(path)
 
 
+def take_lock(path: str) -> None:
+    """Take the lock of the writers of a file without waiting; a process of its own does."""
+    from vrtracker.backends.access.file_lock import FileLock, lock_of
+
+    FileLock(lock_of(Path(path))).acquire(timeout_s=0)
+
+
 def mdb_rows(path: Path, table: str) -> list[dict[str, str]]:
     """Return the rows of a table as MDB Tools reads them."""
     made = subprocess.run(

@@ -90,6 +90,11 @@ class Backend(abc.ABC):
         del connection, table
         yield
 
+    def rows_in_transaction(self, url: URL) -> int | None:
+        """Return how many rows one transaction may change, or None for no limit."""
+        del url
+        return None
+
     @abc.abstractmethod
     def exists(self, url: URL) -> bool:
         """Return whether the database is there already."""

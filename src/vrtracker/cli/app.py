@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vrtracker.cli import db, disk, looking, mice, qc, registering, sessions, starting, work
+from vrtracker.cli import access, db, disk, looking, mice, qc, registering, sessions, starting, work
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
@@ -142,6 +142,7 @@ for _name, _function, _panel in (
     ("datasets", looking.datasets, _BACK),
     ("attempts", looking.attempts, _BACK),
     ("db", db.commands, _DATABASE),
+    ("access", access.commands, _DATABASE),
 ):
     if isinstance(_function, typer.Typer):
         app.add_typer(_function, name=_name, rich_help_panel=_panel)

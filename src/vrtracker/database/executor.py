@@ -104,11 +104,16 @@ class Executor:
         self.database = database
         self.tables = database.tables
         self.connection = connection
+        self._most_rows = database.backend.rows_in_transaction(database.url)
+        self._rows_changed = 0
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Run a statement that was composed for the occasion."""
         with self.database.translating():
-            return self.connection.execute(statement, parameters)
+            result = self.connection.execute(statement, parameters)
+            if not result.returns_rows:
+                self._count(result.rowcount)
+            return result
 
     def rows(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
         """Run a prepared SELECT and return its rows as Python values."""
@@ -121,6 +126,7 @@ class Executor:
 
     def change(self, prepared: Prepared, /, **values: Any) -> int:
         """Run a prepared INSERT, UPDATE or DELETE and return the number of rows it touched."""
+        self._count(1)
         with self.database.translating():
             cursor = self._run(prepared, prepared.parameters(values))
             try:
@@ -130,6 +136,7 @@ class Executor:
 
     def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a prepared statement once for each row of values."""
+        self._count(len(rows))
         parameters = [prepared.parameters(row) for row in rows]
         with self.database.translating():
             # Drivers take a detour for many runs that is not worth it for one.
@@ -138,8 +145,22 @@ class Executor:
 
     def change_columns(self, prepared: Prepared, columns: Mapping[str, Iterable[Any]]) -> None:
         """Run a prepared statement once for each row of columns of values."""
+        rows = prepared.parameter_rows(columns)
+        if self._most_rows is not None:
+            rows = iter(known := list(rows))
+            self._count(len(known))
         with self.database.translating():
-            self._run(prepared, prepared.parameter_rows(columns), many=True).close()
+            self._run(prepared, rows, many=True).close()
+
+    def _count(self, rows: int) -> None:
+        """Refuse what the database could not undo as a whole."""
+        self._rows_changed += rows
+        if self._most_rows is not None and self._rows_changed > self._most_rows:
+            raise BackendError(
+                f"{self.database} can undo at most {self._most_rows} changed rows at once, and "
+                "this changes more (each change has an event of its own). Nothing was written; "
+                "do it in smaller parts."
+            )
 
     def _run(self, prepared: Prepared, parameters: Any, *, many: bool = False) -> Any:
         cursor = self.connection.connection.cursor()

@@ -11,9 +11,14 @@ from typing import Any
 
 from vrtracker.backends.access.java_errors import OperationalError
 
-__all__ = ["FileLock"]
+__all__ = ["FileLock", "lock_of"]
 
 POLL_S = 0.02
+
+
+def lock_of(path: Path) -> Path:
+    """Return the file on which the writers of a database hold their lock."""
+    return path.with_name(f"{path.name}.vrtracker-lock")
 
 
 class FileLock:

@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.backends.access import undo
-from vrtracker.backends.access.file_lock import FileLock
+from vrtracker.backends.access.file_lock import FileLock, lock_of
 from vrtracker.backends.access.java_errors import OperationalError
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of", "private_field"]
 
 DEFAULT_TIMEOUT_S = 30.0
-LOCK_SUFFIX = ".vrtracker-lock"
 
 Signature = tuple[int, int, int]
 
@@ -45,7 +44,7 @@ class Mirror:
         self.descriptions: dict[str, Any] = {}
         # Whether this process changed tables of the file that the mirror does not know yet.
         self._is_behind = False
-        self._lock = FileLock(path.with_name(path.name + LOCK_SUFFIX))
+        self._lock = FileLock(lock_of(path))
 
     def open(self, connect: Callable[[], Any], *, timeout_s: float) -> Any:
         """Open a connection by `connect`; the first one reads the whole file."""

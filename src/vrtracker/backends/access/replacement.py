@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vrtracker import clock
+from vrtracker.backends.access.copies import copy_whole, flush
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.mirror import mirror_of
 from vrtracker.errors import BackendError
@@ -47,33 +47,20 @@ def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
         # Left by a process that was killed; the lock says that none is at work now.
         _remove(work)
         try:
-            before = _copied(path, work) if through_java and path.exists() else {}
-            if not through_java and path.exists():
-                _copy(path, work)
+            if path.exists():
+                copy_whole(path, work)
+            before = _contents(work) if through_java and path.exists() else {}
             yield work
             if before:
                 _check_kept(before, _contents(work), path)
             check_nobody_has_it_open(path)
             if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
                 _keep(path)
-            _flush(work)
+            flush(work)
             work.replace(path)
             _flush_folder(path.parent)
         finally:
             _remove(work)
-
-
-def _copied(path: Path, work: Path) -> Contents:
-    _copy(path, work)
-    return _contents(work)
-
-
-def _copy(path: Path, work: Path) -> None:
-    shutil.copyfile(path, work)
-    if _digest(path) != _digest(work):
-        raise BackendError(
-            f"The copy of {path} differs from it; look at the disk, or at who writes to the file."
-        )
 
 
 def _remove(work: Path) -> None:
@@ -82,17 +69,14 @@ def _remove(work: Path) -> None:
 
 
 def _keep(path: Path) -> None:
-    """Copy the old file to a name of its own, complete before it has that name."""
+    """Copy the old file to a name of its own."""
     moment = clock.now().strftime("%Y-%m-%dT%H%M%SZ")
     target = path.with_name(f"{path.stem}.before-{moment}{path.suffix}")
     number = 2
     while target.exists():
         target = path.with_name(f"{path.stem}.before-{moment}-{number}{path.suffix}")
         number += 1
-    partial = target.with_name(target.name + ".part")
-    shutil.copy2(path, partial)
-    _flush(partial)
-    partial.replace(target)
+    copy_whole(path, target)
 
 
 def _contents(path: Path) -> Contents:
@@ -165,16 +149,6 @@ def _check_kept(before: Contents, after: Contents, path: Path) -> None:
                 f"({rows_now} rows for {rows}; columns {', '.join(sorted(lost)) or 'alike'}). "
                 "The file stays as it was; let Access compact and repair it, then try again."
             )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,0 +1,52 @@
+"""Copies of a database file that are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from vrtracker.errors import BackendError
+
+__all__ = ["copy_whole", "flush"]
+
+
+def copy_whole(path: Path, target: Path, *, check: Callable[[Path], None] | None = None) -> None:
+    """Copy a file; the copy has its name only once its bytes are those of the file.
+
+    Parameters
+    ----------
+    check
+        Called with the path of the finished copy before it has its name; may raise.
+
+    Raises
+    ------
+    BackendError
+        The copy differs from the file.
+    """
+    partial = target.with_name(f"{target.stem}.part{target.suffix}")
+    try:
+        shutil.copy2(path, partial)
+        if _digest(path) != _digest(partial):
+            raise BackendError(
+                f"The copy of {path} differs from it; look at the disk, or at who writes to it."
+            )
+        if check is not None:
+            check(partial)
+        flush(partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until the disk has the file."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
