@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.access_files import mdb_export as export_table
+
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
@@ -51,14 +53,5 @@ def microsoft_file(tmp_path):
 
 @pytest.fixture
 def mdb_export():
-    import subprocess
-
-    program = shutil.which("mdb-export")
-    if program is None:
-        pytest.skip("mdb-export (mdbtools) is not installed")
-
-    def export(path, table):
-        command = [program, "-D", "%Y-%m-%d %H:%M:%S", "-T", "%Y-%m-%d %H:%M:%S", str(path), table]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    return export
+    times = "%Y-%m-%d %H:%M:%S"
+    return lambda path, table: export_table(path, table, "-D", times, "-T", times)

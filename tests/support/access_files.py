@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
+from support.missing import give_up, required_backends
 from vrtracker.database.migration import upgrade
 
 
@@ -19,6 +22,19 @@ def upgrade_when_told(path: str, ready: str) -> None:
     upgrade(path)
 
 
+def add_mice_when_told(path: str, ready: str, prefix: str) -> None:
+    """Open a database, say so by making the file `ready`, and add mice until it is killed.
+
+    What has been committed is noted in `ready`, a line each.
+    """
+    from vrtracker.tracker import open_tracker
+
+    with open_tracker(path, actor="ann") as tracker, Path(ready).open("a", buffering=1) as told:
+        for number in range(100_000):
+            tracker.mice.add(f"{prefix}-{number}")
+            told.write(f"{prefix}-{number}\n")
+
+
 def take_lock(path: str) -> None:
     """Take the lock of the writers of a file without waiting; a process of its own does."""
     from vrtracker.backends.access.file_lock import FileLock, lock_of
@@ -27,8 +43,14 @@ def take_lock(path: str) -> None:
 
 
 def mdb_rows(path: Path, table: str) -> list[dict[str, str]]:
-    """Return the rows of a table as MDB Tools reads them."""
-    made = subprocess.run(
-        ["mdb-export", str(path), table], check=True, capture_output=True, text=True
-    )
-    return list(csv.DictReader(io.StringIO(made.stdout)))
+    """Return the rows of a table as MDB Tools, an independent program, reads them."""
+    return list(csv.DictReader(io.StringIO(mdb_export(path, table))))
+
+
+def mdb_export(path: Path, table: str, *options: str) -> str:
+    """Return a table as CSV by MDB Tools; without them skip the test, or fail it in CI."""
+    if shutil.which("mdb-export") is None:
+        required = "CI" in os.environ and "access" in required_backends()
+        give_up("mdb-export", "MDB Tools (mdbtools) are not installed", required=required)
+    command = ["mdb-export", *options, str(path), table]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -11,9 +11,13 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Work = Callable[[], object]
+
+KILLS = int(os.environ.get("VRTRACKER_TEST_KILLS", "6"))
+"""How often a test of faults kills each kind of work; .ci/run asks for 50."""
 
 
 def fork(work: Work) -> int:
@@ -72,6 +76,31 @@ def spawned_at_once(*works: Work) -> list[int]:
 def _pass_gate(gate: Any, work: Work) -> None:
     gate.wait()
     work()
+
+
+def quick_processes() -> Any:
+    """Return a context for new processes that have imported already, but started no Java."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["vrtracker.tracker", "jpype", "support.access_files"])
+    return context
+
+
+def killed_when_ready(ready: Path, seconds: float, work: Work) -> bool:
+    """Kill work some time after it has made the file `ready`; return whether it had ended."""
+    child = quick_processes().Process(target=work)
+    child.start()
+    while not ready.exists():
+        if not child.is_alive():
+            message = f"the work ended before it was ready (exit code {child.exitcode})"
+            raise AssertionError(message)
+        time.sleep(0.002)
+    child.join(seconds)
+    ended = not child.is_alive()
+    child.kill()
+    child.join()
+    return ended
 
 
 def killed_after(seconds: float, work: Work) -> int:

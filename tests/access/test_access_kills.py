@@ -1,0 +1,40 @@
+"""Whatever a killed process was doing, the file opens, and what was promised is in it."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+import pytest
+
+from support.access_files import add_mice_when_told, mdb_rows
+from support.lab import open_lab
+from support.processes import KILLS, killed_when_ready
+from vrtracker.database.migration import check, upgrade
+
+
+@pytest.mark.slow
+def test_killed_commit_is_whole_or_not_there(tmp_path):
+    draw = random.Random(7)
+    path = tmp_path / "lab.accdb"
+    upgrade(path)
+    known: set[str] = set()
+    for number in range(KILLS):
+        ready = tmp_path / f"told-{number}"
+        work = functools.partial(add_mice_when_told, str(path), str(ready), f"M{number}")
+
+        ended = killed_when_ready(ready, draw.uniform(0.0, 0.4), work)
+
+        assert not ended
+        told = set(ready.read_text().splitlines())
+        with open_lab(str(path)) as tracker:
+            found = set(tracker.mice.frame()["mouseName"])
+            events = tracker.events(100_000)
+        under_way = f"M{number}-{len(told)}"
+        assert found - {under_way} == known | told
+        assert set(events["subject_key"]) == found
+        assert {row["mouseName"] for row in mdb_rows(path, "mousedb")} == found
+        known = found
+    assert len(known) > KILLS
+    assert check(path) == []
+    assert sorted(one.name for one in tmp_path.glob("*undo*")) == []
