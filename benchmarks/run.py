@@ -1,6 +1,6 @@
 """Measure vrtracker against the bare driver and its peers, in one run, on real databases.
 
-Usage: ``python benchmarks/run.py [--quick] [--rows N] [--backend sqlite|postgresql]``
+Usage: ``python benchmarks/run.py [--quick] [--rows N] [--backend sqlite|postgresql|access]``
 
 Each line gives, for one operation: our time, the floor (the driver alone doing the least that
 could answer), the peer (what one would write without vrtracker), our time in floors, the peer's
@@ -37,6 +37,8 @@ import vrtracker
 from vrtracker.database import Database
 from vrtracker.database.migration import upgrade
 from vrtracker.models import Session
+
+KINDS = ("sqlite", "postgresql", "access")
 
 
 @dataclass(frozen=True)
@@ -388,6 +390,8 @@ def databases(names: list[str], folder: Path) -> Iterator[dict[str, str]]:
     urls = {}
     if "sqlite" in names:
         urls["sqlite"] = str(folder / "bench.db")
+    if "access" in names:
+        urls["access"] = str(folder / "bench.accdb")
     if "postgresql" not in names:
         yield urls
         return
@@ -401,22 +405,40 @@ def databases(names: list[str], folder: Path) -> Iterator[dict[str, str]]:
         server.cleanup()
 
 
+def access_lines(path: Path) -> Iterator[Line]:
+    """Measure an Access file, always with 10,000 sessions."""
+    from access import AccessBench
+
+    def line(
+        operation: str, rows: int, times: list[Any], *, peer: str, work: Callable[[], Any]
+    ) -> Line:
+        ours, floor, theirs = times
+        return Line(operation, "access", rows, ours, floor, theirs, peer, count(work))
+
+    return AccessBench(path, line, best).lines()
+
+
 def main() -> None:
     """Run all measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="5,000 rows and few rounds")
     parser.add_argument("--rows", type=int, default=1_000_000, help="sessions in the database")
-    parser.add_argument("--backend", action="append", choices=["sqlite", "postgresql"])
+    parser.add_argument("--backend", action="append", choices=[*KINDS])
     parser.add_argument("--json", type=Path, help="also write the lines to this file")
     options = parser.parse_args()
     rows = 5_000 if options.quick else options.rows
     lines = []
     print(HEADER)
     with tempfile.TemporaryDirectory(prefix="vrtracker-bench-") as folder:
-        names = options.backend or ["sqlite", "postgresql"]
+        names = options.backend or [*KINDS]
         with databases(names, Path(folder)) as urls:
             for backend, url in urls.items():
-                for line in Bench(backend, url, rows, quick=options.quick).lines():
+                measured = (
+                    access_lines(Path(url))
+                    if backend == "access"
+                    else Bench(backend, url, rows, quick=options.quick).lines()
+                )
+                for line in measured:
                     print(line, flush=True)
                     lines.append(asdict(line))
     if options.json:

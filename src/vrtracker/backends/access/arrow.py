@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vrtracker.backends.access import java_types, jvm
-from vrtracker.backends.access.java_errors import from_java
-from vrtracker.backends.access.ucanaccess import Connection, Cursor, Error
+from vrtracker.backends.access.java_errors import translated
+from vrtracker.backends.access.ucanaccess import Connection, Cursor
 from vrtracker.errors import MissingDependencyError
 
 __all__ = ["fetch_arrow"]
@@ -33,14 +33,8 @@ def fetch_arrow(source: Connection | Cursor, sql: str, parameters: Sequence[Any]
     connection = source.connection if isinstance(source, Cursor) else source
     with closing(connection.cursor()) as cursor:
         cursor.execute(sql, parameters)
-        try:
+        with translated():
             return _convert(cursor)
-        except Error:
-            raise
-        except Exception as error:
-            if not hasattr(error, "getMessage"):
-                raise
-            raise from_java(error) from error
 
 
 def _convert(cursor: Cursor) -> pa.Table:

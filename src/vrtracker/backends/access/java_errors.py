@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "ReadOnlyConnectionError",
     "Warning",
     "from_java",
+    "translated",
 ]
 
 
@@ -157,3 +160,16 @@ def _message(chain: list[Any]) -> str:
 def _constraint(message: str) -> str | None:
     found = re.search(r"violation:[^;]*;\s*(\S+)\s+table:", message)
     return found.group(1) if found else None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what Java raises in the block as an exception of PEP 249."""
+    try:
+        yield
+    except Error:
+        raise
+    except Exception as error:
+        if not hasattr(error, "getMessage"):
+            raise
+        raise from_java(error) from error

@@ -40,8 +40,8 @@ class Mirror:
         self._active: set[Any] = set()
         self._writer: Any = None
         self._signature: Signature | None = None
-        # What each SELECT returns; asking the driver takes longer than running it.
-        self.descriptions: dict[str, Any] = {}
+        # Goes up whenever the tables may have become others.
+        self.version = 0
         # Whether this process changed tables of the file that the mirror does not know yet.
         self._is_behind = False
         self._lock = FileLock(lock_of(path))
@@ -86,7 +86,7 @@ class Mirror:
             if before is None or self._is_still(before):
                 self._signature = self._on_disk()
                 self._is_behind = False
-                self.descriptions.clear()
+                self.version += 1
                 return opened
             if opened is not None:
                 opened.java.close()
