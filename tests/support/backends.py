@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.corpus import Corpus
 from support.missing import BackendMissingError, give_up, required_backends
 from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
 
@@ -93,6 +94,8 @@ class AccessSource(Source):
     def __init__(self, run_folder: Path) -> None:
         _start_java()
         self._template = run_folder / "access-template.accdb"
+        self.corpus = Corpus()
+        self.corpus.start()
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path:
@@ -115,6 +118,7 @@ class AccessSource(Source):
             file.unlink()
 
     def close(self) -> None:
+        self.corpus.stop()
         self._template.unlink(missing_ok=True)
 
 

@@ -15,7 +15,8 @@ from sqlalchemy import exc
 from sqlalchemy.engine import reflection
 
 from vrtracker.backends.access import types as access_types
-from vrtracker.backends.access.dialect import AccessDialectMixin
+from vrtracker.backends.access.ddl import AccessTypeCompiler
+from vrtracker.backends.access.dialect import AccessDialectMixin, register
 
 __all__ = ["PyodbcDialect"]
 
@@ -24,12 +25,16 @@ _PRIMARY_KEY_PREFIXES = ("primarykey", "pk_")
 # No types are published, and it is absent elsewhere than on Windows.
 published: Any = importlib.import_module("sqlalchemy_access.base")
 _Published: Any = importlib.import_module("sqlalchemy_access.pyodbc").AccessDialect_pyodbc
+# Importing it has given it the name access+pyodbc.
+register()
 
 
 class PyodbcDialect(AccessDialectMixin, _Published):  # type: ignore[misc]
     """The published dialect with the SQL, types and names that UCanAccess shares."""
 
     supports_statement_cache = True
+    # The published one has it under the older name, which goes before the newer.
+    type_compiler = AccessTypeCompiler
     colspecs: ClassVar[dict[Any, Any]] = {**_Published.colspecs, **access_types.COLSPECS}
 
     @classmethod

@@ -1,0 +1,113 @@
+"""The statements of this run, as the dialect for Windows writes them, run on a real file.
+
+What the contract suite sent through UCanAccess in the same run is in the corpus too: these
+tests come after it by the names of the folders.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from support.backends import Backend
+from support.bench import Bench
+from support.corpus import work_through
+from support.windows import windows_engine
+from vrtracker.database.engines import Database
+from vrtracker.database.migration import downgrade, upgrade
+
+pytestmark = [
+    pytest.mark.access,
+    pytest.mark.skipif(sys.platform == "win32", reason="there the suite itself runs this SQL"),
+]
+
+# What stands before a parenthesis in Microsoft's SQL: words of its grammar, and its functions.
+WORDS = {"AND", "AS", "BY", "EXISTS", "FROM", "IN", "INTO", "JOIN", "NOT", "ON", "OR", "SELECT"}
+WORDS |= {"THEN", "TOP", "UNION", "ALL", "VALUES", "WHERE", "KEY", "REFERENCES", "UNIQUE", "TEXT"}
+FUNCTIONS = {"IIf", "Len", "LCase", "UCase", "Mid", "CBool", "CLng", "CDbl", "Fix", "Int"}
+FUNCTIONS |= {"count", "sum", "min", "max", "avg", "DatePart"}
+UNKNOWN = re.compile(
+    r"\b(CASE|WHEN|COALESCE|CAST|OVER|WITH|EXCEPT|INTERSECT|OFFSET|FETCH|LIMIT|ESCAPE|DUAL"
+    r"|RETURNING|NULLS|FILTER|LATERAL|FULL)\b|\|\||%|!="
+)
+TEXTS_AND_NAMES = re.compile(r"'(?:[^']|'')*'|\[[^\]]*\]|#[^#]*#")
+
+# Microsoft, "Access specifications": ANDs in a WHERE clause, tables in a query, letters of SQL.
+MOST_CONDITIONS, MOST_TABLES, LONGEST_STATEMENT = 99, 31, 64_000
+
+
+@pytest.fixture(scope="module")
+def corpus(database_sources, tmp_path_factory) -> Any:
+    source = database_sources.get("access")
+    folder = tmp_path_factory.mktemp("corpus")
+    keeper = Backend("access", source, folder)
+    with Bench(keeper.migrated_url(), folder / "root") as bench:
+        work_through(bench)
+    yield source.corpus
+    keeper.close()
+
+
+@pytest.fixture(scope="module")
+def engine(windows, database_sources, tmp_path_factory) -> Any:
+    keeper = Backend("access", database_sources.get("access"), tmp_path_factory.mktemp("windows"))
+    made = windows_engine(sa.make_url(keeper.migrated_url()).database)
+    yield made
+    made.dispose()
+    keeper.close()
+
+
+def written(recorded: Any, dialect: Any) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL for Windows with its lists written out, and its parameters in order."""
+    old = recorded.compiled
+    if isinstance(old.statement, sa.schema.ExecutableDDLElement):
+        return str(old.statement.compile(dialect=dialect)), ()
+    new = old.statement.compile(dialect=dialect, column_keys=old.column_keys)
+    # The values of a prepared statement were given to the driver; NULL fits where they did.
+    unknown = {name: None for name, bind in new.binds.items() if bind.required}
+    state = new.construct_expanded_state({**unknown, **(recorded.values or {})})
+    processors = {**new._bind_processors, **state.processors}
+    return state.statement, tuple(
+        processors[name](state.parameters[name]) if name in processors else state.parameters[name]
+        for name in state.positiontup
+    )
+
+
+def test_each_statement_is_compiled_for_windows_and_taken_by_a_real_file(corpus, engine):
+    refused, run = [], 0
+    for recorded in corpus.statements.values():
+        try:
+            text, values = written(recorded, engine.dialect)
+            if text not in recorded.ran:
+                run += 1
+                with engine.connect() as connection:
+                    connection.exec_driver_sql(text, values)
+        except sa.exc.IntegrityError:
+            # It was understood; the rows that it refers to are in another file.
+            continue
+        except sa.exc.SQLAlchemyError as error:
+            refused.append(f"{recorded.compiled.string}\n  {error}")
+    print(len(corpus.statements), "statements;", run, "of them read otherwise on Windows")
+    assert not refused, "\n".join(refused)
+
+
+def test_each_statement_uses_what_microsofts_engine_knows(corpus, engine):
+    strange = []
+    for recorded in corpus.statements.values():
+        text = TEXTS_AND_NAMES.sub("?", written(recorded, engine.dialect)[0])
+        called = set(re.findall(r"(\w+)\s*\(", text)) - WORDS - FUNCTIONS
+        strange += [f"{word} in {text}" for word in called | set(UNKNOWN.findall(text))]
+    assert not strange, "\n".join(strange)
+
+
+def test_each_statement_keeps_within_the_limits_of_the_engine(corpus, engine):
+    large = []
+    for recorded in corpus.statements.values():
+        text = TEXTS_AND_NAMES.sub("?", written(recorded, engine.dialect)[0])
+        conditions, tables = text.count(" AND "), text.count(" JOIN ")
+        if conditions > MOST_CONDITIONS or tables > MOST_TABLES or len(text) > LONGEST_STATEMENT:
+            large.append(f"{conditions} AND, {tables} JOIN, {len(text)} letters: {text[:200]}")
+    assert not large, "\n".join(large)
