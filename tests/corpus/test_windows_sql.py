@@ -12,11 +12,18 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 
 from support.backends import Backend
 from support.bench import Bench
 from support.corpus import work_through
 from support.windows import windows_engine
+from vrtracker.backends.access import ucanaccess
+from vrtracker.backends.access.backend import AccessBackend
+from vrtracker.database.migration import _config
+from vrtracker.models import Base
 
 pytestmark = [
     pytest.mark.access,
@@ -108,3 +115,71 @@ def test_each_statement_keeps_within_the_limits_of_the_engine(corpus, engine):
         if conditions > MOST_CONDITIONS or tables > MOST_TABLES or len(text) > LONGEST_STATEMENT:
             large.append(f"{conditions} AND, {tables} JOIN, {len(text)} letters: {text[:200]}")
     assert not large, "\n".join(large)
+
+
+def test_pattern_of_a_cached_statement_is_that_of_each_run(engine):
+    sent = []
+
+    def note(_connection, _cursor, _text, values, _context, _many):
+        sent.append(values)
+
+    name = Base.metadata.tables["mousedb"].c.mouseName
+    sa.event.listen(engine, "before_cursor_execute", note)
+    with engine.connect() as connection:
+        for pattern in ("a~%", "b~_", "[c"):
+            connection.execute(sa.select(name).where(name.ilike(pattern, escape="~")))
+    sa.event.remove(engine, "before_cursor_execute", note)
+    assert sent == [("a[%]",), ("b[_]",), ("[[]c",)]
+
+
+def test_autonumber_is_asked_for_as_on_windows(engine):
+    table = Base.metadata.tables["mousedb"]
+    flags = dict.fromkeys(("tracked", "trackerExists", "KO", "Blinded"), False)
+    with engine.connect() as connection:
+        numbers = [
+            connection.execute(sa.insert(table), {"mouseName": name, **flags}).inserted_primary_key
+            for name in ("A1", "A2")
+        ]
+        last = connection.exec_driver_sql("SELECT @@identity AS lastrowid").scalar()
+        connection.rollback()
+    assert [number[0] for number in numbers] == [last - 1, last]
+
+
+# -- schema changes -----------------------------------------------------------------------------
+
+# UCanAccess has none of them, Microsoft's engine has all.
+NOT_HERE = re.compile(r"ALTER TABLE \[\w+\] (DROP|ALTER) |DROP INDEX ")
+
+
+def migrate(connection: Any, *, up: bool) -> None:
+    """Run the revisions one by one, without what keeps and replaces files."""
+    scripts = list(ScriptDirectory.from_config(_config()).walk_revisions())
+    with Operations.context(MigrationContext.configure(connection)):
+        for script in reversed(scripts) if up else scripts:
+            (script.module.upgrade if up else script.module.downgrade)()
+
+
+def test_migrations_for_windows_run_on_a_real_file(windows, database_sources, tmp_path):
+    AccessBackend().load_operations()
+    url = sa.make_url(database_sources.get("access").new(tmp_path, "new"))
+    ucanaccess.connect(url.database, create=True).close()
+    engine = windows_engine(url.database)
+    written = []
+
+    def only_what_runs_here(_connection, _cursor, text, values, _context, _many):
+        written.append(text)
+        return ("SELECT 1 FROM DUAL" if NOT_HERE.match(text) else text), values
+
+    sa.event.listen(engine, "before_cursor_execute", only_what_runs_here, retval=True)
+    with engine.connect() as connection:
+        migrate(connection, up=True)
+        made = set(sa.inspect(connection).get_table_names())
+        migrate(connection, up=False)
+        left = sa.inspect(connection).get_table_names()
+    engine.dispose()
+    assert made == set(Base.metadata.tables)
+    assert left == []
+    dropped = ("notes", "strain", "genotype", "dateOfBirth", "sex")
+    assert [text for text in written if NOT_HERE.match(text)][:5] == [
+        f"ALTER TABLE [mousedb] DROP COLUMN [{name}]" for name in dropped
+    ]

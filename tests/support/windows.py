@@ -75,17 +75,31 @@ def _forget(kept: set[str]) -> None:
             del sys.modules[name]
 
 
-def windows_engine(path: Path) -> sa.Engine:
+# What ODBC and DAO answer on Windows.
+_REFLECTION = (
+    "has_table",
+    "get_table_names",
+    "get_columns",
+    "get_pk_constraint",
+    "get_foreign_keys",
+    "get_indexes",
+    "get_unique_constraints",
+)
+
+
+def windows_engine(path: Path | str) -> sa.Engine:
     """Return an engine that writes the SQL of Windows and runs it by UCanAccess, on a file."""
     from vrtracker.backends.access import ucanaccess
+    from vrtracker.backends.access.dialect import UcanaccessDialect
 
-    url = sa.URL.create("access+pyodbc", database=str(path))
     engine: Any = sa.create_engine(
-        url,
+        sa.URL.create("access+pyodbc", database=str(path)),
         module=ucanaccess,
         creator=lambda: ucanaccess.connect(path),
         poolclass=sa.NullPool,
     )
-    # The one question at connecting that only an ODBC driver answers.
-    engine.dialect._get_server_version_info = lambda _connection: None
+    answers = {name: vars(UcanaccessDialect)[name] for name in _REFLECTION}
+    answers["_get_server_version_info"] = lambda _dialect, _connection: None
+    kind = type(engine.dialect)
+    engine.dialect.__class__ = type(kind.__name__, (kind,), {**answers, "__module__": __name__})
     return engine
