@@ -99,6 +99,7 @@ def windows_engine(path: Path | str) -> sa.Engine:
         poolclass=sa.NullPool,
     )
     answers = {name: vars(UcanaccessDialect)[name] for name in _REFLECTION}
+    answers["supports_statement_cache"] = True
     answers["_get_server_version_info"] = lambda _dialect, _connection: None
     kind = type(engine.dialect)
     engine.dialect.__class__ = type(kind.__name__, (kind,), {**answers, "__module__": __name__})
