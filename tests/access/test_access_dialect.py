@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -332,6 +333,52 @@ def test_windows_url_names_driver_and_file(on_windows):
     arguments, _ = on_windows.dialect.create_connect_args(on_windows.url)
     driver = "Driver={Microsoft Access Driver (*.mdb, *.accdb)}"
     assert arguments == [f"{driver};DBQ=C:/lab.accdb;ExtendedAnsiSQL=1"]
+
+
+@pytest.mark.parametrize(
+    ("password", "written"),
+    [("secret", "PWD=secret"), ("a;DBQ=b}", "PWD={a;DBQ=b}}}")],
+)
+def test_password_cannot_change_the_connection(windows, password, written):
+    url = sa.URL.create("access+pyodbc", "admin", password, database="C:/lab.accdb")
+    ((text,), _) = windows().create_connect_args(url)
+    assert text.endswith(f";{written}")
+
+
+def test_windows_reflection_gives_portable_types(windows):
+    connection = OdbcCatalogue([("id", "COUNTER", 10), ("name", "VARCHAR", 20), ("x", "NEW", 1)])
+    found = windows().get_columns(connection, "mice")
+    assert [(column["name"], str(column["type"])) for column in found] == [
+        ("id", "INTEGER"),
+        ("name", "VARCHAR(20)"),
+        ("x", "NULL"),
+    ]
+    assert [column["autoincrement"] for column in found] == [True, False, False]
+    assert {column["default"] for column in found} == {None}
+
+
+class OdbcCatalogue:
+    """Answers with rows of SQLColumns, as its documentation lists them."""
+
+    def __init__(self, columns):
+        self.connection = self
+        self._columns = columns
+
+    def cursor(self):
+        return self
+
+    def columns(self, table):
+        keys = ("column_name", "type_name", "column_size")
+        rest = {"decimal_digits": 0, "nullable": 1, "column_def": "=Now()"}
+        return [
+            SimpleNamespace(**dict(zip(keys, row, strict=True)), **rest) for row in self._columns
+        ]
+
+    def get_output_converter(self, _kind):
+        return None
+
+    def add_output_converter(self, _kind, _converter):
+        """Take it; the texts here need none."""
 
 
 def test_reflection_reads_a_file_made_by_microsoft_access(microsoft_file):

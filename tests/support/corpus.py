@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -15,21 +15,24 @@ from support.registrars import bad, good
 
 @dataclass
 class Recorded:
-    """One statement, as it was compiled for UCanAccess; what ran of it, as far as it was seen.
+    """One statement, as it was compiled for UCanAccess.
 
     `values` are those of its first run, by parameter, where the statement does not hold them.
     """
 
     compiled: Any
-    ran: set[str] = field(default_factory=set)
     values: Mapping[str, Any] | None = None
 
 
 class Corpus:
-    """Records every distinct statement on the tracker's tables, from `start` to `stop`."""
+    """Records every distinct statement on the tracker's tables, from `start` to `stop`.
+
+    `ran` are the texts that were run on a real file, with their lists written out.
+    """
 
     def __init__(self) -> None:
         self.statements: dict[str, Recorded] = {}
+        self.ran: set[str] = set()
         self._stop: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -71,19 +74,21 @@ class Corpus:
         context: Any,
         _many: bool,  # noqa: FBT001 - SQLAlchemy calls it so
     ) -> None:
+        # What our own code announces has no context; its values are not known.
         compiled = getattr(context, "compiled", None)
         if compiled is None:
-            # Announced by our own code: prepared, so that its text is what the compiler wrote.
-            recorded = self.statements.get(text)
-        elif context.isddl and context.dialect.name == "access":
-            recorded = self._note(compiled)
-        else:
-            recorded = self.statements.get(compiled.string)
-        if recorded is None:
-            return
-        recorded.ran.add(text)
-        if recorded.values is None and compiled is not None and not context.isddl:
-            recorded.values = context.compiled_parameters[0]
+            self.ran.add(text)
+        elif context.dialect.name == "access":
+            self.ran.add(text)
+            if context.isddl:
+                self._note(compiled)
+            elif compiled.string in self.statements:
+                self._keep(self.statements[compiled.string], context.compiled_parameters[0])
+
+    @staticmethod
+    def _keep(recorded: Recorded, values: Mapping[str, Any]) -> None:
+        if recorded.values is None:
+            recorded.values = values
 
 
 FILTERS: list[dict[str, Any]] = [

@@ -63,7 +63,7 @@ def windows_dialect(folder: Path) -> Iterator[type[Any]]:
 
 def _stand_ins() -> dict[str, types.ModuleType]:
     pyodbc = types.ModuleType("pyodbc")
-    vars(pyodbc).update(paramstyle="qmark", version="5.2.0", Error=Exception)
+    vars(pyodbc).update(paramstyle="qmark", version="5.2.0", Error=Exception, SQL_WVARCHAR=-9)
     win32com, client = types.ModuleType("win32com"), types.ModuleType("win32com.client")
     vars(win32com).update(client=client)
     return {"pyodbc": pyodbc, "win32com": win32com, "win32com.client": client}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
+from vrtracker.backends.access.odbc_errors import explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.errors import (
     BackendError,
@@ -144,11 +145,16 @@ class AccessBackend(Backend):
     @contextlib.contextmanager
     def changing_schema(self, url: URL) -> Iterator[URL]:
         """Give a copy that replaces the file when the block ends well."""
+        from vrtracker.backends.access.java_errors import OperationalError
         from vrtracker.backends.access.replacement import replaced
 
         self.check_target(url, create=True)
-        with replaced(_path(url), through_java=_is_java(url)) as copy:
-            yield url.set(database=str(copy))
+        try:
+            with replaced(_path(url), through_java=_is_java(url)) as copy:
+                yield url.set(database=str(copy))
+        except OperationalError as error:
+            # No engine is there whose driver's errors are told apart.
+            raise self.explain(error, url) or BackendError(str(error)) from error
 
     # -- errors ----------------------------------------------------------------------------
 
@@ -175,7 +181,7 @@ class AccessBackend(Backend):
             )
         if state.startswith("40"):
             return BackendError(text)
-        return None
+        return None if _is_java(url) else explain_odbc(_text_of(error), self.describe(url))
 
 
 class _JavaArrowReader(ArrowReader):
@@ -210,6 +216,11 @@ class _JavaArrowReader(ArrowReader):
 
 def _path(url: URL) -> Path:
     return Path(url.database or "")
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the driver's words; pyodbc gives the SQLSTATE before them, a second time."""
+    return str(error.args[-1]) if error.args else str(error)
 
 
 def _is_java(url: URL) -> bool:
