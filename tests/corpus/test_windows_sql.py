@@ -57,12 +57,28 @@ def corpus(database_sources, tmp_path_factory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def engine(windows, database_sources, tmp_path_factory) -> Any:
+def engine(windows, corpus, database_sources, tmp_path_factory) -> Any:
     keeper = Backend("access", database_sources.get("access"), tmp_path_factory.mktemp("windows"))
     made = windows_engine(sa.make_url(keeper.migrated_url()).database)
+    kinds = made.dialect.type_compiler_instance
+    with made.connect() as connection:
+        for (table, name), kind in columns_of_labs(corpus).items():
+            text = f"ALTER TABLE [{table}] ADD COLUMN [{name}] {kinds.process(kind)}"
+            connection.exec_driver_sql(text)
     yield made
     made.dispose()
     keeper.close()
+
+
+def columns_of_labs(corpus: Any) -> dict[tuple[str, str], Any]:
+    """Return the columns that the statements of the suite name beyond our own, with a type."""
+    found = {}
+    for recorded in corpus.statements.values():
+        for part in sa.sql.visitors.iterate(recorded.compiled.statement):
+            own = Base.metadata.tables.get(getattr(getattr(part, "table", None), "name", None))
+            if own is not None and isinstance(part, sa.Column) and part.name not in own.c:
+                found.setdefault((own.name, part.name), part.type)
+    return found
 
 
 def written(recorded: Any, dialect: Any) -> tuple[str, tuple[Any, ...]]:
