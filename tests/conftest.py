@@ -7,6 +7,8 @@
     ``@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)``.
 ``postgres_server``
     A `support.postgres.PostgresServer` of each version, for what only a server has.
+``windows``
+    The dialect for Windows, `PyodbcDialect`, on any machine, while the module's tests run.
 ``statement_counter``
     ``with statement_counter() as seen: ...``, then ``seen.count`` and ``seen.statements``.
 ``shared_data``, ``shared_file``
@@ -27,9 +29,15 @@ from hypothesis import HealthCheck, settings
 
 from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
 from support.environment import isolate, keep_temporary_files_in_memory
-from support.missing import REQUIRED_VARIABLE, give_up
+from support.missing import (
+    REQUIRED_VARIABLE,
+    BackendMissingError,
+    give_up,
+    required_backends,
+)
 from support.postgres import PostgresServer
 from support.statements import Statements, counted_statements
+from support.windows import install_published, windows_dialect
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"
@@ -85,6 +93,22 @@ def backend(
 @pytest.fixture(params=POSTGRES_NAMES)
 def postgres_server(request: pytest.FixtureRequest, database_sources: Sources) -> PostgresServer:
     return database_sources.get(request.param).server
+
+
+@pytest.fixture(scope="session")
+def published_dialect(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sqlalchemy-access")
+    try:
+        install_published(folder)
+    except BackendMissingError as error:
+        give_up("the Windows dialect", str(error), required="access" in required_backends())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def windows(published_dialect: Path) -> Iterator[type]:
+    with windows_dialect(published_dialect) as dialect:
+        yield dialect
 
 
 @pytest.fixture

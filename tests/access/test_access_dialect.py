@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
-import sys
-import types
+import importlib
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -236,23 +235,8 @@ def test_compiling_changes_nothing_for_other_databases(engine, query, other):
     assert str(query.compile(dialect=other)) == before
 
 
-def _stub(name, **contents):
-    """Stand in for a library of Windows, where it cannot be imported."""
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        sys.modules[name] = types.ModuleType(name)
-        vars(sys.modules[name]).update(contents)
-
-
 @pytest.fixture(scope="module")
-def windows(engine):
-    if importlib.util.find_spec("sqlalchemy_access") is None:
-        pytest.skip("sqlalchemy-access is not installed (pip install --no-deps sqlalchemy-access)")
-    _stub("pyodbc", paramstyle="qmark", version="5.0.0", Error=Exception)
-    _stub("win32com")
-    _stub("win32com.client")
-    sys.modules["win32com"].client = sys.modules["win32com.client"]
+def on_windows(windows):
     return sa.create_engine("access+pyodbc:///C:/lab.accdb")
 
 
@@ -261,21 +245,140 @@ SAME = {name: query for name, (query, _) in QUERIES.items() if name != "ilike"}
 
 
 @pytest.mark.parametrize("query", SAME.values(), ids=SAME)
-def test_windows_dialect_emits_the_same_sql(engine, windows, query):
+def test_windows_dialect_emits_the_same_sql(engine, on_windows, query):
     here = str(query.compile(engine)).replace(" \nFROM DUAL", "").replace(" FROM DUAL", "")
-    assert str(query.compile(windows)) == here
+    assert str(query.compile(on_windows)) == here
 
 
-def test_windows_dialect_refuses_escape(windows):
+@pytest.mark.parametrize(("word", "statement"), REFUSED.items(), ids=REFUSED)
+def test_windows_dialect_refuses_the_same(on_windows, word, statement):
+    with pytest.raises(sa.exc.CompileError, match=f"{word}.*; "):
+        statement.compile(on_windows)
+
+
+@pytest.mark.parametrize("query", [query for query, _ in QUERIES.values()], ids=QUERIES)
+def test_compiling_for_windows_changes_nothing_for_other_databases(on_windows, query):
+    before = str(query.compile(dialect=sqlite.dialect()))
+    query.compile(on_windows)
+    assert str(query.compile(dialect=sqlite.dialect())) == before
+
+
+def test_windows_dialect_makes_the_same_tables(engine, on_windows):
+    for table in META.sorted_tables:
+        here = str(sa.schema.CreateTable(table).compile(engine)).replace(" OLE", " LONGBINARY")
+        assert str(sa.schema.CreateTable(table).compile(on_windows)) == here
+
+
+def test_windows_dialect_drops_an_index_by_its_table(on_windows):
+    index = sa.Index("i", sa.Table("t", sa.MetaData(), sa.Column("c", sa.Integer)).c.c)
+    written = str(sa.schema.DropIndex(index).compile(on_windows))
+    assert written == "DROP INDEX [i] ON [t]"
+
+
+def test_literals_are_written_out_also_in_comparisons_and_joins(on_windows):
+    joined = MICE.join(RUNS, sa.and_(RUNS.c.mouse == ID, RUNS.c.n != 3))
+    query = sa.select(ID).select_from(joined).where(MICE.c.name != "it's")
+    written = str(query.compile(on_windows, compile_kwargs={"literal_binds": True}))
+    assert "[runs].[n] <> 3" in written
+    assert "[mice].[name] <> 'it''s'" in written
+    assert "?" not in written
+
+
+@pytest.mark.parametrize("length", [64, 65])
+def test_names_on_windows_have_at_most_64_letters(on_windows, length):
+    assert on_windows.dialect.max_identifier_length == 64
+    query = sa.select(sa.column("x" * length))
+    if length > 64:
+        with pytest.raises(sa.exc.IdentifierError):
+            query.compile(on_windows)
+    else:
+        query.compile(on_windows)
+
+
+def test_rows_changed_are_counted_on_windows(on_windows):
+    assert on_windows.dialect.supports_sane_rowcount
+    assert on_windows.dialect.supports_sane_multi_rowcount
+
+
+def test_name_of_the_dialect_leads_to_ours_whoever_was_imported_last(windows):
+    importlib.import_module("sqlalchemy_access.pyodbc")
+    for _ in range(2):
+        assert type(sa.create_engine("access+pyodbc:///a.accdb").dialect) is windows
+
+
+@pytest.mark.parametrize(
+    ("pattern", "escape", "sent"),
+    [
+        ("a~%b~_%", "~", "a[%]b[_]%"),
+        ("[50%] ~~#*?", "~", "[[]50%] ~#*?"),
+        ("[a]", None, "[[]a]"),
+        (None, "~", None),
+    ],
+)
+def test_pattern_on_windows_has_brackets_where_others_escape(on_windows, pattern, escape, sent):
+    compiled = (
+        sa.select(ID).where(MICE.c.name.like(sa.bindparam("p"), escape=escape)).compile(on_windows)
+    )
+    assert str(compiled).endswith("WHERE [mice].[name] LIKE ?")
+    assert compiled._bind_processors["p"](pattern) == sent
+
+
+def test_windows_dialect_refuses_escape_in_an_expression(on_windows):
     query = sa.select(ID).where(MICE.c.name.contains("a%", autoescape=True))
     with pytest.raises(sa.exc.CompileError, match="LIKE with ESCAPE"):
-        query.compile(windows)
+        query.compile(on_windows)
 
 
-def test_windows_url_names_driver_and_file(windows):
-    arguments, _ = windows.dialect.create_connect_args(windows.url)
+def test_windows_url_names_driver_and_file(on_windows):
+    arguments, _ = on_windows.dialect.create_connect_args(on_windows.url)
     driver = "Driver={Microsoft Access Driver (*.mdb, *.accdb)}"
     assert arguments == [f"{driver};DBQ=C:/lab.accdb;ExtendedAnsiSQL=1"]
+
+
+@pytest.mark.parametrize(
+    ("password", "written"),
+    [("secret", "PWD=secret"), ("a;DBQ=b}", "PWD={a;DBQ=b}}}")],
+)
+def test_password_cannot_change_the_connection(windows, password, written):
+    url = sa.URL.create("access+pyodbc", "admin", password, database="C:/lab.accdb")
+    ((text,), _) = windows().create_connect_args(url)
+    assert text.endswith(f";{written}")
+
+
+def test_windows_reflection_gives_portable_types(windows):
+    connection = OdbcCatalogue([("id", "COUNTER", 10), ("name", "VARCHAR", 20), ("x", "NEW", 1)])
+    found = windows().get_columns(connection, "mice")
+    assert [(column["name"], str(column["type"])) for column in found] == [
+        ("id", "INTEGER"),
+        ("name", "VARCHAR(20)"),
+        ("x", "NULL"),
+    ]
+    assert [column["autoincrement"] for column in found] == [True, False, False]
+    assert {column["default"] for column in found} == {None}
+
+
+class OdbcCatalogue:
+    """Answers with rows of SQLColumns, as its documentation lists them."""
+
+    def __init__(self, columns):
+        self.connection = self
+        self._columns = columns
+
+    def cursor(self):
+        return self
+
+    def columns(self, table):
+        keys = ("column_name", "type_name", "column_size")
+        rest = {"decimal_digits": 0, "nullable": 1, "column_def": "=Now()"}
+        return [
+            SimpleNamespace(**dict(zip(keys, row, strict=True)), **rest) for row in self._columns
+        ]
+
+    def get_output_converter(self, _kind):
+        return None
+
+    def add_output_converter(self, _kind, _converter):
+        """Take it; the texts here need none."""
 
 
 def test_reflection_reads_a_file_made_by_microsoft_access(microsoft_file):

@@ -11,12 +11,14 @@ import functools
 import os
 import shutil
 import sqlite3
+import sys
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.corpus import Corpus
 from support.missing import BackendMissingError, give_up, required_backends
 from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
 
@@ -86,13 +88,24 @@ class SqliteSource(Source):
 
 
 class AccessSource(Source):
-    """Files, through Java, which no fork survives; the migrated one is made once and copied."""
+    """Files; the migrated one is made once and copied.
+
+    Elsewhere than on Windows they are opened through Java, which no fork survives, and what is
+    sent is recorded.
+    """
 
     survives_fork = False
 
     def __init__(self, run_folder: Path) -> None:
-        _start_java()
         self._template = run_folder / "access-template.accdb"
+        self.corpus = Corpus()
+        if sys.platform == "win32":
+            _require_odbc()
+            self._driver = "pyodbc"
+        else:
+            _start_java()
+            self._driver = "ucanaccess"
+            self.corpus.start()
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path:
@@ -102,7 +115,7 @@ class AccessSource(Source):
         return f"{self._url(folder, name)}?create=true"
 
     def _url(self, folder: Path, name: str) -> str:
-        return f"access+ucanaccess:///{self._file(folder, name)}"
+        return f"access+{self._driver}:///{self._file(folder, name).as_posix()}"
 
     def migrated(self, folder: Path, name: str) -> str:
         if not self._template.exists():
@@ -115,7 +128,19 @@ class AccessSource(Source):
             file.unlink()
 
     def close(self) -> None:
+        self.corpus.stop()
         self._template.unlink(missing_ok=True)
+
+
+def _require_odbc() -> None:
+    try:
+        from vrtracker.backends.access.odbc import DRIVER, PyodbcDialect
+    except ImportError as error:
+        message = f"{error}; install the extra 'access'"
+        raise BackendMissingError(message) from error
+    if DRIVER not in PyodbcDialect.import_dbapi().drivers():
+        message = f"the driver {DRIVER} is not installed, or for another kind of Python"
+        raise BackendMissingError(message)
 
 
 def _start_java() -> None:

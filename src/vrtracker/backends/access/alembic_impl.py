@@ -9,17 +9,22 @@ looks for the implementation of a dialect named "access"; importing it registers
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
-from alembic.ddl.impl import DefaultImpl
 from sqlalchemy import schema as sa_schema
 from sqlalchemy import types as sqltypes
 
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access import rebuild
+from vrtracker.backends.access.alembic_sql import (
+    SqlOperations,
+    check_no_null,
+    check_required,
+    log,
+)
 from vrtracker.backends.access.conversion import (
+    key_name,
     key_names,
     new_column,
     new_indexes,
@@ -31,26 +36,11 @@ from vrtracker.errors import BackendError
 
 __all__ = ["AccessImpl"]
 
-_log = logging.getLogger(__name__)
 
-
-class AccessImpl(DefaultImpl):
+class AccessImpl(SqlOperations):
     """Operations on Access files; a schema change is final at once."""
 
     __dialect__ = "access"
-    transactional_ddl = False
-    command_terminator = ";"
-    type_synonyms = (
-        *DefaultImpl.type_synonyms,
-        {"INTEGER", "LONG", "COUNTER", "SMALLINT"},
-        {"LONGCHAR", "MEMO", "TEXT", "LONGTEXT", "CLOB"},
-        {"VARCHAR", "SHORTTEXT", "CHAR"},
-        {"YESNO", "BIT", "BOOLEAN"},
-        {"FLOAT", "DOUBLE", "BIGINT", "REAL"},
-        {"DATE", "DATETIME", "TIMESTAMP"},
-        {"DECIMAL", "NUMERIC", "CURRENCY"},
-        {"BLOB", "OLE", "LONGBINARY"},
-    )
 
     # --- Which road ---
 
@@ -69,12 +59,16 @@ class AccessImpl(DefaultImpl):
 
     # --- Tables ---
 
-    def create_table(self, table: Any, **kw: Any) -> None:
+    def create_table(self, table: Any, *, if_not_exists: bool = False, **kw: Any) -> None:
         """Make a table; CHECK constraints, comments and server defaults are left to others."""
-        portable = without_extras(table)
         if not self._by_jackcess():
-            super().create_table(portable, **kw)
+            super().create_table(table, **kw)
             return
+        if if_not_exists and self._has_table(str(table.name)):
+            return
+        portable = without_extras(table)
+        # The compiler knows what Access can hold.
+        sa_schema.CreateTable(portable).compile(dialect=self.dialect)
         counter = portable._autoincrement_column
         columns = [
             new_column(self.dialect, column, autonumber=column is counter)
@@ -86,29 +80,20 @@ class AccessImpl(DefaultImpl):
         for key in sorted(portable.foreign_key_constraints, key=lambda one: str(one.name)):
             self.add_constraint(key)
 
-    def drop_table(self, table: Any, **kw: Any) -> None:
+    def drop_table(self, table: Any, *, if_exists: bool = False, **kw: Any) -> None:
         """Remove a table and its relationships."""
-        if self._by_jackcess():
-            self._alter(lambda file: rebuild.drop_table(file, str(table.name)))
-        else:
+        if not self._by_jackcess():
             super().drop_table(table, **kw)
+        elif not if_exists or self._has_table(str(table.name)):
+            self._alter(lambda file: rebuild.drop_table(file, str(table.name)))
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Give a table another name."""
-        if not self._by_jackcess():
-            raise BackendError("Microsoft's SQL has no rename: create, copy and drop instead.")
-        self._alter(lambda file: rebuild.rename_table(file, old_table_name, str(new_table_name)))
-
-    def create_table_comment(self, table: Any) -> None:
-        """Leave the comment out; Access has no SQL for it."""
-        _log.debug("comment of table %s left out", table.name)
-
-    def drop_table_comment(self, table: Any) -> None:
-        """Do nothing."""
-
-    def create_column_comment(self, column: Any) -> None:
-        """Leave the comment out; Access has no SQL for it."""
-        _log.debug("comment of column %s left out", column.name)
+        if self._by_jackcess():
+            new_name = str(new_table_name)
+            self._alter(lambda file: rebuild.rename_table(file, old_table_name, new_name))
+        else:
+            super().rename_table(old_table_name, new_table_name)
 
     # --- Columns ---
 
@@ -123,22 +108,20 @@ class AccessImpl(DefaultImpl):
     ) -> None:
         """Add a column; a required one only where no rows lack it."""
         if column.server_default is not None:
-            _log.warning("server default of %s.%s left out", table_name, column.name)
+            log.warning("server default of %s.%s left out", table_name, column.name)
             column.server_default = None
         if not self._by_jackcess():
-            super().add_column(table_name, column, schema=schema)
+            super().add_column(table_name, column, if_not_exists=if_not_exists)
             return
+        self.dialect.identifier_preparer.quote(str(column.name))
         wanted = new_column(self.dialect, column)
 
         def change(file: Any) -> None:
             table = read_table(file.getTable(table_name))
             if if_not_exists and _find(table.columns, wanted.name) is not None:
                 return
-            if wanted.required and table.rows:
-                raise BackendError(
-                    f"{table_name} has {table.rows} rows, which would lack the required column "
-                    f"{wanted.name}. Add it as nullable, fill it, then alter it."
-                )
+            if wanted.required:
+                check_required(table_name, wanted.name, table.rows)
             ops.add_column(file, table_name, wanted)
 
         self._alter(change)
@@ -154,7 +137,7 @@ class AccessImpl(DefaultImpl):
     ) -> None:
         """Remove a column with the indexes and relationships that use it."""
         if not self._by_jackcess():
-            super().drop_column(table_name, column, schema=schema, **kw)
+            super().drop_column(table_name, column, if_exists=if_exists)
             return
 
         def change(file: Any) -> None:
@@ -194,24 +177,30 @@ class AccessImpl(DefaultImpl):
                 f"{table_name}.{column_name}: Access columns get no server default and cannot "
                 "become autonumbers later; use a Python default, or make a new table."
             )
-        if not self._by_jackcess():
-            self._alter_by_sql(
+        if nullable is None and name is None and type_ is None:
+            log.debug("%s.%s: nothing to change", table_name, column_name)
+        elif self._by_jackcess():
+            self._rebuild_with(table_name, column_name, nullable=nullable, name=name, type_=type_)
+        else:
+            super().alter_column(
                 table_name,
                 column_name,
-                type_=type_ if type_ is not None else existing_type,
-                nullable=existing_nullable if nullable is None else nullable,
-                new_name=name,
+                nullable=nullable,
+                name=name,
+                type_=type_,
+                existing_type=existing_type,
+                existing_nullable=existing_nullable,
             )
-            return
-        self._alter(
-            lambda file: rebuild.rebuild(
-                file,
-                table_name,
-                self._column_change(
-                    file, table_name, column_name, nullable=nullable, new_name=name, type_=type_
-                ),
-            )
-        )
+
+    def _rebuild_with(self, table_name: str, column_name: str, **wanted: Any) -> None:
+        if wanted["name"] is not None:
+            self.dialect.identifier_preparer.quote(wanted["name"])
+
+        def change(file: Any) -> None:
+            changed = self._column_change(file, table_name, column_name, **wanted)
+            rebuild.rebuild(file, table_name, changed)
+
+        self._alter(change)
 
     def _column_change(
         self,
@@ -220,7 +209,7 @@ class AccessImpl(DefaultImpl):
         column_name: str,
         *,
         nullable: bool | None,
-        new_name: str | None,
+        name: str | None,
         type_: Any,
     ) -> rebuild.Change:
         table = file.getTable(table_name)
@@ -228,7 +217,7 @@ class AccessImpl(DefaultImpl):
         required = old.required if nullable is None else not nullable
         if required and not old.required:
             _check_no_null(table, old.name)
-        name = new_name or old.name
+        name = name or old.name
         renamed = {} if name == old.name else {old.name: name}
         if type_ is None and required == old.required:
             return rebuild.Change(renamed=renamed)
@@ -247,53 +236,30 @@ class AccessImpl(DefaultImpl):
             wanted = new_column(self.dialect, column)
         return rebuild.Change(columns={old.name: wanted}, renamed=renamed)
 
-    def _alter_by_sql(
-        self,
-        table: str,
-        column: str,
-        *,
-        type_: Any,
-        nullable: bool | None,
-        new_name: str | None,
-    ) -> None:
-        if new_name is not None:
-            raise BackendError("Microsoft's SQL has no rename: add, copy and drop the column.")
-        if type_ is None:
-            raise BackendError(
-                f"{table}.{column}: Access restates the whole column; give existing_type and "
-                "existing_nullable."
-            )
-        quote = self.dialect.identifier_preparer.quote
-        kind = self.dialect.type_compiler_instance.process(sqltypes.to_instance(type_))
-        null = " NOT NULL" if nullable is False else ""
-        self._exec(f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)} {kind}{null}")
-
     # --- Indexes and constraints ---
 
-    def create_index(self, index: Any, **kw: Any) -> None:
+    def create_index(self, index: Any, *, if_not_exists: bool = False, **kw: Any) -> None:
         """Make an index."""
-        if self._by_jackcess():
-            wanted = ops.NewIndex(
-                str(index.name), key_names(index.columns), unique=bool(index.unique)
-            )
-            self._alter(lambda file: ops.add_index(file, str(index.table.name), wanted))
-        else:
+        if not self._by_jackcess():
             super().create_index(index, **kw)
+            return
+        sa_schema.CreateIndex(index).compile(dialect=self.dialect)
+        name, table = str(index.name), str(index.table.name)
+        if if_not_exists and self._has_key(table, name):
+            return
+        wanted = ops.NewIndex(name, key_names(index.columns), unique=bool(index.unique))
+        self._alter(lambda file: ops.add_index(file, table, wanted))
 
-    def drop_index(self, index: Any, **kw: Any) -> None:
+    def drop_index(self, index: Any, *, if_exists: bool = False, **kw: Any) -> None:
         """Remove an index."""
-        if self._by_jackcess():
-            self._rebuild(
-                str(index.table.name), rebuild.Change(drop_indexes=frozenset({str(index.name)}))
-            )
-        else:
+        if not self._by_jackcess():
             super().drop_index(index, **kw)
+            return
+        self._drop(str(index.table.name), str(index.name), if_exists=if_exists)
 
     def add_constraint(self, const: Any, **kw: Any) -> None:
         """Add a unique, primary or foreign key; a CHECK constraint is left out."""
-        if isinstance(const, sa_schema.CheckConstraint):
-            _log.warning("CHECK constraint %s left out: Access has none", const.name)
-        elif not self._by_jackcess():
+        if not self._by_jackcess() or isinstance(const, sa_schema.CheckConstraint):
             super().add_constraint(const, **kw)
         elif isinstance(const, sa_schema.ForeignKeyConstraint):
             link = relationship_of(const)
@@ -301,31 +267,24 @@ class AccessImpl(DefaultImpl):
         else:
             primary = isinstance(const, sa_schema.PrimaryKeyConstraint)
             wanted = ops.NewIndex(
-                str(const.name), key_names(const.columns), unique=True, primary=primary
+                key_name(const), key_names(const.columns), unique=True, primary=primary
             )
+            self.dialect.identifier_preparer.quote(wanted.name)
             self._alter(lambda file: ops.add_index(file, str(const.table.name), wanted))
 
-    def drop_constraint(self, const: Any, **kw: Any) -> None:
+    def drop_constraint(self, const: Any, *, if_exists: bool = False, **kw: Any) -> None:
         """Remove a unique, primary or foreign key by its name."""
-        if isinstance(const, sa_schema.CheckConstraint):
-            return
-        if not self._by_jackcess():
+        if not self._by_jackcess() or isinstance(const, sa_schema.CheckConstraint):
             super().drop_constraint(const, **kw)
             return
-        name = frozenset({str(const.name)})
-        self._rebuild(
-            str(const.table.name), rebuild.Change(drop_indexes=name, drop_relationships=name)
-        )
+        self._drop(str(const.table.name), str(const.name), if_exists=if_exists)
 
-    # --- Autogenerate ---
-
-    def compare_server_default(self, *_: Any, **kw: Any) -> bool:
-        """Report no difference: Access has no server defaults here."""
-        return False
-
-    def requires_recreate_in_batch(self, batch_op: Any) -> bool:
-        """Never let Alembic copy the table: each operation keeps its content by itself."""
-        return False
+    def _drop(self, table: str, name: str, *, if_exists: bool) -> None:
+        if self._has_key(table, name):
+            names = frozenset({name})
+            self._rebuild(table, rebuild.Change(drop_indexes=names, drop_relationships=names))
+        elif not if_exists:
+            raise BackendError(f"Table {table} has no index or key {name}; look at them first.")
 
 
 def _find(columns: tuple[Column, ...], name: str) -> Column | None:
@@ -342,7 +301,4 @@ def _known(column: Column | None, table: str, name: object) -> Column:
 def _check_no_null(table: Any, name: str) -> None:
     column = table.getColumn(name)
     missing = sum(1 for row in table if column.getRowValue(row) is None)
-    if missing:
-        raise BackendError(
-            f"{missing} rows of {table.getName()} have no {name}; fill them before forbidding NULL."
-        )
+    check_no_null(str(table.getName()), name, missing)

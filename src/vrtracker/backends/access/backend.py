@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import writing
+from vrtracker.backends.access.odbc_errors import explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.errors import (
     BackendError,
@@ -157,12 +158,17 @@ class AccessBackend(Backend):
     @contextlib.contextmanager
     def changing_schema(self, url: URL) -> Iterator[URL]:
         """Give a copy that replaces the file when the block ends well."""
+        from vrtracker.backends.access.java_errors import OperationalError
         from vrtracker.backends.access.replacement import replaced
 
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
-        with replaced(_path(url), through_java=_is_java(url)) as copy:
-            yield url.set(database=str(copy)).update_query_dict({"daily_backup": "no"})
+        try:
+            with replaced(_path(url), through_java=_is_java(url)) as copy:
+                yield url.set(database=str(copy)).update_query_dict({"daily_backup": "no"})
+        except OperationalError as error:
+            # No engine is there whose driver's errors are told apart.
+            raise self.explain(error, url) or BackendError(str(error)) from error
 
     # -- errors ----------------------------------------------------------------------------
 
@@ -189,7 +195,7 @@ class AccessBackend(Backend):
             )
         if state.startswith("40"):
             return BackendError(text)
-        return None
+        return None if _is_java(url) else explain_odbc(_text_of(error), self.describe(url))
 
 
 class _JavaArrowReader(ArrowReader):
@@ -224,6 +230,11 @@ class _JavaArrowReader(ArrowReader):
 
 def _path(url: URL) -> Path:
     return Path(url.database or "")
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the driver's words; pyodbc gives the SQLSTATE before them, a second time."""
+    return str(error.args[-1]) if error.args else str(error)
 
 
 def _is_java(url: URL) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.sql import compiler, elements, operators, selectable, visitors
 
 from vrtracker.backends.access.refusals import refuse
+from vrtracker.backends.access.types import BracketedPattern
 
 __all__ = ["AccessCompiler"]
 
@@ -313,14 +314,20 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
         return self._like(binary, "NOT LIKE", fold=True, **kw)
 
     def _like(self, binary: Any, word: str, *, fold: bool = False, **kw: Any) -> str:
-        left, right = self.process(binary.left, **kw), self.process(binary.right, **kw)
+        takes_escape = getattr(self.dialect, "like_takes_escape", False)
+        escape = binary.modifiers.get("escape")
+        pattern = binary.right
+        if not takes_escape and isinstance(pattern, elements.BindParameter):
+            pattern = pattern._clone(maintain_key=True)
+            pattern.type = BracketedPattern(escape)
+            escape = None
+        left, right = self.process(binary.left, **kw), self.process(pattern, **kw)
         if fold:
             left, right = self._folded(left), self._folded(right)
         text = f"{left} {word} {right}"
-        escape = binary.modifiers.get("escape")
         if escape is None:
             return text
-        if not getattr(self.dialect, "like_takes_escape", False):
+        if not takes_escape:
             refuse("LIKE with ESCAPE")
         return f"{text} ESCAPE {self.render_literal_value(escape, sqltypes.STRINGTYPE)}"
 

@@ -12,9 +12,17 @@ from sqlalchemy import schema as sa_schema
 
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access.inspection import Relationship
+from vrtracker.backends.access.refusals import refuse
 from vrtracker.errors import BackendError
 
-__all__ = ["key_names", "new_column", "new_indexes", "relationship_of", "without_extras"]
+__all__ = [
+    "key_name",
+    "key_names",
+    "new_column",
+    "new_indexes",
+    "relationship_of",
+    "without_extras",
+]
 
 _KINDS = {
     "LONG": "LONG",
@@ -53,7 +61,11 @@ def new_column(dialect: Any, column: Any, *, autonumber: bool = False) -> ops.Ne
 def without_extras(table: Any) -> Any:
     """Return a copy without CHECK constraints, server defaults and comments."""
     conventions = table.metadata.naming_convention
-    copy = table.to_metadata(sa_schema.MetaData(naming_convention=conventions))
+    metadata = sa_schema.MetaData(naming_convention=conventions)
+    # What its foreign keys refer to must be known by name.
+    for parent in {key.referred_table for key in table.foreign_key_constraints} - {table}:
+        parent.to_metadata(metadata)
+    copy = table.to_metadata(metadata)
     for constraint in list(copy.constraints):
         if isinstance(constraint, sa_schema.CheckConstraint):
             _log.warning("CHECK constraint %s left out: Access has none", constraint.name)
@@ -70,21 +82,28 @@ def without_extras(table: Any) -> Any:
 def new_indexes(table: Any) -> list[ops.NewIndex]:
     """Return the primary key, the unique constraints and the indexes of a table."""
     found = []
-    key = table.primary_key
-    if len(key.columns):
-        name = str(key.name or "PrimaryKey")
-        found.append(ops.NewIndex(name, key_names(key.columns), unique=True, primary=True))
-    for constraint in table.constraints:
-        if isinstance(constraint, sa_schema.UniqueConstraint):
-            names = key_names(constraint.columns)
-            found.append(
-                ops.NewIndex(str(constraint.name or "uq_" + "_".join(names)), names, unique=True)
-            )
+    if len(table.primary_key.columns):
+        key = table.primary_key
+        found.append(ops.NewIndex(key_name(key), key_names(key.columns), unique=True, primary=True))
+    found.extend(
+        ops.NewIndex(key_name(constraint), key_names(constraint.columns), unique=True)
+        for constraint in sorted(table.constraints, key=lambda one: str(one.name))
+        if isinstance(constraint, sa_schema.UniqueConstraint)
+    )
     found.extend(
         ops.NewIndex(str(index.name), key_names(index.columns), unique=bool(index.unique))
         for index in sorted(table.indexes, key=lambda one: str(one.name))
     )
     return found
+
+
+def key_name(constraint: Any) -> str:
+    """Return the name of a primary or unique key, one of our making if it has none."""
+    if constraint.name:
+        return str(constraint.name)
+    if isinstance(constraint, sa_schema.PrimaryKeyConstraint):
+        return "PrimaryKey"
+    return "uq_" + "_".join(key_names(constraint.columns))
 
 
 def key_names(columns: Any) -> tuple[str, ...]:
@@ -93,7 +112,15 @@ def key_names(columns: Any) -> tuple[str, ...]:
 
 
 def relationship_of(key: Any) -> Relationship:
-    """Return the relationship that a foreign key becomes."""
+    """Return the relationship that a foreign key becomes.
+
+    Raises
+    ------
+    CompileError
+        It asks for ON DELETE, ON UPDATE or DEFERRABLE.
+    """
+    if key.ondelete or key.onupdate or key.deferrable is not None:
+        refuse("ON DELETE, ON UPDATE or DEFERRABLE")
     return Relationship(
         name=str(key.name or ""),
         parent=str(key.elements[0].target_fullname.rsplit(".", 1)[0]),

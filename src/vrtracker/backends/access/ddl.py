@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import exc
+from sqlalchemy import Column, exc
 from sqlalchemy.sql import compiler
 
 from vrtracker.backends.access.refusals import refuse
@@ -154,7 +154,7 @@ class AccessDDLCompiler(_DDLCompiler):  # type: ignore[misc]
         self._verify_index_table(index)
         if create.if_not_exists:
             refuse("IF EXISTS")
-        if len(index.columns) != len(index.expressions):
+        if not all(isinstance(expression, Column) for expression in index.expressions):
             refuse("an index on an expression")
         if any(value for options in index.dialect_options.values() for value in options.values()):
             refuse("a partial or covering index")

@@ -184,7 +184,6 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
                 "referred_schema": None,
                 "referred_table": relationship.parent,
                 "referred_columns": list(relationship.parent_columns),
-                "options": {},
             }
             for relationship in read_relationships(_file(connection), table)
             if relationship.child == str(table.getName()) and relationship.enforced

@@ -57,10 +57,21 @@ def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
             if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
                 _keep(path)
             flush(work)
-            work.replace(path)
+            _take_over(work, path)
             _flush_folder(path.parent)
         finally:
             _remove(work)
+
+
+def _take_over(work: Path, path: Path) -> None:
+    try:
+        work.replace(path)
+    except PermissionError as error:
+        # Windows replaces no file that anybody has open.
+        raise BackendError(
+            f"{path} is open in another program, and stays as it was; close it there, and try "
+            "again."
+        ) from error
 
 
 def _remove(work: Path) -> None:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import types as sqltypes
 
 from vrtracker.backends.access.inspection import Column
 
-__all__ = ["COLSPECS", "reflected_type"]
+__all__ = ["COLSPECS", "BracketedPattern", "reflected_type"]
 
 Processor = Callable[[Any], Any]
 _Type = sqltypes.TypeEngine[Any]
@@ -47,6 +47,30 @@ class _BigInteger(sqltypes.BigInteger):
 
     def result_processor(self, dialect: Any, coltype: object) -> Processor:
         return lambda value: None if value is None else int(value)
+
+
+class BracketedPattern(sqltypes.TypeDecorator[str]):
+    """A pattern of LIKE for Microsoft's engine, where brackets do what ESCAPE does elsewhere."""
+
+    impl = sqltypes.String
+    cache_ok = True
+
+    def __init__(self, escape: str | None) -> None:
+        super().__init__()
+        self.escape = escape
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """Put into brackets what has a meaning there and shall stand for itself."""
+        return None if value is None else "".join(self._parts(value))
+
+    process_literal_param = process_bind_param  # type: ignore[assignment]
+
+    def _parts(self, pattern: str) -> Iterator[str]:
+        letters = iter(pattern)
+        for letter in letters:
+            escaped = letter == self.escape
+            shown = next(letters, letter) if escaped else letter
+            yield f"[{shown}]" if shown == "[" or (escaped and shown in "%_") else shown
 
 
 COLSPECS: dict[type[_Type], type[_Type]] = {
