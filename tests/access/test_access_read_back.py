@@ -68,7 +68,7 @@ def of_text(value: str, kind: str):
     if value == "":
         return None
     if kind.startswith("datetime"):
-        return dt.datetime.strptime(value, "%Y-%m-%d %H:%M:%S")
+        return dt.datetime.fromisoformat(value)
     if kind.casefold().startswith("int"):
         return int(value)
     return float(value) if kind.casefold().startswith("float") else value
@@ -93,9 +93,7 @@ def same(read, mine) -> bool:
 def test_every_cell_is_read_back_equal_by_an_independent_program(file, rows, table, mdb_export):
     with open_lab(str(file), readonly=True) as tracker:
         frame = getattr(tracker, rows).frame()
-    ours = [
-        {name: plain(value) for name, value in row.items()} for row in frame.to_dict("records")
-    ]
+    ours = [{name: plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
     theirs = read_back(mdb_export(file, table), frame.dtypes)
 

@@ -23,16 +23,17 @@ def upgrade_when_told(path: str, ready: str) -> None:
 
 
 def add_mice_when_told(path: str, ready: str, prefix: str) -> None:
-    """Open a database, say so by making the file `ready`, and add mice until it is killed.
+    """Add mice to a database until it is killed.
 
-    What has been committed is noted in `ready`, a line each.
+    What has been committed is noted in the file `ready`, a line each; the first one makes it.
     """
     from vrtracker.tracker import open_tracker
 
-    with open_tracker(path, actor="ann") as tracker, Path(ready).open("a", buffering=1) as told:
+    with open_tracker(path, actor="ann") as tracker:
         for number in range(100_000):
             tracker.mice.add(f"{prefix}-{number}")
-            told.write(f"{prefix}-{number}\n")
+            with Path(ready).open("a") as told:
+                told.write(f"{prefix}-{number}\n")
 
 
 def take_lock(path: str) -> None:

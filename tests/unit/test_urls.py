@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,12 @@ def test_address_of_no_file_is_refused(target):
         parse_url(target)
 
 
-@pytest.mark.parametrize("target", ["lab.accdb", "/data/LAB.MDB", Path("x.accdb")])
-def test_access_file_is_refused_with_a_way_out(target):
-    with pytest.raises(ConfigurationError, match="import csv"):
-        parse_url(target)
+@pytest.mark.parametrize("target", ["/data/lab.accdb", "/data/LAB.MDB", Path("/data/x.accdb")])
+def test_access_file_gets_the_driver_of_this_system(target):
+    url = parse_url(target)
+
+    driver = "pyodbc" if sys.platform == "win32" else "ucanaccess"
+    assert (url.drivername, url.database) == (f"access+{driver}", str(target))
 
 
 @pytest.mark.parametrize(
