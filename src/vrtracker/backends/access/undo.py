@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vrtracker.backends.disk import flush
+
 __all__ = ["guarded", "is_pending", "restore"]
 
 SUFFIX = ".vrtracker-undo"
@@ -27,13 +29,13 @@ def guarded(path: Path) -> Iterator[None]:
     copy = _copy_of(path)
     partial = copy.with_name(copy.name + ".part")
     shutil.copyfile(path, partial)
-    _flush(partial)
+    flush(partial)
     partial.replace(copy)
     before = path.stat().st_mtime_ns
     try:
         yield
         _stamp(path, after_ns=before)
-        _flush(path)
+        flush(path)
     except BaseException:
         restore(path)
         raise
@@ -53,7 +55,7 @@ def restore(path: Path) -> None:
         before = path.stat().st_mtime_ns
         shutil.copyfile(copy, path)
         _stamp(path, after_ns=before)
-        _flush(path)
+        flush(path)
         copy.unlink()
 
 
@@ -65,8 +67,3 @@ def _stamp(path: Path, *, after_ns: int) -> None:
     """Give the file a time of its own: clocks of file systems tick every few milliseconds."""
     found = path.stat()
     os.utime(path, ns=(found.st_atime_ns, max(found.st_mtime_ns, after_ns + 1)))
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
