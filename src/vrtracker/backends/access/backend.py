@@ -124,8 +124,12 @@ class AccessBackend(Backend):
     def keeping_ids(
         self, connection: Connection, table: Table, *, after: int = 0
     ) -> Iterator[None]:
-        """Stop the numbering for the block; it goes on after the highest number in the table."""
-        del after
+        """Stop the numbering for the block; it goes on after the highest number.
+
+        In a table that the block leaves empty, `after` is forgotten.
+        """
+        from vrtracker.backends.access.jackcess_ops import raise_last_autonumber
+
         opened: Any = connection.connection.driver_connection
         if not hasattr(opened, "number_rows"):
             yield
@@ -135,6 +139,8 @@ class AccessBackend(Backend):
             yield
         finally:
             opened.number_rows(table.name, on=True)
+        if after:
+            raise_last_autonumber(opened.java.getDbIO(), table.name, after)
 
     def last_number(self, connection: Connection, table: Table) -> int:
         """Read it in the file, through Java; Microsoft's driver does not tell."""
