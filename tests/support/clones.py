@@ -14,7 +14,7 @@ from support.lab import SAMPLE_MICE, SAMPLE_SESSIONS, change_schema, open_lab, r
 from support.registrars import bad, good
 from vrtracker.database import Database
 
-LONG_NOTE = "Nagetier ✓ 小鼠 🐁 " * 5000
+LONG_NOTE = "Nagetier ✓ 小鼠 🐁 " * 1000
 LITTERS = [
     {"litter": 4, "mother": "ATL012", "born": dt.datetime(2023, 1, 20, 4, 5, 6), "weight": 12.25}
     | {"weaned": True, "note": None},
@@ -32,7 +32,7 @@ def _litters() -> list[Any]:
         sa.Column("weaned", sa.Boolean, nullable=False),
         sa.Column("note", sa.Text),
         sa.PrimaryKeyConstraint("litter", name="pk_litters"),
-        sa.UniqueConstraint("mother", "born", name="uq_litters"),
+        sa.UniqueConstraint("mother", "weight", name="uq_litters"),
         sa.ForeignKeyConstraint(["mother"], ["mousedb.mouseName"], name="fk_litters"),
     ]
 

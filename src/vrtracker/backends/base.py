@@ -45,6 +45,8 @@ class Backend(abc.ABC):
     """How many values one IN list may hold."""
     keeps_empty_flags: bool = True
     """Whether a tick box can also be neither true nor false."""
+    keys_tell_case: bool = True
+    """Whether values of a key may differ by the case of letters alone."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 

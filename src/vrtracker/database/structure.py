@@ -165,8 +165,7 @@ class _Reader:
             else:
                 targets = [f"{parent}.{name}" for name in found["referred_columns"]]
                 table.append_constraint(ForeignKeyConstraint(found["constrained_columns"], targets))
-        if table.name not in Base.metadata.tables:
-            self._add_indexes(table)
+        self._add_indexes(table)
 
     def _add_indexes(self, table: Table) -> None:
         found: list[Any] = [

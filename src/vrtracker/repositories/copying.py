@@ -6,7 +6,19 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Table, func, insert, select
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    PrimaryKeyConstraint,
+    Row,
+    Select,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+)
 
 from vrtracker.database import Database
 
@@ -40,8 +52,9 @@ class TableRepository:
         """Yield all rows, some at a time, in the order of the primary key where there is one."""
         statement = select(self.table).order_by(*self.table.primary_key.columns)
         with self._database.translating():
-            result = self._connection.execute(statement, execution_options={"yield_per": _CHUNK})
-            yield from result.partitions()
+            options = {"yield_per": _CHUNK}
+            with self._connection.execute(statement, execution_options=options) as result:
+                yield from result.partitions()
 
     @contextlib.contextmanager
     def keeping_ids(self, *, after: int) -> Iterator[None]:
@@ -79,6 +92,25 @@ class TableRepository:
                     select(func.count()).select_from(self.table).where(column.is_(None))
                 )
             ]
+
+    def keys_that_differ_by_case(self) -> list[str]:
+        """Return the values of keys that would be taken for others, in words."""
+        found = []
+        for key in self.table.constraints:
+            columns = list(key.columns)
+            is_key = isinstance(key, PrimaryKeyConstraint | UniqueConstraint)
+            if is_key and any(isinstance(column.type, String) for column in columns):
+                seen = set()
+                for row in self._rows(select(*columns)):
+                    folded = tuple(str(value).casefold() for value in row)
+                    if folded in seen:
+                        found.append(" ".join(map(str, row)))
+                    seen.add(folded)
+        return found
+
+    def _rows(self, statement: Select[Any]) -> Iterator[Row[Any]]:
+        with self._database.translating():
+            yield from self._connection.execute(statement)
 
     def last_number(self) -> int:
         """Return the highest autonumber that was ever given, 0 where nobody knows."""

@@ -138,6 +138,12 @@ class _Cloning:
     def _check_copyable(self, structure: Structure, tables: list[TableRepository]) -> None:
         dialect = self._destination.write_engine.dialect
         found = [*structure.problems, *structure.refused_by(dialect)]
+        if not self._destination.backend.keys_tell_case:
+            found += [
+                f"{table.name} {key} (another key differs from it by the case of letters alone)"
+                for table in tables
+                for key in table.keys_that_differ_by_case()
+            ]
         if not self._destination.backend.keeps_empty_flags:
             found += [
                 f"{table.name}.{column} (a tick box that is empty in some rows; fill it)"
@@ -175,8 +181,11 @@ class _Cloning:
         total = table.count()
         copied = Fingerprint(table.table.c.keys())
         self._progress(table.name, 0, total)
-        with written.keeping_ids(after=table.last_number()):
-            for rows in table.chunks():
+        with (
+            written.keeping_ids(after=table.last_number()),
+            contextlib.closing(table.chunks()) as chunks,
+        ):
+            for rows in chunks:
                 written.insert(rows)
                 copied.add(rows)
                 self._progress(table.name, copied.rows, total)

