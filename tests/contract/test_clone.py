@@ -194,7 +194,8 @@ def test_independent_reader_reads_the_access_file(full, other):
     assert sorted(int(row["uSessionID"]) for row in sessions) == [
         row[0] for row in expected["sessiondb"]
     ]
-    assert LONG_NOTE in {row["sessionNotes"] for row in sessions}
+    # MDB Tools knows no letters beyond the first 65,536.
+    assert LONG_NOTE.replace("🐁", "??") in {row["sessionNotes"] for row in sessions}
     assert [row["note"] for row in mdb_rows(path, "litters")] == ["", "小鼠"]
 
 

@@ -129,19 +129,17 @@ class AccessBackend(Backend):
 
         In a table that the block leaves empty, `after` is forgotten.
         """
-        from vrtracker.backends.access.jackcess_ops import raise_last_autonumber
-
         opened: Any = connection.connection.driver_connection
         if not hasattr(opened, "number_rows"):
             yield
             return
-        opened.number_rows(table.name, on=False)
+        opened.number_rows(on=False)
         try:
             yield
         finally:
-            opened.number_rows(table.name, on=True)
+            opened.number_rows(on=True)
         if after:
-            raise_last_autonumber(opened.java.getDbIO(), table.name, after)
+            opened.number_after(table.name, after)
 
     def last_number(self, connection: Connection, table: Table) -> int:
         """Read it in the file, through Java; Microsoft's driver does not tell."""

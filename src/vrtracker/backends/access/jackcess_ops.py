@@ -247,9 +247,10 @@ def next_autonumber(database: Any, table: str) -> int | None:
     return None
 
 
-def raise_last_autonumber(database: Any, table: str, last: int) -> None:
-    """Let the next new row get a number above `last`; the next row that is written saves it."""
+def raise_last_autonumber(database: Any, table: str, last: int) -> Any:
+    """Let the next new row get a number above `last`, if the table returned is kept until then."""
     opened = database.getTable(table)
     field = opened.getClass().getDeclaredField("_lastLongAutoNumber")
     field.setAccessible(True)  # a Java method
     field.setInt(opened, max(last, int(field.getInt(opened))))
+    return opened
