@@ -294,7 +294,8 @@ def test_another_way_to_the_same_server_is_no_destination(postgres_server, datab
 
     with pytest.raises(InvalidValueError, match="one database"):
         vrtracker.clone(
-            url.render_as_string(hide_password=False), over_tcp.render_as_string(hide_password=False)
+            url.render_as_string(hide_password=False),
+            over_tcp.render_as_string(hide_password=False),
         )
     backend.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ LONG_NOTE = "Nagetier ✓ 小鼠 🐁 " * 1000
 LITTERS = [
     {"litter": 4, "mother": "ATL012", "born": dt.datetime(2023, 1, 20, 4, 5, 6), "weight": 12.25}
     | {"weaned": True, "note": None},
-    {"litter": 9, "mother": "ATL028", "born": None, "weight": None, "weaned": False, "note": "小鼠"},
+    {
+        "litter": 9,
+        "mother": "ATL028",
+        "born": None,
+        "weight": None,
+        "weaned": False,
+        "note": "小鼠",
+    },
 ]
 LAST_MOUSE = 40
 
@@ -97,10 +105,12 @@ def rows_of(connection: sa.Connection, table: sa.Table) -> list[tuple[Any, ...]]
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def clone_when_told(source: str, destination: str, ready: str) -> None:
-    """Start Java, say so by making the file `ready`, and clone; this is what gets killed."""
+def clone_when_told(source: str, destination: str, folder: str) -> None:
+    """Start Java, make a file `ready` in the folder, wait for `go`, clone; this gets killed."""
     from vrtracker.backends.access import jvm
 
     jvm.start()
-    Path(ready).touch()
+    (Path(folder) / "ready").touch()
+    while not (Path(folder) / "go").exists():
+        time.sleep(0.005)
     vrtracker.clone(source, destination)
