@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -146,11 +145,11 @@ def test_the_labs_own_table_keeps_its_promises(full, other, broken):
     vrtracker.clone(full, url)
     database = Database(url)
 
-    with contextlib.closing(database.begin(readonly=False)) as connection:
-        with pytest.raises(sa.exc.IntegrityError):
+    try:
+        with database.write_engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
             connection.execute(LITTERS_TABLE.insert(), {"weaned": True, **broken})
-
-    database.dispose()
+    finally:
+        database.dispose()
 
 
 @each_kind
@@ -196,7 +195,7 @@ def test_independent_reader_reads_the_access_file(full, other):
     ]
     # MDB Tools knows no letters beyond the first 65,536.
     assert LONG_NOTE.replace("🐁", "??") in {row["sessionNotes"] for row in sessions}
-    assert [row["note"] for row in mdb_rows(path, "litters")] == ["", "小鼠"]
+    assert [row["note"] for row in mdb_rows(path, "litters")] == ["", "鼠"]
 
 
 @each_kind
@@ -370,7 +369,7 @@ def test_names_that_access_takes_for_one_are_named(backend, other):
     with new_lab(backend) as tracker:
         tracker.mice.add("atl012")
 
-        with pytest.raises(BackendError, match="atl012 .*case of letters"):
+        with pytest.raises(BackendError, match=r"atl012 .*case of letters"):
             vrtracker.clone(tracker.url, url)
 
     assert is_untouched(url)

@@ -16,17 +16,10 @@ from support.registrars import bad, good
 from vrtracker.database import Database
 
 LONG_NOTE = "Nagetier ✓ 小鼠 🐁 " * 1000
+BORN = dt.datetime(2023, 1, 20, 4, 5, 6)
 LITTERS = [
-    {"litter": 4, "mother": "ATL012", "born": dt.datetime(2023, 1, 20, 4, 5, 6), "weight": 12.25}
-    | {"weaned": True, "note": None},
-    {
-        "litter": 9,
-        "mother": "ATL028",
-        "born": None,
-        "weight": None,
-        "weaned": False,
-        "note": "小鼠",
-    },
+    {"litter": 4, "mother": "ATL012", "born": BORN, "weight": 12.25, "weaned": True, "note": None},
+    {"litter": 9, "mother": "ATL028", "born": None, "weight": None, "weaned": False, "note": "鼠"},
 ]
 LAST_MOUSE = 40
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -48,7 +48,7 @@ class TableRepository:
             statement = select(func.count()).select_from(self.table)
             return int(self._connection.scalar(statement) or 0)
 
-    def chunks(self) -> Iterator[Sequence[Sequence[Any]]]:
+    def chunks(self) -> Generator[Sequence[Sequence[Any]]]:
         """Yield all rows, some at a time, in the order of the primary key where there is one."""
         statement = select(self.table).order_by(*self.table.primary_key.columns)
         with self._database.translating():
@@ -97,9 +97,10 @@ class TableRepository:
         """Return the values of keys that would be taken for others, in words."""
         found = []
         for key in self.table.constraints:
+            if not isinstance(key, PrimaryKeyConstraint | UniqueConstraint):
+                continue
             columns = list(key.columns)
-            is_key = isinstance(key, PrimaryKeyConstraint | UniqueConstraint)
-            if is_key and any(isinstance(column.type, String) for column in columns):
+            if any(isinstance(column.type, String) for column in columns):
                 seen = set()
                 for row in self._rows(select(*columns)):
                     folded = tuple(str(value).casefold() for value in row)
