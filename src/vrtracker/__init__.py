@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
     from vrtracker.domain.states import State
     from vrtracker.errors import VrtrackerError
-    from vrtracker.tracker import Tracker, init
+    from vrtracker.tracker import Tracker, clone, init
     from vrtracker.tracker import open_tracker as open  # noqa: A004
 
     __version__: str
@@ -31,6 +31,7 @@ __all__ = [
     "Tracker",
     "VrtrackerError",
     "__version__",
+    "clone",
     "init",
     "open",
 ]
@@ -44,6 +45,7 @@ _HOMES = {
     "State": ("vrtracker.domain.states", "State"),
     "Tracker": ("vrtracker.tracker", "Tracker"),
     "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
+    "clone": ("vrtracker.tracker", "clone"),
     "init": ("vrtracker.tracker", "init"),
     "open": ("vrtracker.tracker", "open_tracker"),
 }

@@ -25,6 +25,7 @@ __all__ = [
     "InvalidValueError",
     "LostClaimError",
     "MissingDependencyError",
+    "NotEmptyError",
     "NotFoundError",
     "ReadOnlyError",
     "RegistrarError",
@@ -129,6 +130,17 @@ class DuplicateError(VrtrackerError):
         detail = f" ({note})" if note else ""
         super().__init__(
             f"There is a {kind} {str(key)!r} already{detail}. Edit it, or use another key."
+        )
+
+
+class NotEmptyError(VrtrackerError):
+    """What is to be filled holds something already; `found` says what."""
+
+    def __init__(self, database: object, found: Sequence[str]) -> None:
+        self.found = tuple(found)
+        super().__init__(
+            f"{database} is not empty, it holds {', '.join(found)}; nothing was written. Give the "
+            "path of a new file, or an empty database."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import zoneinfo
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -31,7 +31,9 @@ from vrtracker.settings import Settings, load_settings, profile_names
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Tracker", "init", "open_tracker"]
+    from vrtracker.services.cloning import Clone
+
+__all__ = ["Tracker", "clone", "init", "open_tracker"]
 
 
 class Tracker:
@@ -215,6 +217,46 @@ def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracke
         raise ConfigurationError("No database is named; give the path of the file to make.")
     upgrade(settings.url)
     return open_tracker(target, **options)
+
+
+def clone(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Clone:
+    """Copy a whole database into a new one, of the same or another kind.
+
+    All rows of all tables come along with their numbers, also the columns and tables that the
+    lab has added; then both are compared. What is copied is the state of one moment.
+
+    Parameters
+    ----------
+    source
+        Path, URL or profile of a database with the newest schema.
+    destination
+        Path or URL of a file that does not exist, or of a database without rows.
+    progress
+        Called with a table's name, the rows that are copied, and how many there are.
+
+    Returns
+    -------
+    Clone
+        ``source, destination, revision, tables``; each table with ``name, rows, hash``.
+
+    Raises
+    ------
+    InvalidValueError
+        If both are one database.
+    NotEmptyError
+        If the destination holds rows, or columns or tables of somebody's own.
+    BackendError
+        If the destination cannot hold something, or does not give it back as it was. It is
+        left as it was before.
+    """
+    from vrtracker.services import cloning
+
+    return cloning.clone(resolve_url(source), resolve_url(destination), progress=progress)
 
 
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:

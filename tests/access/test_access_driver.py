@@ -271,3 +271,22 @@ def test_commit_that_a_process_did_not_survive_is_undone_on_opening(people):
     with ucanaccess.connect(people.path) as connection:
         assert connection.cursor().execute("SELECT [name] FROM [people]").fetchall() == [("kept",)]
     assert not copy.exists()
+
+
+def test_given_numbers_are_kept_whatever_java_drops_from_its_memory(new_file):
+    with ucanaccess.connect(new_file) as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE t (id COUNTER PRIMARY KEY, name TEXT(9))")
+        connection.number_rows(on=False)
+        connection.number_after("t", 50)
+        jvm.java("java.lang.System").gc()
+        cursor.executemany("INSERT INTO t (id, name) VALUES (?, ?)", [(7, "a"), (30, "b")])
+        connection.number_rows(on=True)
+        jvm.java("java.lang.System").gc()
+        connection.commit()
+
+    with ucanaccess.connect(new_file) as connection:
+        cursor = connection.cursor()
+        cursor.execute("INSERT INTO t (name) VALUES ('c')")
+        connection.commit()
+        assert cursor.execute("SELECT id FROM t ORDER BY id").fetchall() == [(7,), (30,), (51,)]

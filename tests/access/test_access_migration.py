@@ -106,13 +106,13 @@ def test_rows_in_another_order_are_no_loss(file):
         cursor = connection.cursor()
         cursor.execute("DELETE FROM mousedb WHERE uMouseID = 3")
         connection.commit()
-        connection.number_rows("mousedb", on=False)
+        connection.number_rows(on=False)
         cursor.execute(
             "INSERT INTO mousedb (uMouseID, mouseName, tracked, trackerExists, KO, Blinded)"
             " VALUES (3, 'ATL012', false, false, false, false)"
         )
         connection.commit()
-        connection.number_rows("mousedb", on=True)
+        connection.number_rows(on=True)
         connection.commit()
 
     assert names(file) == {"3": "ATL012", "9": "atl-ü"}

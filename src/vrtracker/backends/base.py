@@ -43,6 +43,10 @@ class Backend(abc.ABC):
     """Whether SELECT … FOR UPDATE locks rows (else a write transaction excludes other writers)."""
     max_in_list: int = 5000
     """How many values one IN list may hold."""
+    keeps_empty_flags: bool = True
+    """Whether a tick box can also be neither true nor false."""
+    keys_tell_case: bool = True
+    """Whether values of a key may differ by the case of letters alone."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 
@@ -85,15 +89,42 @@ class Backend(abc.ABC):
         yield url
 
     @contextlib.contextmanager
-    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
-        """Keep the autonumbers of the rows that the block inserts; later ones are higher."""
-        del connection, table
+    def building(self, url: URL) -> Iterator[URL]:
+        """Give the database to build from nothing: this one, or a file that takes its place.
+
+        An error in the block, or the end of the process, leaves the database as it was, where
+        the schema and all rows are written in one transaction.
+        """
+        yield url
+
+    @contextlib.contextmanager
+    def keeping_ids(
+        self, connection: Connection, table: Table, *, after: int = 0
+    ) -> Iterator[None]:
+        """Keep the autonumbers of the rows that the block inserts; later ones are higher.
+
+        Where the database can be told so, they are higher than `after` too.
+        """
+        del connection, table, after
         yield
 
     def rows_in_transaction(self, url: URL) -> int | None:
         """Return how many rows one transaction may change, or None for no limit."""
         del url
         return None
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        """Return the highest autonumber that a table has ever given, 0 where nobody knows."""
+        del connection, table
+        return 0
+
+    def hold_snapshot(self, connection: Connection) -> None:
+        """Let all that the connection's next transaction reads be of one moment."""
+        del connection
+
+    @abc.abstractmethod
+    def identity(self, url: URL, connection: Connection) -> object:
+        """Return what is equal for two connections exactly if they lead to one database."""
 
     @abc.abstractmethod
     def exists(self, url: URL) -> bool:

@@ -90,17 +90,46 @@ class PostgreSQLBackend(Backend):
         connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _SCHEMA_LOCK})
 
     @contextlib.contextmanager
-    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
+    def keeping_ids(
+        self, connection: Connection, table: Table, *, after: int = 0
+    ) -> Iterator[None]:
         """Move the column's sequence behind the highest id afterwards."""
         yield
         column = next(iter(table.primary_key.columns)).name
         connection.execute(
             text(
-                f"SELECT setval(pg_get_serial_sequence(:name, :column), "  # noqa: S608
-                f'max("{column}")) FROM "{table.name}"'
+                "SELECT setval(pg_get_serial_sequence(:name, :column), "  # noqa: S608
+                f'nullif(greatest(max("{column}"), :after), 0)) FROM "{table.name}"'
+            ),
+            {"name": f'"{table.name}"', "column": column, "after": after},
+        )
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        """Ask the column's sequence, where the role may look at it."""
+        column = next(iter(table.primary_key.columns)).name
+        found = connection.scalar(
+            text(
+                "SELECT CASE WHEN has_sequence_privilege(sequence, 'SELECT') "
+                "THEN pg_sequence_last_value(sequence::regclass) END "
+                "FROM (SELECT pg_get_serial_sequence(:name, :column) AS sequence) AS found"
             ),
             {"name": f'"{table.name}"', "column": column},
         )
+        return int(found or 0)
+
+    def hold_snapshot(self, connection: Connection) -> None:
+        """Choose the isolation level that is a snapshot."""
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
+    def identity(self, url: URL, connection: Connection) -> object:
+        """Return the server, by the microsecond of its start, and the database in it."""
+        del url
+        return connection.execute(
+            text(
+                "SELECT pg_postmaster_start_time(), oid "
+                "FROM pg_database WHERE datname = current_database()"
+            )
+        ).one()
 
     def exists(self, url: URL) -> bool:
         """Return True: a PostgreSQL database is made by the server's administrator."""

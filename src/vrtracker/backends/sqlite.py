@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
+import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc, text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.backends.disk import file_identity, flush_folder
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -39,6 +44,11 @@ _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: Violation.NOT_NULL,
 }
 _BATCH_ROWS = 65_536
+_WORK = ".vrtracker-new-"
+_NEW_COUNTER = """
+INSERT INTO sqlite_sequence SELECT name, :after FROM sqlite_master
+WHERE type = 'table' AND name = :name AND sql LIKE '%AUTOINCREMENT%'
+"""
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -147,6 +157,56 @@ class SQLiteBackend(Backend):
     def lock_schema(self, connection: Connection) -> None:
         """Nothing to do: a write transaction excludes all other writers from its start."""
 
+    @contextlib.contextmanager
+    def building(self, url: URL) -> Iterator[URL]:
+        """Give a file that gets the name at the end; one that is there already undoes by itself."""
+        path = _path(url).resolve()
+        if self.exists(url):
+            yield url
+            return
+        _check_no_remains(path)
+        for left in path.parent.glob(f"{glob.escape(path.name)}{_WORK}????????"):
+            _remove_unless_in_use(left)
+        # A name of its own: nobody can take it for, or from, another process's.
+        work = path.with_name(f"{path.name}{_WORK}{secrets.token_hex(4)}")
+        try:
+            yield url.set(database=str(work))
+            if self.exists(url):
+                raise BackendError(
+                    f"Meanwhile somebody has made {path}; it was left alone. Give another file."
+                )
+            work.replace(path)
+            flush_folder(path.parent)
+        finally:
+            _remove(work)
+
+    @contextlib.contextmanager
+    def keeping_ids(
+        self, connection: Connection, table: Table, *, after: int = 0
+    ) -> Iterator[None]:
+        """Raise the table's counter to `after`; it follows the highest id by itself."""
+        yield
+        if after:
+            values = {"name": table.name, "after": after}
+            raised = connection.execute(
+                text("UPDATE sqlite_sequence SET seq = max(seq, :after) WHERE name = :name"), values
+            )
+            if not raised.rowcount:
+                connection.execute(text(_NEW_COUNTER), values)
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        """Read the counter of a table that has one (AUTOINCREMENT)."""
+        known = text("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'")
+        if not connection.scalar(known):
+            return 0
+        counter = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return int(connection.scalar(counter, {"name": table.name}) or 0)
+
+    def identity(self, url: URL, connection: Connection) -> object:
+        """Return where the file is on the disk."""
+        del connection
+        return file_identity(_path(url))
+
     def exists(self, url: URL) -> bool:
         """Return whether the file is there and not empty."""
         path = _path(url)
@@ -217,6 +277,33 @@ def _path(url: URL) -> Path:
 def _uri(path: Path, *, readonly: bool, create: bool = False) -> str:
     mode = "ro" if readonly else ("rwc" if create else "rw")
     return f"file:{quote(str(path))}?mode={mode}{'&immutable=1' if _frozen(path) else ''}"
+
+
+def _check_no_remains(path: Path) -> None:
+    """Refuse a place where SQLite would take an old log for the new file's."""
+    for suffix in ("-wal", "-journal"):
+        log = path.with_name(f"{path.name}{suffix}")
+        if log.exists():
+            raise DatabaseUnavailableError(
+                f"{log} belongs to a database that is gone, and would damage a new one; move it "
+                "away, or give another name."
+            )
+
+
+def _remove_unless_in_use(work: Path) -> None:
+    """Remove what a killed process has left; a living one holds the write lock."""
+    with contextlib.closing(sqlite3.connect(work, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return
+    _remove(work)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 def _frozen(path: Path) -> bool:

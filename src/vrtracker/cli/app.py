@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vrtracker.cli import access, db, disk, looking, mice, qc, registering, sessions, starting, work
+from vrtracker.cli import (
+    access,
+    cloning,
+    db,
+    disk,
+    looking,
+    mice,
+    qc,
+    registering,
+    sessions,
+    starting,
+    work,
+)
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
@@ -141,6 +153,7 @@ for _name, _function, _panel in (
     ("errors", looking.errors, _BACK),
     ("datasets", looking.datasets, _BACK),
     ("attempts", looking.attempts, _BACK),
+    ("clone", cloning.clone, _DATABASE),
     ("db", db.commands, _DATABASE),
     ("access", access.commands, _DATABASE),
 ):

@@ -14,6 +14,7 @@ from vrtracker.errors import (
     DependentRowsError,
     DuplicateError,
     InvalidTransitionError,
+    NotEmptyError,
     ReadOnlyError,
     RootUnavailableError,
     VrtrackerError,
@@ -50,7 +51,13 @@ _MEANINGS = {
     Exit.INTERRUPTED: "interrupted (Ctrl-C); the state is clean",
 }
 
-_CONFLICTS = (ConcurrentUpdateError, DependentRowsError, DuplicateError, InvalidTransitionError)
+_CONFLICTS = (
+    ConcurrentUpdateError,
+    DependentRowsError,
+    DuplicateError,
+    InvalidTransitionError,
+    NotEmptyError,
+)
 _UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
 
 _IN_THE_SHELL = (

@@ -8,9 +8,10 @@ from typing import Any
 
 from vrtracker.cli.shell import is_terminal
 
-__all__ = ["counting", "finding_and_running", "running"]
+__all__ = ["copying", "counting", "finding_and_running", "running"]
 
 _Count = Callable[[int], None]
+_Copied = Callable[[str, int, int], None]
 _Advance = Callable[[int, int, Any, Any], None]
 
 
@@ -27,6 +28,23 @@ def counting(what: str) -> Iterator[_Count | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what)
         yield lambda count: bar.update(task, completed=count)
+
+
+@contextlib.contextmanager
+def copying() -> Iterator[_Copied | None]:
+    """Show a bar over the rows of one table after the other; yields None without a terminal."""
+    if not is_terminal("stderr"):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda table, done, total: bar.update(
+            task, description=table, completed=done, total=total
+        )
 
 
 @contextlib.contextmanager

@@ -229,11 +229,40 @@ class Database:
         with self.translating(), self.backend.changing_schema(self.url) as url:
             work = Database(url, create=self._create)
             try:
-                with work.translating(), work.write_engine.begin() as connection:
-                    self.backend.lock_schema(connection)
+                with work.altering() as connection:
                     yield connection
             finally:
                 work.dispose()
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[Database]:
+        """Give the database to write all of this one in; it is in place when the block ends well.
+
+        It is this one itself, or a new file. Connections that were open before are closed first.
+        """
+        self.dispose()
+        self.backend.load_operations()
+        with self.translating(), self.backend.building(self.url) as url:
+            work = Database(url, create=True)
+            try:
+                yield work
+            finally:
+                work.dispose()
+
+    @contextlib.contextmanager
+    def altering(self) -> Iterator[Connection]:
+        """Open a connection to change schema and rows in place, in one transaction if it can."""
+        with self.translating(), self.write_engine.begin() as connection:
+            self.backend.lock_schema(connection)
+            yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a connection whose reads in the block are all of one moment."""
+        with self.translating(), self.read_engine.connect() as connection:
+            self.backend.hold_snapshot(connection)
+            connection.begin()
+            yield connection
 
     @property
     def tables(self) -> Tables:

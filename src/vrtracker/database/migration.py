@@ -14,11 +14,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.operations.ops import CreateTableOp
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection
 
 from vrtracker.database.engines import Database
+from vrtracker.database.structure import Structure
 from vrtracker.database.versions import REVISIONS, current_revision, require_current
 from vrtracker.errors import (
     ConfigurationError,
@@ -30,6 +33,7 @@ from vrtracker.models import Base
 
 __all__ = [
     "Revision",
+    "build",
     "check",
     "downgrade",
     "history",
@@ -72,6 +76,20 @@ def upgrade(target: Any, revision: str = "head") -> str:
         If the database is not a tracker's, or newer than this version.
     """
     return _move(target, revision, command.upgrade, create=True)
+
+
+def build(connection: Connection, structure: Structure) -> None:
+    """Make the newest schema on a connection, with what the lab has added to another database.
+
+    Columns of the lab's may be empty, as where somebody adds one to a table with rows.
+    """
+    command.upgrade(_config(connection), "head")
+    operations = Operations(MigrationContext.configure(connection))
+    for name, columns in structure.added_columns.items():
+        for column in columns:
+            operations.add_column(name, Column(column.name, column.type, nullable=True))
+    for table in structure.added_tables:
+        operations.invoke(CreateTableOp.from_table(table))
 
 
 def downgrade(target: Any, revision: str) -> str:

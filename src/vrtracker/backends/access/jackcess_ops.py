@@ -29,6 +29,7 @@ __all__ = [
     "list_tables",
     "next_autonumber",
     "opened",
+    "raise_last_autonumber",
     "relationships",
 ]
 
@@ -244,3 +245,12 @@ def next_autonumber(database: Any, table: str) -> int | None:
         if column.isAutoNumber() and str(column.getType().name()) == "LONG":
             return int(str(column.getAutoNumberGenerator().getLast())) + 1
     return None
+
+
+def raise_last_autonumber(database: Any, table: str, last: int) -> Any:
+    """Let the next new row get a number above `last`, if the table returned is kept until then."""
+    opened = database.getTable(table)
+    field = opened.getClass().getDeclaredField("_lastLongAutoNumber")
+    field.setAccessible(True)  # a Java method
+    field.setInt(opened, max(last, int(field.getInt(opened))))
+    return opened

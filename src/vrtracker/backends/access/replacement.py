@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vrtracker import clock
-from vrtracker.backends.access.copies import copy_whole, flush
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.mirror import mirror_of
+from vrtracker.backends.disk import copy_whole, flush, flush_folder
 from vrtracker.errors import BackendError
 
-__all__ = ["replaced"]
+__all__ = ["built", "replaced"]
 
 WORK_SUFFIX = ".vrtracker-new"
 
@@ -41,24 +40,49 @@ def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
     BackendError
         Somebody has the file open; or the copy has lost rows or values.
     """
+    with _taking_the_place(path) as work:
+        if path.exists():
+            copy_whole(path, work)
+        before = _contents(work) if through_java and path.exists() else {}
+        yield work
+        if before:
+            _check_kept(before, _contents(work), path)
+        check_nobody_has_it_open(path)
+        if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
+            _keep(path)
+
+
+@contextlib.contextmanager
+def built(path: Path) -> Iterator[Path]:
+    """Give a name under which to make the file, complete before it has its own.
+
+    What is there already is copied to it: its tables may be empty, its forms are the lab's.
+
+    Raises
+    ------
+    BackendError
+        Somebody has the file open.
+    """
+    with _taking_the_place(path) as work:
+        if path.exists():
+            copy_whole(path, work)
+        yield work
+        check_nobody_has_it_open(path)
+
+
+@contextlib.contextmanager
+def _taking_the_place(path: Path) -> Iterator[Path]:
+    """Give a name beside the file; what has it at the end of the block replaces the file."""
     work = path.with_name(f"{path.stem}{WORK_SUFFIX}{path.suffix}")
     with mirror_of(path).exclusive():
         check_nobody_has_it_open(path)
         # Left by a process that was killed; the lock says that none is at work now.
         _remove(work)
         try:
-            if path.exists():
-                copy_whole(path, work)
-            before = _contents(work) if through_java and path.exists() else {}
             yield work
-            if before:
-                _check_kept(before, _contents(work), path)
-            check_nobody_has_it_open(path)
-            if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
-                _keep(path)
             flush(work)
             _take_over(work, path)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
         finally:
             _remove(work)
 
@@ -160,13 +184,3 @@ def _check_kept(before: Contents, after: Contents, path: Path) -> None:
                 f"({rows_now} rows for {rows}; columns {', '.join(sorted(lost)) or 'alike'}). "
                 "The file stays as it was; let Access compact and repair it, then try again."
             )
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

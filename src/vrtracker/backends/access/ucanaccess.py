@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from vrtracker.backends.access import java_types, jvm, mirror, undo
 from vrtracker.backends.access.cursors import Cursor, Prepared
+from vrtracker.backends.access.jackcess_ops import raise_last_autonumber
 from vrtracker.backends.access.java_errors import (
     DatabaseError,
     DataError,
@@ -130,6 +131,8 @@ class Connection:
         self._closed = False
         # After a refused commit, by this connection or another of the file.
         self.is_broken = False
+        # Tables that Java must not drop from its memory before the commit.
+        self._held: list[Any] = []
 
     def cursor(self) -> Cursor:
         """Return a new cursor."""
@@ -169,6 +172,7 @@ class Connection:
         self.check_open()
         with translated():
             self._mirror.commit(self)
+        self._held.clear()
 
     def rollback(self) -> None:
         """Forget the changes of this transaction."""
@@ -208,23 +212,21 @@ class Connection:
         finally:
             self.rollback()
 
-    def number_rows(self, table: str, *, on: bool) -> None:
-        """Let the file number the new rows of a table, or keep the numbers that they bring.
+    def number_rows(self, *, on: bool) -> None:
+        """Let the file number new rows, or keep the numbers that they bring.
 
         It goes on after the highest number. It is no part of the transaction.
         """
         self.begin(write=True)
-        verb = "ENABLE" if on else "DISABLE"
-        statement = self.java.createStatement()
-        try:
-            with translated():
-                # The mirror knows tables by their names in capitals.
-                statement.execute(f"{verb} AUTOINCREMENT ON {table.upper()}")
-                if on:
-                    # It leaves a setting of the table's own, which outdoes that of the commit.
-                    self.java.getDbIO().getTable(table).setAllowAutoNumberInsert(None)
-        finally:
-            statement.close()
+        with translated():
+            # Of the whole file: a table's own setting is gone when Java drops the table from
+            # its memory, which it may do between any two statements.
+            self.java.getDbIO().setAllowAutoNumberInsert(not on)
+
+    def number_after(self, table: str, last: int) -> None:
+        """Let the next new row get a number above `last`; a row that is committed saves it."""
+        with translated():
+            self._held.append(raise_last_autonumber(self.java.getDbIO(), table, last))
 
     def close(self) -> None:
         """Close; the last connection to a file also frees the memory that mirrors it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vrtracker.backends.access.copies import flush
+from vrtracker.backends.disk import flush
 
 __all__ = ["guarded", "is_pending", "restore"]
 

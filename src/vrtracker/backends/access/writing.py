@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import URL, Connection, Engine, event, exc
 
 from vrtracker import clock
-from vrtracker.backends.access.copies import copy_whole
 from vrtracker.backends.access.file_lock import FileLock, lock_of
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.java_errors import OperationalError
 from vrtracker.backends.access.statements import first_word, is_pure_select
+from vrtracker.backends.disk import copy_whole
 from vrtracker.errors import BackendError, ConfigurationError, ReadOnlyError
 
 __all__ = ["OPTIONS", "WriteOptions", "back_up_once_a_day", "guard_odbc", "guard_ucanaccess"]

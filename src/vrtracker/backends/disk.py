@@ -1,4 +1,4 @@
-"""Copies of a database file that are whole or not there."""
+"""Files of databases: what makes them last, and which one it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vrtracker.errors import BackendError
 
-__all__ = ["copy_whole", "flush"]
+__all__ = ["copy_whole", "file_identity", "flush", "flush_folder"]
 
 
 def copy_whole(path: Path, target: Path, *, check: Callable[[Path], None] | None = None) -> None:
@@ -42,9 +42,26 @@ def copy_whole(path: Path, target: Path, *, check: Callable[[Path], None] | None
 
 
 def flush(path: Path) -> None:
-    """Wait until the disk has the file."""
+    """Wait until the content of a file is on the disk."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can say so."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def file_identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from every other one, whatever the name it was reached by."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _digest(path: Path) -> str:
