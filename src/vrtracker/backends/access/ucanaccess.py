@@ -156,9 +156,11 @@ class Connection:
 
     def give_back(self, prepared: Prepared) -> None:
         """Keep a prepared statement for the next time, or close it."""
+        # The driver puts the value in its place when it prepares the statement.
+        asks_for_identity = "@@" in prepared.operation
         if len(self._idle) >= _MOST_IDLE:
             self._idle.pop(next(iter(self._idle))).statement.close()
-        if prepared.operation in self._idle:
+        if prepared.operation in self._idle or asks_for_identity:
             prepared.statement.close()
         else:
             self._idle[prepared.operation] = prepared
