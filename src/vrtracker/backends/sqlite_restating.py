@@ -56,10 +56,11 @@ def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
     table = _with_unknown(wanted, run(f"PRAGMA table_info({quote(name)})").fetchall())
     _move_aside(connection, name, quote)
     # An expression has no affinity: values stay what they are until they reach our columns.
+    without_values = wanted.retyped.union(wanted.missing)
     columns = ", ".join(
-        f"+{quote(wanted.found.get(column, column))} AS {quote(column)}"
-        if column not in wanted.missing
-        else f"NULL AS {quote(column)}"
+        f"NULL AS {quote(column)}"
+        if column in without_values
+        else f"+{quote(wanted.found.get(column, column))} AS {quote(column)}"
         for column in table.c.keys()  # noqa: SIM118
     )
     run(f"CREATE TABLE {quote(name)} AS SELECT {columns} FROM {_ASIDE}")  # noqa: S608
@@ -93,8 +94,11 @@ def _indexes_and_triggers(connection: Connection, name: str) -> list[str]:
 
 def _with_unknown(wanted: Restatement, declared: Any) -> Table:
     """Return our table with the columns that are the lab's alone, as the lab declared them."""
+    # With its neighbours: a foreign key has to find what it refers to.
     metadata = MetaData(naming_convention=wanted.table.metadata.naming_convention)
-    table = wanted.table.to_metadata(metadata)
+    for each in wanted.table.metadata.tables.values():
+        each.to_metadata(metadata)
+    table = metadata.tables[wanted.table.name]
     known = set(wanted.found.values())
     for _, name, words, required, default, _ in declared:
         if name not in known:

@@ -61,6 +61,7 @@ def _tell(report: AdoptionReport) -> None:
     command = f"vrtracker db adopt {shlex.quote(report.url)}"
     if report.revision is not None and not report.applied:
         say(f"{report.url} is a tracker's database already, at revision {report.revision}.")
+        say(f"Next: vrtracker --url {shlex.quote(report.url)} {_next_verb(report)}")
         return
     _tell_findings(report)
     counts = ", ".join(f"{name}: {rows} rows" for name, rows in report.rows.items())
@@ -73,6 +74,12 @@ def _tell(report: AdoptionReport) -> None:
     else:
         say(f"{report.url} ({counts}): nothing stands in the way, nothing was written. Next:")
         say(f"  {command} --apply")
+
+
+def _next_verb(report: AdoptionReport) -> str:
+    from vrtracker.database.versions import HEAD
+
+    return "status" if report.revision == HEAD else "db upgrade"
 
 
 def _tell_findings(report: AdoptionReport) -> None:

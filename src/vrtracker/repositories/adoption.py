@@ -19,7 +19,15 @@ from vrtracker.database.tables import LAB_TABLES
 from vrtracker.models import Base
 from vrtracker.repositories.events import NewEvent
 
-__all__ = ["FoundTable", "Holding", "append_events", "read_holding", "stored", "typed_rows", "write"]
+__all__ = [
+    "FoundTable",
+    "Holding",
+    "append_events",
+    "read_holding",
+    "stored",
+    "typed_rows",
+    "write",
+]
 
 Row = dict[str, Any]
 
@@ -110,16 +118,14 @@ def _matched(wanted: Table, there: Iterable[str]) -> dict[str, str]:
 def _rows(connection: Connection, wanted: Restatement, unknown: Sequence[str]) -> list[Row]:
     """Read without types: a column may hold what its type does not promise."""
     names = [*wanted.found, *unknown]
-    columns = [any_column(name) for name in (*wanted.found.values(), *unknown)]
-    statement = select(*columns).select_from(any_table(wanted.table.name))
+    spelled = [*wanted.found.values(), *unknown]
+    statement = select(*map(any_column, spelled)).select_from(any_table(wanted.table.name))
     if wanted.id_name in wanted.found:
         statement = statement.order_by(any_column(wanted.found[wanted.id_name]))
     return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]
 
 
-def typed_rows(
-    connection: Connection, table: Table, unknown: Sequence[str] = ()
-) -> dict[int, Row]:
+def typed_rows(connection: Connection, table: Table, unknown: Sequence[str] = ()) -> dict[int, Row]:
     """Read the rows of an adopted table by number, as the tracker does."""
     names = [*table.c.keys(), *unknown]
     number = next(iter(table.primary_key.columns))

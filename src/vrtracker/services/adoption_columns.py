@@ -21,6 +21,7 @@ __all__ = ["TableReading", "shown"]
 
 _EXAMPLES = 5
 _CAREFUL = "correct it in the database first."
+_FILLED = {"sessionQC": "becomes true where scratchJustification is empty, else false."}
 
 Bind = Callable[[Any], Any]
 
@@ -81,14 +82,15 @@ class TableReading:
         }
 
     def _must_write(self, name: str, raw: Any, value: Any) -> bool:
-        emptied = name in self.found.restatement.retyped or name in self.found.restatement.missing
-        if emptied or raw is None or value is None:
-            # An emptied column is written where it has a value; any other where it gets another.
-            return value is not None if emptied or raw is None else raw is not None
-        wanted = self._bound[name](value)
-        if isinstance(self.table.c[name].type, LabTime) and _has_fraction(raw, wanted):
+        wanted = self.found.restatement
+        if name in wanted.retyped or name in wanted.missing:
+            return value is not None
+        if raw is None or value is None:
+            return raw is not value
+        bound = self._bound[name](value)
+        if isinstance(self.table.c[name].type, LabTime) and _has_fraction(raw, bound):
             return False
-        return isinstance(raw, str) != isinstance(wanted, str) or bool(raw != wanted)
+        return isinstance(raw, str) != isinstance(bound, str) or bool(raw != bound)
 
     # -- rows ----------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ class TableReading:
 
     def _value(self, position: int, name: str, raw: Any) -> Any:
         if isinstance(raw, str) and not raw.strip():
-            if isinstance(self.table.c[name].type, String) and raw:
+            if raw and isinstance(self.table.c[name].type, String) and name != "mouseName":
                 return raw
             self._note(Kind.EMPTY_TEXT, name, position, "becomes NULL.")
             self.repairs[position][name] = [raw, None]
@@ -130,23 +132,17 @@ class TableReading:
             self.repairs[position][name] = [raw, moment.date()]
 
     def _fill_tick_boxes(self, position: int, row: dict[str, Any]) -> None:
-        for name in row:
-            if row[name] is not None or not isinstance(self.table.c[name].type, Boolean):
+        raw, repairs = self.found.rows[position], self.repairs[position]
+        for name in [name for name, value in row.items() if value is None]:
+            if not isinstance(self.table.c[name].type, Boolean):
                 continue
-            row[name] = False
-            if name == "sessionQC":
-                # The lab's rule: a session is scratched exactly where there is a reason.
-                row[name] = row.get("scratchJustification") is None
-            if name in self.found.restatement.found and not self._is_refused(name, position):
-                remedy = "becomes false" + (
-                    ", or true where scratchJustification is empty." if name == "sessionQC" else "."
-                )
-                self._note(Kind.FLAG_MISSING, name, position, remedy)
-                raw = self.found.rows[position][name]
-                self.repairs[position][name] = [raw, row[name]]
-
-    def _is_refused(self, name: str, position: int) -> bool:
-        return self.name_of(position) in self._seen.get((Kind.VALUE, name), ())
+            # The lab's rule: a session is scratched exactly where there is a reason.
+            row[name] = name == "sessionQC" and row["scratchJustification"] is None
+            if name in repairs:
+                repairs[name][1] = row[name]
+            elif name in raw and plain(raw[name]) is None:
+                repairs[name] = [None, row[name]]
+                self._note(Kind.FLAG_MISSING, name, position, _FILLED.get(name, "becomes false."))
 
     def _note(
         self, kind: Kind, column: str, position: int, remedy: str, *, blocks: bool = False

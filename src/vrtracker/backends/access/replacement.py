@@ -31,9 +31,7 @@ Contents = dict[str, tuple[int, dict[str, str]]]
 
 
 @contextlib.contextmanager
-def replaced(
-    path: Path, *, through_java: bool, rewritten: Collection[str] = ()
-) -> Iterator[Path]:
+def replaced(path: Path, *, through_java: bool, rewritten: Collection[str] = ()) -> Iterator[Path]:
     """Give a copy of the file to change; it replaces the file when the block ends well.
 
     A file that holds rows is kept beside it, under a name with the date.

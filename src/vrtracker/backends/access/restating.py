@@ -81,9 +81,7 @@ def _loosen(dialect: Any, file: Any, wanted: Restatement) -> None:
         ops.add_column(file, name, ops.loosened(column))
 
 
-def _changed(
-    dialect: Any, wanted: Restatement, ours: str, found: Column
-) -> ops.NewColumn | None:
+def _changed(dialect: Any, wanted: Restatement, ours: str, found: Column) -> ops.NewColumn | None:
     """Return how a column is to be defined, or None where it is right."""
     column = wanted.table.c[ours]
     is_id = ours == wanted.id_name
