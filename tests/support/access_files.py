@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from vrtracker.database.migration import upgrade
+from vrtracker.services.adoption import adopt
 
 
 def upgrade_when_told(path: str, ready: str) -> None:
@@ -17,6 +18,15 @@ def upgrade_when_told(path: str, ready: str) -> None:
     jvm.start()
     Path(ready).touch()
     upgrade(path)
+
+
+def adopt_when_told(path: str, ready: str) -> None:
+    """Start Java, say so by making the file `ready`, and adopt; this is what gets killed."""
+    from vrtracker.backends.access import jvm
+
+    jvm.start()
+    Path(ready).touch()
+    adopt(path)
 
 
 def mdb_rows(path: Path, table: str) -> list[dict[str, str]]:

@@ -119,7 +119,7 @@ def _rows(connection: Connection, wanted: Restatement, unknown: Sequence[str]) -
     """Read without types: a column may hold what its type does not promise."""
     names = [*wanted.found, *unknown]
     spelled = [*wanted.found.values(), *unknown]
-    statement = select(*map(any_column, spelled)).select_from(any_table(wanted.table.name))
+    statement: Any = select(*map(any_column, spelled)).select_from(any_table(wanted.table.name))
     if wanted.id_name in wanted.found:
         statement = statement.order_by(any_column(wanted.found[wanted.id_name]))
     return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]

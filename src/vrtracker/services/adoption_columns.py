@@ -59,8 +59,8 @@ class TableReading:
     def name_of(self, position: int) -> str:
         """Return a row as one looks for it in the lab's table."""
         raw = self.found.rows[position]
-        key = [raw.get(name) for name in ("mouseName", "sessionDate", "sessionID") if name in raw]
-        parts = [f"{part:%Y-%m-%d}" if isinstance(part, dt.date) else str(part) for part in key]
+        key = [raw[name] for name in ("mouseName", "sessionDate", "sessionID") if name in raw]
+        parts = [str(part).partition(" 00:00:00")[0] for part in key]
         return f"{self.id_name} {raw.get(self.id_name)} ({'.'.join(parts)})"
 
     def repair(self, position: int, column: str, value: Any) -> None:
