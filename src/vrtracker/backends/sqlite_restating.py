@@ -65,7 +65,10 @@ def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
     )
     run(f"CREATE TABLE {quote(name)} AS SELECT {columns} FROM {_ASIDE}")  # noqa: S608
     run(f"DROP TABLE {_ASIDE}")
+    by_number = quote(f"vrt_by_{wanted.id_name}")
+    run(f"CREATE INDEX {by_number} ON {quote(name)} ({quote(wanted.id_name)})")
     yield
+    run(f"DROP INDEX {by_number}")
     _move_aside(connection, name, quote)
     connection.execute(CreateTable(table))
     names = ", ".join(map(quote, table.c.keys()))

@@ -46,6 +46,8 @@ class TableReading:
         self.found = found
         self.table = found.table
         self.id_name = found.restatement.id_name
+        restatement = found.restatement
+        self._without_values = restatement.retyped.union(restatement.missing)
         self._coercer = Coercer(found.table)
         self._bound = bound
         self._seen: dict[tuple[Kind, str], list[str]] = defaultdict(list)
@@ -82,8 +84,7 @@ class TableReading:
         }
 
     def _must_write(self, name: str, raw: Any, value: Any) -> bool:
-        wanted = self.found.restatement
-        if name in wanted.retyped or name in wanted.missing:
+        if name in self._without_values:
             return value is not None
         if raw is None or value is None:
             return raw is not value
@@ -191,8 +192,8 @@ class TableReading:
                     kind=Kind.COLUMN_SPELLING, table=table, column=name, remedy=f"becomes {ours}."
                 )
         for name, found in wanted.types.items():
-            if name in wanted.retyped:
-                here, there = family(found), family(self.table.c[name].type)
+            here, there = family(found), family(self.table.c[name].type)
+            if here != there:
                 blocks = name == self.id_name
                 yield Finding(
                     kind=Kind.COLUMN_TYPE,
