@@ -8,7 +8,7 @@ import os
 from alembic import context
 
 from vrtracker.database.engines import Database
-from vrtracker.database.migration import include_object
+from vrtracker.database.migration import include_object, leave_alone
 from vrtracker.errors import ConfigurationError
 from vrtracker.models import Base
 
@@ -22,6 +22,9 @@ def run(connection):
         # Our connections begin a transaction for schema changes too, on SQLite as well.
         transactional_ddl=True,
     )
+    # Set while a lab's own database is adopted, whose tables have their last form by then.
+    if context.config.attributes.get("settled"):
+        leave_alone(context.get_context().impl, context.config.attributes["settled"])
     with context.begin_transaction():
         context.run_migrations()
 

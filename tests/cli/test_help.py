@@ -24,7 +24,7 @@ EXPECTED = {
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
     *("qc set", "qc show", "access install"),
-    *(f"db {verb}" for verb in ("upgrade", "downgrade", "current", "check", "history")),
+    *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
 }
 LOADED = """
 import json, sys

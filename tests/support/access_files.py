@@ -11,6 +11,7 @@ from pathlib import Path
 
 from support.missing import give_up, required_backends
 from vrtracker.database.migration import upgrade
+from vrtracker.services.adoption import adopt
 
 
 def upgrade_when_told(path: str, ready: str) -> None:
@@ -41,6 +42,15 @@ def take_lock(path: str) -> None:
     from vrtracker.backends.access.file_lock import FileLock, lock_of
 
     FileLock(lock_of(Path(path))).acquire(timeout_s=0)
+
+
+def adopt_when_told(path: str, ready: str) -> None:
+    """Start Java, say so by making the file `ready`, and adopt; this is what gets killed."""
+    from vrtracker.backends.access import jvm
+
+    jvm.start()
+    Path(ready).touch()
+    adopt(path)
 
 
 def mdb_rows(path: Path, table: str) -> list[dict[str, str]]:

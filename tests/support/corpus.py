@@ -83,12 +83,13 @@ class Corpus:
             if context.isddl:
                 self._note(compiled)
             elif compiled.string in self.statements:
-                self._keep(self.statements[compiled.string], context.compiled_parameters[0])
+                self._keep(self.statements[compiled.string], compiled, context)
 
     @staticmethod
-    def _keep(recorded: Recorded, values: Mapping[str, Any]) -> None:
-        if recorded.values is None:
-            recorded.values = values
+    def _keep(recorded: Recorded, compiled: Any, context: Any) -> None:
+        # One text can come of statements whose values have other types.
+        if recorded.values is None and recorded.compiled is compiled:
+            recorded.values = context.compiled_parameters[0]
 
 
 FILTERS: list[dict[str, Any]] = [

@@ -156,10 +156,10 @@ def run_sql(url: str, *statements: str, **values: Any) -> list[tuple[Any, ...]]:
 def change_schema(url: str, *changes: Callable[[Operations], object]) -> None:
     """Change tables past the migrations, with Alembic's operations: each database spells its own.
 
-    What one change makes is there for the next.
+    What one change makes is there for the next. A missing file is made.
     """
     for change in changes:
-        database = Database(url)
+        database = Database(url, create=True)
         try:
             with database.changing_schema() as connection:
                 change(Operations(MigrationContext.configure(connection)))

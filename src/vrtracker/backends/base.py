@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
+
+    from vrtracker.backends.restating import Restatement
 
 __all__ = ["Backend", "Violation", "ViolationError"]
 
@@ -81,12 +84,32 @@ class Backend(abc.ABC):
         """Teach Alembic how this database changes its schema, where it does not know."""
 
     @contextlib.contextmanager
-    def changing_schema(self, url: URL) -> Iterator[URL]:
+    def changing_schema(self, url: URL, *, rewritten: Collection[str] = ()) -> Iterator[URL]:
         """Give the database to change the schema of: this one, or a copy that then replaces it.
 
         An error in the block leaves the database as it was.
+
+        Parameters
+        ----------
+        rewritten
+            Tables whose values the block changes on purpose, and answers for.
         """
+        del rewritten
         yield url
+
+    @abc.abstractmethod
+    def hold_tables(self, connection: Connection, names: list[str]) -> None:
+        """Keep others off tables that are to be restated; the first step of a transaction."""
+
+    @abc.abstractmethod
+    def restating(
+        self, connection: Connection, wanted: Restatement
+    ) -> AbstractContextManager[None]:
+        """Make a table that is there one of ours; its other columns and its rows stay.
+
+        In the block it has our columns, every one of which takes NULL; those that were of
+        another family of types hold NULL. After the block it has our keys and indexes too.
+        """
 
     @contextlib.contextmanager
     def building(self, url: URL) -> Iterator[URL]:

@@ -21,8 +21,11 @@ from vrtracker.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
+
+    from vrtracker.backends.restating import Restatement
 
 __all__ = ["PostgreSQLBackend"]
 
@@ -130,6 +133,20 @@ class PostgreSQLBackend(Backend):
                 "FROM pg_database WHERE datname = current_database()"
             )
         ).one()
+
+    def hold_tables(self, connection: Connection, names: list[str]) -> None:
+        """Lock the tables."""
+        from vrtracker.backends.postgresql_restating import hold_tables
+
+        hold_tables(connection, names)
+
+    def restating(
+        self, connection: Connection, wanted: Restatement
+    ) -> AbstractContextManager[None]:
+        """Alter the table."""
+        from vrtracker.backends.postgresql_restating import restating
+
+        return restating(connection, wanted)
 
     def exists(self, url: URL) -> bool:
         """Return True: a PostgreSQL database is made by the server's administrator."""

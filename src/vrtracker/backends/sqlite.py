@@ -30,8 +30,11 @@ from vrtracker.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
+
+    from vrtracker.backends.restating import Restatement
 
 __all__ = ["SQLiteBackend"]
 
@@ -206,6 +209,21 @@ class SQLiteBackend(Backend):
         """Return where the file is on the disk."""
         del connection
         return file_identity(_path(url))
+
+    def hold_tables(self, connection: Connection, names: list[str]) -> None:
+        """Suspend foreign keys; other writers are kept off already."""
+        from vrtracker.backends.sqlite_restating import hold_tables
+
+        del names
+        hold_tables(connection)
+
+    def restating(
+        self, connection: Connection, wanted: Restatement
+    ) -> AbstractContextManager[None]:
+        """Write the table anew."""
+        from vrtracker.backends.sqlite_restating import restating
+
+        return restating(connection, wanted)
 
     def exists(self, url: URL) -> bool:
         """Return whether the file is there and not empty."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli.adopting import adopt
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Json, Yes
 from vrtracker.cli.output import note, say, write_json, write_table
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["commands", "make_or_upgrade"]
 
-commands = typer.Typer(help="Show, check, upgrade and downgrade the schema of the database.")
+commands = typer.Typer(help="Adopt, show, check, upgrade and downgrade a database.")
+commands.command()(adopt)
 
 
 @commands.command()

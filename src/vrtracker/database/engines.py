@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -217,16 +217,22 @@ class Database:
     # -- schema ----------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def changing_schema(self) -> Iterator[Connection]:
+    def changing_schema(self, *, rewritten: Collection[str] = ()) -> Iterator[Connection]:
         """Open a connection that alone changes the schema; an error in the block undoes it all.
 
         Connections that were open before are closed first.
+
+        Parameters
+        ----------
+        rewritten
+            Tables whose values the block changes on purpose, and answers for.
         """
         if self.readonly:
             raise ReadOnlyError(f"{self} was opened read-only; open it without readonly=True.")
         self.dispose()
         self.backend.load_operations()
-        with self.translating(), self.backend.changing_schema(self.url) as url:
+        changing = self.backend.changing_schema(self.url, rewritten=rewritten)
+        with self.translating(), changing as url:
             work = Database(url, create=self._create)
             try:
                 with work.altering() as connection:

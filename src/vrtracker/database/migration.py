@@ -6,6 +6,7 @@ The scripts live once, in ``migrations/`` of the project; a wheel carries them a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,12 +36,27 @@ __all__ = [
     "Revision",
     "build",
     "check",
+    "differences",
     "downgrade",
     "history",
     "include_object",
+    "leave_alone",
     "script_location",
     "upgrade",
+    "upgrade_around",
 ]
+
+_OPERATIONS = (
+    "create_table",
+    "drop_table",
+    "add_column",
+    "drop_column",
+    "alter_column",
+    "create_index",
+    "drop_index",
+    "add_constraint",
+    "drop_constraint",
+)
 
 
 class Revision(NamedTuple):
@@ -131,13 +147,39 @@ def check(target: Any) -> list[str]:
         require_current(database)
         database.backend.load_operations()
         with database.connect(readonly=True) as connection:
-            context = MigrationContext.configure(
-                connection, opts={"include_object": include_object, "compare_type": True}
-            )
-            found = compare_metadata(context, Base.metadata)
-            return [_in_words(difference) for difference in found]
+            return differences(connection)
     finally:
         database.dispose()
+
+
+def differences(connection: Connection) -> list[str]:
+    """Return in words what differs between a database and the models."""
+    context = MigrationContext.configure(
+        connection, opts={"include_object": include_object, "compare_type": True}
+    )
+    return [_in_words(difference) for difference in compare_metadata(context, Base.metadata)]
+
+
+def upgrade_around(connection: Connection, settled: Collection[str]) -> None:
+    """Run every revision, leaving out what they do to tables that have their last form already."""
+    config = _config(connection)
+    config.attributes["settled"] = frozenset(settled)
+    command.upgrade(config, "head")
+
+
+def leave_alone(impl: Any, settled: Collection[str]) -> None:
+    """Make an implementation of Alembic's operations pass over some tables."""
+    for verb in _OPERATIONS:
+        setattr(impl, verb, _unless(getattr(impl, verb), settled))
+
+
+def _unless(operate: Callable[..., None], settled: Collection[str]) -> Callable[..., None]:
+    def operate_elsewhere(subject: Any, *arguments: Any, **options: Any) -> None:
+        table = getattr(subject, "table", subject)
+        if getattr(table, "name", table) not in settled:
+            operate(subject, *arguments, **options)
+
+    return operate_elsewhere
 
 
 def include_object(

@@ -45,10 +45,10 @@ def require_current(database: Database) -> None:
     if not names:
         raise SchemaOutOfDateError(None, HEAD, _command(database, "init"))
     listing = ", ".join(sorted(names)[:5])
-    if set(LAB_TABLES) <= names:
+    if not names.isdisjoint(LAB_TABLES):
         raise ForeignSchemaError(
-            f"{database} holds the lab's tables ({listing}), but not the tracker's. Make a new "
-            "database and bring the tables over: vrtracker import csv"
+            f"{database} holds the lab's tables ({listing}), but not the tracker's. Take it into "
+            f"the tracker: vrtracker db adopt {database}"
         )
     raise ForeignSchemaError(
         f"{database} is not a tracker's database: it holds {listing}. Give the right one, or make "

@@ -28,9 +28,12 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
+
+    from vrtracker.backends.restating import Restatement
 
 __all__ = ["AccessBackend"]
 
@@ -191,7 +194,7 @@ class AccessBackend(Backend):
         importlib.import_module("vrtracker.backends.access.alembic_impl")
 
     @contextlib.contextmanager
-    def changing_schema(self, url: URL) -> Iterator[URL]:
+    def changing_schema(self, url: URL, *, rewritten: Collection[str] = ()) -> Iterator[URL]:
         """Give a copy that replaces the file when the block ends well."""
         from vrtracker.backends.access.java_errors import OperationalError
         from vrtracker.backends.access.replacement import replaced
@@ -199,7 +202,7 @@ class AccessBackend(Backend):
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
         try:
-            with replaced(_path(url), through_java=_is_java(url)) as copy:
+            with replaced(_path(url), through_java=_is_java(url), rewritten=rewritten) as copy:
                 yield _working(url, copy)
         except OperationalError as error:
             # No engine is there whose driver's errors are told apart.
@@ -214,6 +217,17 @@ class AccessBackend(Backend):
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
         with built(_path(url).resolve()) as work:
             yield _working(url, work)
+
+    def hold_tables(self, connection: Connection, names: list[str]) -> None:
+        """Nothing to do: the tables are in a copy that nobody else knows."""
+
+    def restating(
+        self, connection: Connection, wanted: Restatement
+    ) -> AbstractContextManager[None]:
+        """Change the table in place where Jackcess can."""
+        from vrtracker.backends.access.restating import restating
+
+        return restating(connection, wanted)
 
     # -- errors ----------------------------------------------------------------------------
 

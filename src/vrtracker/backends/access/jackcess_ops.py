@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = [
     "copy_rows",
     "create_table",
     "list_tables",
+    "loosened",
     "next_autonumber",
     "opened",
     "raise_last_autonumber",
@@ -131,6 +132,11 @@ def create_table(
     if required:
         table.getProperties().save()
     return table
+
+
+def loosened(column: NewColumn) -> NewColumn:
+    """Return the definition of a column that lets NULL pass."""
+    return replace(column, required=False)
 
 
 def column_builder(column: NewColumn) -> Any:

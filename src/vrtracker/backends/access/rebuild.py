@@ -33,12 +33,14 @@ _COMPLEX = "COMPLEX_TYPE"
 class Change:
     """What becomes of one table; names not mentioned stay as they are.
 
-    `columns` replaces definitions by (old) name, `renamed` maps old to new names.
+    `columns` replaces definitions by (old) name, `renamed` maps old to new names. `emptied`
+    columns (old names) have NULL in every row afterwards: their values do not fit the new type.
     """
 
     drop_columns: frozenset[str] = frozenset()
     columns: dict[str, ops.NewColumn] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    emptied: frozenset[str] = frozenset()
     drop_indexes: frozenset[str] = frozenset()
     add_indexes: tuple[ops.NewIndex, ...] = ()
     drop_relationships: frozenset[str] = frozenset()
@@ -145,7 +147,8 @@ def _replace(database: Any, name: str, change: Change) -> int:
     for index in _indexes(definition, change):
         builder.addIndex(ops.index_builder(index))
     new = builder.toTable(database)
-    copied = ops.copy_rows(old, new, mapping)
+    kept = {source: target for source, target in mapping.items() if source not in change.emptied}
+    copied = ops.copy_rows(old, new, kept)
     if copied != int(old.getRowCount()) or copied != int(new.getRowCount()):
         raise BackendError(
             f"The copy of table {name} has {new.getRowCount()} rows, the table "

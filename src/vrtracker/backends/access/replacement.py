@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,15 @@ Contents = dict[str, tuple[int, dict[str, str]]]
 
 
 @contextlib.contextmanager
-def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
+def replaced(path: Path, *, through_java: bool, rewritten: Collection[str] = ()) -> Iterator[Path]:
     """Give a copy of the file to change; it replaces the file when the block ends well.
 
     A file that holds rows is kept beside it, under a name with the date.
+
+    Parameters
+    ----------
+    rewritten
+        Tables whose values the block changes on purpose, and answers for.
 
     Raises
     ------
@@ -46,7 +51,8 @@ def replaced(path: Path, *, through_java: bool) -> Iterator[Path]:
         before = _contents(work) if through_java and path.exists() else {}
         yield work
         if before:
-            _check_kept(before, _contents(work), path)
+            kept = {name: columns for name, columns in before.items() if name not in rewritten}
+            _check_kept(kept, _contents(work), path)
         check_nobody_has_it_open(path)
         if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
             _keep(path)

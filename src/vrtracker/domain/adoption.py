@@ -1,0 +1,118 @@
+"""What was found in a lab's own database, and what is to become of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["AdoptionReport", "Finding", "Kind"]
+
+
+class Kind(enum.StrEnum):
+    """What a finding is about."""
+
+    TABLE_MISSING = "table missing"
+    TABLE_UNKNOWN = "table unknown"
+    TABLE_TAKEN = "table of ours"
+    COLUMN_MISSING = "column missing"
+    COLUMN_UNKNOWN = "column unknown"
+    COLUMN_SPELLING = "column spelled otherwise"
+    COLUMN_TYPE = "column of another type"
+    ROW_NUMBER = "row without a number of its own"
+    KEY_MISSING = "key incomplete"
+    VALUE = "value does not fit"
+    EMPTY_TEXT = "empty text"
+    FLAG_MISSING = "tick box without a value"
+    TIME_OF_DAY = "time of day"
+    IMPOSSIBLE_DATE = "impossible date"
+    MOUSE_SPELLING = "mouse spelled otherwise"
+    MOUSE_MISSING = "mouse missing"
+    DUPLICATE_MOUSE = "duplicate mouse"
+    DUPLICATE_SESSION = "duplicate session"
+    DUPLICATE_SCRATCHED = "duplicate session, scratched"
+    SCRATCH_RULE = "scratched without a reason, or the reverse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that differs from a tracker's database.
+
+    Attributes
+    ----------
+    kind : Kind
+        What it is about.
+    table, column : str
+        Where; column is None where it is about whole rows or the table.
+    count : int
+        How many rows it concerns.
+    examples : tuple of str
+        Some of them.
+    blocks : bool
+        Whether it stands in the way: a person has to do something first.
+    remedy : str
+        The repair that adoption makes, or what the person has to do.
+    """
+
+    kind: Kind
+    table: str
+    column: str | None = None
+    count: int = 0
+    examples: tuple[str, ...] = ()
+    blocks: bool = False
+    remedy: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as plain values."""
+        return {
+            "kind": str(self.kind),
+            "table": self.table,
+            "column": self.column,
+            "count": self.count,
+            "examples": list(self.examples),
+            "stands_in_the_way": self.blocks,
+            "remedy": self.remedy,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionReport:
+    """What an inspection found, or what an adoption did.
+
+    Attributes
+    ----------
+    url : str
+        The database, without a password.
+    revision : str or None
+        Revision of the schema; None: not adopted yet.
+    rows : mapping
+        Number of rows of each of the lab's two tables that is there.
+    findings : tuple of Finding
+        In the order in which they are dealt with.
+    applied : bool
+        Whether the plan was carried out just now.
+    """
+
+    url: str
+    revision: str | None
+    rows: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+    applied: bool = False
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings that stand in the way."""
+        return tuple(finding for finding in self.findings if finding.blocks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, for JSON."""
+        return {
+            "url": self.url,
+            "revision": self.revision,
+            "adopted": self.revision is not None,
+            "applied": self.applied,
+            "rows": dict(self.rows),
+            "stands_in_the_way": len(self.blocking),
+            "findings": [finding.as_dict() for finding in self.findings],
+        }

@@ -1,0 +1,197 @@
+"""The lab's own Access file is adopted in place: its tables, its numbers, its other content."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from support.access_files import adopt_when_told, mdb_rows
+from support.lab import open_lab
+from support.legacy import COLUMNS, csv_rows, differing
+from support.registrars import good
+from vrtracker.backends.access import jackcess_ops as ops
+from vrtracker.backends.access.inspection import Relationship
+from vrtracker.database.migration import check
+from vrtracker.database.versions import HEAD
+from vrtracker.errors import BackendError
+from vrtracker.services.adoption import adopt, inspect
+
+KILLS = 6
+RULES = ("ix_sessiondb_red_cell", "ix_sessiondb_registration", "ix_sessiondb_suite2p")
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("mdb-export") is None, reason="MDB Tools are not installed"
+)
+
+
+@pytest.fixture
+def wanted(legacy_csv):
+    """The rows of both tables as MDB Tools read them in the lab's file."""
+    return {name: csv_rows(legacy_csv / f"{name}.csv") for name in COLUMNS}
+
+
+def exported(path: Path, mdb_export) -> dict[str, list[dict[str, str]]]:
+    """Return the lab's columns of both tables, as MDB Tools read them now."""
+    found = {}
+    for name, columns in COLUMNS.items():
+        file = path.with_suffix(f".{name}.csv")
+        file.write_text(mdb_export(path, name), encoding="utf-8")
+        found[name] = [{key: row[key] for key in columns} for row in csv_rows(file)]
+        file.unlink()
+    return found
+
+
+def test_inspection_leaves_the_file_and_its_folder_as_they_were(legacy_file):
+    before, names = legacy_file.read_bytes(), sorted(legacy_file.parent.iterdir())
+
+    report = inspect(legacy_file)
+
+    assert report.rows == {"sessiondb": 244, "mousedb": 14}
+    assert not report.blocking
+    assert legacy_file.read_bytes() == before
+    assert sorted(legacy_file.parent.iterdir()) == names
+
+
+def test_every_value_is_that_of_the_lab(legacy_file, wanted, mdb_export):
+    before = legacy_file.read_bytes()
+
+    report = adopt(legacy_file)
+
+    assert report.revision == HEAD
+    assert check(legacy_file) == []
+    assert exported(legacy_file, mdb_export) == wanted
+    with open_lab(str(legacy_file)) as tracker:
+        sessions = tracker.sessions.iter(include_scratched=True)
+        assert differing(sessions, wanted["sessiondb"]) == []
+        assert differing(tracker.mice.iter(), wanted["mousedb"]) == []
+    [kept] = legacy_file.parent.glob("lab.before-*.accdb")
+    assert kept.read_bytes() == before
+
+
+def test_tables_stay_in_place_with_the_rules_of_the_tracker(legacy_file):
+    adopt(legacy_file)
+
+    with ops.opened(legacy_file, readonly=True) as file:
+        tables = {table.name: table for table in ops.list_tables(file)}
+        links = {link.name: link for link in ops.relationships(file)}
+        numbers = {name: ops.next_autonumber(file, name) for name in COLUMNS}
+    sessions = {index.name: index for index in tables["sessiondb"].indexes}
+    assert [column.name for column in tables["sessiondb"].columns] == list(COLUMNS["sessiondb"])
+    assert sessions["uq_sessiondb_key"].unique
+    assert set(RULES) <= set(sessions)
+    assert sessions["PrimaryKey"].primary
+    assert links["fk_sessiondb_mouseName"].enforced
+    assert {"fk_vrt_event_uSessionID"}.isdisjoint(links)
+    assert {"fk_vrt_attempt_uSessionID", "fk_vrt_dataset_uSessionID"} <= set(links)
+    assert numbers["mousedb"] > 14
+
+
+def test_adopted_file_is_worked_with(legacy_file, wanted, mdb_export, tmp_path):
+    adopt(legacy_file)
+    rows = wanted["sessiondb"]
+    last = max(int(row["uSessionID"]) for row in rows)
+    mouse = wanted["mousedb"][0]["mouseName"]
+    (tmp_path / "root" / mouse / "2024-01-01" / "701").mkdir(parents=True)
+
+    def original() -> list[dict[str, str]]:
+        return [
+            row
+            for row in exported(legacy_file, mdb_export)["sessiondb"]
+            if int(row["uSessionID"]) <= last
+        ]
+
+    with open_lab(str(legacy_file), root=tmp_path / "root") as tracker:
+        added = tracker.sessions.add((mouse, "2024-01-01", 701), imaging=True, suite2p=True)
+        assert added.uSessionID == last + 1
+        assert original() == rows
+        tracker.sessions.update({"sessionNotes": "ran well"}, added.key)
+        assert original() == rows
+        tracker.workflow.set_qc(added.key, "suite2p", "PASS", reason="clear")
+        assert original() == rows
+        report = tracker.workflow.run("registration", added.key, registrar=good)
+        assert [result.outcome for result in report.results] == ["succeeded"]
+        assert original() == rows
+        tracker.workflow.scratch(added.key, "laser off")
+        assert original() == rows
+    # A row that has moved twice is shown by MDB Tools at the place that it has left, too.
+    new = mdb_rows(legacy_file, "sessiondb")[-1]
+    assert new["uSessionID"] == str(last + 1)
+    assert (new["sessionNotes"], new["vrRegistration"], new["sessionQC"]) == ("ran well", "1", "0")
+    assert new["scratchJustification"] == "laser off"
+
+
+def test_what_is_the_labs_alone_stays(legacy_file):
+    with ops.opened(legacy_file) as file:
+        ops.add_column(file, "sessiondb", ops.NewColumn("rig", "TEXT", length=20))
+        ops.add_column(file, "mousedb", ops.NewColumn("Weight g", "MONEY"))
+        ops.create_table(file, "cages", [ops.NewColumn("mouseName", "TEXT", length=255)])
+        # A line between tables, as Access draws it for its queries.
+        line = Relationship(
+            name="line",
+            parent="mousedb",
+            parent_columns=("mouseName",),
+            child="cages",
+            child_columns=("mouseName",),
+            enforced=False,
+            cascade_updates=False,
+            cascade_deletes=False,
+        )
+        ops.add_relationship(file, line)
+
+    adopt(legacy_file)
+
+    with ops.opened(legacy_file, readonly=True) as file:
+        columns = {
+            (table.name, column.name) for table in ops.list_tables(file) for column in table.columns
+        }
+        assert line in ops.relationships(file)
+    assert {("sessiondb", "rig"), ("mousedb", "Weight g"), ("cages", "mouseName")} <= columns
+
+
+def test_file_that_access_has_open_is_not_adopted(legacy_file):
+    before = legacy_file.read_bytes()
+    legacy_file.with_suffix(".laccdb").write_bytes(b"RIG-3".ljust(32, b"\0") + b"Ann".ljust(32))
+
+    with pytest.raises(BackendError, match=r"Ann.*RIG-3"):
+        adopt(legacy_file)
+
+    assert legacy_file.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_killed_adoption_leaves_the_labs_file_or_the_adopted_one(legacy_file, tmp_path):
+    draw = random.Random(7)
+    context = multiprocessing.get_context("spawn")
+    before = legacy_file.read_bytes()
+    duration, outcomes = 0.0, []
+    for number in range(KILLS + 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path, ready = folder / "lab.accdb", folder / "ready"
+        shutil.copy(legacy_file, path)
+        child = context.Process(target=adopt_when_told, args=(str(path), str(ready)))
+        child.start()
+        while not ready.exists():
+            assert child.is_alive()
+            time.sleep(0.005)
+        begun = time.perf_counter()
+        if number == 0:
+            # The first one is let through, to learn how long it takes.
+            child.join()
+            duration = time.perf_counter() - begun
+            continue
+        time.sleep(draw.uniform(0.2, 1.0) * duration)
+        child.kill()
+        child.join()
+
+        is_old = path.read_bytes() == before
+        assert is_old or (check(path) == [] and len(mdb_rows(path, "sessiondb")) == 244)
+        outcomes.append(is_old)
+        assert adopt(path).revision == HEAD
+        assert not list(folder.glob("*vrtracker-new*"))
+    assert True in outcomes
