@@ -93,7 +93,7 @@ def test_zone_of_the_computer_changes_no_date(zone, monkeypatch):
         np.datetime64("NaT", "us"),
         pd.Timedelta("1D"),
         b"2023-01-20",
-        object(),
+        pytest.param(object(), id="an object"),
         ["2023-01-20"],
     ],
     ids=repr,

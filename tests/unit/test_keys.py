@@ -104,7 +104,7 @@ def test_mouse_name_may_hold_dots_dashes_and_underscores():
         {"mouse": "ATL012"},
         {},
         [],
-        object(),
+        pytest.param(object(), id="an object"),
         None,
         702,
         b"ATL012.2023-01-20.702",
