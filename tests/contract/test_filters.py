@@ -410,7 +410,7 @@ def test_column_is_looked_up_and_never_executed(sample, name):
         ("experimentType", {"a": 1}),
         ("experimentType", ("yes", "is_null")),
         ("experimentType", (None, "is_null")),
-        ("experimentType", object()),
+        pytest.param("experimentType", object(), id="an object"),
         ("mouseName", "no such name'"),
     ],
     ids=lambda value: repr(value)[:40],
