@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import random
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
+import vrtracker
 from support.access_files import adopt_when_told, mdb_rows
 from support.lab import open_lab
 from support.legacy import COLUMNS, csv_rows, differing
+from support.processes import KILLS, killed_when_ready
 from support.registrars import good
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access.inspection import Relationship
@@ -21,12 +22,7 @@ from vrtracker.database.versions import HEAD
 from vrtracker.errors import BackendError
 from vrtracker.services.adoption import adopt, inspect
 
-KILLS = 6
 RULES = ("ix_sessiondb_red_cell", "ix_sessiondb_registration", "ix_sessiondb_suite2p")
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("mdb-export") is None, reason="MDB Tools are not installed"
-)
 
 
 @pytest.fixture
@@ -125,6 +121,30 @@ def test_adopted_file_is_worked_with(legacy_file, wanted, mdb_export, tmp_path):
     assert new["scratchJustification"] == "laser off"
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql16", "postgresql18"], indirect=True)
+def test_adopted_file_goes_to_another_database_and_back(
+    legacy_file, backend, wanted, mdb_export, tmp_path
+):
+    adopt(legacy_file)
+    between, back = backend.new_url(), tmp_path / "back.accdb"
+
+    vrtracker.clone(legacy_file, between)
+    vrtracker.clone(between, back)
+
+    for url in (between, str(back)):
+        with open_lab(url) as tracker:
+            sessions = tracker.sessions.iter(include_scratched=True)
+            assert differing(sessions, wanted["sessiondb"]) == []
+            assert differing(tracker.mice.iter(), wanted["mousedb"]) == []
+    assert exported(back, mdb_export) == wanted
+    last = max(int(row["uSessionID"]) for row in wanted["sessiondb"])
+    for url in (between, str(back)):
+        with open_lab(url) as tracker:
+            mouse = wanted["mousedb"][0]["mouseName"]
+            assert tracker.sessions.add((mouse, "2024-01-01", 701)).uSessionID == last + 1
+    assert exported(back, mdb_export)["sessiondb"][:-1] == wanted["sessiondb"]
+
+
 def test_what_is_the_labs_alone_stays(legacy_file):
     with ops.opened(legacy_file) as file:
         ops.add_column(file, "sessiondb", ops.NewColumn("rig", "TEXT", length=20))
@@ -166,7 +186,6 @@ def test_file_that_access_has_open_is_not_adopted(legacy_file):
 @pytest.mark.slow
 def test_killed_adoption_leaves_the_labs_file_or_the_adopted_one(legacy_file, tmp_path):
     draw = random.Random(7)
-    context = multiprocessing.get_context("spawn")
     before = legacy_file.read_bytes()
     duration, outcomes = 0.0, []
     for number in range(KILLS + 1):
@@ -174,20 +193,13 @@ def test_killed_adoption_leaves_the_labs_file_or_the_adopted_one(legacy_file, tm
         folder.mkdir()
         path, ready = folder / "lab.accdb", folder / "ready"
         shutil.copy(legacy_file, path)
-        child = context.Process(target=adopt_when_told, args=(str(path), str(ready)))
-        child.start()
-        while not ready.exists():
-            assert child.is_alive()
-            time.sleep(0.005)
-        begun = time.perf_counter()
+        work = functools.partial(adopt_when_told, str(path), str(ready))
         if number == 0:
             # The first one is let through, to learn how long it takes.
-            child.join()
-            duration = time.perf_counter() - begun
+            assert killed_when_ready(ready, 120.0, work)
+            duration = path.stat().st_mtime - ready.stat().st_mtime
             continue
-        time.sleep(draw.uniform(0.2, 1.0) * duration)
-        child.kill()
-        child.join()
+        killed_when_ready(ready, draw.uniform(0.2, 1.0) * duration, work)
 
         is_old = path.read_bytes() == before
         assert is_old or (check(path) == [] and len(mdb_rows(path, "sessiondb")) == 244)

@@ -135,6 +135,17 @@ def test_names_that_differ_by_case_are_refused_and_the_tracker_goes_on(file):
     assert set(names(file).values()) == {"ATL012", "B1", "atl-ü"}
 
 
+def test_many_names_of_which_two_differ_by_case_are_refused_in_our_words(file):
+    upgrade(file)
+    with open_lab(str(file)) as tracker:
+        rows = [{"mouseName": name} for name in ("B1", "B2", "b1")]
+        with pytest.raises(VrtrackerError, match="case of letters"):
+            tracker.mice.add_many(rows)
+        tracker.mice.add("B1")
+
+    assert set(names(file).values()) == {"ATL012", "B1", "atl-ü"}
+
+
 def test_two_migrations_at_once_end_at_the_newest(file):
     work = functools.partial(upgrade, str(file))
 

@@ -103,6 +103,8 @@ _PREFIX = re.compile(r"^(?:UCAExc:+[\d.]*\s*)?(?:(?:[a-z]+\.)+[A-Za-z]+(?:Except
 _FAILED_SCHEMA = re.compile(r"^.*?Failed to execute \[.*\]: (?=java\.|net\.|org\.)", re.DOTALL)
 _LONGEST_CHAIN = 8
 _UNIQUE = "23505"
+# The SQL standard's "transaction rollback".
+_ROLLED_BACK = "40000"
 
 
 def from_java(error: Any) -> Error:
@@ -119,6 +121,14 @@ def from_java(error: Any) -> Error:
         message = (
             "A value stands twice in a unique column; Access ignores the case of letters there. "
             f"({message})"
+        )
+    elif any("ClosedChannel" in type(link).__name__ for link in chain):
+        # The driver closes the file at the first refusal, then trips over the closed file.
+        state = _ROLLED_BACK
+        message = (
+            "Access refused one of several changes, and nothing was written; the driver does not "
+            "say which. Look for names that differ only by the case of letters, which Access "
+            "takes for one, or make the changes one at a time."
         )
     return _class(state, message, chain)(message, state)
 
