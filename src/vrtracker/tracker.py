@@ -19,6 +19,7 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
 from vrtracker.registrars import registrar_from
+from vrtracker.services.backups import Backup, back_up
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
@@ -82,6 +83,11 @@ class Tracker:
         return str(self._lab.database)
 
     @property
+    def database(self) -> Database:
+        """The database itself, for what goes past the services."""
+        return self._lab.database
+
+    @property
     def root(self) -> Path | None:
         """The folder that holds the sessions' folders."""
         return self._lab.root
@@ -125,6 +131,20 @@ class Tracker:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
         service = ImportService(self._lab, self.sessions, self.mice)
         return service.plan(what, Path(path))
+
+    def back_up(
+        self, folder: str | os.PathLike[str] | None = None, *, keep: int | None = None
+    ) -> Backup:
+        """Write a verified copy of the database; see `vrtracker.services.backups`.
+
+        Parameters
+        ----------
+        folder
+            Where to; ``VRTRACKER_BACKUPS`` or the profile's when not given.
+        keep
+            Remove all but so many of the newest backups; none is removed when not given.
+        """
+        return back_up(self._lab, folder or load_settings().backups, keep=keep)
 
     def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
         spec, options = asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -155,6 +156,40 @@ class SQLiteBackend(Backend):
     def describe(self, url: URL) -> str:
         """Return the path."""
         return str(_path(url))
+
+    def file(self, url: URL) -> Path:
+        """Return the path."""
+        return _path(url)
+
+    def driver_connection(self, engine: Engine) -> Any:
+        """Return a connection that begins a transaction with its first change, as PEP 249 asks."""
+        connection = super().driver_connection(engine)
+        connection.dbapi_connection.isolation_level = "IMMEDIATE"
+        return connection
+
+    def back_up(self, url: URL, folder: Path, name: str) -> Path:
+        """Copy page by page while others go on writing; SQLite itself then checks the copy."""
+        target = folder / f"{name}.db"
+        partial = target.with_name(f"{target.name}.part")
+        try:
+            with (
+                contextlib.closing(
+                    sqlite3.connect(_uri(_path(url), readonly=True), uri=True)
+                ) as source,
+                contextlib.closing(sqlite3.connect(partial)) as copy,
+            ):
+                source.backup(copy)
+                # A copy is one file: without this it would need its log beside it.
+                copy.execute("PRAGMA journal_mode = DELETE")
+                problems = copy.execute("PRAGMA integrity_check").fetchone()[0]
+                if problems != "ok":
+                    raise BackendError(f"The copy of {_path(url)} is damaged: {problems}.")
+            os.link(partial, target)
+        except (sqlite3.Error, OSError) as error:
+            raise BackendError(f"No backup of {_path(url)} could be made: {error}.") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through ADBC."""

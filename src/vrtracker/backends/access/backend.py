@@ -102,6 +102,24 @@ class AccessBackend(Backend):
         """Return the path."""
         return str(_path(url))
 
+    def file(self, url: URL) -> Path:
+        """Return the path."""
+        return _path(url)
+
+    def back_up(self, url: URL, folder: Path, name: str) -> Path:
+        """Copy the file while a transaction of ours keeps all other writers out."""
+        path = _path(url)
+        # The transaction must not make the day's own copy first.
+        engine = self.create_engine(url.update_query_dict({"daily_backup": "no"}), readonly=False)
+        try:
+            with engine.connect() as connection, connection.begin() as transaction:
+                target = folder / f"{name}{path.suffix}"
+                writing.back_up(path, target, through_java=_is_java(url))
+                transaction.rollback()
+        finally:
+            engine.dispose()
+        return target
+
     # -- engines ---------------------------------------------------------------------------
 
     def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
