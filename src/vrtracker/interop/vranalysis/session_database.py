@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,9 @@ class SessionDatabase(BaseDatabase):
     backend : SessionBackend
         What opens and registers sessions; another one can be put in its place.
     """
+
+    def __init__(self, db_name: str = "vrSessions") -> None:
+        super().__init__(db_name)
 
     @cached_property
     def backend(self) -> SessionBackend:
@@ -73,6 +76,21 @@ class SessionDatabase(BaseDatabase):
         conditions = self._conditions(kw_conditions, use_default=use_default)
         for session in self.tracker.sessions.iter(conditions, include_scratched=True):
             yield LazySession(session.key, self.backend, session_params)
+
+    def print_sessions(self, **kw_conditions: Any) -> None:
+        """Print the sessions that pass the conditions."""
+        for session in self.gen_sessions(**kw_conditions):
+            say(session.session_print())
+
+    @staticmethod
+    def mice_in_sessions(sessions: Iterable[Any]) -> list[str]:
+        """Return the names of the mice of some sessions, each once, in order."""
+        return list(dict.fromkeys(session.mouse_name for session in sessions))
+
+    def print_mice_in_sessions(self, sessions: Iterable[Any]) -> None:
+        """Print the names of the mice of some sessions."""
+        for name in self.mice_in_sessions(sessions):
+            say(name)
 
     def session_name(self, row: Any) -> tuple[str, str, str]:
         """Return mouse, date as ``YYYY-MM-DD`` and number of a row, as text."""
