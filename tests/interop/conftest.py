@@ -111,25 +111,40 @@ def stand_in(tmp_path, monkeypatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+class LegacyUrls:
+    """Databases with the lab's own rows, made once for each backend and run."""
+
+    def __init__(self, folder: Path, shared_file: Any) -> None:
+        self._folder = folder
+        self._file = shared_file
+        self._made: dict[str, tuple[Backend, str]] = {}
+
+    def get(self, backend: Backend) -> str:
+        if backend.name not in self._made:
+            keeper = Backend(backend.name, backend.source, self._folder)
+            url = keeper.migrated_url()
+            with open_lab(url) as tracker:
+                for what, name in (("mice", "mousedb"), ("sessions", "sessiondb")):
+                    tracker.import_csv(what, self._file(f"legacy/{name}.csv")).apply()
+            self._made[backend.name] = (keeper, url)
+        return self._made[backend.name][1]
+
+    def close(self) -> None:
+        for keeper, _ in self._made.values():
+            keeper.close()
+
+
 @pytest.fixture(scope="session")
-def legacy_urls() -> Iterator[dict[str, tuple[Backend, str]]]:
-    made: dict[str, tuple[Backend, str]] = {}
+def legacy_urls(tmp_path_factory, shared_file, database_sources) -> Iterator[LegacyUrls]:
+    made = LegacyUrls(tmp_path_factory.mktemp("legacy"), shared_file)
     yield made
-    for keeper, _ in made.values():
-        keeper.close()
+    made.close()
 
 
 @pytest.fixture
-def legacy(backend, legacy_urls, shared_file, tmp_path, tmp_path_factory, monkeypatch) -> Any:
+def legacy(backend, legacy_urls, tmp_path, monkeypatch) -> Iterator[Desk]:
     """The lab's own rows, imported from its CSV files; for reading alone."""
-    if backend.name not in legacy_urls:
-        keeper = Backend(backend.name, backend.source, tmp_path_factory.mktemp("legacy"))
-        url = keeper.migrated_url()
-        with open_lab(url) as tracker:
-            tracker.import_csv("mice", shared_file("legacy/mousedb.csv")).apply()
-            tracker.import_csv("sessions", shared_file("legacy/sessiondb.csv")).apply()
-        legacy_urls[backend.name] = (keeper, url)
-    url = legacy_urls[backend.name][1]
+    url = legacy_urls.get(backend)
     monkeypatch.setenv("VRTRACKER_URL", url)
     made = Desk(url, tmp_path)
     yield made

