@@ -48,7 +48,8 @@ class Tracker:
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
-        ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset``.
+        ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset,
+        exclude, include``.
     """
 
     def __init__(self, lab: Lab, *, registrars: dict[str, str] | None = None) -> None:
@@ -144,7 +145,7 @@ class Tracker:
         keep
             Remove all but so many of the newest backups; none is removed when not given.
         """
-        return back_up(self._lab, folder or load_settings().backups, keep=keep)
+        return back_up(self._lab, folder or self._lab.backups, keep=keep)
 
     def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
         spec, options = asked
@@ -223,6 +224,7 @@ def _lab(
         zone=_zone(settings),
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
+        backups=settings.backups,
     )
 
 

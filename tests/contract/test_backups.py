@@ -85,7 +85,8 @@ def test_folder_comes_from_the_environment(bench, tmp_path, monkeypatch):
         bench.tracker.back_up()
     monkeypatch.setenv("VRTRACKER_BACKUPS", str(tmp_path / "safe"))
 
-    assert bench.tracker.back_up().path.parent == tmp_path / "safe"
+    with vrtracker.open(bench.url) as tracker:
+        assert tracker.back_up().path.parent == tmp_path / "safe"
 
 
 def test_folder_that_cannot_be_made_and_senseless_number_are_refused(bench, tmp_path):

@@ -218,3 +218,24 @@ def test_import_of_the_stand_in_module_imports_nothing_of_vranalysis():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@ON_SQLITE
+def test_registrar_of_the_profile_comes_before_that_of_the_backend(
+    desk, stand_in, monkeypatch, tmp_path
+):
+    key = desk.add()
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'default_profile = "lab"\n[profiles.lab]\nurl = "{desk.url}"\n'
+        '[profiles.lab.registrars]\nregistration = "support.registrars:good"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("VRTRACKER_CONFIG", str(config))
+    database = desk.database("vrSessions")
+
+    assert database.register_single_session("ATL012", "2023-01-20", 701) is True
+
+    assert (desk.folder(key) / "oneData" / "trials.startTimes.npy").read_bytes() == (
+        str(key).encode()
+    )

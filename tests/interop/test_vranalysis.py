@@ -103,6 +103,17 @@ OLD_SIGNATURES = {
     "print_registration_errors": ["**kw_conditions"],
 }
 RED_CELLS = "Database indicates that redCellQC has not been performed for session"
+
+
+def is_set(row: Row, *names: str) -> bool:
+    return all(row[name] == "1" for name in names)
+
+
+def can_register(row: Row) -> bool:
+    has_inputs = is_set(row, "suite2p") or not is_set(row, "imaging")
+    return is_set(row, "sessionQC") and not is_set(row, "vrRegistration") and has_inputs
+
+
 SESSION_CALLS: dict[str, tuple[dict[str, Any], Callable[[Row], bool]]] = {
     "imaging": ({"imaging": True}, lambda row: is_set(row, "sessionQC", "imaging")),
     "kind of experiment": (
@@ -186,15 +197,6 @@ NEEDS: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool]]] = {
         can_register,
     ),
 }
-
-
-def is_set(row: Row, *names: str) -> bool:
-    return all(row[name] == "1" for name in names)
-
-
-def can_register(row: Row) -> bool:
-    has_inputs = is_set(row, "suite2p") or not is_set(row, "imaging")
-    return is_set(row, "sessionQC") and not is_set(row, "vrRegistration") and has_inputs
 
 
 @pytest.fixture(scope="module")

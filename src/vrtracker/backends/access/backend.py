@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import writing
+from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.errors import (
     BackendError,
@@ -139,6 +140,12 @@ class AccessBackend(Backend):
             guard = writing.guard_ucanaccess if _is_java(url) else writing.guard_odbc
             guard(engine, path, options)
         return engine
+
+    def driver_connection(self, engine: Engine) -> Any:
+        """Return a connection, unless Access has the file open: UCanAccess knows no page locks."""
+        if _is_java(engine.url):
+            check_nobody_has_it_open(_path(engine.url))
+        return super().driver_connection(engine)
 
     def rows_in_transaction(self, url: URL) -> int | None:
         """Return 2,000: above some 9,500 locks Microsoft's engine commits half-way."""

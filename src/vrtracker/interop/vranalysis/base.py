@@ -9,10 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.backends import backend_for
 from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownNameError
-from vrtracker.interop.vranalysis.metadata import file_of, get_database_metadata, settings_of
+from vrtracker.interop.vranalysis.metadata import (
+    file_of,
+    get_database_metadata,
+    settings_of,
+    url_of,
+)
 from vrtracker.interop.vranalysis.printing import say
 from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.services.rows import RowService, Update
@@ -70,7 +76,8 @@ class BaseDatabase:
     @property
     def host_type(self) -> str:
         """Kind of database: ``access``, ``sqlite`` or ``postgresql``."""
-        return self.tracker.database.backend.name
+        _, settings = settings_of(self._asked)
+        return backend_for(url_of(settings)).name
 
     @property
     def _rows(self) -> RowService[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,11 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
-from vrtracker.errors import RootUnavailableError
+from vrtracker.errors import (
+    ConcurrentUpdateError,
+    InvalidTransitionError,
+    RootUnavailableError,
+)
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.probe import FolderProbe, probe, red_cells_modified
 from vrtracker.interop.vranalysis.printing import say
@@ -69,9 +74,11 @@ def check_suite2p(tracker: Tracker, *, update: bool) -> bool:
     if update:
         _refuse_implausible(len(lost), sum(session.suite2p for session, _ in found))
         for session in lost:
-            tracker.workflow.reset(session.key, "suite2p", reason=_REASON)
+            with _told():
+                tracker.workflow.reset(session.key, "suite2p", reason=_REASON)
         for session, seen in fresh:
-            _complete(tracker, session, seen)
+            with _told():
+                _complete(tracker, session, seen)
     return bool(lost or fresh)
 
 
@@ -90,6 +97,15 @@ def update_dates(tracker: Tracker, what: DateFromFiles, *, dry_run: bool) -> Non
         say(f"{what.column} of {session.key.path}: {stamp} -> {found}")
         if not dry_run:
             tracker.sessions.update({what.column: found}, session.key, reason=_REASON)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Print why one session stays as it is, such as that a stage of it is running."""
+    try:
+        yield
+    except (InvalidTransitionError, ConcurrentUpdateError) as error:
+        say(error)
 
 
 def _present(tracker: Tracker, conditions: dict[str, bool]) -> Iterator[tuple[Any, Path]]:

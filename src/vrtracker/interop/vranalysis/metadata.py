@@ -6,16 +6,19 @@ import datetime as dt
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from vrtracker.backends import backend_for, parse_url, without_password
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.settings import DatabaseSettings, Settings, load_settings
 
 if TYPE_CHECKING:
-    from vrtracker.interop.vranalysis.base import BaseDatabase
+    from sqlalchemy import URL
 
-__all__ = ["get_database", "get_database_metadata", "settings_of"]
+    from vrtracker.interop.vranalysis.base import BaseDatabase
+    from vrtracker.interop.vranalysis.session_database import SessionDatabase
+
+__all__ = ["file_of", "get_database", "get_database_metadata", "settings_of", "url_of"]
 
 _HERE = "vrtracker.interop.vranalysis"
 _BUILT_IN = {
@@ -75,6 +78,10 @@ def get_database_metadata(db_name: str) -> dict[str, Any]:
     }
 
 
+@overload
+def get_database(db_name: Literal["vrSessions"]) -> SessionDatabase: ...
+@overload
+def get_database(db_name: str) -> BaseDatabase: ...
 def get_database(db_name: str) -> BaseDatabase:
     """Return the database of this name, as its own class; connects on first use.
 
@@ -97,12 +104,17 @@ def settings_of(db_name: str) -> tuple[DatabaseSettings, Settings]:
     return declared, load_settings(declared.profile) if declared.profile else settings
 
 
-def _address(settings: Settings) -> dict[str, str]:
+def url_of(settings: Settings) -> URL:
+    """Return the address of the database, without its password."""
     if settings.url is None:
         raise ConfigurationError(
             "No database is named; set VRTRACKER_URL, or url in the default profile."
         )
-    url = without_password(parse_url(settings.url))
+    return without_password(parse_url(settings.url))
+
+
+def _address(settings: Settings) -> dict[str, str]:
+    url = url_of(settings)
     file = backend_for(url).file(url)
     if file is None:
         server = url.set(database=None, query={}).render_as_string()

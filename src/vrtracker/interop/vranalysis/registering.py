@@ -8,7 +8,6 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError
-from vrtracker.interop.vranalysis.backends import SessionBackend
 from vrtracker.interop.vranalysis.printing import readable_bytes, say
 from vrtracker.services.runs import RunReport, RunResult
 from vrtracker.tracker import Tracker
@@ -25,26 +24,17 @@ class Run:
 
     Parameters
     ----------
-    imaging
-        False: without the imaging; True: with it; None: as the row says.
+    registrar
+        What does the work, with its options; None for the profile's own, which is given them.
     options
-        Further options of the registration.
+        The options; ``imaging`` among them overrides the row: False registers without it.
     """
 
-    def __init__(
-        self,
-        tracker: Tracker,
-        backend: SessionBackend,
-        imaging: bool | None,
-        options: Mapping[str, Any] | None,
-    ) -> None:
+    def __init__(self, tracker: Tracker, registrar: Any, options: Mapping[str, Any]) -> None:
         self._tracker = tracker
-        self._imaging = imaging
-        chosen = dict(options or {}) | ({} if imaging is None else {"imaging": bool(imaging)})
-        registrar = backend.registrar(chosen)
-        # A registrar of the backend's has its options; the profile's own is given them.
+        self._imaging: bool | None = options.get("imaging")
         self._how: dict[str, Any] = (
-            {"registrar": registrar} if registrar is not None else {"options": chosen}
+            {"options": options} if registrar is None else {"registrar": registrar}
         )
         self._bytes = 0
         self._succeeded = 0

@@ -264,6 +264,14 @@ class SessionDatabase(BaseDatabase):
 
     # -- registration --------------------------------------------------------------------------
 
+    def _run(self, imaging: bool | None, options: Mapping[str, Any] | None) -> registering.Run:
+        _, settings = settings_of(self._asked)
+        chosen = dict(options or {}) | ({} if imaging is None else {"imaging": bool(imaging)})
+        # What the profile names for registration comes before what the backend would use.
+        named = "registration" in settings.registrars
+        registrar = None if named else self.backend.registrar(chosen)
+        return registering.Run(self.working, registrar, chosen)
+
     def register_record(
         self,
         record: Any,
@@ -291,7 +299,7 @@ class SessionDatabase(BaseDatabase):
         tuple of bool and int
             Whether it succeeded, and the size of the output, bytes.
         """
-        run = registering.Run(self.working, self.backend, imaging, options)
+        run = self._run(imaging, options)
         return run.one(SessionKey.parse(record), raise_exception=raise_exception)
 
     def register_single_session(
@@ -341,7 +349,7 @@ class SessionDatabase(BaseDatabase):
             What became of each session; printed too.
         """
         wanted = self._conditions(kw_conditions, use_default=True)
-        run = registering.Run(self.working, self.backend, imaging, options)
+        run = self._run(imaging, options)
         return run.all(
             wanted, max_data=max_data, skip_errors=skip_errors, raise_exception=raise_exception
         )
