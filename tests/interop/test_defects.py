@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -64,9 +66,8 @@ def test_defect_01_backup_is_another_whole_file(desk, backend, tmp_path, monkeyp
         assert table_counts(str(backup.path)) == table_counts(desk.url)
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
 def test_defect_01_backup_onto_the_database_itself_is_refused(desk):
-    if desk.sessions.host_type == "postgresql":
-        pytest.skip("a server's database lies in no folder of ours")
     desk.sessions.backup_path = desk.sessions.db_path
 
     with pytest.raises(ConfigurationError, match="another disk"):
@@ -701,3 +702,12 @@ def test_defect_39_what_was_dropped_is_back(desk, capsys):
     assert capsys.readouterr().out == "ATL012/2023-01-20/701\nATL012\n"
     assert desk.sessions.get_record(session)["sessionID"] == 701
     assert desk.sessions.get_record("ATL012.2023-01-20.701")["sessionID"] == 701
+
+
+def test_every_defect_has_its_row_in_the_docs_and_its_test():
+    page = (Path(__file__).parents[2] / "docs" / "vranalysis.md").read_text(encoding="utf-8")
+    rows = [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    tests = {int(name[12:14]) for name in globals() if name.startswith("test_defect_")}
+
+    assert rows == list(range(1, 40))
+    assert set(rows) - tests == {33}

@@ -239,3 +239,30 @@ def test_registrar_of_the_profile_comes_before_that_of_the_backend(
     assert (desk.folder(key) / "oneData" / "trials.startTimes.npy").read_bytes() == (
         str(key).encode()
     )
+
+
+def test_showing_a_session_opens_nothing(root):
+    session = LazySession(KEY, NullBackend())
+
+    assert not hasattr(session, "_repr_html_")
+    assert not hasattr(session, "__array__")
+    with pytest.raises(RootUnavailableError):
+        _ = session.spks
+
+
+def test_what_is_set_is_set_on_the_opened_session(root, stand_in):
+    (root / KEY.path / "vrExperimentOptions.json").write_text("{}")
+    session = LazySession(KEY, backend_named("auto", root))
+
+    session.params = {"spks_type": "other"}
+
+    assert session.opened.params == {"spks_type": "other"}
+
+
+@ON_SQLITE
+def test_run_without_imaging_asks_for_no_red_cells_where_suite2p_is_done(desk, stand_in):
+    desk.add(imaging=True, suite2p=True)
+
+    assert desk.sessions.register_sessions(imaging=False).succeeded == 1
+
+    assert desk.sessions.needs_red_cell_qc().empty

@@ -178,13 +178,18 @@ class SQLiteBackend(Backend):
                 ) as source,
                 contextlib.closing(sqlite3.connect(partial)) as copy,
             ):
+                # One transaction: what is counted is what is copied.
+                source.execute("BEGIN")
+                expected = _row_counts(source)
                 source.backup(copy)
                 # A copy is one file: without this it would need its log beside it.
                 copy.execute("PRAGMA journal_mode = DELETE")
-                problems = copy.execute("PRAGMA integrity_check").fetchone()[0]
-                if problems != "ok":
-                    raise BackendError(f"The copy of {_path(url)} is damaged: {problems}.")
-            os.link(partial, target)
+                problem = copy.execute("PRAGMA integrity_check").fetchone()[0]
+                if problem != "ok" or _row_counts(copy) != expected:
+                    raise BackendError(
+                        f"The copy of {_path(url)} is not whole ({problem}); look at the disks."
+                    )
+            partial.rename(target)
         except (sqlite3.Error, OSError) as error:
             raise BackendError(f"No backup of {_path(url)} could be made: {error}.") from error
         finally:
@@ -243,6 +248,14 @@ class _SQLiteArrowReader(ArrowReader):
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {
+        name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+        for (name,) in names
+    }
 
 
 def _path(url: URL) -> Path:

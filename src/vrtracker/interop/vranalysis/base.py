@@ -379,7 +379,8 @@ def _shown(columns: Mapping[str, Any]) -> str:
 
 def _in_step(field: str, value: Any) -> dict[str, Any]:
     """Return the field together with the one that says the same in other words."""
-    if field == "sessionQC" and plain(value) == 1:
+    value = plain(value)
+    if field == "sessionQC" and value == 1:
         return {"sessionQC": True, "scratchJustification": None}
     if field == "scratchJustification":
         return {"sessionQC": not value, "scratchJustification": value or None}

@@ -29,13 +29,17 @@ class LazySession:
 
     __slots__ = ("_backend", "_opened", "_params", "key")
 
+    key: SessionKey
+    _backend: SessionBackend
+    _params: dict[str, Any]
+    _opened: Any
+
     def __init__(
         self, key: SessionKey, backend: SessionBackend, params: Mapping[str, Any] | None = None
     ) -> None:
-        self.key = key
-        self._backend = backend
-        self._params = dict(params or {})
-        self._opened: Any = None
+        own = {"key": key, "_backend": backend, "_params": dict(params or {}), "_opened": None}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"LazySession({str(self.key)!r})"
@@ -47,9 +51,13 @@ class LazySession:
         return hash(self.key)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
+        # A notebook that shows a session asks for _repr_html_ and the like: that opens nothing.
+        if name.startswith("_"):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
         return getattr(self.opened, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.opened, name, value)
 
     def __reduce__(self) -> Any:
         return type(self), (self.key, self._backend, self._params)
@@ -58,7 +66,7 @@ class LazySession:
     def opened(self) -> Any:
         """The session itself, opened on first use: a B2Session where vrAnalysis is installed."""
         if self._opened is None:
-            self._opened = self._backend.open(self.key, self._params)
+            object.__setattr__(self, "_opened", self._backend.open(self.key, self._params))
         return self._opened
 
     @property

@@ -92,6 +92,7 @@ class Run:
         self, position: int, total: int, key: SessionKey, result: RunResult | None
     ) -> None:
         if result is None:
+            self._apply_imaging(key)
             say(f"\nRegistering data for session: {_label(key)}")
             return
         _tell(result)
