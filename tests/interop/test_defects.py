@@ -236,6 +236,17 @@ def test_defect_09_later_stamp_is_kept(desk):
     assert (desk.row(key).suite2pDate, desk.row(key).redCellQCDate) == (LATER, LATER)
 
 
+def test_defect_09_loop_of_links_gives_no_date(desk):
+    first, second = (desk.add(701 + n, **ANALYSED) for n in range(2))
+    desk.suite2p(first)
+    (desk.folder(second) / "suite2p").symlink_to("suite2p")
+
+    desk.sessions.update_s2p_date_time()
+
+    assert desk.row(first).suite2pDate is not None
+    assert desk.row(second).suite2pDate is None
+
+
 def test_defect_10_curated_files_by_their_right_names_give_the_date(desk):
     key = desk.add(**ANALYSED, redCellQC=True)
     folder = desk.one(

@@ -62,18 +62,16 @@ def check_suite2p(tracker: Tracker, *, update: bool) -> bool:
         least three, lost it; nothing is changed then.
     """
     found = [(session, probe(path)) for session, path in _present(tracker, {"imaging": True})]
-    lost = [s for s, seen in found if s.suite2p and not seen.suite2p_complete]
+    lost = [(s, seen) for s, seen in found if s.suite2p and not seen.suite2p_complete]
     fresh = [(s, seen) for s, seen in found if not s.suite2p and seen.suite2p_complete]
-    for session in lost:
-        say(
-            "Database said suite2p has been ran, but it actually hasn't: "
-            f"{session.key.path}{_lacks(dict(found)[session])}"
-        )
+    for session, seen in lost:
+        said = "Database said suite2p has been ran, but it actually hasn't"
+        say(f"{said}: {session.key.path}{_lacks(seen)}")
     for session, _ in fresh:
         say(f"Database said suite2p didn't run, but it already did: {session.key.path}")
     if update:
         _refuse_implausible(len(lost), sum(session.suite2p for session, _ in found))
-        for session in lost:
+        for session, _ in lost:
             with _told():
                 tracker.workflow.reset(session.key, "suite2p", reason=_REASON)
         for session, seen in fresh:
@@ -90,13 +88,15 @@ def update_dates(tracker: Tracker, what: DateFromFiles, *, dry_run: bool) -> Non
     RootUnavailableError
         If the root is missing or empty; nothing is changed then.
     """
-    for session, path in _present(tracker, what.conditions):
-        found, stamp = what.find(path), getattr(session, what.column)
-        if found is None or (stamp is not None and stamp >= found):
+    # All are looked at before the first is written: an unreadable folder changes nothing.
+    found = [(s, what.find(path)) for s, path in _present(tracker, what.conditions)]
+    for session, date in found:
+        stamp = getattr(session, what.column)
+        if date is None or (stamp is not None and stamp >= date):
             continue
-        say(f"{what.column} of {session.key.path}: {stamp} -> {found}")
+        say(f"{what.column} of {session.key.path}: {stamp} -> {date}")
         if not dry_run:
-            tracker.sessions.update({what.column: found}, session.key, reason=_REASON)
+            tracker.sessions.update({what.column: date}, session.key, reason=_REASON)
 
 
 @contextlib.contextmanager
