@@ -252,9 +252,10 @@ class ForeignSchemaError(SchemaError):
 class MissingDependencyError(VrtrackerError, ImportError):
     """An optional part is not installed; the message is the line that installs it."""
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, what: str, extra: str, *, install: str | None = None) -> None:
         self.extra = extra
-        super().__init__(f'{what} needs an optional part: pip install "vrtracker[{extra}]"')
+        command = install or f'pip install "vrtracker[{extra}]"'
+        super().__init__(f"{what} needs an optional part: {command}")
 
 
 class ConfigurationError(VrtrackerError):

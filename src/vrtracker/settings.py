@@ -13,7 +13,7 @@ import re
 import tomllib
 import zoneinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -21,7 +21,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vrtracker.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["Profile", "Settings", "StageSettings", "config_path", "load_settings"]
+__all__ = [
+    "DatabaseSettings",
+    "Profile",
+    "Settings",
+    "StageSettings",
+    "config_path",
+    "load_settings",
+]
 
 
 class StageSettings(BaseModel):
@@ -33,6 +40,32 @@ class StageSettings(BaseModel):
     kind: str = Field(default="process", pattern="^(process|review)$")
     requires: list[str] = []
     applies_if: list[str] = []
+
+
+class DatabaseSettings(BaseModel):
+    """What `vrtracker.interop.vranalysis.get_database` gives under one name.
+
+    Attributes
+    ----------
+    table : str
+        The lab's table that it shows.
+    profile : str or None
+        Profile of the database; the one that declares it when not given.
+    unique_fields : list of str or None
+        Columns that name one row; the table's key when not given.
+    default_conditions : dict or None
+        Filters of listings; unscratched sessions, or all mice, when not given.
+    constructor : str or None
+        Class of the object, ``module:Class``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: Literal["sessiondb", "mousedb"]
+    profile: str | None = None
+    unique_fields: list[str] | None = None
+    default_conditions: dict[str, Any] | None = None
+    constructor: str | None = None
 
 
 class Profile(BaseModel):
@@ -47,6 +80,10 @@ class Profile(BaseModel):
     output: str = "oneData"
     registrars: dict[str, str] = {}
     stages: dict[str, StageSettings] = {}
+    backups: Path | None = None
+    raw_data: str | None = None
+    session_backend: Literal["auto", "null", "folders", "vranalysis"] = "auto"
+    databases: dict[str, DatabaseSettings] = {}
 
     @field_validator("timezone")
     @classmethod
@@ -71,6 +108,7 @@ class _Environment(BaseSettings):
 
     url: str | None = None
     root: Path | None = None
+    backups: Path | None = None
     profile: str | None = None
     timezone: str | None = None
     actor: str | None = None

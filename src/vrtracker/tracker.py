@@ -19,6 +19,7 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
 from vrtracker.registrars import registrar_from
+from vrtracker.services.backups import Backup, back_up
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
@@ -49,7 +50,8 @@ class Tracker:
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
-        ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset``.
+        ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset,
+        exclude, include``.
     """
 
     def __init__(self, lab: Lab, *, registrars: dict[str, str] | None = None) -> None:
@@ -82,6 +84,11 @@ class Tracker:
     def url(self) -> str:
         """The database's address: a path, or a URL without its password."""
         return str(self._lab.database)
+
+    @property
+    def database(self) -> Database:
+        """The database itself, for what goes past the services."""
+        return self._lab.database
 
     @property
     def root(self) -> Path | None:
@@ -127,6 +134,20 @@ class Tracker:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
         service = ImportService(self._lab, self.sessions, self.mice)
         return service.plan(what, Path(path))
+
+    def back_up(
+        self, folder: str | os.PathLike[str] | None = None, *, keep: int | None = None
+    ) -> Backup:
+        """Write a verified copy of the database; see `vrtracker.services.backups`.
+
+        Parameters
+        ----------
+        folder
+            Where to; ``VRTRACKER_BACKUPS`` or the profile's when not given.
+        keep
+            Remove all but so many of the newest backups; none is removed when not given.
+        """
+        return back_up(self._lab, folder or self._lab.backups, keep=keep)
 
     def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
         spec, options = asked
@@ -205,6 +226,7 @@ def _lab(
         zone=_zone(settings),
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
+        backups=settings.backups,
     )
 
 

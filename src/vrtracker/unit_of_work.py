@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from vrtracker.database import Database, Executor
 from vrtracker.repositories.attempts import AttemptRepository
@@ -15,7 +17,7 @@ from vrtracker.repositories.qc_decisions import QCDecisionRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
 
-__all__ = ["UnitOfWork"]
+__all__ = ["UnitOfWork", "driver_cursor"]
 
 
 class UnitOfWork:
@@ -87,3 +89,23 @@ class UnitOfWork:
     def datasets(self) -> DatasetRepository:
         """Datasets."""
         return DatasetRepository(self._executor)
+
+
+@contextlib.contextmanager
+def driver_cursor(database: Database, *, commit: bool) -> Iterator[Any]:
+    """Open the driver's own cursor in a transaction of its own.
+
+    What it changes is an edit past the tracker: it has no event.
+
+    Parameters
+    ----------
+    commit
+        Commit at the end of the block; an error in it rolls back. Without, the cursor can only
+        read.
+    """
+    with contextlib.closing(database.begin(readonly=not commit)) as connection:
+        with contextlib.closing(connection.connection.cursor()) as cursor:
+            yield cursor
+        if commit:
+            with database.translating():
+                connection.commit()

@@ -211,6 +211,14 @@ def start_server(version: int) -> PostgresServer:
     return server
 
 
+def put_programs_on_path(source: Any, monkeypatch: Any) -> None:
+    """Put pg_dump and the like of a source's own server first on the path, if it has one."""
+    server = getattr(source, "server", None)
+    if server is not None and not os.environ.get(EXTERNAL_VARIABLE):
+        programs, _ = _programs(server.version)
+        monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+
+
 def _programs(version: int) -> tuple[Path, Any]:
     """Return the folder of the version's programs and what initialises a data folder."""
     if platform.system() == "Windows":

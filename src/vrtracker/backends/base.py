@@ -13,6 +13,7 @@ from vrtracker.errors import BackendError, VrtrackerError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import pyarrow as pa
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
@@ -156,6 +157,28 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def describe(self, url: URL) -> str:
         """Return the database's address as one types it; the URL holds no password."""
+
+    def file(self, url: URL) -> Path | None:
+        """Return the file that the database is, or None for one on a server."""
+        del url
+        return None
+
+    def driver_connection(self, engine: Engine) -> Any:
+        """Return a connection by PEP 249 that belongs to the caller, who closes it."""
+        connection = engine.raw_connection()
+        connection.detach()
+        return connection
+
+    @abc.abstractmethod
+    def back_up(self, url: URL, folder: Path, name: str) -> Path:
+        """Write a whole, verified copy into a folder under a new name; return its path.
+
+        Raises
+        ------
+        BackendError
+            If it cannot be written or does not hold what the database holds; there is no copy
+            then.
+        """
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a columnar reader, or None where the driver for it is not installed."""

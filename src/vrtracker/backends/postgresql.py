@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
@@ -157,6 +161,24 @@ class PostgreSQLBackend(Backend):
         """Return the URL without its driver."""
         return url.set(drivername="postgresql").render_as_string(hide_password=True)
 
+    def back_up(self, url: URL, folder: Path, name: str) -> Path:
+        """Run pg_dump, which sees one moment of the database, and have pg_restore read the file."""
+        target = folder / f"{name}.dump"
+        partial = target.with_name(f"{target.name}.part")
+        arguments = ["--format=custom", "--no-password", f"--file={partial}"]
+        address = url.set(drivername="postgresql", password=None)
+        try:
+            _run("pg_dump", *arguments, _for_libpq(address), password=url.password)
+            _run("pg_restore", "--list", str(partial))
+            partial.rename(target)
+        except OSError as error:
+            raise BackendError(
+                f"No backup of {self.describe(url)} could be made: {error}."
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through ADBC."""
         try:
@@ -195,16 +217,36 @@ class _PostgreSQLArrowReader(ArrowReader):
     def _connect(self) -> Any:
         import adbc_driver_postgresql.dbapi as adbc
 
-        address, mark, query = self._url.render_as_string(hide_password=False).partition("?")
-        # libpq reads %20 as a space; SQLAlchemy leaves it in a password and writes + in a query.
-        uri = f"{address.replace(' ', '%20')}{mark}{query.replace('+', '%20')}"
-        return adbc.connect(uri, autocommit=True)
+        return adbc.connect(_for_libpq(self._url), autocommit=True)
 
     def close(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _for_libpq(url: URL) -> str:
+    """Return a URL as libpq reads it: a space is %20, never a blank or a plus sign."""
+    address, mark, query = url.render_as_string(hide_password=False).partition("?")
+    return f"{address.replace(' ', '%20')}{mark}{query.replace('+', '%20')}"
+
+
+def _run(program: str, *arguments: str, password: str | None = None) -> None:
+    """Run one of PostgreSQL's programs; a password travels in the environment, never in `ps`."""
+    path = shutil.which(program)
+    if path is None:
+        raise BackendError(
+            f"Backups of PostgreSQL need its program {program}, which is not on the PATH; install "
+            "the client programs of the server's version."
+        )
+    environment = os.environ | ({"PGPASSWORD": password} if password else {})
+    done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, found by its own name
+        [path, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise BackendError(f"{program} failed, there is no backup: {said}")
 
 
 def _unreachable(error: BaseException, url: URL, where: str) -> str:

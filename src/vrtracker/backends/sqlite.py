@@ -234,6 +234,45 @@ class SQLiteBackend(Backend):
         """Return the path."""
         return str(_path(url))
 
+    def file(self, url: URL) -> Path:
+        """Return the path."""
+        return _path(url)
+
+    def driver_connection(self, engine: Engine) -> Any:
+        """Return a connection that begins a transaction with its first change, as PEP 249 asks."""
+        connection = super().driver_connection(engine)
+        connection.dbapi_connection.isolation_level = "IMMEDIATE"
+        return connection
+
+    def back_up(self, url: URL, folder: Path, name: str) -> Path:
+        """Copy page by page while others go on writing; SQLite itself then checks the copy."""
+        target = folder / f"{name}.db"
+        partial = target.with_name(f"{target.name}.part")
+        try:
+            with (
+                contextlib.closing(
+                    sqlite3.connect(_uri(_path(url), readonly=True), uri=True)
+                ) as source,
+                contextlib.closing(sqlite3.connect(partial)) as copy,
+            ):
+                # One transaction: what is counted is what is copied.
+                source.execute("BEGIN")
+                expected = _row_counts(source)
+                source.backup(copy)
+                # A copy is one file: without this it would need its log beside it.
+                copy.execute("PRAGMA journal_mode = DELETE")
+                problem = copy.execute("PRAGMA integrity_check").fetchone()[0]
+                if problem != "ok" or _row_counts(copy) != expected:
+                    raise BackendError(
+                        f"The copy of {_path(url)} is not whole ({problem}); look at the disks."
+                    )
+            partial.rename(target)
+        except (sqlite3.Error, OSError) as error:
+            raise BackendError(f"No backup of {_path(url)} could be made: {error}.") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through ADBC."""
         try:
@@ -286,6 +325,14 @@ class _SQLiteArrowReader(ArrowReader):
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {
+        name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+        for (name,) in names
+    }
 
 
 def _path(url: URL) -> Path:

@@ -13,7 +13,7 @@ from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
 from vrtracker.files.trees import is_hidden, reason_of, walk
 
-__all__ = ["FolderProbe", "PlaneProbe", "probe"]
+__all__ = ["FolderProbe", "PlaneProbe", "probe", "red_cells_modified"]
 
 _TIMELINE = "*_Timeline.mat"
 _BEHAVIOUR = "*_VRBehavior_trial.mat"
@@ -21,6 +21,10 @@ _FACE_CAMERA = "*eye.mj2"
 _PLANE = re.compile(r"plane(\d+)")
 _REQUIRED = ("stat", "ops", "F", "Fneu", "iscell", "spks")
 _OPTIONAL = ("redcell", "F_chan2", "Fneu_chan2")
+# Cutoffs are written by curation alone; parametersRed*.keyValuePairs by registration.
+_CURATED = re.compile(
+    r"mpciROIs\.(redCellIdx|redCellManualAssignments)\.npy|parametersRed\w+\.minMaxCutoff\.npy"
+)
 _STANDARD = frozenset(f"{name}.npy" for name in (*_REQUIRED, *_OPTIONAL))
 
 
@@ -96,10 +100,32 @@ def probe(folder: Path) -> FolderProbe:
     try:
         return _probe(folder)
     except OSError as error:
-        raise RootUnavailableError(
-            f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
-            "nothing was changed. Check its permissions and that the drive is mounted."
-        ) from error
+        raise RootUnavailableError(_unreadable(folder, error)) from error
+
+
+def red_cells_modified(folder: Path) -> dt.datetime | None:
+    """Return when the curated files on red cells were last changed, local time; None without any.
+
+    Raises
+    ------
+    RootUnavailableError
+        If the session's folder is there but cannot be read.
+    """
+    try:
+        if not (folder / ONE_DATA).is_dir():
+            return None
+        with os.scandir(folder / ONE_DATA) as entries:
+            times = [e.stat().st_mtime for e in entries if _CURATED.fullmatch(e.name)]
+    except OSError as error:
+        raise RootUnavailableError(_unreadable(folder, error)) from error
+    return _local(max(times)) if times else None
+
+
+def _unreadable(folder: Path, error: OSError) -> str:
+    return (
+        f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
+        "nothing was changed. Check its permissions and that the drive is mounted."
+    )
 
 
 def _probe(folder: Path) -> FolderProbe:

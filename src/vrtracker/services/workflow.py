@@ -14,6 +14,7 @@ from vrtracker.frames import TEXT, read_frame
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.applicability import ApplicabilityService
 from vrtracker.services.history import HistoryService
 from vrtracker.services.lab import Lab
 from vrtracker.services.quality import QualityService
@@ -41,11 +42,14 @@ class WorkflowService:
         self._find_registrar = find_registrar
         self._history = HistoryService(lab)
         self._quality = QualityService(lab)
+        applicability = ApplicabilityService(lab)
         self.set_qc = self._quality.set_qc
         self.scratch = self._quality.scratch
         self.unscratch = self._quality.unscratch
         self.complete = self._quality.complete
         self.reset = self._quality.reset
+        self.exclude = applicability.exclude
+        self.include = applicability.include
         self.history = self._history.of_session
         self.errors = self._history.errors
         self.attempts = self._history.attempts

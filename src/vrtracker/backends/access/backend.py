@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import writing
+from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import file_identity
@@ -111,6 +112,24 @@ class AccessBackend(Backend):
         """Return the path."""
         return str(_path(url))
 
+    def file(self, url: URL) -> Path:
+        """Return the path."""
+        return _path(url)
+
+    def back_up(self, url: URL, folder: Path, name: str) -> Path:
+        """Copy the file while a transaction of ours keeps all other writers out."""
+        path = _path(url)
+        # The transaction must not make the day's own copy first.
+        engine = self.create_engine(url.update_query_dict({"daily_backup": "no"}), readonly=False)
+        try:
+            with engine.connect() as connection, connection.begin() as transaction:
+                target = folder / f"{name}{path.suffix}"
+                writing.back_up(path, target, through_java=_is_java(url))
+                transaction.rollback()
+        finally:
+            engine.dispose()
+        return target
+
     # -- engines ---------------------------------------------------------------------------
 
     def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
@@ -130,6 +149,12 @@ class AccessBackend(Backend):
             guard = writing.guard_ucanaccess if _is_java(url) else writing.guard_odbc
             guard(engine, path, options)
         return engine
+
+    def driver_connection(self, engine: Engine) -> Any:
+        """Return a connection, unless Access has the file open: UCanAccess knows no page locks."""
+        if _is_java(engine.url):
+            check_nobody_has_it_open(_path(engine.url))
+        return super().driver_connection(engine)
 
     def rows_in_transaction(self, url: URL) -> int | None:
         """Return 2,000: above some 9,500 locks Microsoft's engine commits half-way."""

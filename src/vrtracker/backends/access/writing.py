@@ -177,6 +177,28 @@ def back_up_once_a_day(path: Path, counts: Callable[[], RowCounts] | None = None
     return target
 
 
+def back_up(path: Path, target: Path, *, through_java: bool) -> Path:
+    """Copy the file, whose lock of writers the caller holds; through Java, count the copy's rows.
+
+    Raises
+    ------
+    BackendError
+        If the copy cannot be made or is not whole.
+    """
+    try:
+        copy_whole(path, target, check=_holding(_counted(path)) if through_java else None)
+    except OSError as error:
+        raise BackendError(f"No backup of {path} could be made ({error.strerror}).") from error
+    return target
+
+
+def _counted(path: Path) -> RowCounts:
+    from vrtracker.backends.access import jackcess_ops
+
+    with jackcess_ops.opened(path, readonly=True) as file:
+        return row_counts(file)
+
+
 def row_counts(file: Any) -> RowCounts:
     """Return the number of rows of each table of an open Jackcess database, but Alembic's."""
     names = [str(name) for name in file.getTableNames()]
@@ -187,11 +209,7 @@ def row_counts(file: Any) -> RowCounts:
 
 def _holding(expected: RowCounts) -> Callable[[Path], None]:
     def check(copy: Path) -> None:
-        from vrtracker.backends.access import jackcess_ops
-
-        with jackcess_ops.opened(copy, readonly=True) as file:
-            found = row_counts(file)
-        if found != expected:
+        if _counted(copy) != expected:
             raise BackendError(
                 f"The copy {copy} does not hold the rows of the file; look at the disk, or write "
                 "without a copy: daily_backup=no in the database's URL."

@@ -1,0 +1,1 @@
+"""What the tracker offers in the words of other packages."""

@@ -1,0 +1,114 @@
+"""A session by its key: cheap to make by the hundred, loaded when its data is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+
+if TYPE_CHECKING:
+    from vrtracker.interop.vranalysis.backends import SessionBackend
+
+__all__ = ["LazySession"]
+
+
+class LazySession:
+    """What `iter_sessions` lists. Whatever is not said here is asked of the opened session.
+
+    Parameters
+    ----------
+    key
+        The session.
+    backend
+        What opens it.
+    params
+        Parameters of the opened session.
+    """
+
+    __slots__ = ("_backend", "_opened", "_params", "key")
+
+    key: SessionKey
+    _backend: SessionBackend
+    _params: dict[str, Any]
+    _opened: Any
+
+    def __init__(
+        self, key: SessionKey, backend: SessionBackend, params: Mapping[str, Any] | None = None
+    ) -> None:
+        own = {"key": key, "_backend": backend, "_params": dict(params or {}), "_opened": None}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"LazySession({str(self.key)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LazySession) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __getattr__(self, name: str) -> Any:
+        # A notebook that shows a session asks for _repr_html_ and the like: that opens nothing.
+        if name.startswith("_"):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return getattr(self.opened, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.opened, name, value)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.key, self._backend, self._params)
+
+    @property
+    def opened(self) -> Any:
+        """The session itself, opened on first use: a B2Session where vrAnalysis is installed."""
+        if self._opened is None:
+            object.__setattr__(self, "_opened", self._backend.open(self.key, self._params))
+        return self._opened
+
+    @property
+    def mouse_name(self) -> str:
+        """Name of the mouse."""
+        return self.key.mouse
+
+    @property
+    def date(self) -> str:
+        """Date, ``YYYY-MM-DD``."""
+        return self.key.date.isoformat()
+
+    @property
+    def session_id(self) -> str:
+        """Number of the session, as text."""
+        return str(self.key.number)
+
+    @property
+    def session_name(self) -> tuple[str, str, str]:
+        """Mouse, date and number, as text."""
+        return self.mouse_name, self.date, self.session_id
+
+    @property
+    def session_uid(self) -> str:
+        """The key as one word: ``ATL012.2023-01-20.702``."""
+        return str(self.key)
+
+    def session_print(self, joinby: str = "/") -> str:
+        """Return mouse, date and number as one text."""
+        return joinby.join(self.session_name)
+
+    @property
+    def data_path(self) -> Path:
+        """Folder of the session."""
+        return self._backend.paths(self.key).root
+
+    @property
+    def s2p_path(self) -> Path:
+        """Folder of suite2p's output."""
+        return self._backend.paths(self.key).suite2p
+
+    @property
+    def one_path(self) -> Path:
+        """Folder of the registered data."""
+        return self._backend.paths(self.key).one_data

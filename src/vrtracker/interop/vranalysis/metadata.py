@@ -1,0 +1,154 @@
+"""Which database a name means: path, table, key and filters, from the settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from vrtracker.backends import backend_for, parse_url, without_password
+from vrtracker.errors import ConfigurationError, UnknownNameError
+from vrtracker.settings import DatabaseSettings, Settings, load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from vrtracker.interop.vranalysis.base import BaseDatabase
+    from vrtracker.interop.vranalysis.session_database import SessionDatabase
+
+__all__ = ["file_of", "get_database", "get_database_metadata", "settings_of", "url_of"]
+
+_HERE = "vrtracker.interop.vranalysis"
+_BUILT_IN = {
+    "vrSessions": DatabaseSettings(table="sessiondb"),
+    "vrMice": DatabaseSettings(table="mousedb"),
+}
+_KEYS: Mapping[str, list[tuple[str, type]]] = {
+    "sessiondb": [("mouseName", str), ("sessionDate", dt.datetime), ("sessionID", int)],
+    "mousedb": [("mouseName", str)],
+}
+_UIDS = {"sessiondb": "uSessionID", "mousedb": "uMouseID"}
+_DEFAULT_CONDITIONS: Mapping[str, Mapping[str, Any]] = {
+    "sessiondb": {"sessionQC": True},
+    "mousedb": {},
+}
+_CONSTRUCTORS = {
+    "sessiondb": f"{_HERE}.session_database:SessionDatabase",
+    "mousedb": f"{_HERE}.base:BaseDatabase",
+}
+
+
+def get_database_metadata(db_name: str) -> dict[str, Any]:
+    """Return what is known of a database by its name.
+
+    Parameters
+    ----------
+    db_name
+        ``vrSessions``, ``vrMice``, or a name declared under ``databases`` in the profile.
+
+    Returns
+    -------
+    dict
+        ``db_path`` (folder of the file, or the server's address), ``db_name``, ``db_ext``,
+        ``table_name``, ``uid``, ``backup_path`` (None: not set), ``unique_fields`` (pairs of
+        column and Python type), ``default_conditions`` and ``constructor``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no database has this name.
+    ConfigurationError
+        If the settings name no database, or a constructor that cannot be loaded.
+    """
+    declared, settings = settings_of(db_name)
+    return {
+        **_address(settings),
+        "table_name": declared.table,
+        "uid": _UIDS[declared.table],
+        "backup_path": None if settings.backups is None else str(settings.backups),
+        "unique_fields": declared.unique_fields or list(_KEYS[declared.table]),
+        "default_conditions": dict(
+            _DEFAULT_CONDITIONS[declared.table]
+            if declared.default_conditions is None
+            else declared.default_conditions
+        ),
+        "constructor": _constructor(declared.constructor or _CONSTRUCTORS[declared.table]),
+    }
+
+
+@overload
+def get_database(db_name: Literal["vrSessions"]) -> SessionDatabase: ...
+@overload
+def get_database(db_name: str) -> BaseDatabase: ...
+def get_database(db_name: str) -> BaseDatabase:
+    """Return the database of this name, as its own class; connects on first use.
+
+    Raises
+    ------
+    UnknownNameError, ConfigurationError
+        As `get_database_metadata`.
+    """
+    database: BaseDatabase = get_database_metadata(db_name)["constructor"](db_name)
+    return database
+
+
+def settings_of(db_name: str) -> tuple[DatabaseSettings, Settings]:
+    """Return what is declared of a database, and the settings of its profile."""
+    settings = load_settings()
+    known = {**_BUILT_IN, **settings.databases}
+    if db_name not in known:
+        raise UnknownNameError("database", db_name, known)
+    declared = known[db_name]
+    return declared, load_settings(declared.profile) if declared.profile else settings
+
+
+def url_of(settings: Settings) -> URL:
+    """Return the address of the database, without its password."""
+    if settings.url is None:
+        raise ConfigurationError(
+            "No database is named; set VRTRACKER_URL, or url in the default profile."
+        )
+    return without_password(parse_url(settings.url))
+
+
+def _address(settings: Settings) -> dict[str, str]:
+    url = url_of(settings)
+    file = backend_for(url).file(url)
+    if file is None:
+        server = url.set(database=None, query={}).render_as_string()
+        return {"db_path": server, "db_name": url.database or "", "db_ext": ""}
+    file = file.absolute()
+    return {"db_path": str(file.parent), "db_name": file.stem, "db_ext": file.suffix}
+
+
+def _constructor(spec: str) -> type[BaseDatabase]:
+    from vrtracker.interop.vranalysis.base import BaseDatabase
+
+    module, _, name = spec.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"The constructor {spec!r} cannot be loaded ({error}); write module:Class."
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, BaseDatabase)):
+        raise ConfigurationError(f"{spec!r} is no subclass of BaseDatabase; make it one.")
+    return found
+
+
+def file_of(metadata: Mapping[str, Any]) -> Path:
+    """Return the file of a database.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is on a server.
+    """
+    if "://" in metadata["db_path"]:
+        raise ConfigurationError(
+            f"The database is on the server {metadata['db_path']}, not in a file; "
+            "save_backup() writes one."
+        )
+    return Path(metadata["db_path"], f"{metadata['db_name']}{metadata['db_ext']}")

@@ -1,0 +1,96 @@
+"""Backups: dated, verified copies of the whole database in another folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
+from vrtracker.services.lab import Lab
+
+__all__ = ["Backup", "back_up"]
+
+_UNFIT = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was written and verified.
+
+    Attributes
+    ----------
+    bytes : int
+        Its size, bytes.
+    removed : tuple of Path
+        Older backups that gave way to it.
+    """
+
+    path: Path
+    bytes: int
+    removed: tuple[Path, ...] = ()
+
+
+def back_up(lab: Lab, folder: str | os.PathLike[str] | None, *, keep: int | None = None) -> Backup:
+    """Write a copy of the database, named for the database and the second in UTC.
+
+    Parameters
+    ----------
+    folder
+        Where to; it is made if it is missing.
+    keep
+        How many backups of this database to keep, the new one among them; all when not given.
+
+    Raises
+    ------
+    ConfigurationError
+        If no folder is known, or it is where the database itself lies.
+    BackendError
+        If the copy cannot be written or is not whole; there is no copy then.
+    """
+    if folder is None:
+        raise ConfigurationError(
+            "No folder for backups is known; give one, or set VRTRACKER_BACKUPS, or backups in "
+            "the profile."
+        )
+    if keep is not None and keep < 1:
+        raise InvalidValueError("keep counts the new backup too; give 1 or more.")
+    target = Path(folder).expanduser().absolute()
+    database = lab.database
+    file = database.backend.file(database.url)
+    if file is not None:
+        database.backend.check_target(database.url)
+        _refuse_own_folder(file, target)
+    stem = _UNFIT.sub("_", file.stem if file is not None else database.url.database or "database")
+    name = f"{stem}.{lab.now():%Y%m%dT%H%M%SZ}"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackendError(
+            f"The folder {target} cannot be made ({error.strerror}); nothing was copied."
+        ) from error
+    if list(target.glob(f"{name}.*")):
+        raise BackendError(f"There is a backup {name} in {target} already; wait a second.")
+    with database.translating():
+        path = database.backend.back_up(database.url, target, name)
+    removed = _rotated(target, stem, path.suffix, keep)
+    return Backup(path, path.stat().st_size, removed)
+
+
+def _refuse_own_folder(file: Path, target: Path) -> None:
+    if file.resolve().parent == target.resolve():
+        raise ConfigurationError(
+            f"{target} is where the database itself lies: what damages the one damages the other. "
+            "Give a folder of another disk."
+        )
+
+
+def _rotated(folder: Path, stem: str, suffix: str, keep: int | None) -> tuple[Path, ...]:
+    if keep is None:
+        return ()
+    ours = re.compile(rf"{re.escape(stem)}\.\d{{8}}T\d{{6}}Z{re.escape(suffix)}")
+    backups = sorted(path for path in folder.iterdir() if ours.fullmatch(path.name))
+    for path in backups[:-keep]:
+        path.unlink()
+    return tuple(backups[:-keep])

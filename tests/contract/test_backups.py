@@ -1,0 +1,137 @@
+"""Backups: whole, dated, in another place, and fewer than asked for only when asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import vrtracker
+from support.bench import Bench
+from support.postgres import put_programs_on_path
+from vrtracker.database import Database
+from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
+
+
+@pytest.fixture
+def bench(backend, tmp_path, monkeypatch):
+    put_programs_on_path(backend.source, monkeypatch)
+    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+        made.add("M1.2023-01-20.1", sessionNotes="naïve 小鼠", headPlateRotation=12.8)
+        made.add("M2.2023-01-20.2", sessionQC=False, scratchJustification="no laser")
+        yield made
+
+
+def restored(path: Path, backend) -> str:
+    """Return the URL of a database that holds what a backup holds."""
+    if path.suffix != ".dump":
+        return str(path)
+    url = backend.new_url()
+    plain = url.replace("postgresql+psycopg", "postgresql")
+    subprocess.run(["pg_restore", "--no-owner", f"--dbname={plain}", str(path)], check=True)
+    return url
+
+
+def test_backup_holds_every_row_and_column(bench, backend, tmp_path):
+    bench.tracker.workflow.complete("M1.2023-01-20.1", "registration")
+
+    backup = bench.tracker.back_up(tmp_path / "safe" / "deep")
+    bench.tracker.sessions.update({"sessionNotes": "later"}, all_rows=True)
+
+    assert backup.bytes == backup.path.stat().st_size > 0
+    assert sorted(path.name for path in backup.path.parent.iterdir()) == [backup.path.name]
+    with vrtracker.open(restored(backup.path, backend)) as copy:
+        table = copy.sessions.frame(include_scratched=True)
+        assert table["sessionNotes"].fillna("").tolist() == ["naïve 小鼠", ""]
+        assert table["headPlateRotation"].tolist()[0] == 12.8
+        pd.testing.assert_frame_equal(copy.mice.frame(), bench.tracker.mice.frame())
+        events = len(copy.events(1000))
+        assert events + 2 == len(bench.tracker.events(1000))
+
+
+def test_backups_are_named_for_their_time_and_the_newest_are_kept(bench, tmp_path):
+    made = []
+    for _ in range(3):
+        bench.clock.advance(seconds=1)
+        made.append(bench.tracker.back_up(tmp_path / "safe"))
+    (tmp_path / "safe" / "other.db").write_bytes(b"not ours")
+    assert len(list((tmp_path / "safe").iterdir())) == 4
+
+    bench.clock.advance(seconds=1)
+    last = bench.tracker.back_up(tmp_path / "safe", keep=2)
+
+    assert last.removed == (made[0].path, made[1].path)
+    assert sorted(p.name for p in (tmp_path / "safe").iterdir()) == sorted(
+        ["other.db", made[2].path.name, last.path.name]
+    )
+    assert f"{bench.clock():%Y%m%dT%H%M%SZ}" in last.path.name
+
+
+def test_second_backup_of_one_second_takes_nobodys_place(bench, tmp_path):
+    first = bench.tracker.back_up(tmp_path / "safe")
+    content = first.path.read_bytes()
+
+    with pytest.raises(BackendError, match="already"):
+        bench.tracker.back_up(tmp_path / "safe")
+
+    assert first.path.read_bytes() == content
+
+
+def test_folder_comes_from_the_environment(bench, tmp_path, monkeypatch):
+    with pytest.raises(ConfigurationError, match="VRTRACKER_BACKUPS"):
+        bench.tracker.back_up()
+    monkeypatch.setenv("VRTRACKER_BACKUPS", str(tmp_path / "safe"))
+
+    with vrtracker.open(bench.url) as tracker:
+        assert tracker.back_up().path.parent == tmp_path / "safe"
+
+
+def test_folder_that_cannot_be_made_and_senseless_number_are_refused(bench, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(BackendError, match="cannot be made"):
+        bench.tracker.back_up(tmp_path / "file")
+    with pytest.raises(InvalidValueError):
+        bench.tracker.back_up(tmp_path / "safe", keep=0)
+    assert not (tmp_path / "safe").exists()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_backup_is_made_while_another_writes(bench, tmp_path):
+    with bench.another()._lab.unit() as unit:
+        unit.mice.delete(999)
+
+        backup = bench.tracker.back_up(tmp_path / "safe")
+
+    with vrtracker.open(str(backup.path), readonly=True) as copy:
+        assert copy.mice.count() == 2
+
+
+@pytest.mark.parametrize("backend", ["postgresql18"], indirect=True)
+def test_missing_program_is_told(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(BackendError, match="pg_dump"):
+        bench.tracker.back_up(tmp_path / "safe")
+    assert list((tmp_path / "safe").iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["postgresql18"], indirect=True)
+def test_dump_that_is_refused_leaves_nothing_and_tells_no_password(bench, backend, tmp_path):
+    database = Database(backend.source.server.password_url(bench.tracker.database.url.database))
+
+    with pytest.raises(BackendError, match="permission denied") as refused:
+        database.backend.back_up(database.url, tmp_path, "lab")
+
+    assert database.url.password not in str(refused.value)
+    assert list(tmp_path.glob("lab*")) == []
+
+
+def test_time_in_the_name_is_utc(bench, tmp_path):
+    backup = bench.tracker.back_up(tmp_path / "safe")
+
+    stamp = backup.path.stem.rpartition(".")[2]
+    assert dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC) == bench.clock()
