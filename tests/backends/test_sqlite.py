@@ -23,6 +23,7 @@ import pytest
 import vrtracker
 from support.lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
 from vrtracker.backends import sqlite as backend_module
+from vrtracker.backends import sqlite_arrow
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.errors import (
     BackendError,
@@ -371,7 +372,7 @@ def test_value_in_a_usual_form_is_read(lab, without_columns, column, value, read
 
 
 def test_types_come_from_all_rows_not_from_the_first(lab, monkeypatch):
-    monkeypatch.setattr(backend_module, "_BATCH_ROWS", 4)
+    monkeypatch.setattr(sqlite_arrow, "_BATCH_ROWS", 4)
     lab.sessions.add_many(session_rows(20, start=800))
     last = ("ATL012", DAY, 819)
     lab.sessions.update(
@@ -389,7 +390,7 @@ def test_types_come_from_all_rows_not_from_the_first(lab, monkeypatch):
 
 
 def test_bad_value_far_down_is_told_with_its_column(lab, monkeypatch):
-    monkeypatch.setattr(backend_module, "_BATCH_ROWS", 4)
+    monkeypatch.setattr(sqlite_arrow, "_BATCH_ROWS", 4)
     lab.sessions.add_many(session_rows(20, start=800))
     run_sql(lab.url, "UPDATE sessiondb SET vrEnvironments = 'all' WHERE sessionID = 819")
 

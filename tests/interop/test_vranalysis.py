@@ -285,7 +285,7 @@ def test_positional_indexing_and_choice_serve_notebooks(legacy, rows):
         ({"trackerExists": True}, lambda row: is_set(row, "trackerExists")),
         ({"experimentID": 1}, lambda row: row["experimentID"] == "1"),
     ],
-    ids=str,
+    ids=["all", "tracked", "tracker exists", "experiment"],
 )
 def test_table_of_mice_is_that_of_the_labs_file(legacy, rows, conditions, passes):
     wanted = [row for row in rows["mousedb"] if passes(row)]

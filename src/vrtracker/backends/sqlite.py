@@ -7,7 +7,6 @@ import glob
 import os
 import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc, text
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
@@ -29,10 +27,7 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from contextlib import AbstractContextManager
-
-    import pyarrow as pa
 
     from vrtracker.backends.restating import Restatement
 
@@ -46,7 +41,6 @@ _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: Violation.FOREIGN_KEY,
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: Violation.NOT_NULL,
 }
-_BATCH_ROWS = 65_536
 _WORK = ".vrtracker-new-"
 _NEW_COUNTER = """
 INSERT INTO sqlite_sequence SELECT name, :after FROM sqlite_master
@@ -279,52 +273,9 @@ class SQLiteBackend(Backend):
             import adbc_driver_sqlite.dbapi as adbc
         except ImportError:
             return None
-        return _SQLiteArrowReader(_path(url), (adbc.Error, OSError))
+        from vrtracker.backends.sqlite_arrow import SQLiteArrowReader
 
-
-class _SQLiteArrowReader(ArrowReader):
-    def __init__(self, path: Path, errors: tuple[type[Exception], ...]) -> None:
-        self.errors = errors
-        self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
-        self._path = path
-        self._connection: Any = None
-        self._lock = threading.Lock()
-
-    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._connect()
-            try:
-                return self._read(sql, parameters, _BATCH_ROWS)
-            except self.errors:
-                # ADBC takes a column's type from its first batch of rows and fails on a later
-                # value that does not fit, such as text after NULLs: make one batch of all rows.
-                # It reserves the memory for a whole batch at once, so that must not be the rule.
-                counted = self._read(f"SELECT count(*) FROM ({sql})", parameters, 1)  # noqa: S608
-                rows = counted.column(0)[0].as_py()
-                if rows <= _BATCH_ROWS:
-                    raise
-                return self._read(sql, parameters, rows + _BATCH_ROWS)
-
-    def _read(self, sql: str, parameters: Sequence[Any], batch_rows: int) -> pa.Table:
-        cursor = self._connection.cursor()
-        try:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
-            cursor.execute(sql, tuple(parameters) or None)
-            return cursor.fetch_arrow_table()
-        finally:
-            cursor.close()
-
-    def _connect(self) -> Any:
-        import adbc_driver_sqlite.dbapi as adbc
-
-        return adbc.connect(_uri(self._path, readonly=True), autocommit=True)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        return SQLiteArrowReader(_uri(_path(url), readonly=True), (adbc.Error, OSError))
 
 
 def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
