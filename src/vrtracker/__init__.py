@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
     from vrtracker.domain.states import State
     from vrtracker.errors import VrtrackerError
-    from vrtracker.tracker import Tracker, clone, init
+    from vrtracker.tracker import Tracker, clone, init, restore
     from vrtracker.tracker import open_tracker as open  # noqa: A004
 
     __version__: str
@@ -34,6 +34,7 @@ __all__ = [
     "clone",
     "init",
     "open",
+    "restore",
 ]
 
 _HOMES = {
@@ -48,6 +49,7 @@ _HOMES = {
     "clone": ("vrtracker.tracker", "clone"),
     "init": ("vrtracker.tracker", "init"),
     "open": ("vrtracker.tracker", "open_tracker"),
+    "restore": ("vrtracker.tracker", "restore"),
 }
 
 

@@ -19,7 +19,8 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
 from vrtracker.registrars import registrar_from
-from vrtracker.services.backups import Backup, back_up
+from vrtracker.services.backups import Backup, Restored, back_up
+from vrtracker.services.backups import restore as restore_backup
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from vrtracker.services.cloning import Clone
 
-__all__ = ["Tracker", "clone", "init", "open_tracker"]
+__all__ = ["Tracker", "clone", "init", "open_tracker", "restore"]
 
 
 class Tracker:
@@ -239,6 +240,42 @@ def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracke
         raise ConfigurationError("No database is named; give the path of the file to make.")
     upgrade(settings.url)
     return open_tracker(target, **options)
+
+
+def restore(
+    database: str | os.PathLike[str] | None, backup: str | os.PathLike[str], *, save: bool = True
+) -> Restored:
+    """Put a backup in the place of a database, whole or not at all.
+
+    Parameters
+    ----------
+    database
+        Path, URL or profile; the default one if not given. A file may be missing.
+    backup
+        What `Tracker.back_up` wrote for a database of the same kind.
+    save
+        Back up what the database holds now, into the folder of the backup; refuse if that fails.
+
+    Returns
+    -------
+    Restored
+        ``database, backup, revision, saved``.
+
+    Raises
+    ------
+    InvalidValueError
+        If there is no such backup, or it is of another kind of database.
+    ForeignSchemaError
+        If it is no backup of a database of vrtracker.
+    BackendError
+        If the backup is damaged, or somebody uses the database; it is as it was then.
+    """
+    found = Database(resolve_url(database), create=True)
+    try:
+        lab = Lab(database=found, stages=StageGraph(), actor="")
+        return restore_backup(lab, backup, save=save)
+    finally:
+        found.dispose()
 
 
 def clone(

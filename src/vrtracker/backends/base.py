@@ -180,6 +180,16 @@ class Backend(abc.ABC):
             then.
         """
 
+    @abc.abstractmethod
+    def restore(self, url: URL, backup: Path) -> None:
+        """Put what `back_up` wrote in the database's place, whole or not at all.
+
+        Raises
+        ------
+        BackendError
+            If the backup is not whole, or the database is in use; it is as it was then.
+        """
+
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a columnar reader, or None where the driver for it is not installed."""
         del url

@@ -13,7 +13,7 @@ from vrtracker.errors import BackendError
 __all__ = ["copy_whole", "file_identity", "flush", "flush_folder"]
 
 
-def copy_whole(path: Path, target: Path, *, check: Callable[[Path], None] | None = None) -> None:
+def copy_whole(path: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
     """Copy a file; the copy has its name only once its bytes are those of the file.
 
     Parameters

@@ -179,6 +179,12 @@ class PostgreSQLBackend(Backend):
             partial.unlink(missing_ok=True)
         return target
 
+    def restore(self, url: URL, backup: Path) -> None:
+        """Run pg_restore in one transaction; tables that the backup does not name stay."""
+        options = ["--clean", "--if-exists", "--single-transaction", "--no-owner", "--no-password"]
+        address = _for_libpq(url.set(drivername="postgresql", password=None))
+        _run("pg_restore", *options, f"--dbname={address}", str(backup), password=url.password)
+
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through ADBC."""
         try:
@@ -246,7 +252,7 @@ def _run(program: str, *arguments: str, password: str | None = None) -> None:
     )
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise BackendError(f"{program} failed, there is no backup: {said}")
+        raise BackendError(f"{program} failed, nothing was changed: {said}")
 
 
 def _unreachable(error: BaseException, url: URL, where: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
-from vrtracker.backends.disk import file_identity, flush_folder
+from vrtracker.backends.disk import copy_whole, file_identity, flush_folder
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -266,6 +266,27 @@ class SQLiteBackend(Backend):
         finally:
             partial.unlink(missing_ok=True)
         return target
+
+    def restore(self, url: URL, backup: Path) -> None:
+        """Write the backup's pages in one transaction; a missing file is made."""
+        path = _path(url)
+        try:
+            with contextlib.closing(
+                sqlite3.connect(_uri(backup, readonly=True), uri=True)
+            ) as source:
+                problem = source.execute("PRAGMA integrity_check").fetchone()[0]
+                if problem != "ok":
+                    raise BackendError(f"{backup} is damaged ({problem}); take another backup.")
+                if not path.exists():
+                    copy_whole(backup, path)
+                    return
+                with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as target:
+                    source.backup(target)
+        except (sqlite3.Error, OSError) as error:
+            raise BackendError(
+                f"{backup} could not be put in the place of {path}: {error}. If the file there is "
+                "damaged, move it away, with its -wal and -shm, and restore again."
+            ) from error
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through ADBC."""

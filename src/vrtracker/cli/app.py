@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from vrtracker.cli import (
     access,
+    backups,
     cloning,
     db,
     disk,
@@ -154,6 +155,8 @@ for _name, _function, _panel in (
     ("datasets", looking.datasets, _BACK),
     ("attempts", looking.attempts, _BACK),
     ("clone", cloning.clone, _DATABASE),
+    ("backup", backups.backup, _DATABASE),
+    ("restore", backups.restore, _DATABASE),
     ("db", db.commands, _DATABASE),
     ("access", access.commands, _DATABASE),
 ):

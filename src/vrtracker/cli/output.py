@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -22,7 +23,9 @@ def write_json(document: Any) -> None:
     """Write one JSON document to standard output."""
     # Where standard output is not UTF-8, escapes carry what it could not.
     ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    text = json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    text = json.dumps(
+        document, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=os.fspath
+    )
     typer.echo(text)
 
 

@@ -7,10 +7,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
+from vrtracker.database import Database
+from vrtracker.database.versions import current_revision
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    ForeignSchemaError,
+    InvalidValueError,
+)
 from vrtracker.services.lab import Lab
 
-__all__ = ["Backup", "back_up"]
+__all__ = ["Backup", "Restored", "back_up", "restore"]
 
 _UNFIT = re.compile(r"[^\w.-]+")
 
@@ -76,6 +83,63 @@ def back_up(lab: Lab, folder: str | os.PathLike[str] | None, *, keep: int | None
         path = database.backend.back_up(database.url, target, name)
     removed = _rotated(target, stem, path.suffix, keep)
     return Backup(path, path.stat().st_size, removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A database that holds what a backup held.
+
+    Attributes
+    ----------
+    revision : str
+        Revision of the schema that the backup had.
+    saved : Backup or None
+        What the database held before; None if there was none.
+    """
+
+    database: str
+    backup: Path
+    revision: str
+    saved: Backup | None
+
+
+def restore(lab: Lab, backup: str | os.PathLike[str], *, save: bool = True) -> Restored:
+    """Put a backup in the database's place; `vrtracker.restore` describes it."""
+    path = Path(backup).expanduser().absolute()
+    database = lab.database
+    if not path.is_file():
+        raise InvalidValueError(f"There is no backup {path}; correct the path.")
+    if database.backend.file(database.url) is not None:
+        _check_same_kind(database, path)
+    there = database.backend.exists(database.url)
+    saved = back_up(lab, path.parent) if save and there else None
+    database.dispose()
+    with database.translating():
+        database.backend.restore(database.url, path)
+    revision = current_revision(database)
+    if revision is None:
+        raise BackendError(
+            f"{database} holds no schema of vrtracker after restoring {path}; it is the backup of "
+            "something else. What was there before is in "
+            f"{saved.path if saved is not None else 'no backup'}."
+        )
+    return Restored(str(database), path, revision, saved)
+
+
+def _check_same_kind(database: Database, path: Path) -> None:
+    """Refuse a file that is no database of this kind, or none of vrtracker's."""
+    source = Database(path, readonly=True)
+    try:
+        if type(source.backend) is not type(database.backend):
+            raise InvalidValueError(
+                f"{path} is a database of another kind than {database}; copy it there with: "
+                f"vrtracker clone {path} DEST"
+            )
+        source.backend.check_target(source.url)
+        if current_revision(source) is None:
+            raise ForeignSchemaError(f"{path} is no backup of a database of vrtracker.")
+    finally:
+        source.dispose()
 
 
 def _refuse_own_folder(file: Path, target: Path) -> None:

@@ -130,6 +130,14 @@ class AccessBackend(Backend):
             engine.dispose()
         return target
 
+    def restore(self, url: URL, backup: Path) -> None:
+        """Put a copy of the backup in the file's place, whoever of us has it open."""
+        from vrtracker.backends.access.replacement import restore
+
+        self.check_target(url, create=True)
+        writing.check_folder(_path(url), writing.WriteOptions.of(url))
+        restore(_path(url).resolve(), backup)
+
     # -- engines ---------------------------------------------------------------------------
 
     def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:

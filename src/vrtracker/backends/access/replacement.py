@@ -19,7 +19,7 @@ from vrtracker.backends.access.mirror import mirror_of
 from vrtracker.backends.disk import copy_whole, flush, flush_folder
 from vrtracker.errors import BackendError
 
-__all__ = ["built", "replaced"]
+__all__ = ["built", "replaced", "restore"]
 
 WORK_SUFFIX = ".vrtracker-new"
 
@@ -74,6 +74,21 @@ def built(path: Path) -> Iterator[Path]:
             copy_whole(path, work)
         yield work
         check_nobody_has_it_open(path)
+
+
+def restore(path: Path, backup: Path) -> None:
+    """Put a copy of a backup in the file's place; what was there is kept under a dated name.
+
+    Raises
+    ------
+    BackendError
+        Somebody has the file open, or the backup cannot be read.
+    """
+    with _taking_the_place(path) as work:
+        copy_whole(backup, work, check=_contents)
+        check_nobody_has_it_open(path)
+        if path.exists():
+            _keep(path)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,72 @@
+"""``vrtracker backup`` and ``restore``: copies of the whole database, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vrtracker.cli.options import Json, Yes
+from vrtracker.cli.output import say, write_json
+from vrtracker.cli.shell import agree, shell_of
+
+__all__ = ["backup", "restore"]
+
+
+def backup(
+    context: typer.Context,
+    *,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="The folder; else VRTRACKER_BACKUPS."),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", metavar="N", min=1, help="Remove all but the N newest backups."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a dated copy of the database into another folder, and check it.
+
+    Example: vrtracker backup --to /backups/lab --keep 30
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        made = tracker.back_up(to, keep=keep)
+    if json:
+        write_json(dataclasses.asdict(made))
+        return
+    say(f"{made.path} ({made.bytes:,} bytes)")
+    for path in made.removed:
+        say(f"removed {path}")
+
+
+def restore(
+    context: typer.Context,
+    path: Annotated[
+        Path, typer.Argument(metavar="BACKUP", help="A file of backup.", show_default=False)
+    ],
+    *,
+    save: Annotated[
+        bool,
+        typer.Option("--save/--no-save", help="Back up what is there now, beside the backup."),
+    ] = True,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Put a backup in the place of the database; asks first, or wants --yes.
+
+    Example: vrtracker restore /backups/lab/lab.20260302T120000Z.db --yes
+    """
+    from vrtracker.tracker import restore as restore_database
+
+    url = shell_of(context).database_url()
+    agree(f"{path} takes the place of {url}.", yes=yes)
+    made = restore_database(url, path, save=save)
+    if json:
+        write_json(dataclasses.asdict(made))
+        return
+    if made.saved is not None:
+        say(f"what was there is in {made.saved.path}")
+    say(f"{made.database} holds what {made.backup} held, at revision {made.revision}")

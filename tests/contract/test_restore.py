@@ -1,0 +1,139 @@
+"""A lost database comes back from its backup, every cell of it, on every kind of database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import vrtracker
+from support.bench import Bench
+from support.lab import open_lab, run_sql, table_counts
+from support.postgres import put_programs_on_path
+from vrtracker.backends import parse_url
+from vrtracker.database import Database
+from vrtracker.errors import InvalidValueError, VrtrackerError
+
+KEY = "M1.2023-01-20.1"
+
+
+@pytest.fixture
+def bench(backend, tmp_path, monkeypatch):
+    put_programs_on_path(backend.source, monkeypatch)
+    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+        made.add(KEY, uSessionID=7, sessionNotes="naïve 小鼠", headPlateRotation=12.8, suite2p=True)
+        made.add("M2.2023-01-20.2", sessionQC=False, scratchJustification="no laser")
+        made.tracker.workflow.complete(KEY, "registration")
+        yield made
+
+
+def whole(tracker: Any) -> dict[str, pd.DataFrame]:
+    """Return all that the tracker shows of a database."""
+    frames = {
+        "sessions": tracker.sessions.frame(include_scratched=True),
+        "mice": tracker.mice.frame(),
+        "events": tracker.events(1000),
+        "states": tracker.workflow.table(include_scratched=True),
+    }
+    return frames | {f"decisions of {KEY}": tracker.decisions(KEY)}
+
+
+def lose(url: str) -> None:
+    """Lose the database: the file, or on a server all its rows."""
+    path = Database(url).backend.file(parse_url(url))
+    if path is not None:
+        for one in path.parent.glob(f"{path.name}*"):
+            one.unlink()
+        return
+    counts = table_counts(url)
+    run_sql(url, f"TRUNCATE {', '.join(counts)} CASCADE")
+
+
+def test_lost_database_comes_back_with_every_cell(bench, tmp_path):
+    url = bench.tracker.url
+    before = whole(bench.tracker)
+    backup = bench.tracker.back_up(tmp_path / "safe")
+    bench.tracker.close()
+    lose(url)
+
+    restored = vrtracker.restore(url, backup.path, save=False)
+
+    assert restored.saved is None
+    with open_lab(url) as tracker:
+        for name, frame in whole(tracker).items():
+            pd.testing.assert_frame_equal(frame, before[name], obj=name)
+        assert tracker.sessions.add("M1.2024-01-01.1").uSessionID == 1 + max(
+            before["sessions"]["uSessionID"]
+        )
+
+
+def test_what_was_there_is_saved_first(bench, tmp_path):
+    url = bench.tracker.url
+    backup = bench.tracker.back_up(tmp_path / "safe")
+    bench.clock.advance(seconds=2)
+    bench.tracker.sessions.update({"sessionNotes": "later"}, KEY)
+    bench.tracker.close()
+
+    restored = vrtracker.restore(url, backup.path)
+
+    with open_lab(url) as tracker:
+        assert tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
+    assert restored.saved is not None
+    vrtracker.restore(url, restored.saved.path, save=False)
+    with open_lab(url) as tracker:
+        assert tracker.sessions.get(KEY).sessionNotes == "later"
+
+
+def test_open_tracker_sees_what_was_restored(bench, tmp_path):
+    backup = bench.tracker.back_up(tmp_path / "safe")
+    bench.tracker.sessions.update({"sessionNotes": "later"}, KEY)
+
+    vrtracker.restore(bench.tracker.url, backup.path, save=False)
+
+    assert bench.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
+    bench.tracker.sessions.update({"sessionNotes": "and on"}, KEY)
+    assert bench.tracker.sessions.get(KEY).sessionNotes == "and on"
+
+
+def test_damaged_backup_changes_nothing(bench, tmp_path):
+    backup = bench.tracker.back_up(tmp_path / "safe")
+    content = bytearray(backup.path.read_bytes())
+    middle = len(content) // 2
+    content[64:-64] = b"\xee" * len(content[64:-64])
+    backup.path.write_bytes(content[:middle])
+    before = whole(bench.tracker)
+
+    with pytest.raises(VrtrackerError):
+        vrtracker.restore(bench.tracker.url, backup.path, save=False)
+
+    for name, frame in whole(bench.tracker).items():
+        pd.testing.assert_frame_equal(frame, before[name], obj=name)
+
+
+def test_missing_backup_is_told(bench, tmp_path):
+    with pytest.raises(InvalidValueError, match="There is no backup"):
+        vrtracker.restore(bench.tracker.url, tmp_path / "none.db")
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
+def test_database_of_no_tracker_is_not_restored(bench, tmp_path):
+    path = Path(parse_url(bench.tracker.url).database or "")
+    other = tmp_path / f"other{path.suffix}"
+    run = Database(other, create=True)
+    with run.changing_schema() as connection:
+        connection.exec_driver_sql("CREATE TABLE things (name TEXT(20))")
+    run.dispose()
+
+    with pytest.raises(VrtrackerError, match="no backup of a database of vrtracker"):
+        vrtracker.restore(bench.tracker.url, other)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_backup_of_another_kind_names_the_clone(bench, tmp_path):
+    other = tmp_path / "lab.accdb"
+    other.write_bytes(b"x")
+
+    with pytest.raises(InvalidValueError, match="vrtracker clone"):
+        vrtracker.restore(bench.tracker.url, other)
