@@ -303,6 +303,29 @@ def test_errors_are_listed_with_their_tracebacks(sample):
     assert "| Traceback" in sample.good("errors", "--traceback")
 
 
+def test_errors_that_are_alike_stand_in_one_line(sample):
+    (row,) = sample.told("errors", "--group")
+
+    assert (row["stage"], row["count"], row["sessions"]) == ("registration", 1, [BROKEN])
+    assert row["group"] in sample.good("errors", "--group")
+    assert "| Traceback" in sample.good("errors", "--group", "--traceback")
+
+
+def test_register_runs_the_sessions_that_failed_alike(demo):
+    (row,) = demo.told("errors", "--group")
+
+    shown = demo.told("register", "--error", row["group"], "--dry-run")
+    result = run(*demo.options, "register", "--error", row["group"], "--registrar", "command: true")
+
+    assert [one["key"] for one in shown["queue"]] == [BROKEN]
+    assert "registration: " in result.stdout
+    assert demo.told("attempts", BROKEN)[-1]["registrar"].startswith("command")
+
+
+def test_register_refuses_a_group_that_does_not_fail(sample):
+    assert "nope" in refused(*sample.options, "register", "--error", "nope", code=2)
+
+
 def test_errors_of_one_stage(sample):
     assert sample.told("errors", "--stage", "suite2p") == []
     assert "nope" in refused(*sample.options, "errors", "--stage", "nope", code=2)
