@@ -47,6 +47,7 @@ class Profile(BaseModel):
     output: str = "oneData"
     registrars: dict[str, str] = {}
     stages: dict[str, StageSettings] = {}
+    presets: dict[str, dict[str, Any]] = {}
 
     @field_validator("timezone")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import zoneinfo
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,7 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
 from vrtracker.registrars import registrar_from
+from vrtracker.services.entering import EntryPlan, EntryService
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
@@ -123,6 +124,50 @@ class Tracker:
         service = ScanService(self._lab, self.sessions, self.mice)
         return service.plan(mice=mice, add_mice=add_mice, progress=progress)
 
+    def enter(
+        self,
+        keys: Any,
+        values: Mapping[str, Any] | None = None,
+        *,
+        like: Any = None,
+        preset: str | None = None,
+        strict: bool = False,
+    ) -> EntryPlan:
+        """Put new sessions together and return them as a plan; ``.apply()`` enters them.
+
+        Parameters
+        ----------
+        keys
+            A key, or a list of them.
+        values
+            Columns by name. They come before those of the preset, these before those of `like`.
+        like
+            A session whose description is taken over: a key, or ``LAST`` for the last session
+            of the same mouse that is not scratched. What became of it is not.
+        preset
+            Name of a preset in the profile: ``[profiles.NAME.presets.PRESET]``.
+        strict
+            Refuse values that no session has yet, and future dates, in place of a warning.
+
+        Raises
+        ------
+        NotFoundError, UnknownNameError
+            If there is no such session, preset or column.
+        InvalidValueError
+            If a value does not fit its column, or something is odd and `strict` is set.
+        """
+        several = isinstance(keys, list | set) or (
+            isinstance(keys, tuple) and all(isinstance(key, SessionKey) for key in keys)
+        )
+        service = EntryService(self._lab, self.sessions)
+        return service.plan(
+            list(keys) if several else [keys],
+            dict(values or {}),
+            like=like,
+            preset=preset,
+            strict=strict,
+        )
+
     def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
         service = ImportService(self._lab, self.sessions, self.mice)
@@ -205,6 +250,7 @@ def _lab(
         zone=_zone(settings),
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
+        presets=settings.presets,
     )
 
 

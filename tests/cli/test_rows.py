@@ -320,3 +320,32 @@ def test_json_is_one_document(sample):
 
     assert json.loads(result.stdout)
     assert result.stderr == ""
+
+
+def test_sessions_are_added_like_the_last_one_on_several_days(demo):
+    days = ("--mouse", "DEMO001", "--date", "2023-03-01,2023-03-02", "--date", "2023-03-03")
+    words = ("sessions", "add", *days, "--number", "701", "--like", "LAST", "--set", "imaging=no")
+    last = demo.told("sessions", "list", "--mouse", "DEMO001", "--order-by", "-sessionDate")[0]
+
+    shown = demo.told(*words, "--dry-run")
+    added = demo.told(*words)["added"]
+
+    assert [row["key"] for row in shown] == added
+    assert [key.split(".")[1] for key in added] == ["2023-03-01", "2023-03-02", "2023-03-03"]
+    new = demo.told("sessions", "show", added[2])
+    assert (new["experimentType"], new["imaging"]) == (last["experimentType"], False)
+
+
+def test_odd_word_is_told_and_refused_on_request(demo):
+    words = ("sessions", "add", NEW, "--set", "experimentID=77", *("--like", "LAST"))
+    demo.good("sessions", "edit", FIRST, "--set", "experimentID=7")
+
+    assert "77" in refused(*demo.options, *words, "--strict", code=2)
+    assert "experimentID: no session has 77 yet" in run(*demo.options, *words).stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--mouse", "DEMO001"], [NEW, "--date", "2023-03-01"], [NEW, "--preset", "nope"]]
+)
+def test_sessions_that_are_not_named_whole_are_refused(sample, words: list[str]):
+    refused(*sample.options, "sessions", "add", *words, code=2)

@@ -32,6 +32,12 @@ class SessionRepository(RowRepository[SessionRecord]):
         """Return a session by its key, scratched or not, or None."""
         return self.by_key(mouseName=key.mouse, sessionDate=key.date, sessionID=key.number)
 
+    def used(self, name: str) -> list[Any]:
+        """Return the different values of a column, missing ones left out."""
+        column = self.table.c[name]
+        statement = select(column).where(column.is_not(None)).distinct()
+        return [row[0] for row in self._x.execute(statement)]
+
     def dependents(self, number: int) -> dict[str, int]:
         """Return how many rows of the tracker's history hang on a session, by what they are."""
         tables = self._x.tables

@@ -33,6 +33,7 @@ class Lab:
     zone: dt.tzinfo | None = None
     lease: dt.timedelta = dt.timedelta(minutes=15)
     output: str = "oneData"
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
 

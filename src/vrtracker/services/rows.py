@@ -153,7 +153,7 @@ class RowService(RowReader[Record, Key]):
             fitted = self.coercer.columns(columns, count)
             self._check_new(fitted)
         except InvalidValueError as error:
-            if error.row is not None:
+            if error.row is not None and count > 1:
                 error.args = (f"Row {error.row + 1}: {error}",)
             raise
         return fitted
