@@ -19,6 +19,7 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
 from vrtracker.registrars import registrar_from
+from vrtracker.services.bulk_edits import BulkEditService, EditPlan
 from vrtracker.services.entering import EntryPlan, EntryService
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
@@ -172,6 +173,29 @@ class Tracker:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
         service = ImportService(self._lab, self.sessions, self.mice)
         return service.plan(what, Path(path))
+
+    def edit_csv(
+        self, path: str | os.PathLike[str], *, base: str | os.PathLike[str] | None = None
+    ) -> EditPlan:
+        """Read new values of sessions from a CSV file; ``.apply()`` writes them, all or none.
+
+        Parameters
+        ----------
+        path
+            CSV, UTF-8, with a header: mouseName, sessionDate, sessionID, and the columns that
+            the file says the values of. An empty field empties the column.
+        base
+            The file as it was before people edited it. Then only fields that differ from it are
+            changes, and a field that somebody else has changed in the database since is a
+            problem that names both versions.
+
+        Raises
+        ------
+        ImportFileError
+            If it is not such a file at all.
+        """
+        service = BulkEditService(self._lab, self.sessions)
+        return service.plan(Path(path), base=None if base is None else Path(base))
 
     def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
         spec, options = asked

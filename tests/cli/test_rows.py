@@ -349,3 +349,35 @@ def test_odd_word_is_told_and_refused_on_request(demo):
 )
 def test_sessions_that_are_not_named_whole_are_refused(sample, words: list[str]):
     refused(*sample.options, "sessions", "add", *words, code=2)
+
+
+def test_file_of_edits_is_shown_and_then_applied(demo, tmp_path):
+    path = tmp_path / "edit.csv"
+    path.write_text(
+        "mouseName,sessionDate,sessionID,sessionNotes\nDEMO001,2023-01-18,701,ran far\n", "utf-8"
+    )
+    words = ("sessions", "edit", "--csv", str(path))
+
+    shown = demo.good(*words)
+    assert "ran far" in shown
+    assert demo.told("sessions", "show", FIRST)["sessionNotes"] != "ran far"
+
+    assert demo.told(*words, "--apply")["applied"] is True
+    assert demo.told("sessions", "show", FIRST)["sessionNotes"] == "ran far"
+
+
+def test_problems_of_a_file_of_edits_are_told(demo, tmp_path):
+    path = tmp_path / "edit.csv"
+    path.write_text("mouseName,sessionDate,sessionID,numPlanes\nDEMO001,2023-01-18,7,x\n", "utf-8")
+
+    result = run(*demo.options, "sessions", "edit", "--csv", str(path), "--apply")
+
+    assert result.exit_code == 2
+    assert "line 2, column numPlanes" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["--apply", FIRST, "--set", "numPlanes=5"], ["--csv", "x.csv", FIRST]]
+)
+def test_options_of_files_do_not_mix_with_others(sample, words: list[str]):
+    refused(*sample.options, "sessions", "edit", *words, code=2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vrtracker.cli import listing
+from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
@@ -228,6 +230,27 @@ def edit(
     everything: Annotated[
         bool, typer.Option("--all", help="Every session.", rich_help_panel="Filters")
     ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Take the new values from a CSV file, whose header has mouseName, sessionDate, "
+            "sessionID and the columns to set.",
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--base",
+            metavar="FILE",
+            help="With --csv: the file as it was before it was edited. What is the same in both "
+            "is left alone, what somebody else changed since is shown.",
+        ),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="With --csv: make the changes that are shown.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
     ] = False,
@@ -237,13 +260,24 @@ def edit(
 ) -> None:
     """Set columns of one session, or of all that pass the filters, scratched ones too.
 
-    Asks before it changes more than one row.
+    Asks before it changes more than one row. A file's changes are shown, and made with --apply.
 
     Example: vrtracker sessions edit ATL012.2023-01-20.702 --set sessionNotes="ran well"
 
     Example: vrtracker sessions edit --mouse ATL012 --set numPlanes=5 --dry-run
+
+    Example: vrtracker sessions edit --csv sessions.csv --base exported.csv --apply
     """
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    if csv is not None:
+        if key is not None or filters or everything or values:
+            raise InvalidValueError("--csv says which sessions and which values; give it alone.")
+        edit_csv(
+            shell_of(context), csv, base, apply=apply and not dry_run, reason=reason, json=json
+        )
+        return
+    if apply or base is not None:
+        raise InvalidValueError("--apply and --base go with --csv FILE.")
     chosen = _chosen(key, filters, everything=everything)
     with shell_of(context).open(readonly=dry_run) as tracker:
         if key is not None:

@@ -68,7 +68,7 @@ class SessionService(RowService[SessionRecord, SessionKey]):
             if good is bool(justification):
                 _check_scratch({"sessionQC": good, "scratchJustification": justification}, row=row)
 
-    def _check_update(self, values: Mapping[str, Any]) -> None:
+    def check_update(self, values: Mapping[str, Any]) -> None:
         if "sessionQC" not in values and "scratchJustification" not in values:
             return
         if not {"sessionQC", "scratchJustification"} <= values.keys():
