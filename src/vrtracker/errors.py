@@ -211,10 +211,11 @@ class EditConflictError(ConcurrentUpdateError):
             for column, (was, now, wanted) in columns.items()
         )
         super().__init__(next(iter(self.conflicts)))
-        self.args = (
+        message = (
             f"Somebody else changed what is to be edited ({shown}); nothing was written. "
-            "Look at both versions, correct the file and repeat it.",
+            "Look at both versions, correct the file and repeat it."
         )
+        self.args = (message,)
 
 
 class LostClaimError(ConcurrentUpdateError):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import zoneinfo
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Boolean
-
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
+from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.domain.stages import Stage, StageGraph, StageKind
-from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
+from vrtracker.errors import ConfigurationError, InvalidKeyError
 from vrtracker.registrars import registrar_from
 from vrtracker.services.bulk_edits import BulkEditService, EditPlan
 from vrtracker.services.entering import EntryPlan, EntryService
@@ -25,6 +21,7 @@ from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
+from vrtracker.services.opening import lab_of
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
 from vrtracker.services.workflow import WorkflowService
@@ -119,11 +116,31 @@ class Tracker:
         *,
         mice: Collection[str] | None = None,
         add_mice: bool = False,
+        date: Any = None,
+        like: Any = None,
         progress: Any = None,
     ) -> ScanPlan:
-        """Look through the root for sessions not in the database yet; ``.apply()`` adds them."""
+        """Look through the root for sessions not in the database yet; ``.apply()`` adds them.
+
+        Parameters
+        ----------
+        mice, date
+            Look at these mice, this day only; ``today`` is the lab's.
+        add_mice
+            Add mice too that the database does not know; their sessions are held back otherwise.
+        like
+            A session whose description new ones take over where their folder does not tell: a
+            key, or ``LAST`` for the last one of the mouse.
+        """
         service = ScanService(self._lab, self.sessions, self.mice)
-        return service.plan(mice=mice, add_mice=add_mice, progress=progress)
+        day = self._lab.lab_now().date() if date == "today" else date
+        return service.plan(
+            mice=mice,
+            add_mice=add_mice,
+            date=None if day is None else parse_date(day),
+            like=like,
+            progress=progress,
+        )
 
     def enter(
         self,
@@ -255,27 +272,11 @@ def open_tracker(
     database.backend.check_target(database.url)
     try:
         require_current(database)
-        return Tracker(_lab(database, settings, root, actor), registrars=settings.registrars)
+        lab = lab_of(database, settings, root=root, actor=actor)
+        return Tracker(lab, registrars=settings.registrars)
     except BaseException:
         database.dispose()
         raise
-
-
-def _lab(
-    database: Database, settings: Settings, root: str | os.PathLike[str] | None, actor: str | None
-) -> Lab:
-    declared = _declared(settings)
-    _check_columns(declared, database)
-    return Lab(
-        database=database,
-        stages=StageGraph(declared),
-        actor=actor or settings.actor,
-        root=_root(root or settings.root),
-        zone=_zone(settings),
-        lease=_minutes(settings.lease_minutes),
-        output=settings.output,
-        presets=settings.presets,
-    )
 
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
@@ -357,45 +358,6 @@ def _settings(target: str | os.PathLike[str] | None) -> Settings:
     ):
         return load_settings(text)
     return load_settings().model_copy(update={"url": text})
-
-
-def _declared(settings: Settings) -> list[Stage]:
-    return [
-        Stage(
-            name=name,
-            title=stage.title or name,
-            kind=StageKind(stage.kind),
-            requires=tuple(stage.requires),
-            applies_if=tuple(stage.applies_if),
-        )
-        for name, stage in settings.stages.items()
-    ]
-
-
-def _check_columns(declared: list[Stage], database: Database) -> None:
-    """Refuse stages that apply by columns that are not there, or are no tick boxes."""
-    for stage in declared:
-        columns: Any = database.tables.sessions.c if stage.applies_if else {}
-        for name in stage.applies_if:
-            kind = columns[name].type if name in columns else None
-            if not isinstance(kind, Boolean):
-                boxes = [each.name for each in columns.values() if isinstance(each.type, Boolean)]
-                raise ConfigurationError(
-                    f"The stage {stage.name!r} applies if {name!r}. "
-                    f"{UnknownNameError('tick box', name, boxes)}"
-                )
-
-
-def _root(root: str | os.PathLike[str] | None) -> Path | None:
-    return None if root is None else Path(root).expanduser().absolute()
-
-
-def _zone(settings: Settings) -> dt.tzinfo | None:
-    return zoneinfo.ZoneInfo(settings.timezone) if settings.timezone else None
-
-
-def _minutes(minutes: float) -> dt.timedelta:
-    return dt.timedelta(minutes=minutes)
 
 
 def _again(lab: Lab, registrars: dict[str, str]) -> Tracker:

@@ -32,11 +32,11 @@ class _Edit:
     number: int
     key: SessionKey
     seen: Mapping[str, Any]
-    values: Mapping[str, Any]
+    new: Mapping[str, Any]
 
     @property
     def changes(self) -> dict[str, list[Any]]:
-        return {name: [self.seen[name], value] for name, value in self.values.items()}
+        return {name: [self.seen[name], value] for name, value in self.new.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,16 @@ class BulkEditService:
         for line, row in zip(reading.lines, rows, strict=True):
             key = SessionKey.parse(row)
             try:
-                if key in seen:
-                    raise InvalidValueError(f"{key} stands in the file twice.")
-                seen.add(key)
-                edit = self._edit(key, row, found, before.get(key))
+                edit = self._edit(key, row, found, before.get(key), is_again=key in seen)
             except (InvalidValueError, NotFoundError) as error:
                 problems.append(Problem(line, getattr(error, "column", None), str(error)))
                 continue
-            if edit.values:
+            finally:
+                seen.add(key)
+            if edit.new:
                 edits.append(edit)
         problems.sort(key=lambda problem: problem.line)
-        words = odd_words(self._lab, self._sessions, [edit.values for edit in edits])
+        words = odd_words(self._lab, self._sessions, [edit.new for edit in edits])
         return EditPlan(Path(path), len(rows), tuple(problems), tuple(words), tuple(edits), self)
 
     def apply(self, plan: EditPlan, reason: str | None) -> Update:
@@ -174,8 +173,12 @@ class BulkEditService:
         row: Mapping[str, Any],
         found: Mapping[SessionKey, Mapping[str, Any]],
         base: Mapping[str, Any] | None,
+        *,
+        is_again: bool,
     ) -> _Edit:
         """Return what one row of the file changes, or raise what is wrong with it."""
+        if is_again:
+            raise InvalidValueError(f"{key} stands in the file twice.")
         if key not in found:
             # Looked up for the sake of the nearest keys that its error names.
             self._sessions.get(key)
@@ -187,10 +190,11 @@ class BulkEditService:
         seen = {name: present[name] for name in row if name != _NUMBER}
         wanted = {name: row[name] for name in _touched(row, base) if name in seen}
         values = {name: new for name, (_, new) in old_and_new(seen, {**seen, **wanted}).items()}
-        for name in values if base is not None else ():
-            if name in base and base[name] != present[name]:
+        before = base or {}
+        for name in values:
+            if name in before and before[name] != present[name]:
                 raise InvalidValueError(
-                    f"{key} was changed by somebody else: it was {base[name]!r}, is "
+                    f"{key} was changed by somebody else: it was {before[name]!r}, is "
                     f"{present[name]!r} now, and the file says {row[name]!r}.",
                     column=name,
                 )
@@ -215,7 +219,7 @@ def _versions(edit: _Edit, present: Mapping[str, Any] | None) -> dict[str, tuple
     if present is None:
         return {"key": (str(edit.key), None, str(edit.key))}
     return {
-        name: (old, present[name], edit.values.get(name, old))
+        name: (old, present[name], edit.new.get(name, old))
         for name, old in edit.seen.items()
         if present[name] != old
     }
@@ -225,6 +229,6 @@ def _alike(edits: Sequence[_Edit]) -> Iterator[tuple[dict[str, Any], list[int]]]
     """Yield the different sets of new values, each with the sessions that get it."""
     groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for edit in edits:
-        groups.setdefault(tuple(edit.values.items()), []).append(edit.number)
+        groups.setdefault(tuple(edit.new.items()), []).append(edit.number)
     for values, numbers in groups.items():
         yield dict(values), numbers

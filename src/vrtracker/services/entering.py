@@ -80,7 +80,7 @@ class EntryService:
         """Return the rows to enter; see `vrtracker.tracker.Tracker.enter`."""
         common = {**self._preset(preset), **values}
         parsed = [SessionKey.parse(key) for key in keys]
-        models = self._models(parsed, like)
+        models = self.models(parsed, like)
         rows = [
             {**model, **common, **key.columns} for key, model in zip(parsed, models, strict=True)
         ]
@@ -90,30 +90,39 @@ class EntryService:
             raise InvalidValueError(f"{' '.join(warnings)} Nothing was entered.")
         return EntryPlan(tuple(rows), tuple(warnings), self._sessions)
 
-    def like(self, mouse: str) -> SessionKey:
-        """Return the last session of a mouse that is not scratched.
-
-        Raises
-        ------
-        NotFoundError
-            If it has none.
-        """
+    def last(self, mouse: str) -> SessionKey | None:
+        """Return the last session of a mouse that is not scratched, or None."""
         order = ["-sessionDate", "-sessionID"]
         for session in self._sessions.iter({"mouseName": mouse}, order_by=order, limit=1):
             key: SessionKey = session.key
             return key
-        raise NotFoundError("session that is not scratched of the mouse", mouse)
+        return None
 
-    def _models(self, keys: Sequence[SessionKey], like: Any) -> list[dict[str, Any]]:
-        """Return for each new session what it takes over."""
+    def models(
+        self, keys: Sequence[SessionKey], like: Any, *, may_lack: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return for each new session what it takes over.
+
+        Parameters
+        ----------
+        may_lack
+            A mouse without a last session has nothing to take over.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no session to take it from.
+        """
         if like is None:
             return [{} for _ in keys]
         if str(like).upper() != LAST:
             return [self._described(like)] * len(keys)
-        by_mouse = {
-            mouse: self._described(self.like(mouse))
-            for mouse in dict.fromkeys(key.mouse for key in keys)
-        }
+        by_mouse: dict[str, dict[str, Any]] = {}
+        for mouse in dict.fromkeys(key.mouse for key in keys):
+            last = self.last(mouse)
+            if last is None and not may_lack:
+                raise NotFoundError("session that is not scratched of the mouse", mouse)
+            by_mouse[mouse] = {} if last is None else self._described(last)
         return [by_mouse[key.mouse] for key in keys]
 
     def _described(self, key: Any) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class MouseService(RowService[MouseRecord, str]):
         _check_sex(row["sex"])
 
     def check_update(self, values: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError for a sex that is not known."""
         _check_sex(values.get("sex"))
 
     def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:

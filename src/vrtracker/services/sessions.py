@@ -69,6 +69,7 @@ class SessionService(RowService[SessionRecord, SessionKey]):
                 _check_scratch({"sessionQC": good, "scratchJustification": justification}, row=row)
 
     def check_update(self, values: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if a session would be scratched without a reason, or so."""
         if "sessionQC" not in values and "scratchJustification" not in values:
             return
         if not {"sessionQC", "scratchJustification"} <= values.keys():
