@@ -22,6 +22,7 @@ from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
 from vrtracker.services.opening import lab_of
+from vrtracker.services.recordings import RecordingService
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
 from vrtracker.services.workflow import WorkflowService
@@ -49,6 +50,8 @@ class Tracker:
         The same for mice.
     workflow : WorkflowService
         ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset``.
+    recordings : RecordingService
+        ``parts, merge, split, separate``: recordings that went on under another number.
     """
 
     def __init__(self, lab: Lab, *, registrars: dict[str, str] | None = None) -> None:
@@ -57,6 +60,7 @@ class Tracker:
         self.sessions = SessionService(lab)
         self.mice = MouseService(lab)
         self.workflow = WorkflowService(lab, self._registrar)
+        self.recordings = RecordingService(lab, self.sessions)
         self._history = HistoryService(lab)
 
     def __repr__(self) -> str:

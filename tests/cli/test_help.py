@@ -23,6 +23,7 @@ EXPECTED = {
     "clone",
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
+    *("sessions split", "sessions merge"),
     *("qc set", "qc show", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
 }

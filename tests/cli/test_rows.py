@@ -381,3 +381,13 @@ def test_problems_of_a_file_of_edits_are_told(demo, tmp_path):
 )
 def test_options_of_files_do_not_mix_with_others(sample, words: list[str]):
     refused(*sample.options, "sessions", "edit", *words, code=2)
+
+
+def test_recording_that_went_on_is_split_and_put_together(demo):
+    parts = demo.told("sessions", "split", FIRST, "702", "703")["parts"]
+    assert parts == [f"DEMO001.2023-01-18.{number}" for number in (701, 702, 703)]
+    assert demo.told("sessions", "show", FIRST)["recording"] == parts
+
+    demo.good("sessions", "merge", "--undo", parts[2])
+    assert demo.told("sessions", "show", FIRST)["recording"] == parts[:2]
+    assert demo.told("sessions", "merge", FIRST, parts[2])["parts"] == parts

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vrtracker.cli import listing
+from vrtracker.cli import listing, recordings
 from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.options import (
     AllColumns,
@@ -35,6 +35,9 @@ from vrtracker.errors import InvalidValueError
 __all__ = ["commands"]
 
 commands = typer.Typer(help="List, show, add, edit and delete sessions.")
+
+commands.command()(recordings.split)
+commands.command()(recordings.merge)
 
 _COLUMNS = (
     "key",
@@ -114,7 +117,10 @@ def show(context: typer.Context, key: Key, *, json: Json = False) -> None:
         session = tracker.sessions.get(key)
         states = {stage: state.value for stage, state in tracker.workflow.states(key).items()}
         path = None if tracker.root is None else str(session.path)
+        parts = [str(part) for part in tracker.recordings.parts(session.key)]
     document = {"key": str(session.key), **of_record(session.record), "path": path}
+    if len(parts) > 1:
+        document["recording"] = parts
     if json:
         write_json({**document, "states": states})
         return
