@@ -42,7 +42,7 @@ from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["INSTANT", "TEXT", "dtypes", "read_frame"]
+__all__ = ["INSTANT", "TEXT", "dtypes", "hide", "read_frame"]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
@@ -84,6 +84,16 @@ def read_frame(database: Database, statement: Select[Any], *more: Select[Any]) -
         for one in (statement, *more)
     ]
     return _to_pandas(tables, dtypes(statement))
+
+
+def hide(frame: pd.DataFrame, names: Sequence[str], *, where: pd.Series[bool]) -> None:
+    """Make values of a frame missing; a column that could not hold that becomes nullable."""
+    if not where.any():
+        return
+    for name in names:
+        nullable: Any = {"bool": "boolean", "int64": "Int64"}.get(str(frame[name].dtype))
+        column = frame[name] if nullable is None else frame[name].astype(nullable)
+        frame[name] = column.mask(where)
 
 
 _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], str, str], ...] = (

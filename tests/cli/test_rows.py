@@ -391,3 +391,15 @@ def test_recording_that_went_on_is_split_and_put_together(demo):
     demo.good("sessions", "merge", "--undo", parts[2])
     assert demo.told("sessions", "show", FIRST)["recording"] == parts[:2]
     assert demo.told("sessions", "merge", FIRST, parts[2])["parts"] == parts
+
+
+def test_genotype_of_a_blinded_mouse_is_left_out_unless_asked_for(demo):
+    demo.good("mice", "edit", "DEMO001", "--set", "Blinded=yes", "--set", "KO=yes")
+    columns = ("--columns", "mouse__KO", "--mouse", "DEMO001", "--limit", "1")
+
+    assert demo.told("mice", "show", "DEMO001")["KO"] is None
+    assert demo.told("mice", "show", "DEMO001", "--unblind")["KO"] is True
+    assert demo.told("mice", "list")[0]["KO"] is None
+    assert demo.told("mice", "list", "--unblind")[0]["KO"] is True
+    assert demo.told("sessions", "list", *columns) == [{"mouse__KO": None}]
+    assert demo.told("sessions", "list", *columns, "--unblind") == [{"mouse__KO": True}]

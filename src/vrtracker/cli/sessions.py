@@ -22,6 +22,7 @@ from vrtracker.cli.options import (
     Reason,
     Set,
     Since,
+    Unblind,
     Until,
     Where,
     Yes,
@@ -78,6 +79,7 @@ def list_sessions(
         ),
     ] = None,
     limit: Limit = None,
+    unblind: Unblind = False,
     json: Json = False,
 ) -> None:
     """List sessions.
@@ -96,6 +98,7 @@ def list_sessions(
             order_by=names_of(order_by),
             limit=limit,
             include_scratched=include_scratched,
+            unblind=unblind,
         )
     scratched = include_scratched or "sessionQC" in filters
     listing.write_rows(
