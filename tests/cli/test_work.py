@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 
 import pytest
@@ -376,3 +377,34 @@ def test_status_of_an_empty_database_says_how_to_fill_it(empty):
     shown = run("--url", empty, "status").stdout
     assert "scan --add-mice" in shown
     assert "import csv mice FILE" in shown
+
+
+def test_levels_of_all_checks_are_listed(sample):
+    rows = sample.told("qc", "list", "--mouse", "DEMO001")
+
+    assert len(rows) == 4
+    assert {"qc:session", "qc:red_cell_qc", "qc:dataset", "qc"} <= set(rows[0])
+    assert FIRST in sample.good("qc", "list")
+
+
+def test_rule_of_scratching_is_checked_and_mended(demo):
+    assert "0 sessions to mend" in demo.good("qc", "check")
+    with sqlite3.connect(demo.url) as connection:
+        connection.execute("UPDATE sessiondb SET sessionQC = 0 WHERE uSessionID = 1")
+
+    result = run(*demo.options, "qc", "check")
+    assert (result.exit_code, FIRST in result.stdout) == (1, True)
+    assert demo.told("qc", "check", "--apply")["applied"] == 1
+    assert demo.told("qc", "check") == {"changes": {}, "applied": 0}
+
+
+def test_review_and_dataset_are_judged_by_name(demo):
+    path = demo.told("datasets", FIRST)[0]["rel_path"]
+    set_aside = demo.told("qc", "set", FIRST, "red_cell", "NOT_APPLICABLE")
+    judged = demo.told("qc", "set", FIRST, path, "WARNING", "--reason", "short")
+
+    assert set_aside["state"] == "not_applicable"
+    assert judged == {"key": FIRST, "dataset": path, "level": "WARNING"}
+    (row,) = demo.told("qc", "list", "--where", "uSessionID=1")
+    assert (row["qc:red_cell_qc"], row["qc:dataset"]) == ("NOT_APPLICABLE", "WARNING")
+    assert demo.told("qc", "set", FIRST, "red_cell", "applicable")["state"] != "not_applicable"

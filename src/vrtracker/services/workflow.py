@@ -18,6 +18,7 @@ from vrtracker.services.history import HistoryService
 from vrtracker.services.lab import Lab
 from vrtracker.services.quality import QualityService
 from vrtracker.services.registration import RegistrationService
+from vrtracker.services.reviews import ReviewService
 from vrtracker.services.runs import Progress, RunOptions, RunReport
 from vrtracker.services.transitions import Reason, explain, read, require
 
@@ -46,6 +47,11 @@ class WorkflowService:
         self.unscratch = self._quality.unscratch
         self.complete = self._quality.complete
         self.reset = self._quality.reset
+        reviews = ReviewService(lab)
+        self.set_dataset_qc = reviews.set_dataset_qc
+        self.set_applicable = reviews.set_applicable
+        self.qc_table = reviews.qc_table
+        self.check_qc = reviews.check_qc
         self.history = self._history.of_session
         self.errors = self._history.errors
         self.error_group = self._history.error_group
