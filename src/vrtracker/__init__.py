@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
     from vrtracker.domain.states import State
     from vrtracker.errors import VrtrackerError
-    from vrtracker.tracker import Tracker, clone, init, restore
+    from vrtracker.tracker import Tracker, init
     from vrtracker.tracker import open_tracker as open  # noqa: A004
+    from vrtracker.transfers import clone, restore
 
     __version__: str
 
@@ -46,10 +47,10 @@ _HOMES = {
     "State": ("vrtracker.domain.states", "State"),
     "Tracker": ("vrtracker.tracker", "Tracker"),
     "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
-    "clone": ("vrtracker.tracker", "clone"),
+    "clone": ("vrtracker.transfers", "clone"),
     "init": ("vrtracker.tracker", "init"),
     "open": ("vrtracker.tracker", "open_tracker"),
-    "restore": ("vrtracker.tracker", "restore"),
+    "restore": ("vrtracker.transfers", "restore"),
 }
 
 

@@ -6,7 +6,7 @@ fact and then the remedy; the values behind it are attributes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "DependentRowsError",
     "DuplicateError",
+    "EditConflictError",
     "ForeignSchemaError",
     "ImportFileError",
     "InvalidKeyError",
@@ -193,6 +194,28 @@ class ConcurrentUpdateError(VrtrackerError):
             f"{key} was {what} by somebody else in the meantime; nothing was written. "
             "Read it again and retry."
         )
+
+
+class EditConflictError(ConcurrentUpdateError):
+    """Rows that were to be edited were changed by somebody else since they were shown.
+
+    `conflicts` holds, by key and column: the value that was shown, the one that is there now,
+    and the one that was to be written.
+    """
+
+    def __init__(self, conflicts: Mapping[str, Mapping[str, tuple[Any, Any, Any]]]) -> None:
+        self.conflicts = {key: dict(columns) for key, columns in conflicts.items()}
+        shown = "; ".join(
+            f"{key} {column}: was {was!r}, is {now!r} now, was to be {wanted!r}"
+            for key, columns in self.conflicts.items()
+            for column, (was, now, wanted) in columns.items()
+        )
+        super().__init__(next(iter(self.conflicts)))
+        message = (
+            f"Somebody else changed what is to be edited ({shown}); nothing was written. "
+            "Look at both versions, correct the file and repeat it."
+        )
+        self.args = (message,)
 
 
 class LostClaimError(ConcurrentUpdateError):

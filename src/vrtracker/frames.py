@@ -42,13 +42,13 @@ from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["TEXT", "dtypes", "read_frame"]
+__all__ = ["INSTANT", "TEXT", "dtypes", "hide", "read_frame"]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
 
 _TIME = "datetime64[us]"
-_INSTANT = "datetime64[us, UTC]"
+INSTANT = "datetime64[us, UTC]"
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "int64": pa.int64(),
     "Int64": pa.int64(),
@@ -56,7 +56,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "float64": pa.float64(),
     _TIME: pa.timestamp("us"),
-    _INSTANT: pa.timestamp("us"),
+    INSTANT: pa.timestamp("us"),
     "str": pa.large_string(),
 }
 
@@ -86,8 +86,18 @@ def read_frame(database: Database, statement: Select[Any], *more: Select[Any]) -
     return _to_pandas(tables, dtypes(statement))
 
 
+def hide(frame: pd.DataFrame, names: Sequence[str], *, where: pd.Series[bool]) -> None:
+    """Make values of a frame missing; a column that could not hold that becomes nullable."""
+    if not where.any():
+        return
+    for name in names:
+        nullable: Any = {"bool": "boolean", "int64": "Int64"}.get(str(frame[name].dtype))
+        column = frame[name] if nullable is None else frame[name].astype(nullable)
+        frame[name] = column.mask(where)
+
+
 _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], str, str], ...] = (
-    ((UTCTime,), _INSTANT, _INSTANT),
+    ((UTCTime,), INSTANT, INSTANT),
     ((CalendarDate, LabTime, DateTime, Date), _TIME, _TIME),
     ((Boolean,), "bool", "boolean"),
     ((Integer,), "int64", "Int64"),
@@ -167,7 +177,7 @@ def _column(parts: Sequence[pa.ChunkedArray], dtype: str) -> Any:
     if dtype == "bool" and column.null_count:
         column = column.fill_null(value=False)
     values = column.to_numpy(zero_copy_only=False) if len(column) else np.empty(0)
-    if dtype == _INSTANT:
+    if dtype == INSTANT:
         return pd.DatetimeIndex(values.astype(_TIME)).tz_localize("UTC")
     return _own(values.astype(dtype, copy=False))
 

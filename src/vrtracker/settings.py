@@ -84,6 +84,7 @@ class Profile(BaseModel):
     raw_data: str | None = None
     session_backend: Literal["auto", "null", "folders", "vranalysis"] = "auto"
     databases: dict[str, DatabaseSettings] = {}
+    presets: dict[str, dict[str, Any]] = {}
 
     @field_validator("timezone")
     @classmethod

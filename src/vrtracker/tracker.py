@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import zoneinfo
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Boolean
-
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
+from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.domain.stages import Stage, StageGraph, StageKind
-from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
+from vrtracker.errors import ConfigurationError, InvalidKeyError
 from vrtracker.registrars import registrar_from
-from vrtracker.services.backups import Backup, Restored, back_up
-from vrtracker.services.backups import restore as restore_backup
+from vrtracker.services.backups import Backup, back_up
+from vrtracker.services.bulk_edits import BulkEditService, EditPlan
+from vrtracker.services.entering import EntryPlan, EntryService
 from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
+from vrtracker.services.opening import lab_of
+from vrtracker.services.recordings import RecordingService
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
 from vrtracker.services.workflow import WorkflowService
@@ -33,9 +32,8 @@ from vrtracker.settings import Settings, load_settings, profile_names
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vrtracker.services.cloning import Clone
 
-__all__ = ["Tracker", "clone", "init", "open_tracker", "restore"]
+__all__ = ["Tracker", "init", "open_tracker"]
 
 
 class Tracker:
@@ -53,6 +51,8 @@ class Tracker:
     workflow : WorkflowService
         ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset,
         exclude, include``.
+    recordings : RecordingService
+        ``parts, merge, split, separate``: recordings that went on under another number.
     """
 
     def __init__(self, lab: Lab, *, registrars: dict[str, str] | None = None) -> None:
@@ -61,6 +61,7 @@ class Tracker:
         self.sessions = SessionService(lab)
         self.mice = MouseService(lab)
         self.workflow = WorkflowService(lab, self._registrar)
+        self.recordings = RecordingService(lab, self.sessions)
         self._history = HistoryService(lab)
 
     def __repr__(self) -> str:
@@ -125,11 +126,75 @@ class Tracker:
         *,
         mice: Collection[str] | None = None,
         add_mice: bool = False,
+        date: Any = None,
+        like: Any = None,
         progress: Any = None,
     ) -> ScanPlan:
-        """Look through the root for sessions not in the database yet; ``.apply()`` adds them."""
+        """Look through the root for sessions not in the database yet; ``.apply()`` adds them.
+
+        Parameters
+        ----------
+        mice, date
+            Look at these mice, this day only; ``today`` is the lab's.
+        add_mice
+            Add mice too that the database does not know; their sessions are held back otherwise.
+        like
+            A session whose description new ones take over where their folder does not tell: a
+            key, or ``LAST`` for the last one of the mouse.
+        """
         service = ScanService(self._lab, self.sessions, self.mice)
-        return service.plan(mice=mice, add_mice=add_mice, progress=progress)
+        day = self._lab.lab_now().date() if date == "today" else date
+        return service.plan(
+            mice=mice,
+            add_mice=add_mice,
+            date=None if day is None else parse_date(day),
+            like=like,
+            progress=progress,
+        )
+
+    def enter(
+        self,
+        keys: Any,
+        values: Mapping[str, Any] | None = None,
+        *,
+        like: Any = None,
+        preset: str | None = None,
+        strict: bool = False,
+    ) -> EntryPlan:
+        """Put new sessions together and return them as a plan; ``.apply()`` enters them.
+
+        Parameters
+        ----------
+        keys
+            A key, or a list of them.
+        values
+            Columns by name. They come before those of the preset, these before those of `like`.
+        like
+            A session whose description is taken over: a key, or ``LAST`` for the last session
+            of the same mouse that is not scratched. What became of it is not.
+        preset
+            Name of a preset in the profile: ``[profiles.NAME.presets.PRESET]``.
+        strict
+            Refuse values that no session has yet, and future dates, in place of a warning.
+
+        Raises
+        ------
+        NotFoundError, UnknownNameError
+            If there is no such session, preset or column.
+        InvalidValueError
+            If a value does not fit its column, or something is odd and `strict` is set.
+        """
+        several = isinstance(keys, list | set) or (
+            isinstance(keys, tuple) and all(isinstance(key, SessionKey) for key in keys)
+        )
+        service = EntryService(self._lab, self.sessions)
+        return service.plan(
+            list(keys) if several else [keys],
+            dict(values or {}),
+            like=like,
+            preset=preset,
+            strict=strict,
+        )
 
     def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
@@ -149,6 +214,29 @@ class Tracker:
             Remove all but so many of the newest backups; none is removed when not given.
         """
         return back_up(self._lab, folder or self._lab.backups, keep=keep)
+
+    def edit_csv(
+        self, path: str | os.PathLike[str], *, base: str | os.PathLike[str] | None = None
+    ) -> EditPlan:
+        """Read new values of sessions from a CSV file; ``.apply()`` writes them, all or none.
+
+        Parameters
+        ----------
+        path
+            CSV, UTF-8, with a header: mouseName, sessionDate, sessionID, and the columns that
+            the file says the values of. An empty field empties the column.
+        base
+            The file as it was before people edited it. Then only fields that differ from it are
+            changes, and a field that somebody else has changed in the database since is a
+            problem that names both versions.
+
+        Raises
+        ------
+        ImportFileError
+            If it is not such a file at all.
+        """
+        service = BulkEditService(self._lab, self.sessions)
+        return service.plan(Path(path), base=None if base is None else Path(base))
 
     def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
         spec, options = asked
@@ -208,27 +296,11 @@ def open_tracker(
     database.backend.check_target(database.url)
     try:
         require_current(database)
-        return Tracker(_lab(database, settings, root, actor), registrars=settings.registrars)
+        lab = lab_of(database, settings, root=root, actor=actor)
+        return Tracker(lab, registrars=settings.registrars)
     except BaseException:
         database.dispose()
         raise
-
-
-def _lab(
-    database: Database, settings: Settings, root: str | os.PathLike[str] | None, actor: str | None
-) -> Lab:
-    declared = _declared(settings)
-    _check_columns(declared, database)
-    return Lab(
-        database=database,
-        stages=StageGraph(declared),
-        actor=actor or settings.actor,
-        root=_root(root or settings.root),
-        zone=_zone(settings),
-        lease=_minutes(settings.lease_minutes),
-        output=settings.output,
-        backups=settings.backups,
-    )
 
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
@@ -240,82 +312,6 @@ def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracke
         raise ConfigurationError("No database is named; give the path of the file to make.")
     upgrade(settings.url)
     return open_tracker(target, **options)
-
-
-def restore(
-    database: str | os.PathLike[str] | None, backup: str | os.PathLike[str], *, save: bool = True
-) -> Restored:
-    """Put a backup in the place of a database, whole or not at all.
-
-    Parameters
-    ----------
-    database
-        Path, URL or profile; the default one if not given. A file may be missing.
-    backup
-        What `Tracker.back_up` wrote for a database of the same kind.
-    save
-        Back up what the database holds now, into the folder of the backup; refuse if that fails.
-
-    Returns
-    -------
-    Restored
-        ``database, backup, revision, saved``.
-
-    Raises
-    ------
-    InvalidValueError
-        If there is no such backup, or it is of another kind of database.
-    ForeignSchemaError
-        If it is no backup of a database of vrtracker.
-    BackendError
-        If the backup is damaged, or somebody uses the database; it is as it was then.
-    """
-    found = Database(resolve_url(database), create=True)
-    try:
-        lab = Lab(database=found, stages=StageGraph(), actor="")
-        return restore_backup(lab, backup, save=save)
-    finally:
-        found.dispose()
-
-
-def clone(
-    source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
-    *,
-    progress: Callable[[str, int, int], object] | None = None,
-) -> Clone:
-    """Copy a whole database into a new one, of the same or another kind.
-
-    All rows of all tables come along with their numbers, also the columns and tables that the
-    lab has added; then both are compared. What is copied is the state of one moment.
-
-    Parameters
-    ----------
-    source
-        Path, URL or profile of a database with the newest schema.
-    destination
-        Path or URL of a file that does not exist, or of a database without rows.
-    progress
-        Called with a table's name, the rows that are copied, and how many there are.
-
-    Returns
-    -------
-    Clone
-        ``source, destination, revision, tables``; each table with ``name, rows, hash``.
-
-    Raises
-    ------
-    InvalidValueError
-        If both are one database.
-    NotEmptyError
-        If the destination holds rows, or columns or tables of somebody's own.
-    BackendError
-        If the destination cannot hold something, or does not give it back as it was. It is
-        left as it was before.
-    """
-    from vrtracker.services import cloning
-
-    return cloning.clone(resolve_url(source), resolve_url(destination), progress=progress)
 
 
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
@@ -346,45 +342,6 @@ def _settings(target: str | os.PathLike[str] | None) -> Settings:
     ):
         return load_settings(text)
     return load_settings().model_copy(update={"url": text})
-
-
-def _declared(settings: Settings) -> list[Stage]:
-    return [
-        Stage(
-            name=name,
-            title=stage.title or name,
-            kind=StageKind(stage.kind),
-            requires=tuple(stage.requires),
-            applies_if=tuple(stage.applies_if),
-        )
-        for name, stage in settings.stages.items()
-    ]
-
-
-def _check_columns(declared: list[Stage], database: Database) -> None:
-    """Refuse stages that apply by columns that are not there, or are no tick boxes."""
-    for stage in declared:
-        columns: Any = database.tables.sessions.c if stage.applies_if else {}
-        for name in stage.applies_if:
-            kind = columns[name].type if name in columns else None
-            if not isinstance(kind, Boolean):
-                boxes = [each.name for each in columns.values() if isinstance(each.type, Boolean)]
-                raise ConfigurationError(
-                    f"The stage {stage.name!r} applies if {name!r}. "
-                    f"{UnknownNameError('tick box', name, boxes)}"
-                )
-
-
-def _root(root: str | os.PathLike[str] | None) -> Path | None:
-    return None if root is None else Path(root).expanduser().absolute()
-
-
-def _zone(settings: Settings) -> dt.tzinfo | None:
-    return zoneinfo.ZoneInfo(settings.timezone) if settings.timezone else None
-
-
-def _minutes(minutes: float) -> dt.timedelta:
-    return dt.timedelta(minutes=minutes)
 
 
 def _again(lab: Lab, registrars: dict[str, str]) -> Tracker:

@@ -23,7 +23,8 @@ EXPECTED = {
     *("clone", "backup", "restore"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
-    *("qc set", "qc show", "access install"),
+    *("sessions split", "sessions merge"),
+    *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
 }
 LOADED = """

@@ -320,3 +320,86 @@ def test_json_is_one_document(sample):
 
     assert json.loads(result.stdout)
     assert result.stderr == ""
+
+
+def test_sessions_are_added_like_the_last_one_on_several_days(demo):
+    days = ("--mouse", "DEMO001", "--date", "2023-03-01,2023-03-02", "--date", "2023-03-03")
+    words = ("sessions", "add", *days, "--number", "701", "--like", "LAST", "--set", "imaging=no")
+    last = demo.told("sessions", "list", "--mouse", "DEMO001", "--order-by", "-sessionDate")[0]
+
+    shown = demo.told(*words, "--dry-run")
+    added = demo.told(*words)["added"]
+
+    assert [row["key"] for row in shown] == added
+    assert [key.split(".")[1] for key in added] == ["2023-03-01", "2023-03-02", "2023-03-03"]
+    new = demo.told("sessions", "show", added[2])
+    assert (new["experimentType"], new["imaging"]) == (last["experimentType"], False)
+
+
+def test_odd_word_is_told_and_refused_on_request(demo):
+    words = ("sessions", "add", NEW, "--set", "experimentID=77", *("--like", "LAST"))
+    demo.good("sessions", "edit", FIRST, "--set", "experimentID=7")
+
+    assert "77" in refused(*demo.options, *words, "--strict", code=2)
+    assert "experimentID: no session has 77 yet" in run(*demo.options, *words).stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--mouse", "DEMO001"], [NEW, "--date", "2023-03-01"], [NEW, "--preset", "nope"]]
+)
+def test_sessions_that_are_not_named_whole_are_refused(sample, words: list[str]):
+    refused(*sample.options, "sessions", "add", *words, code=2)
+
+
+def test_file_of_edits_is_shown_and_then_applied(demo, tmp_path):
+    path = tmp_path / "edit.csv"
+    path.write_text(
+        "mouseName,sessionDate,sessionID,sessionNotes\nDEMO001,2023-01-18,701,ran far\n", "utf-8"
+    )
+    words = ("sessions", "edit", "--csv", str(path))
+
+    shown = demo.good(*words)
+    assert "ran far" in shown
+    assert demo.told("sessions", "show", FIRST)["sessionNotes"] != "ran far"
+
+    assert demo.told(*words, "--apply")["applied"] is True
+    assert demo.told("sessions", "show", FIRST)["sessionNotes"] == "ran far"
+
+
+def test_problems_of_a_file_of_edits_are_told(demo, tmp_path):
+    path = tmp_path / "edit.csv"
+    path.write_text("mouseName,sessionDate,sessionID,numPlanes\nDEMO001,2023-01-18,7,x\n", "utf-8")
+
+    result = run(*demo.options, "sessions", "edit", "--csv", str(path), "--apply")
+
+    assert result.exit_code == 2
+    assert "line 2, column numPlanes" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["--apply", FIRST, "--set", "numPlanes=5"], ["--csv", "x.csv", FIRST]]
+)
+def test_options_of_files_do_not_mix_with_others(sample, words: list[str]):
+    refused(*sample.options, "sessions", "edit", *words, code=2)
+
+
+def test_recording_that_went_on_is_split_and_put_together(demo):
+    parts = demo.told("sessions", "split", FIRST, "702", "703")["parts"]
+    assert parts == [f"DEMO001.2023-01-18.{number}" for number in (701, 702, 703)]
+    assert demo.told("sessions", "show", FIRST)["recording"] == parts
+
+    demo.good("sessions", "merge", "--undo", parts[2])
+    assert demo.told("sessions", "show", FIRST)["recording"] == parts[:2]
+    assert demo.told("sessions", "merge", FIRST, parts[2])["parts"] == parts
+
+
+def test_genotype_of_a_blinded_mouse_is_left_out_unless_asked_for(demo):
+    demo.good("mice", "edit", "DEMO001", "--set", "Blinded=yes", "--set", "KO=yes")
+    columns = ("--columns", "mouse__KO", "--mouse", "DEMO001", "--limit", "1")
+
+    assert demo.told("mice", "show", "DEMO001")["KO"] is None
+    assert demo.told("mice", "show", "DEMO001", "--unblind")["KO"] is True
+    assert demo.told("mice", "list")[0]["KO"] is None
+    assert demo.told("mice", "list", "--unblind")[0]["KO"] is True
+    assert demo.told("sessions", "list", *columns) == [{"mouse__KO": None}]
+    assert demo.told("sessions", "list", *columns, "--unblind") == [{"mouse__KO": True}]

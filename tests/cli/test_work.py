@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 
 import pytest
@@ -303,6 +304,29 @@ def test_errors_are_listed_with_their_tracebacks(sample):
     assert "| Traceback" in sample.good("errors", "--traceback")
 
 
+def test_errors_that_are_alike_stand_in_one_line(sample):
+    (row,) = sample.told("errors", "--group")
+
+    assert (row["stage"], row["count"], row["sessions"]) == ("registration", 1, [BROKEN])
+    assert row["group"] in sample.good("errors", "--group")
+    assert "| Traceback" in sample.good("errors", "--group", "--traceback")
+
+
+def test_register_runs_the_sessions_that_failed_alike(demo):
+    (row,) = demo.told("errors", "--group")
+
+    shown = demo.told("register", "--error", row["group"], "--dry-run")
+    result = run(*demo.options, "register", "--error", row["group"], "--registrar", "command: true")
+
+    assert [one["key"] for one in shown["queue"]] == [BROKEN]
+    assert "registration: " in result.stdout
+    assert demo.told("attempts", BROKEN)[-1]["registrar"].startswith("command")
+
+
+def test_register_refuses_a_group_that_does_not_fail(sample):
+    assert "nope" in refused(*sample.options, "register", "--error", "nope", code=2)
+
+
 def test_errors_of_one_stage(sample):
     assert sample.told("errors", "--stage", "suite2p") == []
     assert "nope" in refused(*sample.options, "errors", "--stage", "nope", code=2)
@@ -353,3 +377,34 @@ def test_status_of_an_empty_database_says_how_to_fill_it(empty):
     shown = run("--url", empty, "status").stdout
     assert "scan --add-mice" in shown
     assert "import csv mice FILE" in shown
+
+
+def test_levels_of_all_checks_are_listed(sample):
+    rows = sample.told("qc", "list", "--mouse", "DEMO001")
+
+    assert len(rows) == 4
+    assert {"qc:session", "qc:red_cell_qc", "qc:dataset", "qc"} <= set(rows[0])
+    assert FIRST in sample.good("qc", "list")
+
+
+def test_rule_of_scratching_is_checked_and_mended(demo):
+    assert "0 sessions to mend" in demo.good("qc", "check")
+    with sqlite3.connect(demo.url) as connection:
+        connection.execute("UPDATE sessiondb SET sessionQC = 0 WHERE uSessionID = 1")
+
+    result = run(*demo.options, "qc", "check")
+    assert (result.exit_code, FIRST in result.stdout) == (1, True)
+    assert demo.told("qc", "check", "--apply")["applied"] == 1
+    assert demo.told("qc", "check") == {"changes": {}, "applied": 0}
+
+
+def test_review_and_dataset_are_judged_by_name(demo):
+    path = demo.told("datasets", FIRST)[0]["rel_path"]
+    set_aside = demo.told("qc", "set", FIRST, "red_cell", "NOT_APPLICABLE")
+    judged = demo.told("qc", "set", FIRST, path, "WARNING", "--reason", "short")
+
+    assert set_aside["state"] == "not_applicable"
+    assert judged == {"key": FIRST, "dataset": path, "level": "WARNING"}
+    (row,) = demo.told("qc", "list", "--where", "uSessionID=1")
+    assert (row["qc:red_cell_qc"], row["qc:dataset"]) == ("NOT_APPLICABLE", "WARNING")
+    assert demo.told("qc", "set", FIRST, "red_cell", "applicable")["state"] != "not_applicable"

@@ -11,7 +11,7 @@ from support.bench import Bench
 from support.registrars import bad, good, raises
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import State
-from vrtracker.errors import BackendError, NotFoundError
+from vrtracker.errors import BackendError, NotFoundError, UnknownNameError
 from vrtracker.registrars.function import FunctionRegistrar
 from vrtracker.repositories.events import EventRepository
 from vrtracker.services.claims import Claims, Finished
@@ -365,6 +365,56 @@ def test_no_errors_have_the_same_columns(bench, workflow):
     full = workflow.errors()
     assert len(empty) == 0
     assert dict(empty.dtypes) == dict(full.dtypes)
+
+
+def test_errors_that_are_alike_are_one_group(bench, workflow):
+    bench.add(ONE)
+    bench.add(TWO)
+    workflow.run(registrar=bad, max_sessions=1)
+    first = bench.clock()
+    bench.clock.advance(minutes=1)
+    workflow.run(registrar=bad, retry_failed=False)
+
+    (row,) = workflow.errors(group=True).to_dict("records")
+
+    assert (row["stage"], row["count"], row["error_type"]) == ("registration", 2, "ValueError")
+    assert row["message"] == "first flips in trial are not all down in <key>"
+    assert (row["first_at"], row["last_at"]) == (first, bench.clock())
+    assert row["sessions"] == [ONE, TWO]
+    assert TWO in row["error_traceback"]
+
+
+def test_errors_of_the_labs_own_join_the_group_of_ours(bench, workflow):
+    message = f"first flips in trial are not all down in {TWO}"
+    bench.add(TWO, vrRegistrationError=True, vrRegistrationException=message)
+    bench.add(ONE)
+    workflow.run("registration", ONE, registrar=bad)
+    (row,) = workflow.errors(group=True).to_dict("records")
+    assert row["count"] == 2
+    assert row["first_at"] == row["last_at"] == bench.clock()
+
+
+def test_retry_runs_the_sessions_of_the_group_alone(bench, workflow):
+    other = "M1.2023-01-20.3"
+    for key in (ONE, TWO, other, "M1.2023-01-20.4"):
+        bench.add(key)
+    workflow.run(registrar=bad, sessionID=[1, 2])
+    workflow.run("registration", other, registrar=raises(KeyError("planes")))
+    group = workflow.errors(group=True)["group"].iloc[0]
+
+    report = workflow.retry(group, registrar=good)
+
+    assert [str(result.key) for result in report.results] == [ONE, TWO]
+    assert listed(bench) == [("3", "registration")]
+    with pytest.raises(UnknownNameError, match=group):
+        workflow.retry(group, registrar=good)
+
+
+def test_no_groups_have_the_same_columns(bench, workflow):
+    empty = workflow.errors(group=True)
+    bench.add(ONE)
+    workflow.run(registrar=bad)
+    assert dict(empty.dtypes) == dict(workflow.errors(group=True).dtypes)
 
 
 def test_errors_of_the_legacy_rows_are_those_flagged(legacy):

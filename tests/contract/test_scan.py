@@ -216,3 +216,21 @@ def test_the_demo_lab_goes_all_the_way(bench, tmp_path):
     assert tracker.workflow.states(lab.without_imaging)["registration"].value == "done"
     assert list(tracker.workflow.errors()["mouseName"]) == [lab.broken.mouse]
     assert (tracker.datasets(lab.keys[0])["md5"].str.len() == 32).all()
+
+
+def test_sessions_of_one_day_are_proposed_like_the_last_one(bench, put):
+    today = bench.clock().date().isoformat()
+    old = bench.add("M1.2023-01-20.701", imaging=True, numPlanes=5, experimentType="Blender VR")
+    put(f"M1/{today}/701/{today}_701_M1_VRBehavior_trial.mat")
+    put(f"M2/{today}/701/a.b.npy")
+    put("M1/2023-01-21/701/a.b.npy")
+
+    plan = bench.tracker.scan(date="today", like="LAST")
+
+    assert keys(plan.new) == [f"M1.{today}.701", f"M2.{today}.701"]
+    first, second = plan.new
+    assert (first["imaging"], first["behavior"], first["numPlanes"]) == (True, True, 5)
+    assert "numPlanes" not in second
+    plan.apply()
+    assert bench.tracker.sessions.get(keys(plan.new)[0]).experimentType == "Blender VR"
+    assert bench.tracker.scan(date=old.date).new == ()

@@ -29,6 +29,11 @@ title = "ROI tracking"
 requires = ["registration"]
 applies_if = ["imaging"]
 
+[profiles.rig.presets.blender]
+experimentType = "Blender VR"
+imaging = true
+numPlanes = 5
+
 [profiles.paper]
 url = "postgresql://reader@db.lab/paper"
 """
@@ -243,3 +248,9 @@ def test_declared_stage_that_is_wrong_is_told_on_opening(config, tmp_path):
 
     with pytest.raises(ConfigurationError, match="registratoin"):
         vrtracker.open("rig")
+
+
+def test_presets_are_read(config):
+    assert load_settings().presets == {
+        "blender": {"experimentType": "Blender VR", "imaging": True, "numPlanes": 5}
+    }

@@ -59,7 +59,7 @@ def restore(
 
     Example: vrtracker restore /backups/lab/lab.20260302T120000Z.db --yes
     """
-    from vrtracker.tracker import restore as restore_database
+    from vrtracker.transfers import restore as restore_database
 
     url = shell_of(context).database_url()
     agree(f"{path} takes the place of {url}.", yes=yes)

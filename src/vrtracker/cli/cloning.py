@@ -44,7 +44,7 @@ def clone(
 
     Example: vrtracker clone lab.db postgresql://ada@server/lab
     """
-    from vrtracker.tracker import clone as clone_database
+    from vrtracker.transfers import clone as clone_database
 
     if shell_of(context).url is not None:
         raise InvalidValueError("clone takes both databases after the command; leave out --url.")

@@ -46,6 +46,16 @@ def scan(
     add_mice: Annotated[
         bool, typer.Option("--add-mice", help="Add mice too that the database does not know.")
     ] = False,
+    today: Annotated[bool, typer.Option("--today", help="Sessions of today alone.")] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="LAST|KEY",
+            help="Take over how a session was recorded, where the folder does not tell: of KEY, "
+            "or the mouse's last one.",
+        ),
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Add what the plan lists.")] = False,
     json: Json = False,
 ) -> None:
@@ -55,10 +65,18 @@ def scan(
     and what is odd are listed with the reason.
 
     Example: vrtracker --root /data/lab scan --add-mice --apply
+
+    Example: vrtracker scan --today --like LAST --apply
     """
     with shell_of(context).open(readonly=not apply) as tracker:
         with counting("sessions found") as progress:
-            plan = tracker.scan(mice=mouse, add_mice=add_mice, progress=progress)
+            plan = tracker.scan(
+                mice=mouse,
+                add_mice=add_mice,
+                date="today" if today else None,
+                like=like,
+                progress=progress,
+            )
         added = [str(key) for key in plan.apply()] if apply else []
     if json:
         write_json({"applied": apply, **_document(plan), "added": added})

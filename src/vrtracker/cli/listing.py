@@ -29,6 +29,7 @@ def list_rows(
     order_by: Sequence[str] | None,
     limit: int | None,
     include_scratched: bool = False,
+    unblind: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the rows of a listing; `key` among the columns stands for a session's three."""
     wanted = columns
@@ -41,6 +42,7 @@ def list_rows(
         order_by=order_by,
         limit=limit,
         include_scratched=include_scratched,
+        show_blinded=unblind,
     )
     rows = records(frame)
     return rows if columns is None else chosen(rows, columns)

@@ -23,6 +23,7 @@ __all__ = ["attempts", "datasets", "errors", "history", "show_state", "state_of"
 
 _EVENTS = ("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "changes", "reason")
 _ERRORS = ("key", "stage", "failed_at", "error_type", "error_message")
+_GROUPS = ("group", "count", "stage", "message", "first_at", "last_at", "sessions")
 _DATASETS = ("rel_path", "stage", "size_bytes", "md5", "recorded_at")
 _ATTEMPTS = (
     "stage",
@@ -136,6 +137,10 @@ def errors(
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="STAGE", help="Of this stage alone.")
     ] = None,
+    group: Annotated[
+        bool,
+        typer.Option("--group", help="Put together what differs in numbers, paths and keys alone."),
+    ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the tracebacks too.")
     ] = False,
@@ -143,16 +148,25 @@ def errors(
 ) -> None:
     """List the sessions whose last attempt failed, and why.
 
+    With --group there is one line for each kind of failure, with a short name; all of its
+    sessions are run again by: vrtracker register --error NAME
+
     Example: vrtracker errors --stage registration --traceback
+
+    Example: vrtracker errors --group
     """
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.workflow.errors(stage))
+        rows = records(tracker.workflow.errors(stage, group=group))
     if json or not traceback:
-        _write(rows, _ERRORS, json=json, nothing="Nothing has failed.")
+        _write(rows, _GROUPS if group else _ERRORS, json=json, nothing="Nothing has failed.")
         return
     for row in rows:
-        say(f"{row['key']} {row['stage']} {row['failed_at'] or ''}".rstrip())
-        say(f"  {row['error_message']}")
+        if group:
+            say(f"{row['group']} {row['stage']} {counted(row['count'], 'session')}")
+            say(f"  {row['message']}")
+        else:
+            say(f"{row['key']} {row['stage']} {row['failed_at'] or ''}".rstrip())
+            say(f"  {row['error_message']}")
         for line in (row["error_traceback"] or "no traceback is recorded").splitlines():
             say(f"  | {line}")
 

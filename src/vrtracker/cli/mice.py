@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli import listing
-from vrtracker.cli.options import AllColumns, Columns, Json, Limit, Reason, Set, Where, Yes
-from vrtracker.cli.output import write_json, write_pairs
+from vrtracker.cli.options import AllColumns, Columns, Json, Limit, Reason, Set, Unblind, Where, Yes
+from vrtracker.cli.output import note, write_json, write_pairs
 from vrtracker.cli.records import of_record
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of, values_of
+from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
@@ -39,9 +40,10 @@ def list_mice(
         ),
     ] = None,
     limit: Limit = None,
+    unblind: Unblind = False,
     json: Json = False,
 ) -> None:
-    """List mice.
+    """List mice; the genotype of blinded ones is left out.
 
     Example: vrtracker mice list --where KO=true --columns mouseName,genotype
     """
@@ -53,6 +55,7 @@ def list_mice(
             columns=names,
             order_by=names_of(order_by),
             limit=limit,
+            unblind=unblind,
         )
     listing.write_rows(
         rows,
@@ -65,8 +68,12 @@ def list_mice(
 
 
 @commands.command()
-def show(context: typer.Context, name: Name, *, json: Json = False) -> None:
+def show(
+    context: typer.Context, name: Name, *, unblind: Unblind = False, json: Json = False
+) -> None:
     """Show all that is known of one mouse, and how many sessions it has.
+
+    The genotype of a blinded mouse is left out unless with --unblind.
 
     Example: vrtracker mice show ATL012
     """
@@ -74,6 +81,9 @@ def show(context: typer.Context, name: Name, *, json: Json = False) -> None:
         mouse = tracker.mice.get(name)
         sessions = tracker.sessions.count({"mouseName": mouse.mouseName}, include_scratched=True)
     document = {**of_record(mouse), "sessions": sessions}
+    if mouse.Blinded and not unblind:
+        document = {key: None if tells_genotype(key) else value for key, value in document.items()}
+        note(f"{mouse.mouseName} is blinded; --unblind shows its genotype.")
     if json:
         write_json(document)
     else:

@@ -19,6 +19,7 @@ __all__ = [
     "Set",
     "Since",
     "Stage",
+    "Unblind",
     "Until",
     "Where",
     "Yes",
@@ -52,6 +53,7 @@ Columns = Annotated[
     typer.Option("--columns", metavar="A,B,C", help="Show these columns; key is one of them too."),
 ]
 AllColumns = Annotated[bool, typer.Option("--all-columns", help="Show every column.")]
+Unblind = Annotated[bool, typer.Option("--unblind", help="Show the genotype of blinded mice too.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,16 +6,31 @@ from typing import Annotated
 
 import typer
 
-from vrtracker.cli.options import Json, Key, Reason
-from vrtracker.cli.output import note, write_json, write_table
-from vrtracker.cli.records import records
+from vrtracker.cli.exits import Exit
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import (
+    Date,
+    Imaging,
+    Json,
+    Key,
+    Mouse,
+    Reason,
+    Since,
+    Until,
+    Where,
+)
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.records import KEY_COLUMNS, plain_value, records
 from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
 from vrtracker.cli.work import settled
+from vrtracker.domain.qc import NOT_APPLICABLE
 
 __all__ = ["commands"]
 
 commands = typer.Typer(help="Decide on quality, and show what was decided.")
 
+_APPLICABLE = "APPLICABLE"
 _COLUMNS = ("decided_at", "check_name", "level", "actor", "reason", "criteria", "evidence")
 
 
@@ -27,7 +42,7 @@ def set_level(
         str,
         typer.Argument(
             metavar="CHECK",
-            help="suite2p, red_cell, another review stage, or session.",
+            help="suite2p, red_cell, another review stage, session, or the path of a dataset.",
             show_default=False,
         ),
     ],
@@ -35,7 +50,8 @@ def set_level(
         str,
         typer.Argument(
             metavar="LEVEL",
-            help="PASS, WARNING, FAIL, CRITICAL, or NOT_SET to take a decision back.",
+            help="PASS, WARNING, FAIL, CRITICAL, or NOT_SET to take a decision back; "
+            "NOT_APPLICABLE for a review that the session does not have, APPLICABLE to undo that.",
             show_default=False,
         ),
     ],
@@ -55,12 +71,93 @@ def set_level(
     session if the check is "session".
 
     Example: vrtracker qc set ATL012.2023-01-20.702 red_cell PASS --reason "clear cells"
+
+    Example: vrtracker qc set ATL012.2023-01-20.702 oneData/trials.startTimes.npy FAIL
     """
     with shell_of(context).open() as tracker:
+        if "/" in check:
+            decided = tracker.workflow.set_dataset_qc(
+                key, check, level, reason=reason, criteria=criteria
+            )
+            _settled_dataset(key, check, decided.name, json=json)
+            return
+        if level.upper() in {NOT_APPLICABLE, _APPLICABLE}:
+            work = tracker.workflow
+            mark = work.include if level.upper() == _APPLICABLE else work.exclude
+            now = mark(key, work.stages.review(check).name, reason)
+            settled(tracker, key, check, now.value, json=json)
+            return
         state = tracker.workflow.set_qc(
             key, check, level, reason=reason, criteria=criteria, evidence=evidence
         )
         settled(tracker, key, check, state.value, json=json)
+
+
+def _settled_dataset(key: str, path: str, level: str, *, json: bool) -> None:
+    if json:
+        write_json({"key": key, "dataset": path, "level": level})
+    else:
+        say(f"{path} of {key} is {level}")
+
+
+@commands.command("list")
+def list_levels(
+    context: typer.Context,
+    *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    include_scratched: Annotated[
+        bool,
+        typer.Option("--include-scratched", help="Scratched ones too.", rich_help_panel="Filters"),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the level of every check of every session, and what they amount to.
+
+    What is NOT_SET never passes, what is NOT_APPLICABLE does not count.
+
+    Example: vrtracker qc list --mouse ATL012
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    with shell_of(context).open(readonly=True) as tracker:
+        frame = tracker.workflow.qc_table(filters, include_scratched=include_scratched)
+    rows = records(frame)
+    if json:
+        write_json(rows)
+        return
+    write_table(rows, [name for name in rows[0] if name not in KEY_COLUMNS] if rows else None)
+
+
+@commands.command()
+def check(
+    context: typer.Context,
+    *,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Make the changes that are shown.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check that sessions are scratched exactly where they have a justification.
+
+    Shows what would mend the others: a missing justification is filled in, one of a session
+    that counts moves to its notes. Exit code 1 while there are any and --apply is not given.
+
+    Example: vrtracker qc check --apply
+    """
+    with shell_of(context).open(readonly=not apply) as tracker:
+        plan = tracker.workflow.check_qc()
+        done = plan.apply() if apply else 0
+    if json:
+        write_json({"changes": plain_value(plan.changes), "applied": done})
+    else:
+        write_table([{"key": key, "changes": made} for key, made in plan.changes.items()])
+        say(f"{counted(len(plan.changes), 'session')} {'mended' if apply else 'to mend'}")
+    if plan.changes and not apply:
+        raise typer.Exit(Exit.NO)
 
 
 @commands.command()

@@ -41,6 +41,15 @@ def register(
     stage: Annotated[
         str, typer.Option("--stage", metavar="STAGE", help="The stage to run.")
     ] = "registration",
+    error: Annotated[
+        str | None,
+        typer.Option(
+            "--error",
+            metavar="GROUP",
+            help="The sessions that failed alike, by the name that errors --group shows; the "
+            "stage is the group's.",
+        ),
+    ] = None,
     registrar: Annotated[
         str | None,
         typer.Option(
@@ -96,9 +105,11 @@ def register(
     Example: vrtracker register --mouse ATL012 --budget 50GB
 
     Example: vrtracker register ATL012.2023-01-20.702 --force --registrar lab.steps:register
+
+    Example: vrtracker register --error 3f9a02bc
     """
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
-    _check(keys, filters, force=force)
+    _check(keys, filters, error, force=force)
     how = {
         "registrar": registrar,
         "options": options_of(option),
@@ -109,7 +120,7 @@ def register(
     which = _Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
     shell = shell_of(context)
     with shell.open(readonly=dry_run) as tracker:
-        chosen = _named(tracker, keys, which) if keys else (which, filters)
+        chosen = _chosen(tracker, keys, error, which) or (which, filters)
         if dry_run:
             _show_queue(tracker, *chosen, json=json)
             return
@@ -175,11 +186,23 @@ class _Run:
         }
 
 
-def _check(keys: Sequence[str] | None, filters: Mapping[str, Any], *, force: bool) -> None:
-    if keys and filters:
-        raise InvalidValueError("Give KEYs or filters, not both.")
+def _check(
+    keys: Sequence[str] | None, filters: Mapping[str, Any], error: str | None, *, force: bool
+) -> None:
+    if sum(map(bool, (keys, filters, error))) > 1:
+        raise InvalidValueError("Give KEYs, filters or --error: one of them alone.")
     if force and not keys and not filters:
         raise InvalidValueError("Running everything again needs a KEY or a filter with --force.")
+
+
+def _chosen(
+    tracker: Tracker, keys: Sequence[str] | None, error: str | None, which: _Which
+) -> tuple[_Which, dict[str, Any]] | None:
+    """Return what stands for sessions by key or by failure, or None where neither is given."""
+    if error is not None:
+        group = tracker.workflow.error_group(error)
+        return _Which(group.stage), {"uSessionID": list(group.numbers)}
+    return _named(tracker, keys, which) if keys else None
 
 
 def _named(tracker: Tracker, keys: Sequence[str], which: _Which) -> tuple[_Which, dict[str, Any]]:

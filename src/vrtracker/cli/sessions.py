@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vrtracker.cli import listing
+from vrtracker.cli import listing, recordings
+from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
@@ -19,12 +22,13 @@ from vrtracker.cli.options import (
     Reason,
     Set,
     Since,
+    Unblind,
     Until,
     Where,
     Yes,
 )
-from vrtracker.cli.output import say, write_json, write_pairs
-from vrtracker.cli.records import of_record
+from vrtracker.cli.output import note, say, write_json, write_pairs
+from vrtracker.cli.records import KEY_COLUMNS, of_record, plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of, values_of
 from vrtracker.errors import InvalidValueError
@@ -32,6 +36,9 @@ from vrtracker.errors import InvalidValueError
 __all__ = ["commands"]
 
 commands = typer.Typer(help="List, show, add, edit and delete sessions.")
+
+commands.command()(recordings.split)
+commands.command()(recordings.merge)
 
 _COLUMNS = (
     "key",
@@ -72,6 +79,7 @@ def list_sessions(
         ),
     ] = None,
     limit: Limit = None,
+    unblind: Unblind = False,
     json: Json = False,
 ) -> None:
     """List sessions.
@@ -90,6 +98,7 @@ def list_sessions(
             order_by=names_of(order_by),
             limit=limit,
             include_scratched=include_scratched,
+            unblind=unblind,
         )
     scratched = include_scratched or "sessionQC" in filters
     listing.write_rows(
@@ -111,7 +120,10 @@ def show(context: typer.Context, key: Key, *, json: Json = False) -> None:
         session = tracker.sessions.get(key)
         states = {stage: state.value for stage, state in tracker.workflow.states(key).items()}
         path = None if tracker.root is None else str(session.path)
+        parts = [str(part) for part in tracker.recordings.parts(session.key)]
     document = {"key": str(session.key), **of_record(session.record), "path": path}
+    if len(parts) > 1:
+        document["recording"] = parts
     if json:
         write_json({**document, "states": states})
         return
@@ -124,27 +136,89 @@ def show(context: typer.Context, key: Key, *, json: Json = False) -> None:
 def add(
     context: typer.Context,
     keys: Annotated[
-        list[str],
-        typer.Argument(metavar="KEY...", help="Sessions to add.", show_default=False),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY...",
+            help="Sessions to add; or give --mouse, --date and --number.",
+            show_default=False,
+        ),
+    ] = None,
     *,
+    mouse: Annotated[
+        str | None, typer.Option("--mouse", metavar="NAME", help="In place of KEY: the mouse.")
+    ] = None,
+    date: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--date", metavar="DATE,...", help="In place of KEY: one day or several. Repeatable."
+        ),
+    ] = None,
+    number: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--number", metavar="N", help="In place of KEY: the number, of each day. Repeatable."
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="LAST|KEY",
+            help="Take over how a session was recorded: of KEY, or the mouse's last one.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Values that the profile holds ready."),
+    ] = None,
     values: Set = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse values that no session has yet, and future dates."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be added; write nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Add sessions, all or none; --set holds for each of them.
+    """Add sessions, all or none; --set holds for each of them, and goes before --preset, --like.
+
+    A value that no session has yet in columns such as experimentType is told, with the nearest.
 
     Example: vrtracker sessions add ATL012.2023-01-20.702 --set imaging=true --set numPlanes=5
-    """
-    from vrtracker.domain.keys import SessionKey
 
-    given = values_of(values)
-    parsed = [SessionKey.parse(key) for key in keys]
-    with shell_of(context).open() as tracker:
-        if len(parsed) == 1:
-            tracker.sessions.add(parsed[0], **given)
-        else:
-            tracker.sessions.add_many([{**given, **key.columns} for key in parsed])
-    listing.added(parsed, json=json)
+    Example: vrtracker sessions add --mouse ATL012 --date 2023-01-20 --number 701 --like LAST
+    """
+    wanted = list(keys or ()) or _named(mouse, date, number)
+    if keys and (mouse or date or number):
+        raise InvalidValueError("Give KEYs, or --mouse, --date and --number; not both.")
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        plan = tracker.enter(wanted, values_of(values), like=like, preset=preset, strict=strict)
+        for warning in plan.warnings:
+            note(f"warning: {warning}")
+        if not dry_run:
+            plan.apply()
+    if dry_run:
+        rows = [
+            {"key": str(key), **_rest(row)} for key, row in zip(plan.keys, plan.rows, strict=True)
+        ]
+        listing.write_rows(rows, json=json, default=(), all_columns=True, columns=None)
+    else:
+        listing.added(plan.keys, json=json)
+
+
+def _named(
+    mouse: str | None, dates: Sequence[str] | None, numbers: Sequence[int] | None
+) -> list[tuple[str, str, int]]:
+    """Return the keys that mouse, days and numbers name."""
+    if not (mouse and dates and numbers):
+        raise InvalidValueError("Say which sessions: KEYs, or --mouse, --date and --number.")
+    days = [day for text in dates for day in names_of(text) or ()]
+    return [(mouse, day, number) for day in days for number in numbers]
+
+
+def _rest(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: plain_value(value) for name, value in row.items() if name not in KEY_COLUMNS}
 
 
 @commands.command()
@@ -165,6 +239,27 @@ def edit(
     everything: Annotated[
         bool, typer.Option("--all", help="Every session.", rich_help_panel="Filters")
     ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Take the new values from a CSV file, whose header has mouseName, sessionDate, "
+            "sessionID and the columns to set.",
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--base",
+            metavar="FILE",
+            help="With --csv: the file as it was before it was edited. What is the same in both "
+            "is left alone, what somebody else changed since is shown.",
+        ),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="With --csv: make the changes that are shown.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
     ] = False,
@@ -174,13 +269,24 @@ def edit(
 ) -> None:
     """Set columns of one session, or of all that pass the filters, scratched ones too.
 
-    Asks before it changes more than one row.
+    Asks before it changes more than one row. A file's changes are shown, and made with --apply.
 
     Example: vrtracker sessions edit ATL012.2023-01-20.702 --set sessionNotes="ran well"
 
     Example: vrtracker sessions edit --mouse ATL012 --set numPlanes=5 --dry-run
+
+    Example: vrtracker sessions edit --csv sessions.csv --base exported.csv --apply
     """
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    if csv is not None:
+        if key is not None or filters or everything or values:
+            raise InvalidValueError("--csv says which sessions and which values; give it alone.")
+        edit_csv(
+            shell_of(context), csv, base, apply=apply and not dry_run, reason=reason, json=json
+        )
+        return
+    if apply or base is not None:
+        raise InvalidValueError("--apply and --base go with --csv FILE.")
     chosen = _chosen(key, filters, everything=everything)
     with shell_of(context).open(readonly=dry_run) as tracker:
         if key is not None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Any
 
+from vrtracker.domain.states import State
 from vrtracker.errors import UnknownNameError
 
-__all__ = ["QC"]
+__all__ = ["NOT_APPLICABLE", "QC", "agrees", "level_of", "repaired", "roll_up", "session_level"]
+
+NOT_APPLICABLE = "NOT_APPLICABLE"
+"""The word for a check that a session does not have; its level is None."""
 
 
 class QC(enum.IntEnum):
@@ -47,3 +52,61 @@ class QC(enum.IntEnum):
     def accepted(self) -> bool:
         """Whether the decision lets the work go on: PASS or WARNING."""
         return self in {QC.PASS, QC.WARNING}
+
+
+def roll_up(levels: Iterable[QC | None]) -> QC:
+    """Return what several checks amount to: the worst of them.
+
+    A check that nobody has decided keeps the whole from passing, unless something is bad
+    already; one that is not applicable, None, does not count. Nothing at all is NOT_SET.
+    """
+    counted = [level for level in levels if level is not None]
+    worst = max(counted, default=QC.NOT_SET)
+    return QC.NOT_SET if worst.accepted and QC.NOT_SET in counted else worst
+
+
+def level_of(state: State, decided: QC | None) -> QC | None:
+    """Return the level of a review stage from its state, and the last decision if there is one.
+
+    People tick and untick the lab's columns by hand, hence the state comes first: a decision
+    that contradicts it is outdated.
+    """
+    if state in {State.NOT_APPLICABLE, State.SCRATCHED}:
+        return None
+    if state in {State.DONE, State.STALE}:
+        return decided if decided is not None and decided.accepted else QC.PASS
+    is_bad = decided in {QC.FAIL, QC.CRITICAL}
+    if state is State.FAILED:
+        return decided if is_bad else QC.FAIL
+    return QC.NOT_SET
+
+
+def session_level(*, scratched: bool, decided: QC | None) -> QC | None:
+    """Return the level of a session as a whole; None, which does not count, if nobody decided."""
+    if scratched:
+        return QC.CRITICAL if decided is QC.CRITICAL else QC.FAIL
+    return decided if decided is not None and decided.accepted else None
+
+
+# -- the lab's rule: scratched exactly where there is a justification ------------------------
+
+_NO_REASON = "no reason given"
+
+
+def agrees(session_qc: bool, justification: str | None) -> bool:  # noqa: FBT001
+    """Return whether sessionQC is false exactly where there is a justification."""
+    return session_qc is not bool(justification)
+
+
+def repaired(session_qc: bool, justification: str | None, notes: str | None) -> dict[str, Any]:  # noqa: FBT001
+    """Return the columns that make the rule hold, and change for no session whether it counts.
+
+    What code reads is sessionQC, hence that stays: a missing justification is filled in, a
+    superfluous one moves to the notes.
+    """
+    if agrees(session_qc, justification):
+        return {}
+    if not session_qc:
+        return {"scratchJustification": _NO_REASON}
+    line = f"Not scratched, but said: {justification}"
+    return {"scratchJustification": None, "sessionNotes": f"{notes}\n{line}" if notes else line}

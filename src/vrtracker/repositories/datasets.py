@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, insert, select
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from vrtracker.database import Executor
 
@@ -27,6 +27,23 @@ class DatasetRepository:
         """Return the SELECT of the datasets of a session, for a frame."""
         table = self._x.tables.datasets
         return select(*table.c).where(table.c.uSessionID == number).order_by(table.c.rel_path)
+
+    def set_qc(self, dataset_id: int, level: int) -> None:
+        """Set the level of one dataset."""
+        table = self._x.tables.datasets
+        self._x.execute(
+            update(table).where(table.c.dataset_id == dataset_id).values(qc_level=level)
+        )
+
+    def worst(self) -> dict[int, int]:
+        """Return the highest level among the datasets of each session that has decided ones."""
+        table = self._x.tables.datasets
+        statement = (
+            select(table.c.uSessionID, func.max(table.c.qc_level))
+            .where(table.c.qc_level > 0)
+            .group_by(table.c.uSessionID)
+        )
+        return dict(map(tuple, self._x.execute(statement)))
 
     def replace(self, *, remove: Sequence[int], insert_rows: Sequence[Mapping[str, Any]]) -> None:
         """Delete the datasets with these ids, then insert rows; two statements at most."""

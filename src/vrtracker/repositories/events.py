@@ -101,3 +101,13 @@ class EventRepository:
             table.c.verb == "rekeyed",
         )
         return [(row.event_id, row.changes) for row in self._x.execute(statement)]
+
+    def changes_of(self, kind: str, verb: str) -> list[Any]:
+        """Return the changes of all events with a verb, oldest first."""
+        table = self._x.tables.events
+        statement = (
+            select(table.c.changes)
+            .where(table.c.subject_kind == kind, table.c.verb == verb)
+            .order_by(table.c.event_id)
+        )
+        return [row.changes for row in self._x.execute(statement)]

@@ -32,6 +32,18 @@ class SessionRepository(RowRepository[SessionRecord]):
         """Return a session by its key, scratched or not, or None."""
         return self.by_key(mouseName=key.mouse, sessionDate=key.date, sessionID=key.number)
 
+    def keys_of(self, numbers: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+        """Return the natural keys of the sessions with these autonumbers."""
+        columns = [self.table.c[name] for name in self.key_columns]
+        statement = select(self.id_column, *columns).where(self.id_column.in_(list(numbers)))
+        return {row[0]: tuple(row[1:]) for row in self._x.execute(statement)} if numbers else {}
+
+    def used(self, name: str) -> list[Any]:
+        """Return the different values of a column, missing ones left out."""
+        column = self.table.c[name]
+        statement = select(column).where(column.is_not(None)).distinct()
+        return [row[0] for row in self._x.execute(statement)]
+
     def dependents(self, number: int) -> dict[str, int]:
         """Return how many rows of the tracker's history hang on a session, by what they are."""
         tables = self._x.tables

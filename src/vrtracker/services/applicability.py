@@ -50,9 +50,16 @@ class ApplicabilityService:
                 raise InvalidTransitionError(key, name, verb, current=before.value, allowed=allowed)
             attempt_id = snapshot.row(stage).attempt_id
             settle_stages(unit, snapshot, stage, mark=mark, attempt_id=attempt_id, at=at)
+            after = read(self._lab, unit, key).state(stage, self._lab.stages, at)
             event = self._lab.event(
-                key, f"{verb}d", at=at, stage=name, from_state=before.value, reason=reason
+                key,
+                f"{verb}d",
+                at=at,
+                stage=name,
+                from_state=before.value,
+                to_state=after.value,
+                reason=reason,
             )
             unit.events.append([event])
             unit.commit()
-        return read(self._lab, None, key).state(stage, self._lab.stages, self._lab.now())
+        return after

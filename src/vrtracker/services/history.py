@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from vrtracker.domain.failures import ErrorGroup, Failure, grouped
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageKind
-from vrtracker.errors import NotFoundError
-from vrtracker.frames import read_frame
+from vrtracker.errors import NotFoundError, UnknownNameError
+from vrtracker.frames import INSTANT, TEXT, read_frame
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
@@ -75,16 +76,75 @@ class HistoryService:
             statement = unit.datasets.listing(number)
         return read_frame(self._lab.database, statement)
 
-    def errors(self, stage: str | None = None) -> pd.DataFrame:
+    def errors(self, stage: str | None = None, *, group: bool = False) -> pd.DataFrame:
         """Return the sessions whose last attempt at a stage failed; scratched ones left out.
+
+        Parameters
+        ----------
+        stage
+            Of this stage alone.
+        group
+            One row for all failures of a stage whose messages differ in numbers, paths and keys
+            alone, the most frequent first.
 
         Returns
         -------
         pandas.DataFrame
             uSessionID, mouseName, sessionDate, sessionID, stage, failed_at (UTC; NaT for a
             failure from before the tracker), error_type, error_message, error_traceback,
-            attempt_id.
+            attempt_id. By group: group, stage, count (int64), error_type, message, first_at,
+            last_at (UTC), sessions (list of keys), error_traceback (the last).
         """
+        return self._group_frame(self.error_groups(stage)) if group else self._errors(stage)
+
+    def error_groups(self, stage: str | None = None) -> list[ErrorGroup]:
+        """Return the rows of ``errors(group=True)`` as records."""
+        errors = self._errors(stage)
+        known = errors.astype(object).where(errors.notna(), None)
+        return grouped(
+            Failure(
+                key=SessionKey(row["mouseName"], row["sessionDate"].date(), row["sessionID"]),
+                number=row["uSessionID"],
+                stage=row["stage"],
+                failed_at=row["failed_at"] and row["failed_at"].to_pydatetime(),
+                error_type=row["error_type"],
+                message=row["error_message"],
+                traceback=row["error_traceback"],
+            )
+            for row in known.to_dict("records")
+        )
+
+    def error_group(self, group: str) -> ErrorGroup:
+        """Return the failures with this short name.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing fails that way now.
+        """
+        groups = {one.group: one for one in self.error_groups()}
+        if group not in groups:
+            raise UnknownNameError("group of errors", group, groups or ["(nothing fails)"])
+        return groups[group]
+
+    @staticmethod
+    def _group_frame(groups: list[ErrorGroup]) -> pd.DataFrame:
+        columns: dict[str, tuple[Any, list[Any]]] = {
+            "group": (TEXT, [one.group for one in groups]),
+            "stage": (TEXT, [one.stage for one in groups]),
+            "count": ("int64", [len(one.sessions) for one in groups]),
+            "error_type": (TEXT, [one.error_type for one in groups]),
+            "message": (TEXT, [one.message for one in groups]),
+            "first_at": (INSTANT, [one.first_at for one in groups]),
+            "last_at": (INSTANT, [one.last_at for one in groups]),
+            "sessions": (object, [[str(key) for key in one.sessions] for one in groups]),
+            "error_traceback": (TEXT, [one.traceback for one in groups]),
+        }
+        return pd.DataFrame(
+            {name: pd.Series(values, dtype=dtype) for name, (dtype, values) in columns.items()}
+        )
+
+    def _errors(self, stage: str | None) -> pd.DataFrame:
         repository = AttemptRepository(LookUps(self._lab.database))
         stages = (
             [self._lab.stages[stage]]

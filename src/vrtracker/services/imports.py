@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +12,12 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
     DuplicateError,
     ImportFileError,
-    InvalidValueError,
     UnknownMouseError,
     UnknownNameError,
     nearest,
 )
 from vrtracker.repositories.listing import Listing
+from vrtracker.services.csv_rows import CsvReading, Problem
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
 from vrtracker.services.rows import RowService
@@ -27,30 +26,7 @@ from vrtracker.services.sessions import SessionService
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImportPlan", "ImportService", "Problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in the file that keeps it from being imported.
-
-    Attributes
-    ----------
-    line : int
-        Line in the file, counted from 1; the header is line 1.
-    column : str or None
-        Column, where it is about one.
-    message : str
-        What is wrong, and how it should be.
-    """
-
-    line: int
-    column: str | None
-    message: str
-
-    def __str__(self) -> str:
-        where = f"line {self.line}" + (f", column {self.column}" if self.column else "")
-        return f"{where}: {self.message}"
+__all__ = ["ImportPlan", "ImportService"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +94,7 @@ class ImportService:
         if what not in self._services:
             raise UnknownNameError("kind of import", what, self._services)
         service = self._services[what]
-        reading = _Reading(service, Path(path))
+        reading = CsvReading(service, Path(path), new=True)
         rows = list(reading.rows())
         problems = [*reading.problems, *self._conflicts(what, reading.lines, rows)]
         warnings = _scratch_warnings(reading.lines, rows) if what == "sessions" else []
@@ -168,82 +144,6 @@ class ImportService:
                 yield Problem(line, "mouseName", str(error))
             known.add(key)
             numbers.add(row.get(number))
-
-
-class _Reading:
-    """One pass over a file."""
-
-    def __init__(self, service: RowService[Any, Any], path: Path) -> None:
-        self._service = service
-        self._path = path
-        self.problems: list[Problem] = []
-        self.lines: list[int] = []
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows that fit the columns; the others become problems."""
-        try:
-            with self._path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._rows(csv.reader(file, strict=True))
-        except UnicodeDecodeError as error:
-            raise ImportFileError(
-                f"{self._path} is not UTF-8 (byte {error.start}); save it as UTF-8 and try again."
-            ) from error
-        except csv.Error as error:
-            raise ImportFileError(f"{self._path} is not a proper CSV file: {error}.") from error
-        except OSError as error:
-            raise ImportFileError(f"{self._path} cannot be read: {error.strerror}.") from error
-
-    def _rows(self, reader: Any) -> Iterator[dict[str, Any]]:
-        header = next(reader, None)
-        if not header or not any(header):
-            raise ImportFileError(f"{self._path} is empty; it needs a header and rows.")
-        names = [name.strip() for name in header]
-        if not self._header_is_good(names):
-            return
-        line = reader.line_num + 1
-        for fields in reader:
-            if any(fields):
-                row = self._row(line, names, fields)
-                if row is not None:
-                    self.lines.append(line)
-                    yield row
-            line = reader.line_num + 1
-
-    def _header_is_good(self, names: list[str]) -> bool:
-        columns = self._service.columns
-        for name in dict.fromkeys(names):
-            if name not in columns:
-                error = UnknownNameError("column", name, columns)
-                self.problems.append(Problem(1, name, str(error)))
-            elif names.count(name) > 1:
-                self.problems.append(Problem(1, name, "the column stands in the header twice."))
-        for name in self._service.key_columns:
-            if name not in names:
-                self.problems.append(Problem(1, name, "the column is missing; every row needs it."))
-        return not self.problems
-
-    def _row(self, line: int, names: list[str], fields: list[str]) -> dict[str, Any] | None:
-        if len(fields) != len(names):
-            message = f"the line has {len(fields)} fields, the header {len(names)}."
-            self.problems.append(Problem(line, None, message))
-            return None
-        before = len(self.problems)
-        values: dict[str, Any] = {}
-        for name, text in zip(names, fields, strict=True):
-            try:
-                values[name] = self._service.coercer.field(name, text)
-            except InvalidValueError as error:
-                message = str(error).removeprefix(f"{name}: ")
-                self.problems.append(Problem(line, name, message))
-        if len(self.problems) > before:
-            return None
-        try:
-            row = self._service.coercer.row(values)
-            self._service.check_imported(row)
-        except InvalidValueError as error:
-            self.problems.append(Problem(line, error.column, str(error)))
-            return None
-        return row
 
 
 def _scratch_warnings(lines: list[int], rows: list[dict[str, Any]]) -> list[Problem]:

@@ -34,6 +34,7 @@ class Lab:
     lease: dt.timedelta = dt.timedelta(minutes=15)
     output: str = "oneData"
     backups: Path | None = None
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
 

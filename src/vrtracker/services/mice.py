@@ -55,7 +55,8 @@ class MouseService(RowService[MouseRecord, str]):
         """Raise InvalidValueError for a sex that is not known."""
         _check_sex(row["sex"])
 
-    def _check_update(self, values: Mapping[str, Any]) -> None:
+    def check_update(self, values: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError for a sex that is not known."""
         _check_sex(values.get("sex"))
 
     def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:

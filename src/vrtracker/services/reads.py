@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+import pandas as pd
+
+from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, environment_order, tells_genotype
 from vrtracker.errors import NotFoundError
-from vrtracker.frames import read_frame
+from vrtracker.frames import hide, read_frame
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps, RowRepository
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.lab import Lab
 from vrtracker.unit_of_work import UnitOfWork
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Key", "Record", "RowReader"]
 
@@ -24,6 +24,9 @@ Key = TypeVar("Key")
 
 class RowReader(Generic[Record, Key]):
     """Reads the rows of one table."""
+
+    _mouse: ClassVar[str] = ""
+    """What stands before the name of a mouse's column."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -87,6 +90,8 @@ class RowReader(Generic[Record, Key]):
         order_by: str | Sequence[str] | None = None,
         limit: int | None = None,
         include_scratched: bool = False,
+        show_blinded: bool = False,
+        parse_environments: bool = False,
         **filters: Any,
     ) -> pd.DataFrame:
         """Return the rows that pass the filters.
@@ -106,6 +111,13 @@ class RowReader(Generic[Record, Key]):
         include_scratched
             Include scratched sessions. They are left out unless this is set, `sessionQC` is
             filtered, or the session is named by its key.
+        show_blinded
+            Show the genotype of blinded mice. It is missing unless this is set: KO, genotype,
+            strain, and columns of the lab's own that are named for it. A column that is never
+            missing otherwise, such as KO, is then a nullable one. Filters and order go by the
+            true values.
+        parse_environments
+            Give `environmentOrder` as a tuple of numbers, None where it is missing.
         **filters
             ``column=value``; ``column=(value, operator)`` with ``==``, ``!=``, ``<``, ``<=``,
             ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
@@ -124,8 +136,31 @@ class RowReader(Generic[Record, Key]):
         InvalidValueError
             If a value does not fit its column.
         """
-        listing = self._listing(where, filters, columns, order_by, limit, include_scratched)
-        return read_frame(self._lab.database, self._look_ups.listing(listing))
+        secret = [] if show_blinded else self._secret(columns)
+        flag = f"{self._mouse}{BLINDED}"
+        is_added = bool(secret) and columns is not None and flag not in columns
+        wanted = [*(columns or ()), flag] if is_added else columns
+        listing = self._listing(where, filters, wanted, order_by, limit, include_scratched)
+        frame = read_frame(self._lab.database, self._look_ups.listing(listing))
+        if secret:
+            hide(frame, secret, where=frame[flag])
+        order = f"{self._mouse}{ENVIRONMENTS}"
+        if parse_environments and order in frame:
+            texts = (text if isinstance(text, str) else None for text in frame[order])
+            parsed = [environment_order(text) for text in texts]
+            frame[order] = pd.Series(parsed, index=frame.index, dtype=object)
+        return frame.drop(columns=flag) if is_added else frame
+
+    def _secret(self, columns: Sequence[str] | None) -> list[str]:
+        """Return the columns that give a mouse's genotype away."""
+        if isinstance(columns, str):
+            return []
+        names = self.columns if columns is None else dict.fromkeys(columns)
+        return [
+            name
+            for name in names
+            if name.startswith(self._mouse) and tells_genotype(name.removeprefix(self._mouse))
+        ]
 
     def iter(
         self,

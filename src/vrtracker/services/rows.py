@@ -58,7 +58,7 @@ class RowService(RowReader[Record, Key]):
     def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Raise InvalidValueError, with `row`, if the columns of a row contradict each other."""
 
-    def _check_update(self, values: Mapping[str, Any]) -> None:
+    def check_update(self, values: Mapping[str, Any]) -> None:
         """Raise InvalidValueError if new values contradict each other."""
 
     def check_imported(self, row: Mapping[str, Any]) -> None:
@@ -153,7 +153,7 @@ class RowService(RowReader[Record, Key]):
             fitted = self.coercer.columns(columns, count)
             self._check_new(fitted)
         except InvalidValueError as error:
-            if error.row is not None:
+            if error.row is not None and count > 1:
                 error.args = (f"Row {error.row + 1}: {error}",)
             raise
         return fitted
@@ -207,7 +207,7 @@ class RowService(RowReader[Record, Key]):
         if repository.id_column.name in values:
             raise InvalidValueError(f"{repository.id_column.name} is counted by the database.")
         fitted = repository.coercer.changes(values)
-        self._check_update(fitted)
+        self.check_update(fitted)
         try:
             return self._update(fitted, wanted, dry_run=dry_run, reason=reason)
         except ViolationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.files.alf import find_alf_files
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
 from vrtracker.repositories.listing import Listing
+from vrtracker.services.entering import EntryService
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
 from vrtracker.services.sessions import SessionService
@@ -74,6 +76,8 @@ class ScanService:
         *,
         mice: Collection[str] | None = None,
         add_mice: bool = False,
+        date: dt.date | None = None,
+        like: Any = None,
         progress: Callable[[int], None] | None = None,
     ) -> ScanPlan:
         """Look through the root and return what is new there; nothing is written.
@@ -84,6 +88,11 @@ class ScanService:
             Look at these mice only.
         add_mice
             Plan to add mice that are not in the database; their sessions are held back otherwise.
+        date
+            Look at sessions of this day only.
+        like
+            A session whose description new ones take over, where their folder does not tell: a
+            key, or ``LAST`` for the last one of the mouse, where it has one.
         progress
             Called with the number of sessions found so far.
 
@@ -94,14 +103,18 @@ class ScanService:
         """
         found = scan(self._lab.folders().root, mice=mice, progress=progress)
         known_keys, known_mice = self._known()
-        fresh = [session for session in found.found if session.key not in known_keys]
+        seen = [one for one in found.found if date is None or one.key.date == date]
+        fresh = [session for session in seen if session.key not in known_keys]
         unknown = [s for s in fresh if s.key.mouse not in known_mice]
         chosen = fresh if add_mice else [s for s in fresh if s.key.mouse in known_mice]
         return ScanPlan(
-            new=tuple(_row(session) for session in chosen),
+            new=tuple(
+                _described(_row(session), model)
+                for session, model in zip(chosen, self._models(chosen, like), strict=True)
+            ),
             held_back=() if add_mice else tuple(session.key for session in unknown),
             new_mice=tuple(sorted({session.key.mouse for session in unknown})),
-            known=len(found.found) - len(fresh),
+            known=len(seen) - len(fresh),
             skipped=found.skipped,
             warnings=tuple(text for session in chosen for text in _warnings(session)),
             _service=self,
@@ -122,6 +135,11 @@ class ScanService:
         except ViolationError as error:
             raise self._sessions.explained(error, sessions) from error
         return keys
+
+    def _models(self, chosen: list[FoundSession], like: Any) -> list[dict[str, Any]]:
+        """Return for each session what it takes over from an earlier one."""
+        entry = EntryService(self._lab, self._sessions)
+        return entry.models([session.key for session in chosen], like, may_lack=True)
 
     def _known(self) -> tuple[set[SessionKey], set[str]]:
         with self._lab.unit(readonly=True) as unit:
@@ -145,6 +163,12 @@ def _row(session: FoundSession) -> dict[str, Any]:
     if probe.suite2p_complete:
         row["suite2pDate"] = probe.suite2p_modified
     return row
+
+
+def _described(row: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Return what the folder tells, and of an earlier session what it does not tell."""
+    # The raw imaging data need not be in the folder, so that its absence tells nothing.
+    return {**model, **row, "imaging": row["imaging"] or model.get("imaging", False)}
 
 
 def _has_imaging_data(session: FoundSession) -> bool:

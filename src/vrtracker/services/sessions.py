@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import Violation, ViolationError
 from vrtracker.domain.keys import SessionKey
@@ -19,14 +19,71 @@ from vrtracker.errors import (
 from vrtracker.repositories.rows import RowRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.handles import Session
+from vrtracker.services.mice import MouseService
 from vrtracker.services.rows import RowService
 from vrtracker.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SessionService"]
 
 
 class SessionService(RowService[SessionRecord, SessionKey]):
     """The lab's sessions."""
+
+    _mouse = "mouse__"
+
+    def frame(
+        self,
+        where: Any = None,
+        /,
+        *,
+        columns: Sequence[str] | None = None,
+        with_mouse: bool = False,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return the sessions that pass the filters.
+
+        Parameters
+        ----------
+        where, columns, **options
+            As `vrtracker.services.reads.RowReader.frame`: order_by, limit, include_scratched,
+            show_blinded, parse_environments, and filters.
+        with_mouse
+            Add the columns of the session's mouse, each named ``mouse__`` and its name.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a session; columns and dtypes as declared in `vrtracker.frames`.
+        """
+        if with_mouse and not isinstance(columns, str):
+            names = self.columns if columns is None else columns
+            mouse = (column.name for column in self._lab.database.tables.mice.c)
+            columns = [*names, *(f"{self._mouse}{name}" for name in mouse)]
+        return super().frame(where, columns=columns, **options)
+
+    def mouse_table(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
+        """Return the mice of the sessions that pass the filters.
+
+        Parameters
+        ----------
+        where, **filters
+            As `frame`; include_scratched, show_blinded and parse_environments too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `mousedb`, then `sessions` (int64): how many of them pass.
+        """
+        names = ("show_blinded", "parse_environments")
+        shown = {name: filters.pop(name) for name in names if name in filters}
+        counts = self.frame(where, columns=["mouseName"], **filters)["mouseName"].value_counts()
+        mice = MouseService(self._lab).frame(mouseName=list(counts.index), **shown)
+        mice["sessions"] = [int(counts[name]) for name in mice["mouseName"]]
+        mice["sessions"] = mice["sessions"].astype("int64")
+        return mice
 
     def _repository(self, executor: Any) -> RowRepository[SessionRecord]:
         return SessionRepository(executor)
@@ -68,7 +125,8 @@ class SessionService(RowService[SessionRecord, SessionKey]):
             if good is bool(justification):
                 _check_scratch({"sessionQC": good, "scratchJustification": justification}, row=row)
 
-    def _check_update(self, values: Mapping[str, Any]) -> None:
+    def check_update(self, values: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if a session would be scratched without a reason, or so."""
         if "sessionQC" not in values and "scratchJustification" not in values:
             return
         if not {"sessionQC", "scratchJustification"} <= values.keys():

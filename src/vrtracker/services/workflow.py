@@ -19,6 +19,7 @@ from vrtracker.services.history import HistoryService
 from vrtracker.services.lab import Lab
 from vrtracker.services.quality import QualityService
 from vrtracker.services.registration import RegistrationService
+from vrtracker.services.reviews import ReviewService
 from vrtracker.services.runs import Progress, RunOptions, RunReport
 from vrtracker.services.transitions import Reason, explain, read, require
 
@@ -50,8 +51,13 @@ class WorkflowService:
         self.reset = self._quality.reset
         self.exclude = applicability.exclude
         self.include = applicability.include
+        reviews = ReviewService(lab)
+        self.set_dataset_qc = reviews.set_dataset_qc
+        self.qc_table = reviews.qc_table
+        self.check_qc = reviews.check_qc
         self.history = self._history.of_session
         self.errors = self._history.errors
+        self.error_group = self._history.error_group
         self.attempts = self._history.attempts
 
     @property
@@ -241,6 +247,25 @@ class WorkflowService:
         )
         chosen = self._find_registrar(stage, (registrar, options))
         return RegistrationService(self._lab).run(stage, chosen, options_of_run)
+
+    def retry(self, group: str, **options: Any) -> RunReport:
+        """Run a stage again over the sessions that failed alike; see ``errors(group=True)``.
+
+        Parameters
+        ----------
+        group
+            Short name of the group.
+        **options
+            As `run`: registrar, options, budget_bytes, max_sessions, max_errors, raise_errors,
+            progress.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing fails that way now.
+        """
+        failing = self.error_group(group)
+        return self.run(failing.stage, {"uSessionID": list(failing.numbers)}, **options)
 
     def _check_one(self, key: SessionKey, stage: str, *, force: bool) -> None:
         """Refuse, before anything is done, a named session whose state does not allow a run."""
