@@ -5,23 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
 from vrtracker.files.trees import is_hidden, reason_of, walk
 
-__all__ = ["FolderProbe", "PlaneProbe", "probe"]
+__all__ = ["SUITE2P_FILES", "FileFacts", "FolderProbe", "PlaneProbe", "local_time", "probe"]
 
-_TIMELINE = "*_Timeline.mat"
-_BEHAVIOUR = "*_VRBehavior_trial.mat"
-_FACE_CAMERA = "*eye.mj2"
+SUITE2P_FILES = ("stat", "ops", "F", "Fneu", "iscell", "spks")
+"""What suite2p leaves of each plane, without ``.npy``."""
+
+_TIMELINE = "_Timeline.mat"
+_BEHAVIOUR = "_VRBehavior_trial.mat"
+_FACE_CAMERA = "eye.mj2"
 _PLANE = re.compile(r"plane(\d+)")
-_REQUIRED = ("stat", "ops", "F", "Fneu", "iscell", "spks")
-_OPTIONAL = ("redcell", "F_chan2", "Fneu_chan2")
-_STANDARD = frozenset(f"{name}.npy" for name in (*_REQUIRED, *_OPTIONAL))
+_STANDARD = frozenset(
+    f"{name}.npy" for name in (*SUITE2P_FILES, "redcell", "F_chan2", "Fneu_chan2")
+)
+
+FileFacts = tuple[int, float]
+"""Size of a file, bytes, and the time of its last change, s since 1970-01-01 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +64,9 @@ class FolderProbe:
     suite2p_modified : datetime or None
         When suite2p's own files were last changed, local time, naive, whole seconds; labels
         that tracking puts beside them do not count. None when there is no such file.
-    one_data_files : int
-        Number of files below ``oneData``.
-    one_data_bytes : int
-        Their size together.
+    output : mapping
+        Size and time of each visible file below the output folder (``oneData``), by its posix
+        path below that.
     """
 
     exists: bool
@@ -70,8 +75,17 @@ class FolderProbe:
     face_camera: bool = False
     suite2p_planes: tuple[PlaneProbe, ...] = ()
     suite2p_modified: dt.datetime | None = None
-    one_data_files: int = 0
-    one_data_bytes: int = 0
+    output: Mapping[str, FileFacts] = field(default_factory=dict)
+
+    @property
+    def one_data_files(self) -> int:
+        """Number of files in the output folder."""
+        return len(self.output)
+
+    @property
+    def one_data_bytes(self) -> int:
+        """Their size together, bytes."""
+        return sum(size for size, _ in self.output.values())
 
     @property
     def suite2p_complete(self) -> bool:
@@ -81,8 +95,23 @@ class FolderProbe:
         )
 
 
-def probe(folder: Path) -> FolderProbe:
-    """Look into a session's folder; opens no file.
+def probe(
+    folder: Path,
+    *,
+    output: str = ONE_DATA,
+    required: Iterable[str] = SUITE2P_FILES,
+    zone: dt.tzinfo | None = None,
+) -> FolderProbe:
+    """Look into a session's folder, in one pass; opens no file.
+
+    Parameters
+    ----------
+    output
+        Name of the output folder.
+    required
+        The files that each plane of suite2p must have, without ``.npy``.
+    zone
+        The lab's time zone; this computer's when not given.
 
     Raises
     ------
@@ -94,7 +123,9 @@ def probe(folder: Path) -> FolderProbe:
     The names are those of Rigbox (Timeline), vrControl and suite2p as the lab uses them.
     """
     try:
-        return _probe(folder)
+        if not folder.is_dir():
+            return FolderProbe(exists=False)
+        return _probe(str(folder), output, [f"{name}.npy" for name in required], zone)
     except OSError as error:
         raise RootUnavailableError(
             f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
@@ -102,67 +133,69 @@ def probe(folder: Path) -> FolderProbe:
         ) from error
 
 
-def _probe(folder: Path) -> FolderProbe:
-    if not folder.is_dir():
-        return FolderProbe(exists=False)
-    names = os.listdir(folder)  # noqa: PTH208 (names alone are wanted, without Path objects)
-    planes, modified = _suite2p(folder / SUITE2P) if SUITE2P in names else ((), None)
-    files, size = _count(folder / ONE_DATA) if ONE_DATA in names else (0, 0)
+def _probe(
+    folder: str, output: str, required: Collection[str], zone: dt.tzinfo | None
+) -> FolderProbe:
+    with os.scandir(folder) as entries:
+        here = {entry.name: entry for entry in entries}
+    planes, modified = _suite2p(here.get(SUITE2P), required)
     return FolderProbe(
         exists=True,
-        timeline=_any_like(names, _TIMELINE),
-        behaviour=_any_like(names, _BEHAVIOUR),
-        face_camera=_any_like(names, _FACE_CAMERA),
+        timeline=_any_ends(here, _TIMELINE),
+        behaviour=_any_ends(here, _BEHAVIOUR),
+        face_camera=_any_ends(here, _FACE_CAMERA),
         suite2p_planes=planes,
-        suite2p_modified=modified,
-        one_data_files=files,
-        one_data_bytes=size,
+        suite2p_modified=None if modified is None else local_time(modified, zone),
+        output=_files(here.get(output)),
     )
 
 
-def _any_like(names: list[str], pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) and not is_hidden(name) for name in names)
+def local_time(seconds: float, zone: dt.tzinfo | None) -> dt.datetime:
+    """Return a file's time on the lab's clock: naive, whole seconds."""
+    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).astimezone(zone).replace(tzinfo=None)
 
 
-def _suite2p(folder: Path) -> tuple[tuple[PlaneProbe, ...], dt.datetime | None]:
-    if not folder.is_dir():
+def _any_ends(names: Iterable[str], ending: str) -> bool:
+    return any(name.endswith(ending) and not is_hidden(name) for name in names)
+
+
+def _suite2p(
+    folder: os.DirEntry[str] | None, required: Collection[str]
+) -> tuple[tuple[PlaneProbe, ...], float | None]:
+    if folder is None or not folder.is_dir():
         return (), None
-    with os.scandir(folder) as entries:
+    with os.scandir(folder.path) as entries:
         numbered = sorted(
-            (int(match[1]), entry.name)
+            (int(match[1]), entry.path)
             for entry in entries
             if (match := _PLANE.fullmatch(entry.name)) and entry.is_dir()
         )
-    planes, times = [], []
-    for _, name in numbered:
-        plane, modified = _plane(folder / name)
+    planes, latest = [], None
+    for _, path in numbered:
+        plane, modified = _plane(path, required)
         planes.append(plane)
-        times += modified
-    return tuple(planes), _local(max(times)) if times else None
+        latest = max(filter(None, (latest, modified)), default=None)
+    return tuple(planes), latest
 
 
-def _plane(folder: Path) -> tuple[PlaneProbe, list[float]]:
-    with os.scandir(folder) as entries:
+def _plane(path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
+    with os.scandir(path) as entries:
         status = {e.name: e.stat() for e in entries if e.name in _STANDARD and e.is_file()}
-    missing = tuple(f"{name}.npy" for name in _REQUIRED if f"{name}.npy" not in status)
+    missing = tuple(name for name in required if name not in status)
     empty = tuple(sorted(name for name, file in status.items() if file.st_size == 0))
-    return PlaneProbe(folder.name, missing, empty), [file.st_mtime for file in status.values()]
+    latest = max((file.st_mtime for file in status.values()), default=None)
+    return PlaneProbe(os.path.basename(path), missing, empty), latest
 
 
-def _local(seconds: float) -> dt.datetime:
-    aware = dt.datetime.fromtimestamp(int(seconds), dt.UTC)
-    return aware.astimezone().replace(tzinfo=None)
-
-
-def _count(folder: Path) -> tuple[int, int]:
-    if not folder.is_dir():
-        return 0, 0
-    sizes = [
-        entry.stat().st_size
-        for rel_path, entry in walk(folder, enter=lambda path: not is_hidden(_name(path)))
-        if entry.is_file() and not is_hidden(_name(rel_path))
-    ]
-    return len(sizes), sum(sizes)
+def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:
+    if folder is None or not folder.is_dir():
+        return {}
+    files = {}
+    for rel_path, entry in walk(Path(folder.path), enter=lambda path: not is_hidden(_name(path))):
+        if not is_hidden(entry.name) and entry.is_file():
+            status = entry.stat()
+            files[rel_path] = (status.st_size, status.st_mtime)
+    return files
 
 
 def _name(rel_path: str) -> str:

@@ -50,6 +50,7 @@ def scan(
     *,
     mice: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    look: Callable[[Path], FolderProbe] = probe,
 ) -> ScanResult:
     """Find the sessions below a root, in both layouts that `SessionFolders` knows.
 
@@ -64,6 +65,8 @@ def scan(
         Names to look for; all when not given.
     progress
         Called with the number of sessions found so far, after each.
+    look
+        What looks into a session's folder.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def scan(
     """
     SessionFolders(root).check()
     wanted = {mice} if isinstance(mice, str) else mice
-    work = _Scan(wanted, progress or (lambda _: None))
+    work = _Scan(wanted, progress or (lambda _: None), look)
     folders = work.folders(Path(root))
     for folder in folders:
         work.mouse(folder)
@@ -95,6 +98,7 @@ def _is_lab(folder: Path) -> bool:
 class _Scan:
     wanted: Collection[str] | None
     progress: Callable[[int], None]
+    look: Callable[[Path], FolderProbe]
     found: dict[SessionKey, FoundSession] = field(default_factory=dict)
     skipped: list[SkippedFolder] = field(default_factory=list)
 
@@ -151,7 +155,7 @@ class _Scan:
 
     def session(self, key: SessionKey, folder: Path) -> None:
         try:
-            seen = probe(folder)
+            seen = self.look(folder)
         except RootUnavailableError as error:
             self.skip(folder, str(error))
             return

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.files.alf import find_alf_files
+from vrtracker.files.probe import probe
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.lab import Lab
@@ -92,7 +94,8 @@ class ScanService:
         RootUnavailableError
             If the root is missing, empty or cannot be read.
         """
-        found = scan(self._lab.folders().root, mice=mice, progress=progress)
+        look = partial(probe, output=self._lab.output, zone=self._lab.zone)
+        found = scan(self._lab.folders().root, mice=mice, progress=progress, look=look)
         known_keys, known_mice = self._known()
         fresh = [session for session in found.found if session.key not in known_keys]
         unknown = [s for s in fresh if s.key.mouse not in known_mice]
