@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vrtracker.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["Profile", "Settings", "StageSettings", "config_path", "load_settings"]
+__all__ = ["DiskSettings", "Profile", "Settings", "StageSettings", "config_path", "load_settings"]
 
 
 class StageSettings(BaseModel):
@@ -35,6 +35,16 @@ class StageSettings(BaseModel):
     applies_if: list[str] = []
 
 
+class DiskSettings(BaseModel):
+    """What ``vrtracker reconcile`` expects on disk; not given: as `DiskRules` has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    suite2p_files: tuple[str, ...] | None = Field(default=None, min_length=1)
+    registration_files: tuple[str, ...] | None = None
+    loss_limit: float | None = Field(default=None, ge=0, le=1)
+
+
 class Profile(BaseModel):
     """One lab, or one database of it."""
 
@@ -45,6 +55,7 @@ class Profile(BaseModel):
     timezone: str | None = None
     lease_minutes: float = Field(default=15, ge=1)
     output: str = "oneData"
+    reconcile: DiskSettings = DiskSettings()
     registrars: dict[str, str] = {}
     stages: dict[str, StageSettings] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import zoneinfo
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +15,7 @@ from sqlalchemy import Boolean
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, InvalidKeyError, UnknownNameError
@@ -23,9 +24,10 @@ from vrtracker.services.history import HistoryService
 from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
+from vrtracker.services.reconciling import ReconcilePlan, ReconcileService
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
-from vrtracker.services.workflow import WorkflowService
+from vrtracker.services.workflow import WorkflowService, filters_of
 from vrtracker.settings import Settings, load_settings, profile_names
 
 if TYPE_CHECKING:
@@ -123,6 +125,54 @@ class Tracker:
         service = ScanService(self._lab, self.sessions, self.mice)
         return service.plan(mice=mice, add_mice=add_mice, progress=progress)
 
+    def reconcile(
+        self,
+        where: Any = None,
+        /,
+        *,
+        stages: Collection[str] | None = None,
+        by_hash: bool = False,
+        progress: Callable[[int], None] | None = None,
+        **filters: Any,
+    ) -> ReconcilePlan:
+        """Compare the database with the disk; ``.apply()`` writes the difference, ``.undo()`` back.
+
+        Parameters
+        ----------
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``; all sessions that are not
+            scratched when not given.
+        stages
+            ``suite2p``, ``registration``, ``red_cell_qc``; all when not given. The recorded
+            datasets are compared with registration.
+        by_hash
+            Hash the files that were written after they were recorded; else they are only named.
+        progress
+            Called with the number of session folders seen so far.
+
+        Returns
+        -------
+        ReconcilePlan
+            ``found``: what would change, what else there is to know, and doubts about the root;
+            ``frame()``, ``save(path)``, ``apply()``, ``undo()``.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the root is missing, empty or cannot be read.
+        """
+        return ReconcileService(self._lab).plan(
+            filters_of(where, filters),
+            named=where is not None and not isinstance(where, Mapping),
+            stages=stages,
+            by_hash=by_hash,
+            progress=progress,
+        )
+
+    def load_reconciliation(self, path: str | os.PathLike[str]) -> ReconcilePlan:
+        """Read a plan that ``reconcile(...).save(path)`` wrote, to apply it or take it back."""
+        return ReconcileService(self._lab).load(path)
+
     def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
         service = ImportService(self._lab, self.sessions, self.mice)
@@ -205,6 +255,7 @@ def _lab(
         zone=_zone(settings),
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
+        disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
     )
 
 

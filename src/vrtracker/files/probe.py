@@ -9,14 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
 from vrtracker.files.trees import is_hidden, reason_of, walk
 
-__all__ = ["SUITE2P_FILES", "FileFacts", "FolderProbe", "PlaneProbe", "local_time", "probe"]
-
-SUITE2P_FILES = ("stat", "ops", "F", "Fneu", "iscell", "spks")
-"""What suite2p leaves of each plane, without ``.npy``."""
+__all__ = ["FileFacts", "FolderProbe", "PlaneProbe", "local_time", "probe"]
 
 _TIMELINE = "_Timeline.mat"
 _BEHAVIOUR = "_VRBehavior_trial.mat"
@@ -166,25 +164,25 @@ def _suite2p(
         return (), None
     with os.scandir(folder.path) as entries:
         numbered = sorted(
-            (int(match[1]), entry.path)
+            (int(match[1]), entry.name, entry.path)
             for entry in entries
             if (match := _PLANE.fullmatch(entry.name)) and entry.is_dir()
         )
     planes, latest = [], None
-    for _, path in numbered:
-        plane, modified = _plane(path, required)
+    for _, name, path in numbered:
+        plane, modified = _plane(name, path, required)
         planes.append(plane)
         latest = max(filter(None, (latest, modified)), default=None)
     return tuple(planes), latest
 
 
-def _plane(path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
+def _plane(name: str, path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
     with os.scandir(path) as entries:
         status = {e.name: e.stat() for e in entries if e.name in _STANDARD and e.is_file()}
-    missing = tuple(name for name in required if name not in status)
-    empty = tuple(sorted(name for name, file in status.items() if file.st_size == 0))
-    latest = max((file.st_mtime for file in status.values()), default=None)
-    return PlaneProbe(os.path.basename(path), missing, empty), latest
+    missing = tuple(file for file in required if file not in status)
+    empty = tuple(sorted(file for file, facts in status.items() if facts.st_size == 0))
+    latest = max((facts.st_mtime for facts in status.values()), default=None)
+    return PlaneProbe(name, missing, empty), latest
 
 
 def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:

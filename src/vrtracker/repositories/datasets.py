@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, insert, select
 
 from vrtracker.database import Executor
+from vrtracker.repositories.listing import Listing, where
 
 __all__ = ["DatasetRepository"]
 
@@ -27,6 +28,18 @@ class DatasetRepository:
         """Return the SELECT of the datasets of a session, for a frame."""
         table = self._x.tables.datasets
         return select(*table.c).where(table.c.uSessionID == number).order_by(table.c.rel_path)
+
+    def of_listing(self, listing: Listing) -> list[dict[str, Any]]:
+        """Return the datasets of the sessions of a listing, by session and path."""
+        tables = self._x.tables
+        table, sessions = tables.datasets, tables.sessions
+        chosen: Any = select(*table.c)
+        statement = (
+            where(chosen, tables, sessions, listing)
+            .where(table.c.uSessionID == sessions.c.uSessionID)
+            .order_by(table.c.uSessionID, table.c.rel_path)
+        )
+        return [dict(row) for row in self._x.execute(statement).mappings()]
 
     def replace(self, *, remove: Sequence[int], insert_rows: Sequence[Mapping[str, Any]]) -> None:
         """Delete the datasets with these ids, then insert rows; two statements at most."""

@@ -12,6 +12,7 @@ from typing import Any
 from vrtracker import clock
 from vrtracker.database import Database
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import SessionFolders
@@ -33,6 +34,7 @@ class Lab:
     zone: dt.tzinfo | None = None
     lease: dt.timedelta = dt.timedelta(minutes=15)
     output: str = "oneData"
+    disk: DiskRules = field(default_factory=DiskRules)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
 
