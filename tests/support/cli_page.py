@@ -51,7 +51,7 @@ The database is the one that `--url` names, else `VRTRACKER_URL`, else that of t
 
 ## Filters
 
-`sessions list`, `sessions edit`, `needs`, `status` and `register` take the same filters. All that
+`sessions list`, `sessions edit`, `needs`, `status`, `register` and `reconcile` take the same filters. All that
 are given must hold.
 
 {filters}
