@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reconcile"]
 
-_COLUMNS = ("key", "what", "old", "new", "why")
 _NOTES = 30
 
 
@@ -89,9 +88,7 @@ def reconcile(
             made = tracker.load_reconciliation(undo)
             _report(made, made.undo(), "taken back", json=json)
             return
-        made = (
-            tracker.load_reconciliation(plan) if plan else _look(tracker, filters, stage, by_hash)
-        )
+        made = _saved_or_new(tracker, plan, filters, stages=stage, by_hash=by_hash)
         if save:
             made.save(save)
         if not json:
@@ -100,11 +97,13 @@ def reconcile(
     _report(made, written, "written", json=json)
 
 
-def _look(
-    tracker: Tracker, filters: dict[str, Any], stages: list[str] | None, by_hash: bool
+def _saved_or_new(
+    tracker: Tracker, file: Path | None, filters: dict[str, Any], **options: Any
 ) -> ReconcilePlan:
+    if file is not None:
+        return tracker.load_reconciliation(file)
     with counting("session folders seen") as progress:
-        return tracker.reconcile(filters, stages=stages, by_hash=by_hash, progress=progress)
+        return tracker.reconcile(filters, progress=progress, **options)
 
 
 def _report(
@@ -121,11 +120,7 @@ def _report(
 
 def _write_plan(plan: ReconcilePlan) -> None:
     found = plan.found
-    rows = [
-        {name: plain_value(value) for name, value in row.items()}
-        for row in plan.frame().to_dict("records")
-    ]
-    write_table(rows, _COLUMNS)
+    write_table([plain_value(row) for row in plan.rows()])
     for each in found.notes[:_NOTES]:
         say(f"{each.kind} {each.where}: {each.message}")
     if len(found.notes) > _NOTES:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReconcilePlan", "ReconcileService"]
 
+_SHOWN = ["key", "what", "old", "new", "why"]
 _COLUMNS = (
     "uSessionID",
     "mouseName",
@@ -80,12 +81,15 @@ class ReconcilePlan:
         """Return the changes, one row for each value: key, what, old, new, why."""
         import pandas as pd
 
-        rows = [
-            (str(change.key), what, old, new, "; ".join(change.reasons))
-            for change in self.found.changes
-            for what, old, new in _values(change)
+        return pd.DataFrame(self.rows(), columns=_SHOWN, dtype=object)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `frame` as plain values."""
+        return [
+            dict(zip(_SHOWN, (str(each.key), *value, "; ".join(each.reasons)), strict=True))
+            for each in self.found.changes
+            for value in _values(each)
         ]
-        return pd.DataFrame(rows, columns=["key", "what", "old", "new", "why"], dtype=object)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan as JSON.
