@@ -12,9 +12,9 @@ from pathlib import Path
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
-from vrtracker.files.trees import is_hidden, reason_of, walk
+from vrtracker.files.trees import FileFacts, facts_in, is_hidden, reason_of
 
-__all__ = ["FileFacts", "FolderProbe", "PlaneProbe", "local_time", "probe"]
+__all__ = ["FolderProbe", "PlaneProbe", "local_time", "probe"]
 
 _TIMELINE = "_Timeline.mat"
 _BEHAVIOUR = "_VRBehavior_trial.mat"
@@ -23,9 +23,6 @@ _PLANE = re.compile(r"plane(\d+)")
 _STANDARD = frozenset(
     f"{name}.npy" for name in (*SUITE2P_FILES, "redcell", "F_chan2", "Fneu_chan2")
 )
-
-FileFacts = tuple[int, float]
-"""Size of a file, bytes, and the time of its last change, s since 1970-01-01 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,24 +174,26 @@ def _suite2p(
 
 
 def _plane(name: str, path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
-    with os.scandir(path) as entries:
-        status = {e.name: e.stat() for e in entries if e.name in _STANDARD and e.is_file()}
+    status, _ = facts_in(path, _STANDARD.__contains__)
     missing = tuple(file for file in required if file not in status)
-    empty = tuple(sorted(file for file, facts in status.items() if facts.st_size == 0))
-    latest = max((facts.st_mtime for facts in status.values()), default=None)
+    empty = tuple(sorted(file for file, (size, _) in status.items() if not size))
+    latest = max((modified for _, modified in status.values()), default=None)
     return PlaneProbe(name, missing, empty), latest
 
 
 def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:
+    """Return the facts of the visible files below a folder, by their posix path below it."""
     if folder is None or not folder.is_dir():
         return {}
-    files = {}
-    for rel_path, entry in walk(Path(folder.path), enter=lambda path: not is_hidden(_name(path))):
-        if not is_hidden(entry.name) and entry.is_file():
-            status = entry.stat()
-            files[rel_path] = (status.st_size, status.st_mtime)
+    files: dict[str, FileFacts] = {}
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        here, folders = facts_in(f"{folder.path}/{prefix}", _is_visible)
+        files |= {prefix + name: facts for name, facts in here.items()} if prefix else here
+        waiting += [f"{prefix}{name}/" for name in folders]
     return files
 
 
-def _name(rel_path: str) -> str:
-    return rel_path.rpartition("/")[2]
+def _is_visible(name: str) -> bool:
+    return not is_hidden(name)

@@ -12,7 +12,8 @@ from typing import Any
 from vrtracker.domain.reconciling import DatasetChange, DiskRules, Finding
 from vrtracker.domain.states import State
 from vrtracker.files.alf import hash_file, is_curated, parse_alf_name, revision_of
-from vrtracker.files.probe import FileFacts, FolderProbe, local_time
+from vrtracker.files.probe import FolderProbe, local_time
+from vrtracker.files.trees import FileFacts
 
 __all__ = ["PARTS", "Proposal", "Seen"]
 

@@ -7,7 +7,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark, State
 from vrtracker.errors import InvalidValueError, UnknownNameError, VrtrackerError
 from vrtracker.files.probe import FolderProbe, probe
-from vrtracker.files.scan import FoundSession, ScanResult, scan
+from vrtracker.files.scan import ScanResult, scan
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.lab import Lab
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReconcilePlan", "ReconcileService"]
 
+_LOOKED_INTO = FolderProbe(exists=True)
 _SHOWN = ["key", "what", "old", "new", "why"]
 _COLUMNS = (
     "uSessionID",
@@ -140,9 +140,9 @@ class ReconcileService:
         root = self._lab.folders().root
         self._lab.folders().check()
         rows, datasets = self._recorded(Listing(filters, _COLUMNS, include_scratched=named), parts)
-        found = self._scan(rows if filters else None, progress)
-        comparison = _Comparison(self._lab, parts, by_hash=by_hash)
-        comparison.look(rows, datasets, found)
+        comparison = _Comparison(self._lab, parts, rows, datasets, by_hash=by_hash)
+        mice = {row["mouseName"] for row in rows} if filters else None
+        found = scan(root, mice=mice, progress=progress, look=comparison.look)
         return ReconcilePlan(comparison.result(root, found), self)
 
     def load(self, path: str | os.PathLike[str]) -> ReconcilePlan:
@@ -184,18 +184,6 @@ class ReconcileService:
                 datasets[row["uSessionID"]].append(row)
         return rows, datasets
 
-    def _scan(
-        self, rows: Sequence[Mapping[str, Any]] | None, progress: Callable[[int], None] | None
-    ) -> ScanResult:
-        look = partial(
-            probe,
-            output=self._lab.output,
-            required=self._lab.disk.suite2p_files,
-            zone=self._lab.zone,
-        )
-        mice = None if rows is None else {row["mouseName"] for row in rows}
-        return scan(self._lab.folders().root, mice=mice, progress=progress, look=look)
-
 
 def _parts(stages: Collection[str] | None) -> list[str]:
     if stages is None:
@@ -210,54 +198,59 @@ def _parts(stages: Collection[str] | None) -> list[str]:
 class _Comparison:
     """One comparison of rows with folders."""
 
-    def __init__(self, lab: Lab, parts: Sequence[str], *, by_hash: bool) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        parts: Sequence[str],
+        rows: Sequence[Mapping[str, Any]],
+        datasets: Mapping[int, Sequence[Mapping[str, Any]]],
+        *,
+        by_hash: bool,
+    ) -> None:
         self._lab = lab
         self._parts = parts
+        self._rows = {
+            SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"]): row for row in rows
+        }
+        self._datasets = datasets
         self._by_hash = by_hash
         self._now = lab.now()
-        self._changes: list[SessionChange] = []
+        self._states = [f"state:{name}" for name in lab.stages]
+        self._changes: dict[SessionKey, SessionChange] = {}
         self._notes: list[Finding] = []
         self._looked_at = self._with_folder = 0
         self._marked: dict[str, int] = dict.fromkeys((*PARTS, "datasets"), 0)
         self._lost: dict[str, int] = dict.fromkeys((*PARTS, "datasets"), 0)
 
-    def look(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        datasets: Mapping[int, Sequence[Mapping[str, Any]]],
-        found: ScanResult,
-    ) -> None:
-        """Compare each row with its folder."""
-        folders = {session.key: session for session in found.found}
-        hidden = hidden_by(found.skipped, self._lab.folders().root)
-        self._notes += [Finding("unreadable", str(s.path), s.reason) for s in found.skipped]
-        for row in rows:
-            key = SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
-            reason = None if key in folders else hidden.get(key)
-            if reason is not None:
-                self._note("unreadable", key, f"Its folder cannot be looked into: {reason}")
-            elif self._may_change(key, row):
-                self._one(key, row, datasets.get(row["uSessionID"], ()), folders.get(key))
+    def look(self, key: SessionKey, folder: Path) -> FolderProbe:
+        """Compare a session with its folder, at once: what is in it need not be kept."""
+        row = self._rows.get(key)
+        if row is not None and self._may_change(key, row):
+            found = probe(
+                folder,
+                output=self._lab.output,
+                required=self._lab.disk.suite2p_files,
+                zone=self._lab.zone,
+            )
+            self._one(key, row, folder, found)
+        return _LOOKED_INTO
 
     def _may_change(self, key: SessionKey, row: Mapping[str, Any]) -> bool:
-        states = {row[f"state:{name}"] for name in self._lab.stages}
+        states = {row[name] for name in self._states}
         if State.RUNNING.value in states:
             self._note("running", key, "Somebody works on it right now; look again later.")
         return not states & {State.RUNNING.value, State.SCRATCHED.value}
 
     def _one(
-        self,
-        key: SessionKey,
-        row: Mapping[str, Any],
-        datasets: Sequence[Mapping[str, Any]],
-        session: FoundSession | None,
+        self, key: SessionKey, row: Mapping[str, Any], folder: Path | None, found: FolderProbe
     ) -> None:
+        datasets = self._datasets.get(row["uSessionID"], ())
         seen = Seen(
             key=str(key),
             row=row,
             datasets=datasets,
-            folder=session.folder if session else None,
-            probe=session.probe if session else FolderProbe(exists=False),
+            folder=folder,
+            probe=found,
             rules=self._lab.disk,
             output=self._lab.output,
             now=self._now,
@@ -274,17 +267,14 @@ class _Comparison:
             self._note("unreadable", key, str(error))
             return
         self._looked_at += 1
-        self._with_folder += session is not None
+        self._with_folder += folder is not None
         self._notes += seen.notes
         self._count(row, proposals, len(datasets), sum(each.new is None for each in files))
-        if proposals or files:
-            columns, marks = self._changes_of(key, proposals) if proposals else ({}, {})
+        columns, marks = self._changes_of(key, proposals) if proposals else ({}, {})
+        if columns or marks or files:
             reasons = [each.why for each in proposals]
-            if files:
-                reasons.append(f"{len(files)} recorded files differ from those on disk")
-            if columns or marks or files:
-                change = SessionChange(key, columns, marks, tuple(files), tuple(reasons))
-                self._changes.append(change)
+            reasons += [f"{len(files)} recorded files differ from those on disk"] if files else []
+            self._changes[key] = SessionChange(key, columns, marks, tuple(files), tuple(reasons))
 
     def _count(
         self,
@@ -344,23 +334,37 @@ class _Comparison:
         self._notes.append(Finding(kind, str(key), message))
 
     def result(self, root: Path, found: ScanResult) -> Findings:
-        """Return all that was found."""
+        """Return all that was found, after a look at the sessions that have no folder."""
+        folders = {session.key for session in found.found}
+        hidden = hidden_by(found.skipped, root)
+        self._notes += [Finding("unreadable", str(s.path), s.reason) for s in found.skipped]
+        for key, row in self._rows.items():
+            if key in folders:
+                continue
+            reason = hidden.get(key)
+            if reason is not None:
+                self._note("unreadable", key, f"Its folder cannot be looked into: {reason}")
+            elif self._may_change(key, row):
+                self._one(key, row, None, FolderProbe(exists=False))
         return Findings(
             root=str(root),
             made_at=self._now,
             looked_at=self._looked_at,
             with_folder=self._with_folder,
-            unknown=self._unknown(found),
-            changes=tuple(self._changes),
+            unknown=self._unknown(folders),
+            changes=tuple(self._changes[key] for key in self._rows if key in self._changes),
             notes=tuple(self._notes),
             doubts=tuple(self._doubts()),
         )
 
-    def _unknown(self, found: ScanResult) -> int:
+    def _unknown(self, folders: set[SessionKey]) -> int:
+        """Return how many of the folders are of no session in the database."""
+        left = folders - self._rows.keys()
+        if not left:
+            return 0
         with self._lab.unit(readonly=True) as unit:
             known = set(unit.sessions.present_keys(Listing(include_scratched=True)))
-        keys = (s.key for s in found.found)
-        return sum((key.mouse, key.date, key.number) not in known for key in keys)
+        return sum((key.mouse, key.date, key.number) not in known for key in left)
 
     def _doubts(self) -> list[str]:
         limit = self._lab.disk.loss_limit

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.files.alf import find_alf_files
-from vrtracker.files.probe import probe
+from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.lab import Lab
@@ -94,8 +94,7 @@ class ScanService:
         RootUnavailableError
             If the root is missing, empty or cannot be read.
         """
-        look = partial(probe, output=self._lab.output, zone=self._lab.zone)
-        found = scan(self._lab.folders().root, mice=mice, progress=progress, look=look)
+        found = scan(self._lab.folders().root, mice=mice, progress=progress, look=self._look)
         known_keys, known_mice = self._known()
         fresh = [session for session in found.found if session.key not in known_keys]
         unknown = [s for s in fresh if s.key.mouse not in known_mice]
@@ -125,6 +124,9 @@ class ScanService:
         except ViolationError as error:
             raise self._sessions.explained(error, sessions) from error
         return keys
+
+    def _look(self, _: SessionKey, folder: Path) -> FolderProbe:
+        return probe(folder, output=self._lab.output, zone=self._lab.zone)
 
     def _known(self) -> tuple[set[SessionKey], set[str]]:
         with self._lab.unit(readonly=True) as unit:
