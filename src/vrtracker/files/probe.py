@@ -19,6 +19,7 @@ __all__ = ["FolderProbe", "PlaneProbe", "local_time", "probe"]
 _TIMELINE = "_Timeline.mat"
 _BEHAVIOUR = "_VRBehavior_trial.mat"
 _FACE_CAMERA = "eye.mj2"
+_RECORDINGS = (_TIMELINE, _BEHAVIOUR, _FACE_CAMERA)
 _PLANE = re.compile(r"plane(\d+)")
 _STANDARD = frozenset(
     f"{name}.npy" for name in (*SUITE2P_FILES, "redcell", "F_chan2", "Fneu_chan2")
@@ -118,10 +119,10 @@ def probe(
     The names are those of Rigbox (Timeline), vrControl and suite2p as the lab uses them.
     """
     try:
-        if not folder.is_dir():
-            return FolderProbe(exists=False)
         return _probe(str(folder), output, [f"{name}.npy" for name in required], zone)
     except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not folder.is_dir():
+            return FolderProbe(exists=False)
         raise RootUnavailableError(
             f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
             "nothing was changed. Check its permissions and that the drive is mounted."
@@ -134,11 +135,12 @@ def _probe(
     with os.scandir(folder) as entries:
         here = {entry.name: entry for entry in entries}
     planes, modified = _suite2p(here.get(SUITE2P), required)
+    recordings = [name for name in here if name.endswith(_RECORDINGS) and not is_hidden(name)]
     return FolderProbe(
         exists=True,
-        timeline=_any_ends(here, _TIMELINE),
-        behaviour=_any_ends(here, _BEHAVIOUR),
-        face_camera=_any_ends(here, _FACE_CAMERA),
+        timeline=_any_ends(recordings, _TIMELINE),
+        behaviour=_any_ends(recordings, _BEHAVIOUR),
+        face_camera=_any_ends(recordings, _FACE_CAMERA),
         suite2p_planes=planes,
         suite2p_modified=None if modified is None else local_time(modified, zone),
         output=_files(here.get(output)),
@@ -151,7 +153,7 @@ def local_time(seconds: float, zone: dt.tzinfo | None) -> dt.datetime:
 
 
 def _any_ends(names: Iterable[str], ending: str) -> bool:
-    return any(name.endswith(ending) and not is_hidden(name) for name in names)
+    return any(name.endswith(ending) for name in names)
 
 
 def _suite2p(
@@ -165,19 +167,19 @@ def _suite2p(
             for entry in entries
             if (match := _PLANE.fullmatch(entry.name)) and entry.is_dir()
         )
-    planes, latest = [], None
+    planes, times = [], []
     for _, name, path in numbered:
         plane, modified = _plane(name, path, required)
         planes.append(plane)
-        latest = max(filter(None, (latest, modified)), default=None)
-    return tuple(planes), latest
+        times += [] if modified is None else [modified]
+    return tuple(planes), max(times, default=None)
 
 
 def _plane(name: str, path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
-    status, _ = facts_in(path, _STANDARD.__contains__)
-    missing = tuple(file for file in required if file not in status)
-    empty = tuple(sorted(file for file, (size, _) in status.items() if not size))
-    latest = max((modified for _, modified in status.values()), default=None)
+    status, _ = facts_in(path, only=_STANDARD)
+    missing = tuple([file for file in required if file not in status])
+    empty = tuple(sorted([file for file, (size, _) in status.items() if not size]))
+    latest = max([modified for _, modified in status.values()], default=None)
     return PlaneProbe(name, missing, empty), latest
 
 
@@ -189,11 +191,7 @@ def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
-        here, folders = facts_in(f"{folder.path}/{prefix}", _is_visible)
+        here, folders = facts_in(f"{folder.path}/{prefix}")
         files |= {prefix + name: facts for name, facts in here.items()} if prefix else here
         waiting += [f"{prefix}{name}/" for name in folders]
     return files
-
-
-def _is_visible(name: str) -> bool:
-    return not is_hidden(name)

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
@@ -63,38 +63,40 @@ def reason_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def facts_in(folder: str, wanted: Callable[[str], bool]) -> tuple[dict[str, FileFacts], list[str]]:
-    """Return the facts of the files in a folder, and the names of its real folders.
+def facts_in(
+    folder: str, *, only: Collection[str] | None = None
+) -> tuple[dict[str, FileFacts], list[str]]:
+    """Return the facts of the visible files in a folder, and the names of its real folders.
 
     A link to a file counts as the file, a link to a folder as neither.
 
     Parameters
     ----------
-    wanted
-        Asked with each name; the others are not looked at.
+    only
+        The names to look at; all when not given.
 
     Raises
     ------
     OSError
         If the folder, or one of the files, cannot be looked at.
     """
-    # By descriptor the system need not find the folder again for each file: a fifth is saved.
+    # By descriptor the system need not find the folder again for each file.
     descriptor = os.open(folder, os.O_RDONLY) if _BY_DESCRIPTOR else None
     try:
         with os.scandir(folder if descriptor is None else descriptor) as entries:
-            return _facts(entries, wanted)
+            return _facts(entries, only)
     finally:
         if descriptor is not None:
             os.close(descriptor)
 
 
 def _facts(
-    entries: Iterable[os.DirEntry[str]], wanted: Callable[[str], bool]
+    entries: Iterable[os.DirEntry[str]], only: Collection[str] | None
 ) -> tuple[dict[str, FileFacts], list[str]]:
     files, folders = {}, []
     for entry in entries:
         name = entry.name
-        if not wanted(name):
+        if is_hidden(name) or (only is not None and name not in only):
             continue
         if entry.is_file():
             status = entry.stat()

@@ -161,7 +161,7 @@ class Seen:
         missing = [name for name in self.rules.registration_files if name not in output]
         if missing:
             return f"{self.output} lacks {', '.join(missing)}"
-        empty = sorted(name for name, (size, _) in output.items() if not size)
+        empty = sorted([name for name, (size, _) in output.items() if not size])
         if empty:
             return f"{', '.join(empty)} in {self.output} is empty (0 bytes)"
         if not output and not any(self._facts(each["rel_path"]) for each in self.datasets):
