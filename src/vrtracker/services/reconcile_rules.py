@@ -62,8 +62,9 @@ class Seen:
         Its rows of `vrt_dataset`.
     folder
         Its folder, None where there is none.
-    now
-        The instant of the comparison, UTC; a file of a later time has no date.
+    now, lab_now
+        The instant of the comparison, UTC and on the lab's clock; a file of a later time has no
+        date.
     by_hash
         Hash the files that were written after they were recorded.
     """
@@ -76,6 +77,7 @@ class Seen:
     rules: DiskRules
     output: str
     now: dt.datetime
+    lab_now: dt.datetime
     zone: dt.tzinfo | None
     by_hash: bool = False
     notes: list[Finding] = field(default_factory=list)
@@ -292,7 +294,7 @@ class Seen:
 
     def _past(self, date: dt.datetime | None, what: str) -> dt.datetime | None:
         """Return a file's date, or None, and a note, where it lies in the future."""
-        if date is None or date <= self.now.astimezone(self.zone).replace(tzinfo=None):
+        if date is None or date <= self.lab_now:
             return date
         self.note("future", f"The {what} files are of {date}, which is yet to come; no date taken.")
         return None

@@ -214,7 +214,7 @@ class _Comparison:
         }
         self._datasets = datasets
         self._by_hash = by_hash
-        self._now = lab.now()
+        self._now, self._lab_now = lab.now(), lab.lab_now()
         self._states = [f"state:{name}" for name in lab.stages]
         self._changes: dict[SessionKey, SessionChange] = {}
         self._notes: list[Finding] = []
@@ -254,6 +254,7 @@ class _Comparison:
             rules=self._lab.disk,
             output=self._lab.output,
             now=self._now,
+            lab_now=self._lab_now,
             zone=self._lab.zone,
             by_hash=self._by_hash,
         )
