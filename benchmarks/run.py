@@ -418,6 +418,17 @@ def access_lines(path: Path) -> Iterator[Line]:
     return AccessBench(path, line, best).lines()
 
 
+def disk_lines(folder: Path, sessions: int) -> Iterator[Line]:
+    """Measure reconciling; the database is SQLite, as it is the disk that counts."""
+    from disk import DiskBench
+
+    def line(operation: str, rows: int, times: list[float]) -> Line:
+        ours, floor, theirs = times
+        return Line(operation, "disk", rows, ours, floor, theirs, "rglob, UPDATE each", 0)
+
+    return DiskBench(folder, sessions, line).lines()
+
+
 def main() -> None:
     """Run all measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -439,6 +450,10 @@ def main() -> None:
                     else Bench(backend, url, rows, quick=options.quick).lines()
                 )
                 for line in measured:
+                    print(line, flush=True)
+                    lines.append(asdict(line))
+            if "sqlite" in urls:
+                for line in disk_lines(Path(folder), 2_000 if options.quick else 10_000):
                     print(line, flush=True)
                     lines.append(asdict(line))
     if options.json:

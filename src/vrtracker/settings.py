@@ -23,6 +23,7 @@ from vrtracker.errors import ConfigurationError, UnknownNameError
 
 __all__ = [
     "DatabaseSettings",
+    "DiskSettings",
     "Profile",
     "Settings",
     "StageSettings",
@@ -68,6 +69,16 @@ class DatabaseSettings(BaseModel):
     constructor: str | None = None
 
 
+class DiskSettings(BaseModel):
+    """What ``vrtracker reconcile`` expects on disk; not given: as `DiskRules` has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    suite2p_files: tuple[str, ...] | None = Field(default=None, min_length=1)
+    registration_files: tuple[str, ...] | None = None
+    loss_limit: float | None = Field(default=None, ge=0, le=1)
+
+
 class Profile(BaseModel):
     """One lab, or one database of it."""
 
@@ -78,6 +89,7 @@ class Profile(BaseModel):
     timezone: str | None = None
     lease_minutes: float = Field(default=15, ge=1)
     output: str = "oneData"
+    reconcile: DiskSettings = DiskSettings()
     registrars: dict[str, str] = {}
     stages: dict[str, StageSettings] = {}
     backups: Path | None = None

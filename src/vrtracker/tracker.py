@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,10 +23,11 @@ from vrtracker.services.imports import ImportPlan, ImportService
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
 from vrtracker.services.opening import lab_of
+from vrtracker.services.reconciling import ReconcilePlan, ReconcileService
 from vrtracker.services.recordings import RecordingService
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
-from vrtracker.services.workflow import WorkflowService
+from vrtracker.services.workflow import WorkflowService, filters_of
 from vrtracker.settings import Settings, load_settings, profile_names
 
 if TYPE_CHECKING:
@@ -195,6 +196,54 @@ class Tracker:
             preset=preset,
             strict=strict,
         )
+
+    def reconcile(
+        self,
+        where: Any = None,
+        /,
+        *,
+        stages: Collection[str] | None = None,
+        by_hash: bool = False,
+        progress: Callable[[int], None] | None = None,
+        **filters: Any,
+    ) -> ReconcilePlan:
+        """Compare the database with the disk; ``.apply()`` writes the difference, ``.undo()`` back.
+
+        Parameters
+        ----------
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``; all sessions that are not
+            scratched when not given.
+        stages
+            ``suite2p``, ``registration``, ``red_cell_qc``; all when not given. The recorded
+            datasets are compared with registration.
+        by_hash
+            Hash the files that were written after they were recorded; else they are only named.
+        progress
+            Called with the number of session folders seen so far.
+
+        Returns
+        -------
+        ReconcilePlan
+            ``found``: what would change, what else there is to know, and doubts about the root;
+            ``frame()``, ``save(path)``, ``apply()``, ``undo()``.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the root is missing, empty or cannot be read.
+        """
+        return ReconcileService(self._lab).plan(
+            filters_of(where, filters),
+            named=where is not None and not isinstance(where, Mapping),
+            stages=stages,
+            by_hash=by_hash,
+            progress=progress,
+        )
+
+    def load_reconciliation(self, path: str | os.PathLike[str]) -> ReconcilePlan:
+        """Read a plan that ``reconcile(...).save(path)`` wrote, to apply it or take it back."""
+        return ReconcileService(self._lab).load(path)
 
     def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
         """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""

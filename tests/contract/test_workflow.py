@@ -373,6 +373,12 @@ COLUMNS = (
 )
 MARKS = ("no row", None, "done", "failed", "stale", "not_applicable")
 CLAIMS = ("none", "running", "expired", "ended")
+DATED_IN = {
+    "suite2p": "suite2pDate",
+    "registration": "vrRegistrationDate",
+    "red_cell_qc": "redCellQCDate",
+}
+DATES = (None, dt.datetime(2023, 1, 20, 12), dt.datetime(2023, 1, 20, 12, 0, 1))
 DONE_IN = {
     "suite2p": "suite2p",
     "suite2p_qc": "suite2pQC",
@@ -400,6 +406,7 @@ class World:
                 number = len(self.rows) + 1
                 row = dict(zip(COLUMNS, flags, strict=True))
                 row["faceCamera"] = whims.random() < 0.5
+                row |= {column: whims.choice(DATES) for column in DATED_IN.values()}
                 self.rows.append({"uSessionID": number, **row})
                 self.touched[number] = {name: order[turn] for name, order in orders.items()}
 
@@ -451,6 +458,12 @@ class World:
             return row[DONE_IN[name]]
         return self.touched[row["uSessionID"]][name][0] in {"done", "stale"}
 
+    def has_newer_input(self, row: dict[str, Any], name: str) -> bool:
+        made = row.get(DATED_IN.get(name, ""))
+        inputs = (r for r in self.bench.stages[name].requires if self.applies(row, r))
+        dates = [row.get(DATED_IN.get(r, "")) for r in inputs]
+        return made is not None and any(date is not None and date > made for date in dates)
+
     def state(self, row: dict[str, Any], name: str) -> str:
         mark, claim = self.touched[row["uSessionID"]][name]
         if not row["sessionQC"]:
@@ -460,7 +473,7 @@ class World:
         if mark != "no row" and claim == "running":
             return "running"
         if self.has_output(row, name):
-            return "stale" if mark == "stale" else "done"
+            return "stale" if mark == "stale" or self.has_newer_input(row, name) else "done"
         required = self.bench.stages[name].requires
         if any(self.applies(row, r) and not self.has_output(row, r) for r in required):
             return "blocked"
@@ -538,3 +551,54 @@ def test_a_function_may_return_its_result(bench):
     report = bench.tracker.workflow.run(registrar=lambda _: RegistrarResult(bytes=7))
     assert (report.succeeded, report.bytes) == (1, 7)
     assert bench.state(key, "registration") == "done"
+
+
+# -- staleness by dates -----------------------------------------------------------------------
+
+DAY_1, DAY_2, DAY_3 = (dt.datetime(2023, 1, day, 18, 30) for day in (21, 22, 23))
+WHOLE = {"imaging": True, "suite2p": True, "vrRegistration": True, "redCellQC": True}
+
+
+def test_registration_older_than_suite2p_is_stale_and_says_so(bench):
+    key = bench.add("M1.2023-01-20.1", **WHOLE, suite2pDate=DAY_2, vrRegistrationDate=DAY_1)
+    assert bench.state(key, "registration") == "stale"
+    assert list(bench.tracker.workflow.needs("registration")["sessionID"]) == []
+    queue = bench.tracker.workflow.needs("registration", include_stale=True)
+    assert list(queue["state"]) == ["stale"]
+    assert bench.tracker.workflow.status().loc["registration", "stale"] == 1
+    (reason,) = bench.tracker.workflow.why_not(key, "registration")
+    assert reason.code == "stale"
+    assert "2023-01-22 18:30:00" in reason.message
+    assert "2023-01-21 18:30:00" in reason.message
+
+
+def test_red_cells_judged_before_registration_are_stale(bench):
+    dates = {"suite2pDate": DAY_1, "vrRegistrationDate": DAY_3, "redCellQCDate": DAY_2}
+    key = bench.add("M1.2023-01-20.1", **WHOLE, **dates)
+    assert bench.state(key, "registration") == "done"
+    assert bench.state(key, "red_cell_qc") == "stale"
+
+
+@pytest.mark.parametrize("suite2p_date", [None, DAY_1])
+def test_a_missing_or_equal_date_makes_nothing_stale(bench, suite2p_date):
+    dates = {"suite2pDate": suite2p_date, "vrRegistrationDate": DAY_1}
+    key = bench.add("M1.2023-01-20.1", **WHOLE, **dates)
+    assert bench.state(key, "registration") == "done"
+    assert bench.state(key, "red_cell_qc") == "done"
+
+
+def test_a_date_of_what_does_not_apply_makes_nothing_stale(bench):
+    dates = {"suite2pDate": DAY_2, "vrRegistrationDate": DAY_1}
+    key = bench.add("M1.2023-01-20.1", vrRegistration=True, **dates)
+    assert bench.state(key, "registration") == "done"
+
+
+def test_registering_again_ends_what_the_dates_said(bench):
+    key = bench.add("M1.2023-01-20.1", **WHOLE, suite2pDate=DAY_2, vrRegistrationDate=DAY_1)
+    bench.tracker.workflow.run("registration", include_stale=True, registrar=good)
+    assert bench.state(key, "registration") == "done"
+
+
+def test_completing_with_a_date_before_its_inputs_says_that_it_is_stale(bench):
+    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True, suite2pDate=DAY_2)
+    assert bench.tracker.workflow.complete(key, "registration", date=DAY_1) is State.STALE

@@ -51,8 +51,8 @@ The database is the one that `--url` names, else `VRTRACKER_URL`, else that of t
 
 ## Filters
 
-`sessions list`, `sessions edit`, `needs`, `status` and `register` take the same filters. All that
-are given must hold.
+`sessions list`, `sessions edit`, `needs`, `status`, `register` and `reconcile` take the same
+filters. All that are given must hold.
 
 {filters}
 

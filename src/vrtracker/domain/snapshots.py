@@ -70,6 +70,25 @@ class Snapshot:
         row = self.row(stage)
         return row.outcome == "running" and row.lease_until is not None and row.lease_until > now
 
+    def newer_inputs(self, stage: Stage, stages: StageGraph) -> tuple[Stage, ...]:
+        """Return the required stages that were made again after this one, by their dates.
+
+        A missing date says nothing.
+        """
+        made = self.date(stage)
+        if made is None:
+            return ()
+        required = (stages[name] for name in stage.requires)
+        return tuple(
+            other
+            for other in required
+            if self.applies(other) and (date := self.date(other)) is not None and date > made
+        )
+
+    def date(self, stage: Stage) -> dt.datetime | None:
+        """Return when the stage was done, the lab's clock, where its column says so."""
+        return getattr(self.record, stage.date_column) if stage.date_column else None
+
     def facts(self, stage: Stage, stages: StageGraph, now: dt.datetime) -> StageFacts:
         """Return all that decides the state of a stage."""
         required = (stages[name] for name in stage.requires)
@@ -78,7 +97,7 @@ class Snapshot:
             applicable=self.applies(stage),
             running=self.running(stage, now),
             done=self.has_output(stage),
-            stale=self.row(stage).mark == Mark.STALE,
+            stale=self.row(stage).mark == Mark.STALE or bool(self.newer_inputs(stage, stages)),
             failed=self.failed(stage),
             unmet=tuple(
                 other.name

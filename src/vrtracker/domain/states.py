@@ -39,7 +39,7 @@ class State(enum.StrEnum):
     DONE = "done"
     """Its output exists and is current."""
     STALE = "stale"
-    """Its output exists, but something it was made from was made again."""
+    """Its output exists, but something it was made from was made again, or is gone."""
     BLOCKED = "blocked"
     """It waits for an earlier stage."""
     FAILED = "failed"

@@ -34,6 +34,7 @@ __all__ = [
     "load",
     "parse_alf_name",
     "read_npy_header",
+    "revision_of",
 ]
 
 _NAME = re.compile(
@@ -158,9 +159,14 @@ def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
 
 def _alf_file(rel_path: str, entry: os.DirEntry[str]) -> AlfFile:
     status = entry.stat()
+    return AlfFile(rel_path, status.st_size, status.st_mtime, revision_of(rel_path))
+
+
+def revision_of(rel_path: str) -> str | None:
+    """Return the label of the innermost ``#revision#`` folder of a path, or None."""
     revisions = [_REVISION.fullmatch(part) for part in rel_path.split("/")[:-1]]
     labels = [match["revision"] for match in revisions if match]
-    return AlfFile(rel_path, status.st_size, status.st_mtime, labels[-1] if labels else None)
+    return labels[-1] if labels else None
 
 
 def _unreadable(error: OSError, path: Path) -> str:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
-from vrtracker.files.trees import is_hidden, reason_of, walk
+from vrtracker.files.trees import FileFacts, facts_in, is_hidden, reason_of
 
-__all__ = ["FolderProbe", "PlaneProbe", "probe", "red_cells_modified"]
+__all__ = ["FolderProbe", "PlaneProbe", "local_time", "probe"]
 
-_TIMELINE = "*_Timeline.mat"
-_BEHAVIOUR = "*_VRBehavior_trial.mat"
-_FACE_CAMERA = "*eye.mj2"
+_TIMELINE = "_Timeline.mat"
+_BEHAVIOUR = "_VRBehavior_trial.mat"
+_FACE_CAMERA = "eye.mj2"
+_RECORDINGS = (_TIMELINE, _BEHAVIOUR, _FACE_CAMERA)
 _PLANE = re.compile(r"plane(\d+)")
-_REQUIRED = ("stat", "ops", "F", "Fneu", "iscell", "spks")
-_OPTIONAL = ("redcell", "F_chan2", "Fneu_chan2")
-# Cutoffs are written by curation alone; parametersRed*.keyValuePairs by registration.
-_CURATED = re.compile(
-    r"mpciROIs\.(redCellIdx|redCellManualAssignments)\.npy|parametersRed\w+\.minMaxCutoff\.npy"
+_STANDARD = frozenset(
+    f"{name}.npy" for name in (*SUITE2P_FILES, "redcell", "F_chan2", "Fneu_chan2")
 )
-_STANDARD = frozenset(f"{name}.npy" for name in (*_REQUIRED, *_OPTIONAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +60,9 @@ class FolderProbe:
     suite2p_modified : datetime or None
         When suite2p's own files were last changed, local time, naive, whole seconds; labels
         that tracking puts beside them do not count. None when there is no such file.
-    one_data_files : int
-        Number of files below ``oneData``.
-    one_data_bytes : int
-        Their size together.
+    output : mapping
+        Size and time of each visible file below the output folder (``oneData``), by its posix
+        path below that.
     """
 
     exists: bool
@@ -74,8 +71,17 @@ class FolderProbe:
     face_camera: bool = False
     suite2p_planes: tuple[PlaneProbe, ...] = ()
     suite2p_modified: dt.datetime | None = None
-    one_data_files: int = 0
-    one_data_bytes: int = 0
+    output: Mapping[str, FileFacts] = field(default_factory=dict)
+
+    @property
+    def one_data_files(self) -> int:
+        """Number of files in the output folder."""
+        return len(self.output)
+
+    @property
+    def one_data_bytes(self) -> int:
+        """Their size together, bytes."""
+        return sum(size for size, _ in self.output.values())
 
     @property
     def suite2p_complete(self) -> bool:
@@ -85,8 +91,23 @@ class FolderProbe:
         )
 
 
-def probe(folder: Path) -> FolderProbe:
-    """Look into a session's folder; opens no file.
+def probe(
+    folder: Path,
+    *,
+    output: str = ONE_DATA,
+    required: Iterable[str] = SUITE2P_FILES,
+    zone: dt.tzinfo | None = None,
+) -> FolderProbe:
+    """Look into a session's folder, in one pass; opens no file.
+
+    Parameters
+    ----------
+    output
+        Name of the output folder.
+    required
+        The files that each plane of suite2p must have, without ``.npy``.
+    zone
+        The lab's time zone; this computer's when not given.
 
     Raises
     ------
@@ -98,98 +119,79 @@ def probe(folder: Path) -> FolderProbe:
     The names are those of Rigbox (Timeline), vrControl and suite2p as the lab uses them.
     """
     try:
-        return _probe(folder)
+        return _probe(str(folder), output, [f"{name}.npy" for name in required], zone)
     except OSError as error:
-        raise RootUnavailableError(_unreadable(folder, error)) from error
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not folder.is_dir():
+            return FolderProbe(exists=False)
+        raise RootUnavailableError(
+            f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
+            "nothing was changed. Check its permissions and that the drive is mounted."
+        ) from error
 
 
-def red_cells_modified(folder: Path) -> dt.datetime | None:
-    """Return when the curated files on red cells were last changed, local time; None without any.
-
-    Raises
-    ------
-    RootUnavailableError
-        If the session's folder is there but cannot be read.
-    """
-    try:
-        if not (folder / ONE_DATA).is_dir():
-            return None
-        with os.scandir(folder / ONE_DATA) as entries:
-            times = [e.stat().st_mtime for e in entries if _CURATED.fullmatch(e.name)]
-    except OSError as error:
-        raise RootUnavailableError(_unreadable(folder, error)) from error
-    return _local(max(times)) if times else None
-
-
-def _unreadable(folder: Path, error: OSError) -> str:
-    return (
-        f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
-        "nothing was changed. Check its permissions and that the drive is mounted."
-    )
-
-
-def _probe(folder: Path) -> FolderProbe:
-    if not folder.is_dir():
-        return FolderProbe(exists=False)
-    names = os.listdir(folder)  # noqa: PTH208 (names alone are wanted, without Path objects)
-    planes, modified = _suite2p(folder / SUITE2P) if SUITE2P in names else ((), None)
-    files, size = _count(folder / ONE_DATA) if ONE_DATA in names else (0, 0)
+def _probe(
+    folder: str, output: str, required: Collection[str], zone: dt.tzinfo | None
+) -> FolderProbe:
+    with os.scandir(folder) as entries:
+        here = {entry.name: entry for entry in entries}
+    planes, modified = _suite2p(here.get(SUITE2P), required)
+    recordings = [name for name in here if name.endswith(_RECORDINGS) and not is_hidden(name)]
     return FolderProbe(
         exists=True,
-        timeline=_any_like(names, _TIMELINE),
-        behaviour=_any_like(names, _BEHAVIOUR),
-        face_camera=_any_like(names, _FACE_CAMERA),
+        timeline=_any_ends(recordings, _TIMELINE),
+        behaviour=_any_ends(recordings, _BEHAVIOUR),
+        face_camera=_any_ends(recordings, _FACE_CAMERA),
         suite2p_planes=planes,
-        suite2p_modified=modified,
-        one_data_files=files,
-        one_data_bytes=size,
+        suite2p_modified=None if modified is None else local_time(modified, zone),
+        output=_files(here.get(output)),
     )
 
 
-def _any_like(names: list[str], pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) and not is_hidden(name) for name in names)
+def local_time(seconds: float, zone: dt.tzinfo | None) -> dt.datetime:
+    """Return a file's time on the lab's clock: naive, whole seconds."""
+    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).astimezone(zone).replace(tzinfo=None)
 
 
-def _suite2p(folder: Path) -> tuple[tuple[PlaneProbe, ...], dt.datetime | None]:
-    if not folder.is_dir():
+def _any_ends(names: Iterable[str], ending: str) -> bool:
+    return any(name.endswith(ending) for name in names)
+
+
+def _suite2p(
+    folder: os.DirEntry[str] | None, required: Collection[str]
+) -> tuple[tuple[PlaneProbe, ...], float | None]:
+    if folder is None or not folder.is_dir():
         return (), None
-    with os.scandir(folder) as entries:
+    with os.scandir(folder.path) as entries:
         numbered = sorted(
-            (int(match[1]), entry.name)
+            (int(match[1]), entry.name, entry.path)
             for entry in entries
             if (match := _PLANE.fullmatch(entry.name)) and entry.is_dir()
         )
     planes, times = [], []
-    for _, name in numbered:
-        plane, modified = _plane(folder / name)
+    for _, name, path in numbered:
+        plane, modified = _plane(name, path, required)
         planes.append(plane)
-        times += modified
-    return tuple(planes), _local(max(times)) if times else None
+        times += [] if modified is None else [modified]
+    return tuple(planes), max(times, default=None)
 
 
-def _plane(folder: Path) -> tuple[PlaneProbe, list[float]]:
-    with os.scandir(folder) as entries:
-        status = {e.name: e.stat() for e in entries if e.name in _STANDARD and e.is_file()}
-    missing = tuple(f"{name}.npy" for name in _REQUIRED if f"{name}.npy" not in status)
-    empty = tuple(sorted(name for name, file in status.items() if file.st_size == 0))
-    return PlaneProbe(folder.name, missing, empty), [file.st_mtime for file in status.values()]
+def _plane(name: str, path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
+    status, _ = facts_in(path, only=_STANDARD)
+    missing = tuple([file for file in required if file not in status])
+    empty = tuple(sorted([file for file, (size, _) in status.items() if not size]))
+    latest = max([modified for _, modified in status.values()], default=None)
+    return PlaneProbe(name, missing, empty), latest
 
 
-def _local(seconds: float) -> dt.datetime:
-    aware = dt.datetime.fromtimestamp(int(seconds), dt.UTC)
-    return aware.astimezone().replace(tzinfo=None)
-
-
-def _count(folder: Path) -> tuple[int, int]:
-    if not folder.is_dir():
-        return 0, 0
-    sizes = [
-        entry.stat().st_size
-        for rel_path, entry in walk(folder, enter=lambda path: not is_hidden(_name(path)))
-        if entry.is_file() and not is_hidden(_name(rel_path))
-    ]
-    return len(sizes), sum(sizes)
-
-
-def _name(rel_path: str) -> str:
-    return rel_path.rpartition("/")[2]
+def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:
+    """Return the facts of the visible files below a folder, by their posix path below it."""
+    if folder is None or not folder.is_dir():
+        return {}
+    files: dict[str, FileFacts] = {}
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        here, folders = facts_in(f"{folder.path}/{prefix}")
+        files |= {prefix + name: facts for name, facts in here.items()} if prefix else here
+        waiting += [f"{prefix}{name}/" for name in folders]
+    return files

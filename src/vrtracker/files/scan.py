@@ -15,9 +15,12 @@ from vrtracker.files.layout import SUBJECTS, SessionFolders, number_spellings
 from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.trees import is_hidden, reason_of
 
-__all__ = ["FoundSession", "ScanResult", "SkippedFolder", "scan"]
+__all__ = ["FoundSession", "Look", "ScanResult", "SkippedFolder", "scan"]
 
 _DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
+
+
+Look = Callable[[SessionKey, Path], FolderProbe]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def scan(
     *,
     mice: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    look: Look = lambda _, folder: probe(folder),
 ) -> ScanResult:
     """Find the sessions below a root, in both layouts that `SessionFolders` knows.
 
@@ -64,6 +68,8 @@ def scan(
         Names to look for; all when not given.
     progress
         Called with the number of sessions found so far, after each.
+    look
+        What looks into a session's folder, given its key and path.
 
     Raises
     ------
@@ -72,7 +78,7 @@ def scan(
     """
     SessionFolders(root).check()
     wanted = {mice} if isinstance(mice, str) else mice
-    work = _Scan(wanted, progress or (lambda _: None))
+    work = _Scan(wanted, progress or (lambda _: None), look)
     folders = work.folders(Path(root))
     for folder in folders:
         work.mouse(folder)
@@ -95,6 +101,7 @@ def _is_lab(folder: Path) -> bool:
 class _Scan:
     wanted: Collection[str] | None
     progress: Callable[[int], None]
+    look: Look
     found: dict[SessionKey, FoundSession] = field(default_factory=dict)
     skipped: list[SkippedFolder] = field(default_factory=list)
 
@@ -151,7 +158,7 @@ class _Scan:
 
     def session(self, key: SessionKey, folder: Path) -> None:
         try:
-            seen = probe(folder)
+            seen = self.look(key, folder)
         except RootUnavailableError as error:
             self.skip(folder, str(error))
             return

@@ -8,11 +8,13 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
+    "FileFacts",
     "carry",
+    "facts_in",
     "flush",
     "is_empty",
     "is_hidden",
@@ -26,7 +28,11 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+FileFacts = tuple[int, float]
+"""Size of a file, bytes, and the time of its last change, s since 1970-01-01 UTC."""
+
 _ON_WINDOWS = os.name == "nt"
+_BY_DESCRIPTOR = os.scandir in os.supports_fd
 # Virus scanners and indexers on Windows hold new files open for a moment; s.
 _RENAME_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 # What file systems without fsync (some network shares) answer.
@@ -55,6 +61,49 @@ def unused(path: Path) -> Path:
 def reason_of(error: OSError) -> str:
     """Return the operating system's reason without its path, such as "Permission denied"."""
     return error.strerror or str(error)
+
+
+def facts_in(
+    folder: str, *, only: Collection[str] | None = None
+) -> tuple[dict[str, FileFacts], list[str]]:
+    """Return the facts of the visible files in a folder, and the names of its real folders.
+
+    A link to a file counts as the file, a link to a folder as neither.
+
+    Parameters
+    ----------
+    only
+        The names to look at; all when not given.
+
+    Raises
+    ------
+    OSError
+        If the folder, or one of the files, cannot be looked at.
+    """
+    # By descriptor the system need not find the folder again for each file.
+    descriptor = os.open(folder, os.O_RDONLY) if _BY_DESCRIPTOR else None
+    try:
+        with os.scandir(folder if descriptor is None else descriptor) as entries:
+            return _facts(entries, only)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _facts(
+    entries: Iterable[os.DirEntry[str]], only: Collection[str] | None
+) -> tuple[dict[str, FileFacts], list[str]]:
+    files, folders = {}, []
+    for entry in entries:
+        name = entry.name
+        if is_hidden(name) or (only is not None and name not in only):
+            continue
+        if entry.is_file():
+            status = entry.stat()
+            files[name] = (status.st_size, status.st_mtime)
+        elif _is_real_folder(entry):
+            folders.append(name)
+    return files, folders
 
 
 def walk(

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from vrtracker.database import Executor
+from vrtracker.repositories.listing import Listing, where
 
 __all__ = ["DatasetRepository"]
 
@@ -44,6 +45,18 @@ class DatasetRepository:
             .group_by(table.c.uSessionID)
         )
         return dict(map(tuple, self._x.execute(statement)))
+
+    def of_listing(self, listing: Listing) -> list[dict[str, Any]]:
+        """Return the datasets of the sessions of a listing, by session and path."""
+        tables = self._x.tables
+        table, sessions = tables.datasets, tables.sessions
+        chosen: Any = select(*table.c)
+        statement = (
+            where(chosen, tables, sessions, listing)
+            .where(table.c.uSessionID == sessions.c.uSessionID)
+            .order_by(table.c.uSessionID, table.c.rel_path)
+        )
+        return [dict(row) for row in self._x.execute(statement).mappings()]
 
     def replace(self, *, remove: Sequence[int], insert_rows: Sequence[Mapping[str, Any]]) -> None:
         """Delete the datasets with these ids, then insert rows; two statements at most."""

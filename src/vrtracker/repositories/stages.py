@@ -105,6 +105,10 @@ class StageRepository:
         statement = listing_statement(self._x.tables, self._x.tables.sessions, listing, also=states)
         return statement.select_from(query.joined())
 
+    def table_rows(self, *args: Any, **options: Any) -> list[dict[str, Any]]:
+        """Return the rows of `table`, read at once, by name."""
+        return [dict(row) for row in self._x.execute(self.table(*args, **options)).mappings()]
+
     def counts(
         self, stages: StageGraph, *, now: dt.datetime, listing: Listing
     ) -> dict[str, dict[State, int]]:

@@ -101,7 +101,7 @@ class StageQuery:
     def _rules(self, stage: Stage) -> list[tuple[State, Fact]]:
         """List the states with the fact that decides each, in the order of `state_of`."""
         done = self._has_output(stage)
-        stale = self._mark(stage, Mark.STALE)
+        stale = _any([self._mark(stage, Mark.STALE), *self._newer_inputs(stage)])
         return [
             (State.SCRATCHED, _not(self._flag("sessionQC"))),
             (State.NOT_APPLICABLE, _not(self._applies(stage))),
@@ -140,6 +140,22 @@ class StageQuery:
         return _any(
             _all([self._applies(other), _not(self._has_output(other))])
             for other in (self._stages[name] for name in stage.requires)
+        )
+
+    def _newer_inputs(self, stage: Stage) -> list[Fact]:
+        """List for each required stage whether its date is later than that of the stage."""
+        required = (self._stages[name] for name in stage.requires)
+        return [
+            _all([self._applies(other), self._is_later(other.date_column, stage.date_column)])
+            for other in required
+            if other.date_column and stage.date_column
+        ]
+
+    def _is_later(self, column: str, than: str) -> Fact:
+        later, earlier = self._tables.sessions.c[column], self._tables.sessions.c[than]
+        return Fact(
+            and_(later.is_not(None), earlier.is_not(None), later > earlier),
+            or_(later.is_(None), earlier.is_(None), later <= earlier),
         )
 
     def _mark(self, stage: Stage, mark: Mark) -> Fact:

@@ -12,6 +12,7 @@ from typing import Any
 from vrtracker import clock
 from vrtracker.database import Database
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import SessionFolders
@@ -35,6 +36,7 @@ class Lab:
     output: str = "oneData"
     backups: Path | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    disk: DiskRules = field(default_factory=DiskRules)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
 

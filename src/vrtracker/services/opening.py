@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Boolean
 
 from vrtracker.database import Database
+from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.services.lab import Lab
@@ -45,6 +46,7 @@ def lab_of(
         output=settings.output,
         backups=settings.backups,
         presets=settings.presets,
+        disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
     )
 
 

@@ -9,14 +9,15 @@ from typing import Any
 from vrtracker.domain.dates import parse_datetime
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
-from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage
-from vrtracker.domain.states import Mark, State, Transition, allowed_from, state_of
+from vrtracker.domain.states import Mark, State, Transition, allowed_from
 from vrtracker.errors import InvalidTransitionError, InvalidValueError
 from vrtracker.repositories.listing import coercer_of
 from vrtracker.services.lab import Lab
 from vrtracker.services.transitions import (
     expire_claims,
+    outcome_columns,
     read,
     require,
     settle_stages,
@@ -327,21 +328,20 @@ class QualityService:
     ) -> tuple[dict[str, Any], State]:
         """Write the outcome to the lab's columns and the tracker's mark; return the new state."""
         changes: dict[str, Any] = {}
-        if stage.done_column:
-            values: dict[str, Any] = {stage.done_column: done}
-            if stage.date_column:
-                values[stage.date_column] = date
-            if stage.error_column and stage.message_column:
-                values |= {stage.error_column: False, stage.message_column: None}
+        values = outcome_columns(stage, done=done, date=date)
+        if values:
             changes = update_session(unit, snapshot, values, seen=("sessionQC",))
         elif done:
             mark = Mark.DONE
         expire_claims(unit, snapshot, [stage], at=at)
         # A person's word ends what the last attempt said.
         settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)
-        facts = snapshot.facts(stage, self._lab.stages, at)
-        after = replace(facts, done=done, stale=False, failed=mark is Mark.FAILED)
-        return changes, state_of(after)
+        now = replace(
+            snapshot,
+            record=replace(snapshot.record, **values),
+            rows={**snapshot.rows, stage.name: StageRow(mark, None, None, None)},
+        )
+        return changes, now.state(stage, self._lab.stages, at)
 
     def _decide(
         self,

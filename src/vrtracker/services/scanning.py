@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.files.alf import find_alf_files
+from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.entering import EntryService
@@ -101,7 +103,7 @@ class ScanService:
         RootUnavailableError
             If the root is missing, empty or cannot be read.
         """
-        found = scan(self._lab.folders().root, mice=mice, progress=progress)
+        found = scan(self._lab.folders().root, mice=mice, progress=progress, look=self._look)
         known_keys, known_mice = self._known()
         seen = [one for one in found.found if date is None or one.key.date == date]
         fresh = [session for session in seen if session.key not in known_keys]
@@ -140,6 +142,9 @@ class ScanService:
         """Return for each session what it takes over from an earlier one."""
         entry = EntryService(self._lab, self._sessions)
         return entry.models([session.key for session in chosen], like, may_lack=True)
+
+    def _look(self, _: SessionKey, folder: Path) -> FolderProbe:
+        return probe(folder, output=self._lab.output, zone=self._lab.zone)
 
     def _known(self) -> tuple[set[SessionKey], set[str]]:
         with self._lab.unit(readonly=True) as unit:

@@ -22,6 +22,7 @@ __all__ = [
     "Reason",
     "expire_claims",
     "explain",
+    "outcome_columns",
     "read",
     "require",
     "settle_stages",
@@ -117,16 +118,23 @@ def explain(lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime) -> t
     if state is State.DONE:
         return (Reason("done", name, _done(snapshot, stage)),)
     if state is State.STALE:
-        message = f"{stage.title} is done, but what it was made from was made again since."
-        return (Reason("stale", name, message),)
+        return (Reason("stale", name, _stale(lab, snapshot, stage)),)
     return tuple(
         Reason("unmet", required, f"{lab.stages[required].title} is not done ({required}).")
         for required in facts.unmet
     )
 
 
+def _stale(lab: Lab, snapshot: Snapshot, stage: Stage) -> str:
+    newer = snapshot.newer_inputs(stage, lab.stages)
+    if not newer:
+        return f"{stage.title} is done, but what it was made from was made again or lost since."
+    dates = ", ".join(f"{other.title} is of {snapshot.date(other)}" for other in newer)
+    return f"{stage.title} is done since {snapshot.date(stage)}, but {dates}: make it again."
+
+
 def _done(snapshot: Snapshot, stage: Stage) -> str:
-    date = getattr(snapshot.record, stage.date_column) if stage.date_column else None
+    date = snapshot.date(stage)
     when = f" since {date}" if date else ""
     again = ""
     if snapshot.failed(stage):
@@ -151,6 +159,18 @@ def update_session(
     return {
         name: [expected[name], value] for name, value in values.items() if value != expected[name]
     }
+
+
+def outcome_columns(stage: Stage, *, done: bool, date: dt.datetime | None) -> dict[str, Any]:
+    """Return what the lab's columns of a stage hold when somebody says whether it is done."""
+    if not stage.done_column:
+        return {}
+    values: dict[str, Any] = {stage.done_column: done}
+    if stage.date_column:
+        values[stage.date_column] = date
+    if stage.error_column and stage.message_column:
+        values |= {stage.error_column: False, stage.message_column: None}
+    return values
 
 
 def expire_claims(

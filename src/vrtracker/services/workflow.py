@@ -26,7 +26,7 @@ from vrtracker.services.transitions import Reason, explain, read, require
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WorkflowService"]
+__all__ = ["WorkflowService", "filters_of"]
 
 
 class WorkflowService:
@@ -101,7 +101,7 @@ class WorkflowService:
             states.append(State.BLOCKED)
         if include_stale:
             states.append(State.STALE)
-        listing = Listing(_filters(where, filters), limit=limit)
+        listing = Listing(filters_of(where, filters), limit=limit)
         statement = self._stages.queue(
             chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
         )
@@ -138,7 +138,7 @@ class WorkflowService:
         """
         import pandas as pd
 
-        listing = Listing(_filters(where, filters), include_scratched=True)
+        listing = Listing(filters_of(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
             counts = unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
         frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
@@ -158,7 +158,7 @@ class WorkflowService:
             ``state:`` and the stage.
         """
         listing = Listing(
-            _filters(where, filters),
+            filters_of(where, filters),
             ("mouseName", "sessionDate", "sessionID"),
             include_scratched=include_scratched,
         )
@@ -230,7 +230,7 @@ class WorkflowService:
         """
         if self._lab.stages[stage].kind is StageKind.REVIEW:
             raise InvalidValueError(f"{stage} is done by people; use set_qc.")
-        wanted = _filters(where, filters)
+        wanted = filters_of(where, filters)
         if where is not None and not isinstance(where, Mapping):
             self._check_one(SessionKey.parse(where), stage, force=force)
             retry_failed, include_stale = True, True
@@ -278,7 +278,8 @@ class WorkflowService:
         return StageRepository(LookUps(self._lab.database))
 
 
-def _filters(where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
+def filters_of(where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters that a call asks for: a key, a mapping, or keywords."""
     if where is None:
         return dict(filters)
     if isinstance(where, Mapping):

@@ -16,8 +16,9 @@ from vrtracker.errors import (
     InvalidTransitionError,
     RootUnavailableError,
 )
+from vrtracker.files.alf import is_curated
 from vrtracker.files.layout import SessionFolders
-from vrtracker.files.probe import FolderProbe, probe, red_cells_modified
+from vrtracker.files.probe import FolderProbe, local_time, probe
 from vrtracker.interop.vranalysis.printing import say
 from vrtracker.tracker import Tracker
 
@@ -37,11 +38,17 @@ class DateFromFiles:
     find: Callable[[Path], dt.datetime | None]
 
 
+def _red_cells_modified(folder: Path) -> dt.datetime | None:
+    """Return when the curated files on red cells were last changed, local time."""
+    times = [time for name, (_, time) in probe(folder).output.items() if is_curated(name)]
+    return local_time(max(times), None) if times else None
+
+
 SUITE2P_DATE = DateFromFiles(
     "suite2pDate", {"imaging": True, "suite2p": True}, lambda path: probe(path).suite2p_modified
 )
 RED_CELL_DATE = DateFromFiles(
-    "redCellQCDate", {"imaging": True, "suite2p": True, "redCellQC": True}, red_cells_modified
+    "redCellQCDate", {"imaging": True, "suite2p": True, "redCellQC": True}, _red_cells_modified
 )
 
 

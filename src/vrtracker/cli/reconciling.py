@@ -1,0 +1,136 @@
+"""``vrtracker reconcile``: what the disk says against what the database says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.progress import counting
+from vrtracker.cli.records import plain_value
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
+from vrtracker.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from vrtracker.domain.keys import SessionKey
+    from vrtracker.services.reconciling import ReconcilePlan
+    from vrtracker.tracker import Tracker
+
+__all__ = ["reconcile"]
+
+_NOTES = 30
+
+
+def reconcile(
+    context: typer.Context,
+    *,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stage",
+            metavar="STAGE",
+            help="suite2p, registration (with its datasets) or red_cell_qc; all if not given. "
+            "Repeatable.",
+        ),
+    ] = None,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    by_hash: Annotated[
+        bool, typer.Option("--hash", help="Hash files that were written after they were recorded.")
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep the plan in this file.")
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Take this plan; do not look at the disk."),
+    ] = None,
+    undo: Annotated[
+        Path | None,
+        typer.Option("--undo", metavar="FILE", help="Take back what this plan changed."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write what the plan lists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Apply although most of the output seems to be lost.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare the database with the disk and list what differs; --apply writes it.
+
+    Without --apply nothing is written. A root that is missing, empty, or lacks more than half of
+    what is marked done is not believed. What was saved with --save can be applied later, and
+    taken back while nobody has changed it.
+
+    Example: vrtracker --root /data/lab reconcile --stage suite2p --save plan.json
+
+    Example: vrtracker reconcile --plan plan.json --apply
+
+    Example: vrtracker reconcile --undo plan.json
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    if plan and undo:
+        raise InvalidValueError("Give --plan or --undo, not both.")
+    if (plan or undo) and (filters or stage or by_hash or save):
+        raise InvalidValueError("A saved plan is taken as it is; leave the other options out.")
+    if undo and (apply or force):
+        raise InvalidValueError("--undo needs neither --apply nor --force; leave them out.")
+    with shell_of(context).open(readonly=not (apply or undo)) as tracker:
+        if undo:
+            made = tracker.load_reconciliation(undo)
+            _report(made, made.undo(), "taken back", json=json)
+            return
+        made = _saved_or_new(tracker, plan, filters, stages=stage, by_hash=by_hash)
+        if save:
+            made.save(save)
+        if not json:
+            _write_plan(made)
+        written = made.apply(force=force) if apply else None
+    _report(made, written, "written", json=json)
+
+
+def _saved_or_new(
+    tracker: Tracker, file: Path | None, filters: dict[str, Any], **options: Any
+) -> ReconcilePlan:
+    if file is not None:
+        return tracker.load_reconciliation(file)
+    with counting("session folders seen") as progress:
+        return tracker.reconcile(filters, progress=progress, **options)
+
+
+def _report(
+    plan: ReconcilePlan, written: list[SessionKey] | None, verb: str, *, json: bool
+) -> None:
+    keys = [str(key) for key in written or ()]
+    if json:
+        write_json({**plan.found.to_json(), "written": keys, "applied": written is not None})
+    elif written is not None:
+        say(f"{counted(len(keys), 'session')} {verb}")
+    elif plan.found.changes:
+        note("Nothing was written; repeat it with --apply to write it.")
+
+
+def _write_plan(plan: ReconcilePlan) -> None:
+    found = plan.found
+    write_table([plain_value(row) for row in plan.rows()])
+    for each in found.notes[:_NOTES]:
+        say(f"{each.kind} {each.where}: {each.message}")
+    if len(found.notes) > _NOTES:
+        say(f"... and {len(found.notes) - _NOTES} more (--json lists all)")
+    if found.unknown:
+        folders = counted(found.unknown, "folder is", "folders are")
+        say(f"{folders} of no session in the database: vrtracker scan")
+    say(
+        f"{counted(found.looked_at, 'session')} compared, {found.with_folder} with a folder, "
+        f"{len(found.changes)} to change"
+    )
+    for doubt in found.doubts:
+        say(f"warning: {doubt}; it is not applied without --force")

@@ -1,0 +1,247 @@
+"""What reconciling with the disk found, and what it would change: values that JSON can hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidValueError
+
+__all__ = ["SUITE2P_FILES", "DatasetChange", "DiskRules", "Finding", "Findings", "SessionChange"]
+
+SUITE2P_FILES = ("stat", "ops", "F", "Fneu", "iscell", "spks")
+"""What suite2p leaves of each plane, without ``.npy``."""
+
+_FORMAT = 1
+_TIME = "time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRules:
+    """When output on disk counts as complete, and when the disk is not to be believed.
+
+    Attributes
+    ----------
+    suite2p_files : tuple of str
+        What each plane must have, without ``.npy``.
+    registration_files : tuple of str
+        What the output folder must have, as paths below it. Without any, one file is enough for
+        what is marked done, and nothing is marked done because of its files.
+    loss_limit : float
+        Share of what is marked done, 0 to 1; where more than that would be lost, the root is
+        taken for the wrong one.
+    """
+
+    suite2p_files: tuple[str, ...] = SUITE2P_FILES
+    registration_files: tuple[str, ...] = ()
+    loss_limit: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something on disk that a person should know of, and that changes nothing.
+
+    Attributes
+    ----------
+    kind : str
+        ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future`` or ``touched``.
+    where : str
+        A session's key, or a path.
+    """
+
+    kind: str
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetChange:
+    """One recorded file: its row as it is and as it will be, None where there is none."""
+
+    rel_path: str
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any] | None
+
+    @property
+    def kind(self) -> str:
+        """``new``, ``missing`` or ``changed``."""
+        if self.old is None:
+            return "new"
+        return "missing" if self.new is None else "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChange:
+    """What changes of one session, each with the value that it must still have.
+
+    Attributes
+    ----------
+    columns : mapping
+        Columns of `sessiondb`: old and new value.
+    marks : mapping
+        The tracker's marks by stage: old and new.
+    reasons : tuple of str
+        What was found on disk.
+    """
+
+    key: SessionKey
+    columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    marks: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    datasets: tuple[DatasetChange, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def inverse(self) -> SessionChange:
+        """Return the change that takes this one back."""
+        return SessionChange(
+            self.key,
+            {name: (new, old) for name, (old, new) in self.columns.items()},
+            {name: (new, old) for name, (old, new) in self.marks.items()},
+            tuple(DatasetChange(each.rel_path, each.new, each.old) for each in self.datasets),
+            self.reasons,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the change as the history keeps it and people read it."""
+        changes: dict[str, Any] = {name: list(pair) for name, pair in self.columns.items()}
+        changes |= {f"{stage}:mark": list(pair) for stage, pair in self.marks.items()}
+        for each in self.datasets:
+            changes.setdefault(f"datasets:{each.kind}", []).append(each.rel_path)
+        return changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """All that a look at the disk found.
+
+    Attributes
+    ----------
+    root : str
+        The folder that was looked through.
+    made_at : datetime
+        When, UTC.
+    looked_at, with_folder : int
+        Sessions of the database that were compared, and those of them that have a folder.
+    unknown : int
+        Session folders that the database does not know; ``vrtracker scan`` lists them.
+    changes : tuple of SessionChange
+        What applying would change, by session.
+    notes : tuple of Finding
+        What changes nothing.
+    doubts : tuple of str
+        Why the disk is not to be believed; then nothing is applied unless forced.
+    """
+
+    root: str
+    made_at: dt.datetime
+    looked_at: int = 0
+    with_folder: int = 0
+    unknown: int = 0
+    changes: tuple[SessionChange, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a document of plain JSON values."""
+        return {
+            "vrtracker_reconcile": _FORMAT,
+            "root": self.root,
+            "made_at": self.made_at.isoformat(),
+            "looked_at": self.looked_at,
+            "with_folder": self.with_folder,
+            "unknown": self.unknown,
+            "changes": [
+                {
+                    "key": str(change.key),
+                    "columns": _encoded(change.columns),
+                    "marks": _encoded(change.marks),
+                    "datasets": [
+                        {
+                            "rel_path": each.rel_path,
+                            "old": _encoded(each.old),
+                            "new": _encoded(each.new),
+                        }
+                        for each in change.datasets
+                    ],
+                    "reasons": list(change.reasons),
+                }
+                for change in self.changes
+            ],
+            "notes": [
+                {"kind": note.kind, "where": note.where, "message": note.message}
+                for note in self.notes
+            ],
+            "doubts": list(self.doubts),
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> Findings:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InvalidValueError
+            If it is something else, or damaged.
+        """
+        try:
+            _check_format(document["vrtracker_reconcile"])
+            return cls(
+                root=str(document["root"]),
+                made_at=dt.datetime.fromisoformat(document["made_at"]),
+                looked_at=int(document["looked_at"]),
+                with_folder=int(document["with_folder"]),
+                unknown=int(document["unknown"]),
+                changes=tuple(_change(each) for each in document["changes"]),
+                notes=tuple(Finding(**each) for each in document["notes"]),
+                doubts=tuple(map(str, document["doubts"])),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidValueError(
+                f"This is no plan that `vrtracker reconcile --save` wrote ({error}). Make it anew."
+            ) from error
+
+
+def _check_format(version: Any) -> None:
+    if version != _FORMAT:
+        raise ValueError(f"it is of format {version!r}, not {_FORMAT}")
+
+
+def _change(document: Mapping[str, Any]) -> SessionChange:
+    return SessionChange(
+        SessionKey.parse(document["key"]),
+        {name: _pair(pair) for name, pair in _decoded(document["columns"]).items()},
+        {name: _pair(pair) for name, pair in _decoded(document["marks"]).items()},
+        tuple(
+            DatasetChange(str(each["rel_path"]), _decoded(each["old"]), _decoded(each["new"]))
+            for each in document["datasets"]
+        ),
+        tuple(map(str, document["reasons"])),
+    )
+
+
+def _pair(values: Any) -> tuple[Any, Any]:
+    old, new = values
+    return old, new
+
+
+def _encoded(value: Any) -> Any:
+    """Return a value as JSON holds it; a time stands in an object of its own."""
+    if isinstance(value, dt.datetime):
+        return {_TIME: value.isoformat()}
+    if isinstance(value, Mapping):
+        return {name: _encoded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encoded(part) for part in value]
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.keys() == {_TIME}:
+            return dt.datetime.fromisoformat(value[_TIME])
+        return {name: _decoded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_decoded(part) for part in value]
+    return value
