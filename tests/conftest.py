@@ -28,7 +28,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
-from support.environment import isolate, keep_temporary_files_in_memory
+from support.environment import heed_interrupts, isolate, keep_temporary_files_in_memory
 from support.missing import (
     REQUIRED_VARIABLE,
     BackendMissingError,
@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         known = ", ".join(SOURCES)
         message = f"{REQUIRED_VARIABLE} names {', '.join(unknown)}; the backends are {known}"
         raise pytest.UsageError(message)
+    heed_interrupts()
     keep_temporary_files_in_memory()
     home = Path(tempfile.mkdtemp(prefix="vrt-home-"))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))

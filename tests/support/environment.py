@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def keep_temporary_files_in_memory() -> None:
         and shutil.disk_usage(memory).free >= _ENOUGH_MEMORY
     ):
         os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
+
+
+def heed_interrupts() -> None:
+    """Let what the tests start be interrupted, also where a shell runs them in its background.
+
+    There a shell starts programs with interrupts ignored, and their children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _access_libraries() -> str | None:
