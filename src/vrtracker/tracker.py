@@ -204,6 +204,7 @@ class Tracker:
         *,
         stages: Collection[str] | None = None,
         by_hash: bool = False,
+        only_present: bool = False,
         progress: Callable[[int], None] | None = None,
         **filters: Any,
     ) -> ReconcilePlan:
@@ -212,21 +213,22 @@ class Tracker:
         Parameters
         ----------
         where, **filters
-            A key, or filters as for ``tracker.sessions.frame``; all sessions that are not
-            scratched when not given.
+            A key, or filters as for ``tracker.sessions.frame``; all that are not scratched if not.
         stages
             ``suite2p``, ``registration``, ``red_cell_qc``; all when not given. The recorded
             datasets are compared with registration.
         by_hash
             Hash the files that were written after they were recorded; else they are only named.
+        only_present
+            Leave sessions alone that have no folder here, as on a computer with part of the data.
         progress
             Called with the number of session folders seen so far.
 
         Returns
         -------
         ReconcilePlan
-            ``found``: what would change, what else there is to know, and doubts about the root;
-            ``frame()``, ``save(path)``, ``apply()``, ``undo()``.
+            ``found`` (changes, notes, doubts about the root), ``frame()``, ``only(keep)``,
+            ``save(path)``, ``apply()``, ``undo()``.
 
         Raises
         ------
@@ -238,6 +240,7 @@ class Tracker:
             named=where is not None and not isinstance(where, Mapping),
             stages=stages,
             by_hash=by_hash,
+            only_present=only_present,
             progress=progress,
         )
 

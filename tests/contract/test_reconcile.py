@@ -358,6 +358,34 @@ def test_the_limit_of_losses_is_the_labs_choice(kept):
     assert plan.found.doubts == ("1 of 3 sessions with suite2p would be lost",)
 
 
+def test_the_only_session_with_output_may_lose_it(bench):
+    bench.add(ONE, **DONE)
+    bench.folder(ONE).mkdir(parents=True, exist_ok=True)
+    plan = bench.tracker.reconcile()
+    assert plan.found.doubts == ()
+    plan.apply()
+    assert not bench.row(ONE).suite2p
+
+
+def test_sessions_without_a_folder_are_left_alone_on_request(kept):
+    kept.add(THREE, **DONE)
+    shutil.rmtree(kept.folder(THREE), ignore_errors=True)
+    shutil.rmtree(kept.folder(ONE) / "suite2p")
+    plan = kept.tracker.reconcile(only_present=True)
+    assert (set(columns(plan)), plan.found.looked_at) == ({ONE}, 2)
+    assert set(columns(kept.tracker.reconcile())) == {ONE, THREE}
+
+
+def test_part_of_a_plan_is_applied_alone(kept):
+    for number in (3, 4):
+        key = f"M1.2023-01-20.{number}"
+        kept.add(key, imaging=True)
+        kept.suite2p(key)
+    plan = kept.tracker.reconcile().only(lambda change: str(change.key) == THREE)
+    assert [str(key) for key in plan.apply()] == [THREE]
+    assert not kept.row("M1.2023-01-20.4").suite2p
+
+
 @pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
 @pytest.mark.parametrize("level", ["session", "date", "plane"])
 def test_an_unreadable_folder_is_told_and_the_rest_goes_on(kept, level):

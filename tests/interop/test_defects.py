@@ -205,14 +205,15 @@ def test_defect_08_plane_without_its_files_is_not_done(desk, capsys):
 
 def test_defect_08_correction_takes_the_dates_and_what_follows_along(desk):
     made, lost = desk.add(701, imaging=True), desk.add(702, **ANALYSED, suite2pDate=OLD)
-    os.utime(desk.suite2p(made) / "F.npy", (LATER.timestamp(),) * 2)
+    for file in desk.suite2p(made).iterdir():
+        os.utime(file, (STAMP, STAMP))
 
     desk.sessions.check_s2p(with_database_update=True)
 
-    assert (desk.row(made).suite2p, desk.row(made).suite2pDate) == (True, LATER)
+    assert (desk.row(made).suite2p, desk.row(made).suite2pDate) == (True, local(STAMP))
     assert (desk.row(lost).suite2p, desk.row(lost).suite2pDate) == (False, None)
     assert desk.tracker.workflow.states(lost)["registration"] is State.STALE
-    assert desk.tracker.history(made)["verb"].tolist()[-1] == "complete"
+    assert desk.tracker.history(made)["verb"].tolist()[-1] == "reconciled"
 
 
 def test_defect_09_no_file_gives_no_date(desk):

@@ -47,6 +47,9 @@ def reconcile(
     by_hash: Annotated[
         bool, typer.Option("--hash", help="Hash files that were written after they were recorded.")
     ] = False,
+    only_present: Annotated[
+        bool, typer.Option("--only-present", help="Leave sessions alone that have no folder here.")
+    ] = False,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep the plan in this file.")
     ] = None,
@@ -79,7 +82,7 @@ def reconcile(
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     if plan and undo:
         raise InvalidValueError("Give --plan or --undo, not both.")
-    if (plan or undo) and (filters or stage or by_hash or save):
+    if (plan or undo) and (filters or stage or by_hash or only_present or save):
         raise InvalidValueError("A saved plan is taken as it is; leave the other options out.")
     if undo and (apply or force):
         raise InvalidValueError("--undo needs neither --apply nor --force; leave them out.")
@@ -88,7 +91,9 @@ def reconcile(
             made = tracker.load_reconciliation(undo)
             _report(made, made.undo(), "taken back", json=json)
             return
-        made = _saved_or_new(tracker, plan, filters, stages=stage, by_hash=by_hash)
+        made = _saved_or_new(
+            tracker, plan, filters, stages=stage, by_hash=by_hash, only_present=only_present
+        )
         if save:
             made.save(save)
         if not json:

@@ -197,14 +197,16 @@ class Seen:
     def _curated_at(self, curated: Mapping[str, float]) -> dt.datetime | None:
         """Return when a person last saved a choice.
 
-        Registration makes the selection and the manual assignments too, before its own date.
+        Registration makes the selection and the manual assignments too, before its own date;
+        where that is not known, the files' time is the best there is.
         """
         registered = self.row["vrRegistrationDate"]
         times = (
             local_time(time, self.zone)
             for name, time in curated.items()
             if _CUT_OFFS.fullmatch(name)
-            or (registered is not None and local_time(time, self.zone) > registered)
+            or registered is None
+            or local_time(time, self.zone) > registered
         )
         return max(times, default=None)
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,11 @@ class ReconcilePlan:
         """Take the changes back, if nobody changed them since; as `apply`."""
         return self._service.undo(self.found)
 
+    def only(self, keep: Callable[[SessionChange], bool]) -> ReconcilePlan:
+        """Return the plan of those changes alone for which `keep` is true."""
+        changes = tuple(filter(keep, self.found.changes))
+        return ReconcilePlan(replace(self.found, changes=changes), self._service)
+
     def frame(self) -> pd.DataFrame:
         """Return the changes, one row for each value: key, what, old, new, why."""
         import pandas as pd
@@ -133,6 +138,7 @@ class ReconcileService:
         named: bool = False,
         stages: Collection[str] | None = None,
         by_hash: bool = False,
+        only_present: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> ReconcilePlan:
         """Look at the disk; see `vrtracker.tracker.Tracker.reconcile`."""
@@ -143,7 +149,7 @@ class ReconcileService:
         comparison = _Comparison(self._lab, parts, rows, datasets, by_hash=by_hash)
         mice = {row["mouseName"] for row in rows} if filters else None
         found = scan(root, mice=mice, progress=progress, look=comparison.look)
-        return ReconcilePlan(comparison.result(root, found), self)
+        return ReconcilePlan(comparison.result(root, found, only_present=only_present), self)
 
     def load(self, path: str | os.PathLike[str]) -> ReconcilePlan:
         """Read a plan that was saved.
@@ -334,7 +340,7 @@ class _Comparison:
     def _note(self, kind: str, key: SessionKey, message: str) -> None:
         self._notes.append(Finding(kind, str(key), message))
 
-    def result(self, root: Path, found: ScanResult) -> Findings:
+    def result(self, root: Path, found: ScanResult, *, only_present: bool) -> Findings:
         """Return all that was found, after a look at the sessions that have no folder."""
         folders = {session.key for session in found.found}
         hidden = hidden_by(found.skipped, root)
@@ -345,7 +351,7 @@ class _Comparison:
             reason = hidden.get(key)
             if reason is not None:
                 self._note("unreadable", key, f"Its folder cannot be looked into: {reason}")
-            elif self._may_change(key, row):
+            elif not only_present and self._may_change(key, row):
                 self._one(key, row, None, FolderProbe(exists=False))
         return Findings(
             root=str(root),
@@ -372,9 +378,12 @@ class _Comparison:
         return [
             f"{self._lost[what]} of {marked} {_NOUNS[what]} would be lost"
             for what, marked in self._marked.items()
-            if self._lost[what] > limit * marked
+            if self._lost[what] > limit * max(marked, _FEW)
         ]
 
+
+_FEW = 2
+"""Of fewer sessions a share says little: the only one may well be made anew."""
 
 _NOUNS = {
     "suite2p": "sessions with suite2p",

@@ -185,7 +185,7 @@ class BaseDatabase:
 
     def table_data(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return the names of the columns and every row, in order of `uid`; NULL is None."""
-        frame = self._rows.frame(include_scratched=True)
+        frame = self._frame({})
         columns = [list(map(plain, frame[name])) for name in frame.columns]
         return list(frame.columns), list(zip(*columns, strict=True))
 
@@ -208,9 +208,10 @@ class BaseDatabase:
         InvalidValueError
             If a value does not fit its column.
         """
-        return self._rows.frame(
-            self._conditions(kw_conditions, use_default=use_default), include_scratched=True
-        )
+        return self._frame(self._conditions(kw_conditions, use_default=use_default))
+
+    def _frame(self, conditions: Mapping[str, Any]) -> pd.DataFrame:
+        return self._rows.frame(conditions, include_scratched=True, show_blinded=True)
 
     def _conditions(self, given: Mapping[str, Any], *, use_default: bool) -> dict[str, Any]:
         return {**(self.default_conditions if use_default else {}), **given}
@@ -241,9 +242,7 @@ class BaseDatabase:
             If the values are too many or too few, fit no key, or fit several rows.
         """
         wanted = self._key_columns(unique_values)
-        found = self._rows.frame(
-            {name: (value, "==") for name, value in wanted.items()}, include_scratched=True
-        )
+        found = self._frame({name: (value, "==") for name, value in wanted.items()})
         shown = _shown(wanted)
         if len(found) > 1:
             raise InvalidValueError(f"Multiple records found under: {shown}")
