@@ -29,6 +29,9 @@ __all__ = [
     "StageSettings",
     "config_path",
     "load_settings",
+    "profile_names",
+    "resolve_url",
+    "settings_for",
 ]
 
 
@@ -93,6 +96,7 @@ class Profile(BaseModel):
     registrars: dict[str, str] = {}
     stages: dict[str, StageSettings] = {}
     backups: Path | None = None
+    safety_copies: bool = True
     raw_data: str | None = None
     session_backend: Literal["auto", "null", "folders", "vranalysis"] = "auto"
     databases: dict[str, DatabaseSettings] = {}
@@ -122,6 +126,7 @@ class _Environment(BaseSettings):
     url: str | None = None
     root: Path | None = None
     backups: Path | None = None
+    safety_copies: bool | None = None
     profile: str | None = None
     timezone: str | None = None
     actor: str | None = None
@@ -132,6 +137,22 @@ class Settings(Profile):
 
     actor: str
     profile: str | None = None
+
+    @property
+    def database(self) -> str:
+        """Path or URL of the database.
+
+        Raises
+        ------
+        ConfigurationError
+            If none is named.
+        """
+        if self.url is None:
+            raise ConfigurationError(
+                "No database is named; give its path or URL (--url), or set VRTRACKER_URL, or a "
+                "profile."
+            )
+        return self.url
 
 
 def config_path() -> Path:
@@ -171,6 +192,35 @@ def load_settings(profile: str | None = None) -> Settings:
         return Settings(**values, profile=name)
     except ValidationError as error:
         raise ConfigurationError(f"The settings are wrong: {_first(error)}") from error
+
+
+def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
+    """Return the settings that hold for a database.
+
+    Parameters
+    ----------
+    target
+        Path of the database, SQLAlchemy URL, or name of a profile. When not given:
+        ``VRTRACKER_URL``, else the profile of ``VRTRACKER_PROFILE``, else the default profile.
+    """
+    if target is None:
+        return load_settings()
+    text = os.fspath(target)
+    may_be_profile = "://" not in text and not Path(text).suffix and os.sep not in text
+    if may_be_profile and text in profile_names():
+        return load_settings(text)
+    return load_settings().model_copy(update={"url": text})
+
+
+def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
+    """Return the URL or path that a target, the environment or the default profile names.
+
+    Raises
+    ------
+    ConfigurationError
+        If none does.
+    """
+    return settings_for(target).database
 
 
 def profile_names() -> list[str]:

@@ -28,7 +28,7 @@ from vrtracker.services.recordings import RecordingService
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
 from vrtracker.services.workflow import WorkflowService, filters_of
-from vrtracker.settings import Settings, load_settings, profile_names
+from vrtracker.settings import settings_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -339,12 +339,8 @@ def open_tracker(
     ConfigurationError
         If no database is named, or the settings are wrong.
     """
-    settings = _settings(target)
-    if settings.url is None:
-        raise ConfigurationError(
-            "No database is named; give its path or URL, or set VRTRACKER_URL, or a profile."
-        )
-    database = Database(settings.url, readonly=readonly)
+    settings = settings_for(target)
+    database = Database(settings.database, readonly=readonly)
     database.backend.check_target(database.url)
     try:
         require_current(database)
@@ -357,43 +353,10 @@ def open_tracker(
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
     """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
-    from vrtracker.database.migration import upgrade
+    from vrtracker.services.migrating import upgrade
 
-    settings = _settings(target)
-    if settings.url is None:
-        raise ConfigurationError("No database is named; give the path of the file to make.")
-    upgrade(settings.url)
+    upgrade(settings_for(target))
     return open_tracker(target, **options)
-
-
-def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
-    """Return the URL or path that a target, the environment or the default profile names.
-
-    Raises
-    ------
-    ConfigurationError
-        If none does.
-    """
-    settings = _settings(target)
-    if settings.url is None:
-        raise ConfigurationError(
-            "No database is named; give --url, or set VRTRACKER_URL, or a profile."
-        )
-    return settings.url
-
-
-def _settings(target: str | os.PathLike[str] | None) -> Settings:
-    if target is None:
-        return load_settings()
-    text = os.fspath(target)
-    if (
-        "://" not in text
-        and not Path(text).suffix
-        and os.sep not in text
-        and text in profile_names()
-    ):
-        return load_settings(text)
-    return load_settings().model_copy(update={"url": text})
 
 
 def _again(lab: Lab, registrars: dict[str, str]) -> Tracker:

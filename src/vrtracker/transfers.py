@@ -11,7 +11,7 @@ from vrtracker.services import backups, cloning
 from vrtracker.services.backups import Restored
 from vrtracker.services.cloning import Clone
 from vrtracker.services.lab import Lab
-from vrtracker.tracker import resolve_url
+from vrtracker.settings import resolve_url
 
 __all__ = ["clone", "restore"]
 

@@ -97,13 +97,13 @@ def test_an_interruption_while_the_output_is_swapped_in_takes_it_back(bench, mon
 
 def test_a_heartbeat_keeps_a_claim_beyond_its_lease(bench):
     key = bench.add(ONE)
-    lease = dt.timedelta(seconds=2)
+    lease = dt.timedelta(seconds=5)
     tracker = bench.another(lease=lease, now=clock.now)
     other = bench.another(lease=lease, now=clock.now)
     seen = []
 
     def long(job):
-        time.sleep(3.5)
+        time.sleep(6.5)
         seen.append(other.workflow.states(key)["registration"])
         seen.append(other.workflow.run(registrar=good).results)
         good(job)

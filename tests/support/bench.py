@@ -64,6 +64,10 @@ class Bench:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
         for tracker in self._trackers:
             tracker.close()
 

@@ -8,8 +8,7 @@ import pytest
 import vrtracker
 from vrtracker import settings as settings_module
 from vrtracker.errors import ConfigurationError, UnknownNameError
-from vrtracker.settings import config_path, load_settings, profile_names
-from vrtracker.tracker import resolve_url
+from vrtracker.settings import config_path, load_settings, profile_names, resolve_url
 
 FILE = """
 default_profile = "rig"

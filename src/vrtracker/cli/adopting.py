@@ -42,7 +42,7 @@ def adopt(
     Example: vrtracker db adopt vrDatabase.accdb --apply
     """
     from vrtracker.services import adoption
-    from vrtracker.tracker import resolve_url
+    from vrtracker.settings import resolve_url
 
     shell = shell_of(context)
     url = resolve_url(target if target is not None else shell.url)

@@ -17,6 +17,7 @@ from vrtracker.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
     from vrtracker.database import Database
+    from vrtracker.settings import Settings
 
 __all__ = ["commands", "make_or_upgrade"]
 
@@ -37,23 +38,30 @@ def upgrade(
 
     Example: vrtracker --url lab.db db upgrade
     """
-    document = make_or_upgrade(shell_of(context).database_url(), revision)
+    document = make_or_upgrade(shell_of(context).settings(), revision)
     if json:
         write_json(document)
         return
     if document["created"]:
         say(f"made {document['url']}")
+    if document["copy"]:
+        say(f"as it was, it is in {document['copy']}")
     say(f"{document['url']} is at revision {document['revision']}")
 
 
-def make_or_upgrade(url: str, revision: str = "head") -> dict[str, Any]:
-    """Bring a database to a revision; return its address, revision, and whether it was made."""
-    from vrtracker.database import migration
+def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any]:
+    """Bring a database to a revision; return what became of it, for JSON."""
+    from vrtracker.services.migrating import upgrade
 
-    with _database(url) as database:
+    with _database(settings.database) as database:
         missing = not database.backend.exists(database.url)
-        reached = migration.upgrade(url, revision)
-        return {"url": str(database), "revision": reached, "created": missing}
+        made = upgrade(settings, revision)
+        return {
+            "url": str(database),
+            "revision": made.revision,
+            "created": missing,
+            "copy": None if made.copy is None else str(made.copy),
+        }
 
 
 @commands.command()
@@ -75,21 +83,24 @@ def downgrade(
 
     Example: vrtracker --url lab.db db downgrade 0001 --yes
     """
-    from vrtracker.database import migration
+    from vrtracker.services.migrating import downgrade as migrate
 
-    url = shell_of(context).database_url()
-    with _database(url) as database:
+    settings = shell_of(context).settings()
+    with _database(settings.database) as database:
         if not _is_empty(database):
             agree(
                 f"{database} holds data; what came after revision {revision} will be lost.",
                 yes=yes,
             )
         name = str(database)
-    reached = migration.downgrade(url, revision)
+    made = migrate(settings, revision)
     if json:
-        write_json({"url": name, "revision": reached})
-    else:
-        say(f"{name} is at revision {reached}")
+        copy = None if made.copy is None else str(made.copy)
+        write_json({"url": name, "revision": made.revision, "copy": copy})
+        return
+    if made.copy:
+        say(f"as it was, it is in {made.copy}")
+    say(f"{name} is at revision {made.revision}")
 
 
 @commands.command()

@@ -13,6 +13,7 @@ import typer
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from vrtracker.settings import Settings
     from vrtracker.tracker import Tracker
 
 __all__ = ["Shell", "agree", "is_terminal", "shell_of"]
@@ -33,11 +34,15 @@ class Shell:
 
         return open_tracker(self.url, root=self.root, readonly=readonly, actor=self.actor)
 
+    def settings(self) -> Settings:
+        """Return the settings that hold for the database that is meant."""
+        from vrtracker.settings import settings_for
+
+        return settings_for(self.url)
+
     def database_url(self) -> str:
         """Return the database that is meant, whether it is there or not."""
-        from vrtracker.tracker import resolve_url
-
-        return resolve_url(self.url)
+        return self.settings().database
 
     def command(self, words: str) -> str:
         """Return a command line that means the same lab, without a password in it."""

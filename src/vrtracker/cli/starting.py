@@ -77,7 +77,7 @@ def init(context: typer.Context, *, json: Json = False) -> None:
     from vrtracker.settings import config_path
 
     shell = shell_of(context)
-    made = make_or_upgrade(shell.database_url())
+    made = make_or_upgrade(shell.settings())
     if json:
         write_json(made)
         return

@@ -23,7 +23,7 @@ from sqlalchemy import Column, Connection
 
 from vrtracker.database.engines import Database
 from vrtracker.database.structure import Structure
-from vrtracker.database.versions import REVISIONS, current_revision, require_current
+from vrtracker.database.versions import HEAD, REVISIONS, current_revision, require_current
 from vrtracker.errors import (
     ConfigurationError,
     SchemaError,
@@ -42,6 +42,7 @@ __all__ = [
     "include_object",
     "leave_alone",
     "script_location",
+    "target_of",
     "upgrade",
     "upgrade_around",
 ]
@@ -194,9 +195,21 @@ def include_object(
     return not (reflected and compare_to is None and kind in {"table", "column", "index"})
 
 
-def _move(target: Any, revision: str, verb: Any, *, create: bool) -> str:
+def target_of(revision: str) -> str:
+    """Return the revision that a name stands for.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such revision.
+    """
     if revision not in {"head", "base", *REVISIONS}:
         raise UnknownNameError("schema revision", revision, ["base", *REVISIONS, "head"])
+    return HEAD if revision == "head" else revision
+
+
+def _move(target: Any, revision: str, verb: Any, *, create: bool) -> str:
+    target_of(revision)
     database = Database(target, create=create)
     try:
         database.backend.check_target(database.url, create=create)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -17,8 +19,10 @@ from vrtracker.errors import (
 )
 from vrtracker.services.lab import Lab
 
-__all__ = ["Backup", "Restored", "back_up", "restore"]
+__all__ = ["Backup", "Restored", "back_up", "copy_before", "keep_copy", "restore"]
 
+_TIME = "%Y%m%dT%H%M%SZ"
+_COPIES = 10
 _UNFIT = re.compile(r"[^\w.-]+")
 
 
@@ -64,24 +68,71 @@ def back_up(lab: Lab, folder: str | os.PathLike[str] | None, *, keep: int | None
     if keep is not None and keep < 1:
         raise InvalidValueError("keep counts the new backup too; give 1 or more.")
     target = Path(folder).expanduser().absolute()
-    database = lab.database
+    file = lab.database.backend.file(lab.database.url)
+    if file is not None:
+        _refuse_own_folder(file, target)
+    return _written(lab.database, target, f"{lab.now():{_TIME}}", keep=keep)
+
+
+def keep_copy(lab: Lab, what: str) -> Path | None:
+    """Copy the database before many of its rows change; return the copy, if one was made.
+
+    None is made where the lab wants none, and of a database that is open read-only.
+
+    Parameters
+    ----------
+    what
+        What comes, in one word; part of the copy's name.
+    """
+    if lab.database.readonly or not lab.safety_copies:
+        return None
+    return copy_before(lab.database, what, folder=lab.backups, at=lab.now())
+
+
+def copy_before(
+    database: Database, what: str, *, folder: Path | None, at: dt.datetime
+) -> Path | None:
+    """Copy a database into a folder; one beside the file, ``<its name>.backups``, if not given.
+
+    The copies of each kind are the newest few. A database on a server is copied only if there
+    is a folder.
+
+    Raises
+    ------
+    BackendError
+        If it cannot be copied: what comes must not go on then.
+    """
+    file = database.backend.file(database.url)
+    target = folder or (file and file.with_name(f"{file.stem}.backups"))
+    if target is None:
+        return None
+    time = f"{at:{_TIME}}"
+    return _written(database, target.expanduser(), time, f".before-{what}", keep=_COPIES).path
+
+
+def _written(
+    database: Database, folder: Path, time: str, label: str = "", *, keep: int | None
+) -> Backup:
     file = database.backend.file(database.url)
     if file is not None:
         database.backend.check_target(database.url)
-        _refuse_own_folder(file, target)
     stem = _UNFIT.sub("_", file.stem if file is not None else database.url.database or "database")
-    name = f"{stem}.{lab.now():%Y%m%dT%H%M%SZ}"
+    name = f"{stem}.{time}{label}"
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BackendError(
-            f"The folder {target} cannot be made ({error.strerror}); nothing was copied."
+            f"The folder {folder} cannot be made ({error.strerror}); nothing was copied."
         ) from error
-    if list(target.glob(f"{name}.*")):
-        raise BackendError(f"There is a backup {name} in {target} already; wait a second.")
+    if label:
+        name = _unused(folder, name)
+    elif _is_taken(folder, name):
+        raise BackendError(f"There is a backup {name} in {folder} already; wait a second.")
     with database.translating():
-        path = database.backend.back_up(database.url, target, name)
-    removed = _rotated(target, stem, path.suffix, keep)
+        path = database.backend.back_up(database.url, folder, name)
+    label = rf"{re.escape(label)}(-\d+)?" if label else ""
+    pattern = rf"{re.escape(stem)}\.\d{{8}}T\d{{6}}Z{label}{re.escape(path.suffix)}"
+    removed = () if keep is None else _removed(folder, re.compile(pattern), keep)
     return Backup(path, path.stat().st_size, removed)
 
 
@@ -150,10 +201,16 @@ def _refuse_own_folder(file: Path, target: Path) -> None:
         )
 
 
-def _rotated(folder: Path, stem: str, suffix: str, keep: int | None) -> tuple[Path, ...]:
-    if keep is None:
-        return ()
-    ours = re.compile(rf"{re.escape(stem)}\.\d{{8}}T\d{{6}}Z{re.escape(suffix)}")
+def _is_taken(folder: Path, name: str) -> bool:
+    return any(path.name.startswith(f"{name}.") for path in folder.iterdir())
+
+
+def _unused(folder: Path, name: str) -> str:
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in names if not _is_taken(folder, each))
+
+
+def _removed(folder: Path, ours: re.Pattern[str], keep: int) -> tuple[Path, ...]:
     backups = sorted(path for path in folder.iterdir() if ours.fullmatch(path.name))
     for path in backups[:-keep]:
         path.unlink()

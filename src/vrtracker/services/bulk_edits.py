@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import EditConflictError, ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.repositories.listing import Listing
+from vrtracker.services.backups import keep_copy
 from vrtracker.services.csv_rows import CsvReading, Problem
 from vrtracker.services.entering import odd_words
 from vrtracker.services.lab import Lab, old_and_new
@@ -127,6 +128,7 @@ class BulkEditService:
             )
         if not plan.edits:
             return Update(plan.matched, 0, {}, dry_run=False)
+        keep_copy(self._lab, "edit")
         numbers = [edit.number for edit in plan.edits]
         with self._lab.unit() as unit:
             found = self._present(

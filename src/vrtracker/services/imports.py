@@ -17,6 +17,7 @@ from vrtracker.errors import (
     nearest,
 )
 from vrtracker.repositories.listing import Listing
+from vrtracker.services.backups import keep_copy
 from vrtracker.services.csv_rows import CsvReading, Problem
 from vrtracker.services.lab import Lab
 from vrtracker.services.mice import MouseService
@@ -111,6 +112,7 @@ class ImportService:
                 plan.problems,
             )
         if plan.rows:
+            keep_copy(self._lab, "import")
             rows = plan.rows
             names = dict.fromkeys(itertools.chain(*rows))
             columns = {name: [row.get(name) for row in rows] for name in names}

@@ -35,6 +35,7 @@ class Lab:
     lease: dt.timedelta = dt.timedelta(minutes=15)
     output: str = "oneData"
     backups: Path | None = None
+    safety_copies: bool = True
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     disk: DiskRules = field(default_factory=DiskRules)
     host_name: str = field(default_factory=platform.node)

@@ -45,6 +45,7 @@ def lab_of(
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
         backups=settings.backups,
+        safety_copies=settings.safety_copies,
         presets=settings.presets,
         disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
     )

@@ -12,6 +12,7 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, RootUnavailableError
 from vrtracker.repositories.listing import coercer_of
+from vrtracker.services.backups import keep_copy
 from vrtracker.services.lab import Lab
 from vrtracker.services.reconcile_rules import recorded
 from vrtracker.services.transitions import expire_claims, read, update_session
@@ -49,6 +50,7 @@ class Reconciler:
             self._check(change)
         if not changes:
             return []
+        keep_copy(self._lab, "reconciling")
         at = self._lab.now()
         with self._lab.unit() as unit:
             seen = [(change, self._seen(unit, change, at)) for change in changes]

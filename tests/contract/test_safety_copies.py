@@ -1,0 +1,152 @@
+"""Before a migration or a change of many rows, the database as it was is kept in a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vrtracker
+from support.bench import Bench
+from support.postgres import put_programs_on_path
+from vrtracker.database import Database
+from vrtracker.database.versions import REVISIONS
+from vrtracker.domain.reconciling import SUITE2P_FILES
+from vrtracker.errors import BackendError
+from vrtracker.services import migrating
+from vrtracker.settings import Settings
+
+ONE = "M1.2023-01-20.1"
+CSV = "mouseName,sessionDate,sessionID,numPlanes\nM1,2023-01-20,1,7\n"
+NEW = "mouseName,sessionDate,sessionID\nM1,2023-01-21,1\n"
+
+
+@pytest.fixture
+def url(backend, monkeypatch) -> str:
+    put_programs_on_path(backend.source, monkeypatch)
+    return backend.migrated_url()
+
+
+@pytest.fixture
+def safe(tmp_path) -> Path:
+    return tmp_path / "safe"
+
+
+@pytest.fixture
+def bench(url, safe, tmp_path):
+    with Bench(url, tmp_path / "root") as made:
+        made.tracker = made.another(backups=safe)
+        made.add(ONE, numPlanes=5)
+        yield made
+
+
+def edit(bench: Any, folder: Path) -> None:
+    (folder / "edit.csv").write_text(CSV, "utf-8")
+    bench.tracker.edit_csv(folder / "edit.csv").apply()
+
+
+def add(bench: Any, folder: Path) -> None:
+    (folder / "new.csv").write_text(NEW, "utf-8")
+    bench.tracker.import_csv("sessions", folder / "new.csv").apply()
+
+
+def reconcile(bench: Any, folder: Path) -> None:
+    del folder
+    bench.tracker.sessions.update({"imaging": True, "numPlanes": 1}, ONE)
+    for name in SUITE2P_FILES:
+        file = bench.folder(ONE) / "suite2p" / "plane0" / f"{name}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    assert bench.tracker.reconcile().apply()
+
+
+@pytest.mark.parametrize(
+    ("change", "label"), [(edit, "edit"), (add, "import"), (reconcile, "reconciling")]
+)
+def test_change_of_many_rows_keeps_a_copy_of_what_was(bench, safe, tmp_path, change, label):
+    change(bench, tmp_path)
+
+    [copy] = safe.iterdir()
+    assert f".before-{label}." in copy.name
+    bench.close()
+    vrtracker.restore(bench.url, copy)
+    with vrtracker.open(bench.url) as before:
+        [session] = before.sessions.iter()
+        assert (str(session.key), session.suite2p) == (ONE, False)
+        assert session.numPlanes in {1, 5}
+
+
+def test_change_that_is_refused_or_empty_keeps_none(bench, safe, tmp_path):
+    (tmp_path / "same.csv").write_text(CSV.replace("7", "5"), "utf-8")
+    bench.tracker.edit_csv(tmp_path / "same.csv").apply()
+    assert bench.tracker.reconcile().apply() == []
+    assert not safe.exists()
+
+
+def test_change_without_room_for_its_copy_is_not_made(bench, safe, tmp_path):
+    safe.write_bytes(b"no folder")
+    with pytest.raises(BackendError, match="cannot be made"):
+        edit(bench, tmp_path)
+    assert bench.row(ONE).numPlanes == 5
+
+
+def test_copies_can_be_turned_off(bench, safe, tmp_path):
+    bench.tracker = bench.another(backups=safe, safety_copies=False)
+    edit(bench, tmp_path)
+    assert not safe.exists()
+
+
+def test_the_newest_ten_copies_of_each_kind_stay_and_no_other_file_goes(bench, safe, tmp_path):
+    kept = bench.tracker.back_up(safe).path
+    for number in range(12):
+        bench.clock.advance(seconds=1)
+        bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+        edit(bench, tmp_path)
+    names = sorted(path.name for path in safe.iterdir())
+    assert len(names) == 11
+    assert kept.name in names
+
+
+def test_migration_keeps_a_copy_of_what_was(backend, safe, monkeypatch):
+    put_programs_on_path(backend.source, monkeypatch)
+    url = backend.new_url()
+    settings = Settings(url=url, backups=safe, actor="ada")
+    assert migrating.upgrade(settings, REVISIONS[-2]).copy is None
+
+    made = migrating.upgrade(settings)
+
+    assert made.copy is not None
+    assert made.revision == REVISIONS[-1]
+    assert ".before-migration." in made.copy.name
+    assert made.copy.parent == safe
+    assert migrating.upgrade(settings).copy is None
+    assert migrating.downgrade(settings, REVISIONS[-2]).copy is not None
+    assert len(list(safe.iterdir())) == 2
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
+def test_copies_lie_beside_a_file_if_no_folder_is_named(backend, tmp_path):
+    url = backend.migrated_url()
+    with Bench(url, tmp_path / "root") as bench:
+        bench.add(ONE, numPlanes=5)
+        edit(bench, tmp_path)
+        assert bench.row(ONE).numPlanes == 7
+    database = Database(url, readonly=True)
+    file = database.backend.file(database.url)
+    assert list(file.with_name(f"{file.stem}.backups").glob("*.before-edit.*"))
+
+
+@pytest.mark.parametrize("backend", ["postgresql16"], indirect=True)
+def test_database_on_a_server_is_copied_only_into_a_folder_that_is_named(backend, tmp_path):
+    with Bench(backend.migrated_url(), tmp_path / "root") as bench:
+        bench.add(ONE, numPlanes=5)
+        edit(bench, tmp_path)
+        assert bench.row(ONE).numPlanes == 7
+
+
+def test_copies_of_one_second_both_stay(bench, safe, tmp_path):
+    edit(bench, tmp_path)
+    bench.tracker.sessions.update({"numPlanes": 5}, ONE)
+    edit(bench, tmp_path)
+    assert len(list(safe.iterdir())) == 2
