@@ -127,6 +127,8 @@ class AttemptRepository:
                 states.c.stage == stage.name,
                 attempts.c.stage == stage.name,
                 attempts.c.outcome == "succeeded",
+                # Times have whole seconds and cannot tell which of two quick runs came last.
+                or_(latest.c.outcome != "succeeded", latest.c.attempt_id == attempts.c.attempt_id),
                 is_done,
             )
             .order_by(sessions.c.uSessionID, attempts.c.started_at, attempts.c.attempt_id)
