@@ -50,8 +50,8 @@ class Tracker:
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
-        ``needs, why_not, status, states, table, run, set_qc, scratch, unscratch, complete, reset,
-        exclude, include``.
+        ``needs, why_not, status, states, table, run, outdated, set_qc, scratch, unscratch,
+        complete, reset, exclude, include``.
     recordings : RecordingService
         ``parts, merge, split, separate``: recordings that went on under another number.
     """

@@ -20,7 +20,7 @@ COMMANDS = [pytest.param(words, command, id=words) for words, command in command
 EXPECTED = {
     *("demo", "init", "status", "scan", "needs", "why-not", "register", "complete", "reset"),
     *("scratch", "unscratch", "history", "errors", "datasets", "attempts", "import csv"),
-    *("clone", "backup", "restore", "reconcile"),
+    *("clone", "backup", "restore", "reconcile", "outdated"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
     *("sessions split", "sessions merge"),

@@ -24,7 +24,7 @@ from vrtracker.errors import (
     RegistrarError,
     UnknownNameError,
 )
-from vrtracker.registrars import registrar_from
+from vrtracker.registrars import registrar_from, version_of
 from vrtracker.registrars.alf_indexer import AlfIndexer
 from vrtracker.registrars.command import PLACEHOLDERS, CommandRegistrar
 from vrtracker.registrars.function import FunctionRegistrar
@@ -338,6 +338,38 @@ def test_an_entry_point_that_does_not_load_is_refused(monkeypatch):
     offer(monkeypatch, Point("vranalysis", ImportError("no numba")))
     with pytest.raises(ConfigurationError, match="no numba"):
         registrar_from("vranalysis")
+
+
+# -- what code it is ----------------------------------------------------------------------------
+
+
+def test_a_function_of_an_installed_package_says_its_distribution():
+    assert version_of(registrar_from(np.save)) == f"numpy {np.__version__}"
+
+
+def test_a_class_of_an_installed_package_says_its_distribution():
+    assert version_of(SimpleNamespace()) is None
+    assert version_of(np.arange(3)) == f"numpy {np.__version__}"
+
+
+def test_a_file_that_is_not_installed_says_nothing():
+    assert version_of(registrar_from(good)) is None
+    assert version_of(Counting()) is None
+
+
+def test_what_a_registrar_says_itself_comes_first():
+    def work(job):
+        del job
+
+    work.version = 2
+    assert version_of(registrar_from(work)) == "2"
+    assert version_of(SimpleNamespace(version="git 3f9a02b")) == "git 3f9a02b"
+    assert version_of(SimpleNamespace(version=None)) is None
+
+
+def test_the_trackers_own_version_is_not_that_of_its_registrars():
+    assert version_of(registrar_from("command: true")) is None
+    assert version_of(registrar_from("alf")) == "1"
 
 
 # -- from the settings ------------------------------------------------------------------------

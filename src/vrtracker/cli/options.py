@@ -11,11 +11,14 @@ __all__ = [
     "Columns",
     "Date",
     "Imaging",
+    "IncludeStale",
     "Json",
     "Key",
     "Limit",
     "Mouse",
     "Reason",
+    "Registrar",
+    "RegistrarOption",
     "Set",
     "Since",
     "Stage",
@@ -54,6 +57,26 @@ Columns = Annotated[
 ]
 AllColumns = Annotated[bool, typer.Option("--all-columns", help="Show every column.")]
 Unblind = Annotated[bool, typer.Option("--unblind", help="Show the genotype of blinded mice too.")]
+IncludeStale = Annotated[
+    bool,
+    typer.Option(
+        "--include-stale",
+        help="Also what was made from inputs made again since, or is marked as outdated.",
+    ),
+]
+Registrar = Annotated[
+    str | None,
+    typer.Option(
+        "--registrar",
+        metavar="WHAT",
+        help='What does the work: alf, "command: PROGRAM {session_path} {staging}", '
+        "module:function. The configured one, else alf, when not given.",
+    ),
+]
+RegistrarOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option for it, as JSON. Repeatable."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

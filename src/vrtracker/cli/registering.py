@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vrtracker.cli.exits import Exit, say_error
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.options import (
+    Date,
+    Imaging,
+    IncludeStale,
+    Json,
+    Mouse,
+    Registrar,
+    RegistrarOption,
+    Since,
+    Until,
+    Where,
+)
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import running
 from vrtracker.cli.records import records
@@ -50,21 +61,8 @@ def register(
             "stage is the group's.",
         ),
     ] = None,
-    registrar: Annotated[
-        str | None,
-        typer.Option(
-            "--registrar",
-            metavar="WHAT",
-            help='What does the work: alf, "command: PROGRAM {session_path} {staging}", '
-            "module:function. The configured one, else alf, when not given.",
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option", metavar="NAME=VALUE", help="An option for it, as JSON. Repeatable."
-        ),
-    ] = None,
+    registrar: Registrar = None,
+    option: RegistrarOption = None,
     budget: Annotated[
         str | None,
         typer.Option("--budget", metavar="SIZE", help="Stop before the output exceeds it: 50GB."),
@@ -80,10 +78,7 @@ def register(
     no_retry: Annotated[
         bool, typer.Option("--no-retry", help="Leave out what failed before.")
     ] = False,
-    include_stale: Annotated[
-        bool,
-        typer.Option("--include-stale", help="Also what was made from inputs made again since."),
-    ] = False,
+    include_stale: IncludeStale = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="Also what is done; needs KEY or filters."),

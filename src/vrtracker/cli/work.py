@@ -12,6 +12,7 @@ from vrtracker.cli.options import (
     Columns,
     Date,
     Imaging,
+    IncludeStale,
     Json,
     Key,
     Limit,
@@ -39,10 +40,7 @@ def needs(
     include_blocked: Annotated[
         bool, typer.Option("--include-blocked", help="Also what waits for an earlier stage.")
     ] = False,
-    include_stale: Annotated[
-        bool,
-        typer.Option("--include-stale", help="Also what was made from inputs made again since."),
-    ] = False,
+    include_stale: IncludeStale = False,
     where: Where = None,
     mouse: Mouse = None,
     date: Date = None,

@@ -77,7 +77,11 @@ class RegistrarResult:
 
 
 class Registrar(Protocol):
-    """Does the work of one stage for one session at a time."""
+    """Does the work of one stage for one session at a time.
+
+    It may also have a `version`: a str that says what code it is, kept with each attempt, or None
+    where it cannot tell. A registrar that has none is taken to be as its distribution.
+    """
 
     @property
     def name(self) -> str:

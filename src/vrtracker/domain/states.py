@@ -39,7 +39,8 @@ class State(enum.StrEnum):
     DONE = "done"
     """Its output exists and is current."""
     STALE = "stale"
-    """Its output exists, but something it was made from was made again, or is gone."""
+    """Its output exists, but what it was made from is gone or made again, or what made it is
+    another registrar, code or option than now."""
     BLOCKED = "blocked"
     """It waits for an earlier stage."""
     FAILED = "failed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
 from vrtracker.errors import RegistrarError
@@ -25,6 +25,8 @@ class AlfIndexer:
 
     hashes: bool = True
     name: str = "alf"
+    # Raised when it finds other datasets in the same files: most releases leave that alone.
+    version: ClassVar[str] = "1"
 
     @property
     def options(self) -> Mapping[str, Any]:

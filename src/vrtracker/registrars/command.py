@@ -7,7 +7,7 @@ import string
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from vrtracker.domain.registrars import Job, RegistrarResult
 from vrtracker.errors import ConfigurationError, RegistrarError, UnknownNameError
@@ -38,6 +38,8 @@ class CommandRegistrar:
     command: str
     timeout_s: float | None = None
     name: str = field(default="command", init=False)
+    # Only the program knows; what is said of it, its command line, is among the options.
+    version: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         try:

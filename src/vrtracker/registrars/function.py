@@ -8,6 +8,7 @@ from typing import Any
 
 from vrtracker.domain.registrars import Job, RegistrarResult
 from vrtracker.errors import RegistrarError
+from vrtracker.registrars.versions import distribution_of
 
 __all__ = ["FunctionRegistrar"]
 
@@ -19,7 +20,8 @@ class FunctionRegistrar:
     Parameters
     ----------
     function
-        Called once for each session; returns None or a `RegistrarResult`.
+        Called once for each session; returns None or a `RegistrarResult`. Its own attributes
+        `estimate` (a function of the job) and `version` are used where it has them.
     options
         Options for it, as ``job.options``; plain Python values.
     """
@@ -34,6 +36,13 @@ class FunctionRegistrar:
         module = getattr(self.function, "__module__", "")
         own = getattr(self.function, "__qualname__", type(self.function).__name__)
         return (self.given_name or f"{module}:{own}")[:255]
+
+    @property
+    def version(self) -> str | None:
+        """The function's own `version` attribute, else the distribution that it is of."""
+        own = getattr(self.function, "version", None)
+        module = getattr(self.function, "__module__", None)
+        return distribution_of(module or "") if own is None else str(own)
 
     def estimate(self, job: Job) -> int | None:
         """Return what the function's own `estimate` attribute says, if it has one."""

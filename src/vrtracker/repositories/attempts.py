@@ -20,10 +20,12 @@ from sqlalchemy import (
 )
 
 from vrtracker.database import Executor
-from vrtracker.domain.stages import Stage
-from vrtracker.domain.states import Mark
+from vrtracker.domain.stages import Stage, StageGraph
+from vrtracker.domain.states import Mark, State
 from vrtracker.models.types import LongText
+from vrtracker.repositories.listing import Listing, where
 from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.states import StageQuery
 
 __all__ = ["AttemptRepository"]
 
@@ -85,6 +87,53 @@ class AttemptRepository:
             .where(table.c.uSessionID == number)
             .order_by(table.c.started_at, table.c.attempt_id)
         )
+
+    def behind_done(
+        self, stage: Stage, stages: StageGraph, *, now: dt.datetime, listing: Listing
+    ) -> list[Any]:
+        """Return for each session of a listing whose stage is done what made it; one statement.
+
+        That is its latest attempt that succeeded: number, key, attempt_id, registrar, options and
+        versions; then latest_id and latest_outcome, of the attempt that came last. A session whose
+        stage a person's word settled has no attempt there, and is left out.
+        """
+        tables = self._x.tables
+        sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
+        query = StageQuery(tables, stages, now)
+        is_done = query.is_in(stage, [State.DONE])
+        latest = attempts.alias("latest")
+        source = (
+            query.joined()
+            .join(states, states.c.uSessionID == sessions.c.uSessionID)
+            .join(latest, latest.c.attempt_id == states.c.attempt_id)
+            .join(attempts, attempts.c.uSessionID == sessions.c.uSessionID)
+        )
+        chosen: Any = select(
+            sessions.c.uSessionID,
+            sessions.c.mouseName,
+            sessions.c.sessionDate,
+            sessions.c.sessionID,
+            attempts.c.attempt_id,
+            attempts.c.registrar,
+            attempts.c.options,
+            attempts.c.versions,
+            latest.c.attempt_id.label("latest_id"),
+            latest.c.outcome.label("latest_outcome"),
+        )
+        statement = (
+            where(chosen, tables, sessions, listing)
+            .select_from(source)
+            .where(
+                states.c.stage == stage.name,
+                attempts.c.stage == stage.name,
+                attempts.c.outcome == "succeeded",
+                # Times have whole seconds and cannot tell which of two quick runs came last.
+                or_(latest.c.outcome != "succeeded", latest.c.attempt_id == attempts.c.attempt_id),
+                is_done,
+            )
+            .order_by(sessions.c.uSessionID, attempts.c.started_at, attempts.c.attempt_id)
+        )
+        return list({row.uSessionID: row for row in self._x.execute(statement)}.values())
 
     def failures(self, stage: Stage) -> Select[Any]:
         """Return the SELECT of the sessions whose last attempt at a stage failed.

@@ -92,6 +92,20 @@ class EventRepository:
         table = self._x.tables.events
         return select(*table.c).order_by(table.c.event_id.desc()).limit(limit)
 
+    def about_staleness(
+        self, kind: str, keys: Sequence[tuple[str, int | None]], stage: str
+    ) -> list[tuple[str, Any, str | None]]:
+        """Return verb, changes and reason of what may have made a stage stale, newest first."""
+        table = self._x.tables.events
+        statement = self.of_subjects(kind, keys).where(
+            or_(
+                and_(table.c.verb == "invalidated", table.c.stage == stage),
+                table.c.verb == "reconciled",
+            )
+        )
+        newest_first = statement.order_by(None).order_by(table.c.event_id.desc())
+        return [(row.verb, row.changes, row.reason) for row in self._x.execute(newest_first)]
+
     def moves(self, kind: str, key: str) -> list[tuple[int, Any]]:
         """Return number and changes of the events in which a subject with another key got this."""
         table = self._x.tables.events

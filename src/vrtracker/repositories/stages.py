@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Select, and_, bindparam, case, func, insert, literal, or_, select, update
@@ -13,7 +13,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import SessionRecord
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage, StageGraph
-from vrtracker.domain.states import State
+from vrtracker.domain.states import Mark, State
 from vrtracker.repositories.listing import Listing, listing_statement, where
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
@@ -187,6 +187,26 @@ class StageRepository:
             parameters["seen_attempt"] = seen.attempt_id
         name = f"stages.set:{seen.mark is None}:{seen.attempt_id is None}"
         return bool(self._x.change(self._x.database.prepare(name, build), **parameters) == 1)
+
+    def mark_stale(self, stage: str, numbers: Sequence[int], *, changed_at: dt.datetime) -> int:
+        """Mark a stage that is done as stale; return for how many of the sessions it was."""
+        table = self._x.tables.stage_states
+        done, size = 0, self._x.database.backend.max_in_list
+        for start in range(0, len(numbers), size):
+            result = self._x.execute(
+                update(table)
+                .where(
+                    table.c.stage == stage,
+                    table.c.uSessionID.in_(numbers[start : start + size]),
+                    or_(
+                        table.c.mark.is_(None),
+                        table.c.mark.not_in([Mark.STALE.value, Mark.NOT_APPLICABLE.value]),
+                    ),
+                )
+                .values(mark=Mark.STALE.value, changed_at=changed_at)
+            )
+            done += int(result.rowcount)
+        return done
 
     def settle(
         self,

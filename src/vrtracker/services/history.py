@@ -20,7 +20,7 @@ from vrtracker.services.lab import Lab
 if TYPE_CHECKING:
     from vrtracker.repositories.events import EventRepository
 
-__all__ = ["HistoryService"]
+__all__ = ["HistoryService", "former_keys"]
 
 
 class HistoryService:
@@ -40,7 +40,7 @@ class HistoryService:
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit(readonly=True) as unit:
-            keys = _former_keys(unit.events, str(wanted))
+            keys = former_keys(unit.events, str(wanted))
             statement = unit.events.of_subjects("session", keys)
         return self._events(statement)
 
@@ -171,7 +171,7 @@ class HistoryService:
         return record.uSessionID
 
 
-def _former_keys(events: EventRepository, key: str) -> list[tuple[str, int | None]]:
+def former_keys(events: EventRepository, key: str) -> list[tuple[str, int | None]]:
     """Follow a session through its changes of key, back to the first.
 
     Each former key comes with the number of the event that ended it, since another session may

@@ -14,7 +14,10 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import State
 
-__all__ = ["Claim", "Finished", "dataset_changes", "message_of", "traceback_of"]
+__all__ = ["REGISTRAR", "Claim", "Finished", "dataset_changes", "message_of", "traceback_of"]
+
+REGISTRAR = "registrar"
+"""The key in an attempt's versions under which the registrar's own stands."""
 
 
 @dataclass(frozen=True, slots=True)

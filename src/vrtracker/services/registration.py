@@ -31,10 +31,12 @@ from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
+from vrtracker.registrars import version_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.claims import Claim, Claims, Finished
 from vrtracker.services.heartbeat import Heartbeat
 from vrtracker.services.lab import Lab
+from vrtracker.services.outcomes import REGISTRAR
 from vrtracker.services.runs import RunOptions, RunReport, RunResult
 from vrtracker.services.transitions import read
 
@@ -89,7 +91,7 @@ class _Run:
         self._registrar = registrar
         self._folders = folders
         self._options = options
-        self._claims = Claims(lab, _versions(lab))
+        self._claims = Claims(lab, _versions(lab, registrar))
         self._results: list[RunResult] = []
         self._notes: list[str] = []
 
@@ -309,8 +311,11 @@ def _stated(result: RegistrarResult) -> int:
     return sum(file.size_bytes for file in result.datasets or ())
 
 
-def _versions(lab: Lab) -> dict[str, str]:
+def _versions(lab: Lab, registrar: Registrar) -> dict[str, str]:
     versions = {"python": platform.python_version()}
+    code = version_of(registrar)
+    if code is not None:
+        versions[REGISTRAR] = code
     for name in ("vrtracker", "sqlalchemy", *lab.database.backend.driver_versions):
         with contextlib.suppress(PackageNotFoundError):
             versions[name] = version(name)

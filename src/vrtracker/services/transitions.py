@@ -96,8 +96,16 @@ def require(
     )
 
 
-def explain(lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime) -> tuple[Reason, ...]:
-    """Return why the session is not in the queue of a stage; empty if it is."""
+def explain(
+    lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime, why_stale: str | None = None
+) -> tuple[Reason, ...]:
+    """Return why the session is not in the queue of a stage; empty if it is.
+
+    Parameters
+    ----------
+    why_stale
+        What the history says of a stage that is marked as stale.
+    """
     facts = snapshot.facts(stage, lab.stages, at)
     state = snapshot.state(stage, lab.stages, at)
     key, name = snapshot.record.key, stage.name
@@ -118,15 +126,17 @@ def explain(lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime) -> t
     if state is State.DONE:
         return (Reason("done", name, _done(snapshot, stage)),)
     if state is State.STALE:
-        return (Reason("stale", name, _stale(lab, snapshot, stage)),)
+        return (Reason("stale", name, _stale(lab, snapshot, stage, why_stale)),)
     return tuple(
         Reason("unmet", required, f"{lab.stages[required].title} is not done ({required}).")
         for required in facts.unmet
     )
 
 
-def _stale(lab: Lab, snapshot: Snapshot, stage: Stage) -> str:
+def _stale(lab: Lab, snapshot: Snapshot, stage: Stage, why: str | None) -> str:
     newer = snapshot.newer_inputs(stage, lab.stages)
+    if not newer and why:
+        return f"{stage.title} is done, but stale: {why}. Make it again."
     if not newer:
         return f"{stage.title} is done, but what it was made from was made again or lost since."
     dates = ", ".join(f"{other.title} is of {snapshot.date(other)}" for other in newer)

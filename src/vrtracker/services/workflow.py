@@ -17,10 +17,12 @@ from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.applicability import ApplicabilityService
 from vrtracker.services.history import HistoryService
 from vrtracker.services.lab import Lab
+from vrtracker.services.outdating import OutdatedPlan, OutdatingService
 from vrtracker.services.quality import QualityService
 from vrtracker.services.registration import RegistrationService
 from vrtracker.services.reviews import ReviewService
 from vrtracker.services.runs import Progress, RunOptions, RunReport
+from vrtracker.services.staleness import why_stale
 from vrtracker.services.transitions import Reason, explain, read, require
 
 if TYPE_CHECKING:
@@ -86,7 +88,8 @@ class WorkflowService:
             Add sessions that wait for an earlier stage. A stage of people's review never lists
             them: without the output there is nothing to review.
         include_stale
-            Add sessions that are done, but from inputs that were made again since.
+            Add sessions that are done, but from inputs that were made again since, or were
+            marked as outdated.
         where, **filters
             As for ``tracker.sessions.frame``.
 
@@ -117,7 +120,8 @@ class WorkflowService:
         """
         chosen = self._lab.stages[stage]
         snapshot = read(self._lab, None, SessionKey.parse(key))
-        return explain(self._lab, snapshot, chosen, at=self._lab.now())
+        why = why_stale(self._lab, snapshot, chosen)
+        return explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
 
     def states(self, key: Any) -> dict[str, State]:
         """Return the state of one session in each stage."""
@@ -202,7 +206,8 @@ class WorkflowService:
         retry_failed
             Try sessions again that failed before.
         include_stale
-            Also sessions that are done from inputs that were made again since.
+            Also sessions that are done from inputs that were made again since, or were marked
+            as outdated.
         force
             Also sessions that are done; needs a key or filters. What rests on them becomes stale.
         budget_bytes
@@ -228,8 +233,7 @@ class WorkflowService:
         InvalidTransitionError
             If one session is named by its key and its state does not allow it.
         """
-        if self._lab.stages[stage].kind is StageKind.REVIEW:
-            raise InvalidValueError(f"{stage} is done by people; use set_qc.")
+        self._require_process(stage)
         wanted = filters_of(where, filters)
         if where is not None and not isinstance(where, Mapping):
             self._check_one(SessionKey.parse(where), stage, force=force)
@@ -247,6 +251,50 @@ class WorkflowService:
         )
         chosen = self._find_registrar(stage, (registrar, options))
         return RegistrationService(self._lab).run(stage, chosen, options_of_run)
+
+    def outdated(
+        self,
+        stage: str = "registration",
+        where: Any = None,
+        /,
+        *,
+        registrar: Any = None,
+        options: Mapping[str, Any] | None = None,
+        **filters: Any,
+    ) -> OutdatedPlan:
+        """Find the sessions that `run` would do otherwise now; ``.apply()`` marks them as stale.
+
+        The latest attempt that succeeded is compared with what `run` would use if it were called
+        with the same `registrar` and `options`: another registrar, another option, other code. An
+        attempt keeps its options alike, whoever gave them. So a session that was run with options
+        of its own is listed, unless they are given here too, or filters leave it out.
+
+        Nothing is known, and nothing listed, of a session that was registered before the tracker,
+        or that somebody said is done; and of the code, where the attempt or the registrar names
+        no version. An option that is not given counts as None.
+
+        Parameters
+        ----------
+        stage
+            A stage of processing.
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``.
+        registrar, options
+            As for `run`.
+
+        Returns
+        -------
+        OutdatedPlan
+            ``rows()``, ``frame()``, ``apply()``.
+
+        Raises
+        ------
+        InvalidValueError
+            If people do the stage.
+        """
+        self._require_process(stage)
+        chosen = self._find_registrar(stage, (registrar, options))
+        return OutdatingService(self._lab).plan(stage, chosen, filters_of(where, filters))
 
     def retry(self, group: str, **options: Any) -> RunReport:
         """Run a stage again over the sessions that failed alike; see ``errors(group=True)``.
@@ -266,6 +314,10 @@ class WorkflowService:
         """
         failing = self.error_group(group)
         return self.run(failing.stage, {"uSessionID": list(failing.numbers)}, **options)
+
+    def _require_process(self, stage: str) -> None:
+        if self._lab.stages[stage].kind is StageKind.REVIEW:
+            raise InvalidValueError(f"{stage} is done by people; use set_qc.")
 
     def _check_one(self, key: SessionKey, stage: str, *, force: bool) -> None:
         """Refuse, before anything is done, a named session whose state does not allow a run."""

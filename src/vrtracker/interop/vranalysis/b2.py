@@ -23,6 +23,7 @@ from vrtracker.errors import (
 )
 from vrtracker.files.layout import SessionFolders
 from vrtracker.interop.vranalysis.backends import _INSTALL, FolderBackend, SessionPaths
+from vrtracker.registrars.versions import distribution_of
 
 __all__ = ["VrAnalysisBackend", "VrAnalysisRegistrar"]
 
@@ -123,6 +124,11 @@ class VrAnalysisRegistrar:
 
     options: Mapping[str, Any] = field(default_factory=dict)
     name: str = "vranalysis"
+
+    @property
+    def version(self) -> str | None:
+        """The installed vrAnalysis; None where it lies on the path only."""
+        return distribution_of("vrAnalysis")
 
     def estimate(self, job: Job) -> None:
         """Say that only the registration itself can know."""
