@@ -213,7 +213,7 @@ class EditConflictError(ConcurrentUpdateError):
         super().__init__(next(iter(self.conflicts)))
         message = (
             f"Somebody else changed what is to be edited ({shown}); nothing was written. "
-            "Look at both versions, correct the file and repeat it."
+            "Look at both versions, and repeat the edit if it is still right."
         )
         self.args = (message,)
 

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from support.command_line import good, refused, run, told
+from vrtracker.cli import listing
 
 FIRST = "DEMO001.2023-01-18.701"
 SECOND = "DEMO001.2023-01-19.701"
@@ -188,6 +189,20 @@ def test_edit_of_several_rows_is_refused_without_somebody_to_ask(sample):
     assert "4 rows" in error
     assert "--yes" in error
     assert sample.told("sessions", "show", FIRST)["numPlanes"] == 2
+
+
+def test_edit_is_refused_where_somebody_edits_while_it_asks(demo, monkeypatch):
+    def agree(*_: object, **__: object) -> None:
+        with demo.open() as tracker:
+            tracker.sessions.update({"numPlanes": 5}, SECOND)
+
+    monkeypatch.setattr(listing, "agree", agree)
+    words = ("sessions", "edit", "--mouse", "DEMO001", "--set", "numPlanes=7")
+
+    error = refused(*demo.options, *words, code=5)
+
+    assert f"{SECOND} numPlanes: was 2, is 5 now, was to be 7" in error
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 2
 
 
 def test_edit_of_several_rows_goes_on_with_yes(demo):

@@ -12,6 +12,7 @@ import vrtracker
 from support.bench import Bench
 from support.lab import open_lab, run_sql, table_counts
 from support.postgres import put_programs_on_path
+from support.registrars import good
 from vrtracker.backends import parse_url
 from vrtracker.database import Database
 from vrtracker.errors import InvalidValueError, VrtrackerError
@@ -40,6 +41,14 @@ def whole(tracker: Any) -> dict[str, pd.DataFrame]:
     return frames | {f"decisions of {KEY}": tracker.decisions(KEY)}
 
 
+def cells(url: str) -> dict[str, list[Any]]:
+    """Return every row of every table, read past the tracker."""
+    return {
+        name: sorted(run_sql(url, f'SELECT * FROM "{name}"'), key=repr)
+        for name in table_counts(url)
+    }
+
+
 def lose(url: str) -> None:
     """Lose the database: the file, or on a server all its rows."""
     path = Database(url).backend.file(parse_url(url))
@@ -53,14 +62,19 @@ def lose(url: str) -> None:
 
 def test_lost_database_comes_back_with_every_cell(bench, tmp_path):
     url = bench.tracker.url
+    key = bench.add("M1.2023-01-20.3")
+    bench.tracker.workflow.run("registration", key, registrar=good)
     before = whole(bench.tracker)
     backup = bench.tracker.back_up(tmp_path / "safe")
     bench.tracker.close()
+    kept = cells(url)
+    assert all(kept[f"vrt_{name}"] for name in ("attempt", "dataset", "event", "stage_state"))
     lose(url)
 
     restored = vrtracker.restore(url, backup.path, save=False)
 
     assert restored.saved is None
+    assert cells(url) == kept
     with open_lab(url) as tracker:
         for name, frame in whole(tracker).items():
             pd.testing.assert_frame_equal(frame, before[name], obj=name)

@@ -15,6 +15,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
     DependentRowsError,
     DuplicateError,
+    EditConflictError,
     InvalidKeyError,
     InvalidValueError,
     NotFoundError,
@@ -511,6 +512,46 @@ def test_dry_run_reports_the_same_and_writes_nothing(labs):
     pd.testing.assert_frame_equal(tracker.sessions.frame(), before[1])
     done = tracker.sessions.update({"imaging": True}, sessionID=[701, 703])
     assert dict(done.changes) == dict(tried.changes)
+
+
+def test_update_of_what_somebody_else_edited_meanwhile_shows_both_versions(labs):
+    tracker = labs.new(sessions=2)
+    tracker.sessions.update({"numPlanes": 5}, all_rows=True)
+    wanted = {"numPlanes": 6, "sessionNotes": "mine"}
+    seen = tracker.sessions.update(wanted, KEY, dry_run=True)
+    labs.open(tracker.url, actor="bob").sessions.update({"numPlanes": 4}, KEY)
+    before = table_counts(tracker.url)
+
+    with pytest.raises(EditConflictError, match="was 5, is 4 now, was to be 6") as caught:
+        tracker.sessions.update(wanted, KEY, seen=seen)
+
+    assert caught.value.conflicts == {KEY: {"numPlanes": (5, 4, 6)}}
+    assert table_counts(tracker.url) == before
+    again = tracker.sessions.update(wanted, KEY, dry_run=True)
+    assert tracker.sessions.update(wanted, KEY, seen=again).rows == 1
+
+
+def test_update_of_what_somebody_else_deleted_meanwhile_is_a_conflict(labs):
+    tracker = labs.new(sessions=2)
+    seen = tracker.sessions.update({"numPlanes": 6}, all_rows=True, dry_run=True)
+    tracker.sessions.delete(KEY)
+
+    with pytest.raises(EditConflictError) as caught:
+        tracker.sessions.update({"numPlanes": 6}, all_rows=True, seen=seen)
+
+    assert caught.value.conflicts == {KEY: {"numPlanes": (None, None, 6)}}
+    assert tracker.sessions.get("ATL012.2023-01-20.702").numPlanes is None
+
+
+def test_edit_of_another_column_meanwhile_is_no_conflict(labs):
+    tracker = labs.new(sessions=1)
+    seen = tracker.sessions.update({"numPlanes": 6}, KEY, dry_run=True)
+    tracker.sessions.update({"sessionNotes": "seen"}, KEY)
+
+    tracker.sessions.update({"numPlanes": 6}, KEY, seen=seen)
+
+    row = tracker.sessions.get(KEY)
+    assert (row.numPlanes, row.sessionNotes) == (6, "seen")
 
 
 def test_update_reaches_scratched_sessions(tracker):

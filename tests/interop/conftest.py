@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.lab import open_lab
 from support.stand_in import install
 from vrtracker.domain.keys import SessionKey
 from vrtracker.interop.vranalysis import get_database
+from vrtracker.services.adoption import adopt
 
 SUITE2P = ("stat", "ops", "F", "Fneu", "iscell", "spks")
 
@@ -149,3 +151,14 @@ def legacy(backend, legacy_urls, tmp_path, monkeypatch) -> Iterator[Desk]:
     made = Desk(url, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def adopted(shared_file, tmp_path) -> Path:
+    """The lab's own Access file, adopted."""
+    pytest.importorskip("jpype", reason="the extra 'access' is not installed")
+    path = tmp_path / "vrDatabase.accdb"
+    shutil.copy(shared_file("legacy/vrDatabase.accdb"), path)
+    path.chmod(0o644)
+    adopt(path)
+    return path

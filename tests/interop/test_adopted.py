@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,6 @@ import pytest
 
 import vrtracker
 from vrtracker.interop.vranalysis import get_database
-from vrtracker.services.adoption import adopt
 
 ASKED: dict[str, dict[str, Any]] = {
     "all": {},
@@ -20,16 +18,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "a list": {"mouseName": ["ATL012", "ATL022", "ATL027"]},
     "a date": {"sessionDate": ("2023-03-01", ">=")},
 }
-
-
-@pytest.fixture
-def adopted(shared_file, tmp_path):
-    pytest.importorskip("jpype", reason="the extra 'access' is not installed")
-    path = tmp_path / "vrDatabase.accdb"
-    shutil.copy(shared_file("legacy/vrDatabase.accdb"), path)
-    path.chmod(0o644)
-    adopt(path)
-    return path
 
 
 def answers(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:

@@ -419,6 +419,31 @@ def test_defect_20_session_has_its_date_in_every_time_zone(desk, monkeypatch, zo
     assert days == {"2023-01-20"}
 
 
+@pytest.mark.xfail(reason="files are dated by the computer's zone, not the lab's", strict=True)
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_defect_20_files_are_dated_by_the_labs_clock(desk, monkeypatch, zone):
+    key = desk.add(**ANALYSED, redCellQC=True)
+    for file in (
+        desk.suite2p(key) / "F.npy",
+        desk.one(key, mpciROIs__redCellManualAssignments=b"x")
+        / "mpciROIs.redCellManualAssignments.npy",
+    ):
+        os.utime(file, (LATER.timestamp(),) * 2)
+    monkeypatch.setenv("VRTRACKER_TIMEZONE", "UTC")
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        sessions = desk.database("vrSessions")
+        sessions.update_s2p_date_time()
+        sessions.update_red_cell_qc_date_time()
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+    wanted = dt.datetime.fromtimestamp(LATER.timestamp(), dt.UTC).replace(tzinfo=None)
+    assert (desk.row(key).suite2pDate, desk.row(key).redCellQCDate) == (wanted, wanted)
+
+
 def test_defect_21_filters_are_typed_and_never_evaluated(desk):
     desk.add(701, imaging=True, numPlanes=5)
     desk.add(702, **SCRATCHED)

@@ -106,7 +106,7 @@ def edit(
         if not yes and not json:
             _report(preview, json=False)
         agree(f"This changes {preview.rows} rows.", yes=yes)
-    done = service.update(values, where, reason=reason, all_rows=everything)
+    done = service.update(values, where, reason=reason, all_rows=everything, seen=preview)
     _report(done, json=json)
 
 

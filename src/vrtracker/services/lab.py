@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,4 +98,30 @@ def old_and_new(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, lis
         name: [old.get(name), new.get(name)]
         for name in {**old, **new}
         if old.get(name) != new.get(name)
+    }
+
+
+def conflicts(
+    seen: Mapping[str, Mapping[str, Sequence[Any]]],
+    found: Mapping[str, Mapping[str, Sequence[Any]]],
+    values: Mapping[str, Any],
+    present: Collection[str],
+) -> dict[str, dict[str, tuple[Any, Any, Any]]]:
+    """Return where changes to `values`, as seen and as found, differ, by key and column.
+
+    Of each: the value that was seen, the one that is there (None for a row that is not among
+    the `present` ones), the one that was to be. What would not change holds the last already.
+    """
+    return {
+        key: {
+            name: (
+                before.get(name, [new])[0],
+                now.get(name, [new])[0] if key in present else None,
+                new,
+            )
+            for name, new in values.items()
+            if before.get(name) != now.get(name)
+        }
+        for key in {**seen, **found}
+        if (before := seen.get(key, {})) != (now := found.get(key, {}))
     }

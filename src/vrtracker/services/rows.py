@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
-from vrtracker.errors import DependentRowsError, InvalidValueError, NotFoundError
+from vrtracker.errors import (
+    DependentRowsError,
+    EditConflictError,
+    InvalidValueError,
+    NotFoundError,
+)
 from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.listing import Listing
-from vrtracker.services.lab import old_and_new, values_of
+from vrtracker.services.lab import conflicts, old_and_new, values_of
 from vrtracker.services.reads import Key, Record, RowReader
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -167,6 +172,7 @@ class RowService(RowReader[Record, Key]):
         dry_run: bool = False,
         reason: str | None = None,
         all_rows: bool = False,
+        seen: Update | None = None,
         **filters: Any,
     ) -> Update:
         """Set columns of the rows that pass the filters, scratched ones too.
@@ -183,6 +189,9 @@ class RowService(RowReader[Record, Key]):
             Why, for the history.
         all_rows
             Allow an update without any filter.
+        seen
+            What a dry run of the same update showed. If it would not show that any more,
+            nothing is written.
 
         Returns
         -------
@@ -196,6 +205,8 @@ class RowService(RowReader[Record, Key]):
             As `frame`; also for values that would contradict each other.
         DuplicateError, UnknownMouseError
             If new values of the key are taken, or name no mouse.
+        EditConflictError
+            If somebody else changed what `seen` shows; it holds both versions.
         """
         wanted = self._filters(where, filters)
         if not wanted and not all_rows:
@@ -209,7 +220,7 @@ class RowService(RowReader[Record, Key]):
         fitted = repository.coercer.changes(values)
         self.check_update(fitted)
         try:
-            return self._update(fitted, wanted, dry_run=dry_run, reason=reason)
+            return self._update(fitted, wanted, dry_run=dry_run, reason=reason, seen=seen)
         except ViolationError as error:
             raise self._explain(error, self._moved(fitted, wanted)) from error
 
@@ -269,6 +280,7 @@ class RowService(RowReader[Record, Key]):
         *,
         dry_run: bool,
         reason: str | None,
+        seen: Update | None,
     ) -> Update:
         with self._lab.unit(readonly=dry_run) as unit:
             repository = self._of(unit)
@@ -289,6 +301,9 @@ class RowService(RowReader[Record, Key]):
             changes = {
                 str(self._key_of_row(row)): difference for row, difference in changed.values()
             }
+            if seen is not None and seen.changes != changes:
+                present = {str(self._key_of_row(row)) for row in found}
+                raise EditConflictError(conflicts(seen.changes, changes, values, present))
             update = Update(len(found), len(changed), changes, dry_run)
             if dry_run or not changed:
                 return update
