@@ -19,6 +19,7 @@ def test_upgrade_makes_a_missing_file_and_says_so(tmp_path: Path):
         "url": str(url),
         "revision": HEAD,
         "created": False,
+        "copy": None,
     }
 
 

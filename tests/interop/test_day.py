@@ -113,6 +113,7 @@ def work(sessions: Any, root: Path) -> Iterator[str]:
     assert sessions.set_red_cell_qc(second.mouse, str(second.date), second.number, state=False)
     yield "red cells signed off"
     folders.curate(first)
+    sessions.tracker._lab.now.advance(hours=1)
     sessions.update_red_cell_qc_date_time()
     yield "red cells dated"
 

@@ -419,16 +419,12 @@ def test_defect_20_session_has_its_date_in_every_time_zone(desk, monkeypatch, zo
     assert days == {"2023-01-20"}
 
 
-@pytest.mark.xfail(reason="files are dated by the computer's zone, not the lab's", strict=True)
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_defect_20_files_are_dated_by_the_labs_clock(desk, monkeypatch, zone):
     key = desk.add(**ANALYSED, redCellQC=True)
-    for file in (
-        desk.suite2p(key) / "F.npy",
-        desk.one(key, mpciROIs__redCellManualAssignments=b"x")
-        / "mpciROIs.redCellManualAssignments.npy",
-    ):
-        os.utime(file, (LATER.timestamp(),) * 2)
+    curated = desk.one(key, mpciROIs__redCellManualAssignments=b"x")
+    for file in (*desk.suite2p(key).iterdir(), *curated.iterdir()):
+        os.utime(file, (STAMP, STAMP))
     monkeypatch.setenv("VRTRACKER_TIMEZONE", "UTC")
     monkeypatch.setenv("TZ", zone)
     time.tzset()
@@ -440,7 +436,7 @@ def test_defect_20_files_are_dated_by_the_labs_clock(desk, monkeypatch, zone):
         monkeypatch.delenv("TZ")
         time.tzset()
 
-    wanted = dt.datetime.fromtimestamp(LATER.timestamp(), dt.UTC).replace(tzinfo=None)
+    wanted = dt.datetime.fromtimestamp(STAMP, dt.UTC).replace(tzinfo=None)
     assert (desk.row(key).suite2pDate, desk.row(key).redCellQCDate) == (wanted, wanted)
 
 

@@ -28,7 +28,8 @@ SUPERSEDED = "curated"
 
 def number_spellings(number: int) -> tuple[str, ...]:
     """Return the folder names that mean a session number, the lab's own first."""
-    return tuple(dict.fromkeys((str(number), f"{number:03d}")))
+    plain, padded = str(number), f"{number:03d}"
+    return (plain,) if plain == padded else (plain, padded)
 
 
 class SessionFolders:

@@ -149,7 +149,7 @@ def _probe(
 
 def local_time(seconds: float, zone: dt.tzinfo | None) -> dt.datetime:
     """Return a file's time on the lab's clock: naive, whole seconds."""
-    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).astimezone(zone).replace(tzinfo=None)
+    return dt.datetime.fromtimestamp(int(seconds), zone).replace(tzinfo=None)
 
 
 def _any_ends(names: Iterable[str], ending: str) -> bool:

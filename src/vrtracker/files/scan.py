@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,19 +79,20 @@ def scan(
     SessionFolders(root).check()
     wanted = {mice} if isinstance(mice, str) else mice
     work = _Scan(wanted, progress or (lambda _: None), look)
-    folders = work.folders(Path(root))
-    for folder in folders:
-        work.mouse(folder)
-    for lab in filter(_is_lab, folders):
-        for folder in work.folders(lab / SUBJECTS):
-            work.mouse(folder)
+    here = str(Path(root))
+    labs = work.folders(here)
+    work.mice_in(here, labs)
+    for lab in labs:
+        subjects = f"{here}/{lab}/{SUBJECTS}"
+        if _is_there(subjects):
+            work.mice_in(subjects, work.folders(subjects))
     found = sorted(work.found.values(), key=lambda session: session.key)
     return ScanResult(tuple(found), tuple(sorted(work.skipped, key=lambda skip: skip.path)))
 
 
-def _is_lab(folder: Path) -> bool:
+def _is_there(folder: str) -> bool:
     try:
-        return (folder / SUBJECTS).is_dir()
+        return Path(folder).is_dir()
     except OSError:
         # Unreadable, which the look into it as a mouse's folder has reported.
         return False
@@ -105,62 +106,65 @@ class _Scan:
     found: dict[SessionKey, FoundSession] = field(default_factory=dict)
     skipped: list[SkippedFolder] = field(default_factory=list)
 
-    def skip(self, path: Path, reason: str) -> None:
-        self.skipped.append(SkippedFolder(path, reason))
+    def skip(self, path: str, reason: str) -> None:
+        self.skipped.append(SkippedFolder(Path(path), reason))
 
-    def folders(self, parent: Path) -> list[Path]:
-        """List the visible folders in a folder, by name; none, and a note, if unreadable."""
+    def folders(self, parent: str) -> list[str]:
+        """List the names of the visible folders in a folder; none, and a note, if unreadable."""
         try:
             with os.scandir(parent) as entries:
                 names = [e.name for e in entries if not is_hidden(e.name) and _is_folder(e)]
         except OSError as error:
             self.skip(parent, f"It cannot be read: {reason_of(error)}.")
             return []
-        return [parent / name for name in sorted(names)]
+        return sorted(names)
 
-    def mouse(self, folder: Path) -> None:
-        if self.wanted is not None and folder.name not in self.wanted:
-            return
-        dates = [path for path in self.folders(folder) if _DATE_LIKE.fullmatch(path.name)]
-        if dates and not _is_mouse_name(folder.name):
-            reason = f"{folder.name!r} is not a mouse name: letters, digits, '_', '-', '.' only."
+    def mice_in(self, parent: str, names: list[str]) -> None:
+        for name in names:
+            if self.wanted is None or name in self.wanted:
+                self.mouse(name, f"{parent}/{name}")
+
+    def mouse(self, name: str, folder: str) -> None:
+        dates = [date for date in self.folders(folder) if _DATE_LIKE.fullmatch(date)]
+        if dates and not _is_mouse_name(name):
+            reason = f"{name!r} is not a mouse name: letters, digits, '_', '-', '.' only."
             self.skip(folder, reason)
             return
-        for path in dates:
-            self.date(folder.name, path)
+        for date in dates:
+            self.date(name, date, f"{folder}/{date}")
 
-    def date(self, mouse: str, folder: Path) -> None:
-        date = _date_of(folder.name)
+    def date(self, mouse: str, name: str, folder: str) -> None:
+        date = _date_of(name)
         if date is None:
-            self.skip(folder, f"{folder.name} is not a date that exists; write YYYY-MM-DD.")
-        elif date.isoformat() != folder.name:
+            self.skip(folder, f"{name} is not a date that exists; write YYYY-MM-DD.")
+        elif date.isoformat() != name:
             self.skip(folder, f"Name it {date.isoformat()}: dates have two digits for month, day.")
         else:
-            for path in _unpadded_first(self.folders(folder)):
-                self.number(mouse, date, path)
+            for number in _unpadded_first(self.folders(folder)):
+                self.number(mouse, date, number, f"{folder}/{number}")
 
-    def number(self, mouse: str, date: dt.date, folder: Path) -> None:
+    def number(self, mouse: str, date: dt.date, name: str, folder: str) -> None:
         try:
-            number = parse_number(folder.name)
+            number = parse_number(name)
         except InvalidValueError as error:
             self.skip(folder, str(error))
             return
-        if folder.name not in number_spellings(number):
+        if name not in number_spellings(number):
             spellings = " or ".join(number_spellings(number))
-            self.skip(folder, f"Name it {spellings}: {folder.name} is not how numbers are padded.")
+            self.skip(folder, f"Name it {spellings}: {name} is not how numbers are padded.")
             return
         key = SessionKey(mouse, date, number)
         if key in self.found:
             other = self.found[key].folder
             self.skip(folder, f"It is {key} again, which {str(other)!r} holds already.")
             return
-        self.session(key, folder)
+        self.session(key, Path(folder))
 
     def session(self, key: SessionKey, folder: Path) -> None:
         try:
             seen = self.look(key, folder)
         except RootUnavailableError as error:
-            self.skip(folder, str(error))
+            self.skip(str(folder), str(error))
             return
         self.found[key] = FoundSession(key, folder, seen)
         self.progress(len(self.found))
@@ -186,6 +190,6 @@ def _date_of(name: str) -> dt.date | None:
         return None
 
 
-def _unpadded_first(folders: list[Path]) -> Iterator[Path]:
-    numbered = (path for path in folders if path.name.isascii() and path.name.isdigit())
-    return iter(sorted(numbered, key=lambda path: (len(path.name), path.name)))
+def _unpadded_first(names: list[str]) -> list[str]:
+    numbered = (name for name in names if name.isascii() and name.isdigit())
+    return sorted(numbered, key=lambda name: (len(name), name))

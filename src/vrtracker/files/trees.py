@@ -96,7 +96,7 @@ def _facts(
     files, folders = {}, []
     for entry in entries:
         name = entry.name
-        if is_hidden(name) or (only is not None and name not in only):
+        if name not in only if only is not None else is_hidden(name):
             continue
         if entry.is_file():
             status = entry.stat()

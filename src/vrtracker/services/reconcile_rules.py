@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DatasetChange, DiskRules, Finding
 from vrtracker.domain.states import State
 from vrtracker.files.alf import hash_file, is_curated, parse_alf_name, revision_of
@@ -69,7 +70,7 @@ class Seen:
         Hash the files that were written after they were recorded.
     """
 
-    key: str
+    key: SessionKey
     row: Mapping[str, Any]
     datasets: Sequence[Mapping[str, Any]]
     folder: Path | None
@@ -84,17 +85,18 @@ class Seen:
 
     def note(self, kind: str, message: str) -> None:
         """Keep something that a person should know of."""
-        self.notes.append(Finding(kind, self.key, message))
+        self.notes.append(Finding(kind, str(self.key), message))
 
-    def state(self, stage: str) -> State:
-        """Return the state of a stage."""
-        return State(self.row[f"state:{stage}"])
+    def state(self, stage: str) -> str:
+        """Return the state of a stage, the value of a `State`."""
+        state: str = self.row[f"state:{stage}"]
+        return state
 
     def proposals(self, parts: Sequence[str]) -> list[Proposal]:
         """Return what is to be written of the stages, an earlier stage before a later one."""
         found: list[Proposal] = []
         for part in parts:
-            if self.state(part) is not State.NOT_APPLICABLE:
+            if self.state(part) != State.NOT_APPLICABLE:
                 found += getattr(self, f"_{part}")()
             elif part == "suite2p" and self.probe.suite2p_planes:
                 self.note("unexpected", "There is suite2p output, but the session has no imaging.")
@@ -146,7 +148,7 @@ class Seen:
             latest = max(facts[1] for facts in required if facts)
             date = self._past(local_time(latest, self.zone), self.output)
             why = f"registration is complete: {len(required)} required files"
-            if self.state("registration") is not State.BLOCKED:
+            if self.state("registration") != State.BLOCKED:
                 columns = ("vrRegistration", "vrRegistrationDate")
                 yield from self._kept("registration", *columns, date, why)
         elif not lacks and self.state("registration") in _OPEN:
@@ -187,7 +189,7 @@ class Seen:
         known = any(is_curated(each["rel_path"]) for each in self.datasets)
         if not curated and self.probe.output and (known or files):
             why = "the curated red-cell files are gone"
-            if self.state("red_cell_qc") is not State.STALE:
+            if self.state("red_cell_qc") != State.STALE:
                 yield Proposal("red_cell_qc", why, outdated=True)
             return
         date = self._past(self._curated_at(curated), "red-cell")

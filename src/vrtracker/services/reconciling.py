@@ -222,6 +222,7 @@ class _Comparison:
         self._by_hash = by_hash
         self._now, self._lab_now = lab.now(), lab.lab_now()
         self._states = [f"state:{name}" for name in lab.stages]
+        self._done_columns = {part: lab.stages[part].done_column or "" for part in parts}
         self._changes: dict[SessionKey, SessionChange] = {}
         self._notes: list[Finding] = []
         self._looked_at = self._with_folder = 0
@@ -242,17 +243,17 @@ class _Comparison:
         return _LOOKED_INTO
 
     def _may_change(self, key: SessionKey, row: Mapping[str, Any]) -> bool:
-        states = {row[name] for name in self._states}
-        if State.RUNNING.value in states:
+        states = [row[name] for name in self._states]
+        if State.RUNNING in states:
             self._note("running", key, "Somebody works on it right now; look again later.")
-        return not states & {State.RUNNING.value, State.SCRATCHED.value}
+        return State.RUNNING not in states and State.SCRATCHED not in states
 
     def _one(
         self, key: SessionKey, row: Mapping[str, Any], folder: Path | None, found: FolderProbe
     ) -> None:
         datasets = self._datasets.get(row["uSessionID"], ())
         seen = Seen(
-            key=str(key),
+            key=key,
             row=row,
             datasets=datasets,
             folder=folder,
@@ -290,8 +291,8 @@ class _Comparison:
         datasets: int,
         missing: int,
     ) -> None:
-        for part in self._parts:
-            self._marked[part] += bool(row[self._lab.stages[part].done_column or ""])
+        for part, column in self._done_columns.items():
+            self._marked[part] += bool(row[column])
         for each in proposals:
             self._lost[each.stage] += each.done is False or each.outdated
         if "registration" in self._parts:
