@@ -115,6 +115,30 @@ def test_restore_into_an_empty_database_makes_the_schema(bench, backend, tmp_pat
         pd.testing.assert_frame_equal(copy.mice.frame(), bench.tracker.mice.frame())
 
 
+def test_settings_of_the_server_change_no_value(bench, backend, tmp_path):
+    before, name = rows(bench.url), bench.tracker.database.url.database
+    for setting in ("DateStyle = 'SQL, DMY'", "extra_float_digits = -6"):
+        run_sql(bench.url, f"ALTER DATABASE {name} SET {setting}")
+    bench.tracker.close()
+    backup = bench.another().back_up(tmp_path / "safe")
+    other = backend.new_url()
+
+    vrtracker.restore(other, backup.path, save=False)
+
+    assert rows(other) == before
+
+
+def test_archive_is_of_one_moment_while_another_writes(bench, backend, tmp_path):
+    before, other = rows(bench.url), backend.new_url()
+    with bench.another()._lab.unit() as unit:
+        unit.mice.delete(bench.tracker.mice.get("M2").uMouseID)
+        backup = bench.tracker.back_up(tmp_path / "safe")
+
+    vrtracker.restore(other, backup.path, save=False)
+
+    assert rows(other) == before
+
+
 def test_columns_and_tables_of_the_labs_own_come_back(bench, tmp_path):
     run_sql(
         bench.url,
@@ -179,17 +203,31 @@ def test_other_columns_are_refused_and_nothing_is_changed(bench, tmp_path, chang
     assert rows(bench.url) == before
 
 
-def test_backup_of_another_revision_names_the_way_there(bench, backend, tmp_path):
+@pytest.fixture
+def old_backup(bench, backend, tmp_path):
     old = backend.migrated_url()
+    with open_lab(old) as tracker:
+        tracker.mice.add("M7")
     downgrade(old, "0001")
-    with bench.another(database=Database(old)) as tracker:
-        backup = back_up(tracker._lab, tmp_path / "safe")
+    return back_up(bench.another(database=Database(old))._lab, tmp_path / "safe").path
+
+
+def test_backup_of_another_revision_names_the_way_there(bench, old_backup):
     before = rows(bench.url)
 
     with pytest.raises(SchemaError, match="db downgrade 0001"):
-        vrtracker.restore(bench.url, backup.path, save=False)
+        vrtracker.restore(bench.url, old_backup, save=False)
 
     assert rows(bench.url) == before
+
+
+def test_backup_of_an_older_revision_comes_back_at_that_revision(old_backup, backend):
+    other = backend.new_url()
+
+    restored = vrtracker.restore(other, old_backup, save=False)
+
+    assert restored.revision == "0001"
+    assert run_sql(other, 'SELECT "mouseName" FROM mousedb') == [("M7",)]
 
 
 def test_backup_of_a_newer_vrtracker_makes_no_schema(bench, backend, tmp_path):
