@@ -318,13 +318,19 @@ def test_triggers_of_the_labs_own_change_nothing_that_comes_back(bench, tmp_path
     assert bench.tracker.mice.get("M9").notes == "spoilt"
 
 
-def test_failure_in_the_middle_undoes_everything(bench, tmp_path):
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        'ALTER TABLE sessiondb ADD CHECK ("sessionID" = 1) NOT VALID',
+        "DROP SEQUENCE zz; CREATE SEQUENCE zz MAXVALUE 10",
+    ],
+    ids=["of a row", "of the last counter"],
+)
+def test_failure_in_the_middle_undoes_everything(bench, tmp_path, obstacle):
+    run_sql(bench.url, "CREATE SEQUENCE zz", "SELECT setval('zz', 50)")
     backup = bench.tracker.back_up(tmp_path / "safe")
     bench.tracker.sessions.add("M1.2024-01-01.1")
-    run_sql(
-        bench.url,
-        'ALTER TABLE sessiondb ADD CHECK ("sessionID" = 1) NOT VALID',
-    )
+    run_sql(bench.url, *obstacle.split(";"))
     before, counted = rows(bench.url), counters(bench.url)
 
     with pytest.raises(BackendError, match="nothing was changed"):
