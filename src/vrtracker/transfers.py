@@ -79,6 +79,9 @@ def restore(
         If there is no such backup, or it is of another kind of database.
     ForeignSchemaError
         If it is no backup of a database of vrtracker.
+    SchemaError
+        If the backup holds rows alone (COPY archive of PostgreSQL), and the database has not
+        their tables and columns; the message holds the statements that make them.
     BackendError
         If the backup is damaged, or somebody uses the database; it is as it was then.
     """

@@ -111,12 +111,16 @@ def test_backup_is_made_while_another_writes(bench, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["postgresql18"], indirect=True)
-def test_missing_program_is_told(bench, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_program_that_is_too_old_for_the_server_is_done_without(
+    bench, backend, tmp_path, monkeypatch
+):
+    put_programs_on_path(backend.source, monkeypatch, version=16)
 
-    with pytest.raises(BackendError, match="pg_dump"):
-        bench.tracker.back_up(tmp_path / "safe")
-    assert list((tmp_path / "safe").iterdir()) == []
+    backup = bench.tracker.back_up(tmp_path / "safe")
+
+    assert backup.path.name.endswith(".copy.zip")
+    assert list((tmp_path / "safe").iterdir()) == [backup.path]
+    vrtracker.restore(bench.tracker.url, backup.path, save=False)
 
 
 @pytest.mark.parametrize("backend", ["postgresql18"], indirect=True)

@@ -211,11 +211,14 @@ def start_server(version: int) -> PostgresServer:
     return server
 
 
-def put_programs_on_path(source: Any, monkeypatch: Any) -> None:
-    """Put pg_dump and the like of a source's own server first on the path, if it has one."""
+def put_programs_on_path(source: Any, monkeypatch: Any, *, version: int | None = None) -> None:
+    """Put pg_dump and the like of a source's own server first on the path, if it has one.
+
+    They are of the server's version, unless told otherwise.
+    """
     server = getattr(source, "server", None)
     if server is not None and not os.environ.get(EXTERNAL_VARIABLE):
-        programs, _ = _programs(server.version)
+        programs, _ = _programs(version or server.version)
         monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
 
 

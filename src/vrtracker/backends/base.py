@@ -180,6 +180,17 @@ class Backend(abc.ABC):
             then.
         """
 
+    def revision_needed(self, backup: Path) -> str | None:
+        """Return the revision whose tables a backup is put back into; None if it makes them.
+
+        Raises
+        ------
+        BackendError
+            If the backup is not whole.
+        """
+        del backup
+        return None
+
     @abc.abstractmethod
     def restore(self, url: URL, backup: Path) -> None:
         """Put what `back_up` wrote in the database's place, whole or not at all.

@@ -24,7 +24,7 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
@@ -162,14 +162,18 @@ class PostgreSQLBackend(Backend):
         return url.set(drivername="postgresql").render_as_string(hide_password=True)
 
     def back_up(self, url: URL, folder: Path, name: str) -> Path:
-        """Run pg_dump, which sees one moment of the database, and have pg_restore read the file."""
-        target = folder / f"{name}.dump"
-        partial = target.with_name(f"{target.name}.part")
-        arguments = ["--format=custom", "--no-password", f"--file={partial}"]
-        address = url.set(drivername="postgresql", password=None)
+        """Run pg_dump; where there is none that the server lets in, copy the tables ourselves."""
         try:
-            _run("pg_dump", *arguments, _for_libpq(address), password=url.password)
-            _run("pg_restore", "--list", str(partial))
+            return self._written(folder / f"{name}.dump", url, self._dump)
+        except _NoProgramError:
+            from vrtracker.backends.postgresql_archive import SUFFIX
+
+            return self._written(folder / f"{name}{SUFFIX}", url, self._copy)
+
+    def _written(self, target: Path, url: URL, write: Callable[[URL, Path], None]) -> Path:
+        partial = target.with_name(f"{target.name}.part")
+        try:
+            write(url, partial)
             partial.rename(target)
         except OSError as error:
             raise BackendError(
@@ -179,11 +183,46 @@ class PostgreSQLBackend(Backend):
             partial.unlink(missing_ok=True)
         return target
 
+    def _dump(self, url: URL, path: Path) -> None:
+        """Run pg_dump, which sees one moment of the database, and have pg_restore read the file."""
+        arguments = ["--format=custom", "--no-password", f"--file={path}"]
+        address = _for_libpq(url.set(drivername="postgresql", password=None))
+        _run("pg_dump", *arguments, address, password=url.password)
+        _run("pg_restore", "--list", str(path))
+
+    def _copy(self, url: URL, path: Path) -> None:
+        from vrtracker.backends import postgresql_copy
+
+        with self._explaining(url):
+            postgresql_copy.write(_for_libpq(url.set(drivername="postgresql")), path)
+
+    def revision_needed(self, backup: Path) -> str | None:
+        """Return the revision of an archive of COPY, which brings rows alone."""
+        from vrtracker.backends.postgresql_archive import restorable
+
+        return restorable(backup)[1] if backup.suffix == ".zip" else None
+
     def restore(self, url: URL, backup: Path) -> None:
-        """Run pg_restore in one transaction; tables that the backup does not name stay."""
+        """Put the backup back in one transaction; tables that it does not name stay."""
+        if backup.suffix == ".zip":
+            from vrtracker.backends import postgresql_copy
+
+            with self._explaining(url):
+                postgresql_copy.restore(_for_libpq(url.set(drivername="postgresql")), backup)
+            return
         options = ["--clean", "--if-exists", "--single-transaction", "--no-owner", "--no-password"]
         address = _for_libpq(url.set(drivername="postgresql", password=None))
         _run("pg_restore", *options, f"--dbname={address}", str(backup), password=url.password)
+
+    @contextlib.contextmanager
+    def _explaining(self, url: URL) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            said = f"{self.describe(url)} failed, nothing was changed: {error}"
+            raise self.explain(error, url) or BackendError(said) from error
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
         """Return a reader through ADBC."""
@@ -192,6 +231,10 @@ class PostgreSQLBackend(Backend):
         except ImportError:
             return None
         return _PostgreSQLArrowReader(url, (adbc.Error, OSError))
+
+
+class _NoProgramError(BackendError):
+    """A program of PostgreSQL's is missing, or too old for the server."""
 
 
 class _PostgreSQLArrowReader(ArrowReader):
@@ -242,17 +285,19 @@ def _run(program: str, *arguments: str, password: str | None = None) -> None:
     """Run one of PostgreSQL's programs; a password travels in the environment, never in `ps`."""
     path = shutil.which(program)
     if path is None:
-        raise BackendError(
-            f"Backups of PostgreSQL need its program {program}, which is not on the PATH; install "
-            "the client programs of the server's version."
+        raise _NoProgramError(
+            f"This backup of PostgreSQL needs its program {program}, which is not on the PATH; "
+            "install the client programs of the server's version."
         )
-    environment = os.environ | ({"PGPASSWORD": password} if password else {})
+    # What the program says is looked at, so it says it in English.
+    environment = os.environ | {"LC_ALL": "C"} | ({"PGPASSWORD": password} if password else {})
     done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, found by its own name
         [path, *arguments], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
+        kind = _NoProgramError if "server version mismatch" in done.stderr else BackendError
         said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise BackendError(f"{program} failed, nothing was changed: {said}")
+        raise kind(f"{program} failed, nothing was changed: {said}")
 
 
 def _unreachable(error: BaseException, url: URL, where: str) -> str:

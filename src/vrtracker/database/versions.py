@@ -15,7 +15,7 @@ from vrtracker.database.engines import Database
 from vrtracker.database.tables import LAB_TABLES
 from vrtracker.errors import ForeignSchemaError, SchemaOutOfDateError, SchemaTooNewError
 
-__all__ = ["HEAD", "REVISIONS", "current_revision", "require_current"]
+__all__ = ["HEAD", "REVISIONS", "current_revision", "is_empty", "require_current"]
 
 REVISIONS = ("0001", "0002")
 """Every revision, oldest first."""
@@ -30,6 +30,11 @@ def current_revision(database: Database) -> str | None:
         return None
     with database.connect(readonly=True) as connection:
         return connection.scalar(Select(_VERSION_TABLE.c.version_num))
+
+
+def is_empty(database: Database) -> bool:
+    """Return whether the database holds no tables at all."""
+    return not _table_names(database)
 
 
 def require_current(database: Database) -> None:

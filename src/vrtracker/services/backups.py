@@ -7,15 +7,17 @@ import itertools
 import os
 import re
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from vrtracker.database import Database
-from vrtracker.database.versions import current_revision
+from vrtracker.database.versions import HEAD, REVISIONS, current_revision, is_empty
 from vrtracker.errors import (
     BackendError,
     ConfigurationError,
     ForeignSchemaError,
     InvalidValueError,
+    SchemaTooNewError,
 )
 from vrtracker.services.lab import Lab
 
@@ -130,9 +132,10 @@ def _written(
         raise BackendError(f"There is a backup {name} in {folder} already; wait a second.")
     with database.translating():
         path = database.backend.back_up(database.url, folder, name)
+    suffix = re.escape(path.name.removeprefix(name))
     label = rf"{re.escape(label)}(-\d+)?" if label else ""
-    pattern = rf"{re.escape(stem)}\.\d{{8}}T\d{{6}}Z{label}{re.escape(path.suffix)}"
-    removed = () if keep is None else _removed(folder, re.compile(pattern), keep)
+    ours = re.compile(rf"{re.escape(stem)}\.\d{{8}}T\d{{6}}Z{label}{suffix}")
+    removed = () if keep is None else _removed(folder, ours, keep)
     return Backup(path, path.stat().st_size, removed)
 
 
@@ -162,19 +165,31 @@ def restore(lab: Lab, backup: str | os.PathLike[str], *, save: bool = True) -> R
         raise InvalidValueError(f"There is no backup {path}; correct the path.")
     if database.backend.file(database.url) is not None:
         _check_same_kind(database, path)
+    revision = database.backend.revision_needed(path)
     there = database.backend.exists(database.url)
     saved = back_up(lab, path.parent) if save and there else None
+    if revision is not None and is_empty(database):
+        _make_schema(database, revision)
     database.dispose()
     with database.translating():
         database.backend.restore(database.url, path)
-    revision = current_revision(database)
-    if revision is None:
+    found = current_revision(database)
+    if found is None:
         raise BackendError(
             f"{database} holds no schema of vrtracker after restoring {path}; it is the backup of "
             "something else. What was there before is in "
             f"{saved.path if saved is not None else 'no backup'}."
         )
-    return Restored(str(database), path, revision, saved)
+    return Restored(str(database), path, found, saved)
+
+
+def _make_schema(database: Database, revision: str) -> None:
+    """Make the tables that a backup's rows are put into."""
+    from vrtracker.database.migration import upgrade
+
+    if revision not in REVISIONS:
+        raise SchemaTooNewError(revision, HEAD, version("vrtracker"))
+    upgrade(database.url, revision)
 
 
 def _check_same_kind(database: Database, path: Path) -> None:
