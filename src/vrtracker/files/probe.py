@@ -92,7 +92,7 @@ class FolderProbe:
 
 
 def probe(
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     output: str = ONE_DATA,
     required: Iterable[str] = SUITE2P_FILES,
@@ -119,12 +119,13 @@ def probe(
     The names are those of Rigbox (Timeline), vrControl and suite2p as the lab uses them.
     """
     try:
-        return _probe(str(folder), output, [f"{name}.npy" for name in required], zone)
+        return _probe(os.fspath(folder), output, [f"{name}.npy" for name in required], zone)
     except OSError as error:
-        if isinstance(error, FileNotFoundError | NotADirectoryError) and not folder.is_dir():
+        is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if is_gone and not Path(folder).is_dir():
             return FolderProbe(exists=False)
         raise RootUnavailableError(
-            f"The session folder {str(folder)!r} cannot be read ({reason_of(error)}); "
+            f"The session folder {os.fspath(folder)!r} cannot be read ({reason_of(error)}); "
             "nothing was changed. Check its permissions and that the drive is mounted."
         ) from error
 

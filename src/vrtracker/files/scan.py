@@ -20,7 +20,8 @@ __all__ = ["FoundSession", "Look", "ScanResult", "SkippedFolder", "scan"]
 _DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 
 
-Look = Callable[[SessionKey, Path], FolderProbe]
+Look = Callable[[SessionKey, str], FolderProbe | None]
+"""Looks into the folder of a session; None: it need not be listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class SkippedFolder:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """All that a scan saw: sessions in the order of their keys, skipped folders by path."""
+    """What a scan saw: sessions in the order of their keys, skipped folders by path."""
 
     found: tuple[FoundSession, ...]
     skipped: tuple[SkippedFolder, ...]
@@ -86,7 +87,7 @@ def scan(
         subjects = f"{here}/{lab}/{SUBJECTS}"
         if _is_there(subjects):
             work.mice_in(subjects, work.folders(subjects))
-    found = sorted(work.found.values(), key=lambda session: session.key)
+    found = sorted(work.found, key=lambda session: session.key)
     return ScanResult(tuple(found), tuple(sorted(work.skipped, key=lambda skip: skip.path)))
 
 
@@ -103,7 +104,8 @@ class _Scan:
     wanted: Collection[str] | None
     progress: Callable[[int], None]
     look: Look
-    found: dict[SessionKey, FoundSession] = field(default_factory=dict)
+    seen: dict[SessionKey, str] = field(default_factory=dict)
+    found: list[FoundSession] = field(default_factory=list)
     skipped: list[SkippedFolder] = field(default_factory=list)
 
     def skip(self, path: str, reason: str) -> None:
@@ -154,20 +156,21 @@ class _Scan:
             self.skip(folder, f"Name it {spellings}: {name} is not how numbers are padded.")
             return
         key = SessionKey(mouse, date, number)
-        if key in self.found:
-            other = self.found[key].folder
-            self.skip(folder, f"It is {key} again, which {str(other)!r} holds already.")
+        if key in self.seen:
+            self.skip(folder, f"It is {key} again, which {self.seen[key]!r} holds already.")
             return
-        self.session(key, Path(folder))
+        self.session(key, folder)
 
-    def session(self, key: SessionKey, folder: Path) -> None:
+    def session(self, key: SessionKey, folder: str) -> None:
         try:
             seen = self.look(key, folder)
         except RootUnavailableError as error:
-            self.skip(str(folder), str(error))
+            self.skip(folder, str(error))
             return
-        self.found[key] = FoundSession(key, folder, seen)
-        self.progress(len(self.found))
+        self.seen[key] = folder
+        if seen is not None:
+            self.found.append(FoundSession(key, Path(folder), seen))
+        self.progress(len(self.seen))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -73,7 +73,7 @@ class Seen:
     key: SessionKey
     row: Mapping[str, Any]
     datasets: Sequence[Mapping[str, Any]]
-    folder: Path | None
+    folder: str | None
     probe: FolderProbe
     rules: DiskRules
     output: str
@@ -267,7 +267,7 @@ class Seen:
     def _hash(self, rel_path: str) -> str | None:
         if not self.by_hash or self.folder is None:
             return None
-        return hash_file(self.folder / rel_path)
+        return hash_file(Path(self.folder, rel_path))
 
     def _facts(self, rel_path: str) -> FileFacts | None:
         """Return size and time of a recorded file, None if it is not there."""
@@ -279,7 +279,7 @@ class Seen:
         if self.folder is None:
             return None
         try:
-            status = (self.folder / rel_path).stat()
+            status = Path(self.folder, rel_path).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         return status.st_size, status.st_mtime

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ReconcilePlan", "ReconcileService"]
 
-_LOOKED_INTO = FolderProbe(exists=True)
 _SHOWN = ["key", "what", "old", "new", "why"]
 _COLUMNS = (
     "uSessionID",
@@ -225,11 +224,12 @@ class _Comparison:
         self._done_columns = {part: lab.stages[part].done_column or "" for part in parts}
         self._changes: dict[SessionKey, SessionChange] = {}
         self._notes: list[Finding] = []
+        self._folders: set[SessionKey] = set()
         self._looked_at = self._with_folder = 0
         self._marked: dict[str, int] = dict.fromkeys((*PARTS, "datasets"), 0)
         self._lost: dict[str, int] = dict.fromkeys((*PARTS, "datasets"), 0)
 
-    def look(self, key: SessionKey, folder: Path) -> FolderProbe:
+    def look(self, key: SessionKey, folder: str) -> None:
         """Compare a session with its folder, at once: what is in it need not be kept."""
         row = self._rows.get(key)
         if row is not None and self._may_change(key, row):
@@ -240,7 +240,7 @@ class _Comparison:
                 zone=self._lab.zone,
             )
             self._one(key, row, folder, found)
-        return _LOOKED_INTO
+        self._folders.add(key)
 
     def _may_change(self, key: SessionKey, row: Mapping[str, Any]) -> bool:
         states = [row[name] for name in self._states]
@@ -249,7 +249,7 @@ class _Comparison:
         return State.RUNNING not in states and State.SCRATCHED not in states
 
     def _one(
-        self, key: SessionKey, row: Mapping[str, Any], folder: Path | None, found: FolderProbe
+        self, key: SessionKey, row: Mapping[str, Any], folder: str | None, found: FolderProbe
     ) -> None:
         datasets = self._datasets.get(row["uSessionID"], ())
         seen = Seen(
@@ -343,11 +343,10 @@ class _Comparison:
 
     def result(self, root: Path, found: ScanResult, *, only_present: bool) -> Findings:
         """Return all that was found, after a look at the sessions that have no folder."""
-        folders = {session.key for session in found.found}
         hidden = hidden_by(found.skipped, root)
         self._notes += [Finding("unreadable", str(s.path), s.reason) for s in found.skipped]
         for key, row in self._rows.items():
-            if key in folders:
+            if key in self._folders:
                 continue
             reason = hidden.get(key)
             if reason is not None:
@@ -359,15 +358,15 @@ class _Comparison:
             made_at=self._now,
             looked_at=self._looked_at,
             with_folder=self._with_folder,
-            unknown=self._unknown(folders),
+            unknown=self._unknown(),
             changes=tuple(self._changes[key] for key in self._rows if key in self._changes),
             notes=tuple(self._notes),
             doubts=tuple(self._doubts()),
         )
 
-    def _unknown(self, folders: set[SessionKey]) -> int:
+    def _unknown(self) -> int:
         """Return how many of the folders are of no session in the database."""
-        left = folders - self._rows.keys()
+        left = self._folders - self._rows.keys()
         if not left:
             return 0
         with self._lab.unit(readonly=True) as unit:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
@@ -143,7 +142,7 @@ class ScanService:
         entry = EntryService(self._lab, self._sessions)
         return entry.models([session.key for session in chosen], like, may_lack=True)
 
-    def _look(self, _: SessionKey, folder: Path) -> FolderProbe:
+    def _look(self, _: SessionKey, folder: str) -> FolderProbe:
         return probe(folder, output=self._lab.output, zone=self._lab.zone)
 
     def _known(self) -> tuple[set[SessionKey], set[str]]:
