@@ -1,4 +1,4 @@
-"""Quality control beyond single stages: datasets, roll-up, what does not apply, the lab's rule."""
+"""Quality control beyond single stages: datasets, roll-up, the lab's rule."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ __all__ = ["QCRepair", "ReviewService"]
 DATASET = "dataset"
 """The check that a decision on one file is on; its evidence is the file's path."""
 _KEY = ("mouseName", "sessionDate", "sessionID")
-_MAY_BE_SET_ASIDE = (State.READY, State.BLOCKED, State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
