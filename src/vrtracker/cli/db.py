@@ -54,6 +54,7 @@ def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any
     from vrtracker.services.migrating import upgrade
 
     with _database(settings.database) as database:
+        database.backend.check_target(database.url, create=True)
         missing = not database.backend.exists(database.url)
         made = upgrade(settings, revision)
         return {

@@ -44,6 +44,7 @@ def _copied(settings: Settings, revision: str) -> Path | None:
     """Copy a database that is ours and at another revision."""
     database = Database(settings.database, readonly=True)
     try:
+        database.backend.check_target(database.url, create=True)
         if not settings.safety_copies or not database.backend.exists(database.url):
             return None
         if current_revision(database) in {None, revision}:
