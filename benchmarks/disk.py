@@ -71,7 +71,7 @@ class DiskBench:
                 _timed(lambda: _walk(self.root, stat=False)),
                 _timed(lambda: _walk(self.root, stat=True)),
             )
-            for _ in range(3)
+            for _ in range(5)
         ]
         assert not any(changes for (_, changes), _, _ in rounds)
         again, bare, floor = (
