@@ -273,6 +273,15 @@ def test_commit_that_a_process_did_not_survive_is_undone_on_opening(people):
     assert not copy.exists()
 
 
+def test_half_a_copy_that_a_killed_process_left_goes_with_the_next_transaction(people):
+    half = people.path.with_name(people.path.name + ".vrtracker-undo.part")
+    half.write_bytes(b"half")
+    people.cursor().execute(INSERT, ("kept",))
+    assert not half.exists()
+    people.commit()
+    assert people.cursor().execute("SELECT [name] FROM [people]").fetchall() == [("kept",)]
+
+
 def test_given_numbers_are_kept_whatever_java_drops_from_its_memory(new_file):
     with ucanaccess.connect(new_file) as connection:
         cursor = connection.cursor()

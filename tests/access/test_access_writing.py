@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import functools
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,21 @@ def test_each_day_has_its_backup_and_the_newest_fourteen_stay(file, today):
         add(file, f"M{day}")
 
     assert backups(file) == [f"lab.2026-03-{day:02}.accdb" for day in range(5, 19)]
+
+
+def test_commit_without_room_for_its_copy_writes_nothing_and_leaves_no_half(file, monkeypatch):
+    def full(_source: object, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(BackendError, match=r"No space left.*nothing was written.*Make room"):
+            add(file, "M1")
+
+    assert list(file.parent.glob("*undo*")) == []
+    add(file, "M2")
+    assert mice(file) == ["M2"]
 
 
 def test_url_turns_the_daily_backup_off(file, today):

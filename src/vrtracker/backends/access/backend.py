@@ -285,7 +285,7 @@ class AccessBackend(Backend):
             return ReadOnlyError(
                 f"{self.describe(url)} is open read-only; open it without readonly=True."
             )
-        if state.startswith("40"):
+        if state.startswith(("40", "53")):
             return BackendError(text)
         return None if _is_java(url) else explain_odbc(_text_of(error), self.describe(url))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vrtracker.backends.access.java_errors import OperationalError
 from vrtracker.backends.disk import flush
 
 __all__ = ["guarded", "is_pending", "restore"]
@@ -25,12 +26,26 @@ def guarded(path: Path) -> Iterator[None]:
 
     After an error, or the end of the process, the file is as it was before; after the latter,
     `restore` brings the copy back.
+
+    Raises
+    ------
+    OperationalError
+        The copy cannot be made; nothing has been written.
     """
     copy = _copy_of(path)
-    partial = copy.with_name(copy.name + ".part")
-    shutil.copyfile(path, partial)
-    flush(partial)
-    partial.replace(copy)
+    partial = _half_made(path)
+    try:
+        shutil.copyfile(path, partial)
+        flush(partial)
+        partial.replace(copy)
+    except OSError as error:
+        raise OperationalError(
+            f"{path} cannot be copied before it is written to ({error.strerror}); nothing was "
+            "written. Make room for a second copy on its disk.",
+            "53100",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
     before = path.stat().st_mtime_ns
     try:
         yield
@@ -48,7 +63,11 @@ def is_pending(path: Path) -> bool:
 
 
 def restore(path: Path) -> None:
-    """Put the copy back, if there is one; the caller holds the lock of writers."""
+    """Put the copy back, if there is one; the caller holds the lock of writers.
+
+    Half a copy was made before anything was written, and goes.
+    """
+    _half_made(path).unlink(missing_ok=True)
     copy = _copy_of(path)
     if copy.is_file():
         # Written in place: other processes may have the file open.
@@ -61,6 +80,10 @@ def restore(path: Path) -> None:
 
 def _copy_of(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
+
+
+def _half_made(path: Path) -> Path:
+    return path.with_name(f"{path.name}{SUFFIX}.part")
 
 
 def _stamp(path: Path, *, after_ns: int) -> None:
