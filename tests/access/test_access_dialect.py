@@ -240,14 +240,25 @@ def on_windows(windows):
     return sa.create_engine("access+pyodbc:///C:/lab.accdb")
 
 
-# Microsoft's LIKE folds letters by itself.
-SAME = {name: query for name, (query, _) in QUERIES.items() if name != "ilike"}
+# Microsoft's LIKE folds letters by itself, and its joins are nested.
+JOINS = {name: QUERIES[name] for name in ("join", "three tables")}
+SAME = {name: query for name, (query, _) in QUERIES.items() if name not in {"ilike", *JOINS}}
 
 
 @pytest.mark.parametrize("query", SAME.values(), ids=SAME)
 def test_windows_dialect_emits_the_same_sql(engine, on_windows, query):
     here = str(query.compile(engine)).replace(" \nFROM DUAL", "").replace(" FROM DUAL", "")
     assert str(query.compile(on_windows)) == here
+
+
+@pytest.mark.parametrize(("query", "expected"), JOINS.values(), ids=JOINS)
+def test_joins_are_nested_on_windows_alone_and_mean_the_same(engine, on_windows, query, expected):
+    literal = {"compile_kwargs": {"literal_binds": True}}
+    nested, flat = (str(query.compile(one, **literal)) for one in (on_windows, engine))
+    assert nested.partition("FROM ")[2].count("(") > flat.partition("FROM ")[2].count("(")
+    with engine.connect() as connection:
+        for written in (nested, flat):
+            assert connection.exec_driver_sql(written).all() == expected
 
 
 @pytest.mark.parametrize(("word", "statement"), REFUSED.items(), ids=REFUSED)

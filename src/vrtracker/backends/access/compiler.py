@@ -130,7 +130,8 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
             # Microsoft's engine wants a compound condition in parentheses of its own.
             on = f"({on})"
         kind = "LEFT OUTER JOIN" if join.isouter else "INNER JOIN"
-        return f"({left} {kind} {right} ON {on})"
+        joined = f"{left} {kind} {right} ON {on}"
+        return f"({joined})" if self.dialect.nests_joins else joined
 
     # --- INSERT, UPDATE, DELETE ---
 

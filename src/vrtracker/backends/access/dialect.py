@@ -74,6 +74,9 @@ class AccessDialectMixin:
     lists_are_parameters = False
     # The two engines share no word for it.
     binary_type = "LONGBINARY"
+    # Microsoft's engine joins two at a time; HSQLDB joins all rows of what is in parentheses
+    # before it looks at WHERE.
+    nests_joins = True
 
 
 _DefaultDialect: Any = default.DefaultDialect
@@ -87,6 +90,7 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
     default_paramstyle = "qmark"
     from_for_constants = " FROM DUAL"
     binary_type = "OLE"
+    nests_joins = False
     like_takes_escape = True
     lists_are_parameters = True
 
