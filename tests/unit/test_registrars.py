@@ -186,6 +186,26 @@ def test_a_command_is_stopped_after_its_time(job):
     assert registrar.options["timeout_s"] == 0.5
 
 
+WAITS = """
+import os, time
+open("begun", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.01)
+open("late", "w").close()
+"""
+
+
+def test_what_a_stopped_command_has_started_is_stopped_too(job):
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WAITS!r}])"
+    with pytest.raises(RegistrarError, match="stopped after"):
+        registrar_from(script(code), {"timeout_s": 4}).register(job)
+
+    assert (job.session_path / "begun").exists()
+    (job.session_path / "go").touch()
+    time.sleep(0.5)
+    assert not (job.session_path / "late").exists()
+
+
 def test_a_command_does_not_wait_for_input(job):
     code = "import sys; open('seen', 'w').write(repr(sys.stdin.read()))"
     registrar_from(script(code)).register(job)

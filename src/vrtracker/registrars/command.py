@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import string
 import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from vrtracker.domain.registrars import Job, RegistrarResult
@@ -75,16 +80,7 @@ class CommandRegistrar:
         """
         words = [word.format_map(_values(job)) for word in shlex.split(self.command)]
         try:
-            done = subprocess.run(  # noqa: S603
-                words,
-                cwd=job.session_path,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=self.timeout_s,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
+            done = _run(words, job.session_path, self.timeout_s)
         except OSError as error:
             raise RegistrarError(
                 f"{words[0]!r} cannot be run ({error.strerror}); check the path and permissions."
@@ -97,6 +93,38 @@ class CommandRegistrar:
             said = (done.stderr.strip() or done.stdout.strip())[-_TAIL:] or "it printed nothing"
             raise RegistrarError(f"{words[0]!r} ended with exit code {done.returncode}: {said}")
         return RegistrarResult()
+
+
+def _run(
+    words: list[str], folder: Path, timeout_s: float | None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; if it is not waited for, stop it and all that it started."""
+    with subprocess.Popen(  # noqa: S603
+        words,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            printed = process.communicate(timeout=timeout_s)
+        except BaseException:
+            _stop(process)
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, *printed)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":
+        tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(tree, capture_output=True, check=False)  # noqa: S603
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _values(job: Job) -> dict[str, str]:
