@@ -121,7 +121,9 @@ class _File(BaseModel):
 
 
 class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="VRTRACKER_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="VRTRACKER_", env_ignore_empty=True, extra="ignore"
+    )
 
     url: str | None = None
     root: Path | None = None
@@ -182,7 +184,7 @@ def load_settings(profile: str | None = None) -> Settings:
     try:
         environment = _Environment()
         name = profile or environment.profile or file.default_profile
-        values = _profile(file, name).model_dump() if name else {}
+        values = _profile(file, name).model_dump(exclude_unset=True) if name else {}
         overrides = environment.model_dump(exclude_none=True, exclude={"profile"})
         if profile is None:
             values |= overrides

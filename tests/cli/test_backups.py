@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import good, refused, told
+from support.command_line import good, refused, run, told
 
 
 @pytest.fixture
@@ -48,6 +48,15 @@ def test_restore_wants_to_be_told(lab, tmp_path):
 
     assert "--yes" in error
     assert mice(lab) == ["ATL012", "ATL015"]
+
+
+def test_restore_does_not_print_a_password(tmp_path):
+    url = "postgresql://ada:secret@localhost:1/lab"
+    result = run("--url", url, "restore", tmp_path / "lab.dump")
+
+    assert result.exit_code == 2
+    assert "localhost" in result.output
+    assert "secret" not in result.output
 
 
 def test_backup_without_a_folder_names_the_variable(lab):

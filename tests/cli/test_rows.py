@@ -418,3 +418,15 @@ def test_genotype_of_a_blinded_mouse_is_left_out_unless_asked_for(demo):
     assert demo.told("mice", "list", "--unblind")[0]["KO"] is True
     assert demo.told("sessions", "list", *columns) == [{"mouse__KO": None}]
     assert demo.told("sessions", "list", *columns, "--unblind") == [{"mouse__KO": True}]
+
+
+def test_editing_a_blinded_mouse_does_not_show_its_genotype(demo):
+    demo.good("mice", "edit", "DEMO001", "--set", "Blinded=yes", "--set", "strain=SECRET")
+    edit = ("mice", "edit", "DEMO001", "--set", "strain=C57", "--set", "notes=read again")
+
+    assert "SECRET" not in demo.good(*edit, "--dry-run")
+    changes = demo.told(*edit)["changes"]["DEMO001"]
+
+    assert changes["strain"] == ["(blinded)", "C57"]
+    assert changes["notes"][1] == "read again"
+    assert "SECRET" not in str(changes)

@@ -27,6 +27,8 @@ from vrtracker.errors import InvalidValueError
         ("experimentID=1, 2", "experimentID", (["1", "2"], "in")),
         ("experimentID!=1,2", "experimentID", (["1", "2"], "not_in")),
         ('sessionNotes="slow, late"', "sessionNotes", ("slow, late", "==")),
+        ("sessionNotes=two\nlines", "sessionNotes", ("two\nlines", "==")),
+        ('sessionNotes="two\nlines",one', "sessionNotes", (["two\nlines", "one"], "in")),
         ("sessionNotes=a=b", "sessionNotes", ("a=b", "==")),
         ("lab column=1", "lab column", ("1", "==")),
     ],
@@ -39,6 +41,11 @@ def test_condition_is_read(text: str, column: str, wanted: object):
 def test_text_without_column_and_operator_is_no_condition(text: str):
     with pytest.raises(InvalidValueError, match="is no condition"):
         filters_of([text])
+
+
+def test_list_with_a_bare_line_break_is_refused():
+    with pytest.raises(InvalidValueError, match="double quotes"):
+        filters_of(["sessionNotes=a,b\nc"])
 
 
 def test_options_become_filters():

@@ -323,6 +323,27 @@ def test_register_runs_the_sessions_that_failed_alike(demo):
     assert demo.told("attempts", BROKEN)[-1]["registrar"].startswith("command")
 
 
+def test_options_that_json_has_no_word_for_are_listed(demo):
+    words = ("register", FIRST, "--force", "--registrar", "support.registrars:good")
+    demo.good(*words, "--option", "low=NaN", "--option", "high=Infinity")
+
+    attempts = demo.told("attempts", FIRST)
+
+    assert {"low": "NaN", "high": "Infinity"} in [attempt["options"] for attempt in attempts]
+
+
+def test_register_runs_a_group_whose_sessions_were_done_before(demo):
+    again = ("register", FIRST, "--force", "--registrar")
+    assert run(*demo.options, *again, "command: false").exit_code == 3
+    groups = {row["sessions"][0]: row["group"] for row in demo.told("errors", "--group")}
+
+    shown = demo.told("register", "--error", groups[FIRST], "--dry-run")
+    demo.good("register", "--error", groups[FIRST], "--registrar", "support.registrars:good")
+
+    assert [one["key"] for one in shown["queue"]] == [FIRST]
+    assert FIRST not in {row["key"] for row in demo.told("errors")}
+
+
 def test_register_refuses_a_group_that_does_not_fail(sample):
     assert "nope" in refused(*sample.options, "register", "--error", "nope", code=2)
 

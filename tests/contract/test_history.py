@@ -410,6 +410,19 @@ def test_retry_runs_the_sessions_of_the_group_alone(bench, workflow):
         workflow.retry(group, registrar=good)
 
 
+def test_retry_runs_sessions_again_that_were_done_before_they_failed(bench, workflow):
+    for key in (ONE, TWO):
+        bench.add(key)
+    workflow.run("registration", registrar=good)
+    workflow.run("registration", ONE, registrar=bad, force=True)
+    group = workflow.errors(group=True)["group"].iloc[0]
+
+    report = workflow.retry(group, registrar=good)
+
+    assert [(str(result.key), result.outcome) for result in report.results] == [(ONE, "succeeded")]
+    assert workflow.errors(group=True).empty
+
+
 def test_no_groups_have_the_same_columns(bench, workflow):
     empty = workflow.errors(group=True)
     bench.add(ONE)

@@ -53,6 +53,25 @@ def plain_environment(monkeypatch) -> None:
             monkeypatch.delenv(name)
 
 
+def test_empty_variables_count_as_not_set(monkeypatch):
+    for name in ("URL", "ROOT", "BACKUPS", "SAFETY_COPIES", "PROFILE", "TIMEZONE", "ACTOR"):
+        monkeypatch.setenv(f"VRTRACKER_{name}", "")
+
+    found = load_settings()
+
+    assert (found.url, found.root, found.backups, found.timezone) == (None, None, None, None)
+    assert found.safety_copies
+    assert found.actor
+
+
+def test_environment_counts_where_the_profile_says_nothing(config, monkeypatch):
+    monkeypatch.setenv("VRTRACKER_SAFETY_COPIES", "false")
+    monkeypatch.setenv("VRTRACKER_TIMEZONE", "Asia/Tokyo")
+
+    assert not load_settings("rig").safety_copies
+    assert load_settings("rig").timezone == "Europe/London"
+
+
 def test_nothing_set_gives_the_defaults():
     found = load_settings()
 

@@ -10,7 +10,7 @@ import typer
 
 from vrtracker.cli.options import Json, Yes
 from vrtracker.cli.output import say, write_json
-from vrtracker.cli.shell import agree, shell_of
+from vrtracker.cli.shell import agree, shell_of, without_password
 
 __all__ = ["backup", "restore"]
 
@@ -62,7 +62,7 @@ def restore(
     from vrtracker.transfers import restore as restore_database
 
     url = shell_of(context).database_url()
-    agree(f"{path} takes the place of {url}.", yes=yes)
+    agree(f"{path} takes the place of {without_password(url)}.", yes=yes)
     made = restore_database(url, path, save=save)
     if json:
         write_json(dataclasses.asdict(made))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.records import KEY, KEY_COLUMNS, chosen, plain_value, records
 from vrtracker.cli.shell import agree
+from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -93,35 +94,52 @@ def edit(
     yes: bool,
     reason: str | None,
     json: bool,
+    blinded: Collection[str] = (),
 ) -> None:
-    """Set columns of the rows that a key or filters name, after asking if they are several."""
+    """Set columns of the rows that a key or filters name, after asking if they are several.
+
+    Parameters
+    ----------
+    blinded
+        Mice whose genotype is not to be seen.
+    """
     if not values:
         raise InvalidValueError("Nothing is to be set; give --set column=value.")
     everything = not where
     preview = service.update(values, where, dry_run=True, all_rows=everything)
     if dry_run:
-        _report(preview, json=json)
+        _report(preview, blinded, json=json)
         return
     if preview.rows > 1:
         if not yes and not json:
-            _report(preview, json=False)
+            _report(preview, blinded, json=False)
         agree(f"This changes {preview.rows} rows.", yes=yes)
     done = service.update(values, where, reason=reason, all_rows=everything, seen=preview)
-    _report(done, json=json)
+    _report(done, blinded, json=json)
 
 
-def _report(update: Update, *, json: bool) -> None:
+def _report(update: Update, blinded: Collection[str], *, json: bool) -> None:
+    shown = {
+        key: _without_genotype(changes) if key in blinded else changes
+        for key, changes in update.changes.items()
+    }
     if json:
-        changes = plain_value(update.changes)
         write_json(
             {
                 "matched": update.matched,
                 "rows": update.rows,
                 "dry_run": update.dry_run,
-                "changes": changes,
+                "changes": plain_value(shown),
             }
         )
         return
-    rows = [{"key": key, "changes": changes} for key, changes in update.changes.items()]
+    rows = [{"key": key, "changes": changes} for key, changes in shown.items()]
     write_table(rows)
     note(str(update))
+
+
+def _without_genotype(changes: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return {
+        column: ("(blinded)", new) if tells_genotype(column) else (old, new)
+        for column, (old, new) in changes.items()
+    }

@@ -135,7 +135,7 @@ def edit(
 ) -> None:
     """Set columns of one mouse, or of all that pass the filters.
 
-    Asks before it changes more than one row.
+    Asks before it changes more than one row. What the genotype of a blinded mouse was is not shown.
 
     Example: vrtracker mice edit ATL012 --set genotype="wild type" --reason "read again"
     """
@@ -151,6 +151,7 @@ def edit(
             yes=yes,
             reason=reason,
             json=json,
+            blinded=set(tracker.mice.frame(columns=["mouseName"], Blinded=True)["mouseName"]),
         )
 
 

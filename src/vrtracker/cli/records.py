@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +47,15 @@ def _column(name: str, values: pd.Series[Any]) -> list[Any]:
         values = values.dt.strftime("%Y-%m-%d" if date else "%Y-%m-%dT%H:%M:%S")
     listed: list[Any] = values.astype(object).where(values.notna(), None).tolist()
     if name in _JSON:
-        return [json.loads(value) if isinstance(value, str) else value for value in listed]
+        return [_read(value) if isinstance(value, str) else value for value in listed]
     if name in _BYTES:
         return [value if value is None else int(value) for value in listed]
-    return listed
+    return [plain_value(value) for value in listed] if values.dtype.kind == "f" else listed
+
+
+def _read(text: str) -> Any:
+    # NaN and the infinities are Python's addition to JSON; they come back as these words.
+    return json.loads(text, parse_constant=str)
 
 
 def of_record(record: Any) -> dict[str, Any]:
@@ -68,6 +74,8 @@ def plain_value(value: Any) -> Any:
         return {str(name): plain_value(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain_value(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 

@@ -196,7 +196,8 @@ def _chosen(
     """Return what stands for sessions by key or by failure, or None where neither is given."""
     if error is not None:
         group = tracker.workflow.error_group(error)
-        return _Which(group.stage), {"uSessionID": list(group.numbers)}
+        # Done ones are among them whose latest run failed: force means these too.
+        return _Which(group.stage, force=True), {"uSessionID": list(group.numbers)}
     return _named(tracker, keys, which) if keys else None
 
 

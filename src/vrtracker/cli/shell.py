@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vrtracker.settings import Settings
     from vrtracker.tracker import Tracker
 
-__all__ = ["Shell", "agree", "is_terminal", "shell_of"]
+__all__ = ["Shell", "agree", "is_terminal", "shell_of", "without_password"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Shell:
         """Return a command line that means the same lab, without a password in it."""
         line = ["vrtracker"]
         if self.url is not None:
-            line += ["--url", shlex.quote(_without_password(self.url))]
+            line += ["--url", shlex.quote(without_password(self.url))]
         if self.root is not None:
             line += ["--root", shlex.quote(self.root)]
         return " ".join([*line, words])
@@ -79,7 +79,8 @@ def agree(fact: str, *, yes: bool) -> None:
     typer.confirm(f"{fact} Go on?", abort=True, err=True)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """Return a database as it may be shown."""
     if "://" not in url:
         return url
     from vrtracker.database import Database

@@ -81,7 +81,15 @@ def _condition(text: str) -> tuple[str, tuple[Any, str]]:
 
 
 def _split(value: str) -> list[str]:
-    return next(csv.reader([value], skipinitialspace=True), [])
+    if not set(value) & {",", '"'}:
+        return [value] if value else []
+    rows = list(csv.reader(value.splitlines(keepends=True), skipinitialspace=True))
+    if len(rows) != 1:
+        raise InvalidValueError(
+            f"--where: {value!r} has several lines; put a value with a line break into double "
+            "quotes."
+        )
+    return rows[0]
 
 
 def _joined(column: str, conditions: list[tuple[Any, str]]) -> tuple[Any, str]:

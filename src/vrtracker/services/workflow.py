@@ -299,6 +299,8 @@ class WorkflowService:
     def retry(self, group: str, **options: Any) -> RunReport:
         """Run a stage again over the sessions that failed alike; see ``errors(group=True)``.
 
+        Those that are done, from before the failure, are run again too.
+
         Parameters
         ----------
         group
@@ -313,7 +315,8 @@ class WorkflowService:
             If nothing fails that way now.
         """
         failing = self.error_group(group)
-        return self.run(failing.stage, {"uSessionID": list(failing.numbers)}, **options)
+        numbers = {"uSessionID": list(failing.numbers)}
+        return self.run(failing.stage, numbers, force=True, **options)
 
     def _require_process(self, stage: str) -> None:
         if self._lab.stages[stage].kind is StageKind.REVIEW:
