@@ -351,6 +351,15 @@ def test_sessions_are_added_like_the_last_one_on_several_days(demo):
     assert (new["experimentType"], new["imaging"]) == (last["experimentType"], False)
 
 
+@pytest.mark.parametrize(
+    ("key", "says", "code"),
+    [(FIRST, "already", 5), ("DEMO009.2023-01-18.701", "vrtracker mice add DEMO009", 2)],
+)
+def test_dry_run_of_adding_refuses_what_adding_would_refuse(sample, key, says, code):
+    words = ("sessions", "add", key, "--dry-run")
+    assert says in refused(*sample.options, *words, code=code)
+
+
 def test_odd_word_is_told_and_refused_on_request(demo):
     words = ("sessions", "add", NEW, "--set", "experimentID=77", *("--like", "LAST"))
     demo.good("sessions", "edit", FIRST, "--set", "experimentID=7")

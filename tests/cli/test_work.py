@@ -344,6 +344,22 @@ def test_register_runs_a_group_whose_sessions_were_done_before(demo):
     assert FIRST not in {row["key"] for row in demo.told("errors")}
 
 
+def test_dataset_beside_the_output_folder_is_judged(demo):
+    wrong = ("qc", "set", FIRST, "trials.goCue.npy", "FAIL")
+    error = refused(*demo.options, *wrong, code=2)
+    assert "no dataset 'trials.goCue.npy'" in error
+
+
+def test_evidence_for_a_decision_on_a_dataset_is_refused(sample):
+    words = ("qc", "set", FIRST, "oneData/trials.startTimes.npy", "FAIL", "--evidence", "a.png")
+    assert "leave --evidence out" in refused(*sample.options, *words, code=2)
+
+
+def test_the_check_of_the_session_itself_always_applies(sample):
+    words = ("qc", "set", FIRST, "session", "NOT_APPLICABLE")
+    assert "Every session has the check" in refused(*sample.options, *words, code=2)
+
+
 def test_register_refuses_a_group_that_does_not_fail(sample):
     assert "nope" in refused(*sample.options, "register", "--error", "nope", code=2)
 

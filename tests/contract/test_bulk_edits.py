@@ -54,6 +54,14 @@ def test_changes_are_shown_old_and_new_and_nothing_is_written(tracker, tmp_path)
     assert tracker.sessions.get(SECOND).numPlanes == 5
 
 
+def test_row_without_a_key_is_a_problem_of_its_line(tracker, tmp_path):
+    path = write(tmp_path, f"{HEADER},numPlanes", "ATL012,,701,6", "ATL012,2023-01-20,x,6")
+
+    problems = tracker.edit_csv(path).problems
+
+    assert [(one.line, one.column) for one in problems] == [(2, "sessionDate"), (3, "sessionID")]
+
+
 def test_applied_changes_have_their_events(tracker, tmp_path):
     done = tracker.edit_csv(rows_of(tmp_path, "numPlanes", 5, 6, 6)).apply(reason="recounted")
 

@@ -10,13 +10,16 @@ import pytest
 from support.lab import table_counts
 from vrtracker.errors import (
     ConfigurationError,
+    DuplicateError,
     InvalidValueError,
     NotFoundError,
+    UnknownMouseError,
     UnknownNameError,
 )
 from vrtracker.tracker import Tracker
 
 OLD, LAST, LATER = "ATL012.2023-01-20.702", "ATL012.2023-01-20.703", "ATL012.2023-01-21.701"
+LATEST = "ATL012.2023-01-22.701"
 DONE = {
     "suite2p": True,
     "vrRegistration": True,
@@ -103,7 +106,7 @@ def test_new_word_is_told_with_the_nearest_ones(tracker):
     assert "'blender VR'" in warning
     assert "Did you mean 'Blender VR'" in warning
     plan.apply()
-    assert tracker.enter(LATER, {"experimentType": "blender VR"}).warnings == ()
+    assert tracker.enter(LATEST, {"experimentType": "blender VR"}).warnings == ()
 
 
 def test_word_of_a_preset_is_known(tracker):
@@ -128,6 +131,20 @@ def test_future_date_is_told(tracker):
 def test_strict_refuses_what_is_odd(tracker, key, values):
     with pytest.raises(InvalidValueError, match="Nothing was entered"):
         tracker.enter(key, values, strict=True)
+
+
+def test_preset_that_is_not_used_may_be_wrong(tracker):
+    lab = with_preset(tracker, experimentID="seven", behavior=1)
+    tracker.sessions.update({"experimentID": 7}, OLD)
+
+    assert "77" in lab.enter(LATER, {"experimentID": 77}).warnings[0]
+
+
+def test_taken_key_and_unknown_mouse_are_told_before_anything_is_entered(tracker):
+    with pytest.raises(DuplicateError, match=LAST):
+        tracker.enter([LATER, LAST])
+    with pytest.raises(UnknownMouseError, match="ATL099"):
+        tracker.enter("ATL099.2023-01-20.701")
 
 
 def test_unknown_preset_is_refused_with_the_nearest(tracker):

@@ -25,6 +25,7 @@ from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.cli.work import settled
 from vrtracker.domain.qc import NOT_APPLICABLE
+from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
 
@@ -75,13 +76,21 @@ def set_level(
     Example: vrtracker qc set ATL012.2023-01-20.702 oneData/trials.startTimes.npy FAIL
     """
     with shell_of(context).open() as tracker:
-        if "/" in check:
+        if set(check) & set("/."):
+            if evidence is not None:
+                raise InvalidValueError(
+                    "A decision on a dataset rests on the dataset itself; leave --evidence out."
+                )
             decided = tracker.workflow.set_dataset_qc(
                 key, check, level, reason=reason, criteria=criteria
             )
             _settled_dataset(key, check, decided.name, json=json)
             return
         if level.upper() in {NOT_APPLICABLE, _APPLICABLE}:
+            if check == "session":
+                raise InvalidValueError(
+                    f"Every session has the check 'session'; {level} is for the others."
+                )
             work = tracker.workflow
             mark = work.include if level.upper() == _APPLICABLE else work.exclude
             now = mark(key, work.stages.review(check).name, reason)

@@ -112,6 +112,9 @@ class CsvReading:
             except InvalidValueError as error:
                 message = str(error).removeprefix(f"{name}: ")
                 self.problems.append(Problem(line, name, message))
+        for name in () if self._new else self._service.key_columns:
+            if name in values and values[name] is None:
+                self.problems.append(Problem(line, name, "it is empty; every row needs it."))
         if len(self.problems) > before:
             return None
         if not self._new:

@@ -85,6 +85,9 @@ class EntryService:
             {**model, **common, **key.columns} for key, model in zip(parsed, models, strict=True)
         ]
         self._sessions.fitted(rows)
+        obstacle = self._sessions.obstacle(rows)
+        if obstacle is not None:
+            raise obstacle
         warnings = [*_future(parsed, self._lab.lab_now().date()), *self._words(rows)]
         if strict and warnings:
             raise InvalidValueError(f"{' '.join(warnings)} Nothing was entered.")
@@ -148,8 +151,21 @@ class EntryService:
         return [column for column in preset if column not in self._sessions.columns]
 
     def _words(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        known: list[Mapping[str, Any]] = [*self._lab.presets.values()]
+        known = [
+            {column: value}
+            for preset in self._lab.presets.values()
+            for column, value in preset.items()
+            if self._fits(column, value)
+        ]
         return odd_words(self._lab, self._sessions, rows, known)
+
+    def _fits(self, column: str, value: Any) -> bool:
+        """Tell whether a value of a preset, which may not be the one in use, is of any use."""
+        try:
+            self._sessions.coercer.value(column, value)
+        except (InvalidValueError, KeyError):
+            return False
+        return True
 
 
 def odd_words(

@@ -137,6 +137,12 @@ class SessionService(RowService[SessionRecord, SessionKey]):
             )
         _check_scratch(values)
 
+    def obstacle(self, rows: Sequence[Mapping[str, Any]]) -> VrtrackerError | None:
+        """Return what keeps rows from being added, a mouse or a key, or None."""
+        keys = [self._key_of_row(row) for row in rows]
+        with self._lab.unit(readonly=True) as unit:
+            return self._unknown_mouse(unit, rows) or self._duplicate(unit, keys, rows)
+
     def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
         keys = [self._key_of_row(row) for row in rows if "sessionID" in row and "mouseName" in row]
         with self._lab.unit(readonly=True) as unit:
