@@ -77,7 +77,7 @@ class Claims:
                 at = self._lab.now()
                 transition = Transition.RERUN if rerun else Transition.START
                 require(self._lab, snapshot, stage, transition, at=at, without=without)
-                claim = self._start(unit, snapshot, stage, registrar, transition, at)
+                claim = self._start(unit, snapshot, stage, registrar, transition=transition, at=at)
                 unit.commit()
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error
@@ -189,6 +189,7 @@ class Claims:
         snapshot: Snapshot,
         stage: Stage,
         registrar: Registrar,
+        *,
         transition: Transition,
         at: dt.datetime,
     ) -> Claim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,7 +42,9 @@ RED_CELL_DATE = DateFromFiles(
 )
 
 
-def check_suite2p(tracker: Tracker, conditions: Mapping[str, Any], *, update: bool) -> bool:
+def check_suite2p(
+    tracker: Tracker, conditions: Mapping[str, Any], *, files: Iterable[str], update: bool
+) -> bool:
     """Print, and with `update` correct, where the column `suite2p` and the files differ.
 
     A session without any folder here says nothing about suite2p, and stays as it is. One that was
@@ -52,6 +54,8 @@ def check_suite2p(tracker: Tracker, conditions: Mapping[str, Any], *, update: bo
     ----------
     conditions
         Which sessions to look at; of those only the ones with imaging.
+    files
+        The files that each plane must have, without ``.npy``.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def check_suite2p(tracker: Tracker, conditions: Mapping[str, Any], *, update: bo
             else "Database said suite2p has been ran, but it actually hasn't"
         )
         say(f"{said}: {change.key.path} ({'; '.join(change.reasons)})")
-    excluded = _excluded_with_suite2p(tracker, wanted)
+    excluded = _excluded_with_suite2p(tracker, wanted, files)
     for key in excluded.values():
         say(
             f"Database said suite2p didn't run, but it already did: {key.path} "
@@ -148,7 +152,7 @@ def _apply(plan: ReconcilePlan, stage: str) -> None:
 
 
 def _excluded_with_suite2p(
-    tracker: Tracker, conditions: Mapping[str, Any]
+    tracker: Tracker, conditions: Mapping[str, Any], files: Iterable[str]
 ) -> dict[int, SessionKey]:
     """Return the sessions that were marked as without suite2p and have all of it, by number."""
     folders = SessionFolders(cast("Path", tracker.root))
@@ -162,7 +166,7 @@ def _excluded_with_suite2p(
         record = tracker.sessions.get(key).record
         folder = folders.find(key)
         with contextlib.suppress(RootUnavailableError):
-            if folder is not None and _is_whole(probe(folder), record.numPlanes):
+            if folder is not None and _is_whole(probe(folder, required=files), record.numPlanes):
                 found[record.uSessionID] = key
     return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
+from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import VrtrackerError
 from vrtracker.interop.vranalysis import disk, registering
 from vrtracker.interop.vranalysis.backends import SessionBackend, backend_named
@@ -241,8 +242,13 @@ class SessionDatabase(BaseDatabase):
             If the sessions' root is missing or empty, or has lost so much that a drive must be
             missing; nothing is changed then.
         """
-        conditions = self.default_conditions
-        differs = disk.check_suite2p(self.working, conditions, update=with_database_update)
+        _, settings = settings_of(self._asked)
+        differs = disk.check_suite2p(
+            self.working,
+            self.default_conditions,
+            files=settings.reconcile.suite2p_files or SUITE2P_FILES,
+            update=with_database_update,
+        )
         return differs if return_check else None
 
     def update_s2p_date_time(self, *, dry_run: bool = False) -> None:
