@@ -119,7 +119,7 @@ class Run:
             self._include(key)
 
     def _end(self, result: RunResult) -> None:
-        """Tell what became of a session, and record what its imaging is worth after a success."""
+        """Tell what became of a session, and after a success whether it has its imaging."""
         _tell(result)
         if result.outcome != "succeeded":
             return
