@@ -23,6 +23,7 @@ from vrtracker.errors import (
     InvalidValueError,
     LostClaimError,
     RootUnavailableError,
+    UnknownNameError,
 )
 from vrtracker.registrars.function import FunctionRegistrar
 from vrtracker.repositories.events import EventRepository
@@ -218,6 +219,47 @@ def test_a_configured_registrar_is_used(bench):
     tracker = bench.another(registrars={"significant": "support.registrars:good"})
     assert tracker.workflow.run("significant").succeeded == 1
     assert last_attempt(bench, key)["registrar"] == "support.registrars:good"
+
+
+def test_run_without_a_stage_waits_for_it_no_more_than_this_time(bench, workflow):
+    key, other = bench.add(ONE, imaging=True), bench.add(TWO, imaging=True)
+
+    assert workflow.run("registration", key, registrar=good, without=["suite2p"]).succeeded == 1
+
+    assert workflow.states(key)["suite2p"] is State.READY
+    assert workflow.states(other)["registration"] is State.BLOCKED
+
+
+def test_run_without_a_stage_takes_the_blocked_of_the_queue_too(bench, workflow):
+    bench.add(ONE, imaging=True)
+    bench.add(TWO)
+
+    assert workflow.run(registrar=good, without=["suite2p"]).succeeded == 2
+
+
+def test_run_without_one_stage_still_waits_for_another(bench, workflow):
+    key = bench.add(ONE, imaging=True, suite2p=True)
+
+    report = workflow.run("significant", registrar=good, without=["suite2p"])
+
+    assert [result.outcome for result in report.results] == ["skipped"]
+    assert workflow.states(key)["significant"] is State.BLOCKED
+
+
+def test_cancelled_run_without_a_stage_says_that_the_session_waits_again(bench, workflow):
+    key = bench.add(ONE, imaging=True)
+
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(registrar=raises(KeyboardInterrupt()), without=["suite2p"])
+
+    assert bench.tracker.history(key)["to_state"].iloc[-1] == State.BLOCKED.value
+
+
+def test_run_without_an_unknown_stage_is_refused(bench, workflow):
+    bench.add(ONE)
+
+    with pytest.raises(UnknownNameError, match="suite2p"):
+        workflow.run(registrar=good, without=["suite2"])
 
 
 # -- failure ----------------------------------------------------------------------------------

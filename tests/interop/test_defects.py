@@ -19,6 +19,7 @@ import pytest
 from support.lab import run_sql, table_counts
 from support.postgres import put_programs_on_path
 from vrtracker import clock
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
 from vrtracker.errors import (
     BackendError,
@@ -214,6 +215,44 @@ def test_defect_08_correction_takes_the_dates_and_what_follows_along(desk):
     assert (desk.row(lost).suite2p, desk.row(lost).suite2pDate) == (False, None)
     assert desk.tracker.workflow.states(lost)["registration"] is State.STALE
     assert desk.tracker.history(made)["verb"].tolist()[-1] == "reconciled"
+
+
+def excluded_with_suite2p(desk, number: int, **columns) -> SessionKey:
+    key = desk.add(number, imaging=True, **columns)
+    desk.tracker.workflow.exclude(key, "suite2p", "no imaging")
+    desk.suite2p(key)
+    return key
+
+
+def test_defect_08_check_alone_reports_what_an_update_would_take_back(desk, capsys):
+    key = excluded_with_suite2p(desk, 701)
+
+    assert desk.sessions.check_s2p(return_check=True) is True
+    assert "didn't run, but it already did: ATL012/2023-01-20/701" in capsys.readouterr().out
+    assert desk.tracker.workflow.states(key)["suite2p"] is State.NOT_APPLICABLE
+
+    assert desk.sessions.check_s2p(with_database_update=True, return_check=True) is True
+    assert desk.row(key).suite2p
+    assert desk.sessions.check_s2p(return_check=True) is False
+
+
+def test_defect_08_exclusion_stands_while_planes_are_missing(desk):
+    key = excluded_with_suite2p(desk, 701, numPlanes=2)
+
+    assert desk.sessions.check_s2p(with_database_update=True, return_check=True) is False
+
+    assert desk.tracker.workflow.states(key)["suite2p"] is State.NOT_APPLICABLE
+
+
+def test_defect_08_refused_update_takes_no_exclusion_back(desk):
+    key = excluded_with_suite2p(desk, 701)
+    for number in range(702, 706):
+        desk.add(number, imaging=True, suite2p=True)
+
+    with pytest.raises(RootUnavailableError, match=r"tracker\.reconcile\("):
+        desk.sessions.check_s2p(with_database_update=True)
+
+    assert desk.tracker.workflow.states(key)["suite2p"] is State.NOT_APPLICABLE
 
 
 def test_defect_09_no_file_gives_no_date(desk):
@@ -477,6 +516,34 @@ def test_defect_22_default_conditions_can_be_left_out_of_every_listing(desk, cap
     assert capsys.readouterr().out == "ATL012/2023-01-20/701 had error: flips\n"
 
 
+def test_defect_22_run_understands_use_default(desk, stand_in):
+    desk.add(701)
+    desk.sessions.default_conditions = {"sessionQC": True, "sessionID": 700}
+
+    assert desk.sessions.register_sessions().results == ()
+    assert desk.sessions.register_sessions(use_default=False).succeeded == 1
+
+
+def test_defect_22_default_conditions_hold_for_the_disk(desk):
+    analysed = desk.add(701, **ANALYSED, redCellQC=True)
+    desk.suite2p(analysed)
+    desk.one(analysed, mpciROIs__redCellIdx=b"x")
+    for key in (desk.add(702, imaging=True), excluded_with_suite2p(desk, 703)):
+        desk.suite2p(key)
+    desk.sessions.default_conditions = {"sessionQC": True, "sessionID": 700}
+
+    assert desk.sessions.check_s2p(with_database_update=True, return_check=True) is False
+    desk.sessions.update_s2p_date_time()
+    desk.sessions.update_red_cell_qc_date_time()
+    assert (desk.row(analysed).suite2pDate, desk.row(analysed).redCellQCDate) == (None, None)
+
+    desk.sessions.default_conditions = {"sessionQC": True}
+    assert desk.sessions.check_s2p(return_check=True) is True
+    desk.sessions.update_s2p_date_time()
+    desk.sessions.update_red_cell_qc_date_time()
+    assert None not in (desk.row(analysed).suite2pDate, desk.row(analysed).redCellQCDate)
+
+
 def test_defect_23_failed_sessions_are_listed_when_asked_for(desk):
     desk.add(701, vrRegistrationError=True, vrRegistrationException="flips")
     desk.add(702)
@@ -484,6 +551,16 @@ def test_defect_23_failed_sessions_are_listed_when_asked_for(desk):
     assert numbers(desk.sessions.needs_registration()) == [702]
     assert numbers(desk.sessions.needs_registration(vrRegistrationError=True)) == [701]
     assert numbers(desk.sessions.needs_registration(skip_errors=False)) == [701, 702]
+
+
+def test_defect_23_failed_sessions_are_registered_when_asked_for(desk, stand_in):
+    failed = desk.add(701, vrRegistrationError=True, vrRegistrationException="flips")
+    desk.add(702)
+
+    report = desk.sessions.register_sessions(vrRegistrationError=True)
+
+    assert [result.key for result in report.results] == [failed]
+    assert report.succeeded == 1
 
 
 def test_defect_24_update_counts_checks_previews_and_is_in_the_history(desk):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from vrtracker.domain.records import SessionRecord
 from vrtracker.domain.stages import Stage, StageGraph
@@ -106,6 +106,15 @@ class Snapshot:
             ),
         )
 
-    def state(self, stage: Stage, stages: StageGraph, now: dt.datetime) -> State:
-        """Return the state of a stage."""
-        return state_of(self.facts(stage, stages, now))
+    def state(
+        self,
+        stage: Stage,
+        stages: StageGraph,
+        now: dt.datetime,
+        *,
+        without: Collection[str] = (),
+    ) -> State:
+        """Return the state of a stage, or what it were if it need not wait for some others."""
+        facts = self.facts(stage, stages, now)
+        unmet = tuple(name for name in facts.unmet if name not in without)
+        return state_of(replace(facts, unmet=unmet))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,9 +46,22 @@ class Claims:
         self._versions = dict(versions)
 
     def start(
-        self, key: SessionKey, stage: Stage, registrar: Registrar, *, rerun: bool = False
+        self,
+        key: SessionKey,
+        stage: Stage,
+        registrar: Registrar,
+        *,
+        rerun: bool = False,
+        without: Collection[str] = (),
     ) -> Claim:
         """Claim a session.
+
+        Parameters
+        ----------
+        rerun
+            Also if its output is current.
+        without
+            Stages that it need not wait for.
 
         Raises
         ------
@@ -60,7 +73,11 @@ class Claims:
         """
         try:
             with self._lab.unit() as unit:
-                claim = self._start(unit, key, stage, registrar, rerun=rerun)
+                snapshot = read(self._lab, unit, key)
+                at = self._lab.now()
+                transition = Transition.RERUN if rerun else Transition.START
+                require(self._lab, snapshot, stage, transition, at=at, without=without)
+                claim = self._start(unit, snapshot, stage, registrar, transition=transition, at=at)
                 unit.commit()
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error
@@ -167,12 +184,16 @@ class Claims:
     # -- helpers ------------------------------------------------------------------------------
 
     def _start(
-        self, unit: UnitOfWork, key: SessionKey, stage: Stage, registrar: Registrar, *, rerun: bool
+        self,
+        unit: UnitOfWork,
+        snapshot: Snapshot,
+        stage: Stage,
+        registrar: Registrar,
+        *,
+        transition: Transition,
+        at: dt.datetime,
     ) -> Claim:
-        snapshot = read(self._lab, unit, key)
-        at = self._lab.now()
-        transition = Transition.RERUN if rerun else Transition.START
-        before = require(self._lab, snapshot, stage, transition, at=at)
+        key, before = snapshot.record.key, snapshot.state(stage, self._lab.stages, at)
         attempt_id = uuid.uuid4().hex
         expire_claims(unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)

@@ -151,7 +151,13 @@ class _Run:
 
     def _one(self, key: SessionKey) -> RunResult:
         try:
-            claim = self._claims.start(key, self._stage, self._registrar, rerun=self._options.force)
+            claim = self._claims.start(
+                key,
+                self._stage,
+                self._registrar,
+                rerun=self._options.force,
+                without=self._options.without,
+            )
         except (InvalidTransitionError, ConcurrentUpdateError, NotFoundError) as error:
             return RunResult(key, "skipped", error=str(error))
         started = time.monotonic()

@@ -115,6 +115,7 @@ class RunOptions:
     filters: Mapping[str, Any]
     retry_failed: bool = True
     include_stale: bool = False
+    without: tuple[str, ...] = ()
     force: bool = False
     budget_bytes: float | None = None
     max_sessions: int | None = None
@@ -132,6 +133,8 @@ class RunOptions:
             states.append(State.STALE)
         if self.force:
             states.append(State.DONE)
+        if self.without:
+            states.append(State.BLOCKED)
         return states
 
     def limit_reached(self, results: Sequence[RunResult]) -> str | None:

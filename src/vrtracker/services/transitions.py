@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,16 +72,27 @@ def read(lab: Lab, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
 
 
 def require(
-    lab: Lab, snapshot: Snapshot, stage: Stage, transition: Transition, *, at: dt.datetime
+    lab: Lab,
+    snapshot: Snapshot,
+    stage: Stage,
+    transition: Transition,
+    *,
+    at: dt.datetime,
+    without: Collection[str] = (),
 ) -> State:
     """Return the state of the stage, if it allows the transition.
+
+    Parameters
+    ----------
+    without
+        Stages that it need not wait for.
 
     Raises
     ------
     InvalidTransitionError
         If not; it carries what is allowed, and says why.
     """
-    state = snapshot.state(stage, lab.stages, at)
+    state = snapshot.state(stage, lab.stages, at, without=without)
     allowed = allowed_from(state, stage.kind)
     if state in ALLOWED[transition] and transition in allowed:
         return state

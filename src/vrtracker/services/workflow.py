@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
@@ -179,6 +179,7 @@ class WorkflowService:
         options: Mapping[str, Any] | None = None,
         retry_failed: bool = True,
         include_stale: bool = False,
+        without: Collection[str] = (),
         force: bool = False,
         budget_bytes: float | None = None,
         max_sessions: int | None = None,
@@ -208,6 +209,9 @@ class WorkflowService:
         include_stale
             Also sessions that are done from inputs that were made again since, or were marked
             as outdated.
+        without
+            Stages that need not be waited for this time, such as ``["suite2p"]`` where the imaging
+            is left out. That is recorded nowhere: `exclude` them if they never come.
         force
             Also sessions that are done; needs a key or filters. What rests on them becomes stale.
         budget_bytes
@@ -236,12 +240,13 @@ class WorkflowService:
         self._require_process(stage)
         wanted = filters_of(where, filters)
         if where is not None and not isinstance(where, Mapping):
-            self._check_one(SessionKey.parse(where), stage, force=force)
+            self._check_one(SessionKey.parse(where), stage, force=force, without=without)
             retry_failed, include_stale = True, True
         options_of_run = RunOptions(
             filters=wanted,
             retry_failed=retry_failed,
             include_stale=include_stale,
+            without=tuple(self._lab.stages[name].name for name in without),
             force=force,
             budget_bytes=budget_bytes,
             max_sessions=max_sessions,
@@ -322,11 +327,26 @@ class WorkflowService:
         if self._lab.stages[stage].kind is StageKind.REVIEW:
             raise InvalidValueError(f"{stage} is done by people; use set_qc.")
 
-    def _check_one(self, key: SessionKey, stage: str, *, force: bool) -> None:
+    def registrar(
+        self, stage: str, registrar: Any = None, *, options: Mapping[str, Any] | None = None
+    ) -> Registrar:
+        """Return what `run` would use if it were called with this registrar and these options.
+
+        Raises
+        ------
+        ConfigurationError
+            If it cannot be loaded, or does not take the options.
+        """
+        return self._find_registrar(self._lab.stages[stage].name, (registrar, options))
+
+    def _check_one(
+        self, key: SessionKey, stage: str, *, force: bool, without: Collection[str]
+    ) -> None:
         """Refuse, before anything is done, a named session whose state does not allow a run."""
         transition = Transition.RERUN if force else Transition.START
         snapshot = read(self._lab, None, key)
-        require(self._lab, snapshot, self._lab.stages[stage], transition, at=self._lab.now())
+        chosen, at = self._lab.stages[stage], self._lab.now()
+        require(self._lab, snapshot, chosen, transition, at=at, without=without)
 
     @property
     def _stages(self) -> StageRepository:

@@ -68,12 +68,16 @@ def options_of(record: Any, overrides: Mapping[str, Any]) -> Any:
     # An empty column leaves vrAnalysis its own default.
     values = {name: value for name, value in said.items() if value is not None}
     for name, value in {**values, **overrides}.items():
-        if not hasattr(options, name):
-            raise InvalidValueError(
-                f"vrAnalysis has no option {name!r}; there are {', '.join(vars(options))}."
-            )
+        _check_name(options, name)
         setattr(options, name, plain(value))
     return options
+
+
+def _check_name(options: Any, name: str) -> None:
+    if not hasattr(options, name):
+        raise InvalidValueError(
+            f"vrAnalysis has no option {name!r}; there are {', '.join(vars(options))}."
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,9 @@ class VrAnalysisBackend:
         return _load("registration", "B2Registration")(*self._name(key), options)
 
     def registrar(self, overrides: Mapping[str, Any]) -> VrAnalysisRegistrar:
-        """Return the registrar that runs B2Registration."""
+        """Return the registrar that runs B2Registration; raise if there is no such option."""
+        for name in overrides:
+            _check_name(_load("sessions.b2session", "B2RegistrationOpts")(), name)
         return VrAnalysisRegistrar({name: plain(value) for name, value in overrides.items()})
 
     def _name(self, key: SessionKey) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
+from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import VrtrackerError
 from vrtracker.interop.vranalysis import disk, registering
 from vrtracker.interop.vranalysis.backends import SessionBackend, backend_named
@@ -226,6 +227,8 @@ class SessionDatabase(BaseDatabase):
     ) -> bool | None:
         """Compare the column `suite2p` with the files, plane by plane; print what differs.
 
+        Looks at the sessions with imaging that pass `default_conditions`.
+
         Parameters
         ----------
         with_database_update
@@ -239,28 +242,42 @@ class SessionDatabase(BaseDatabase):
             If the sessions' root is missing or empty, or has lost so much that a drive must be
             missing; nothing is changed then.
         """
-        differs = disk.check_suite2p(self.working, update=with_database_update)
+        _, settings = settings_of(self._asked)
+        differs = disk.check_suite2p(
+            self.working,
+            self.default_conditions,
+            files=settings.reconcile.suite2p_files or SUITE2P_FILES,
+            update=with_database_update,
+        )
         return differs if return_check else None
 
     def update_s2p_date_time(self, *, dry_run: bool = False) -> None:
         """Set suite2pDate to the time of suite2p's newest file, where that is later.
 
+        Looks at the sessions that pass `default_conditions`.
+
         Raises
         ------
         RootUnavailableError
-            If the sessions' root is missing or empty; nothing is changed then.
+            If the sessions' root is missing or empty, or has lost so much that a drive must be
+            missing; nothing is changed then.
         """
-        disk.update_dates(self.working, disk.SUITE2P_DATE, dry_run=dry_run)
+        conditions = self.default_conditions
+        disk.update_dates(self.working, disk.SUITE2P_DATE, conditions, dry_run=dry_run)
 
     def update_red_cell_qc_date_time(self, *, dry_run: bool = False) -> None:
         """Set redCellQCDate to the time of the newest curated file, where that is later.
 
+        Looks at the sessions that pass `default_conditions`.
+
         Raises
         ------
         RootUnavailableError
-            If the sessions' root is missing or empty; nothing is changed then.
+            If the sessions' root is missing or empty, or has lost so much that a drive must be
+            missing; nothing is changed then.
         """
-        disk.update_dates(self.working, disk.RED_CELL_DATE, dry_run=dry_run)
+        conditions = self.default_conditions
+        disk.update_dates(self.working, disk.RED_CELL_DATE, conditions, dry_run=dry_run)
 
     # -- registration --------------------------------------------------------------------------
 
@@ -289,8 +306,10 @@ class SessionDatabase(BaseDatabase):
         raise_exception
             Raise the failure after recording it.
         imaging
-            False registers without the imaging: suite2p and red-cell QC are then not for this
-            session. True takes that back. None leaves it to the row.
+            False registers without the imaging: it waits for no suite2p, and once it succeeded
+            suite2p and red-cell QC are not for this session. True takes that back, and so does
+            a success with None, which leaves it to the row. What indexes files or runs a command
+            is not told of it.
         options
             Further options of the registration, kept with the attempt.
 
@@ -337,7 +356,8 @@ class SessionDatabase(BaseDatabase):
         max_data
             Stop before the outputs exceed so many bytes.
         skip_errors
-            Leave out sessions that failed before.
+            Leave out sessions that failed before, unless `vrRegistrationError` is among the
+            conditions.
         raise_exception, imaging, options
             As `register_record`.
         **kw_conditions
@@ -348,11 +368,12 @@ class SessionDatabase(BaseDatabase):
         RunReport
             What became of each session; printed too.
         """
-        wanted = self._conditions(kw_conditions, use_default=True)
+        use_default = kw_conditions.pop("use_default", True)
+        wanted = self._conditions(kw_conditions, use_default=use_default)
+        if skip_errors:
+            wanted.setdefault("vrRegistrationError", False)
         run = self._run(imaging, options)
-        return run.all(
-            wanted, max_data=max_data, skip_errors=skip_errors, raise_exception=raise_exception
-        )
+        return run.all(wanted, max_data=max_data, raise_exception=raise_exception)
 
     def print_registration_errors(self, **kw_conditions: Any) -> None:
         """Print the message of each session whose last registration failed."""
