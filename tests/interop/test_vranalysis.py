@@ -6,9 +6,11 @@ import csv
 import datetime as dt
 import inspect
 import os
+import pickle
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -573,6 +575,68 @@ def test_further_databases_are_declared(backend, tmp_path, monkeypatch):
     assert get_database_metadata("vrSessions")["backup_path"] == "/data/backups"
     with pytest.raises(ConfigurationError, match="subclass of BaseDatabase"):
         get_database("broken")
+
+
+def test_object_stays_with_the_database_that_it_names(backend, tmp_path, monkeypatch):
+    urls = [backend.migrated_url() for _ in range(2)]
+    monkeypatch.setenv("VRTRACKER_URL", urls[0])
+    first = get_database("vrMice")
+    monkeypatch.setenv("VRTRACKER_URL", urls[1])
+    second = get_database("vrMice")
+    monkeypatch.delenv("VRTRACKER_URL")
+
+    first.add_record(None, ["mouseName"], ["M1"])
+    again = pickle.loads(pickle.dumps(second))
+
+    assert first.host_type == second.host_type == backend.name.rstrip("0123456789")
+    assert first.get_table()["mouseName"].tolist() == ["M1"]
+    assert second.get_table().empty
+    assert again.get_table().empty
+    for database in (first, second, again):
+        database.tracker.close()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_relative_paths_are_of_the_folder_in_which_the_object_was_made(
+    backend, tmp_path, monkeypatch
+):
+    file = Path(backend.migrated_url().removeprefix("sqlite:///"))
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setenv("VRTRACKER_ROOT", "root")
+    monkeypatch.setenv("VRTRACKER_BACKUPS", "backups")
+    made = []
+    for target in (file.name, f"sqlite:///{file.name}"):
+        monkeypatch.setenv("VRTRACKER_URL", target)
+        made.append(get_database("vrSessions"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    monkeypatch.chdir(elsewhere)
+
+    for database in made:
+        assert database.get_table().empty
+        assert database.get_dbfile() == file
+        assert database.tracker.root == file.parent / "root"
+        assert database.backup_path == str(file.parent / "backups")
+        database.tracker.close()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_profile_may_be_named_like_a_file(backend, tmp_path, monkeypatch):
+    lab, paper = (backend.migrated_url().removeprefix("sqlite:///") for _ in range(2))
+    path = tmp_path / "config.toml"
+    config = CONFIG.format(lab=lab, paper=paper).replace(
+        'profile = "paper"', 'profile = "paper.v2"'
+    )
+    path.write_text(config.replace("[profiles.paper]", '[profiles."paper.v2"]'), encoding="utf-8")
+    monkeypatch.setenv("VRTRACKER_CONFIG", str(path))
+    monkeypatch.delenv("VRTRACKER_URL", raising=False)
+
+    database = get_database("imaging")
+
+    assert str(database.get_dbfile()) == paper
+    assert database.get_table().empty
+    database.tracker.close()
 
 
 @pytest.mark.parametrize("fields", [[("a", 1)], [("a", str, int)], [3]], ids=str)

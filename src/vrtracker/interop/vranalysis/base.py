@@ -15,14 +15,14 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.interop.vranalysis.metadata import (
     file_of,
-    get_database_metadata,
+    metadata_of,
     settings_of,
     url_of,
 )
 from vrtracker.interop.vranalysis.printing import say
 from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.services.rows import RowService, Update
-from vrtracker.tracker import Tracker, open_tracker
+from vrtracker.tracker import Tracker, tracker_of
 from vrtracker.unit_of_work import driver_cursor
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class BaseDatabase:
     """
 
     def __init__(self, db_name: str) -> None:
-        metadata = get_database_metadata(db_name)
+        # The object stays with this database, whatever becomes of the environment.
+        declared, self._settings = settings_of(db_name)
+        metadata = metadata_of(declared, self._settings)
         self._asked = db_name
         self.db_path: str = metadata["db_path"]
         self.db_name: str = metadata["db_name"]
@@ -67,17 +69,21 @@ class BaseDatabase:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._asked!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A password stays in the process, as that of the tracker does.
+        url = self._settings.database
+        shown = str(url_of(self._settings)) if "://" in url else url
+        return {**vars(self), "_settings": self._settings.model_copy(update={"url": shown})}
+
     @cached_property
     def tracker(self) -> Tracker:
         """The tracker behind this object, opened on first use."""
-        declared, _ = settings_of(self._asked)
-        return open_tracker(declared.profile)
+        return tracker_of(self._settings)
 
     @property
     def host_type(self) -> str:
         """Kind of database: ``access``, ``sqlite`` or ``postgresql``."""
-        _, settings = settings_of(self._asked)
-        return backend_for(url_of(settings)).name
+        return backend_for(url_of(self._settings)).name
 
     @property
     def _rows(self) -> RowService[Any, Any]:

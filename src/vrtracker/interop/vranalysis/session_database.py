@@ -13,9 +13,8 @@ from vrtracker.interop.vranalysis import disk, registering
 from vrtracker.interop.vranalysis.backends import SessionBackend, backend_named
 from vrtracker.interop.vranalysis.base import BaseDatabase
 from vrtracker.interop.vranalysis.front import LazySession
-from vrtracker.interop.vranalysis.metadata import settings_of
 from vrtracker.interop.vranalysis.printing import say
-from vrtracker.tracker import Tracker, open_tracker
+from vrtracker.tracker import Tracker, tracker_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,16 +39,14 @@ class SessionDatabase(BaseDatabase):
     @cached_property
     def backend(self) -> SessionBackend:
         """What opens and registers sessions: `session_backend` of the profile."""
-        _, settings = settings_of(self._asked)
-        return backend_named(settings.session_backend, self.tracker.root)
+        return backend_named(self._settings.session_backend, self.tracker.root)
 
     @property
     def working(self) -> Tracker:
         """The tracker, opened with the backend's root where the settings name none."""
         if self.tracker.root is None and self.backend.root is not None:
-            declared, _ = settings_of(self._asked)
             self.tracker.close()
-            self.tracker = open_tracker(declared.profile, root=self.backend.root)
+            self.tracker = tracker_of(self._settings, root=self.backend.root)
         return self.tracker
 
     # -- sessions ------------------------------------------------------------------------------
@@ -186,9 +183,8 @@ class SessionDatabase(BaseDatabase):
 
     def _targets(self, session: LazySession) -> list[str]:
         """Return where suite2p reads from and writes to, as far as the settings tell."""
-        _, settings = settings_of(self._asked)
-        source = f"{settings.raw_data.rstrip('/')}/{session.key.path}" if settings.raw_data else ""
-        lines = [f"source: {source}"] if source else []
+        raw = self._settings.raw_data
+        lines = [f"source: {raw.rstrip('/')}/{session.key.path}"] if raw else []
         if self.backend.root is not None:
             lines.append(f"target: {session.data_path}")
         return lines
@@ -265,10 +261,9 @@ class SessionDatabase(BaseDatabase):
     # -- registration --------------------------------------------------------------------------
 
     def _run(self, imaging: bool | None, options: Mapping[str, Any] | None) -> registering.Run:
-        _, settings = settings_of(self._asked)
         chosen = dict(options or {}) | ({} if imaging is None else {"imaging": bool(imaging)})
         # What the profile names for registration comes before what the backend would use.
-        named = "registration" in settings.registrars
+        named = "registration" in self._settings.registrars
         registrar = None if named else self.backend.registrar(chosen)
         return registering.Run(self.working, registrar, chosen)
 
