@@ -199,6 +199,40 @@ NEEDS: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool]]] = {
         can_register,
     ),
 }
+SCRATCHED_TOO: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool], int]] = {
+    "suite2p": (
+        "needs_s2p",
+        {"use_default": False},
+        lambda row: is_set(row, "imaging") and not is_set(row, "suite2p"),
+        42,
+    ),
+    "suite2p of scratched": (
+        "needs_s2p",
+        {"sessionQC": False},
+        lambda row: is_set(row, "imaging") and not is_set(row, "suite2p"),
+        3,
+    ),
+    "suite2p QC": (
+        "needs_s2p",
+        {"needs_qc": True, "use_default": False},
+        lambda row: is_set(row, "imaging", "suite2p") and not is_set(row, "suite2pQC"),
+        84,
+    ),
+    "red cells": (
+        "needs_red_cell_qc",
+        {"use_default": False},
+        lambda row: (
+            is_set(row, "imaging", "suite2p", "vrRegistration") and not is_set(row, "redCellQC")
+        ),
+        53,
+    ),
+    "registration of scratched": (
+        "needs_registration",
+        {"sessionQC": False},
+        lambda row: row["vrRegistration"] == row["vrRegistrationError"] == "0",
+        5,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +296,27 @@ def test_work_lists_are_those_of_the_labs_file(legacy, rows, name):
     frame = getattr(legacy.sessions, method)(**arguments)
 
     check_frame(frame, "sessiondb", wanted, list(rows["sessiondb"][0]))
+
+
+@pytest.mark.parametrize("name", SCRATCHED_TOO)
+def test_work_lists_hold_the_scratched_sessions_that_are_asked_for(legacy, rows, name):
+    method, arguments, passes, count = SCRATCHED_TOO[name]
+    wanted = [
+        row
+        for row in rows["sessiondb"]
+        if passes(row) and ("sessionQC" not in arguments or not is_set(row, "sessionQC"))
+    ]
+    assert len(wanted) == count
+
+    frame = getattr(legacy.sessions, method)(**arguments)
+
+    check_frame(frame, "sessiondb", wanted, list(rows["sessiondb"][0]))
+
+
+def test_sessions_of_red_cells_hold_the_scratched_ones_that_are_asked_for(legacy):
+    found = legacy.sessions.iter_sessions_need_red_cell_qc(use_default=False)
+
+    assert len(found) == 53
 
 
 def test_positional_indexing_and_choice_serve_notebooks(legacy, rows):

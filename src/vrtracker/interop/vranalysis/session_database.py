@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionDatabase"]
 
+_WAITING: Mapping[str, Mapping[str, bool]] = {
+    "suite2p": {"imaging": True, "suite2p": False},
+    "suite2p_qc": {"imaging": True, "suite2p": True, "suite2pQC": False},
+    "registration": {"vrRegistration": False},
+    "red_cell_qc": {"imaging": True, "suite2p": True, "vrRegistration": True, "redCellQC": False},
+}
+"""Columns of a session that waits for a stage."""
+
 
 class SessionDatabase(BaseDatabase):
     """The lab's sessions.
@@ -113,7 +121,15 @@ class SessionDatabase(BaseDatabase):
     def _needs(self, stage: str, conditions: dict[str, Any]) -> pd.DataFrame:
         use_default = conditions.pop("use_default", True)
         wanted = self._conditions(conditions, use_default=use_default)
-        return self.tracker.workflow.needs(stage, wanted).drop(columns="state")
+        queue = self.tracker.workflow.needs(stage, wanted).drop(columns="state")
+        if wanted.get("sessionQC") is True:
+            return queue
+        # The workflow asks nothing of a scratched session: only its columns tell what it lacks.
+        rows = self._frame(wanted)
+        lacking = ~rows["sessionQC"]
+        for name, value in _WAITING[stage].items():
+            lacking &= rows[name] == value
+        return rows[lacking | rows[self.uid].isin(queue[self.uid])].reset_index(drop=True)
 
     def needs_registration(
         self, skip_errors: bool = True, return_df: bool = True, **kw_conditions: Any
