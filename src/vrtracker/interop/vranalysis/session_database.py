@@ -98,9 +98,8 @@ class SessionDatabase(BaseDatabase):
             say(name)
 
     def session_name(self, row: Any) -> tuple[str, str, str]:
-        """Return mouse, date as ``YYYY-MM-DD`` and number of a row, as text."""
-        key = SessionKey.parse(row)
-        return key.mouse, key.date.isoformat(), str(key.number)
+        """Return mouse, date as ``YYYY-MM-DD`` and number of a row, as its folder spells them."""
+        return self.make_b2session(row).session_name
 
     def make_b2session(self, row: Any) -> LazySession:
         """Return the session of a row; it is opened when its data is asked for."""
@@ -200,7 +199,7 @@ class SessionDatabase(BaseDatabase):
     def _targets(self, session: LazySession) -> list[str]:
         """Return where suite2p reads from and writes to, as far as the settings tell."""
         raw = self._settings.raw_data
-        lines = [f"source: {raw.rstrip('/')}/{session.key.path}"] if raw else []
+        lines = [f"source: {raw.rstrip('/')}/{session.session_print()}"] if raw else []
         if self.backend.root is not None:
             lines.append(f"target: {session.data_path}")
         return lines
