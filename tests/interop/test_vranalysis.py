@@ -523,6 +523,35 @@ def test_connection_of_the_driver_belongs_to_the_caller(desk):
     assert desk.row(key).numPlanes == 5
 
 
+def test_error_without_a_message_is_printed_as_such(desk, capsys):
+    desk.add(vrRegistrationError=True)
+
+    desk.sessions.print_registration_errors()
+
+    assert capsys.readouterr().out == "ATL012/2023-01-20/701 had error: (no message)\n"
+
+
+@pytest.mark.parametrize("uid", [None, float("nan"), pd.NA, ""], ids=str)
+def test_statement_for_no_row_is_refused(desk, uid):
+    with pytest.raises(InvalidValueError, match="uSessionID is missing"):
+        desk.sessions.create_update_statement("imaging", uid)
+
+
+def test_field_that_is_no_name_is_refused(desk, capsys):
+    desk.add()
+
+    for change in (desk.sessions.create_update_statement, desk.sessions.update_database_field):
+        with pytest.raises(UnknownNameError, match="no column None"):
+            change(None, 1)
+    assert capsys.readouterr().out == ""
+
+
+def test_record_needs_a_value_for_each_column(desk):
+    with pytest.raises(InvalidValueError, match="2 columns and 1 values"):
+        desk.sessions.add_record("", ["mouseName", "sessionDate"], ["ATL012"])
+    assert desk.sessions.get_table(use_default=False).empty
+
+
 # -- names and settings --------------------------------------------------------------------------
 
 

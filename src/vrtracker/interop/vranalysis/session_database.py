@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.errors import VrtrackerError
@@ -369,4 +370,5 @@ class SessionDatabase(BaseDatabase):
         failed = self.get_table(**{**kw_conditions, "vrRegistrationError": True})
         for _, row in failed.iterrows():
             name = "/".join(self.session_name(row))
-            say(f"{name} had error: {row['vrRegistrationException']}")
+            message = plain(row["vrRegistrationException"]) or "(no message)"
+            say(f"{name} had error: {message}")
