@@ -680,6 +680,15 @@ def test_object_stays_with_the_database_that_it_names(backend, tmp_path, monkeyp
         database.tracker.close()
 
 
+def test_pickled_object_holds_no_password(monkeypatch):
+    monkeypatch.setenv("VRTRACKER_URL", "postgresql://reader:secret@db.lab/paper")
+
+    sent = pickle.dumps(get_database("vrSessions"))
+
+    assert b"secret" not in sent
+    assert pickle.loads(sent).db_name == "paper"
+
+
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_relative_paths_are_of_the_folder_in_which_the_object_was_made(
     backend, tmp_path, monkeypatch
