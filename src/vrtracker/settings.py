@@ -207,11 +207,9 @@ def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
     """
     if target is None:
         return load_settings()
-    text = os.fspath(target)
-    may_be_profile = "://" not in text and not Path(text).suffix and os.sep not in text
-    if may_be_profile and text in profile_names():
-        return load_settings(text)
-    return load_settings().model_copy(update={"url": text})
+    if isinstance(target, str) and target in profile_names():
+        return load_settings(target)
+    return load_settings().model_copy(update={"url": os.fspath(target)})
 
 
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:

@@ -28,13 +28,13 @@ from vrtracker.services.recordings import RecordingService
 from vrtracker.services.scanning import ScanPlan, ScanService
 from vrtracker.services.sessions import SessionService
 from vrtracker.services.workflow import WorkflowService, filters_of
-from vrtracker.settings import settings_for
+from vrtracker.settings import Settings, settings_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["Tracker", "init", "open_tracker"]
+__all__ = ["Tracker", "init", "open_tracker", "tracker_of"]
 
 
 class Tracker:
@@ -339,7 +339,17 @@ def open_tracker(
     ConfigurationError
         If no database is named, or the settings are wrong.
     """
-    settings = settings_for(target)
+    return tracker_of(settings_for(target), root=root, readonly=readonly, actor=actor)
+
+
+def tracker_of(
+    settings: Settings,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    readonly: bool = False,
+    actor: str | None = None,
+) -> Tracker:
+    """Open the database of settings that were read before; the rest as `open_tracker`."""
     database = Database(settings.database, readonly=readonly)
     database.backend.check_target(database.url)
     try:

@@ -441,6 +441,40 @@ def test_defect_19_folder_of_padded_number_is_the_sessions_own(desk, stand_in):
     assert desk.sessions.make_b2session(desk.sessions.get_record(key)).opened.session_id == "001"
 
 
+def test_defect_19_listed_session_spells_its_number_as_its_folder(desk, capsys, monkeypatch):
+    key, _ = desk.add(1, folder=False, imaging=True), desk.add(2, folder=False)
+    (desk.root / "ATL012" / "2023-01-20" / "001").mkdir(parents=True)
+    monkeypatch.setenv("VRTRACKER_CONFIG", str(desk.root.parent / "config.toml"))
+    config = 'default_profile = "lab"\n[profiles.lab]\nraw_data = "//server/Subjects/"\n'
+    (desk.root.parent / "config.toml").write_text(config, encoding="utf-8")
+    sessions = desk.database("vrSessions")
+
+    padded, without_folder = sessions.iter_sessions()
+    sessions.needs_s2p(return_df=False)
+
+    assert (padded.session_id, padded.session_uid) == ("001", "ATL012.2023-01-20.001")
+    assert without_folder.session_print() == "ATL012/2023-01-20/2"
+    assert sessions.session_name(sessions.get_record(key)) == ("ATL012", "2023-01-20", "001")
+    assert sessions.get_record(padded.session_uid)["sessionID"] == 1
+    said = capsys.readouterr().out
+    assert "suite2p has not been run: ATL012/2023-01-20/001" in said
+    assert "source: //server/Subjects/ATL012/2023-01-20/001\n" in said
+    assert f"target: {desk.root / 'ATL012' / '2023-01-20' / '001'}\n" in said
+
+
+@pytest.mark.parametrize("root", ["missing", None])
+def test_defect_19_sessions_are_listed_without_the_drive(desk, monkeypatch, root):
+    desk.add(1)
+    if root is None:
+        monkeypatch.delenv("VRTRACKER_ROOT")
+    else:
+        monkeypatch.setenv("VRTRACKER_ROOT", str(desk.root / root))
+
+    (listed,) = desk.database("vrSessions").iter_sessions()
+
+    assert listed.session_print() == "ATL012/2023-01-20/1"
+
+
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"])
 def test_defect_20_session_has_its_date_in_every_time_zone(desk, monkeypatch, zone):
     desk.add()

@@ -6,9 +6,11 @@ import csv
 import datetime as dt
 import inspect
 import os
+import pickle
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -197,6 +199,40 @@ NEEDS: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool]]] = {
         can_register,
     ),
 }
+SCRATCHED_TOO: dict[str, tuple[str, dict[str, Any], Callable[[Row], bool], int]] = {
+    "suite2p": (
+        "needs_s2p",
+        {"use_default": False},
+        lambda row: is_set(row, "imaging") and not is_set(row, "suite2p"),
+        42,
+    ),
+    "suite2p of scratched": (
+        "needs_s2p",
+        {"sessionQC": False},
+        lambda row: is_set(row, "imaging") and not is_set(row, "suite2p"),
+        3,
+    ),
+    "suite2p QC": (
+        "needs_s2p",
+        {"needs_qc": True, "use_default": False},
+        lambda row: is_set(row, "imaging", "suite2p") and not is_set(row, "suite2pQC"),
+        84,
+    ),
+    "red cells": (
+        "needs_red_cell_qc",
+        {"use_default": False},
+        lambda row: (
+            is_set(row, "imaging", "suite2p", "vrRegistration") and not is_set(row, "redCellQC")
+        ),
+        53,
+    ),
+    "registration of scratched": (
+        "needs_registration",
+        {"sessionQC": False},
+        lambda row: row["vrRegistration"] == row["vrRegistrationError"] == "0",
+        5,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +296,27 @@ def test_work_lists_are_those_of_the_labs_file(legacy, rows, name):
     frame = getattr(legacy.sessions, method)(**arguments)
 
     check_frame(frame, "sessiondb", wanted, list(rows["sessiondb"][0]))
+
+
+@pytest.mark.parametrize("name", SCRATCHED_TOO)
+def test_work_lists_hold_the_scratched_sessions_that_are_asked_for(legacy, rows, name):
+    method, arguments, passes, count = SCRATCHED_TOO[name]
+    wanted = [
+        row
+        for row in rows["sessiondb"]
+        if passes(row) and ("sessionQC" not in arguments or not is_set(row, "sessionQC"))
+    ]
+    assert len(wanted) == count
+
+    frame = getattr(legacy.sessions, method)(**arguments)
+
+    check_frame(frame, "sessiondb", wanted, list(rows["sessiondb"][0]))
+
+
+def test_sessions_of_red_cells_hold_the_scratched_ones_that_are_asked_for(legacy):
+    found = legacy.sessions.iter_sessions_need_red_cell_qc(use_default=False)
+
+    assert len(found) == 53
 
 
 def test_positional_indexing_and_choice_serve_notebooks(legacy, rows):
@@ -466,6 +523,35 @@ def test_connection_of_the_driver_belongs_to_the_caller(desk):
     assert desk.row(key).numPlanes == 5
 
 
+def test_error_without_a_message_is_printed_as_such(desk, capsys):
+    desk.add(vrRegistrationError=True)
+
+    desk.sessions.print_registration_errors()
+
+    assert capsys.readouterr().out == "ATL012/2023-01-20/701 had error: (no message)\n"
+
+
+@pytest.mark.parametrize("uid", [None, float("nan"), pd.NA, ""], ids=str)
+def test_statement_for_no_row_is_refused(desk, uid):
+    with pytest.raises(InvalidValueError, match="uSessionID is missing"):
+        desk.sessions.create_update_statement("imaging", uid)
+
+
+def test_field_that_is_no_name_is_refused(desk, capsys):
+    desk.add()
+
+    for change in (desk.sessions.create_update_statement, desk.sessions.update_database_field):
+        with pytest.raises(UnknownNameError, match="no column None"):
+            change(None, 1)
+    assert capsys.readouterr().out == ""
+
+
+def test_record_needs_a_value_for_each_column(desk):
+    with pytest.raises(InvalidValueError, match="2 columns and 1 values"):
+        desk.sessions.add_record("", ["mouseName", "sessionDate"], ["ATL012"])
+    assert desk.sessions.get_table(use_default=False).empty
+
+
 # -- names and settings --------------------------------------------------------------------------
 
 
@@ -573,6 +659,77 @@ def test_further_databases_are_declared(backend, tmp_path, monkeypatch):
     assert get_database_metadata("vrSessions")["backup_path"] == "/data/backups"
     with pytest.raises(ConfigurationError, match="subclass of BaseDatabase"):
         get_database("broken")
+
+
+def test_object_stays_with_the_database_that_it_names(backend, tmp_path, monkeypatch):
+    urls = [backend.migrated_url() for _ in range(2)]
+    monkeypatch.setenv("VRTRACKER_URL", urls[0])
+    first = get_database("vrMice")
+    monkeypatch.setenv("VRTRACKER_URL", urls[1])
+    second = get_database("vrMice")
+    monkeypatch.delenv("VRTRACKER_URL")
+
+    first.add_record(None, ["mouseName"], ["M1"])
+    again = pickle.loads(pickle.dumps(second))
+
+    assert first.host_type == second.host_type == backend.name.rstrip("0123456789")
+    assert first.get_table()["mouseName"].tolist() == ["M1"]
+    assert second.get_table().empty
+    assert again.get_table().empty
+    for database in (first, second, again):
+        database.tracker.close()
+
+
+def test_pickled_object_holds_no_password(monkeypatch):
+    monkeypatch.setenv("VRTRACKER_URL", "postgresql://reader:secret@db.lab/paper")
+
+    sent = pickle.dumps(get_database("vrSessions"))
+
+    assert b"secret" not in sent
+    assert pickle.loads(sent).db_name == "paper"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_relative_paths_are_of_the_folder_in_which_the_object_was_made(
+    backend, tmp_path, monkeypatch
+):
+    file = Path(backend.migrated_url().removeprefix("sqlite:///"))
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setenv("VRTRACKER_ROOT", "root")
+    monkeypatch.setenv("VRTRACKER_BACKUPS", "backups")
+    made = []
+    for target in (file.name, f"sqlite:///{file.name}"):
+        monkeypatch.setenv("VRTRACKER_URL", target)
+        made.append(get_database("vrSessions"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    monkeypatch.chdir(elsewhere)
+
+    for database in made:
+        assert database.get_table().empty
+        assert database.get_dbfile() == file
+        assert database.tracker.root == file.parent / "root"
+        assert database.backup_path == str(file.parent / "backups")
+        database.tracker.close()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_profile_may_be_named_like_a_file(backend, tmp_path, monkeypatch):
+    lab, paper = (backend.migrated_url().removeprefix("sqlite:///") for _ in range(2))
+    path = tmp_path / "config.toml"
+    config = CONFIG.format(lab=lab, paper=paper).replace(
+        'profile = "paper"', 'profile = "paper.v2"'
+    )
+    path.write_text(config.replace("[profiles.paper]", '[profiles."paper.v2"]'), encoding="utf-8")
+    monkeypatch.setenv("VRTRACKER_CONFIG", str(path))
+    monkeypatch.delenv("VRTRACKER_URL", raising=False)
+
+    database = get_database("imaging")
+
+    assert str(database.get_dbfile()) == paper
+    assert database.get_table().empty
+    database.tracker.close()
 
 
 @pytest.mark.parametrize("fields", [[("a", 1)], [("a", str, int)], [3]], ids=str)

@@ -57,6 +57,13 @@ def test_operator_is_read_in_every_case(spelling):
     compiled("experimentType", (values.get(spelling.lower(), "x"), spelling))
 
 
+@pytest.mark.parametrize("operator", ["==", "!=", "<"])
+@pytest.mark.parametrize("values", [["x", "y"], ("x", "y"), []], ids=str)
+def test_several_values_for_an_operator_of_one_are_told_how_to_be_written(operator, values):
+    with pytest.raises(InvalidValueError, match=r"takes one value.* list alone or \(list, 'in'\)"):
+        compiled("mouseName", (values, operator))
+
+
 def test_missing_values_are_compared_where_they_can_be():
     assert "IS NULL" in str(compiled("numPlanes", None))
     assert "IS NOT NULL" in str(compiled("numPlanes", (None, "!=")))

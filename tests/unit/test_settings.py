@@ -35,6 +35,9 @@ numPlanes = 5
 
 [profiles.paper]
 url = "postgresql://reader@db.lab/paper"
+
+[profiles."talk.v2"]
+url = "second.db"
 """
 
 
@@ -120,6 +123,8 @@ def test_profile_that_is_asked_for_comes_before_the_environment(config, monkeypa
 
 def test_target_is_a_profile_a_path_or_a_url(config):
     assert resolve_url("paper") == "postgresql://reader@db.lab/paper"
+    assert resolve_url("talk.v2") == "second.db"
+    assert resolve_url(Path("talk.v2")) == "talk.v2"
     assert resolve_url("lab.db") == "lab.db"
     assert resolve_url("some/paper") == "some/paper"
     assert resolve_url("postgresql://x@y/z") == "postgresql://x@y/z"
@@ -145,7 +150,7 @@ def test_unknown_profile_names_the_nearest(config, monkeypatch):
 
 
 def test_profiles_are_listed(config):
-    assert profile_names() == ["rig", "paper"]
+    assert profile_names() == ["rig", "paper", "talk.v2"]
 
 
 def test_settings_file_is_in_the_users_folder_unless_named(config, monkeypatch):

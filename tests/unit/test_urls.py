@@ -35,6 +35,7 @@ def test_path_is_made_absolute(tmp_path, monkeypatch):
 
     for target in ("lab.db", "~/lab.db", "sqlite:///lab.db", Path("lab.db")):
         assert parse_url(target).database == str(tmp_path / "lab.db")
+    assert parse_url("access:///lab.accdb").database == str(tmp_path / "lab.accdb")
 
 
 @pytest.mark.parametrize("target", ["", "  ", "sqlite://", "sqlite:///", "sqlite:///:memory:"])

@@ -73,18 +73,19 @@ def _of_path(text: str) -> URL:
 
 def _with_driver(url: URL) -> URL:
     backend_for(url).register()
+    name = url.get_backend_name()
     if url.drivername in {"postgresql", "postgresql+psycopg2"}:
         return url.set(drivername="postgresql+psycopg")
-    if url.drivername == "access":
-        driver = "pyodbc" if sys.platform == "win32" else "ucanaccess"
-        return url.set(drivername=f"access+{driver}")
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+    if name == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ConfigurationError(
             "A database in memory is gone when the program ends; give the path of a file."
         )
-    if url.get_backend_name() == "sqlite":
+    if name in {"sqlite", "access"} and url.database:
         # The file stays the same one when the program changes its folder.
-        return url.set(database=str(Path(url.database or "").expanduser().absolute()))
+        url = url.set(database=str(Path(url.database).expanduser().absolute()))
+    if url.drivername == "access":
+        driver = "pyodbc" if sys.platform == "win32" else "ucanaccess"
+        return url.set(drivername=f"access+{driver}")
     return url
 
 

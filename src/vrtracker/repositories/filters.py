@@ -136,6 +136,12 @@ def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> ColumnEleme
         return column.is_(None) if _truth(value) else column.is_not(None)
     if operator in _MANY_VALUES:
         return _MANY_VALUES[operator](column, [fit(part) for part in _several(value, operator)])
+    if _is_several(value):
+        raise InvalidValueError(
+            f"{operator!r} takes one value, not {value!r}; to match any of several write the list "
+            "alone or (list, 'in'), to match none (list, 'not in').",
+            value=value,
+        )
     return _ONE_VALUE[operator](column, fit(value))
 
 

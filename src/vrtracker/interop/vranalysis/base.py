@@ -15,14 +15,14 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.interop.vranalysis.metadata import (
     file_of,
-    get_database_metadata,
+    metadata_of,
     settings_of,
     url_of,
 )
-from vrtracker.interop.vranalysis.printing import say
+from vrtracker.interop.vranalysis.printing import say, shown_key
 from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.services.rows import RowService, Update
-from vrtracker.tracker import Tracker, open_tracker
+from vrtracker.tracker import Tracker, tracker_of
 from vrtracker.unit_of_work import driver_cursor
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class BaseDatabase:
     """
 
     def __init__(self, db_name: str) -> None:
-        metadata = get_database_metadata(db_name)
+        # The object stays with this database, whatever becomes of the environment.
+        declared, self._settings = settings_of(db_name)
+        metadata = metadata_of(declared, self._settings)
         self._asked = db_name
         self.db_path: str = metadata["db_path"]
         self.db_name: str = metadata["db_name"]
@@ -67,17 +69,21 @@ class BaseDatabase:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._asked!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A password stays in the process, as that of the tracker does.
+        url = self._settings.database
+        shown = str(url_of(self._settings)) if "://" in url else url
+        return {**vars(self), "_settings": self._settings.model_copy(update={"url": shown})}
+
     @cached_property
     def tracker(self) -> Tracker:
         """The tracker behind this object, opened on first use."""
-        declared, _ = settings_of(self._asked)
-        return open_tracker(declared.profile)
+        return tracker_of(self._settings)
 
     @property
     def host_type(self) -> str:
         """Kind of database: ``access``, ``sqlite`` or ``postgresql``."""
-        _, settings = settings_of(self._asked)
-        return backend_for(url_of(settings)).name
+        return backend_for(url_of(self._settings)).name
 
     @property
     def _rows(self) -> RowService[Any, Any]:
@@ -243,7 +249,7 @@ class BaseDatabase:
         """
         wanted = self._key_columns(unique_values)
         found = self._frame({name: (value, "==") for name, value in wanted.items()})
-        shown = _shown(wanted)
+        shown = shown_key(wanted)
         if len(found) > 1:
             raise InvalidValueError(f"Multiple records found under: {shown}")
         if found.empty:
@@ -267,7 +273,10 @@ class BaseDatabase:
 
     def create_update_statement(self, field: str, uid: Any) -> str:
         """Return SQL for a driver's cursor that sets one field of one row; it takes the value."""
-        return f"{self._update(field)} {int(self._rows.coercer.value(self.uid, uid))}"
+        number = self._rows.coercer.value(self.uid, uid)
+        if number is None:
+            raise InvalidValueError(f"{self.uid} is missing; give the number of a row.")
+        return f"{self._update(field)} {int(number)}"
 
     def create_update_many_statement(self, field: str) -> str:
         """Return SQL for a driver's cursor that sets one field; it takes value and uid."""
@@ -278,11 +287,14 @@ class BaseDatabase:
         return _MARKS[self.tracker.database.read_engine.dialect.paramstyle]
 
     def _update(self, field: str) -> str:
-        if field not in self._table.c:
-            raise UnknownNameError("column", field, self._rows.columns)
+        self._require(field)
         quote = self.tracker.database.read_engine.dialect.identifier_preparer.quote_identifier
         table, column, number = quote(self.table_name), quote(field), quote(self.uid)
         return f"UPDATE {table} SET {column} = {self._mark} WHERE {number} ="  # noqa: S608
+
+    def _require(self, field: str) -> None:
+        if field not in self._rows.columns:
+            raise UnknownNameError("column", field, self._rows.columns)
 
     def update_database_field(
         self,
@@ -320,7 +332,8 @@ class BaseDatabase:
         """
         use_default = bool(kw_conditions.pop("use_default", False))
         conditions = self._conditions({**(where or {}), **kw_conditions}, use_default=use_default)
-        values = _in_step(field, val) if field in self._table.c else {field: val}
+        self._require(field)
+        values = _in_step(field, val)
         if not dry_run:
             say(f"Setting {field}={val} for all requested records...")
         update = self._rows.update(values, conditions, dry_run=dry_run, all_rows=True)
@@ -350,10 +363,14 @@ class BaseDatabase:
             If a session names a mouse that does not exist, or a value does not fit.
         """
         del insert_statement
+        if len(columns) != len(values):
+            raise InvalidValueError(
+                f"{len(columns)} columns and {len(values)} values; give a value for each column."
+            )
         given = dict(zip(columns, values, strict=True))
         self._rows.add(**given)
         wanted = {name: given.get(name) for name, _ in self.unique_fields}
-        say(f"Successfully added new record for {_shown(wanted)}")
+        say(f"Successfully added new record for {shown_key(wanted)}")
         return "Successfully added new record"
 
 
@@ -365,15 +382,6 @@ def _python_type(column: Any) -> type:
     except NotImplementedError:
         return object
     return found
-
-
-def _shown(columns: Mapping[str, Any]) -> str:
-    """Return a key for people; of a date the day alone."""
-    days = {
-        name: f"{value:%Y-%m-%d}" if isinstance(value, dt.date) else value
-        for name, value in columns.items()
-    }
-    return ", ".join(f"{name}={value}" for name, value in days.items())
 
 
 def _in_step(field: str, value: Any) -> dict[str, Any]:

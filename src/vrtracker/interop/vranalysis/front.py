@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import VrtrackerError
+from vrtracker.files.layout import number_spellings
 
 if TYPE_CHECKING:
     from vrtracker.interop.vranalysis.backends import SessionBackend
@@ -81,8 +84,13 @@ class LazySession:
 
     @property
     def session_id(self) -> str:
-        """Number of the session, as text."""
-        return str(self.key.number)
+        """Number of the session as its folder spells it, such as ``001``, where that is there."""
+        number = self.key.number
+        # The disk is looked at only where there are two ways to spell the number.
+        if len(number_spellings(number)) > 1:
+            with contextlib.suppress(VrtrackerError):
+                return self.data_path.name
+        return str(number)
 
     @property
     def session_name(self) -> tuple[str, str, str]:
@@ -91,8 +99,8 @@ class LazySession:
 
     @property
     def session_uid(self) -> str:
-        """The key as one word: ``ATL012.2023-01-20.702``."""
-        return str(self.key)
+        """Mouse, date and number as one word: ``ATL012.2023-01-20.702``."""
+        return self.session_print(".")
 
     def session_print(self, joinby: str = "/") -> str:
         """Return mouse, date and number as one text."""

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from vrtracker.interop.vranalysis.base import BaseDatabase
     from vrtracker.interop.vranalysis.session_database import SessionDatabase
 
-__all__ = ["file_of", "get_database", "get_database_metadata", "settings_of", "url_of"]
+__all__ = [
+    "file_of",
+    "get_database",
+    "get_database_metadata",
+    "metadata_of",
+    "settings_of",
+    "url_of",
+]
 
 _HERE = "vrtracker.interop.vranalysis"
 _BUILT_IN = {
@@ -62,7 +69,11 @@ def get_database_metadata(db_name: str) -> dict[str, Any]:
     ConfigurationError
         If the settings name no database, or a constructor that cannot be loaded.
     """
-    declared, settings = settings_of(db_name)
+    return metadata_of(*settings_of(db_name))
+
+
+def metadata_of(declared: DatabaseSettings, settings: Settings) -> dict[str, Any]:
+    """Return what is known of a database by what `settings_of` gives."""
     return {
         **_address(settings),
         "table_name": declared.table,
@@ -95,13 +106,30 @@ def get_database(db_name: str) -> BaseDatabase:
 
 
 def settings_of(db_name: str) -> tuple[DatabaseSettings, Settings]:
-    """Return what is declared of a database, and the settings of its profile."""
+    """Return what is declared of a database, and the settings of its profile, for good.
+
+    Their paths are absolute: the program may change its folder before they are used.
+    """
     settings = load_settings()
     known = {**_BUILT_IN, **settings.databases}
     if db_name not in known:
         raise UnknownNameError("database", db_name, known)
     declared = known[db_name]
-    return declared, load_settings(declared.profile) if declared.profile else settings
+    return declared, _anchored(load_settings(declared.profile) if declared.profile else settings)
+
+
+def _anchored(settings: Settings) -> Settings:
+    paths: dict[str, Any] = {
+        name: path.expanduser().absolute()
+        for name, path in (("root", settings.root), ("backups", settings.backups))
+        if path is not None
+    }
+    url_of(settings)  # Says so where there is none.
+    url = parse_url(settings.database)
+    if backend_for(url).file(url) is not None:
+        is_path = "://" not in settings.database
+        paths["url"] = url.database if is_path else url.render_as_string(hide_password=False)
+    return settings.model_copy(update=paths)
 
 
 def url_of(settings: Settings) -> URL:
@@ -119,7 +147,6 @@ def _address(settings: Settings) -> dict[str, str]:
     if file is None:
         server = url.set(database=None, query={}).render_as_string()
         return {"db_path": server, "db_name": url.database or "", "db_ext": ""}
-    file = file.absolute()
     return {"db_path": str(file.parent), "db_name": file.stem, "db_ext": file.suffix}
 
 

@@ -1,8 +1,12 @@
-"""The one place of this package that prints."""
+"""The one place of this package that prints, and how it writes values for people."""
 
 from __future__ import annotations
 
-__all__ = ["readable_bytes", "say"]
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["readable_bytes", "say", "shown_key"]
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _STEP = 1024
@@ -20,3 +24,12 @@ def readable_bytes(size: float) -> str:
         size /= _STEP
         unit += 1
     return f"{size:.0f} {_UNITS[0]}" if unit == 0 else f"{size:.2f} {_UNITS[unit]}"
+
+
+def shown_key(columns: Mapping[str, Any]) -> str:
+    """Return a key for people; of a date the day alone."""
+    days = {
+        name: f"{value:%Y-%m-%d}" if isinstance(value, dt.date) else value
+        for name, value in columns.items()
+    }
+    return ", ".join(f"{name}={value}" for name, value in days.items())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.reconciling import SUITE2P_FILES
@@ -14,9 +15,8 @@ from vrtracker.interop.vranalysis import disk, registering
 from vrtracker.interop.vranalysis.backends import SessionBackend, backend_named
 from vrtracker.interop.vranalysis.base import BaseDatabase
 from vrtracker.interop.vranalysis.front import LazySession
-from vrtracker.interop.vranalysis.metadata import settings_of
 from vrtracker.interop.vranalysis.printing import say
-from vrtracker.tracker import Tracker, open_tracker
+from vrtracker.tracker import Tracker, tracker_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from vrtracker.services.runs import RunReport
 
 __all__ = ["SessionDatabase"]
+
+_WAITING: Mapping[str, Mapping[str, bool]] = {
+    "suite2p": {"imaging": True, "suite2p": False},
+    "suite2p_qc": {"imaging": True, "suite2p": True, "suite2pQC": False},
+    "registration": {"vrRegistration": False},
+    "red_cell_qc": {"imaging": True, "suite2p": True, "vrRegistration": True, "redCellQC": False},
+}
+"""Columns of a session that waits for a stage."""
 
 
 class SessionDatabase(BaseDatabase):
@@ -41,16 +49,14 @@ class SessionDatabase(BaseDatabase):
     @cached_property
     def backend(self) -> SessionBackend:
         """What opens and registers sessions: `session_backend` of the profile."""
-        _, settings = settings_of(self._asked)
-        return backend_named(settings.session_backend, self.tracker.root)
+        return backend_named(self._settings.session_backend, self.tracker.root)
 
     @property
     def working(self) -> Tracker:
         """The tracker, opened with the backend's root where the settings name none."""
         if self.tracker.root is None and self.backend.root is not None:
-            declared, _ = settings_of(self._asked)
             self.tracker.close()
-            self.tracker = open_tracker(declared.profile, root=self.backend.root)
+            self.tracker = tracker_of(self._settings, root=self.backend.root)
         return self.tracker
 
     # -- sessions ------------------------------------------------------------------------------
@@ -94,9 +100,8 @@ class SessionDatabase(BaseDatabase):
             say(name)
 
     def session_name(self, row: Any) -> tuple[str, str, str]:
-        """Return mouse, date as ``YYYY-MM-DD`` and number of a row, as text."""
-        key = SessionKey.parse(row)
-        return key.mouse, key.date.isoformat(), str(key.number)
+        """Return mouse, date as ``YYYY-MM-DD`` and number of a row, as its folder spells them."""
+        return self.make_b2session(row).session_name
 
     def make_b2session(self, row: Any) -> LazySession:
         """Return the session of a row; it is opened when its data is asked for."""
@@ -117,7 +122,15 @@ class SessionDatabase(BaseDatabase):
     def _needs(self, stage: str, conditions: dict[str, Any]) -> pd.DataFrame:
         use_default = conditions.pop("use_default", True)
         wanted = self._conditions(conditions, use_default=use_default)
-        return self.tracker.workflow.needs(stage, wanted).drop(columns="state")
+        queue = self.tracker.workflow.needs(stage, wanted).drop(columns="state")
+        if wanted.get("sessionQC") is True:
+            return queue
+        # The workflow asks nothing of a scratched session: only its columns tell what it lacks.
+        rows = self._frame(wanted)
+        lacking = ~rows["sessionQC"]
+        for name, value in _WAITING[stage].items():
+            lacking &= rows[name] == value
+        return rows[lacking | rows[self.uid].isin(queue[self.uid])].reset_index(drop=True)
 
     def needs_registration(
         self, skip_errors: bool = True, return_df: bool = True, **kw_conditions: Any
@@ -187,9 +200,8 @@ class SessionDatabase(BaseDatabase):
 
     def _targets(self, session: LazySession) -> list[str]:
         """Return where suite2p reads from and writes to, as far as the settings tell."""
-        _, settings = settings_of(self._asked)
-        source = f"{settings.raw_data.rstrip('/')}/{session.key.path}" if settings.raw_data else ""
-        lines = [f"source: {source}"] if source else []
+        raw = self._settings.raw_data
+        lines = [f"source: {raw.rstrip('/')}/{session.session_print()}"] if raw else []
         if self.backend.root is not None:
             lines.append(f"target: {session.data_path}")
         return lines
@@ -242,11 +254,10 @@ class SessionDatabase(BaseDatabase):
             If the sessions' root is missing or empty, or has lost so much that a drive must be
             missing; nothing is changed then.
         """
-        _, settings = settings_of(self._asked)
         differs = disk.check_suite2p(
             self.working,
             self.default_conditions,
-            files=settings.reconcile.suite2p_files or SUITE2P_FILES,
+            files=self._settings.reconcile.suite2p_files or SUITE2P_FILES,
             update=with_database_update,
         )
         return differs if return_check else None
@@ -282,10 +293,9 @@ class SessionDatabase(BaseDatabase):
     # -- registration --------------------------------------------------------------------------
 
     def _run(self, imaging: bool | None, options: Mapping[str, Any] | None) -> registering.Run:
-        _, settings = settings_of(self._asked)
         chosen = dict(options or {}) | ({} if imaging is None else {"imaging": bool(imaging)})
         # What the profile names for registration comes before what the backend would use.
-        named = "registration" in settings.registrars
+        named = "registration" in self._settings.registrars
         registrar = None if named else self.backend.registrar(chosen)
         return registering.Run(self.working, registrar, chosen)
 
@@ -380,4 +390,5 @@ class SessionDatabase(BaseDatabase):
         failed = self.get_table(**{**kw_conditions, "vrRegistrationError": True})
         for _, row in failed.iterrows():
             name = "/".join(self.session_name(row))
-            say(f"{name} had error: {row['vrRegistrationException']}")
+            message = plain(row["vrRegistrationException"]) or "(no message)"
+            say(f"{name} had error: {message}")
