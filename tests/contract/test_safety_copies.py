@@ -167,9 +167,10 @@ def test_copies_of_another_database_of_the_same_name_stay(bench, safe, tmp_path)
     file = Path(bench.tracker.database.url.database)
     twin = tmp_path / "other" / file.name
     twin.parent.mkdir()
-    shutil.copy(file, twin)
     edit(bench, tmp_path)
     [other] = safe.iterdir()
+    bench.close()
+    shutil.copy(file, twin)
     bench.tracker = bench.another(database=Database(twin), backups=safe)
 
     for number in range(11):
