@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -139,3 +140,68 @@ def test_time_in_the_name_is_utc(bench, tmp_path):
 
     stamp = backup.path.stem.rpartition(".")[2]
     assert dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC) == bench.clock()
+
+
+def test_new_backup_stays_where_the_clock_was_ahead_once(bench, tmp_path):
+    bench.clock.advance(days=300_000)
+    ahead = bench.tracker.back_up(tmp_path / "safe")
+    bench.clock.advance(days=-300_000)
+
+    made = bench.tracker.back_up(tmp_path / "safe", keep=1)
+
+    assert made.removed == (ahead.path,)
+    assert list((tmp_path / "safe").iterdir()) == [made.path]
+    assert made.bytes == made.path.stat().st_size
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("place", ["other/{0.name}", "{0.stem}.sqlite"])
+def test_backup_of_another_file_of_the_same_name_stays(bench, tmp_path, place):
+    file = Path(bench.tracker.database.url.database)
+    twin = file.parent / place.format(file)
+    twin.parent.mkdir(exist_ok=True)
+    first = bench.tracker.back_up(tmp_path / "safe")
+    bench.tracker.close()
+    shutil.copy(file, twin)
+    bench.clock.advance(seconds=1)
+
+    second = bench.another(database=Database(twin)).back_up(tmp_path / "safe", keep=1)
+
+    assert second.removed == ()
+    assert first.path.exists()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "postgresql://ann@two/lab",
+        "postgresql://ann@one:5433/lab",
+        "postgresql://ann@one/lab2",
+        "postgresql://ann@/lab?host=/run/two",
+    ],
+)
+def test_servers_and_their_databases_are_told_apart(other):
+    one = Database("postgresql://ann@one/lab")
+
+    assert one.backend.place(Database(other).url) != one.backend.place(one.url)
+
+
+@pytest.mark.parametrize(
+    "same", ["postgresql://ann:secret@one:5432/lab", "postgresql://bob@/lab?host=one"]
+)
+def test_one_database_of_a_server_is_one_however_its_address_is_typed(same):
+    one = Database("postgresql://ann@one/lab")
+
+    assert one.backend.place(Database(same).url) == one.backend.place(one.url)
+
+
+def test_old_backup_that_cannot_be_removed_now_is_left(bench, tmp_path):
+    first = bench.tracker.back_up(tmp_path / "safe")
+    bench.clock.advance(seconds=1)
+    first.path.unlink()
+    first.path.mkdir()
+
+    made = bench.tracker.back_up(tmp_path / "safe", keep=1)
+
+    assert made.removed == ()
+    assert made.path.exists()

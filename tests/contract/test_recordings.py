@@ -118,3 +118,74 @@ def test_unknown_part_and_taken_number_are_refused(tracker):
         tracker.recordings.separate(ONE)
 
     assert table_counts(tracker.url) == before
+
+
+def notes(tracker) -> dict[str, str | None]:
+    return {str(one.key): one.sessionNotes for one in tracker.sessions.iter(mouseName="ATL012")}
+
+
+def test_notes_name_the_parts_that_are_left_after_one_was_deleted(tracker):
+    tracker.recordings.merge(ONE, TWO, THREE)
+
+    tracker.sessions.delete(TWO)
+
+    after = notes(tracker)
+    assert after[ONE] == after[THREE] == f"ran well\nOne recording: {ONE}, {THREE}."
+    last = tracker.history(ONE).iloc[-1]
+    assert (last["verb"], list(last["changes"])) == ("edited", ["sessionNotes"])
+
+
+def test_notes_of_the_last_part_name_none(tracker):
+    tracker.recordings.merge(ONE, TWO)
+
+    tracker.sessions.delete(TWO, force=True, reason="empty")
+
+    assert notes(tracker)[ONE] == "ran well"
+
+
+def test_notes_name_a_part_by_its_new_number(tracker):
+    tracker.recordings.merge(ONE, TWO)
+
+    tracker.sessions.update({"sessionID": 711, "sessionNotes": "new"}, TWO)
+
+    after, new = notes(tracker), "ATL012.2023-01-20.711"
+    assert after[ONE] == f"ran well\nOne recording: {ONE}, {new}."
+    assert after[new] == f"new\nOne recording: {ONE}, {new}."
+
+
+def test_separated_parts_keep_no_line_after_others_were_renumbered_and_deleted(tracker):
+    before = notes(tracker)
+    tracker.recordings.merge(ONE, TWO, THREE)
+    tracker.sessions.delete(THREE)
+    tracker.sessions.update({"sessionID": 711}, TWO)
+
+    tracker.recordings.separate("ATL012.2023-01-20.711")
+
+    after = notes(tracker)
+    assert after[ONE] == before[ONE]
+    assert after["ATL012.2023-01-20.711"] == before[TWO]
+
+
+def test_line_of_numbers_that_are_no_longer_in_use_goes_with_the_link(tracker):
+    stale = f"One recording: {ONE}, {TWO}, ATL012.2023-01-20.799."
+    tracker.recordings.merge(ONE, TWO)
+    tracker.sessions.update({"sessionNotes": f"ran well\n{stale}\nOne recording: see page 3."}, ONE)
+
+    tracker.recordings.separate(TWO)
+
+    assert notes(tracker)[ONE] == "ran well\nOne recording: see page 3."
+
+
+@pytest.mark.parametrize("moved", [{"sessionDate": "2023-01-25"}, {"mouseName": "ATL013"}])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_part_of_a_recording_keeps_its_mouse_and_day(tracker, moved, dry_run):
+    tracker.recordings.merge(TWO, THREE)
+    before = table_counts(tracker.url)
+
+    with pytest.raises(InvalidValueError, match=f"merge --undo {THREE}"):
+        tracker.sessions.update(moved, THREE, dry_run=dry_run)
+
+    assert table_counts(tracker.url) == before
+    assert parts(tracker, TWO) == [TWO, THREE]
+    tracker.recordings.separate(THREE)
+    assert tracker.sessions.update(moved, THREE, dry_run=dry_run).rows == 1

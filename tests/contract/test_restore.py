@@ -15,7 +15,7 @@ from support.postgres import put_programs_on_path
 from support.registrars import good
 from vrtracker.backends import parse_url
 from vrtracker.database import Database
-from vrtracker.errors import InvalidValueError, VrtrackerError
+from vrtracker.errors import ConfigurationError, InvalidValueError, VrtrackerError
 
 KEY = "M1.2023-01-20.1"
 
@@ -129,6 +129,20 @@ def test_damaged_backup_changes_nothing(bench, tmp_path):
 def test_missing_backup_is_told(bench, tmp_path):
     with pytest.raises(InvalidValueError, match="There is no backup"):
         vrtracker.restore(bench.tracker.url, tmp_path / "none.db")
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
+def test_backup_beside_the_database_is_restored_without_saving_alone(bench, tmp_path):
+    made = bench.tracker.back_up(tmp_path / "safe").path
+    backup = made.rename(Path(parse_url(bench.tracker.url).database or "").with_name(made.name))
+    bench.tracker.sessions.update({"sessionNotes": "later"}, KEY)
+
+    with pytest.raises(ConfigurationError, match="--no-save"):
+        vrtracker.restore(bench.tracker.url, backup)
+
+    assert bench.tracker.sessions.get(KEY).sessionNotes == "later"
+    vrtracker.restore(bench.tracker.url, backup, save=False)
+    assert bench.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)

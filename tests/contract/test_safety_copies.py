@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,66 @@ def test_copies_of_one_second_both_stay(bench, safe, tmp_path):
     bench.tracker.sessions.update({"numPlanes": 5}, ONE)
     edit(bench, tmp_path)
     assert len(list(safe.iterdir())) == 2
+
+
+def test_more_copies_than_are_kept_within_one_second_leave_the_newest(bench, safe, tmp_path):
+    for number in range(12):
+        bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+        edit(bench, tmp_path)
+
+    numbers = {path.name.partition(".before-edit")[2].split(".")[0] for path in safe.iterdir()}
+    assert numbers == {f"-{number}" for number in range(3, 13)}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_copies_of_another_database_of_the_same_name_stay(bench, safe, tmp_path):
+    file = Path(bench.tracker.database.url.database)
+    twin = tmp_path / "other" / file.name
+    twin.parent.mkdir()
+    edit(bench, tmp_path)
+    [other] = safe.iterdir()
+    bench.close()
+    shutil.copy(file, twin)
+    bench.tracker = bench.another(database=Database(twin), backups=safe)
+
+    for number in range(11):
+        bench.clock.advance(seconds=1)
+        bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+        edit(bench, tmp_path)
+
+    assert other.exists()
+    assert len(list(safe.iterdir())) == 11
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_copies_beside_a_file_are_named_alike_wherever_its_folder_is(backend, tmp_path):
+    folders = [tmp_path / name for name in ("here", "there")]
+    for folder in folders:
+        folder.mkdir()
+        shutil.copy(Database(backend.migrated_url()).url.database, folder / "lab.db")
+        with Bench(str(folder / "lab.db"), tmp_path / "root") as bench:
+            bench.add(ONE, numPlanes=5, folder=False)
+            edit(bench, tmp_path)
+
+    here, there = (sorted(one.name for one in folder.glob("lab.backups/*")) for folder in folders)
+    assert here == there != []
+
+
+@pytest.mark.parametrize("backend", ["access"], indirect=True)
+def test_copies_before_edits_and_those_of_each_day_do_not_count_together(backend, tmp_path):
+    url = backend.migrated_url()
+    with Bench(url, tmp_path / "root") as bench:
+        bench.add(ONE, numPlanes=5)
+        file = Path(bench.tracker.database.url.database)
+        folder = file.with_name(f"{file.stem}.backups")
+        folder.mkdir(exist_ok=True)
+        days = [folder / f"{file.stem}.2026-01-{day:02}{file.suffix}" for day in range(1, 14)]
+        for day in days:
+            day.write_bytes(b"a day's")
+        for number in range(11):
+            bench.clock.advance(seconds=1)
+            bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+            edit(bench, tmp_path)
+
+    assert len(list(folder.glob("*.before-edit.*"))) == 10
+    assert all(day.exists() for day in days)

@@ -163,6 +163,11 @@ class Backend(abc.ABC):
         del url
         return None
 
+    def place(self, url: URL) -> str:
+        """Return where the database is as this computer sees it, whoever asks for it."""
+        file = self.file(url)
+        return self.describe(url) if file is None else str(file.resolve())
+
     def driver_connection(self, engine: Engine) -> Any:
         """Return a connection by PEP 249 that belongs to the caller, who closes it."""
         connection = engine.raw_connection()

@@ -161,6 +161,15 @@ class PostgreSQLBackend(Backend):
         """Return the URL without its driver."""
         return url.set(drivername="postgresql").render_as_string(hide_password=True)
 
+    def place(self, url: URL) -> str:
+        """Return server, port and database; what the URL leaves open libpq takes as here."""
+        from psycopg.conninfo import conninfo_to_dict
+
+        given = conninfo_to_dict(_for_libpq(url.set(drivername="postgresql")))
+        host = given.get("host") or os.environ.get("PGHOST", "")
+        port = given.get("port") or os.environ.get("PGPORT", "5432")
+        return f"{host}:{port}/{given.get('dbname')}"
+
     def back_up(self, url: URL, folder: Path, name: str) -> Path:
         """Run pg_dump; where there is none that the server lets in, copy the tables ourselves."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,15 +31,19 @@ def recordings_of(changes: Iterable[Mapping[str, Any]]) -> dict[int, tuple[int, 
     return parts
 
 
-def noted(notes: str | None, old: Sequence[SessionKey], new: Sequence[SessionKey]) -> str | None:
-    """Return notes with the line that names the parts, for people who read the table itself."""
+def noted(notes: str | None, key: SessionKey, parts: Sequence[SessionKey]) -> str | None:
+    """Return a session's notes with the line that names the parts, for people who read the table.
+
+    Lines that name parts as they were go; they may hold numbers that are no longer in use.
+    """
+    part = rf"{re.escape(f'{key.mouse}.{key.date.isoformat()}.')}\d+"
+    ours = re.compile(rf"One recording: {part}(?:, {part})+\.")
     text = notes or ""
-    if old and _line(old) in text:
-        text = text.replace(_line(old), "").rstrip("\n")
-    if new:
-        text = f"{text}\n{_line(new)}" if text else _line(new)
+    lines = text.splitlines(keepends=True)
+    kept = [line for line in lines if not ours.fullmatch(line.strip())]
+    if kept != lines:
+        text = "".join(kept).rstrip("\r\n")
+    if parts:
+        line = f"One recording: {', '.join(map(str, parts))}."
+        text = f"{text}\n{line}" if text else line
     return text or None
-
-
-def _line(keys: Sequence[SessionKey]) -> str:
-    return f"One recording: {', '.join(map(str, keys))}."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import itertools
+import hashlib
 import os
+import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,7 +48,7 @@ class Backup:
 
 
 def back_up(lab: Lab, folder: str | os.PathLike[str] | None, *, keep: int | None = None) -> Backup:
-    """Write a copy of the database, named for the database and the second in UTC.
+    """Write a copy of the database, named for it, for where it is and for the second in UTC.
 
     Parameters
     ----------
@@ -54,6 +56,7 @@ def back_up(lab: Lab, folder: str | os.PathLike[str] | None, *, keep: int | None
         Where to; it is made if it is missing.
     keep
         How many backups of this database to keep, the new one among them; all when not given.
+        Those of another database stay, whatever its name.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def back_up(lab: Lab, folder: str | os.PathLike[str] | None, *, keep: int | None
     target = Path(folder).expanduser().absolute()
     file = lab.database.backend.file(lab.database.url)
     if file is not None:
-        _refuse_own_folder(file, target)
+        _refuse_own_folder(file, target, "Give a folder of another disk.")
     return _written(lab.database, target, f"{lab.now():{_TIME}}", keep=keep)
 
 
@@ -118,7 +121,8 @@ def _written(
     file = database.backend.file(database.url)
     if file is not None:
         database.backend.check_target(database.url)
-    stem = _UNFIT.sub("_", file.stem if file is not None else database.url.database or "database")
+    named = file.stem if file is not None else database.url.database or "database"
+    stem = f"{_UNFIT.sub('_', named)}-{_mark(database, folder)}"
     name = f"{stem}.{time}{label}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,11 +136,25 @@ def _written(
         raise BackendError(f"There is a backup {name} in {folder} already; wait a second.")
     with database.translating():
         path = database.backend.back_up(database.url, folder, name)
+    made = Backup(path, path.stat().st_size)
+    if keep is None:
+        return made
     suffix = re.escape(path.name.removeprefix(name))
-    label = rf"{re.escape(label)}(-\d+)?" if label else ""
-    ours = re.compile(rf"{re.escape(stem)}\.\d{{8}}T\d{{6}}Z{label}{suffix}")
-    removed = () if keep is None else _removed(folder, ours, keep)
-    return Backup(path, path.stat().st_size, removed)
+    label = rf"{re.escape(label)}(?:-(\d+))?" if label else "()"
+    ours = re.compile(rf"{re.escape(stem)}\.(\d{{8}}T\d{{6}}Z){label}{suffix}")
+    return replace(made, removed=_removed(_others(path, ours), keep - 1))
+
+
+def _mark(database: Database, folder: Path) -> str:
+    """Return what tells a database's copies in a folder from those of all others."""
+    file = database.backend.file(database.url)
+    if file is not None and file.resolve().parent == folder.resolve().parent:
+        # Beside the file its name is enough, and stays the same where the disk is mounted
+        # elsewhere.
+        place = file.resolve().name
+    else:
+        place = f"{platform.node()} {database.backend.place(database.url)}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +185,7 @@ def restore(lab: Lab, backup: str | os.PathLike[str], *, save: bool = True) -> R
         _check_same_kind(database, path)
     revision = database.backend.revision_needed(path)
     there = database.backend.exists(database.url)
-    saved = back_up(lab, path.parent) if save and there else None
+    saved = _saved(lab, path.parent) if save and there else None
     if revision is not None and is_empty(database):
         _make_schema(database, revision)
     database.dispose()
@@ -181,6 +199,18 @@ def restore(lab: Lab, backup: str | os.PathLike[str], *, save: bool = True) -> R
             f"{saved.path if saved is not None else 'no backup'}."
         )
     return Restored(str(database), path, found, saved)
+
+
+def _saved(lab: Lab, folder: Path) -> Backup:
+    file = lab.database.backend.file(lab.database.url)
+    if file is not None:
+        _refuse_own_folder(
+            file,
+            folder,
+            "Move the backup to a folder of another disk, or keep no copy of what is there now: "
+            "--no-save (save=False).",
+        )
+    return back_up(lab, folder)
 
 
 def _make_schema(database: Database, revision: str) -> None:
@@ -208,11 +238,11 @@ def _check_same_kind(database: Database, path: Path) -> None:
         source.dispose()
 
 
-def _refuse_own_folder(file: Path, target: Path) -> None:
+def _refuse_own_folder(file: Path, target: Path, remedy: str) -> None:
     if file.resolve().parent == target.resolve():
         raise ConfigurationError(
             f"{target} is where the database itself lies: what damages the one damages the other. "
-            "Give a folder of another disk."
+            f"{remedy}"
         )
 
 
@@ -221,12 +251,26 @@ def _is_taken(folder: Path, name: str) -> bool:
 
 
 def _unused(folder: Path, name: str) -> str:
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(each for each in names if not _is_taken(folder, each))
+    """Return the name, numbered if it is taken: higher than any, so that numbers tell the age."""
+    taken = re.compile(rf"{re.escape(name)}(?:-(\d+))?\..*")
+    found = (taken.fullmatch(path.name) for path in folder.iterdir())
+    last = max((int(match[1] or 1) for match in found if match), default=0)
+    return f"{name}-{last + 1}" if last else name
 
 
-def _removed(folder: Path, ours: re.Pattern[str], keep: int) -> tuple[Path, ...]:
-    backups = sorted(path for path in folder.iterdir() if ours.fullmatch(path.name))
-    for path in backups[:-keep]:
-        path.unlink()
-    return tuple(backups[:-keep])
+def _others(path: Path, ours: re.Pattern[str]) -> list[Path]:
+    """Return the other backups of a kind, oldest first."""
+    found = ((ours.fullmatch(other.name), other) for other in path.parent.iterdir())
+    dated = [(match[1], int(match[2] or 1), other) for match, other in found if match]
+    return [other for _, _, other in sorted(dated) if other != path]
+
+
+def _removed(backups: list[Path], keep: int) -> tuple[Path, ...]:
+    """Remove all but the last few, and return what is gone."""
+    removed = []
+    for path in backups[: max(len(backups) - keep, 0)]:
+        # One that cannot be removed now, as somebody reads it, goes with the next backup.
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed.append(path)
+    return tuple(removed)

@@ -8,9 +8,10 @@ from typing import Any
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.entry import DESCRIPTIVE
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.recordings import LINKED, noted, recordings_of
+from vrtracker.domain.recordings import LINKED, noted
 from vrtracker.errors import InvalidValueError
 from vrtracker.services.lab import Lab
+from vrtracker.services.recording_notes import parts_of
 from vrtracker.services.sessions import SessionService
 from vrtracker.services.transitions import read, update_session
 from vrtracker.unit_of_work import UnitOfWork
@@ -35,7 +36,7 @@ class RecordingService:
         """
         session = self._sessions.get(key)
         with self._lab.unit(readonly=True) as unit:
-            return self._parts(unit, session.uSessionID) or (session.key,)
+            return parts_of(unit, session.uSessionID) or (session.key,)
 
     def merge(self, key: Any, *others: Any, reason: str | None = None) -> tuple[SessionKey, ...]:
         """Link sessions that are there as parts of one recording, and return all its parts.
@@ -96,7 +97,7 @@ class RecordingService:
         wanted = SessionKey.parse(key)
         with self._lab.unit() as unit:
             number = read(self._lab, unit, wanted).record.uSessionID
-            old = self._parts(unit, number)
+            old = parts_of(unit, number)
             if not old:
                 raise InvalidValueError(f"{wanted} is no part of a longer recording.")
             left = tuple(part for part in old if part != wanted)
@@ -109,7 +110,7 @@ class RecordingService:
     ) -> tuple[SessionKey, ...]:
         if not added:
             raise InvalidValueError("Name the parts that follow, one or more.")
-        old = self._parts(unit, read(self._lab, unit, first).record.uSessionID)
+        old = parts_of(unit, read(self._lab, unit, first).record.uSessionID)
         new = (*(old or (first,)), *added)
         for key in added:
             if (key.mouse, key.date) != (first.mouse, first.date):
@@ -118,7 +119,7 @@ class RecordingService:
                 )
             if new.count(key) > 1:
                 raise InvalidValueError(f"{key} is a part of the recording already.")
-            if self._parts(unit, read(self._lab, unit, key).record.uSessionID):
+            if parts_of(unit, read(self._lab, unit, key).record.uSessionID):
                 raise InvalidValueError(
                     f"{key} is a part of another recording; take it out first: "
                     f"vrtracker sessions merge --undo {key}"
@@ -141,20 +142,8 @@ class RecordingService:
         ]
         events = []
         for key, snapshot in snapshots.items():
-            notes = noted(
-                snapshot.record.sessionNotes,
-                old if key in old else (),
-                new if key in new else (),
-            )
+            notes = noted(snapshot.record.sessionNotes, key, new if key in new else ())
             changes = update_session(unit, snapshot, {"sessionNotes": notes})
             changes |= {"parts": numbers}
             events.append(self._lab.event(key, LINKED, at=at, changes=changes, reason=reason))
         unit.events.append(events)
-
-    @staticmethod
-    def _parts(unit: UnitOfWork, number: int) -> tuple[SessionKey, ...]:
-        """Return the parts of the recording of a session, those that are still there."""
-        numbers = recordings_of(unit.events.changes_of("session", LINKED)).get(number, ())
-        keys = unit.sessions.keys_of(numbers)
-        found = tuple(SessionKey(*keys[one]) for one in numbers if one in keys)
-        return found if len(found) > 1 else ()

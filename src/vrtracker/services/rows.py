@@ -78,6 +78,12 @@ class RowService(RowReader[Record, Key]):
     def _delete_dependents(self, unit: UnitOfWork, record: Record, reason: str) -> None:
         raise NotImplementedError
 
+    def _check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if a row may not get its new key."""
+
+    def _settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
+        """Mend what other rows say of a row that got another key or is gone."""
+
     # -- writing ------------------------------------------------------------------------------
 
     def add(self, key: Any = None, /, **values: Any) -> Any:
@@ -264,11 +270,13 @@ class RowService(RowReader[Record, Key]):
             if dependents and not force:
                 raise DependentRowsError(repository.subject, wanted, dependents)
             self._delete_dependents(unit, record, reason or "")
-            repository.delete(getattr(record, repository.id_column.name))
+            number = getattr(record, repository.id_column.name)
+            repository.delete(number)
             gone: Any = wanted
             changes = old_and_new(values_of(record), {})
             event = self._lab.event(gone, "deleted", changes=changes, reason=reason)
             unit.events.append([event])
+            self._settle(unit, number, reason)
             unit.commit()
 
     # -- helpers ------------------------------------------------------------------------------
@@ -304,6 +312,9 @@ class RowService(RowReader[Record, Key]):
             if seen is not None and seen.changes != changes:
                 present = {str(self._key_of_row(row)) for row in found}
                 raise EditConflictError(conflicts(seen.changes, changes, values, present))
+            rekeyed = {number: changed[number][1] for number in changed if moved}
+            for number, difference in rekeyed.items():
+                self._check_rekeyed(unit, number, difference)
             update = Update(len(found), len(changed), changes, dry_run)
             if dry_run or not changed:
                 return update
@@ -312,6 +323,8 @@ class RowService(RowReader[Record, Key]):
             for row, difference in changed.values():
                 events += self._edited(row, values, difference, bool(moved), reason)
             unit.events.append(events)
+            for number in rekeyed:
+                self._settle(unit, number, reason)
             unit.commit()
         return update
 

@@ -20,6 +20,7 @@ from vrtracker.repositories.rows import RowRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.handles import Session
 from vrtracker.services.mice import MouseService
+from vrtracker.services.recording_notes import parts_of, renew_notes
 from vrtracker.services.rows import RowService
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -184,6 +185,19 @@ class SessionService(RowService[SessionRecord, SessionKey]):
     def _delete_dependents(self, unit: UnitOfWork, record: SessionRecord, reason: str) -> None:
         del reason
         unit.sessions.delete_dependents(record.uSessionID)
+
+    def _check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
+        moved = next((name for name in ("mouseName", "sessionDate") if name in changes), None)
+        if moved is not None and parts_of(unit, number):
+            key = SessionKey(*unit.sessions.keys_of([number])[number])
+            raise InvalidValueError(
+                f"{key} is a part of a recording, whose parts are of one mouse and day; take it "
+                f"out first: vrtracker sessions merge --undo {key}",
+                column=moved,
+            )
+
+    def _settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
+        renew_notes(self._lab, unit, number, reason=reason)
 
 
 def _check_scratch(values: Mapping[str, Any], *, row: int | None = None) -> None:
