@@ -57,7 +57,7 @@ def restore(
 ) -> None:
     """Put a backup in the place of the database; asks first, or wants --yes.
 
-    Example: vrtracker restore /backups/lab/lab.20260302T120000Z.db --yes
+    Example: vrtracker restore /backups/lab/lab-1a2b3c4d.20260302T120000Z.db --yes
     """
     from vrtracker.transfers import restore as restore_database
 
