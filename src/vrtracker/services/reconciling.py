@@ -343,14 +343,14 @@ class _Comparison:
 
     def result(self, root: Path, found: ScanResult, *, only_present: bool) -> Findings:
         """Return all that was found, after a look at the sessions that have no folder."""
-        hidden = hidden_by(found.skipped, root)
+        hidden = hidden_by(found.skipped, root, seen={key.mouse for key in self._folders})
         self._notes += [Finding("unreadable", str(s.path), s.reason) for s in found.skipped]
         for key, row in self._rows.items():
             if key in self._folders:
                 continue
-            reason = hidden.get(key)
+            reason = hidden.get(key) or (None if only_present else hidden.in_a_lab(key))
             if reason is not None:
-                self._note("unreadable", key, f"Its folder cannot be looked into: {reason}")
+                self._note("unreadable", key, f"Its folder cannot be looked into. {reason}")
             elif not only_present and self._may_change(key, row):
                 self._one(key, row, None, FolderProbe(exists=False))
         return Findings(
