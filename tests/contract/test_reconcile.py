@@ -369,6 +369,24 @@ def test_the_only_session_with_output_may_lose_it(bench):
     assert not bench.row(ONE).suite2p
 
 
+def test_the_only_session_with_recorded_files_may_lose_them(made):
+    shutil.rmtree(made.folder(THREE) / "oneData")
+    plan = made.tracker.reconcile()
+    assert plan.found.doubts == ()
+    plan.apply()
+    assert paths(made) == []
+
+
+def test_most_sessions_with_recorded_files_may_not_lose_them(made):
+    for key in (ONE, TWO):
+        made.tracker.workflow.run("registration", key, registrar=good)
+        shutil.rmtree(made.folder(key) / "oneData")
+    plan = made.tracker.reconcile()
+    assert "2 of 3 sessions with recorded files would be lost" in plan.found.doubts
+    with pytest.raises(RootUnavailableError, match="recorded files"):
+        plan.apply()
+
+
 def test_sessions_without_a_folder_are_left_alone_on_request(kept):
     kept.add(THREE, **DONE)
     shutil.rmtree(kept.folder(THREE), ignore_errors=True)

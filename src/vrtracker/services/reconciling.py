@@ -277,7 +277,8 @@ class _Comparison:
         self._looked_at += 1
         self._with_folder += folder is not None
         self._notes += seen.notes
-        self._count(row, proposals, len(datasets), sum(each.new is None for each in files))
+        missing = sum(each.new is None for each in files)
+        self._count(row, proposals, datasets=len(datasets), missing=missing)
         columns, marks = self._changes_of(key, proposals) if proposals else ({}, {})
         if columns or marks or files:
             reasons = [each.why for each in proposals]
@@ -288,6 +289,7 @@ class _Comparison:
         self,
         row: Mapping[str, Any],
         proposals: Sequence[Proposal],
+        *,
         datasets: int,
         missing: int,
     ) -> None:
@@ -296,8 +298,8 @@ class _Comparison:
         for each in proposals:
             self._lost[each.stage] += each.done is False or each.outdated
         if "registration" in self._parts:
-            self._marked["datasets"] += datasets
-            self._lost["datasets"] += missing
+            self._marked["datasets"] += datasets > 0
+            self._lost["datasets"] += missing > datasets / 2
 
     def _changes_of(
         self, key: SessionKey, proposals: Sequence[Proposal]
@@ -389,5 +391,5 @@ _NOUNS = {
     "suite2p": "sessions with suite2p",
     "registration": "registered sessions",
     "red_cell_qc": "sessions with red-cell QC",
-    "datasets": "recorded files",
+    "datasets": "sessions with recorded files",
 }
