@@ -714,6 +714,18 @@ def test_a_damaged_plan_is_refused(lost, tmp_path, case):
     assert lost.dump() == before
 
 
+def test_a_flag_that_was_edited_by_hand_is_stored_as_the_column_holds_it(lost, tmp_path):
+    document = lost.tracker.reconcile().found.to_json()
+    assert document["changes"][0]["columns"]["suite2p"] == [True, False]
+    document["changes"][0]["columns"]["suite2p"] = [True, "no"]
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    plan = lost.tracker.load_reconciliation(tmp_path / "plan.json")
+    plan.apply()
+    assert lost.row(THREE).suite2p is False
+    plan.undo()
+    assert lost.row(THREE).suite2p is True
+
+
 def test_registering_after_a_plan_was_applied_ends_the_staleness(lost):
     lost.tracker.reconcile().apply()
     lost.suite2p(THREE)
