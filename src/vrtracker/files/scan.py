@@ -19,6 +19,7 @@ from vrtracker.files.trees import is_folder, is_hidden, reason_of
 __all__ = ["FoundSession", "Look", "ScanResult", "SkippedFolder", "scan"]
 
 _DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
+_NUMBER_LIKE = re.compile(r"[0-9]+")
 
 Look = Callable[[SessionKey, str], FolderProbe | None]
 """Looks into the folder of a session; None: it need not be listed."""
@@ -166,7 +167,7 @@ class _Scan:
         elif date.isoformat() != name:
             self.skip(folder, f"Name it {date.isoformat()}: dates have two digits for month, day.")
         else:
-            for number in _unpadded_first(self.folders(folder, _is_number_like)):
+            for number in _unpadded_first(self.folders(folder, _NUMBER_LIKE.fullmatch)):
                 self.number(mouse, date, number, f"{folder}/{number}")
 
     def number(self, mouse: str, date: dt.date, name: str, folder: str) -> None:
@@ -195,10 +196,6 @@ class _Scan:
         if seen is not None:
             self.found.append(FoundSession(key, Path(folder), seen))
         self.progress(len(self.seen))
-
-
-def _is_number_like(name: str) -> bool:
-    return name.isascii() and name.isdigit()
 
 
 def _is_mouse_name(name: str) -> bool:
