@@ -49,13 +49,18 @@ class Hidden:
 def hidden_by(skipped: Iterable[SkippedFolder], root: Path, *, seen: Collection[str]) -> Hidden:
     """Return what the skipped folders hide; `seen` are the mice of which a folder was seen."""
     reasons: dict[tuple[object, ...], str] = {}
+    labs: list[str] = []
     links: list[str] = []
     for skip in skipped:
-        parts, reason = skip.path.relative_to(root).parts, f"{skip.path}: {skip.reason}"
-        reasons.setdefault(_span(parts), reason)
-        # It may have been a lab's, or anything: it says nothing of mice that are elsewhere.
-        links += [reason] if skip.is_link and len(parts) == 1 else []
-    return Hidden(reasons, reasons.get(()), next(iter(links), None), seen)
+        parts = skip.path.relative_to(root).parts
+        span, perhaps = _span(parts), f"It may be in {skip.path}. {skip.reason}"
+        if not span:
+            labs.append(perhaps)
+        elif skip.is_link and len(parts) == 1:
+            # It may have been a lab's, or anything: it says nothing of mice that are elsewhere.
+            links.append(perhaps)
+        reasons.setdefault(span, skip.reason)
+    return Hidden(reasons, next(iter(labs), None), next(iter(links), None), seen)
 
 
 def _span(parts: tuple[str, ...]) -> tuple[object, ...]:

@@ -352,7 +352,7 @@ class _Comparison:
                 continue
             reason = hidden.get(key) or (None if only_present else hidden.in_a_lab(key))
             if reason is not None:
-                self._note("unreadable", key, f"Its folder cannot be looked into. {reason}")
+                self._note("unreadable", key, f"Its folder cannot be looked into: {reason}")
             elif not only_present and self._may_change(key, row):
                 self._one(key, row, None, FolderProbe(exists=False))
         return Findings(
