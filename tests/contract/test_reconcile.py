@@ -269,7 +269,8 @@ def test_red_cell_qc_whose_files_are_gone_is_stale(kept):
 @pytest.fixture
 def made(kept):
     """Add a session that was registered, with three recorded files."""
-    key = kept.add(THREE)
+    key = kept.add(THREE, **DONE)
+    kept.suite2p(THREE)
     names = [f"oneData/a.{name}.npy" for name in ("one", "two", "three")]
     md5 = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
     for name in names:
@@ -368,6 +369,24 @@ def test_the_only_session_with_output_may_lose_it(bench):
     assert not bench.row(ONE).suite2p
 
 
+def test_the_only_session_with_recorded_files_may_lose_them(made):
+    shutil.rmtree(made.folder(THREE) / "oneData")
+    plan = made.tracker.reconcile()
+    assert plan.found.doubts == ()
+    plan.apply()
+    assert paths(made) == []
+
+
+def test_most_sessions_with_recorded_files_may_not_lose_them(made):
+    for key in (ONE, TWO):
+        made.tracker.workflow.run("registration", key, registrar=good)
+        shutil.rmtree(made.folder(key) / "oneData")
+    plan = made.tracker.reconcile()
+    assert "2 of 3 sessions with recorded files would be lost" in plan.found.doubts
+    with pytest.raises(RootUnavailableError, match="recorded files"):
+        plan.apply()
+
+
 def test_sessions_without_a_folder_are_left_alone_on_request(kept):
     kept.add(THREE, **DONE)
     shutil.rmtree(kept.folder(THREE), ignore_errors=True)
@@ -405,6 +424,106 @@ def test_an_unreadable_folder_is_told_and_the_rest_goes_on(kept, level):
     finally:
         closed.chmod(0o755)
     assert list(columns(plan)) == [THREE]
+    assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
+
+
+@pytest.fixture
+def labs(bench):
+    """Add sessions with suite2p: M1's and M3's in two labs' folders, M2's in its own."""
+    bench.tracker.mice.add("M3")
+    for key, lab in ((ONE, "labA"), ("M2.2023-01-20.1", ""), ("M3.2023-01-20.1", "labB")):
+        bench.add(key, **DONE)
+        bench.suite2p(key)
+        if lab:
+            subjects = bench.root / lab / "Subjects"
+            subjects.mkdir(parents=True)
+            mouse = key.partition(".")[0]
+            (bench.root / mouse).rename(subjects / mouse)
+    return bench
+
+
+def test_labs_folders_agree_with_the_database(labs):
+    plan = labs.tracker.reconcile()
+    assert (plan.found.changes, plan.found.notes, plan.found.with_folder) == ((), (), 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
+@pytest.mark.parametrize("filters", [{}, {"mouseName": "M1"}])
+@pytest.mark.parametrize("closed", ["labA", "labA/Subjects"])
+def test_a_lab_that_cannot_be_read_loses_nothing(labs, closed, filters):
+    (labs.root / closed).chmod(0)
+    try:
+        with bound_by_permissions():
+            plan = labs.tracker.reconcile(**filters)
+    finally:
+        (labs.root / closed).chmod(0o755)
+    assert plan.found.changes == ()
+    assert ("unreadable", ONE) in notes(plan)
+    assert ("unreadable", str(labs.root / "labA" / "Subjects")) in notes(plan)
+
+
+def test_a_link_to_a_lab_that_is_not_mounted_loses_nothing(labs):
+    shutil.rmtree(labs.root / "labA")
+    (labs.root / "labA").symlink_to(labs.root / "unmounted")
+    plan = labs.tracker.reconcile()
+    assert plan.found.changes == ()
+    assert notes(plan) == [("unreadable", str(labs.root / "labA")), ("unreadable", ONE)]
+
+
+def test_a_link_to_nothing_does_not_hide_mice_that_are_elsewhere(kept):
+    kept.add(THREE, **DONE)
+    (kept.root / "latest").symlink_to(kept.root / "gone")
+    plan = kept.tracker.reconcile()
+    assert list(columns(plan)) == [THREE]
+    assert notes(plan) == [("unreadable", str(kept.root / "latest"))]
+
+
+def test_only_present_does_not_tell_of_every_absent_session(kept):
+    kept.add("M2.2023-01-20.1", **DONE)
+    (kept.root / "latest").symlink_to(kept.root / "gone")
+    plan = kept.tracker.reconcile(only_present=True)
+    assert notes(plan) == [("unreadable", str(kept.root / "latest"))]
+
+
+@pytest.mark.parametrize("target", ["nothing", "itself"])
+@pytest.mark.parametrize("place", ["", "2023-01-20", "2023-01-20/1", "2023-01-20/1/suite2p"])
+def test_a_link_that_cannot_be_followed_loses_nothing(kept, place, target):
+    kept.add("M2.2023-01-20.1", **DONE)
+    link = kept.root / "M2" / place
+    if link.exists():
+        shutil.rmtree(link)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(link if target == "itself" else kept.root.parent / "unmounted")
+    plan = kept.tracker.reconcile()
+    assert plan.found.changes == ()
+    assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
+
+
+@pytest.mark.parametrize("place", ["oneData", "oneData/a.one.npy", "suite2p/plane0/F.npy"])
+def test_a_link_to_output_on_a_drive_that_is_not_mounted_loses_nothing(made, place):
+    link = made.folder(THREE) / place
+    link.rename(made.root.parent / "elsewhere")
+    link.symlink_to(made.root / "unmounted")
+    plan = made.tracker.reconcile(THREE)
+    assert plan.found.changes == ()
+    assert ("unreadable", THREE) in notes(plan)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
+def test_a_link_into_an_unreadable_place_loses_nothing(kept):
+    kept.add("M2.2023-01-20.1", **DONE)
+    kept.suite2p("M2.2023-01-20.1")
+    closed = kept.root.parent / "closed"
+    closed.mkdir()
+    (kept.root / "M2").rename(closed / "M2")
+    (kept.root / "M2").symlink_to(closed / "M2")
+    closed.chmod(0)
+    try:
+        with bound_by_permissions():
+            plan = kept.tracker.reconcile()
+    finally:
+        closed.chmod(0o755)
+    assert plan.found.changes == ()
     assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
 
 
@@ -593,6 +712,18 @@ def test_a_damaged_plan_is_refused(lost, tmp_path, case):
     with pytest.raises(InvalidValueError):
         lost.tracker.load_reconciliation(tmp_path / "plan.json").apply()
     assert lost.dump() == before
+
+
+def test_a_flag_that_was_edited_by_hand_is_stored_as_the_column_holds_it(lost, tmp_path):
+    document = lost.tracker.reconcile().found.to_json()
+    assert document["changes"][0]["columns"]["suite2p"] == [True, False]
+    document["changes"][0]["columns"]["suite2p"] = [True, "no"]
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    plan = lost.tracker.load_reconciliation(tmp_path / "plan.json")
+    plan.apply()
+    assert lost.row(THREE).suite2p is False
+    plan.undo()
+    assert lost.row(THREE).suite2p is True
 
 
 def test_registering_after_a_plan_was_applied_ends_the_staleness(lost):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 import pytest
 
 from support.bench import Bench
+from support.permissions import bound_by_permissions
 from support.registrars import good
 from vrtracker.demo_lab import make_demo_lab
 from vrtracker.errors import DuplicateError, RootUnavailableError
@@ -58,6 +60,34 @@ def test_applying_a_plan_adds_what_it_lists(bench, put):
         [702, False, False, True, False, True],
     ]
     assert list(bench.tracker.history(added[0])["verb"]) == ["added"]
+
+
+def test_a_session_with_a_link_to_nothing_is_skipped_and_the_rest_is_found(bench, put):
+    put("M1/2023-01-20/701/oneData/a.b.npy")
+    put("M1/2023-01-20/702/oneData/a.b.npy")
+    link = bench.root / "M1/2023-01-20/701/oneData/c.d.npy"
+    link.symlink_to(bench.root / "unmounted")
+    plan = bench.tracker.scan()
+    assert keys(plan.new) == ["M1.2023-01-20.702"]
+    (skip,) = plan.skipped
+    assert skip.path == bench.root / "M1/2023-01-20/701"
+    assert str(link) in skip.reason
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
+@pytest.mark.parametrize("folder", ["oneData/more", "alf"])
+def test_a_session_with_an_unreadable_folder_is_skipped_and_the_rest_is_found(bench, put, folder):
+    put(f"M1/2023-01-20/701/{folder}/a.b.npy")
+    put("M1/2023-01-20/702/oneData/a.b.npy")
+    closed = bench.root / "M1/2023-01-20/701" / folder
+    closed.chmod(0)
+    try:
+        with bound_by_permissions():
+            plan = bench.tracker.scan()
+    finally:
+        closed.chmod(0o755)
+    assert keys(plan.new) == ["M1.2023-01-20.702"]
+    assert [skip.path for skip in plan.skipped] == [bench.root / "M1/2023-01-20/701"]
 
 
 def test_scanning_twice_is_harmless(bench, put):

@@ -17,19 +17,34 @@ from vrtracker.files.trees import is_hidden, reason_of
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
 
-__all__ = ["ONE_DATA", "SUBJECTS", "SUITE2P", "SUPERSEDED", "SessionFolders", "number_spellings"]
+__all__ = [
+    "ONE_DATA",
+    "SUBJECTS",
+    "SUITE2P",
+    "SUPERSEDED",
+    "SessionFolders",
+    "is_of_people",
+    "number_spellings",
+]
 
 SUITE2P = "suite2p"
 ONE_DATA = "oneData"
 SUBJECTS = "Subjects"
 # Where copies of curated files go that no longer fit a session's output.
 SUPERSEDED = "curated"
+# What systems make on their drives, in capitals or not, and often let nobody read.
+_OF_THE_SYSTEM = {"lost+found", "system volume information", "$recycle.bin", "#recycle"}
 
 
 def number_spellings(number: int) -> tuple[str, ...]:
     """Return the folder names that mean a session number, the lab's own first."""
     plain, padded = str(number), f"{number:03d}"
     return (plain,) if plain == padded else (plain, padded)
+
+
+def is_of_people(name: str) -> bool:
+    """Tell whether a name below the root is neither hidden nor of what systems make on a drive."""
+    return not is_hidden(name) and name.lower() not in _OF_THE_SYSTEM
 
 
 class SessionFolders:
@@ -55,7 +70,7 @@ class SessionFolders:
         """
         try:
             with os.scandir(self.root) as entries:
-                if any(not is_hidden(entry.name) for entry in entries):
+                if any(is_of_people(entry.name) for entry in entries):
                     return
         except FileNotFoundError as error:
             raise RootUnavailableError(self._unavailable("does not exist")) from error
@@ -96,7 +111,7 @@ class SessionFolders:
         yield self.root
         if self.root.is_dir():
             with os.scandir(self.root) as entries:
-                labs = sorted(entry.name for entry in entries if not is_hidden(entry.name))
+                labs = sorted(entry.name for entry in entries if is_of_people(entry.name))
             yield from (self.root / lab / SUBJECTS for lab in labs)
 
     def _unavailable(self, problem: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
-from vrtracker.files.trees import FileFacts, facts_in, is_hidden, reason_of
+from vrtracker.files.trees import FileFacts, facts_in, is_folder, is_hidden, reason_of
 
 __all__ = ["FolderProbe", "PlaneProbe", "local_time", "probe"]
 
@@ -112,7 +112,8 @@ def probe(
     Raises
     ------
     RootUnavailableError
-        If the folder is there but cannot be read: that says nothing about what it holds.
+        If the folder is there but cannot be read, or one in it is a link that cannot be
+        followed: that says nothing about what it holds.
 
     Notes
     -----
@@ -124,8 +125,10 @@ def probe(
         is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         if is_gone and not Path(folder).is_dir():
             return FolderProbe(exists=False)
+        inside = error.filename not in (None, os.fspath(folder))
+        where = f"{error.filename!r}: " if inside else ""
         raise RootUnavailableError(
-            f"The session folder {os.fspath(folder)!r} cannot be read ({reason_of(error)}); "
+            f"The session folder {os.fspath(folder)!r} cannot be read ({where}{reason_of(error)}); "
             "nothing was changed. Check its permissions and that the drive is mounted."
         ) from error
 
@@ -160,13 +163,13 @@ def _any_ends(names: Iterable[str], ending: str) -> bool:
 def _suite2p(
     folder: os.DirEntry[str] | None, required: Collection[str]
 ) -> tuple[tuple[PlaneProbe, ...], float | None]:
-    if folder is None or not folder.is_dir():
+    if folder is None or not is_folder(folder):
         return (), None
     with os.scandir(folder.path) as entries:
         numbered = sorted(
             (int(match[1]), entry.name, entry.path)
             for entry in entries
-            if (match := _PLANE.fullmatch(entry.name)) and entry.is_dir()
+            if (match := _PLANE.fullmatch(entry.name)) and is_folder(entry)
         )
     planes, times = [], []
     for _, name, path in numbered:
@@ -186,7 +189,7 @@ def _plane(name: str, path: str, required: Collection[str]) -> tuple[PlaneProbe,
 
 def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:
     """Return the facts of the visible files below a folder, by their posix path below it."""
-    if folder is None or not folder.is_dir():
+    if folder is None or not is_folder(folder):
         return {}
     files: dict[str, FileFacts] = {}
     waiting = [""]

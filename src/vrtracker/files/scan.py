@@ -5,20 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Callable, Collection
+import stat
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vrtracker.domain.keys import MOUSE_NAME, SessionKey, parse_number
 from vrtracker.errors import InvalidValueError, RootUnavailableError
-from vrtracker.files.layout import SUBJECTS, SessionFolders, number_spellings
+from vrtracker.files.layout import SUBJECTS, SessionFolders, is_of_people, number_spellings
 from vrtracker.files.probe import FolderProbe, probe
-from vrtracker.files.trees import is_hidden, reason_of
+from vrtracker.files.trees import is_folder, is_hidden, reason_of
 
 __all__ = ["FoundSession", "Look", "ScanResult", "SkippedFolder", "scan"]
 
 _DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
-
+_NUMBER_LIKE = re.compile(r"[0-9]+")
 
 Look = Callable[[SessionKey, str], FolderProbe | None]
 """Looks into the folder of a session; None: it need not be listed."""
@@ -35,10 +36,17 @@ class FoundSession:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFolder:
-    """A folder that looks like a session's, or could hold some, and the reason to skip it."""
+    """A folder that looks like a session's, or could hold some, and the reason to skip it.
+
+    Attributes
+    ----------
+    is_link : bool
+        It is a link that cannot be followed, to nobody knows what.
+    """
 
     path: Path
     reason: str
+    is_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,8 @@ def scan(
     """Find the sessions below a root, in both layouts that `SessionFolders` knows.
 
     Folders that are no session's (``analysis``, ROI tracking of a mouse, hidden ones) are passed
-    over in silence. What looks like a session and is none, or cannot be read, is reported.
+    over in silence. What looks like a session and is none, or cannot be read, is reported; so is
+    what may be a lab's folder, whichever mice are looked for, since it may hold them.
 
     Parameters
     ----------
@@ -81,22 +90,14 @@ def scan(
     wanted = {mice} if isinstance(mice, str) else mice
     work = _Scan(wanted, progress or (lambda _: None), look)
     here = str(Path(root))
-    labs = work.folders(here)
-    work.mice_in(here, labs)
+    labs = work.folders(here, is_of_people)
+    work.mice_in(here, filter(work.is_wanted, labs))
     for lab in labs:
         subjects = f"{here}/{lab}/{SUBJECTS}"
-        if _is_there(subjects):
-            work.mice_in(subjects, work.folders(subjects))
+        if work.is_there(subjects):
+            work.mice_in(subjects, work.folders(subjects, work.is_wanted))
     found = sorted(work.found, key=lambda session: session.key)
     return ScanResult(tuple(found), tuple(sorted(work.skipped, key=lambda skip: skip.path)))
-
-
-def _is_there(folder: str) -> bool:
-    try:
-        return Path(folder).is_dir()
-    except OSError:
-        # Unreadable, which the look into it as a mouse's folder has reported.
-        return False
 
 
 @dataclass
@@ -111,23 +112,47 @@ class _Scan:
     def skip(self, path: str, reason: str) -> None:
         self.skipped.append(SkippedFolder(Path(path), reason))
 
-    def folders(self, parent: str) -> list[str]:
-        """List the names of the visible folders in a folder; none, and a note, if unreadable."""
+    def skip_unseen(self, path: str, error: OSError, *, is_link: bool = False) -> None:
+        what = "It is a link that cannot be followed" if is_link else "It cannot be read"
+        self.skipped.append(SkippedFolder(Path(path), f"{what}: {reason_of(error)}.", is_link))
+
+    def is_wanted(self, mouse: str) -> bool:
+        return not is_hidden(mouse) and (self.wanted is None or mouse in self.wanted)
+
+    def folders(self, parent: str, is_meant: Callable[[str], object]) -> list[str]:
+        """List the names of the folders that are meant; what cannot be read is noted instead."""
         try:
             with os.scandir(parent) as entries:
-                names = [e.name for e in entries if not is_hidden(e.name) and _is_folder(e)]
+                names = [e.name for e in entries if is_meant(e.name) and self.is_folder(e)]
         except OSError as error:
-            self.skip(parent, f"It cannot be read: {reason_of(error)}.")
+            self.skip_unseen(parent, error)
             return []
         return sorted(names)
 
-    def mice_in(self, parent: str, names: list[str]) -> None:
+    def is_folder(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            return is_folder(entry)
+        except OSError as error:
+            self.skip_unseen(entry.path, error, is_link=entry.is_symlink())
+            return False
+
+    def is_there(self, folder: str) -> bool:
+        path = Path(folder)
+        try:
+            return stat.S_ISDIR(path.stat().st_mode)
+        except OSError as error:
+            is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+            is_link = is_gone and path.is_symlink()
+            if is_link or not is_gone:
+                self.skip_unseen(folder, error, is_link=is_link)
+            return False
+
+    def mice_in(self, parent: str, names: Iterable[str]) -> None:
         for name in names:
-            if self.wanted is None or name in self.wanted:
-                self.mouse(name, f"{parent}/{name}")
+            self.mouse(name, f"{parent}/{name}")
 
     def mouse(self, name: str, folder: str) -> None:
-        dates = [date for date in self.folders(folder) if _DATE_LIKE.fullmatch(date)]
+        dates = self.folders(folder, _DATE_LIKE.fullmatch)
         if dates and not _is_mouse_name(name):
             reason = f"{name!r} is not a mouse name: letters, digits, '_', '-', '.' only."
             self.skip(folder, reason)
@@ -142,7 +167,7 @@ class _Scan:
         elif date.isoformat() != name:
             self.skip(folder, f"Name it {date.isoformat()}: dates have two digits for month, day.")
         else:
-            for number in _unpadded_first(self.folders(folder)):
+            for number in _unpadded_first(self.folders(folder, _NUMBER_LIKE.fullmatch)):
                 self.number(mouse, date, number, f"{folder}/{number}")
 
     def number(self, mouse: str, date: dt.date, name: str, folder: str) -> None:
@@ -173,14 +198,6 @@ class _Scan:
         self.progress(len(self.seen))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        # A link that leads to itself.
-        return False
-
-
 def _is_mouse_name(name: str) -> bool:
     return MOUSE_NAME.fullmatch(name) is not None
 
@@ -194,5 +211,4 @@ def _date_of(name: str) -> dt.date | None:
 
 
 def _unpadded_first(names: list[str]) -> list[str]:
-    numbered = (name for name in names if name.isascii() and name.isdigit())
-    return sorted(numbered, key=lambda name: (len(name), name))
+    return sorted(names, key=lambda name: (len(name), name))

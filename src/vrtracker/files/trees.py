@@ -17,6 +17,7 @@ __all__ = [
     "facts_in",
     "flush",
     "is_empty",
+    "is_folder",
     "is_hidden",
     "reason_of",
     "remove_tree",
@@ -42,6 +43,21 @@ _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 def is_hidden(name: str) -> bool:
     """Tell whether a file or folder name is hidden by convention (a leading dot)."""
     return name.startswith(".")
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one.
+
+    Raises
+    ------
+    OSError
+        If it is a link that leads nowhere or cannot be followed: that may be to a folder.
+    """
+    if entry.is_dir():
+        return True
+    if entry.is_symlink():
+        entry.stat()
+    return False
 
 
 def is_empty(folder: Path) -> bool:
@@ -78,7 +94,8 @@ def facts_in(
     Raises
     ------
     OSError
-        If the folder, or one of the files, cannot be looked at.
+        If the folder, or one of the files, cannot be looked at; with `only`, also if one of them
+        is a link that leads nowhere.
     """
     # By descriptor the system need not find the folder again for each file.
     descriptor = os.open(folder, os.O_RDONLY) if _BY_DESCRIPTOR else None
@@ -103,6 +120,8 @@ def _facts(
             files[name] = (status.st_size, status.st_mtime)
         elif _is_real_folder(entry):
             folders.append(name)
+        elif only is not None and entry.is_symlink():
+            entry.stat()
     return files, folders
 
 

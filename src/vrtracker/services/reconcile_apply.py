@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
@@ -43,11 +44,11 @@ class Reconciler:
 
     def undo(self, found: Findings) -> list[SessionKey]:
         """Take the changes of a plan back, if they all still stand."""
-        return self._write([change.inverse() for change in found.changes], "undone: ")
+        changes = [self._fitted(change).inverse() for change in found.changes]
+        return self._write(changes, "undone: ")
 
-    def _write(self, changes: Sequence[SessionChange], prefix: str) -> list[SessionKey]:
-        for change in changes:
-            self._check(change)
+    def _write(self, planned: Sequence[SessionChange], prefix: str) -> list[SessionKey]:
+        changes = [self._fitted(change) for change in planned]
         if not changes:
             return []
         keep_copy(self._lab, "reconciling")
@@ -68,8 +69,14 @@ class Reconciler:
 
     # -- before anything is written -------------------------------------------------------------
 
-    def _check(self, change: SessionChange) -> None:
-        """Refuse what no look at the disk proposes, such as a file that was edited by hand."""
+    def _fitted(self, change: SessionChange) -> SessionChange:
+        """Return the change with new values as the columns hold them.
+
+        Raises
+        ------
+        InvalidValueError
+            If no look at the disk proposes it, as in a file that was edited by hand.
+        """
         columns = {
             name
             for stage in self._lab.stages.values()
@@ -80,17 +87,18 @@ class Reconciler:
                 stage.message_column,
             )
         }
-        coercer = coercer_of(self._lab.database.tables.sessions)
-        for name, (_, new) in change.columns.items():
+        coercer, fitted = coercer_of(self._lab.database.tables.sessions), {}
+        for name, (old, new) in change.columns.items():
             if name not in columns:
                 raise InvalidValueError(f"A plan cannot change {name!r} of {change.key}.")
-            coercer.value(name, new)
+            fitted[name] = (old, coercer.value(name, new))
         for stage, (_, mark) in change.marks.items():
             self._lab.stages[stage]
             if mark is not None and mark not in set(Mark):
                 raise InvalidValueError(
                     f"The plan gives {stage} of {change.key} the mark {mark!r}."
                 )
+        return replace(change, columns=fitted)
 
     def _seen(
         self, unit: UnitOfWork, change: SessionChange, at: dt.datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,29 +16,60 @@ __all__ = ["Hidden", "hidden_by"]
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Why folders were skipped, by what they stand for: all mice, a mouse, a day, a session."""
+    """Why folders were not seen.
+
+    Attributes
+    ----------
+    reasons : dict
+        By what the folders stand for: a mouse, a day of it, a session.
+    anywhere : str or None
+        Why a session without a folder may have one all the same: a lab's mice were not seen.
+    elsewhere : str or None
+        Why a mouse without any folder may have one: a link that may be a lab's was not followed.
+    seen : collection of str
+        The mice of which a folder was seen.
+    """
 
     reasons: dict[tuple[object, ...], str]
+    anywhere: str | None
+    elsewhere: str | None
+    seen: Collection[str]
 
     def get(self, key: SessionKey) -> str | None:
-        """Return why the folder of a session cannot be seen, or None if it can."""
+        """Return why the session's own folder cannot be seen, or None if it can."""
         parts = (key.mouse, key.date, key.number)
-        spans = (parts[:length] for length in range(len(parts) + 1))
+        spans = (parts[:length] for length in range(1, len(parts) + 1))
         return next((self.reasons[span] for span in spans if span in self.reasons), None)
 
+    def in_a_lab(self, key: SessionKey) -> str | None:
+        """Return why the session's folder may be in a lab's that cannot be seen, or None."""
+        return self.anywhere or (None if key.mouse in self.seen else self.elsewhere)
 
-def hidden_by(skipped: Iterable[SkippedFolder], root: Path) -> Hidden:
-    """Return what the skipped folders hide."""
+
+def hidden_by(skipped: Iterable[SkippedFolder], root: Path, *, seen: Collection[str]) -> Hidden:
+    """Return what the skipped folders hide; `seen` are the mice of which a folder was seen."""
     reasons: dict[tuple[object, ...], str] = {}
+    labs: list[str] = []
+    links: list[str] = []
     for skip in skipped:
-        reasons.setdefault(_span(skip.path.relative_to(root).parts), skip.reason)
-    return Hidden(reasons)
+        parts = skip.path.relative_to(root).parts
+        span, perhaps = _span(parts), f"It may be in {skip.path}. {skip.reason}"
+        if not span:
+            labs.append(perhaps)
+        elif skip.is_link and len(parts) == 1:
+            # It may have been a lab's, or anything: it says nothing of mice that are elsewhere.
+            links.append(perhaps)
+        reasons.setdefault(span, skip.reason)
+    return Hidden(reasons, next(iter(labs), None), next(iter(links), None), seen)
 
 
 def _span(parts: tuple[str, ...]) -> tuple[object, ...]:
-    """Return the mouse, date and number that a path below the root stands for."""
-    if SUBJECTS in parts[:2]:
-        parts = parts[parts.index(SUBJECTS) + 1 :]
+    """Return the mouse, date and number that a path below the root stands for.
+
+    None of them, which is all mice, for the folder of a lab's mice: nobody knows which they are.
+    """
+    if parts[1:2] == (SUBJECTS,):
+        parts = parts[2:]
     span: list[object] = list(parts[:1])
     readers: tuple[Callable[[str], object], ...] = (parse_date, int)
     for text, reader in zip(parts[1:], readers, strict=False):

@@ -270,7 +270,13 @@ class Seen:
         return hash_file(Path(self.folder, rel_path))
 
     def _facts(self, rel_path: str) -> FileFacts | None:
-        """Return size and time of a recorded file, None if it is not there."""
+        """Return size and time of a recorded file, None if it is not there.
+
+        Raises
+        ------
+        OSError
+            If it cannot be looked at, or is a link that leads nowhere.
+        """
         prefix = f"{self.output}/"
         if rel_path.startswith(prefix):
             name = rel_path.removeprefix(prefix)
@@ -278,9 +284,12 @@ class Seen:
                 return self.probe.output[name]
         if self.folder is None:
             return None
+        path = Path(self.folder, rel_path)
         try:
-            status = Path(self.folder, rel_path).stat()
+            status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
+            if path.is_symlink():
+                raise
             return None
         return status.st_size, status.st_mtime
 

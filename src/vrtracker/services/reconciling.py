@@ -277,7 +277,8 @@ class _Comparison:
         self._looked_at += 1
         self._with_folder += folder is not None
         self._notes += seen.notes
-        self._count(row, proposals, len(datasets), sum(each.new is None for each in files))
+        missing = sum(each.new is None for each in files)
+        self._count(row, proposals, datasets=len(datasets), missing=missing)
         columns, marks = self._changes_of(key, proposals) if proposals else ({}, {})
         if columns or marks or files:
             reasons = [each.why for each in proposals]
@@ -288,6 +289,7 @@ class _Comparison:
         self,
         row: Mapping[str, Any],
         proposals: Sequence[Proposal],
+        *,
         datasets: int,
         missing: int,
     ) -> None:
@@ -296,8 +298,8 @@ class _Comparison:
         for each in proposals:
             self._lost[each.stage] += each.done is False or each.outdated
         if "registration" in self._parts:
-            self._marked["datasets"] += datasets
-            self._lost["datasets"] += missing
+            self._marked["datasets"] += datasets > 0
+            self._lost["datasets"] += missing > datasets / 2
 
     def _changes_of(
         self, key: SessionKey, proposals: Sequence[Proposal]
@@ -343,12 +345,12 @@ class _Comparison:
 
     def result(self, root: Path, found: ScanResult, *, only_present: bool) -> Findings:
         """Return all that was found, after a look at the sessions that have no folder."""
-        hidden = hidden_by(found.skipped, root)
+        hidden = hidden_by(found.skipped, root, seen={key.mouse for key in self._folders})
         self._notes += [Finding("unreadable", str(s.path), s.reason) for s in found.skipped]
         for key, row in self._rows.items():
             if key in self._folders:
                 continue
-            reason = hidden.get(key)
+            reason = hidden.get(key) or (None if only_present else hidden.in_a_lab(key))
             if reason is not None:
                 self._note("unreadable", key, f"Its folder cannot be looked into: {reason}")
             elif not only_present and self._may_change(key, row):
@@ -389,5 +391,5 @@ _NOUNS = {
     "suite2p": "sessions with suite2p",
     "registration": "registered sessions",
     "red_cell_qc": "sessions with red-cell QC",
-    "datasets": "recorded files",
+    "datasets": "sessions with recorded files",
 }

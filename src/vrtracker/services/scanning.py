@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.alf import find_alf_files
 from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
@@ -107,16 +108,18 @@ class ScanService:
         seen = [one for one in found.found if date is None or one.key.date == date]
         fresh = [session for session in seen if session.key not in known_keys]
         unknown = [s for s in fresh if s.key.mouse not in known_mice]
-        chosen = fresh if add_mice else [s for s in fresh if s.key.mouse in known_mice]
+        wanted = fresh if add_mice else [s for s in fresh if s.key.mouse in known_mice]
+        rows, unread = _rows(wanted)
+        chosen = [session for session in wanted if session.key in rows]
         return ScanPlan(
             new=tuple(
-                _described(_row(session), model)
+                _described(rows[session.key], model)
                 for session, model in zip(chosen, self._models(chosen, like), strict=True)
             ),
             held_back=() if add_mice else tuple(session.key for session in unknown),
             new_mice=tuple(sorted({session.key.mouse for session in unknown})),
             known=len(seen) - len(fresh),
-            skipped=found.skipped,
+            skipped=(*found.skipped, *unread),
             warnings=tuple(text for session in chosen for text in _warnings(session)),
             _service=self,
         )
@@ -149,6 +152,19 @@ class ScanService:
         with self._lab.unit(readonly=True) as unit:
             rows = unit.sessions.present_keys(Listing(include_scratched=True))
             return {SessionKey(*row) for row in rows}, set(unit.mice.names())
+
+
+def _rows(
+    sessions: Iterable[FoundSession],
+) -> tuple[dict[SessionKey, dict[str, Any]], list[SkippedFolder]]:
+    """Return what the folders tell, by key, and those in which something cannot be read."""
+    rows, unread = {}, []
+    for session in sessions:
+        try:
+            rows[session.key] = _row(session)
+        except (InvalidValueError, NotFoundError) as error:
+            unread.append(SkippedFolder(session.folder, str(error)))
+    return rows, unread
 
 
 def _row(session: FoundSession) -> dict[str, Any]:

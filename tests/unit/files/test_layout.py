@@ -78,6 +78,12 @@ def test_find_does_not_take_a_refusal_for_absence(plain_user_folder):
         SessionFolders(plain_user_folder).find(KEY)
 
 
+def test_find_passes_over_what_the_system_lets_nobody_read(plain_user_folder):
+    (plain_user_folder / "lost+found").mkdir(mode=0)
+
+    assert SessionFolders(plain_user_folder).find(KEY) is None
+
+
 def test_path_is_the_folder_found(tmp_path):
     folder = make(tmp_path / DATE / "001")
 
@@ -115,7 +121,7 @@ def test_check_refuses_a_file(tmp_path, put):
         SessionFolders(file).check()
 
 
-@pytest.mark.parametrize("leftover", [None, ".Trash-1000"])
+@pytest.mark.parametrize("leftover", [None, ".Trash-1000", "lost+found"])
 def test_check_refuses_an_empty_mount_point(tmp_path, leftover):
     if leftover:
         make(tmp_path / leftover)

@@ -165,3 +165,13 @@ def test_unreadable_folder_is_not_taken_for_an_empty_one(plain_user_folder):
 
     with pytest.raises(RootUnavailableError, match="Permission denied"):
         probe(plain_user_folder)
+
+
+@pytest.mark.parametrize("place", ["suite2p", "suite2p/plane0", "oneData"])
+def test_link_to_a_drive_that_is_not_mounted_is_not_taken_for_nothing(tmp_path, place):
+    link = tmp_path / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "unmounted")
+
+    with pytest.raises(RootUnavailableError, match=link.name):
+        probe(tmp_path)

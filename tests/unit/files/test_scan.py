@@ -183,6 +183,8 @@ def test_loops_of_links_are_survived(lab):
 
     assert keys(result) == ["A.2023-01-20.1", "A.2023-01-20.2"]
     assert set(skipped(result, root)) == {
+        "itself",
+        "lab/Subjects/itself",
         "lab/Subjects/A/2023-01-20/1",
         "lab/Subjects/A/2023-01-20/2",
     }
@@ -210,8 +212,71 @@ def test_unreadable_folder_is_skipped_with_a_reason(plain_user_folder, closed):
 
     assert "A.2023-01-20.1" in keys(result)
     assert len(result.found) == 2
-    (reason,) = skipped(result, plain_user_folder).values()
-    assert "Permission denied" in reason
+    reasons = skipped(result, plain_user_folder)
+    assert set(reasons) - {"B/Subjects"} == {closed.removesuffix("/suite2p")}
+    assert all("Permission denied" in reason for reason in reasons.values())
+
+
+def test_what_may_be_an_unreadable_lab_is_told_whichever_mice_are_wanted(plain_user_folder):
+    for folder in ("A/2023-01-20/1", "lab/Subjects/C/2023-01-20/1"):
+        (plain_user_folder / folder).mkdir(parents=True)
+    (plain_user_folder / "lab").chmod(0)
+
+    result = scan(plain_user_folder, mice=["A"])
+
+    assert keys(result) == ["A.2023-01-20.1"]
+    assert list(skipped(result, plain_user_folder)) == ["lab/Subjects"]
+
+
+@pytest.mark.parametrize("name", ["lost+found", "System Volume Information", "$RECYCLE.BIN"])
+def test_folders_of_the_system_itself_are_passed_over_in_silence(plain_user_folder, name):
+    (plain_user_folder / "A/2023-01-20/1").mkdir(parents=True)
+    (plain_user_folder / name).mkdir(mode=0)
+
+    result = scan(plain_user_folder)
+
+    assert keys(result) == ["A.2023-01-20.1"]
+    assert result.skipped == ()
+
+
+@pytest.mark.parametrize("target", ["itself", "nothing"])
+@pytest.mark.parametrize(
+    "place",
+    ["B", "lab/Subjects", "lab/Subjects/B", "B/2023-01-20", "B/2023-01-20/7", "B/2023-01-20/007"],
+)
+def test_a_link_that_cannot_be_followed_is_skipped_with_a_reason(lab, place, target):
+    root = lab("A/2023-01-20/1")
+    link = root / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(link if target == "itself" else root / "unmounted")
+
+    result = scan(root)
+
+    assert keys(result) == ["A.2023-01-20.1"]
+    assert list(skipped(result, root)) == [place]
+
+
+def test_a_link_into_an_unreadable_place_is_skipped_with_a_reason(plain_user_folder):
+    root = plain_user_folder / "root"
+    for folder in (root / "A/2023-01-20/1", plain_user_folder / "closed/B/2023-01-20/1"):
+        folder.mkdir(parents=True)
+    (root / "B").symlink_to(plain_user_folder / "closed/B")
+    (plain_user_folder / "closed").chmod(0)
+
+    result = scan(root)
+
+    assert keys(result) == ["A.2023-01-20.1"]
+    assert "Permission denied" in skipped(result, root)["B"]
+
+
+def test_links_that_are_no_sessions_may_lead_nowhere(lab, put):
+    root = lab("A/2023-01-20/1")
+    (root / "A/latest").symlink_to(root / "gone")
+    (root / "A/2023-01-20/notes.txt").symlink_to(root / "gone")
+    (root / ".hidden").symlink_to(root / "gone")
+    (root / "readme.txt").symlink_to(put(root / "notes.txt"))
+
+    assert scan(root).skipped == ()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
