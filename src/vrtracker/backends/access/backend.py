@@ -235,7 +235,8 @@ class AccessBackend(Backend):
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
         try:
-            with replaced(_path(url), through_java=_is_java(url), rewritten=rewritten) as copy:
+            path = _path(url).resolve()
+            with replaced(path, through_java=_is_java(url), rewritten=rewritten) as copy:
                 yield _working(url, copy)
         except OperationalError as error:
             # No engine is there whose driver's errors are told apart.
