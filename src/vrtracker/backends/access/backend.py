@@ -231,11 +231,13 @@ class AccessBackend(Backend):
         """Give a copy that replaces the file when the block ends well."""
         from vrtracker.backends.access.java_errors import OperationalError
         from vrtracker.backends.access.replacement import replaced
+        from vrtracker.backends.access.undo import check_writable
 
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
         try:
             path = _path(url).resolve()
+            check_writable(path)
             with replaced(path, through_java=_is_java(url), rewritten=rewritten) as copy:
                 yield _working(url, copy)
         except OperationalError as error:
