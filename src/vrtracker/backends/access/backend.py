@@ -29,7 +29,7 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
@@ -201,6 +201,18 @@ class AccessBackend(Backend):
         opened.begin(write=False)
         following = next_autonumber(opened.java.getDbIO(), table.name)
         return 0 if following is None else following - 1
+
+    def linked_tables(self, connection: Connection) -> Mapping[str, str]:
+        """Read them in the file's catalogue, through Java; Microsoft's driver does not tell."""
+        from vrtracker.backends.access.inspection import linked_tables
+        from vrtracker.backends.access.java_errors import translated
+
+        opened: Any = connection.connection.driver_connection
+        if not hasattr(opened, "java"):
+            return {}
+        opened.begin(write=False)
+        with translated():
+            return linked_tables(opened.java.getDbIO())
 
     def hold_snapshot(self, connection: Connection) -> None:
         """Tell the mirror in memory; Microsoft's engine has nothing of the kind."""

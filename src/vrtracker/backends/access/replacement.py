@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.backends.access.holders import check_nobody_has_it_open
+from vrtracker.backends.access.inspection import own_tables
 from vrtracker.backends.access.mirror import mirror_of
 from vrtracker.backends.disk import copy_whole, dated_name, flush, flush_folder
 from vrtracker.errors import BackendError
@@ -134,9 +135,9 @@ def _contents(path: Path) -> Contents:
 
     with ops.opened(path, readonly=True) as file:
         return {
-            str(name): _columns(file.getTable(name))
-            for name in file.getTableNames()
-            if str(name) != "alembic_version"
+            name: _columns(file.getTable(name))
+            for name in own_tables(file)
+            if name != "alembic_version"
         }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, event, exc
 from vrtracker import clock
 from vrtracker.backends.access.file_lock import FileLock, lock_of
 from vrtracker.backends.access.holders import check_nobody_has_it_open
+from vrtracker.backends.access.inspection import own_tables
 from vrtracker.backends.access.java_errors import OperationalError, translated
 from vrtracker.backends.access.statements import first_word, is_pure_select
 from vrtracker.backends.access.undo import check_writable
@@ -206,9 +207,10 @@ def _counted(path: Path) -> RowCounts:
 
 def row_counts(file: Any) -> RowCounts:
     """Return the number of rows of each table of an open Jackcess database, but Alembic's."""
-    names = [str(name) for name in file.getTableNames()]
     return {
-        name: int(file.getTable(name).getRowCount()) for name in names if name != "alembic_version"
+        name: int(file.getTable(name).getRowCount())
+        for name in own_tables(file)
+        if name != "alembic_version"
     }
 
 
