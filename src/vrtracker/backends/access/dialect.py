@@ -184,6 +184,8 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
     ) -> Any:
         """Return the enforced relationships in which the table is the child."""
         table = _table(connection, table_name)
+        with translated():
+            found = read_relationships(_file(connection), table)
         return [
             {
                 "name": relationship.name,
@@ -192,7 +194,7 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
                 "referred_table": relationship.parent,
                 "referred_columns": list(relationship.parent_columns),
             }
-            for relationship in read_relationships(_file(connection), table)
+            for relationship in found
             if relationship.child == str(table.getName()) and relationship.enforced
         ]
 
