@@ -52,6 +52,31 @@ def test_access_file_gets_the_driver_of_this_system(target):
     assert (url.drivername, url.database) == (f"access+{driver}", str(target))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a URL of a Windows path is another")
+@pytest.mark.parametrize("scheme", ["access", "access+ucanaccess"])
+def test_access_url_names_one_file_whatever_its_spelling(tmp_path, monkeypatch, scheme):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    monkeypatch.chdir(tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path / "data"))
+    spellings = ("lab.accdb", "~/lab.accdb", f"{tmp_path}/link/lab.accdb", "../data/lab.accdb")
+
+    found = {parse_url(f"{scheme}:///{spelling}").database for spelling in spellings}
+
+    assert found == {str((tmp_path / "data" / "lab.accdb").resolve())}
+    assert {parse_url(spelling).database for spelling in spellings} == found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is a path")
+def test_windows_path_stays_as_it_is_elsewhere():
+    assert parse_url("access+pyodbc:///C:/lab.accdb").database == "C:/lab.accdb"
+
+
+def test_access_path_that_no_file_can_have_is_refused():
+    with pytest.raises(ConfigurationError, match="is not the path of a file"):
+        parse_url("la\0b.accdb")
+
+
 @pytest.mark.parametrize(
     "target", ["mysql://x@y/z", "oracle://x@y/z", "mssql+pyodbc://x@y/z", "nonsense://x"]
 )

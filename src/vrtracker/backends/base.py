@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -141,6 +141,11 @@ class Backend(abc.ABC):
         """Return the highest autonumber that a table has ever given, 0 where nobody knows."""
         del connection, table
         return 0
+
+    def linked_tables(self, connection: Connection) -> Mapping[str, str]:
+        """Return where the tables are that are only linked to, by name in small letters."""
+        del connection
+        return {}
 
     def hold_snapshot(self, connection: Connection) -> None:
         """Let all that the connection's next transaction reads be of one moment."""

@@ -8,9 +8,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from vrtracker import clock
 from vrtracker.errors import BackendError
 
-__all__ = ["copy_whole", "file_identity", "flush", "flush_folder"]
+__all__ = [
+    "copy_whole",
+    "dated_name",
+    "file_identity",
+    "flush",
+    "flush_folder",
+    "may_write",
+]
 
 
 def copy_whole(path: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
@@ -43,7 +51,8 @@ def copy_whole(path: Path, target: Path, *, check: Callable[[Path], object] | No
 
 def flush(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
-    with path.open("rb+") as stream:
+    # Windows alone asks for the right to write, which the copy of a read-only file has not.
+    with path.open("rb+" if os.name == "nt" else "rb") as stream:
         os.fsync(stream.fileno())
 
 
@@ -56,6 +65,22 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def dated_name(path: Path) -> Path:
+    """Return a free name beside a file under which to keep what it holds now."""
+    moment = clock.now().strftime("%Y-%m-%dT%H%M%SZ")
+    target = path.with_name(f"{path.stem}.before-{moment}{path.suffix}")
+    number = 2
+    while target.exists():
+        target = path.with_name(f"{path.stem}.before-{moment}-{number}{path.suffix}")
+        number += 1
+    return target
+
+
+def may_write(path: Path) -> bool:
+    """Return whether the permissions of a file let this process write to it."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def file_identity(path: Path) -> tuple[int, int]:

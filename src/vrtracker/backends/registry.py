@@ -67,26 +67,39 @@ def _of_path(text: str) -> URL:
         raise ConfigurationError("The database's path is empty; give a file such as lab.db.")
     path = Path(text).expanduser()
     if path.suffix.lower() in _ACCESS_SUFFIXES:
-        return _with_driver(URL.create("access", database=str(path.absolute())))
+        return _with_driver(URL.create("access", database=str(path)))
     return URL.create("sqlite", database=str(path.absolute()))
 
 
 def _with_driver(url: URL) -> URL:
     backend_for(url).register()
-    name = url.get_backend_name()
     if url.drivername in {"postgresql", "postgresql+psycopg2"}:
         return url.set(drivername="postgresql+psycopg")
-    if name == "sqlite" and url.database in {None, "", ":memory:"}:
+    if url.get_backend_name() == "access":
+        return _of_access(url)
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ConfigurationError(
             "A database in memory is gone when the program ends; give the path of a file."
         )
-    if name in {"sqlite", "access"} and url.database:
+    if url.get_backend_name() == "sqlite":
         # The file stays the same one when the program changes its folder.
-        url = url.set(database=str(Path(url.database).expanduser().absolute()))
-    if url.drivername == "access":
-        driver = "pyodbc" if sys.platform == "win32" else "ucanaccess"
-        return url.set(drivername=f"access+{driver}")
+        return url.set(database=str(Path(url.database or "").expanduser().absolute()))
     return url
+
+
+def _of_access(url: URL) -> URL:
+    driver = "pyodbc" if sys.platform == "win32" else "ucanaccess"
+    url = url if "+" in url.drivername else url.set(drivername=f"access+{driver}")
+    if not url.database or (url.drivername == "access+pyodbc" and sys.platform != "win32"):
+        # A path of Windows means nothing here.
+        return url
+    # Two names of one file would have two mirrors and two locks; a link would be replaced.
+    try:
+        return url.set(database=str(Path(url.database).expanduser().resolve()))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{url.database!r} is not the path of a file ({error}); correct it."
+        ) from error
 
 
 def _masked(text: str) -> str:

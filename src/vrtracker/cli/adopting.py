@@ -64,7 +64,8 @@ def _tell(report: AdoptionReport) -> None:
         say(f"Next: vrtracker --url {shlex.quote(report.url)} {_next_verb(report)}")
         return
     _tell_findings(report)
-    counts = ", ".join(f"{name}: {rows} rows" for name, rows in report.rows.items())
+    listing = ", ".join(f"{name}: {rows} rows" for name, rows in report.rows.items())
+    counts = listing or "no tables of its own"
     if report.applied:
         say(f"{report.url} is adopted ({counts}), at revision {report.revision}. Next:")
         say(f"  vrtracker --url {shlex.quote(report.url)} status")

@@ -6,6 +6,7 @@ the list to the migration scripts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 
 from sqlalchemy import column, inspect, table
@@ -33,8 +34,8 @@ def current_revision(database: Database) -> str | None:
 
 
 def is_empty(database: Database) -> bool:
-    """Return whether the database holds no tables at all."""
-    return not _table_names(database)
+    """Return whether the database holds no tables at all, and no links to any."""
+    return not _table_names(database) and not _linked(database)
 
 
 def require_current(database: Database) -> None:
@@ -44,7 +45,13 @@ def require_current(database: Database) -> None:
         return
     if found in REVISIONS:
         raise SchemaOutOfDateError(found, HEAD, _command(database, "db upgrade"))
-    names = _table_names(database) - {"alembic_version"}
+    linked = _linked(database)
+    for name in LAB_TABLES:
+        if name in linked:
+            raise ForeignSchemaError(
+                f"In {database}, {name} is linked to {linked[name]}; give that file."
+            )
+    names = (_table_names(database) | linked.keys()) - {"alembic_version"}
     if found is not None and set(LAB_TABLES) <= names:
         raise SchemaTooNewError(found, HEAD, version("vrtracker"))
     if not names:
@@ -64,6 +71,11 @@ def require_current(database: Database) -> None:
 def _table_names(database: Database) -> set[str]:
     with database.translating():
         return set(inspect(database.read_engine).get_table_names())
+
+
+def _linked(database: Database) -> Mapping[str, str]:
+    with database.connect(readonly=True) as connection:
+        return database.backend.linked_tables(connection)
 
 
 def _command(database: Database, verb: str) -> str:

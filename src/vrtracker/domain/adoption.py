@@ -15,6 +15,7 @@ class Kind(enum.StrEnum):
 
     TABLE_MISSING = "table missing"
     TABLE_UNKNOWN = "table unknown"
+    TABLE_LINKED = "table linked"
     TABLE_TAKEN = "table of ours"
     COLUMN_MISSING = "column missing"
     COLUMN_UNKNOWN = "column unknown"

@@ -70,16 +70,19 @@ class Holding:
         Tables that are the lab's alone.
     taken : tuple of str
         Tables that have the name of one of the tracker's own.
+    linked : mapping
+        Of the tables with names of ours, those that are in another file, and where that is.
     """
 
     tables: Mapping[str, FoundTable]
     wanted: Mapping[str, Table]
     unknown: tuple[str, ...]
     taken: tuple[str, ...]
+    linked: Mapping[str, str]
 
 
-def read_holding(connection: Connection) -> Holding:
-    """Read the definitions and all rows of the lab's two tables."""
+def read_holding(connection: Connection, linked: Mapping[str, str]) -> Holding:
+    """Read the definitions and all rows of the lab's two tables, but for linked ones."""
     names = inspect(connection).get_table_names()
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
     wanted = {name: Base.metadata.tables[name].to_metadata(metadata) for name in LAB_TABLES}
@@ -89,6 +92,7 @@ def read_holding(connection: Connection) -> Holding:
         wanted=wanted,
         unknown=tuple(sorted(set(names) - ours - {"alembic_version"})),
         taken=tuple(sorted((ours - set(LAB_TABLES)) & set(names))),
+        linked={name: linked[name] for name in sorted(ours & linked.keys())},
     )
 
 

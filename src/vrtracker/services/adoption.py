@@ -125,8 +125,8 @@ def _adopted(database: Database, revision: str) -> AdoptionReport:
 
 def _plan(database: Database, connection: Connection) -> Plan:
     with database.translating():
-        plan = plan_of(connection)
-    if not plan.readings:
+        plan = plan_of(connection, linked=database.backend.linked_tables(connection))
+    if not plan.readings and not plan.holding.linked:
         listing = ", ".join(plan.holding.unknown[:5]) or "no tables"
         raise ForeignSchemaError(
             f"{database} holds neither sessiondb nor mousedb, but {listing}; give the lab's "

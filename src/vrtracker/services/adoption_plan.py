@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -54,8 +54,15 @@ class Plan:
 
     def _tables(self) -> Iterator[Finding]:
         for name in LAB_TABLES:
-            if name not in self.holding.tables:
+            if name not in self.holding.tables and name not in self.holding.linked:
                 yield Finding(kind=Kind.TABLE_MISSING, table=name, remedy="is made.")
+        for name, file in self.holding.linked.items():
+            yield Finding(
+                kind=Kind.TABLE_LINKED,
+                table=name,
+                blocks=True,
+                remedy=f"is linked to {file}: adopt that file.",
+            )
         for name in self.holding.unknown:
             yield Finding(kind=Kind.TABLE_UNKNOWN, table=name, remedy="stays as it is.")
         for name in self.holding.taken:
@@ -133,9 +140,15 @@ class Plan:
         yield from _rule_breakers(reading)
 
 
-def plan_of(connection: Connection) -> Plan:
-    """Read a database and plan its adoption; nothing is written."""
-    return Plan(read_holding(connection), connection)
+def plan_of(connection: Connection, *, linked: Mapping[str, str]) -> Plan:
+    """Read a database and plan its adoption; nothing is written.
+
+    Parameters
+    ----------
+    linked
+        Where the tables are that the database only has links to, by name in small letters.
+    """
+    return Plan(read_holding(connection, linked), connection)
 
 
 def _incomplete(reading: TableReading, key: tuple[str, ...]) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
@@ -202,6 +202,18 @@ class AccessBackend(Backend):
         following = next_autonumber(opened.java.getDbIO(), table.name)
         return 0 if following is None else following - 1
 
+    def linked_tables(self, connection: Connection) -> Mapping[str, str]:
+        """Read them in the file's catalogue, through Java; Microsoft's driver does not tell."""
+        from vrtracker.backends.access.inspection import linked_tables
+        from vrtracker.backends.access.java_errors import translated
+
+        opened: Any = connection.connection.driver_connection
+        if not hasattr(opened, "java"):
+            return {}
+        opened.begin(write=False)
+        with translated():
+            return linked_tables(opened.java.getDbIO())
+
     def hold_snapshot(self, connection: Connection) -> None:
         """Tell the mirror in memory; Microsoft's engine has nothing of the kind."""
         opened: Any = connection.connection.driver_connection
@@ -231,11 +243,14 @@ class AccessBackend(Backend):
         """Give a copy that replaces the file when the block ends well."""
         from vrtracker.backends.access.java_errors import OperationalError
         from vrtracker.backends.access.replacement import replaced
+        from vrtracker.backends.access.undo import check_writable
 
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
         try:
-            with replaced(_path(url), through_java=_is_java(url), rewritten=rewritten) as copy:
+            path = _path(url).resolve()
+            check_writable(path)
+            with replaced(path, through_java=_is_java(url), rewritten=rewritten) as copy:
                 yield _working(url, copy)
         except OperationalError as error:
             # No engine is there whose driver's errors are told apart.

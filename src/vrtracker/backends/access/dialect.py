@@ -24,7 +24,8 @@ from vrtracker.backends.access.ddl import (
     AccessIdentifierPreparer,
     AccessTypeCompiler,
 )
-from vrtracker.backends.access.inspection import read_relationships, read_table
+from vrtracker.backends.access.inspection import own_tables, read_relationships, read_table
+from vrtracker.backends.access.java_errors import translated
 
 __all__ = ["AccessDialectMixin", "UcanaccessDialect", "register"]
 
@@ -131,13 +132,15 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
 
     @reflection.cache
     def get_table_names(self, connection: Any, schema: Any = None, **kw: Any) -> list[str]:
-        """Return the names of the tables, without those of Access itself."""
-        return [str(name) for name in _file(connection).getTableNames()]
+        """Return the names of the tables, without those of Access itself and of other files."""
+        with translated():
+            return own_tables(_file(connection))
 
     @reflection.cache
     def get_view_names(self, connection: Any, schema: Any = None, **kw: Any) -> list[str]:
         """Return the names of the saved SELECT queries."""
-        queries = _file(connection).getQueries()
+        with translated():
+            queries = list(_file(connection).getQueries())
         return [
             str(query.getName())
             for query in queries
@@ -181,6 +184,8 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
     ) -> Any:
         """Return the enforced relationships in which the table is the child."""
         table = _table(connection, table_name)
+        with translated():
+            found = read_relationships(_file(connection), table)
         return [
             {
                 "name": relationship.name,
@@ -189,7 +194,7 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
                 "referred_table": relationship.parent,
                 "referred_columns": list(relationship.parent_columns),
             }
-            for relationship in read_relationships(_file(connection), table)
+            for relationship in found
             if relationship.child == str(table.getName()) and relationship.enforced
         ]
 
@@ -232,7 +237,10 @@ def _file(connection: Any) -> Any:
 
 
 def _table(connection: Any, name: str) -> Any:
-    table = _file(connection).getTable(name)
+    file = _file(connection)
+    with translated():
+        metadata = file.getTableMetaData(name)
+        table = None if metadata is None or metadata.isLinked() else file.getTable(name)
     if table is None:
         raise exc.NoSuchTableError(name)
     return table

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Column", "Index", "Relationship", "Table", "read_relationships", "read_table"]
+__all__ = [
+    "Column",
+    "Index",
+    "Relationship",
+    "Table",
+    "linked_tables",
+    "own_tables",
+    "read_relationships",
+    "read_table",
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,26 @@ class Table:
     columns: tuple[Column, ...]
     indexes: tuple[Index, ...]
     rows: int
+
+
+def own_tables(database: Any) -> list[str]:
+    """Return the names of an open Jackcess database's tables, but Access's own and links."""
+    return [name for name, metadata in _tables(database) if not metadata.isLinked()]
+
+
+def linked_tables(database: Any) -> dict[str, str]:
+    """Return where the tables are that the file only has links to, by name in small letters."""
+    return {
+        name.casefold(): str(metadata.getLinkedDbName() or "another database")
+        for name, metadata in _tables(database)
+        if metadata.isLinked()
+    }
+
+
+def _tables(database: Any) -> Iterator[tuple[str, Any]]:
+    # A link cannot be opened where its file is missing; its entry in the catalogue can be read.
+    for name in database.getTableNames():
+        yield str(name), database.getTableMetaData(name)
 
 
 def read_table(table: Any) -> Table:

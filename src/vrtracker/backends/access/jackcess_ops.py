@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.backends.access import catalogue, jvm
-from vrtracker.backends.access.inspection import Relationship, Table, read_relationships, read_table
+from vrtracker.backends.access.inspection import (
+    Relationship,
+    Table,
+    own_tables,
+    read_relationships,
+    read_table,
+)
 from vrtracker.backends.access.java_errors import from_java
 from vrtracker.errors import BackendError, DatabaseUnavailableError
 
@@ -74,7 +80,7 @@ def opened(path: Path, *, readonly: bool = False) -> Iterator[Any]:
     """
     if not path.is_file():
         raise DatabaseUnavailableError(f"There is no file {path}.")
-    with _translated(path):
+    with _translated(path, readonly=readonly):
         builder = jvm.java(f"{PACKAGE}.DatabaseBuilder")(jvm.java("java.io.File")(str(path)))
         database = builder.withReadOnly(readonly).withAutoSync(False).open()  # noqa: FBT003
         try:
@@ -91,21 +97,23 @@ def prepare(database: Any) -> None:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(path: Path, *, readonly: bool) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not hasattr(error, "getMessage"):
             raise
-        raise BackendError(
-            f"{path}: {from_java(error)}. The file was left as far as it had got; go back to the "
-            "copy from before."
-        ) from error
+        remedy = (
+            "Nothing was changed; let Access compact and repair it, then try again."
+            if readonly
+            else "The file was left as far as it had got; go back to the copy from before."
+        )
+        raise BackendError(f"{path}: {from_java(error)}. {remedy}") from error
 
 
 def list_tables(database: Any) -> tuple[Table, ...]:
-    """Return the definitions of all tables but Access's own."""
-    return tuple(read_table(database.getTable(name)) for name in database.getTableNames())
+    """Return the definitions of all tables but Access's own and links to other files."""
+    return tuple(read_table(database.getTable(name)) for name in own_tables(database))
 
 
 def relationships(database: Any) -> tuple[Relationship, ...]:

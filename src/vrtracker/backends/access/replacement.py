@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from vrtracker import clock
 from vrtracker.backends.access.holders import check_nobody_has_it_open
+from vrtracker.backends.access.inspection import own_tables
 from vrtracker.backends.access.mirror import mirror_of
-from vrtracker.backends.disk import copy_whole, flush, flush_folder
+from vrtracker.backends.disk import copy_whole, dated_name, flush, flush_folder
 from vrtracker.errors import BackendError
 
 __all__ = ["built", "replaced", "restore"]
@@ -126,13 +126,7 @@ def _remove(work: Path) -> None:
 
 def _keep(path: Path) -> None:
     """Copy the old file to a name of its own."""
-    moment = clock.now().strftime("%Y-%m-%dT%H%M%SZ")
-    target = path.with_name(f"{path.stem}.before-{moment}{path.suffix}")
-    number = 2
-    while target.exists():
-        target = path.with_name(f"{path.stem}.before-{moment}-{number}{path.suffix}")
-        number += 1
-    copy_whole(path, target)
+    copy_whole(path, dated_name(path))
 
 
 def _contents(path: Path) -> Contents:
@@ -141,9 +135,9 @@ def _contents(path: Path) -> Contents:
 
     with ops.opened(path, readonly=True) as file:
         return {
-            str(name): _columns(file.getTable(name))
-            for name in file.getTableNames()
-            if str(name) != "alembic_version"
+            name: _columns(file.getTable(name))
+            for name in own_tables(file)
+            if name != "alembic_version"
         }
 
 

@@ -88,7 +88,8 @@ def connect(
     OperationalError
         The file is missing (and `create` is not set) or cannot be opened.
     """
-    file = Path(path).expanduser().absolute()
+    # The driver keeps one mirror for each spelling of a path.
+    file = Path(path).expanduser().resolve()
     if not file.is_file() and (readonly or not create):
         raise OperationalError(f"There is no file {file}.", "08001")
     properties = jvm.java("java.util.Properties")()

@@ -17,8 +17,10 @@ from sqlalchemy import URL, Connection, Engine, event, exc
 from vrtracker import clock
 from vrtracker.backends.access.file_lock import FileLock, lock_of
 from vrtracker.backends.access.holders import check_nobody_has_it_open
-from vrtracker.backends.access.java_errors import OperationalError
+from vrtracker.backends.access.inspection import own_tables
+from vrtracker.backends.access.java_errors import OperationalError, translated
 from vrtracker.backends.access.statements import first_word, is_pure_select
+from vrtracker.backends.access.undo import check_writable
 from vrtracker.backends.disk import copy_whole
 from vrtracker.errors import BackendError, ConfigurationError, ReadOnlyError
 
@@ -105,11 +107,15 @@ def guard_ucanaccess(engine: Engine, path: Path, options: WriteOptions) -> None:
         errors: Any = connection.dialect.loaded_dbapi.Error
         check_nobody_has_it_open(path)
         try:
+            if options.daily_backup:
+                # Without it, the transaction may be that of a backup, which writes nothing.
+                check_writable(path)
             opened.begin(write=True)
+            if options.daily_backup:
+                with translated():
+                    back_up_once_a_day(path, lambda: row_counts(opened.java.getDbIO()))
         except errors as error:
             raise exc.DBAPIError.instance("BEGIN", None, error, errors) from error
-        if options.daily_backup:
-            back_up_once_a_day(path, lambda: row_counts(opened.java.getDbIO()))
 
     event.listen(engine, "begin", begin)
 
@@ -201,9 +207,10 @@ def _counted(path: Path) -> RowCounts:
 
 def row_counts(file: Any) -> RowCounts:
     """Return the number of rows of each table of an open Jackcess database, but Alembic's."""
-    names = [str(name) for name in file.getTableNames()]
     return {
-        name: int(file.getTable(name).getRowCount()) for name in names if name != "alembic_version"
+        name: int(file.getTable(name).getRowCount())
+        for name in own_tables(file)
+        if name != "alembic_version"
     }
 
 
