@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from vrtracker.errors import BackendError
+from vrtracker.errors import BackendError, DatabaseUnavailableError
 
-__all__ = ["copy_whole", "file_identity", "flush", "flush_folder"]
+__all__ = ["copy_whole", "file_identity", "flush", "flush_folder", "is_file_there"]
 
 
 def copy_whole(path: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
@@ -56,6 +57,30 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_file_there(path: Path) -> bool:
+    """Return whether a database's file is there.
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        It is a folder, or the system does not let one look.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError as error:
+        raise DatabaseUnavailableError(
+            f"You have no permission to look into {path.parent}; ask its owner for access."
+        ) from error
+    except (OSError, ValueError) as error:
+        # A name that is too long, links in a circle, a zero byte.
+        raise DatabaseUnavailableError(f"{path} cannot be a file ({error}).") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
+    return True
 
 
 def file_identity(path: Path) -> tuple[int, int]:

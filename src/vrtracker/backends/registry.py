@@ -65,10 +65,23 @@ def backend_for(url: URL) -> Backend:
 def _of_path(text: str) -> URL:
     if not text.strip():
         raise ConfigurationError("The database's path is empty; give a file such as lab.db.")
-    path = Path(text).expanduser()
+    path = _expanded(text)
     if path.suffix.lower() in _ACCESS_SUFFIXES:
         return _with_driver(URL.create("access", database=str(path.absolute())))
     return URL.create("sqlite", database=str(path.absolute()))
+
+
+def _expanded(text: str) -> Path:
+    """Put a home directory in the place of `~/` and `~user/`; a file's own name may begin so."""
+    path = Path(text)
+    if not text.startswith("~") or (len(path.parts) == 1 and text != "~"):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"No user has the name in {text}; if it is a folder's own name, give ./{text}"
+        ) from error
 
 
 def _with_driver(url: URL) -> URL:

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
-from vrtracker.backends.disk import copy_whole, file_identity, flush_folder
+from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -57,15 +57,7 @@ class SQLiteBackend(Backend):
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
         path = _path(url)
-        try:
-            is_folder, is_there = path.is_dir(), path.exists()
-        except PermissionError as error:
-            raise DatabaseUnavailableError(
-                f"You have no permission to look into {path.parent}; ask its owner for access."
-            ) from error
-        if is_folder:
-            raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
-        if not is_there:
+        if not is_file_there(path):
             self._check_missing(path, create=create)
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
