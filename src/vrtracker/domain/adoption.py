@@ -16,6 +16,7 @@ class Kind(enum.StrEnum):
     TABLE_MISSING = "table missing"
     TABLE_UNKNOWN = "table unknown"
     TABLE_TAKEN = "table of ours"
+    TABLE_SPELLING = "table spelled otherwise"
     COLUMN_MISSING = "column missing"
     COLUMN_UNKNOWN = "column unknown"
     COLUMN_SPELLING = "column spelled otherwise"

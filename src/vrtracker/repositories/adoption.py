@@ -69,13 +69,16 @@ class Holding:
     unknown : tuple of str
         Tables that are the lab's alone.
     taken : tuple of str
-        Tables that have the name of one of the tracker's own.
+        Tables that have the name of one of the tracker's own, in whatever case of letters.
+    respelled : mapping
+        Those of the lab's two tables that are there in another case of letters: spelled how.
     """
 
     tables: Mapping[str, FoundTable]
     wanted: Mapping[str, Table]
     unknown: tuple[str, ...]
     taken: tuple[str, ...]
+    respelled: Mapping[str, str]
 
 
 def read_holding(connection: Connection) -> Holding:
@@ -83,13 +86,18 @@ def read_holding(connection: Connection) -> Holding:
     names = inspect(connection).get_table_names()
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
     wanted = {name: Base.metadata.tables[name].to_metadata(metadata) for name in LAB_TABLES}
-    ours = set(Base.metadata.tables)
-    return Holding(
-        tables={name: _read(connection, wanted[name]) for name in LAB_TABLES if name in names},
-        wanted=wanted,
-        unknown=tuple(sorted(set(names) - ours - {"alembic_version"})),
-        taken=tuple(sorted((ours - set(LAB_TABLES)) & set(names))),
-    )
+    tables = {name: _read(connection, wanted[name]) for name in LAB_TABLES if name in names}
+    others = sorted(set(names) - set(LAB_TABLES) - {"alembic_version"})
+    respelled = {
+        name: spelled
+        for spelled in others
+        for name in LAB_TABLES
+        if name == spelled.casefold() and name not in tables
+    }
+    taken = tuple(name for name in others if name.casefold() in Base.metadata.tables)
+    taken = tuple(name for name in taken if name.casefold() not in LAB_TABLES)
+    unknown = tuple(name for name in others if name not in {*taken, *respelled.values()})
+    return Holding(tables, wanted, unknown, taken, respelled)
 
 
 def _read(connection: Connection, wanted: Table) -> FoundTable:

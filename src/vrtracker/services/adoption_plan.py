@@ -54,8 +54,16 @@ class Plan:
 
     def _tables(self) -> Iterator[Finding]:
         for name in LAB_TABLES:
-            if name not in self.holding.tables:
+            if name not in {*self.holding.tables, *self.holding.respelled}:
                 yield Finding(kind=Kind.TABLE_MISSING, table=name, remedy="is made.")
+        for name, spelled in self.holding.respelled.items():
+            yield Finding(
+                kind=Kind.TABLE_SPELLING,
+                table=spelled,
+                blocks=True,
+                remedy=f"rename it to {name} first; where the database refuses that, by way of a "
+                "third name.",
+            )
         for name in self.holding.unknown:
             yield Finding(kind=Kind.TABLE_UNKNOWN, table=name, remedy="stays as it is.")
         for name in self.holding.taken:
