@@ -46,6 +46,11 @@ _NEW_COUNTER = """
 INSERT INTO sqlite_sequence SELECT name, :after FROM sqlite_master
 WHERE type = 'table' AND name = :name AND sql LIKE '%AUTOINCREMENT%'
 """
+_UNIQUE_KEYS = """
+SELECT keys.name, columns.name
+FROM pragma_index_list(:table) AS keys, pragma_index_info(keys.name) AS columns
+WHERE keys.origin = 'u' ORDER BY keys.seq, columns.seqno
+"""
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -190,6 +195,13 @@ class SQLiteBackend(Backend):
             return 0
         counter = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return int(connection.scalar(counter, {"name": table.name}) or 0)
+
+    def unique_keys(self, connection: Connection, table: str) -> list[tuple[str, ...]]:
+        """Ask SQLite; SQLAlchemy misses a UNIQUE after a type with a length."""
+        found: dict[str, list[str]] = {}
+        for key, column in connection.execute(text(_UNIQUE_KEYS), {"table": table}):
+            found.setdefault(key, []).append(column)
+        return [tuple(columns) for columns in found.values()]
 
     def identity(self, url: URL, connection: Connection) -> object:
         """Return where the file is on the disk."""

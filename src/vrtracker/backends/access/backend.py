@@ -291,9 +291,7 @@ class AccessBackend(Backend):
         if state.startswith("08"):
             return DatabaseUnavailableError(text)
         if "readonly" in type(error).__name__.casefold():
-            return ReadOnlyError(
-                f"{name} is open read-only; open it without readonly=True."
-            )
+            return ReadOnlyError(f"{name} is open read-only; open it without readonly=True.")
         if state.startswith(("40", "53")):
             return BackendError(text)
         return _explain_java(error, name) if _is_java(url) else explain_odbc(_text_of(error), name)
