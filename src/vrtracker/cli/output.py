@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
@@ -24,13 +23,10 @@ def write_json(document: Any) -> None:
     """Write one JSON document to standard output."""
     # Where standard output is not UTF-8, escapes carry what it could not.
     ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    text = json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_plain)
+    text = json.dumps(
+        document, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=os.fspath
+    )
     typer.echo(text)
-
-
-def _plain(value: Any) -> str:
-    """Spell what JSON does not know: a path as it is, bytes in base64."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else os.fspath(value)
 
 
 def say(text: str = "") -> None:
