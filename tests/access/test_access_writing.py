@@ -24,7 +24,12 @@ from vrtracker.backends.access import writing
 from vrtracker.backends.access.backend import AccessBackend
 from vrtracker.backends.access.file_lock import FileLock
 from vrtracker.database.migration import upgrade
-from vrtracker.errors import BackendError, ConfigurationError, ReadOnlyError
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    ReadOnlyError,
+)
 from vrtracker.services.adoption import adopt
 
 TODAY = dt.date(2026, 3, 2)
@@ -132,6 +137,33 @@ def test_commit_that_fails_is_told_with_its_own_reason_and_the_file(
 
     assert str(path) in str(refused.value)
     assert "vrtracker-new" not in str(refused.value)
+
+
+@pytest.mark.parametrize("pages", [1, 3], ids=["header alone", "three pages"])
+def test_damaged_file_names_the_remedy(file, pages):
+    file.write_bytes(file.read_bytes()[: 4096 * pages])
+
+    with pytest.raises(BackendError, match=r"lab\.accdb seems damaged.*Compact and repair"):
+        mice(file)
+
+
+def test_pages_of_nonsense_are_damage(file):
+    whole = file.read_bytes()
+    nonsense = bytes(range(256)) * 16
+    file.write_bytes(whole[: 4096 * 3] + nonsense * (len(whole) // 4096 - 3))
+
+    with pytest.raises(BackendError, match=r"lab\.accdb seems damaged.*Compact and repair"):
+        mice(file)
+
+
+def test_file_with_a_password_names_the_remedy(file):
+    content = bytearray(file.read_bytes())
+    # Where Access keeps the password, in a disguise that any change makes another one's.
+    content[0x42:0x4A] = bytes(byte ^ 0x41 for byte in content[0x42:0x4A])
+    file.write_bytes(content)
+
+    with pytest.raises(DatabaseUnavailableError, match="Take the password off in Access"):
+        mice(file)
 
 
 @pytest.fixture

@@ -77,7 +77,10 @@ def is_file_there(path: Path) -> bool:
         ) from error
     except (OSError, ValueError) as error:
         # A name that is too long, links in a circle, a zero byte.
-        raise DatabaseUnavailableError(f"{path} cannot be a file ({error}).") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DatabaseUnavailableError(
+            f"{path} cannot be a file ({reason}); correct the path."
+        ) from error
     if stat.S_ISDIR(found.st_mode):
         raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
     return True

@@ -110,7 +110,13 @@ _ROLLED_BACK = "40000"
 _DAMAGED = "XX001"
 # What Jackcess trips over in pages that hold nonsense: Java's errors, and its own words.
 _TRIPS = ("ClassCast", "IndexOutOfBounds", "NegativeArraySize", "BufferUnderflow")
-_NONSENSE = ("unexpected page type", "given rowid is invalid", "empty database file")
+_NONSENSE = re.compile(
+    r"unexpected page type|given rowid is invalid|empty database file|invalid page number|"
+    r"database corrupted|usage map|unrecognized (?:map|data|long value) type|long value definition|"
+    r"invalid overflow row|unexpected order in index|unexpected (?:inline )?var length|"
+    r"could not find (?:child entry|index page|system table)",
+    re.IGNORECASE,
+)
 
 
 def from_java(error: Any) -> Error:
@@ -144,7 +150,7 @@ def from_java(error: Any) -> Error:
 
 def _is_of_damage(chain: list[Any]) -> bool:
     tripped = any(name in type(link).__name__ for link in chain for name in _TRIPS)
-    return tripped or any(words in _message(chain).casefold() for words in _NONSENSE)
+    return tripped or _NONSENSE.search(_message(chain)) is not None
 
 
 def _class(state: str | None, message: str, chain: list[Any]) -> type[Error]:
