@@ -378,6 +378,8 @@ def test_table_in_another_case_of_letters_has_to_be_renamed_first(backend, with_
     found = inspect(url)
     with pytest.raises(SchemaError, match="stands in the way"):
         adopt(url)
+    with pytest.raises(ForeignSchemaError, match="vrtracker db adopt"):
+        open_lab(url)
 
     [finding] = found.blocking
     assert (finding.kind, finding.table) == (Kind.TABLE_SPELLING, "SessionDB")
