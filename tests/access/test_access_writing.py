@@ -7,19 +7,30 @@ import errno
 import functools
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+import vrtracker
 from support.access_files import take_lock
 from support.lab import open_lab
 from support.processes import spawned_at_once
 from vrtracker import clock
+from vrtracker.backends import parse_url
 from vrtracker.backends.access import writing
 from vrtracker.backends.access.backend import AccessBackend
+from vrtracker.backends.access.file_lock import FileLock
 from vrtracker.database.migration import upgrade
-from vrtracker.errors import BackendError, ConfigurationError, ReadOnlyError
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    ReadOnlyError,
+)
+from vrtracker.services.adoption import adopt
 
 TODAY = dt.date(2026, 3, 2)
 
@@ -87,6 +98,134 @@ def test_commit_without_room_for_its_copy_writes_nothing_and_leaves_no_half(file
     assert list(file.parent.glob("*undo*")) == []
     add(file, "M2")
     assert mice(file) == ["M2"]
+
+
+def make_by_upgrade(path: Path, _legacy: Path, _source: Path) -> None:
+    upgrade(path)
+
+
+def make_by_adoption(path: Path, legacy: Path, _source: Path) -> None:
+    shutil.copy(legacy, path)
+    adopt(path)
+
+
+def make_by_clone(path: Path, _legacy: Path, source: Path) -> None:
+    vrtracker.clone(source, path)
+
+
+MAKERS = [make_by_upgrade, make_by_adoption, make_by_clone]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_commit_that_fails_is_told_with_its_own_reason_and_the_file(
+    legacy_file, tmp_path, monkeypatch, make
+):
+    source, path = tmp_path / "source.accdb", tmp_path / "made.accdb"
+    upgrade(source)
+    add(source, "M1")
+    full_copy = shutil.copyfile
+
+    def full(source: object, target: Path, **options: bool) -> object:
+        if str(target).endswith(".part") and "undo" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        return full_copy(source, target, **options)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+
+    with pytest.raises(BackendError, match=r"No space left.*nothing was written") as refused:
+        make(path, legacy_file, source)
+
+    assert str(path) in str(refused.value)
+    assert "vrtracker-new" not in str(refused.value)
+
+
+@pytest.mark.parametrize("pages", [1, 3], ids=["header alone", "three pages"])
+def test_damaged_file_names_the_remedy(file, pages):
+    file.write_bytes(file.read_bytes()[: 4096 * pages])
+
+    with pytest.raises(BackendError, match=r"lab\.accdb seems damaged.*Compact and repair"):
+        mice(file)
+
+
+def test_pages_of_nonsense_are_damage(file):
+    whole = file.read_bytes()
+    nonsense = bytes(range(256)) * 16
+    file.write_bytes(whole[: 4096 * 3] + nonsense * (len(whole) // 4096 - 3))
+
+    with pytest.raises(BackendError, match=r"lab\.accdb seems damaged.*Compact and repair"):
+        mice(file)
+
+
+def test_file_with_a_password_names_the_remedy(file):
+    content = bytearray(file.read_bytes())
+    # Where Access keeps the password, in a disguise that any change makes another one's.
+    content[0x42:0x4A] = bytes(byte ^ 0x41 for byte in content[0x42:0x4A])
+    file.write_bytes(content)
+
+    with pytest.raises(DatabaseUnavailableError, match="Take the password off in Access"):
+        mice(file)
+
+
+@pytest.fixture
+def no_room(monkeypatch):
+    def full(_source: object, target: object, **_options: bool) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    return lambda: monkeypatch.setattr(shutil, "copy2", full)
+
+
+def test_disk_without_room_for_the_changed_copy_leaves_the_file(legacy_file, no_room):
+    before = legacy_file.read_bytes()
+    no_room()
+
+    with pytest.raises(BackendError, match=r"lab\.accdb stays as it was.*No space left.*make room"):
+        adopt(legacy_file)
+
+    assert legacy_file.read_bytes() == before
+
+
+def test_disk_without_room_for_a_clone_or_a_restored_backup_is_told(file, tmp_path, no_room):
+    add(file, "M1")
+    empty = tmp_path / "empty.accdb"
+    upgrade(empty)
+    backup = shutil.copy(file, tmp_path / "backup.accdb")
+    no_room()
+
+    with pytest.raises(BackendError, match=r"empty\.accdb stays as it was.*No space left"):
+        vrtracker.clone(file, empty)
+    with pytest.raises(BackendError, match=r"empty\.accdb stays as it was.*No space left"):
+        AccessBackend().restore(parse_url(empty), Path(backup))
+
+    assert mice(empty) == []
+
+
+@pytest.fixture
+def empty_and_locked(tmp_path, monkeypatch):
+    """An empty database whose lock of writers another process holds; nobody waits for it."""
+    path = tmp_path / "empty.accdb"
+    upgrade(path)
+    acquire = FileLock.acquire
+    monkeypatch.setattr(FileLock, "acquire", lambda lock, **_: acquire(lock, timeout_s=0))
+    hold = "import sys; from support.access_files import take_lock; take_lock(sys.argv[1]); "
+    command = [sys.executable, "-c", f"{hold} print('held', flush=True); sys.stdin.read()", path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes) as holder:
+        assert holder.stdout.readline().strip() == b"held"
+        yield path
+        holder.kill()
+
+
+def test_clone_tells_of_a_lock_that_another_process_holds(file, empty_and_locked):
+    add(file, "M1")
+
+    with pytest.raises(BackendError, match="Another process is writing"):
+        vrtracker.clone(file, empty_and_locked)
+
+
+def test_restore_tells_of_a_lock_that_another_process_holds(file, empty_and_locked):
+    with pytest.raises(BackendError, match="Another process is writing"):
+        AccessBackend().restore(parse_url(empty_and_locked), file)
 
 
 def test_url_turns_the_daily_backup_off(file, today):

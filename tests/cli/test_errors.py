@@ -148,6 +148,27 @@ def test_file_that_may_not_be_read_is_refused(empty: str):
         refused("--url", empty, "status", code=4)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of Windows are not those of chmod")
+@pytest.mark.parametrize("name", ["lab.db", pytest.param("lab.accdb", marks=pytest.mark.access)])
+@pytest.mark.parametrize("words", [["status"], ["db", "adopt"], ["init"]])
+def test_folder_that_may_not_be_looked_into_is_named(tmp_path: Path, name: str, words: list[str]):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / name).touch()
+    closed.chmod(0o600)
+
+    with bound_by_permissions():
+        said = refused("--url", closed / name, *words, code=4)
+
+    closed.chmod(0o700)
+    assert f"no permission to look into {closed}" in said
+
+
+@pytest.mark.parametrize("suffix", [".db", pytest.param(".accdb", marks=pytest.mark.access)])
+def test_name_that_no_file_can_have_is_refused(tmp_path: Path, suffix: str):
+    assert "cannot be a file" in refused("--url", tmp_path / f"{'x' * 300}{suffix}", "init", code=4)
+
+
 def test_listing_works_on_a_read_only_file(demo):
     Path(demo.url).chmod(0o444)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 
@@ -31,6 +32,18 @@ def test_json_holds_every_column_as_plain_values(sample):
     assert row["experimentID"] is None
     assert row["headPlateRotation"] is None
     assert row["suite2pDate"] == "2023-01-20T14:00:00"
+
+
+def test_json_holds_bytes_in_base64(demo):
+    with contextlib.closing(sqlite3.connect(demo.url)) as connection, connection:
+        connection.execute("ALTER TABLE sessiondb ADD COLUMN photo BLOB")
+        connection.execute("UPDATE sessiondb SET photo = x'0102ff'")
+
+    listed = demo.told("sessions", "list")
+    shown = demo.told("sessions", "show", FIRST)
+
+    assert {row["photo"] for row in listed} == {"AQL/"}
+    assert shown["photo"] == "AQL/"
 
 
 @pytest.mark.parametrize(

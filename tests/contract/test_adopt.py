@@ -367,6 +367,26 @@ def test_table_in_the_place_of_one_of_ours_stands_in_the_way(backend):
     assert (finding.kind, finding.table) == (Kind.TABLE_TAKEN, "vrt_event")
 
 
+@pytest.mark.parametrize("with_mice", [True, False], ids=["beside mousedb", "alone"])
+def test_table_in_another_case_of_letters_has_to_be_renamed_first(backend, with_mice):
+    url = backend.new_url()
+    if with_mice:
+        make_table(url, "mousedb", MICE[:1])
+    change_schema(url, lambda op: op.create_table("SessionDB", sa.Column("x", sa.Integer())))
+    before = everything(url)
+
+    found = inspect(url)
+    with pytest.raises(SchemaError, match="stands in the way"):
+        adopt(url)
+    with pytest.raises(ForeignSchemaError, match="vrtracker db adopt"):
+        open_lab(url)
+
+    [finding] = found.blocking
+    assert (finding.kind, finding.table) == (Kind.TABLE_SPELLING, "SessionDB")
+    assert "rename it to sessiondb" in finding.remedy
+    assert everything(url) == before
+
+
 def test_upgrade_and_open_name_the_remedy(backend):
     url = plain(backend, [])
 

@@ -26,6 +26,7 @@ from support.clones import (
 from support.lab import change_schema, new_lab, open_lab, run_sql, table_counts
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade
+from vrtracker.database.structure import read_structure
 from vrtracker.database.versions import HEAD, REVISIONS
 from vrtracker.errors import (
     BackendError,
@@ -373,6 +374,40 @@ def test_names_that_access_takes_for_one_are_named(backend, other):
             vrtracker.clone(tracker.url, url)
 
     assert is_untouched(url)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_unique_key_may_be_empty_in_many_rows(small_lab, other):
+    url = other.new_url()
+    run_sql(
+        small_lab,
+        "CREATE TABLE cage (number INTEGER PRIMARY KEY, tag TEXT UNIQUE)",
+        "INSERT INTO cage (tag) VALUES (NULL), (NULL), ('a')",
+    )
+
+    vrtracker.clone(small_lab, url)
+
+    assert sorted(run_sql(url, 'SELECT "tag" FROM "cage"'), key=str) == [("a",), (None,), (None,)]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_unique_key_behind_a_type_with_a_length_comes_along(small_lab, other):
+    url = other.new_url()
+    run_sql(
+        small_lab,
+        "CREATE TABLE cage (number INTEGER PRIMARY KEY, tag VARCHAR(20) UNIQUE, "
+        "rack VARCHAR(20), place INTEGER, UNIQUE (rack, place))",
+    )
+    vrtracker.clone(small_lab, url)
+    database = Database(url, readonly=True)
+
+    with database.connect(readonly=True) as connection:
+        found = read_structure(connection, database.backend, same_kind=True)
+
+    database.dispose()
+    [cage] = found.added_tables
+    uniques = [key for key in cage.constraints if isinstance(key, sa.UniqueConstraint)]
+    assert sorted(tuple(key.columns.keys()) for key in uniques) == [("rack", "place"), ("tag",)]
 
 
 # -- all or nothing ----------------------------------------------------------------------------

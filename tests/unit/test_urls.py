@@ -38,6 +38,19 @@ def test_path_is_made_absolute(tmp_path, monkeypatch):
     assert parse_url("access:///lab.accdb").database == str(tmp_path / "lab.accdb")
 
 
+@pytest.mark.parametrize("name", ["~x.db", "~lab.accdb"])
+def test_name_of_a_file_may_begin_with_a_tilde(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+
+    for target in (name, f"./{name}", Path(name)):
+        assert parse_url(target).database == str(tmp_path / name)
+
+
+def test_home_directory_of_nobody_is_refused():
+    with pytest.raises(ConfigurationError, match=r"No user.*\./~no-such-user/lab\.db"):
+        parse_url("~no-such-user/lab.db")
+
+
 @pytest.mark.parametrize("target", ["", "  ", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_address_of_no_file_is_refused(target):
     with pytest.raises(ConfigurationError):

@@ -8,6 +8,8 @@ import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import inspect
+
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
@@ -146,6 +148,11 @@ class Backend(abc.ABC):
         """Return where the tables are that are only linked to, by name in small letters."""
         del connection
         return {}
+
+    def unique_keys(self, connection: Connection, table: str) -> list[tuple[str, ...]]:
+        """Return the columns of each UNIQUE of a table's definition."""
+        found = inspect(connection).get_unique_constraints(table)
+        return [tuple(each["column_names"]) for each in found]
 
     def hold_snapshot(self, connection: Connection) -> None:
         """Let all that the connection's next transaction reads be of one moment."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from vrtracker import clock
-from vrtracker.errors import BackendError
+from vrtracker.errors import BackendError, DatabaseUnavailableError
 
 __all__ = [
     "copy_whole",
@@ -17,6 +18,7 @@ __all__ = [
     "file_identity",
     "flush",
     "flush_folder",
+    "is_file_there",
     "may_write",
 ]
 
@@ -81,6 +83,33 @@ def dated_name(path: Path) -> Path:
 def may_write(path: Path) -> bool:
     """Return whether the permissions of a file let this process write to it."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def is_file_there(path: Path) -> bool:
+    """Return whether a database's file is there.
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        It is a folder, or the system does not let one look.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError as error:
+        raise DatabaseUnavailableError(
+            f"You have no permission to look into {path.parent}; ask its owner for access."
+        ) from error
+    except (OSError, ValueError) as error:
+        # A name that is too long, links in a circle, a zero byte.
+        reason = getattr(error, "strerror", None) or error
+        raise DatabaseUnavailableError(
+            f"{path} cannot be a file ({reason}); correct the path."
+        ) from error
+    if stat.S_ISDIR(found.st_mode):
+        raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
+    return True
 
 
 def file_identity(path: Path) -> tuple[int, int]:

@@ -65,10 +65,23 @@ def backend_for(url: URL) -> Backend:
 def _of_path(text: str) -> URL:
     if not text.strip():
         raise ConfigurationError("The database's path is empty; give a file such as lab.db.")
-    path = Path(text).expanduser()
+    path = _expanded(text)
     if path.suffix.lower() in _ACCESS_SUFFIXES:
         return _with_driver(URL.create("access", database=str(path)))
     return URL.create("sqlite", database=str(path.absolute()))
+
+
+def _expanded(text: str) -> Path:
+    """Put a home directory in the place of `~/` and `~user/`; a file's own name may begin so."""
+    path = Path(text)
+    if not text.startswith("~") or (len(path.parts) == 1 and text != "~"):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"No user has the name in {text}; if it is a folder's own name, give ./{text}"
+        ) from error
 
 
 def _with_driver(url: URL) -> URL:
@@ -83,7 +96,7 @@ def _with_driver(url: URL) -> URL:
         )
     if url.get_backend_name() == "sqlite":
         # The file stays the same one when the program changes its folder.
-        return url.set(database=str(Path(url.database or "").expanduser().absolute()))
+        return url.set(database=str(_expanded(url.database or "").absolute()))
     return url
 
 
@@ -93,9 +106,10 @@ def _of_access(url: URL) -> URL:
     if not url.database or (url.drivername == "access+pyodbc" and sys.platform != "win32"):
         # A path of Windows means nothing here.
         return url
+    path = _expanded(url.database)
     # Two names of one file would have two mirrors and two locks; a link would be replaced.
     try:
-        return url.set(database=str(Path(url.database).expanduser().resolve()))
+        return url.set(database=str(path.resolve()))
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(
             f"{url.database!r} is not the path of a file ({error}); correct it."

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
-from vrtracker.backends.disk import copy_whole, file_identity, flush_folder
+from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -46,6 +46,11 @@ _NEW_COUNTER = """
 INSERT INTO sqlite_sequence SELECT name, :after FROM sqlite_master
 WHERE type = 'table' AND name = :name AND sql LIKE '%AUTOINCREMENT%'
 """
+_UNIQUE_KEYS = """
+SELECT keys.name, columns.name
+FROM pragma_index_list(:table) AS keys, pragma_index_info(keys.name) AS columns
+WHERE keys.origin = 'u' ORDER BY keys.seq, columns.seqno
+"""
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -57,15 +62,7 @@ class SQLiteBackend(Backend):
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
         path = _path(url)
-        try:
-            is_folder, is_there = path.is_dir(), path.exists()
-        except PermissionError as error:
-            raise DatabaseUnavailableError(
-                f"You have no permission to look into {path.parent}; ask its owner for access."
-            ) from error
-        if is_folder:
-            raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
-        if not is_there:
+        if not is_file_there(path):
             self._check_missing(path, create=create)
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
@@ -198,6 +195,13 @@ class SQLiteBackend(Backend):
             return 0
         counter = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return int(connection.scalar(counter, {"name": table.name}) or 0)
+
+    def unique_keys(self, connection: Connection, table: str) -> list[tuple[str, ...]]:
+        """Ask SQLite; SQLAlchemy misses a UNIQUE after a type with a length."""
+        found: dict[str, list[str]] = {}
+        for key, column in connection.execute(text(_UNIQUE_KEYS), {"table": table}):
+            found.setdefault(key, []).append(column)
+        return [tuple(columns) for columns in found.values()]
 
     def identity(self, url: URL, connection: Connection) -> object:
         """Return where the file is on the disk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
 import json
@@ -50,7 +51,9 @@ def _column(name: str, values: pd.Series[Any]) -> list[Any]:
         return [_read(value) if isinstance(value, str) else value for value in listed]
     if name in _BYTES:
         return [value if value is None else int(value) for value in listed]
-    return [plain_value(value) for value in listed] if values.dtype.kind == "f" else listed
+    if values.dtype.kind == "f" or any(isinstance(value, bytes) for value in listed):
+        return [plain_value(value) for value in listed]
+    return listed
 
 
 def _read(text: str) -> Any:
@@ -66,10 +69,12 @@ def of_record(record: Any) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a value as JSON holds it."""
+    """Return a value as JSON holds it, bytes in base64."""
     value = plain(value)
     if isinstance(value, dt.date | dt.datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, Mapping):
         return {str(name): plain_value(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -35,6 +35,7 @@ from sqlalchemy.exc import CompileError, IdentifierError
 from sqlalchemy.schema import CreateTable, sort_tables_and_constraints
 from sqlalchemy.types import Enum, TypeEngine
 
+from vrtracker.backends import Backend
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, LongText, Moment, text
 
@@ -97,19 +98,23 @@ def _refusal(compiling: Callable[[], object]) -> str:
     return ""
 
 
-def read_structure(connection: Connection, *, same_kind: bool) -> Structure:
+def read_structure(connection: Connection, backend: Backend, *, same_kind: bool) -> Structure:
     """Read the tables of a database.
 
     Parameters
     ----------
+    backend
+        The kind of database that the connection leads to.
     same_kind
         The structure is for a database of the same kind: types of that kind alone are kept.
     """
-    return _Reader(connection, same_kind=same_kind).read()
+    return _Reader(connection, backend, same_kind=same_kind).read()
 
 
 class _Reader:
-    def __init__(self, connection: Connection, *, same_kind: bool) -> None:
+    def __init__(self, connection: Connection, backend: Backend, *, same_kind: bool) -> None:
+        self._connection = connection
+        self._backend = backend
         self._inspector = inspect(connection)
         self._same_kind = same_kind
         # Names are made anew: in some databases they are unique in a table alone.
@@ -168,16 +173,11 @@ class _Reader:
         self._add_indexes(table)
 
     def _add_indexes(self, table: Table) -> None:
-        found: list[Any] = [
-            *self._inspector.get_indexes(table.name),
-            *(
-                {**key, "unique": True}
-                for key in self._inspector.get_unique_constraints(table.name)
-            ),
-        ]
+        found = self._inspector.get_indexes(table.name)
         # The column of an index on an expression has no name.
-        plain = [(tuple(each["column_names"]), each["unique"]) for each in found]
+        plain: list[Any] = [(tuple(each["column_names"]), each["unique"]) for each in found]
         plain = [(names, unique) for names, unique in plain if None not in names]
+        plain += [(key, True) for key in self._backend.unique_keys(self._connection, table.name)]
         uniques = {names for names, unique in plain if unique}
         others = {names for names, unique in plain if not unique} - uniques
         for names in sorted(uniques):

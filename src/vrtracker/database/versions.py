@@ -57,7 +57,7 @@ def require_current(database: Database) -> None:
     if not names:
         raise SchemaOutOfDateError(None, HEAD, _command(database, "init"))
     listing = ", ".join(sorted(names)[:5])
-    if not names.isdisjoint(LAB_TABLES):
+    if not {name.casefold() for name in names}.isdisjoint(LAB_TABLES):
         raise ForeignSchemaError(
             f"{database} holds the lab's tables ({listing}), but not the tracker's. Take it into "
             f"the tracker: vrtracker db adopt {database}"

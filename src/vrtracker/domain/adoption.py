@@ -17,6 +17,7 @@ class Kind(enum.StrEnum):
     TABLE_UNKNOWN = "table unknown"
     TABLE_LINKED = "table linked"
     TABLE_TAKEN = "table of ours"
+    TABLE_SPELLING = "table spelled otherwise"
     COLUMN_MISSING = "column missing"
     COLUMN_UNKNOWN = "column unknown"
     COLUMN_SPELLING = "column spelled otherwise"

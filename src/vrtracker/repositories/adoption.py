@@ -69,9 +69,11 @@ class Holding:
     unknown : tuple of str
         Tables that are the lab's alone.
     taken : tuple of str
-        Tables that have the name of one of the tracker's own.
+        Tables that have the name of one of the tracker's own, in whatever case of letters.
     linked : mapping
         Of the tables with names of ours, those that are in another file, and where that is.
+    respelled : mapping
+        Those of the lab's two tables that are there in another case of letters: spelled how.
     """
 
     tables: Mapping[str, FoundTable]
@@ -79,6 +81,7 @@ class Holding:
     unknown: tuple[str, ...]
     taken: tuple[str, ...]
     linked: Mapping[str, str]
+    respelled: Mapping[str, str]
 
 
 def read_holding(connection: Connection, linked: Mapping[str, str]) -> Holding:
@@ -86,13 +89,23 @@ def read_holding(connection: Connection, linked: Mapping[str, str]) -> Holding:
     names = inspect(connection).get_table_names()
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
     wanted = {name: Base.metadata.tables[name].to_metadata(metadata) for name in LAB_TABLES}
+    tables = {name: _read(connection, wanted[name]) for name in LAB_TABLES if name in names}
+    others = sorted(set(names) - set(LAB_TABLES) - {"alembic_version"})
+    respelled = {
+        name: spelled
+        for spelled in others
+        for name in LAB_TABLES
+        if name == spelled.casefold() and name not in tables
+    }
     ours = set(Base.metadata.tables)
+    taken = [name for name in others if name.casefold() in ours - set(LAB_TABLES)]
     return Holding(
-        tables={name: _read(connection, wanted[name]) for name in LAB_TABLES if name in names},
+        tables=tables,
         wanted=wanted,
-        unknown=tuple(sorted(set(names) - ours - {"alembic_version"})),
-        taken=tuple(sorted((ours - set(LAB_TABLES)) & set(names))),
+        unknown=tuple(name for name in others if name not in {*taken, *respelled.values()}),
+        taken=tuple(taken),
         linked={name: linked[name] for name in sorted(ours & linked.keys())},
+        respelled=respelled,
     )
 
 

@@ -102,7 +102,8 @@ class TableRepository:
             columns = list(key.columns)
             if any(isinstance(column.type, String) for column in columns):
                 seen = set()
-                for row in self._rows(select(*columns)):
+                # A key that is not whole is unlike every other one.
+                for row in self._rows(select(*columns).where(*(c.is_not(None) for c in columns))):
                     folded = tuple(str(value).casefold() for value in row)
                     if folded in seen:
                         found.append(" ".join(map(str, row)))

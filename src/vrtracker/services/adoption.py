@@ -126,7 +126,7 @@ def _adopted(database: Database, revision: str) -> AdoptionReport:
 def _plan(database: Database, connection: Connection) -> Plan:
     with database.translating():
         plan = plan_of(connection, linked=database.backend.linked_tables(connection))
-    if not plan.readings and not plan.holding.linked:
+    if not (plan.readings or plan.holding.linked or plan.holding.respelled):
         listing = ", ".join(plan.holding.unknown[:5]) or "no tables"
         raise ForeignSchemaError(
             f"{database} holds neither sessiondb nor mousedb, but {listing}; give the lab's "

@@ -54,7 +54,7 @@ class Plan:
 
     def _tables(self) -> Iterator[Finding]:
         for name in LAB_TABLES:
-            if name not in self.holding.tables and name not in self.holding.linked:
+            if name not in {*self.holding.tables, *self.holding.linked, *self.holding.respelled}:
                 yield Finding(kind=Kind.TABLE_MISSING, table=name, remedy="is made.")
         for name, file in self.holding.linked.items():
             yield Finding(
@@ -62,6 +62,14 @@ class Plan:
                 table=name,
                 blocks=True,
                 remedy=f"is linked to {file}: adopt that file.",
+            )
+        for name, spelled in self.holding.respelled.items():
+            yield Finding(
+                kind=Kind.TABLE_SPELLING,
+                table=spelled,
+                blocks=True,
+                remedy=f"rename it to {name} first; where the database refuses that, by way of a "
+                "third name.",
             )
         for name in self.holding.unknown:
             yield Finding(kind=Kind.TABLE_UNKNOWN, table=name, remedy="stays as it is.")

@@ -93,7 +93,7 @@ class _Cloning:
         same_kind = type(self._source.backend) is type(self._destination.backend)
         with self._source.snapshot() as reading:
             self._check_destination(reading)
-            structure = read_structure(reading, same_kind=same_kind)
+            structure = read_structure(reading, self._source.backend, same_kind=same_kind)
             tables = [TableRepository(self._source, reading, each) for each in structure.tables]
             self._check_copyable(structure, tables)
             with self._destination.building() as work:
@@ -122,7 +122,7 @@ class _Cloning:
             require_current(there)
 
     def _require_empty(self, database: Database, connection: Connection) -> None:
-        structure = read_structure(connection, same_kind=True)
+        structure = read_structure(connection, database.backend, same_kind=True)
         found = [f"the table {table.name}" for table in structure.added_tables]
         found += [
             f"the column {name}.{column.name}"

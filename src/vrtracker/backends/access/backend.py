@@ -18,7 +18,7 @@ from vrtracker.backends.access import writing
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
-from vrtracker.backends.disk import file_identity
+from vrtracker.backends.disk import file_identity, is_file_there
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -83,9 +83,7 @@ class AccessBackend(Backend):
         """Look at the file without opening it as a database; a missing extra is an error too."""
         self._check_extra(url)
         path = _path(url)
-        if path.is_dir():
-            raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
-        if not path.exists():
+        if not is_file_there(path):
             _check_missing(path, create=create)
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
@@ -109,8 +107,9 @@ class AccessBackend(Backend):
         return path.is_file() and path.stat().st_size > 0
 
     def describe(self, url: URL) -> str:
-        """Return the path."""
-        return str(_path(url))
+        """Return the path; that of a file in the making is the one whose place it takes."""
+        path = _path(url)
+        return str(path.with_name(path.name.replace(".vrtracker-new.", ".")))
 
     def file(self, url: URL) -> Path:
         """Return the path."""
@@ -136,7 +135,8 @@ class AccessBackend(Backend):
 
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
-        restore(_path(url).resolve(), backup)
+        with self._explaining(url):
+            restore(_path(url).resolve(), backup)
 
     # -- engines ---------------------------------------------------------------------------
 
@@ -241,20 +241,16 @@ class AccessBackend(Backend):
     @contextlib.contextmanager
     def changing_schema(self, url: URL, *, rewritten: Collection[str] = ()) -> Iterator[URL]:
         """Give a copy that replaces the file when the block ends well."""
-        from vrtracker.backends.access.java_errors import OperationalError
         from vrtracker.backends.access.replacement import replaced
         from vrtracker.backends.access.undo import check_writable
 
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
-        try:
-            path = _path(url).resolve()
+        path = _path(url).resolve()
+        with self._explaining(url):
             check_writable(path)
             with replaced(path, through_java=_is_java(url), rewritten=rewritten) as copy:
                 yield _working(url, copy)
-        except OperationalError as error:
-            # No engine is there whose driver's errors are told apart.
-            raise self.explain(error, url) or BackendError(str(error)) from error
 
     @contextlib.contextmanager
     def building(self, url: URL) -> Iterator[URL]:
@@ -263,8 +259,18 @@ class AccessBackend(Backend):
 
         self.check_target(url, create=True)
         writing.check_folder(_path(url), writing.WriteOptions.of(url))
-        with built(_path(url).resolve()) as work:
+        with self._explaining(url), built(_path(url).resolve()) as work:
             yield _working(url, work)
+
+    @contextlib.contextmanager
+    def _explaining(self, url: URL) -> Iterator[None]:
+        """Explain the driver's errors where there is no engine that tells them apart."""
+        from vrtracker.backends.access.java_errors import OperationalError
+
+        try:
+            yield
+        except OperationalError as error:
+            raise self.explain(error, url) or BackendError(str(error)) from error
 
     def hold_tables(self, connection: Connection, names: list[str]) -> None:
         """Nothing to do: the tables are in a copy that nobody else knows."""
@@ -291,18 +297,17 @@ class AccessBackend(Backend):
     def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
         """Explain what a user can do something about; the driver says it in its own words."""
         state = str(getattr(error, "sqlstate", None) or "")
-        text = f"{self.describe(url)}: {error}"
+        name = self.describe(url)
+        text = f"{name}: {str(error).replace(str(_path(url)), name)}"
         if state.startswith("25"):
             return ReadOnlyError(text)
         if state.startswith("08"):
             return DatabaseUnavailableError(text)
         if "readonly" in type(error).__name__.casefold():
-            return ReadOnlyError(
-                f"{self.describe(url)} is open read-only; open it without readonly=True."
-            )
+            return ReadOnlyError(f"{name} is open read-only; open it without readonly=True.")
         if state.startswith(("40", "53")):
             return BackendError(text)
-        return None if _is_java(url) else explain_odbc(_text_of(error), self.describe(url))
+        return _explain_java(error, name) if _is_java(url) else explain_odbc(_text_of(error), name)
 
 
 class _JavaArrowReader(ArrowReader):
@@ -337,6 +342,20 @@ class _JavaArrowReader(ArrowReader):
 
 def _path(url: URL) -> Path:
     return Path(url.database or "")
+
+
+def _explain_java(error: BaseException, name: str) -> VrtrackerError | None:
+    if str(getattr(error, "sqlstate", None)).startswith("XX"):
+        return BackendError(
+            f"{name} seems damaged, or is encrypted ({error}). Compact and repair it in Access, or "
+            "take its password off there; or restore a backup: vrtracker restore BACKUP"
+        )
+    if "Authentication failed" in str(error):
+        return DatabaseUnavailableError(
+            f"{name} has a password, which vrtracker cannot give. Take the password off in Access "
+            "(open it exclusively; File, Info), then try again."
+        )
+    return None
 
 
 def _text_of(error: BaseException) -> str:

@@ -88,6 +88,7 @@ _BY_STATE: dict[str, type[DatabaseError]] = {
     "40": OperationalError,
     "42": ProgrammingError,
     "44": IntegrityError,
+    "XX": OperationalError,
 }
 _BY_TEXT: tuple[tuple[str, type[DatabaseError]], ...] = (
     ("integrity constraint violation", IntegrityError),
@@ -105,6 +106,17 @@ _LONGEST_CHAIN = 8
 _UNIQUE = "23505"
 # The SQL standard's "transaction rollback".
 _ROLLED_BACK = "40000"
+# PostgreSQL's code for it; the standard has none.
+_DAMAGED = "XX001"
+# What Jackcess trips over in pages that hold nonsense: Java's errors, and its own words.
+_TRIPS = ("ClassCast", "IndexOutOfBounds", "NegativeArraySize", "BufferUnderflow")
+_NONSENSE = re.compile(
+    r"unexpected page type|given rowid is invalid|empty database file|invalid page number|"
+    r"database corrupted|usage map|unrecognized (?:map|data|long value) type|long value definition|"
+    r"invalid overflow row|unexpected order in index|unexpected (?:inline )?var length|"
+    r"could not find (?:child entry|index page|system table)",
+    re.IGNORECASE,
+)
 
 
 def from_java(error: Any) -> Error:
@@ -130,7 +142,15 @@ def from_java(error: Any) -> Error:
             "say which. Look for names that differ only by the case of letters, which Access "
             "takes for one, or make the changes one at a time."
         )
+    elif _is_of_damage(chain):
+        state = _DAMAGED
+        message = message if message != "(n/a)" else type(chain[-1]).__name__
     return _class(state, message, chain)(message, state)
+
+
+def _is_of_damage(chain: list[Any]) -> bool:
+    tripped = any(name in type(link).__name__ for link in chain for name in _TRIPS)
+    return tripped or _NONSENSE.search(_message(chain)) is not None
 
 
 def _class(state: str | None, message: str, chain: list[Any]) -> type[Error]:

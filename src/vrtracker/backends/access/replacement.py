@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def replaced(path: Path, *, through_java: bool, rewritten: Collection[str] = ())
     """
     with _taking_the_place(path) as work:
         if path.exists():
-            copy_whole(path, work)
+            _copy(path, work, of=path)
         before = _contents(work) if through_java and path.exists() else {}
         yield work
         if before:
@@ -71,7 +71,7 @@ def built(path: Path) -> Iterator[Path]:
     """
     with _taking_the_place(path) as work:
         if path.exists():
-            copy_whole(path, work)
+            _copy(path, work, of=path)
         yield work
         check_nobody_has_it_open(path)
 
@@ -85,7 +85,7 @@ def restore(path: Path, backup: Path) -> None:
         Somebody has the file open, or the backup cannot be read.
     """
     with _taking_the_place(path) as work:
-        copy_whole(backup, work, check=_contents)
+        _copy(backup, work, of=path, check=_contents)
         check_nobody_has_it_open(path)
         if path.exists():
             _keep(path)
@@ -97,13 +97,15 @@ def _taking_the_place(path: Path) -> Iterator[Path]:
     work = path.with_name(f"{path.stem}{WORK_SUFFIX}{path.suffix}")
     with mirror_of(path).exclusive():
         check_nobody_has_it_open(path)
-        # Left by a process that was killed; the lock says that none is at work now.
-        _remove(work)
+        with _explaining(path):
+            # Left by a process that was killed; the lock says that none is at work now.
+            _remove(work)
         try:
             yield work
-            flush(work)
-            _take_over(work, path)
-            flush_folder(path.parent)
+            with _explaining(path):
+                flush(work)
+                _take_over(work, path)
+                flush_folder(path.parent)
         finally:
             _remove(work)
 
@@ -126,7 +128,27 @@ def _remove(work: Path) -> None:
 
 def _keep(path: Path) -> None:
     """Copy the old file to a name of its own."""
-    copy_whole(path, dated_name(path))
+    _copy(path, dated_name(path), of=path)
+
+
+def _copy(
+    source: Path, target: Path, *, of: Path, check: Callable[[Path], object] | None = None
+) -> None:
+    with _explaining(of):
+        copy_whole(source, target, check=check)
+
+
+@contextlib.contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Explain what the system refuses; errors of the caller's own are not seen here."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path.parent
+        raise BackendError(
+            f"{path} stays as it was: {place}: {error.strerror}. A changed copy has to stand "
+            "beside the file: make room on its disk, and see that you may write to its folder."
+        ) from error
 
 
 def _contents(path: Path) -> Contents:

@@ -181,8 +181,10 @@ class Connection:
         """Forget the changes of this transaction."""
         self.check_open()
         try:
-            with translated():
-                self.java.rollback()
+            # A refused commit has closed the connection; the refusal itself is the news.
+            if not self.is_broken:
+                with translated():
+                    self.java.rollback()
         finally:
             self._mirror.end(self)
 
