@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType, TypeEngine
 
+from vrtracker.backends.columns import table_of
 from vrtracker.database import Database
 from vrtracker.errors import BackendError
 from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
@@ -125,16 +126,7 @@ def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
     with database.connect(readonly=True) as connection:
         executor = database.executor(connection)
         rows = executor.execute(statement.with_only_columns(*columns)).fetchall()
-    values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return pa.table(dict(zip(names, map(_array, values), strict=True)))
-
-
-def _array(values: Sequence[Any]) -> pa.Array:
-    """Return values as one Arrow array; of several kinds, as text, like the columnar drivers."""
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else str(value) for value in values])
+    return table_of(list(names), rows)
 
 
 def _to_pandas(tables: Sequence[pa.Table], wanted: dict[str, str]) -> pd.DataFrame:

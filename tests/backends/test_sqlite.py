@@ -23,7 +23,6 @@ import pytest
 import vrtracker
 from support.lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
 from vrtracker.backends import sqlite as backend_module
-from vrtracker.backends import sqlite_arrow
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.errors import (
     BackendError,
@@ -260,7 +259,7 @@ def test_file_that_may_only_be_read_is_read_and_a_write_is_refused(public, folde
 @pytest.fixture
 def locked(lab, monkeypatch) -> Iterator[None]:
     """Let another process write to the lab's file, and never finish."""
-    monkeypatch.setattr(backend_module, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(backend_module, "BUSY_SECONDS", 0.2)
     lab.close()
     program = (
         "import sqlite3, sys\n"
@@ -371,8 +370,7 @@ def test_value_in_a_usual_form_is_read(lab, without_columns, column, value, read
 # -- columns of many rows ----------------------------------------------------------------------
 
 
-def test_types_come_from_all_rows_not_from_the_first(lab, monkeypatch):
-    monkeypatch.setattr(sqlite_arrow, "_BATCH_ROWS", 4)
+def test_types_come_from_all_rows_not_from_the_first(lab):
     lab.sessions.add_many(session_rows(20, start=800))
     last = ("ATL012", DAY, 819)
     lab.sessions.update(
@@ -389,8 +387,7 @@ def test_types_come_from_all_rows_not_from_the_first(lab, monkeypatch):
     assert numbers(lab.sessions.frame(limit=2, order_by="-logtime")) == [819, 701]
 
 
-def test_bad_value_far_down_is_told_with_its_column(lab, monkeypatch):
-    monkeypatch.setattr(sqlite_arrow, "_BATCH_ROWS", 4)
+def test_bad_value_far_down_is_told_with_its_column(lab):
     lab.sessions.add_many(session_rows(20, start=800))
     run_sql(lab.url, "UPDATE sessiondb SET vrEnvironments = 'all' WHERE sessionID = 819")
 
@@ -415,6 +412,49 @@ def test_frame_needs_no_more_memory_than_it_is_large(lab):
     )
 
     assert done.returncode == 0, done.stderr.decode()
+
+
+# -- locks, which a process loses when anything in it closes the file ---------------------------
+
+ANOTHER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    print(error)
+else:
+    print("took the lock")
+    connection.execute("ROLLBACK")
+connection.close()
+"""
+
+
+def another_process(lab) -> str:
+    command = [sys.executable, "-c", ANOTHER, lab.url]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_reading_and_opening_again_leave_a_writer_its_lock(lab):
+    with lab.database.connect(readonly=False):
+        assert len(lab.sessions.frame()) == 3
+        with open_lab(lab.url) as again:
+            assert len(again.sessions.frame()) == 3
+
+        assert another_process(lab) == "database is locked"
+
+
+def test_log_stays_while_this_process_has_the_file_open(lab):
+    log = Path(f"{lab.url}-wal")
+    lab.sessions.update({"numPlanes": 3}, KEY)
+    before = log.stat().st_ino
+    with open_lab(lab.url) as again:
+        assert len(again.sessions.frame()) == 3
+
+    assert another_process(lab) == "took the lock"
+
+    # Whoever closes the file as the last one removes its log.
+    assert log.stat().st_ino == before
 
 
 # -- how it is opened --------------------------------------------------------------------------

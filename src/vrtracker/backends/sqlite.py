@@ -18,11 +18,10 @@ from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
+from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
-    ForeignSchemaError,
-    ReadOnlyError,
     VrtrackerError,
 )
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteBackend"]
 
-_BUSY_SECONDS = 30
 _BUSY_PAUSE = 0.02
 _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: Violation.UNIQUE,
@@ -51,7 +49,8 @@ SELECT keys.name, columns.name
 FROM pragma_index_list(:table) AS keys, pragma_index_info(keys.name) AS columns
 WHERE keys.origin = 'u' ORDER BY keys.seq, columns.seqno
 """
-_MAGIC = b"SQLite format 3\x00"
+# Of a page, and so of a database; SQLite takes a shorter file for an empty one.
+_SMALLEST_BYTES = 512
 
 
 class SQLiteBackend(Backend):
@@ -69,10 +68,10 @@ class SQLiteBackend(Backend):
             raise DatabaseUnavailableError(
                 f"You have no permission to read {path}; ask its owner for access."
             )
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-        if head and head != _MAGIC:
-            raise ForeignSchemaError(f"{path} is not a SQLite database; give the right file.")
+        # It is not read here: closing a file gives up all locks that this process has on it,
+        # those of SQLite's open connections too.
+        if 0 < path.stat().st_size < _SMALLEST_BYTES:
+            raise not_a_database(path)
 
     @staticmethod
     def _check_missing(path: Path, *, create: bool) -> None:
@@ -98,19 +97,7 @@ class SQLiteBackend(Backend):
 
         def connect() -> sqlite3.Connection:
             self.check_target(url, create=create)
-            connection = sqlite3.connect(
-                _uri(path, readonly=readonly, create=create),
-                uri=True,
-                timeout=_BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            try:
-                _set_up(connection, readonly=readonly)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
+            return _connected(path, readonly=readonly, create=create)
 
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
@@ -127,26 +114,7 @@ class SQLiteBackend(Backend):
 
     def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
         """Explain the result codes that a user can do something about."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        path = self.describe(url)
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return BackendError(
-                f"Another program has been writing to {path} for over {_BUSY_SECONDS} s; "
-                "wait for it to finish, then try again."
-            )
-        if code == sqlite3.SQLITE_READONLY:
-            return ReadOnlyError(
-                f"{path} cannot be written: it is open read-only, or you have no permission."
-            )
-        if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-            return DatabaseUnavailableError(
-                f"{path} cannot be opened; check that you may read and write it and its folder."
-            )
-        if code == sqlite3.SQLITE_FULL:
-            return BackendError(f"The disk that holds {path} is full; nothing was written.")
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            return BackendError(f"{path} is damaged; restore it from a backup.")
-        return None
+        return explained(getattr(error, "sqlite_errorcode", 0), self.describe(url))
 
     def lock_schema(self, connection: Connection) -> None:
         """Nothing to do: a write transaction excludes all other writers from its start."""
@@ -284,7 +252,7 @@ class SQLiteBackend(Backend):
                 if not path.exists():
                     copy_whole(backup, path)
                     return
-                with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as target:
+                with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as target:
                     source.backup(target)
         except (sqlite3.Error, OSError) as error:
             raise BackendError(
@@ -293,14 +261,10 @@ class SQLiteBackend(Backend):
             ) from error
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
-        """Return a reader through ADBC."""
-        try:
-            import adbc_driver_sqlite.dbapi as adbc
-        except ImportError:
-            return None
+        """Return a reader through Python's own SQLite."""
         from vrtracker.backends.sqlite_arrow import SQLiteArrowReader
 
-        return SQLiteArrowReader(_uri(_path(url), readonly=True), (adbc.Error, OSError))
+        return SQLiteArrowReader(lambda: _connected(_path(url), readonly=True))
 
 
 def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
@@ -313,6 +277,22 @@ def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
 
 def _path(url: URL) -> Path:
     return Path(url.database or "")
+
+
+def _connected(path: Path, *, readonly: bool, create: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        _uri(path, readonly=readonly, create=create),
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        _set_up(connection, readonly=readonly)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _uri(path: Path, *, readonly: bool, create: bool = False) -> str:
@@ -367,7 +347,7 @@ def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch a new file to WAL; while another process does so too, SQLite fails without waiting."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
