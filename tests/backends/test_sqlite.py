@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from vrtracker.errors import (
     BackendError,
     ConfigurationError,
     DatabaseUnavailableError,
+    DuplicateError,
     ForeignSchemaError,
     ReadOnlyError,
     SchemaOutOfDateError,
@@ -455,6 +457,27 @@ def test_log_stays_while_this_process_has_the_file_open(lab):
 
     # Whoever closes the file as the last one removes its log.
     assert log.stat().st_ino == before
+
+
+def cursors_in(error: BaseException | None) -> list[sqlite3.Cursor]:
+    """Return the cursors that an error and its causes hold on to."""
+    found: list[sqlite3.Cursor] = []
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            found += [each for each in frame.f_locals.values() if isinstance(each, sqlite3.Cursor)]
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def test_failed_statement_leaves_no_open_cursor_to_whoever_keeps_its_error(lab):
+    with pytest.raises(DuplicateError) as told:
+        lab.sessions.add(KEY)
+
+    held = cursors_in(told.value)
+    assert held
+    for cursor in held:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
+            cursor.fetchone()
 
 
 # -- how it is opened --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
-from vrtracker.database.executor import Executor, Prepared, announce
+from vrtracker.database.executor import Executor, Prepared, announce, closed_on_error
 from vrtracker.database.tables import LAB_TABLES, Tables
 from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 
@@ -169,8 +169,9 @@ class Database:
             cursor = connection.cursor()
             parameters = prepared.parameters(values)
             announce(engine, prepared.sql, parameters, cursor=cursor)
-            cursor.execute(prepared.sql, parameters)
-            rows = prepared.read(cursor)
+            with closed_on_error(cursor):
+                cursor.execute(prepared.sql, parameters)
+                rows = prepared.read(cursor)
             cursor.close()
         except Exception as error:
             lost = self.drop_if_lost(error, engine, connection, connection.driver_connection)

@@ -8,6 +8,7 @@ however it is run.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -173,10 +174,11 @@ class Executor:
             many=many,
         )
         try:
-            if many:
-                cursor.executemany(prepared.sql, parameters)
-            else:
-                cursor.execute(prepared.sql, parameters)
+            with closed_on_error(cursor):
+                if many:
+                    cursor.executemany(prepared.sql, parameters)
+                else:
+                    cursor.execute(prepared.sql, parameters)
         except Exception as error:
             driver_connection = self.connection.connection.driver_connection
             self.database.drop_if_lost(
@@ -184,6 +186,22 @@ class Executor:
             )
             raise
         return cursor
+
+
+@contextlib.contextmanager
+def closed_on_error(cursor: Any) -> Iterator[None]:
+    """Close a cursor where its statement fails.
+
+    The error's traceback holds it otherwise, and whichever thread drops that last has to wait for
+    the connection: in SQLite as long as another thread waits there for a lock on the database.
+    """
+    try:
+        yield
+    except BaseException:
+        # The connection may be lost, and the error says so.
+        with contextlib.suppress(Exception):
+            cursor.close()
+        raise
 
 
 def announce(
