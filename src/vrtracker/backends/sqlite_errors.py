@@ -23,7 +23,7 @@ _UNOPENED = (
 )
 _LOCKED = (
     BackendError,
-    f"{{path}} has been written to for over {BUSY_SECONDS} s; let that end, then try again.",
+    f"Another program has been writing to {{path}} for over {BUSY_SECONDS} s; try again later.",
 )
 _NOT_A_DATABASE = (
     ForeignSchemaError,
