@@ -6,8 +6,8 @@ on a file, and the second truncates what the first has in shared memory.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-import threading
 from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -24,26 +24,22 @@ __all__ = ["SQLiteArrowReader"]
 
 
 class SQLiteArrowReader(ArrowReader):
-    """Reads through a connection of its own, which `connect` opens for reading alone."""
+    """Reads through a connection for each query, which `connect` opens for reading alone.
+
+    None stays open: the last one to close a database, which tidies up its files, has to be one
+    that can write.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self.errors = (sqlite3.Error,)
         self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._connect = connect
-        self._connection: sqlite3.Connection | None = None
-        self._lock = threading.Lock()
 
     def read(self, sql: str, parameters: Sequence[object]) -> pa.Table:
         """Run a query and put its rows into columns."""
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._connect()
-            cursor = self._connection.execute(sql, tuple(parameters))
+        with contextlib.closing(self._connect()) as connection:
+            cursor = connection.execute(sql, tuple(parameters))
             return table_of([name for name, *_ in cursor.description], cursor.fetchall())
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        """Do nothing: no connection is open."""

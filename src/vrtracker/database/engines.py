@@ -112,12 +112,11 @@ class Database:
     def dispose(self) -> None:
         """Close every connection; the next use opens new ones."""
         self._check_process()
-        # Whoever can write goes last: it tidies up the database's files.
-        if self._reader is not None:
-            self._reader.close()
         for engine in (self._read_engine, self._write_engine):
             if engine is not None:
                 engine.dispose()
+        if self._reader is not None:
+            self._reader.close()
         self._forget()
 
     # -- statements ------------------------------------------------------------------------
