@@ -11,7 +11,7 @@ import shutil
 import pytest
 
 from support.bench import Bench
-from support.permissions import bound_by_permissions
+from support.permissions import unreadable
 from support.registrars import good
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.registrars import DatasetFile, RegistrarResult
@@ -417,12 +417,8 @@ def test_an_unreadable_folder_is_told_and_the_rest_goes_on(kept, level):
     closed = {"session": session, "date": session.parent, "plane": session / "suite2p/plane0"}[
         level
     ]
-    closed.chmod(0)
-    try:
-        with bound_by_permissions():
-            plan = kept.tracker.reconcile()
-    finally:
-        closed.chmod(0o755)
+    with unreadable(closed):
+        plan = kept.tracker.reconcile()
     assert list(columns(plan)) == [THREE]
     assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
 
@@ -451,12 +447,8 @@ def test_labs_folders_agree_with_the_database(labs):
 @pytest.mark.parametrize("filters", [{}, {"mouseName": "M1"}])
 @pytest.mark.parametrize("closed", ["labA", "labA/Subjects"])
 def test_a_lab_that_cannot_be_read_loses_nothing(labs, closed, filters):
-    (labs.root / closed).chmod(0)
-    try:
-        with bound_by_permissions():
-            plan = labs.tracker.reconcile(**filters)
-    finally:
-        (labs.root / closed).chmod(0o755)
+    with unreadable(labs.root / closed):
+        plan = labs.tracker.reconcile(**filters)
     assert plan.found.changes == ()
     assert ("unreadable", ONE) in notes(plan)
     assert ("unreadable", str(labs.root / "labA" / "Subjects")) in notes(plan)
@@ -517,12 +509,8 @@ def test_a_link_into_an_unreadable_place_loses_nothing(kept):
     closed.mkdir()
     (kept.root / "M2").rename(closed / "M2")
     (kept.root / "M2").symlink_to(closed / "M2")
-    closed.chmod(0)
-    try:
-        with bound_by_permissions():
-            plan = kept.tracker.reconcile()
-    finally:
-        closed.chmod(0o755)
+    with unreadable(closed):
+        plan = kept.tracker.reconcile()
     assert plan.found.changes == ()
     assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from support.bench import Bench
-from support.permissions import bound_by_permissions
+from support.permissions import unreadable
 from support.registrars import good
 from vrtracker.demo_lab import make_demo_lab
 from vrtracker.errors import DuplicateError, RootUnavailableError
@@ -80,12 +80,8 @@ def test_a_session_with_an_unreadable_folder_is_skipped_and_the_rest_is_found(be
     put(f"M1/2023-01-20/701/{folder}/a.b.npy")
     put("M1/2023-01-20/702/oneData/a.b.npy")
     closed = bench.root / "M1/2023-01-20/701" / folder
-    closed.chmod(0)
-    try:
-        with bound_by_permissions():
-            plan = bench.tracker.scan()
-    finally:
-        closed.chmod(0o755)
+    with unreadable(closed):
+        plan = bench.tracker.scan()
     assert keys(plan.new) == ["M1.2023-01-20.702"]
     assert [skip.path for skip in plan.skipped] == [bench.root / "M1/2023-01-20/701"]
 

@@ -6,6 +6,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _VERSION_3 = 0x20080522
 # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, the powers of root over permissions.
@@ -41,6 +42,18 @@ def bound_by_permissions() -> Iterator[None]:
     finally:
         sets[0].effective = powers
         _check(kernel.capset(ctypes.byref(header), sets))
+
+
+@contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Let nobody look into a folder for as long as the block runs, root neither."""
+    mode = folder.stat().st_mode
+    folder.chmod(0)
+    try:
+        with bound_by_permissions():
+            yield
+    finally:
+        folder.chmod(mode)
 
 
 def _check(result: int) -> None:
