@@ -12,7 +12,7 @@ from vrtracker.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
-    from vrtracker.services.runs import RunReport
+    from vrtracker.services.workflow import RunReport
     from vrtracker.tracker import Tracker
 
 __all__ = ["Demo", "run_demo"]

@@ -15,19 +15,23 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import ConfigurationError, InvalidKeyError
 from vrtracker.registrars import registrar_from
-from vrtracker.services.backups import Backup, back_up
-from vrtracker.services.bulk_edits import BulkEditService, EditPlan
-from vrtracker.services.entering import EntryPlan, EntryService
+from vrtracker.repositories.listing import filters_of
+from vrtracker.services.administration import Backup, back_up, lab_of
+from vrtracker.services.context import LabContext
+from vrtracker.services.disk import ReconcilePlan, ReconcileService, ScanPlan, ScanService
+from vrtracker.services.entries import (
+    BulkEditService,
+    EditPlan,
+    EntryPlan,
+    EntryService,
+    ImportPlan,
+    ImportService,
+    MouseService,
+    RecordingService,
+    SessionService,
+)
 from vrtracker.services.history import HistoryService
-from vrtracker.services.imports import ImportPlan, ImportService
-from vrtracker.services.lab import Lab
-from vrtracker.services.mice import MouseService
-from vrtracker.services.opening import lab_of
-from vrtracker.services.reconciling import ReconcilePlan, ReconcileService
-from vrtracker.services.recordings import RecordingService
-from vrtracker.services.scanning import ScanPlan, ScanService
-from vrtracker.services.sessions import SessionService
-from vrtracker.services.workflow import WorkflowService, filters_of
+from vrtracker.services.workflow import WorkflowService
 from vrtracker.settings import Settings, settings_for
 
 if TYPE_CHECKING:
@@ -56,7 +60,7 @@ class Tracker:
         ``parts, merge, split, separate``: recordings that went on under another number.
     """
 
-    def __init__(self, lab: Lab, *, registrars: dict[str, str] | None = None) -> None:
+    def __init__(self, lab: LabContext, *, registrars: dict[str, str] | None = None) -> None:
         self._lab = lab
         self._registrars = dict(registrars or {})
         self.sessions = SessionService(lab)
@@ -256,7 +260,7 @@ class Tracker:
     def back_up(
         self, folder: str | os.PathLike[str] | None = None, *, keep: int | None = None
     ) -> Backup:
-        """Write a verified copy of the database; see `vrtracker.services.backups`.
+        """Write a verified copy of the database; see `vrtracker.services.administration.backups`.
 
         Parameters
         ----------
@@ -363,11 +367,11 @@ def tracker_of(
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
     """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
-    from vrtracker.services.migrating import upgrade
+    from vrtracker.services.administration import upgrade
 
     upgrade(settings_for(target))
     return open_tracker(target, **options)
 
 
-def _again(lab: Lab, registrars: dict[str, str]) -> Tracker:
+def _again(lab: LabContext, registrars: dict[str, str]) -> Tracker:
     return Tracker(lab, registrars=registrars)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from vrtracker.database import Database
 from vrtracker.domain.stages import StageGraph
-from vrtracker.services import backups, cloning
-from vrtracker.services.backups import Restored
-from vrtracker.services.cloning import Clone
-from vrtracker.services.lab import Lab
+from vrtracker.services import administration
+from vrtracker.services.administration import Clone, Restored
+from vrtracker.services.context import LabContext
 from vrtracker.settings import resolve_url
 
 __all__ = ["clone", "restore"]
@@ -51,7 +50,7 @@ def clone(
         If the destination cannot hold something, or does not give it back as it was. It is
         left as it was before.
     """
-    return cloning.clone(resolve_url(source), resolve_url(destination), progress=progress)
+    return administration.clone(resolve_url(source), resolve_url(destination), progress=progress)
 
 
 def restore(
@@ -87,7 +86,7 @@ def restore(
     """
     found = Database(resolve_url(database), create=True)
     try:
-        lab = Lab(database=found, stages=StageGraph(), actor="")
-        return backups.restore(lab, backup, save=save)
+        lab = LabContext(database=found, stages=StageGraph(), actor="")
+        return administration.restore(lab, backup, save=save)
     finally:
         found.dispose()

@@ -21,7 +21,7 @@ from vrtracker.backends.access.inspection import Relationship
 from vrtracker.database.migration import check
 from vrtracker.database.versions import HEAD
 from vrtracker.errors import BackendError
-from vrtracker.services.adoption import adopt, inspect
+from vrtracker.services.administration import adopt, inspect
 
 RULES = ("ix_sessiondb_red_cell", "ix_sessiondb_registration", "ix_sessiondb_suite2p")
 

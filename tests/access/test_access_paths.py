@@ -12,7 +12,7 @@ from support.lab import open_lab
 from vrtracker.backends.access import ucanaccess
 from vrtracker.database.migration import upgrade
 from vrtracker.errors import BackendError
-from vrtracker.services.adoption import adopt
+from vrtracker.services.administration import adopt
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 

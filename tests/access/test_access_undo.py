@@ -15,7 +15,7 @@ from support.permissions import bound_by_permissions
 from vrtracker.backends.access import undo
 from vrtracker.database.migration import upgrade
 from vrtracker.errors import ReadOnlyError
-from vrtracker.services.adoption import adopt
+from vrtracker.services.administration import adopt
 
 LONG_AGO_S = 24 * 3600.0
 

@@ -19,7 +19,7 @@ from support.postgres import put_programs_on_path
 from vrtracker.database import Database
 from vrtracker.database.migration import downgrade
 from vrtracker.errors import BackendError, ForeignSchemaError, SchemaError, SchemaTooNewError
-from vrtracker.services.backups import back_up
+from vrtracker.services.administration import back_up
 
 pytestmark = pytest.mark.parametrize("backend", POSTGRES_NAMES, indirect=True)
 

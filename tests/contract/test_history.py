@@ -14,7 +14,7 @@ from vrtracker.domain.states import State
 from vrtracker.errors import BackendError, NotFoundError, UnknownNameError
 from vrtracker.registrars.function import FunctionRegistrar
 from vrtracker.repositories.events import EventRepository
-from vrtracker.services.claims import Claims, Finished
+from vrtracker.services.workflow.claims import Claims, Finished
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 COLUMNS = [

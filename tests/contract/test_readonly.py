@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from support.lab import DAY, KEY, numbers, open_lab, session_rows, table_counts
 from vrtracker.database import Database
 from vrtracker.errors import InvalidValueError, ReadOnlyError, VrtrackerError
-from vrtracker.services.lab import Lab
+from vrtracker.services.context import LabContext
 
 WRITES = [
     "INSERT INTO vrt_stage_state SELECT * FROM vrt_stage_state",
@@ -58,7 +58,7 @@ def test_refusal_of_the_database_becomes_our_error(small, statement):
 
 
 def test_unit_of_work_for_reading_cannot_write(small):
-    lab: Lab = small._lab
+    lab: LabContext = small._lab
     before = table_counts(small.url)
 
     with lab.unit(readonly=True) as unit, pytest.raises(VrtrackerError):

@@ -27,7 +27,7 @@ from vrtracker.errors import (
 )
 from vrtracker.registrars.function import FunctionRegistrar
 from vrtracker.repositories.events import EventRepository
-from vrtracker.services.claims import Claims, Finished
+from vrtracker.services.workflow.claims import Claims, Finished
 from vrtracker.unit_of_work import UnitOfWork
 
 ONE, TWO, THREE = "M1.2023-01-20.1", "M1.2023-01-20.2", "M1.2023-01-21.1"

@@ -15,7 +15,7 @@ from vrtracker.database import Database
 from vrtracker.database.versions import REVISIONS
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import BackendError
-from vrtracker.services import migrating
+from vrtracker.services import administration
 from vrtracker.settings import Settings
 
 ONE = "M1.2023-01-20.1"
@@ -113,16 +113,16 @@ def test_migration_keeps_a_copy_of_what_was(backend, safe, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
     url = backend.new_url()
     settings = Settings(url=url, backups=safe, actor="ada")
-    assert migrating.upgrade(settings, REVISIONS[-2]).copy is None
+    assert administration.upgrade(settings, REVISIONS[-2]).copy is None
 
-    made = migrating.upgrade(settings)
+    made = administration.upgrade(settings)
 
     assert made.copy is not None
     assert made.revision == REVISIONS[-1]
     assert ".before-migration." in made.copy.name
     assert made.copy.parent == safe
-    assert migrating.upgrade(settings).copy is None
-    assert migrating.downgrade(settings, REVISIONS[-2]).copy is not None
+    assert administration.upgrade(settings).copy is None
+    assert administration.downgrade(settings, REVISIONS[-2]).copy is not None
     assert len(list(safe.iterdir())) == 2
 
 

@@ -27,8 +27,8 @@ from vrtracker.errors import (
     UnknownNameError,
 )
 from vrtracker.registrars.function import FunctionRegistrar
-from vrtracker.services.claims import Claim, Claims, Finished
 from vrtracker.services.transitions import read
+from vrtracker.services.workflow.claims import Claim, Claims, Finished
 
 DECLARED = (
     Stage(name="significant", title="significant transients", requires=("registration",)),

@@ -31,7 +31,7 @@ from support.registrars import good, raises
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.errors import InvalidTransitionError, LostClaimError
 from vrtracker.registrars.function import FunctionRegistrar
-from vrtracker.services.claims import Claims, Finished
+from vrtracker.services.workflow.claims import Claims, Finished
 
 DECLARED = (
     Stage(name="significant", title="", requires=("registration",)),

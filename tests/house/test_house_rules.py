@@ -42,7 +42,7 @@ def test_rule_leaves_what_keeps_it_alone(rule: Rule, text: str):
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("commit", "src/vrtracker/services/workflow.py"),
+        ("commit", "src/vrtracker/services/workflow/service.py"),
         ("select", "src/vrtracker/frames.py"),
         ("dialect", "src/vrtracker/models/base.py"),
         ("print", "src/vrtracker/demo.py"),

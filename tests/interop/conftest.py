@@ -15,7 +15,7 @@ from support.lab import open_lab
 from support.stand_in import install
 from vrtracker.domain.keys import SessionKey
 from vrtracker.interop.vranalysis import get_database
-from vrtracker.services.adoption import adopt
+from vrtracker.services.administration import adopt
 
 SUITE2P = ("stat", "ops", "F", "Fneu", "iscell", "spks")
 

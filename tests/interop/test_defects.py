@@ -31,7 +31,7 @@ from vrtracker.errors import (
     UnknownNameError,
 )
 from vrtracker.interop.vranalysis import SessionDatabase
-from vrtracker.services.claims import Claims
+from vrtracker.services.workflow.claims import Claims
 
 OLD = dt.datetime(2023, 2, 1, 12, 0)
 LATER = dt.datetime(2030, 1, 1)

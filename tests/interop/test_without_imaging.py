@@ -11,7 +11,7 @@ import pytest
 
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidValueError
-from vrtracker.services.claims import Claims
+from vrtracker.services.workflow.claims import Claims
 
 NAMES = ("ATL012", "2023-01-20", 701)
 OUTPUT = 305

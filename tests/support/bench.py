@@ -11,7 +11,7 @@ from typing import Any, Self
 from vrtracker.database import Database
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import Stage, StageGraph
-from vrtracker.services.lab import Lab
+from vrtracker.services.context import LabContext
 from vrtracker.tracker import Tracker
 
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
@@ -84,7 +84,7 @@ class Bench:
             "host_name": "rig",
             "now": self.clock,
         }
-        tracker = Tracker(Lab(**(given | options)), registrars=registrars)
+        tracker = Tracker(LabContext(**(given | options)), registrars=registrars)
         self._trackers.append(tracker)
         return tracker
 

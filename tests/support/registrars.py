@@ -106,10 +106,10 @@ def main(url: str, root: str, stage: str, function: str, lease_s: str) -> None:
     """Run a stage over everything that needs it."""
     from vrtracker.database import Database
     from vrtracker.domain.stages import StageGraph
-    from vrtracker.services.lab import Lab
+    from vrtracker.services.context import LabContext
     from vrtracker.tracker import Tracker
 
-    lab = Lab(
+    lab = LabContext(
         database=Database(url),
         stages=StageGraph(),
         actor="worker",

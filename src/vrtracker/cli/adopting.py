@@ -41,14 +41,16 @@ def adopt(
 
     Example: vrtracker db adopt vrDatabase.accdb --apply
     """
-    from vrtracker.services import adoption
+    from vrtracker.services import administration
     from vrtracker.settings import resolve_url
 
     shell = shell_of(context)
     url = resolve_url(target if target is not None else shell.url)
-    report = adoption.inspect(url)
+    report = administration.inspect(url)
     if apply and report.revision is None and not report.blocking:
-        report = adoption.adopt(url, actor=shell.actor, progress=lambda step: note(f"{step} …"))
+        report = administration.adopt(
+            url, actor=shell.actor, progress=lambda step: note(f"{step} …")
+        )
     if json:
         write_json(report.as_dict())
     else:

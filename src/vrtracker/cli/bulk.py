@@ -14,7 +14,7 @@ from vrtracker.cli.records import plain_value
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
-    from vrtracker.services.bulk_edits import EditPlan
+    from vrtracker.services.entries import EditPlan
 
 __all__ = ["edit_csv"]
 

@@ -51,7 +51,7 @@ def upgrade(
 
 def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any]:
     """Bring a database to a revision; return what became of it, for JSON."""
-    from vrtracker.services.migrating import upgrade
+    from vrtracker.services.administration import upgrade
 
     with _database(settings.database) as database:
         database.backend.check_target(database.url, create=True)
@@ -84,7 +84,7 @@ def downgrade(
 
     Example: vrtracker --url lab.db db downgrade 0001 --yes
     """
-    from vrtracker.services.migrating import downgrade as migrate
+    from vrtracker.services.administration import downgrade as migrate
 
     settings = shell_of(context).settings()
     with _database(settings.database) as database:
@@ -182,12 +182,12 @@ def _is_empty(database: Database) -> bool:
     """Return whether there is certainly neither a mouse nor a session, at whatever revision."""
     from vrtracker.database.versions import current_revision
     from vrtracker.domain.stages import StageGraph
-    from vrtracker.services.lab import Lab
+    from vrtracker.services.context import LabContext
     from vrtracker.tracker import Tracker
 
     if current_revision(database) is None:
         return True
-    tracker = Tracker(Lab(database=database, stages=StageGraph(), actor=""))
+    tracker = Tracker(LabContext(database=database, stages=StageGraph(), actor=""))
     try:
         return not tracker.mice.count() + tracker.sessions.count(include_scratched=True)
     except BackendError:

@@ -18,8 +18,8 @@ from vrtracker.cli.shell import agree, shell_of
 from vrtracker.domain.keys import SessionKey
 
 if TYPE_CHECKING:
-    from vrtracker.services.imports import ImportPlan
-    from vrtracker.services.scanning import ScanPlan
+    from vrtracker.services.disk import ScanPlan
+    from vrtracker.services.entries import ImportPlan
 
 __all__ = ["imports", "scan"]
 

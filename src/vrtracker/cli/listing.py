@@ -12,7 +12,7 @@ from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from vrtracker.services.rows import RowService, Update
+    from vrtracker.services.entries import RowService, Update
 
 __all__ = ["added", "counted", "deleted", "edit", "list_rows", "write_rows"]
 

@@ -26,7 +26,7 @@ from vrtracker.cli.values import filters_of, options_of
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
     from vrtracker.domain.keys import SessionKey
-    from vrtracker.services.outdating import OutdatedPlan
+    from vrtracker.services.workflow import OutdatedPlan
 
 __all__ = ["outdated"]
 

@@ -18,7 +18,7 @@ from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
-    from vrtracker.services.reconciling import ReconcilePlan
+    from vrtracker.services.disk import ReconcilePlan
     from vrtracker.tracker import Tracker
 
 __all__ = ["reconcile"]

@@ -32,7 +32,7 @@ from vrtracker.errors import InvalidTransitionError, InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
-    from vrtracker.services.runs import RunReport, RunResult
+    from vrtracker.services.workflow import RunReport, RunResult
     from vrtracker.tracker import Tracker
 
 __all__ = ["register", "write_failures"]

@@ -11,11 +11,12 @@ from sqlalchemy import Column, ColumnElement, Select, Table, func, select
 
 from vrtracker.database import Tables
 from vrtracker.domain.dates import plain
+from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.repositories.filters import condition
 from vrtracker.repositories.values import Coercer
 
-__all__ = ["Listing", "coercer_of", "count_statement", "listing_statement", "where"]
+__all__ = ["Listing", "coercer_of", "count_statement", "filters_of", "listing_statement", "where"]
 
 _MOUSE = "mouse__"
 
@@ -29,6 +30,15 @@ class Listing:
     order_by: str | Sequence[str] | None = None
     limit: int | None = None
     include_scratched: bool = False
+
+
+def filters_of(where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters that a call asks for: a key, a mapping, or keywords."""
+    if where is None:
+        return dict(filters)
+    if isinstance(where, Mapping):
+        return {**where, **filters}
+    return {**SessionKey.parse(where).columns, **filters}
 
 
 @lru_cache(maxsize=64)

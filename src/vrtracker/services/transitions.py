@@ -15,7 +15,7 @@ from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotF
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
-from vrtracker.services.lab import Lab
+from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -54,7 +54,7 @@ class Reason:
         return self.message
 
 
-def read(lab: Lab, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
+def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
     """Return the session as it is now; inside a unit it is locked where the database can.
 
     Raises
@@ -72,7 +72,7 @@ def read(lab: Lab, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
 
 
 def require(
-    lab: Lab,
+    lab: LabContext,
     snapshot: Snapshot,
     stage: Stage,
     transition: Transition,
@@ -108,7 +108,12 @@ def require(
 
 
 def explain(
-    lab: Lab, snapshot: Snapshot, stage: Stage, *, at: dt.datetime, why_stale: str | None = None
+    lab: LabContext,
+    snapshot: Snapshot,
+    stage: Stage,
+    *,
+    at: dt.datetime,
+    why_stale: str | None = None,
 ) -> tuple[Reason, ...]:
     """Return why the session is not in the queue of a stage; empty if it is.
 
@@ -144,7 +149,7 @@ def explain(
     )
 
 
-def _stale(lab: Lab, snapshot: Snapshot, stage: Stage, why: str | None) -> str:
+def _stale(lab: LabContext, snapshot: Snapshot, stage: Stage, why: str | None) -> str:
     newer = snapshot.newer_inputs(stage, lab.stages)
     if not newer and why:
         return f"{stage.title} is done, but stale: {why}. Make it again."
@@ -243,7 +248,7 @@ def settle_stages(
         raise ConcurrentUpdateError(snapshot.record.key)
 
 
-def stale_dependents(lab: Lab, snapshot: Snapshot, stage: Stage) -> tuple[Stage, ...]:
+def stale_dependents(lab: LabContext, snapshot: Snapshot, stage: Stage) -> tuple[Stage, ...]:
     """Return the stages whose output exists and rests on the stage, which is made again."""
     return tuple(
         other
@@ -253,7 +258,7 @@ def stale_dependents(lab: Lab, snapshot: Snapshot, stage: Stage) -> tuple[Stage,
 
 
 def stale_events(
-    lab: Lab,
+    lab: LabContext,
     snapshot: Snapshot,
     stage: Stage,
     stale: tuple[Stage, ...],

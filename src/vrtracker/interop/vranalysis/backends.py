@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import MissingDependencyError, RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P, SessionFolders
-from vrtracker.services.handles import OpenSession
+from vrtracker.services.entries import OpenSession
 
 __all__ = ["FolderBackend", "NullBackend", "SessionBackend", "SessionPaths", "backend_named"]
 

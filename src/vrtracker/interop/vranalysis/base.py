@@ -21,7 +21,7 @@ from vrtracker.interop.vranalysis.metadata import (
 )
 from vrtracker.interop.vranalysis.printing import say, shown_key
 from vrtracker.models.types import CalendarDate, LabTime
-from vrtracker.services.rows import RowService, Update
+from vrtracker.services.entries import RowService, Update
 from vrtracker.tracker import Tracker, tracker_of
 from vrtracker.unit_of_work import driver_cursor
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Table
 
-    from vrtracker.services.backups import Backup
+    from vrtracker.services.administration import Backup
 
 __all__ = ["BaseDatabase"]
 

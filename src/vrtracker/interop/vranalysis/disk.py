@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vrtracker.domain.reconciling import SessionChange
-    from vrtracker.services.reconciling import ReconcilePlan
+    from vrtracker.services.disk import ReconcilePlan
 
 __all__ = ["RED_CELL_DATE", "SUITE2P_DATE", "DateFromFiles", "check_suite2p", "update_dates"]
 

@@ -12,7 +12,7 @@ from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError
 from vrtracker.interop.vranalysis.b2 import VrAnalysisRegistrar
 from vrtracker.interop.vranalysis.printing import readable_bytes, say
 from vrtracker.registrars.function import FunctionRegistrar
-from vrtracker.services.runs import RunReport, RunResult
+from vrtracker.services.workflow import RunReport, RunResult
 from vrtracker.tracker import Tracker
 
 __all__ = ["Run"]

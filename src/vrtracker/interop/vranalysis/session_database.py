@@ -21,7 +21,7 @@ from vrtracker.tracker import Tracker, tracker_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vrtracker.services.runs import RunReport
+    from vrtracker.services.workflow import RunReport
 
 __all__ = ["SessionDatabase"]
 

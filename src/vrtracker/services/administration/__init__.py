@@ -1,0 +1,22 @@
+"""A lab's database as a whole: opened, migrated, adopted, copied, backed up."""
+
+from vrtracker.services.administration.adoption import adopt, inspect
+from vrtracker.services.administration.backups import Backup, Restored, back_up, restore
+from vrtracker.services.administration.cloning import Clone, clone
+from vrtracker.services.administration.migrating import Migrated, downgrade, upgrade
+from vrtracker.services.administration.opening import lab_of
+
+__all__ = [
+    "Backup",
+    "Clone",
+    "Migrated",
+    "Restored",
+    "adopt",
+    "back_up",
+    "clone",
+    "downgrade",
+    "inspect",
+    "lab_of",
+    "restore",
+    "upgrade",
+]

@@ -1,0 +1,278 @@
+"""Backups: dated, verified copies of the whole database in another folder."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import platform
+import re
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from vrtracker.database import Database
+from vrtracker.database.versions import HEAD, REVISIONS, current_revision, is_empty
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    ForeignSchemaError,
+    InvalidValueError,
+    SchemaTooNewError,
+)
+from vrtracker.services.context import LabContext
+
+__all__ = ["Backup", "Restored", "back_up", "copy_before", "keep_copy", "restore"]
+
+_TIME = "%Y%m%dT%H%M%SZ"
+_COPIES = 10
+_UNFIT = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was written and verified.
+
+    Attributes
+    ----------
+    bytes : int
+        Its size, bytes.
+    removed : tuple of Path
+        Older backups that gave way to it.
+    """
+
+    path: Path
+    bytes: int
+    removed: tuple[Path, ...] = ()
+
+
+def back_up(
+    lab: LabContext, folder: str | os.PathLike[str] | None, *, keep: int | None = None
+) -> Backup:
+    """Write a copy of the database, named for it, for where it is and for the second in UTC.
+
+    Parameters
+    ----------
+    folder
+        Where to; it is made if it is missing.
+    keep
+        How many backups of this database to keep, the new one among them; all when not given.
+        Those of another database stay, whatever its name.
+
+    Raises
+    ------
+    ConfigurationError
+        If no folder is known, or it is where the database itself lies.
+    BackendError
+        If the copy cannot be written or is not whole; there is no copy then.
+    """
+    if folder is None:
+        raise ConfigurationError(
+            "No folder for backups is known; give one, or set VRTRACKER_BACKUPS, or backups in "
+            "the profile."
+        )
+    if keep is not None and keep < 1:
+        raise InvalidValueError("keep counts the new backup too; give 1 or more.")
+    target = Path(folder).expanduser().absolute()
+    file = lab.database.backend.file(lab.database.url)
+    if file is not None:
+        _refuse_own_folder(file, target, "Give a folder of another disk.")
+    return _written(lab.database, target, f"{lab.now():{_TIME}}", keep=keep)
+
+
+def keep_copy(lab: LabContext, what: str) -> Path | None:
+    """Copy the database before many of its rows change; return the copy, if one was made.
+
+    None is made where the lab wants none, and of a database that is open read-only.
+
+    Parameters
+    ----------
+    what
+        What comes, in one word; part of the copy's name.
+    """
+    if lab.database.readonly or not lab.safety_copies:
+        return None
+    return copy_before(lab.database, what, folder=lab.backups, at=lab.now())
+
+
+def copy_before(
+    database: Database, what: str, *, folder: Path | None, at: dt.datetime
+) -> Path | None:
+    """Copy a database into a folder; one beside the file, ``<its name>.backups``, if not given.
+
+    The copies of each kind are the newest few. A database on a server is copied only if there
+    is a folder.
+
+    Raises
+    ------
+    BackendError
+        If it cannot be copied: what comes must not go on then.
+    """
+    file = database.backend.file(database.url)
+    target = folder or (file and file.with_name(f"{file.stem}.backups"))
+    if target is None:
+        return None
+    time = f"{at:{_TIME}}"
+    return _written(database, target.expanduser(), time, f".before-{what}", keep=_COPIES).path
+
+
+def _written(
+    database: Database, folder: Path, time: str, label: str = "", *, keep: int | None
+) -> Backup:
+    file = database.backend.file(database.url)
+    if file is not None:
+        database.backend.check_target(database.url)
+    named = file.stem if file is not None else database.url.database or "database"
+    stem = f"{_UNFIT.sub('_', named)}-{_mark(database, folder)}"
+    name = f"{stem}.{time}{label}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackendError(
+            f"The folder {folder} cannot be made ({error.strerror}); nothing was copied."
+        ) from error
+    if label:
+        name = _unused(folder, name)
+    elif _is_taken(folder, name):
+        raise BackendError(f"There is a backup {name} in {folder} already; wait a second.")
+    with database.translating():
+        path = database.backend.back_up(database.url, folder, name)
+    made = Backup(path, path.stat().st_size)
+    if keep is None:
+        return made
+    suffix = re.escape(path.name.removeprefix(name))
+    label = rf"{re.escape(label)}(?:-(\d+))?" if label else "()"
+    ours = re.compile(rf"{re.escape(stem)}\.(\d{{8}}T\d{{6}}Z){label}{suffix}")
+    return replace(made, removed=_removed(_others(path, ours), keep - 1))
+
+
+def _mark(database: Database, folder: Path) -> str:
+    """Return what tells a database's copies in a folder from those of all others."""
+    file = database.backend.file(database.url)
+    if file is not None and file.resolve().parent == folder.resolve().parent:
+        # Beside the file its name is enough, and stays the same where the disk is mounted
+        # elsewhere.
+        place = file.resolve().name
+    else:
+        place = f"{platform.node()} {database.backend.place(database.url)}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A database that holds what a backup held.
+
+    Attributes
+    ----------
+    revision : str
+        Revision of the schema that the backup had.
+    saved : Backup or None
+        What the database held before; None if there was none.
+    """
+
+    database: str
+    backup: Path
+    revision: str
+    saved: Backup | None
+
+
+def restore(lab: LabContext, backup: str | os.PathLike[str], *, save: bool = True) -> Restored:
+    """Put a backup in the database's place; `vrtracker.restore` describes it."""
+    path = Path(backup).expanduser().absolute()
+    database = lab.database
+    if not path.is_file():
+        raise InvalidValueError(f"There is no backup {path}; correct the path.")
+    if database.backend.file(database.url) is not None:
+        _check_same_kind(database, path)
+    revision = database.backend.revision_needed(path)
+    there = database.backend.exists(database.url)
+    saved = _saved(lab, path.parent) if save and there else None
+    if revision is not None and is_empty(database):
+        _make_schema(database, revision)
+    database.dispose()
+    with database.translating():
+        database.backend.restore(database.url, path)
+    found = current_revision(database)
+    if found is None:
+        raise BackendError(
+            f"{database} holds no schema of vrtracker after restoring {path}; it is the backup of "
+            "something else. What was there before is in "
+            f"{saved.path if saved is not None else 'no backup'}."
+        )
+    return Restored(str(database), path, found, saved)
+
+
+def _saved(lab: LabContext, folder: Path) -> Backup:
+    file = lab.database.backend.file(lab.database.url)
+    if file is not None:
+        _refuse_own_folder(
+            file,
+            folder,
+            "Move the backup to a folder of another disk, or keep no copy of what is there now: "
+            "--no-save (save=False).",
+        )
+    return back_up(lab, folder)
+
+
+def _make_schema(database: Database, revision: str) -> None:
+    """Make the tables that a backup's rows are put into."""
+    from vrtracker.database.migration import upgrade
+
+    if revision not in REVISIONS:
+        raise SchemaTooNewError(revision, HEAD, version("vrtracker"))
+    upgrade(database.url, revision)
+
+
+def _check_same_kind(database: Database, path: Path) -> None:
+    """Refuse a file that is no database of this kind, or none of vrtracker's."""
+    source = Database(path, readonly=True)
+    try:
+        if type(source.backend) is not type(database.backend):
+            raise InvalidValueError(
+                f"{path} is a database of another kind than {database}; copy it there with: "
+                f"vrtracker clone {path} DEST"
+            )
+        source.backend.check_target(source.url)
+        if current_revision(source) is None:
+            raise ForeignSchemaError(f"{path} is no backup of a database of vrtracker.")
+    finally:
+        source.dispose()
+
+
+def _refuse_own_folder(file: Path, target: Path, remedy: str) -> None:
+    if file.resolve().parent == target.resolve():
+        raise ConfigurationError(
+            f"{target} is where the database itself lies: what damages the one damages the other. "
+            f"{remedy}"
+        )
+
+
+def _is_taken(folder: Path, name: str) -> bool:
+    return any(path.name.startswith(f"{name}.") for path in folder.iterdir())
+
+
+def _unused(folder: Path, name: str) -> str:
+    """Return the name, numbered if it is taken: higher than any, so that numbers tell the age."""
+    taken = re.compile(rf"{re.escape(name)}(?:-(\d+))?\..*")
+    found = (taken.fullmatch(path.name) for path in folder.iterdir())
+    last = max((int(match[1] or 1) for match in found if match), default=0)
+    return f"{name}-{last + 1}" if last else name
+
+
+def _others(path: Path, ours: re.Pattern[str]) -> list[Path]:
+    """Return the other backups of a kind, oldest first."""
+    found = ((ours.fullmatch(other.name), other) for other in path.parent.iterdir())
+    dated = [(match[1], int(match[2] or 1), other) for match, other in found if match]
+    return [other for _, _, other in sorted(dated) if other != path]
+
+
+def _removed(backups: list[Path], keep: int) -> tuple[Path, ...]:
+    """Remove all but the last few, and return what is gone."""
+    removed = []
+    for path in backups[: max(len(backups) - keep, 0)]:
+        # One that cannot be removed now, as somebody reads it, goes with the next backup.
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed.append(path)
+    return tuple(removed)

@@ -1,0 +1,54 @@
+"""Change the schema of the database that the settings name, after a copy of it was kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vrtracker import clock
+from vrtracker.database import Database, migration
+from vrtracker.database.versions import current_revision
+from vrtracker.services.administration.backups import copy_before
+from vrtracker.settings import Settings
+
+__all__ = ["Migrated", "downgrade", "upgrade"]
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """Where a migration has led to.
+
+    Attributes
+    ----------
+    copy : Path or None
+        The database as it was; None where there was nothing to change or to lose.
+    """
+
+    revision: str
+    copy: Path | None = None
+
+
+def upgrade(settings: Settings, revision: str = "head") -> Migrated:
+    """Bring a database to a revision; see `vrtracker.database.migration.upgrade`."""
+    copy = _copied(settings, migration.target_of(revision))
+    return Migrated(migration.upgrade(settings.database, revision), copy)
+
+
+def downgrade(settings: Settings, revision: str) -> Migrated:
+    """Take a database back to an earlier revision; what later ones added is lost."""
+    copy = _copied(settings, migration.target_of(revision))
+    return Migrated(migration.downgrade(settings.database, revision), copy)
+
+
+def _copied(settings: Settings, revision: str) -> Path | None:
+    """Copy a database that is ours and at another revision."""
+    database = Database(settings.database, readonly=True)
+    try:
+        database.backend.check_target(database.url, create=True)
+        if not settings.safety_copies or not database.backend.exists(database.url):
+            return None
+        if current_revision(database) in {None, revision}:
+            return None
+        return copy_before(database, "migration", folder=settings.backups, at=clock.now())
+    finally:
+        database.dispose()

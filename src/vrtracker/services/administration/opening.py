@@ -1,0 +1,90 @@
+"""From settings and a database to a lab."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Boolean
+
+from vrtracker.database import Database
+from vrtracker.domain.reconciling import DiskRules
+from vrtracker.domain.stages import Stage, StageGraph, StageKind
+from vrtracker.errors import ConfigurationError, UnknownNameError
+from vrtracker.services.context import LabContext
+from vrtracker.settings import Settings
+
+__all__ = ["lab_of"]
+
+
+def lab_of(
+    database: Database,
+    settings: Settings,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    actor: str | None = None,
+) -> LabContext:
+    """Return the lab that the settings describe; root and actor come before theirs.
+
+    Raises
+    ------
+    ConfigurationError
+        If a declared stage does not fit the database.
+    """
+    declared = _declared(settings)
+    _check_columns(declared, database)
+    return LabContext(
+        database=database,
+        stages=StageGraph(declared),
+        actor=actor or settings.actor,
+        root=_root(root or settings.root),
+        zone=_zone(settings),
+        lease=_minutes(settings.lease_minutes),
+        output=settings.output,
+        backups=settings.backups,
+        safety_copies=settings.safety_copies,
+        presets=settings.presets,
+        disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
+    )
+
+
+def _declared(settings: Settings) -> list[Stage]:
+    return [
+        Stage(
+            name=name,
+            title=stage.title or name,
+            kind=StageKind(stage.kind),
+            requires=tuple(stage.requires),
+            applies_if=tuple(stage.applies_if),
+        )
+        for name, stage in settings.stages.items()
+    ]
+
+
+def _check_columns(declared: list[Stage], database: Database) -> None:
+    """Refuse stages that apply by columns that are not there, or are no tick boxes."""
+    for stage in declared:
+        columns: Any = database.tables.sessions.c if stage.applies_if else {}
+        for name in stage.applies_if:
+            kind = columns[name].type if name in columns else None
+            if not isinstance(kind, Boolean):
+                boxes = [each.name for each in columns.values() if isinstance(each.type, Boolean)]
+                raise ConfigurationError(
+                    f"The stage {stage.name!r} applies if {name!r}. "
+                    f"{UnknownNameError('tick box', name, boxes)}"
+                )
+
+
+def _root(root: str | os.PathLike[str] | None) -> Path | None:
+    return None if root is None else Path(root).expanduser().absolute()
+
+
+def _zone(settings: Settings) -> dt.tzinfo | None:
+    return zoneinfo.ZoneInfo(settings.timezone) if settings.timezone else None
+
+
+def _minutes(minutes: float) -> dt.timedelta:
+    return dt.timedelta(minutes=minutes)

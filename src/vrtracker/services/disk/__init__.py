@@ -1,0 +1,6 @@
+"""The database beside the disk: new sessions found there, and what is no longer as recorded."""
+
+from vrtracker.services.disk.reconcile import ReconcilePlan, ReconcileService
+from vrtracker.services.disk.scan import ScanPlan, ScanService
+
+__all__ = ["ReconcilePlan", "ReconcileService", "ScanPlan", "ScanService"]

@@ -1,0 +1,37 @@
+"""What links the parts of a recording, and the line in their notes that says so."""
+
+from __future__ import annotations
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.recordings import LINKED, noted, recordings_of
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import read, update_session
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["parts_of", "renew_notes"]
+
+
+def parts_of(unit: UnitOfWork, number: int) -> tuple[SessionKey, ...]:
+    """Return the parts of the recording of a session, by autonumber; none if there is one part."""
+    present = _present(unit, number)
+    return present if len(present) > 1 else ()
+
+
+def renew_notes(lab: LabContext, unit: UnitOfWork, number: int, *, reason: str | None) -> None:
+    """Let the parts that are there name each other, after one got another number or is gone."""
+    present = _present(unit, number)
+    parts = present if len(present) > 1 else ()
+    events = []
+    for key in present:
+        snapshot = read(lab, unit, key)
+        notes = noted(snapshot.record.sessionNotes, key, parts)
+        changes = update_session(unit, snapshot, {"sessionNotes": notes})
+        if changes:
+            events.append(lab.event(key, "edited", changes=changes, reason=reason))
+    unit.events.append(events)
+
+
+def _present(unit: UnitOfWork, number: int) -> tuple[SessionKey, ...]:
+    numbers = recordings_of(unit.events.changes_of("session", LINKED)).get(number, ())
+    keys = unit.sessions.keys_of(numbers)
+    return tuple(SessionKey(*keys[one]) for one in numbers if one in keys)

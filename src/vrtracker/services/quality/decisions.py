@@ -1,0 +1,379 @@
+"""Decisions of people: quality control, scratching, and what was done outside the tracker."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from vrtracker.domain.dates import parse_datetime
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.qc import QC
+from vrtracker.domain.snapshots import Snapshot, StageRow
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import Mark, State, Transition, allowed_from
+from vrtracker.errors import InvalidTransitionError, InvalidValueError
+from vrtracker.repositories.listing import coercer_of
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import (
+    expire_claims,
+    outcome_columns,
+    read,
+    require,
+    settle_stages,
+    stale_dependents,
+    stale_events,
+    update_session,
+)
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["QualityService"]
+
+_SESSION_CHECK = "session"
+
+
+class QualityService:
+    """Quality control and other decisions; each call is one transaction with its event."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def set_qc(
+        self,
+        key: Any,
+        check: str,
+        level: Any,
+        *,
+        reason: str | None = None,
+        criteria: str | None = None,
+        evidence: str | None = None,
+    ) -> State:
+        """Record a QC decision and return the state that it leads to.
+
+        PASS and WARNING complete the check, FAIL and CRITICAL leave it failed, NOT_SET takes
+        the decision back. On the session as a whole, FAIL and CRITICAL scratch it.
+
+        Parameters
+        ----------
+        check
+            ``session``, or a review stage: ``suite2p``, ``red_cell``.
+        level
+            A QC level by name: PASS, WARNING, FAIL, CRITICAL, NOT_SET.
+        reason
+            Why. A session cannot be failed without.
+        criteria, evidence
+            Version of the criteria; path of what the decision rests on.
+
+        Raises
+        ------
+        InvalidTransitionError
+            If there is nothing to judge yet, or the session is scratched; it says what is
+            allowed.
+        UnknownNameError
+            If there is no such check or level.
+        InvalidValueError
+            If a text is too long for its column, or holds what no database keeps.
+        """
+        wanted, decided = SessionKey.parse(key), QC.parse(level)
+        coercer = coercer_of(self._lab.database.tables.qc_decisions)
+        given = {"reason": _clean(reason), "criteria": criteria, "evidence": evidence}
+        extras = {name: coercer.value(name, text) for name, text in given.items()}
+        if check in {_SESSION_CHECK, f"{_SESSION_CHECK}_qc"}:
+            return self._judge_session(wanted, decided, **extras)
+        return self._judge_stage(wanted, self._lab.stages.review(check), decided, **extras)
+
+    def scratch(self, key: Any, reason: str) -> State:
+        """Give a session up: it takes part in nothing and leaves the listings.
+
+        Raises
+        ------
+        InvalidValueError
+            If there is no reason.
+        InvalidTransitionError
+            If it is scratched already, or a stage of it is running.
+        """
+        wanted = SessionKey.parse(key)
+        with self._lab.unit() as unit:
+            snapshot = read(self._lab, unit, wanted)
+            at = self._lab.now()
+            self._scratch(unit, snapshot, _clean(reason), QC.FAIL, at=at)
+            unit.commit()
+        return State.SCRATCHED
+
+    def unscratch(self, key: Any, *, reason: str | None = None) -> None:
+        """Take a session back; every stage is again where it was.
+
+        Raises
+        ------
+        InvalidTransitionError
+            If it is not scratched.
+        """
+        wanted = SessionKey.parse(key)
+        with self._lab.unit() as unit:
+            snapshot = read(self._lab, unit, wanted)
+            at = self._lab.now()
+            self._unscratch(unit, snapshot, _clean(reason), QC.PASS, at=at)
+            unit.commit()
+
+    def complete(
+        self, key: Any, stage: str, *, date: Any = None, reason: str | None = None
+    ) -> State:
+        """Record that a stage was done outside the tracker, such as suite2p on another computer.
+
+        Stages that rest on it and have output become stale.
+
+        Parameters
+        ----------
+        date
+            When it was done, the lab's clock; now when not given.
+
+        Raises
+        ------
+        InvalidTransitionError
+            If the stage is blocked, running or not for this session.
+        """
+        chosen = self._lab.stages[stage]
+        done_at = parse_datetime(date) if date is not None else self._lab.lab_now()
+        return self._set_done(SessionKey.parse(key), chosen, Transition.COMPLETE, done_at, reason)
+
+    def reset(self, key: Any, stage: str, *, reason: str | None = None) -> State:
+        """Take back that a stage is done, or that it failed; return its new state."""
+        chosen = self._lab.stages[stage]
+        return self._set_done(SessionKey.parse(key), chosen, Transition.RESET, None, reason)
+
+    # -- the session as a whole ---------------------------------------------------------------
+
+    def _judge_session(self, key: SessionKey, level: QC, **extras: Any) -> State:
+        with self._lab.unit() as unit:
+            snapshot = read(self._lab, unit, key)
+            at = self._lab.now()
+            if level in {QC.FAIL, QC.CRITICAL}:
+                self._scratch(unit, snapshot, extras.pop("reason"), level, at=at, **extras)
+                state = State.SCRATCHED
+            elif not snapshot.record.sessionQC:
+                self._unscratch(unit, snapshot, extras.pop("reason"), level, at=at, **extras)
+                state = State.READY
+            else:
+                self._decide(unit, snapshot, _SESSION_CHECK, level, at=at, **extras)
+                event = self._lab.event(
+                    key, "qc_decided", at=at, reason=extras["reason"], changes={"QC": level.name}
+                )
+                unit.events.append([event])
+                state = State.DONE if level.accepted else State.READY
+            unit.commit()
+        return state
+
+    def _scratch(
+        self,
+        unit: UnitOfWork,
+        snapshot: Snapshot,
+        reason: str | None,
+        level: QC,
+        *,
+        at: dt.datetime,
+        **extras: Any,
+    ) -> None:
+        if not reason:
+            raise InvalidValueError(
+                "Scratching a session needs a reason, which is kept as its justification.",
+                column="scratchJustification",
+            )
+        key = snapshot.record.key
+        for stage in self._lab.stages.values():
+            if snapshot.running(stage, at):
+                raise InvalidTransitionError(
+                    key,
+                    stage.name,
+                    "scratch",
+                    current=State.RUNNING.value,
+                    allowed=allowed_from(State.RUNNING, stage.kind),
+                    why="Wait for it to end.",
+                )
+        if not snapshot.record.sessionQC:
+            raise InvalidTransitionError(
+                key, None, "scratch", current="scratched", allowed=["unscratch"]
+            )
+        reason = coercer_of(self._lab.database.tables.sessions).value(
+            "scratchJustification", reason
+        )
+        expire_claims(unit, snapshot, self._lab.stages.values(), at=at)
+        values = {"sessionQC": False, "scratchJustification": reason}
+        changes = update_session(unit, snapshot, values)
+        self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
+        unit.events.append(
+            [
+                self._lab.event(
+                    key, "scratched", at=at, to_state="scratched", reason=reason, changes=changes
+                )
+            ]
+        )
+
+    def _unscratch(
+        self,
+        unit: UnitOfWork,
+        snapshot: Snapshot,
+        reason: str | None,
+        level: QC,
+        *,
+        at: dt.datetime,
+        **extras: Any,
+    ) -> None:
+        key = snapshot.record.key
+        if snapshot.record.sessionQC:
+            stages = self._lab.stages.values()
+            is_running = any(snapshot.running(stage, at) for stage in stages)
+            raise InvalidTransitionError(
+                key,
+                None,
+                "unscratch",
+                current="not scratched",
+                allowed=[] if is_running else ["scratch"],
+            )
+        changes = update_session(unit, snapshot, {"sessionQC": True, "scratchJustification": None})
+        self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
+        unit.events.append(
+            [
+                self._lab.event(
+                    key,
+                    "unscratched",
+                    at=at,
+                    from_state="scratched",
+                    reason=reason,
+                    changes=changes,
+                )
+            ]
+        )
+
+    # -- one stage ----------------------------------------------------------------------------
+
+    def _judge_stage(self, key: SessionKey, stage: Stage, level: QC, **extras: Any) -> State:
+        transition, mark = _of_level(level)
+        with self._lab.unit() as unit:
+            snapshot = read(self._lab, unit, key)
+            at = self._lab.now()
+            before = require(self._lab, snapshot, stage, transition, at=at)
+            date = self._lab.lab_now() if level.accepted else None
+            changes, after = self._settle(
+                unit, snapshot, stage, done=level.accepted, date=date, mark=mark, at=at
+            )
+            self._decide(unit, snapshot, stage.name, level, at=at, **extras)
+            unit.events.append(
+                [
+                    self._lab.event(
+                        key,
+                        transition.value,
+                        at=at,
+                        stage=stage.name,
+                        from_state=before.value,
+                        to_state=after.value,
+                        changes={**changes, "QC": level.name},
+                        reason=extras["reason"],
+                    )
+                ]
+            )
+            unit.commit()
+        return after
+
+    def _set_done(
+        self,
+        key: SessionKey,
+        stage: Stage,
+        transition: Transition,
+        date: dt.datetime | None,
+        reason: str | None,
+    ) -> State:
+        with self._lab.unit() as unit:
+            snapshot = read(self._lab, unit, key)
+            at = self._lab.now()
+            before = require(self._lab, snapshot, stage, transition, at=at)
+            done = transition is Transition.COMPLETE
+            stale = stale_dependents(self._lab, snapshot, stage)
+            changes, after = self._settle(
+                unit,
+                snapshot,
+                stage,
+                done=done,
+                date=date,
+                mark=Mark.DONE if done and not stage.done_column else None,
+                stale=stale,
+                at=at,
+            )
+            event = self._lab.event(
+                key,
+                transition.value,
+                at=at,
+                stage=stage.name,
+                from_state=before.value,
+                to_state=after.value,
+                changes=changes,
+                reason=_clean(reason),
+            )
+            why = "made again" if done else "taken back"
+            invalidated = stale_events(self._lab, snapshot, stage, stale, why=why, at=at)
+            unit.events.append([event, *invalidated])
+            unit.commit()
+        return after
+
+    def _settle(
+        self,
+        unit: UnitOfWork,
+        snapshot: Snapshot,
+        stage: Stage,
+        *,
+        done: bool,
+        date: dt.datetime | None,
+        mark: Mark | None,
+        at: dt.datetime,
+        stale: tuple[Stage, ...] = (),
+    ) -> tuple[dict[str, Any], State]:
+        """Write the outcome to the lab's columns and the tracker's mark; return the new state."""
+        changes: dict[str, Any] = {}
+        values = outcome_columns(stage, done=done, date=date)
+        if values:
+            changes = update_session(unit, snapshot, values, seen=("sessionQC",))
+        elif done:
+            mark = Mark.DONE
+        expire_claims(unit, snapshot, [stage], at=at)
+        # A person's word ends what the last attempt said.
+        settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)
+        now = replace(
+            snapshot,
+            record=replace(snapshot.record, **values),
+            rows={**snapshot.rows, stage.name: StageRow(mark, None, None, None)},
+        )
+        return changes, now.state(stage, self._lab.stages, at)
+
+    def _decide(
+        self,
+        unit: UnitOfWork,
+        snapshot: Snapshot,
+        check: str,
+        level: QC,
+        *,
+        at: dt.datetime,
+        reason: str | None = None,
+        criteria: str | None = None,
+        evidence: str | None = None,
+    ) -> None:
+        unit.qc_decisions.append(
+            snapshot.record.uSessionID,
+            check=check,
+            level=level,
+            decided_at=at,
+            actor=self._lab.actor,
+            criteria=criteria,
+            evidence=evidence,
+            reason=reason,
+        )
+
+
+def _of_level(level: QC) -> tuple[Transition, Mark | None]:
+    if level is QC.NOT_SET:
+        return Transition.CLEAR_QC, None
+    if level.accepted:
+        return Transition.PASS_QC, None
+    return Transition.FAIL_QC, Mark.FAILED
+
+
+def _clean(reason: str | None) -> str | None:
+    return reason.strip() or None if reason else None

@@ -1,0 +1,219 @@
+"""Quality control beyond single stages: datasets, roll-up, the lab's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.qc import (
+    NOT_APPLICABLE,
+    QC,
+    agrees,
+    level_of,
+    repaired,
+    roll_up,
+    session_level,
+)
+from vrtracker.domain.stages import StageKind
+from vrtracker.domain.states import State
+from vrtracker.errors import ConcurrentUpdateError, UnknownNameError
+from vrtracker.frames import TEXT, read_frame
+from vrtracker.repositories.listing import Listing, coercer_of
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import read, update_session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["QCRepair", "ReviewService"]
+
+DATASET = "dataset"
+"""The check that a decision on one file is on; its evidence is the file's path."""
+_KEY = ("mouseName", "sessionDate", "sessionID")
+
+
+@dataclass(frozen=True, slots=True)
+class QCRepair:
+    """Sessions whose sessionQC and scratchJustification disagree, and what would mend them.
+
+    Attributes
+    ----------
+    changes : mapping
+        For each session, by its key: old and new value of each column.
+    """
+
+    changes: Mapping[str, Mapping[str, list[Any]]]
+    _service: Any = field(default=None, repr=False, compare=False)
+
+    def apply(self) -> int:
+        """Make the changes in one transaction, each with its event; return how many sessions.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            If somebody else changed one of them since; nothing is written.
+        """
+        done: int = self._service.repair(self)
+        return done
+
+
+class ReviewService:
+    """Reads and writes quality control across checks."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def set_dataset_qc(
+        self,
+        key: Any,
+        path: str,
+        level: Any,
+        *,
+        reason: str | None = None,
+        criteria: str | None = None,
+    ) -> QC:
+        """Record a QC decision on one dataset of a session.
+
+        Parameters
+        ----------
+        path
+            Path below the session's folder, as ``tracker.datasets(key)`` lists it.
+        level
+            A QC level by name.
+        reason, criteria
+            Why; version of the criteria.
+
+        Raises
+        ------
+        UnknownNameError
+            If the session has no such dataset, or there is no such level.
+        """
+        wanted, decided = SessionKey.parse(key), QC.parse(level)
+        coercer = coercer_of(self._lab.database.tables.qc_decisions)
+        given = {"reason": reason, "criteria": criteria, "evidence": path}
+        extras = {name: coercer.value(name, text) for name, text in given.items()}
+        with self._lab.unit() as unit:
+            number = read(self._lab, unit, wanted).record.uSessionID
+            rows = {row["rel_path"]: row for row in unit.datasets.of_session(number)}
+            if path not in rows:
+                raise UnknownNameError("dataset", path, rows or ["(none is recorded)"])
+            at = self._lab.now()
+            unit.datasets.set_qc(rows[path]["dataset_id"], int(decided))
+            unit.qc_decisions.append(
+                number,
+                check=DATASET,
+                level=decided,
+                decided_at=at,
+                actor=self._lab.actor,
+                **extras,
+            )
+            changes = {"dataset": path, "QC": [QC(rows[path]["qc_level"]).name, decided.name]}
+            event = self._lab.event(
+                wanted, "qc_decided", at=at, changes=changes, reason=extras["reason"]
+            )
+            unit.events.append([event])
+            unit.commit()
+        return decided
+
+    def qc_table(
+        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
+    ) -> pd.DataFrame:
+        """Return the level of every check of every session, and what they amount to.
+
+        Returns
+        -------
+        pandas.DataFrame
+            mouseName, sessionDate, sessionID; then, as text, ``qc:session``, a column for each
+            review stage, ``qc:dataset`` (the worst of those decided), and ``qc``: the worst of
+            all, but NOT_SET as long as one is not set and none is bad. NOT_APPLICABLE does not
+            count.
+        """
+        import pandas as pd
+
+        wanted = dict(where or {}) if where is None or isinstance(where, Mapping) else None
+        filters = {**(SessionKey.parse(where).columns if wanted is None else wanted), **filters}
+        listing = Listing(
+            filters, (*_KEY, "uSessionID", "sessionQC"), include_scratched=include_scratched
+        )
+        stages = StageRepository(LookUps(self._lab.database))
+        statement = stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
+        table = read_frame(self._lab.database, statement)
+        with self._lab.unit(readonly=True) as unit:
+            decided, worst = unit.qc_decisions.latest(), unit.datasets.worst()
+        rows = [self._levels(row, decided, worst) for row in table.to_dict("records")]
+        reviews = [one.name for one in self._lab.stages.values() if one.kind is StageKind.REVIEW]
+        frame = table[list(_KEY)].copy()
+        for name in ("session", *reviews, DATASET):
+            values = [row[name] for row in rows]
+            names = [NOT_APPLICABLE if value is None else value.name for value in values]
+            frame[f"qc:{name}"] = pd.Series(names, index=frame.index, dtype=TEXT)
+        totals = [roll_up(row.values()).name for row in rows]
+        frame["qc"] = pd.Series(totals, index=frame.index, dtype=TEXT)
+        return frame
+
+    def _levels(
+        self,
+        row: Mapping[Any, Any],
+        decided: Mapping[tuple[int, str], int],
+        worst: Mapping[int, int],
+    ) -> dict[str, QC | None]:
+        number = row["uSessionID"]
+
+        def last(check: str) -> QC | None:
+            level = decided.get((number, check))
+            return None if level is None else QC(level)
+
+        levels = {"session": session_level(scratched=not row["sessionQC"], decided=last("session"))}
+        for stage in self._lab.stages.values():
+            if stage.kind is StageKind.REVIEW:
+                state = State(row[f"state:{stage.name}"])
+                levels[stage.name] = level_of(state, last(stage.name))
+        levels[DATASET] = QC(worst[number]) if number in worst else None
+        return levels
+
+    def check_qc(self) -> QCRepair:
+        """Return the sessions that break the lab's rule, with what would mend them.
+
+        The rule: sessionQC is false exactly where scratchJustification is set. What is changed
+        never changes whether a session counts.
+        """
+        names = ("sessionQC", "scratchJustification", "sessionNotes")
+        with self._lab.unit(readonly=True) as unit:
+            rows = unit.sessions.present(Listing(include_scratched=True), names)
+        changes = {}
+        for row in rows:
+            if not agrees(row["sessionQC"], row["scratchJustification"]):
+                new = repaired(*(row[name] for name in names))
+                changes[str(SessionKey.parse(row))] = {
+                    name: [row[name], value] for name, value in new.items()
+                }
+        return QCRepair(changes, self)
+
+    def repair(self, plan: QCRepair) -> int:
+        """Make the changes of a plan, all or none."""
+        with self._lab.unit() as unit:
+            at, events = self._lab.now(), []
+            for key, planned in plan.changes.items():
+                snapshot = read(self._lab, unit, SessionKey.parse(key))
+                seen = {name: getattr(snapshot.record, name) for name in planned}
+                if seen != {name: old for name, (old, _) in planned.items()}:
+                    raise ConcurrentUpdateError(key)
+                new = {name: value for name, (_, value) in planned.items()}
+                changes = update_session(unit, snapshot, new, seen=("sessionQC",))
+                events.append(
+                    self._lab.event(
+                        snapshot.record.key,
+                        "edited",
+                        at=at,
+                        changes=changes,
+                        reason="sessionQC and scratchJustification disagreed",
+                    )
+                )
+            if events:
+                unit.events.append(events)
+                unit.commit()
+        return len(plan.changes)

@@ -1,0 +1,346 @@
+"""Claim a session, and record how the work on it ended: one short transaction each."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vrtracker.backends.base import ViolationError
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.snapshots import Snapshot, StageRow
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import Mark, State, Transition
+from vrtracker.errors import ConcurrentUpdateError, LostClaimError
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import (
+    expire_claims,
+    read,
+    require,
+    settle_stages,
+    stale_dependents,
+    stale_events,
+    update_session,
+)
+from vrtracker.services.workflow.outcomes import (
+    Claim,
+    Finished,
+    dataset_changes,
+    message_of,
+    traceback_of,
+)
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["Claim", "Claims", "Finished"]
+
+
+class Claims:
+    """The transitions of a stage that a program works on."""
+
+    def __init__(self, lab: LabContext, versions: Mapping[str, str]) -> None:
+        self._lab = lab
+        self._versions = dict(versions)
+
+    def start(
+        self,
+        key: SessionKey,
+        stage: Stage,
+        registrar: Registrar,
+        *,
+        rerun: bool = False,
+        without: Collection[str] = (),
+    ) -> Claim:
+        """Claim a session.
+
+        Parameters
+        ----------
+        rerun
+            Also if its output is current.
+        without
+            Stages that it need not wait for.
+
+        Raises
+        ------
+        InvalidTransitionError
+            If its state does not allow it: blocked, running, not applicable, scratched, or done
+            without `rerun`.
+        ConcurrentUpdateError
+            If somebody else claimed it at the same moment.
+        """
+        try:
+            with self._lab.unit() as unit:
+                snapshot = read(self._lab, unit, key)
+                at = self._lab.now()
+                transition = Transition.RERUN if rerun else Transition.START
+                require(self._lab, snapshot, stage, transition, at=at, without=without)
+                claim = self._start(unit, snapshot, stage, registrar, transition=transition, at=at)
+                unit.commit()
+        except ViolationError as error:
+            raise ConcurrentUpdateError(key, "claimed") from error
+        return claim
+
+    def datasets(self, claim: Claim) -> list[dict[str, Any]]:
+        """Return the datasets that are on record for the session."""
+        with self._lab.unit(readonly=True) as unit:
+            return unit.datasets.of_session(claim.snapshot.record.uSessionID)
+
+    def succeed(
+        self, claim: Claim, finished: Finished, *, known: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Record that the work succeeded, and what it made.
+
+        Parameters
+        ----------
+        known
+            What `datasets` returned before the new output was put in place.
+
+        Raises
+        ------
+        LostClaimError
+            If the lease ended and somebody else took the session over.
+        ConcurrentUpdateError
+            If the stage's columns were changed by hand in the meantime.
+        """
+        try:
+            self._succeed(claim, finished, known, is_outdated=False)
+        except LostClaimError:
+            raise
+        except ConcurrentUpdateError:
+            # Somebody decided on another stage during the work: what counts is how it is now.
+            now = read(self._lab, None, claim.key)
+            if _outcome(claim.stage, now) != _outcome(claim.stage, claim.snapshot):
+                raise
+            is_outdated = now.row(claim.stage).mark == Mark.STALE
+            is_outdated &= claim.snapshot.row(claim.stage).mark != Mark.STALE
+            self._succeed(replace(claim, snapshot=now), finished, known, is_outdated=is_outdated)
+
+    def _succeed(
+        self,
+        claim: Claim,
+        finished: Finished,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        is_outdated: bool,
+    ) -> None:
+        """Record success; with `is_outdated` what was made is stale, since its inputs changed."""
+        at = self._lab.now()
+        removed, added = dataset_changes(claim, finished, known, at=at)
+        mark = None if claim.stage.done_column else Mark.DONE
+        dependents = self._lab.stages.dependents(claim.stage.name)
+        with self._lab.unit() as unit:
+            self._close(unit, claim, "succeeded", finished, at)
+            changes = self._write_done(unit, claim, at)
+            stale = stale_dependents(self._lab, claim.snapshot, claim.stage)
+            settle_stages(
+                unit,
+                claim.snapshot,
+                claim.stage,
+                mark=Mark.STALE if is_outdated else mark,
+                attempt_id=claim.attempt_id,
+                stale=stale,
+                watched=dependents,
+                at=at,
+            )
+            unit.datasets.replace(remove=removed, insert_rows=added)
+            after = State.STALE if is_outdated else State.DONE
+            event = self._event(claim, Transition.SUCCEED, after, at, changes=changes)
+            events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
+            unit.events.append([event, *events])
+            unit.commit()
+
+    def fail(self, claim: Claim, error: BaseException, finished: Finished) -> State:
+        """Record that the work failed, with the exception; earlier output and dates stay.
+
+        Raises
+        ------
+        LostClaimError
+            If the lease ended and somebody else took the session over.
+        """
+        at = self._lab.now()
+        with self._lab.unit() as unit:
+            self._close(unit, claim, "failed", finished, at, error=error)
+            changes = self._write_failed(unit, claim, error, at)
+            had_output = claim.snapshot.has_output(claim.stage)
+            after = claim.before if had_output else State.FAILED
+            reason = message_of(error)
+            event = self._event(claim, Transition.FAIL, after, at, changes=changes, reason=reason)
+            unit.events.append([event])
+            unit.commit()
+        return after
+
+    def cancel(self, claim: Claim, reason: str, finished: Finished) -> None:
+        """Give a claim back; the session is again as it was before."""
+        at = self._lab.now()
+        with self._lab.unit() as unit:
+            self._close(unit, claim, "cancelled", finished, at)
+            event = self._event(claim, Transition.CANCEL, claim.before, at, reason=reason)
+            unit.events.append([event])
+            unit.commit()
+
+    # -- helpers ------------------------------------------------------------------------------
+
+    def _start(
+        self,
+        unit: UnitOfWork,
+        snapshot: Snapshot,
+        stage: Stage,
+        registrar: Registrar,
+        *,
+        transition: Transition,
+        at: dt.datetime,
+    ) -> Claim:
+        key, before = snapshot.record.key, snapshot.state(stage, self._lab.stages, at)
+        attempt_id = uuid.uuid4().hex
+        expire_claims(unit, snapshot, [stage], at=at)
+        snapshot = self._take(unit, snapshot, stage, attempt_id, at)
+        unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
+        event = self._lab.event(
+            key,
+            transition.value,
+            at=at,
+            stage=stage.name,
+            from_state=before.value,
+            to_state=State.RUNNING.value,
+            attempt_id=attempt_id,
+        )
+        unit.events.append([event])
+        return Claim(attempt_id, stage, snapshot, before)
+
+    def _take(
+        self, unit: UnitOfWork, snapshot: Snapshot, stage: Stage, attempt_id: str, at: dt.datetime
+    ) -> Snapshot:
+        """Put the attempt on the stage, and make rows for the stages that it may make stale.
+
+        Also for those that keep their outcome in the tracker: a row shows that it changed.
+        """
+        number, seen = snapshot.record.uSessionID, snapshot.row(stage)
+        rows = {
+            other.name: StageRow(None, None, None, None)
+            for other in self._lab.stages.dependents(stage.name)
+            if other.name not in snapshot.rows
+            and (not other.done_column or snapshot.has_output(other))
+        }
+        taken = StageRow(seen.mark, attempt_id, "running", None)
+        if stage.name not in snapshot.rows:
+            rows[stage.name] = taken
+        elif not unit.stages.compare_and_set(
+            number, stage.name, seen=seen, mark=seen.mark, attempt_id=attempt_id, changed_at=at
+        ):
+            raise ConcurrentUpdateError(snapshot.record.key, "claimed")
+        if rows:
+            unit.stages.add_rows(
+                number,
+                {
+                    name: {"mark": None, "attempt_id": row.attempt_id, "changed_at": at}
+                    for name, row in rows.items()
+                },
+            )
+        return replace(snapshot, rows={**snapshot.rows, **rows, stage.name: taken})
+
+    def _attempt(
+        self,
+        snapshot: Snapshot,
+        stage: Stage,
+        registrar: Registrar,
+        attempt_id: str,
+        at: dt.datetime,
+    ) -> dict[str, Any]:
+        return {
+            "attempt_id": attempt_id,
+            "uSessionID": snapshot.record.uSessionID,
+            "stage": stage.name,
+            "outcome": "running",
+            "started_at": at,
+            "heartbeat_at": at,
+            "lease_until": at + self._lab.lease,
+            "actor": self._lab.actor,
+            "host_name": self._lab.host_name,
+            "process_id": os.getpid(),
+            "registrar": registrar.name,
+            "options": dict(registrar.options),
+            "versions": self._versions,
+        }
+
+    def _close(
+        self,
+        unit: UnitOfWork,
+        claim: Claim,
+        outcome: str,
+        finished: Finished,
+        at: dt.datetime,
+        *,
+        error: BaseException | None = None,
+    ) -> None:
+        values = {
+            "outcome": outcome,
+            "finished_at": at,
+            "duration_s": finished.duration_s,
+            "output_bytes": float(finished.bytes),
+            "output_files": len(finished.datasets),
+            "error_type": type(error).__qualname__[:255] if error else None,
+            "error_message": message_of(error) if error else None,
+            "error_traceback": traceback_of(error) if error else None,
+        }
+        if not unit.attempts.close(claim.attempt_id, values):
+            raise LostClaimError(claim.key, claim.stage.name)
+
+    def _write_done(self, unit: UnitOfWork, claim: Claim, at: dt.datetime) -> dict[str, Any]:
+        stage = claim.stage
+        if not stage.done_column:
+            return {}
+        values: dict[str, Any] = {stage.done_column: True}
+        if stage.date_column:
+            values[stage.date_column] = at.astimezone(self._lab.zone).replace(tzinfo=None)
+        if stage.error_column and stage.message_column:
+            values |= {stage.error_column: False, stage.message_column: None}
+        dependents = self._lab.stages.dependents(stage.name)
+        seen = tuple(other.done_column for other in dependents if other.done_column)
+        return update_session(unit, claim.snapshot, values, seen=seen)
+
+    def _write_failed(
+        self, unit: UnitOfWork, claim: Claim, error: BaseException, at: dt.datetime
+    ) -> dict[str, Any]:
+        stage, snapshot = claim.stage, claim.snapshot
+        try:
+            if stage.error_column and stage.message_column:
+                values = {stage.error_column: True, stage.message_column: message_of(error)}
+                return update_session(unit, snapshot, values)
+            if not snapshot.has_output(stage):
+                attempt_id = claim.attempt_id
+                settle_stages(unit, snapshot, stage, mark=Mark.FAILED, attempt_id=attempt_id, at=at)
+        except ConcurrentUpdateError:
+            # Somebody edited the outcome by hand meanwhile: theirs stays, the attempt tells.
+            return {}
+        return {}
+
+    def _event(
+        self,
+        claim: Claim,
+        transition: Transition,
+        after: State,
+        at: dt.datetime,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> Any:
+        return self._lab.event(
+            claim.key,
+            transition.value,
+            at=at,
+            stage=claim.stage.name,
+            from_state=State.RUNNING.value,
+            to_state=after.value,
+            changes=changes or None,
+            reason=reason,
+            attempt_id=claim.attempt_id,
+        )
+
+
+def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:
+    """Return what the lab's columns say about a stage."""
+    columns = (stage.done_column, stage.date_column, stage.error_column, stage.message_column)
+    return [getattr(snapshot.record, column) for column in columns if column]

@@ -1,0 +1,204 @@
+"""Find what another registrar, other options or other code made, and mark it as stale."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import State
+from vrtracker.errors import ConcurrentUpdateError
+from vrtracker.models.types import to_json
+from vrtracker.registrars import version_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.services.context import LabContext, old_and_new
+from vrtracker.services.workflow.outcomes import REGISTRAR
+from vrtracker.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Difference", "OutdatedPlan", "OutdatedSession", "OutdatingService"]
+
+_SHOWN = ["key", "what", "old", "new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that a run would do otherwise now.
+
+    Attributes
+    ----------
+    what : str
+        ``registrar``, ``version``, or ``option`` and its name.
+    old, new : object
+        What the attempt recorded, and what is now; plain values, None for an option not given.
+    """
+
+    what: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.what}: {_said(self.old)} -> {_said(self.new)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatedSession:
+    """A session that was done otherwise; `attempt_id` is the attempt that made its output."""
+
+    number: int
+    key: SessionKey
+    attempt_id: str
+    differences: tuple[Difference, ...]
+
+    @property
+    def reason(self) -> str:
+        """All differences in words, for the history."""
+        return "; ".join(map(str, self.differences))
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatedPlan:
+    """Which sessions are outdated.
+
+    Attributes
+    ----------
+    stage : str
+        The stage.
+    registrar : str
+        Name of the registrar that they are compared with.
+    version : str or None
+        What code it is.
+    compared : int
+        Sessions whose stage is done and whose attempt is on record.
+    sessions : tuple of OutdatedSession
+        Those that would be done otherwise, in order of their numbers.
+    """
+
+    stage: str
+    registrar: str
+    version: str | None
+    compared: int
+    sessions: tuple[OutdatedSession, ...]
+    _service: Any = field(default=None, repr=False, compare=False)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the differences, one row for each: key, what, old, new (object)."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows(), columns=_SHOWN, dtype=object)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `frame` as plain values."""
+        return [
+            dict(zip(_SHOWN, (str(session.key), each.what, each.old, each.new), strict=True))
+            for session in self.sessions
+            for each in session.differences
+        ]
+
+    def apply(self) -> list[SessionKey]:
+        """Mark the sessions as stale, all in one transaction, each with its event; return them.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            If one of them was run again, or is not done any more; none is marked then.
+        """
+        marked: list[SessionKey] = self._service.apply(self)
+        return marked
+
+
+class OutdatingService:
+    """Compares what attempts recorded with a registrar."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def plan(self, stage: str, registrar: Registrar, filters: Mapping[str, Any]) -> OutdatedPlan:
+        """Compare; see `vrtracker.services.workflow.service.WorkflowService.outdated`."""
+        with self._lab.unit(readonly=True) as unit:
+            rows = self._rows(unit, self._lab.stages[stage], filters)
+        code = version_of(registrar)
+        compared = ((row, tuple(_differences(row, registrar, code))) for row in rows)
+        sessions = tuple(
+            OutdatedSession(row.uSessionID, _key(row), row.attempt_id, differences)
+            for row, differences in compared
+            if differences
+        )
+        return OutdatedPlan(stage, registrar.name, code, len(rows), sessions, self)
+
+    def apply(self, plan: OutdatedPlan) -> list[SessionKey]:
+        """Mark the sessions of a plan as stale, all or none."""
+        if not plan.sessions:
+            return []
+        stage, at = self._lab.stages[plan.stage], self._lab.now()
+        numbers = [session.number for session in plan.sessions]
+        only_these = {"uSessionID": numbers}
+        with self._lab.unit() as unit:
+            unit.sessions.present(Listing(only_these, include_scratched=True), lock=True)
+            now = {row.uSessionID: row for row in self._rows(unit, stage, only_these)}
+            for session in plan.sessions:
+                row = now.get(session.number)
+                if row is None or (_key(row), row.attempt_id) != (session.key, session.attempt_id):
+                    raise ConcurrentUpdateError(session.key)
+            # The holder of a claim that ran out may still come back with its result.
+            late = [row.latest_id for row in now.values() if row.latest_outcome == "running"]
+            if late:
+                unit.attempts.expire(late, at=at)
+            if unit.stages.mark_stale(stage.name, numbers, changed_at=at) != len(numbers):
+                raise ConcurrentUpdateError(f"One of {len(numbers)} sessions")
+            unit.events.append(
+                [
+                    self._lab.event(
+                        session.key,
+                        "invalidated",
+                        at=at,
+                        stage=stage.name,
+                        from_state=State.DONE.value,
+                        to_state=State.STALE.value,
+                        reason=session.reason,
+                        attempt_id=session.attempt_id,
+                    )
+                    for session in plan.sessions
+                ]
+            )
+            unit.commit()
+        return [session.key for session in plan.sessions]
+
+    def _rows(self, unit: UnitOfWork, stage: Stage, filters: Mapping[str, Any]) -> list[Any]:
+        return unit.attempts.behind_done(
+            stage, self._lab.stages, now=self._lab.now(), listing=Listing(filters)
+        )
+
+
+def _key(row: Any) -> SessionKey:
+    return SessionKey(row.mouseName, row.sessionDate, row.sessionID)
+
+
+def _differences(row: Any, registrar: Registrar, code: str | None) -> list[Difference]:
+    if row.registrar != registrar.name:
+        # Options and versions of two registrars have nothing to do with each other.
+        return [Difference("registrar", row.registrar, registrar.name)]
+    options = json.loads(to_json(dict(registrar.options)))
+    found = [
+        Difference(f"option {name}", old, new)
+        for name, (old, new) in sorted(old_and_new(row.options or {}, options).items())
+        # NaN differs from itself, and reads the same.
+        if to_json(old) != to_json(new)
+    ]
+    made_by = (row.versions or {}).get(REGISTRAR)
+    if made_by is not None and code is not None and made_by != code:
+        found.append(Difference("version", made_by, code))
+    return found
+
+
+def _said(value: Any) -> str:
+    """Return a value as people read it; text stands without quotes."""
+    if value is None:
+        return "not given"
+    return value if isinstance(value, str) else to_json(value)

@@ -1,0 +1,328 @@
+"""Run a stage over the sessions that need it.
+
+For each session: claim it in one short transaction, do the work outside any, record the outcome
+in another. The work writes into a staging folder that takes the place of the earlier output only
+when it succeeded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
+from vrtracker.errors import (
+    BudgetError,
+    ConcurrentUpdateError,
+    InvalidTransitionError,
+    InvalidValueError,
+    LostClaimError,
+    NotFoundError,
+    RegistrarError,
+)
+from vrtracker.files import staging as staging_files
+from vrtracker.files.alf import hash_file
+from vrtracker.files.layout import SessionFolders
+from vrtracker.files.staging import Staging, SwapReport
+from vrtracker.files.trees import sizes
+from vrtracker.registrars import version_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import read
+from vrtracker.services.workflow.claims import Claim, Claims, Finished
+from vrtracker.services.workflow.heartbeat import Heartbeat
+from vrtracker.services.workflow.outcomes import REGISTRAR
+from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
+
+__all__ = ["RegistrationService"]
+
+_PATH_LENGTH = 255
+
+
+class RegistrationService:
+    """Runs the stages that programs work on."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def run(self, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
+        """Run a stage; see `vrtracker.services.workflow.service.WorkflowService.run`."""
+        if options.force and not options.filters:
+            raise InvalidValueError(
+                "Running everything again needs a filter; give a key or filters with force=True."
+            )
+        folders = self._lab.folders()
+        folders.check()
+        queue = self._queue(stage, options)
+        return _Run(self._lab, stage, registrar, folders, options).over(queue)
+
+    def _queue(self, stage: str, options: RunOptions) -> list[SessionKey]:
+        columns = ("mouseName", "sessionDate", "sessionID")
+        with self._lab.unit(readonly=True) as unit:
+            rows = unit.stages.rows_in(
+                self._lab.stages[stage],
+                self._lab.stages,
+                options.states,
+                now=self._lab.now(),
+                listing=Listing(options.filters, columns),
+            )
+        return [SessionKey(*row[:3]) for row in rows]
+
+
+class _Run:
+    """One run over a queue."""
+
+    def __init__(
+        self,
+        lab: LabContext,
+        stage: str,
+        registrar: Registrar,
+        folders: SessionFolders,
+        options: RunOptions,
+    ) -> None:
+        self._lab = lab
+        self._stage = lab.stages[stage]
+        self._registrar = registrar
+        self._folders = folders
+        self._options = options
+        self._claims = Claims(lab, _versions(lab, registrar))
+        self._results: list[RunResult] = []
+        self._notes: list[str] = []
+
+    def over(self, queue: Sequence[SessionKey]) -> RunReport:
+        """Work through the queue until it is empty or a limit is reached."""
+        stopped = None
+        for position, key in enumerate(queue):
+            stopped = self._options.limit_reached(self._results) or self._over_budget(key)
+            if stopped:
+                break
+            self._tell(position, len(queue), key, None)
+            self._results.append(self._one(key))
+            self._tell(position + 1, len(queue), key, self._results[-1])
+        if any(result.outcome == "cancelled" for result in self._results):
+            stopped = self._options.limit_reached(self._results)
+        left = len(queue) - len(self._results)
+        return RunReport(self._stage.name, tuple(self._results), stopped, left, tuple(self._notes))
+
+    def _tell(self, position: int, total: int, key: SessionKey, result: RunResult | None) -> None:
+        if self._options.progress is not None:
+            self._options.progress(position, total, key, result)
+
+    # -- budget -------------------------------------------------------------------------------
+
+    @property
+    def _spent(self) -> int:
+        return sum(result.bytes for result in self._results if result.outcome == "succeeded")
+
+    def _over_budget(self, key: SessionKey) -> str | None:
+        """Return why the next session would exceed the budget, as far as one can tell before."""
+        if self._options.budget_bytes is None:
+            return None
+        expected = self._expected(key)
+        budget = self._options.budget_bytes
+        if self._spent + expected <= budget and self._spent < budget:
+            return None
+        return (
+            f"the budget of {budget:.0f} bytes would be exceeded ({self._spent} used, "
+            f"{key} needs about {expected})"
+        )
+
+    def _expected(self, key: SessionKey) -> int:
+        path = self._folders.find(key)
+        if path is not None:
+            try:
+                record = read(self._lab, None, key).record
+                estimate = self._registrar.estimate(self._job(key, path, path, record=record))
+            except Exception as error:  # noqa: BLE001 - the lab's own code may raise anything
+                self._notes.append(f"The size of {key} could not be estimated: {error}")
+            else:
+                if estimate is not None:
+                    return estimate
+        sizes_so_far = [r.bytes for r in self._results if r.outcome == "succeeded"]
+        return sum(sizes_so_far) // len(sizes_so_far) if sizes_so_far else 0
+
+    # -- one session --------------------------------------------------------------------------
+
+    def _one(self, key: SessionKey) -> RunResult:
+        try:
+            claim = self._claims.start(
+                key,
+                self._stage,
+                self._registrar,
+                rerun=self._options.force,
+                without=self._options.without,
+            )
+        except (InvalidTransitionError, ConcurrentUpdateError, NotFoundError) as error:
+            return RunResult(key, "skipped", error=str(error))
+        started = time.monotonic()
+        try:
+            with Heartbeat(self._lab, claim.attempt_id):
+                return self._work(claim, started)
+        except BudgetError as error:
+            duration_s = time.monotonic() - started
+            self._cancel(claim, str(error), duration_s)
+            return RunResult(key, "cancelled", duration_s, error=str(error))
+        except LostClaimError as error:
+            return RunResult(key, "skipped", time.monotonic() - started, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever the lab's own code raises is recorded
+            return self._failed(claim, error, time.monotonic() - started)
+        except BaseException as error:
+            reason = f"interrupted ({type(error).__name__})"
+            self._cancel(claim, reason, time.monotonic() - started)
+            raise
+
+    def _cancel(self, claim: Claim, reason: str, duration_s: float) -> None:
+        # A claim that somebody else has taken over by now needs no giving back.
+        with contextlib.suppress(LostClaimError):
+            self._claims.cancel(claim, reason, Finished(duration_s=duration_s))
+
+    def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
+        try:
+            self._claims.fail(claim, error, Finished(duration_s=duration_s))
+        except LostClaimError as lost:
+            return RunResult(claim.key, "skipped", duration_s, error=str(lost))
+        if self._options.raise_errors:
+            raise error
+        text = f"{type(error).__name__}: {error}"
+        return RunResult(claim.key, "failed", duration_s, error=text, attempt_id=claim.attempt_id)
+
+    def _work(self, claim: Claim, started: float) -> RunResult:
+        """Do the work in a staging folder and put it in place together with the record of it."""
+        with self._staging(claim) as (path, staging):
+            job = self._job(claim.key, path, staging.path, record=claim.snapshot.record)
+            result = self._registrar.register(job) or RegistrarResult()
+            written = sizes(staging.path)
+            self._refuse_over_budget(claim.key, max(sum(written.values()), _stated(result)))
+            known = self._claims.datasets(claim)
+            earlier = self._earlier(known)
+            report = staging.swap_in(earlier=earlier)
+            try:
+                ours = _ours(report, written, earlier)
+                datasets = self._datasets(result, path, ours)
+                finished = Finished(
+                    duration_s=time.monotonic() - started,
+                    bytes=_stated(result) or report.bytes,
+                    datasets=datasets,
+                    written={f"{self._lab.output}/{name}" for name in ours},
+                    complete=result.datasets is not None,
+                )
+                self._claims.succeed(claim, finished, known=known)
+            except BaseException:
+                staging.undo()
+                raise
+            staging.confirm()
+        return RunResult(
+            claim.key,
+            "succeeded",
+            finished.duration_s,
+            finished.bytes,
+            len(datasets),
+            attempt_id=claim.attempt_id,
+        )
+
+    @contextlib.contextmanager
+    def _staging(self, claim: Claim) -> Iterator[tuple[Path, Staging]]:
+        """Yield the session's folder and a staging folder in it, thrown away on any error."""
+        path = self._folders.find(claim.key)
+        if path is None:
+            raise RegistrarError(
+                f"{claim.key} has no folder below {self._folders.root}; copy it there, then retry."
+            )
+        live = self._live_attempts(claim.key)
+        self._notes += staging_files.recover(path, output=self._lab.output, live_tokens=live)
+        staging = Staging.prepare(path, output=self._lab.output, token=claim.attempt_id)
+        try:
+            yield path, staging
+        except BaseException:
+            staging.discard()
+            raise
+
+    def _live_attempts(self, key: SessionKey) -> list[str]:
+        """Return the attempts that hold a claim on a stage of the session right now."""
+        snapshot, now = read(self._lab, None, key), self._lab.now()
+        attempts = (
+            snapshot.row(stage).attempt_id
+            for stage in self._lab.stages.values()
+            if snapshot.running(stage, now)
+        )
+        return [attempt_id for attempt_id in attempts if attempt_id]
+
+    def _job(self, key: SessionKey, path: Path, staging: Path, *, record: Any) -> Job:
+        return Job(key, record, path, staging, self._lab.output, self._registrar.options)
+
+    def _datasets(
+        self, result: RegistrarResult, path: Path, files: Sequence[str]
+    ) -> list[DatasetFile]:
+        if result.datasets is not None:
+            datasets = list(result.datasets)
+        else:
+            output = path / self._lab.output
+            datasets = [
+                DatasetFile(
+                    f"{self._lab.output}/{name}",
+                    (output / name).stat().st_size,
+                    hash_file(output / name),
+                )
+                for name in files
+                if (output / name).is_file()
+            ]
+        for file in datasets:
+            if len(file.rel_path) > _PATH_LENGTH:
+                raise RegistrarError(
+                    f"The path {file.rel_path!r} has more than {_PATH_LENGTH} characters; "
+                    "shorten the name."
+                )
+        return datasets
+
+    def _refuse_over_budget(self, key: SessionKey, size: int) -> None:
+        budget = self._options.budget_bytes
+        if budget is not None and self._spent + size > budget:
+            raise BudgetError(
+                f"The output of {key} has {size} bytes, over what is left of the budget of "
+                f"{budget:.0f}; it was discarded. Raise the budget and run again."
+            )
+
+    def _earlier(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return the files in the output folder that this stage wrote before.
+
+        What it only found and recorded there, as the ALF indexer does, is not its own to replace.
+        """
+        prefix = f"{self._lab.output}/"
+        return [
+            row["rel_path"].removeprefix(prefix)
+            for row in known
+            if row["stage"] == self._stage.name
+            and row["written"]
+            and row["rel_path"].startswith(prefix)
+        ]
+
+
+def _ours(report: SwapReport, written: Collection[str], earlier: Collection[str]) -> list[str]:
+    """Return the files in the output that are this stage's: new ones, and what was kept of it."""
+    # A run that wrote nothing leaves the whole earlier output where it is.
+    kept = {*report.carried} & {*written, *earlier} if written else {*earlier}
+    return sorted({*report.files, *kept})
+
+
+def _stated(result: RegistrarResult) -> int:
+    """Return the size that a registrar states itself, bytes; 0 where it leaves that to us."""
+    if result.bytes is not None:
+        return result.bytes
+    return sum(file.size_bytes for file in result.datasets or ())
+
+
+def _versions(lab: LabContext, registrar: Registrar) -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    code = version_of(registrar)
+    if code is not None:
+        versions[REGISTRAR] = code
+    for name in ("vrtracker", "sqlalchemy", *lab.database.backend.driver_versions):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

@@ -1,0 +1,150 @@
+"""What a run is asked for, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.states import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Progress", "RunOptions", "RunReport", "RunResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What became of one session in a run.
+
+    Attributes
+    ----------
+    outcome : str
+        ``succeeded``, ``failed``, ``cancelled`` (over budget) or ``skipped`` (somebody else has
+        it, or had it changed).
+    duration_s : float
+        Duration of the work, seconds.
+    bytes : int
+        Size of the output, bytes.
+    files : int
+        Number of datasets recorded.
+    error : str or None
+        Class and message of the exception.
+    """
+
+    key: SessionKey
+    outcome: str
+    duration_s: float = 0.0
+    bytes: int = 0
+    files: int = 0
+    error: str | None = None
+    attempt_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What became of a run.
+
+    Attributes
+    ----------
+    stopped : str or None
+        Why it ended before the queue was empty.
+    left : int
+        Sessions of the queue that it did not get to.
+    """
+
+    stage: str
+    results: tuple[RunResult, ...]
+    stopped: str | None = None
+    left: int = 0
+    notes: tuple[str, ...] = field(default=(), repr=False)
+
+    def count(self, outcome: str) -> int:
+        """Return the number of sessions with this outcome."""
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def succeeded(self) -> int:
+        """Number of sessions that succeeded."""
+        return self.count("succeeded")
+
+    @property
+    def failed(self) -> int:
+        """Number of sessions that failed."""
+        return self.count("failed")
+
+    @property
+    def bytes(self) -> int:
+        """Size of all outputs, bytes."""
+        return sum(result.bytes for result in self.results if result.outcome == "succeeded")
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a session: key, outcome, duration_s, bytes, files, error, attempt_id."""
+        import pandas as pd
+
+        names = ["key", "outcome", "duration_s", "bytes", "files", "error", "attempt_id"]
+        rows = [
+            [str(result.key), *(getattr(result, name) for name in names[1:])]
+            for result in self.results
+        ]
+        types = {"duration_s": "float64", "bytes": "int64", "files": "int64"}
+        return pd.DataFrame(rows, columns=names).astype(types)
+
+    def __str__(self) -> str:
+        parts = [f"{self.stage}: {self.succeeded} succeeded, {self.failed} failed"]
+        parts += [
+            f"{self.count(outcome)} {outcome}"
+            for outcome in ("skipped", "cancelled")
+            if self.count(outcome)
+        ]
+        if self.stopped:
+            parts.append(f"stopped: {self.stopped} ({self.left} left)")
+        return ", ".join(parts)
+
+
+Progress = Callable[[int, int, SessionKey, RunResult | None], None]
+"""Called before and after each session: position, number of sessions, key, result (None before)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked for; see `vrtracker.services.workflow.service.WorkflowService.run`."""
+
+    filters: Mapping[str, Any]
+    retry_failed: bool = True
+    include_stale: bool = False
+    without: tuple[str, ...] = ()
+    force: bool = False
+    budget_bytes: float | None = None
+    max_sessions: int | None = None
+    max_errors: int | None = None
+    raise_errors: bool = False
+    progress: Progress | None = None
+
+    @property
+    def states(self) -> list[State]:
+        """The states of the sessions to work on."""
+        states = [State.READY]
+        if self.retry_failed or self.force:
+            states.append(State.FAILED)
+        if self.include_stale or self.force:
+            states.append(State.STALE)
+        if self.force:
+            states.append(State.DONE)
+        if self.without:
+            states.append(State.BLOCKED)
+        return states
+
+    def limit_reached(self, results: Sequence[RunResult]) -> str | None:
+        """Return which limit forbids another session, if any."""
+        worked = sum(result.outcome in {"succeeded", "failed"} for result in results)
+        failed = sum(result.outcome == "failed" for result in results)
+        if any(result.outcome == "cancelled" for result in results):
+            return "the budget of bytes would be exceeded"
+        if self.max_sessions is not None and worked >= self.max_sessions:
+            return f"the limit of {self.max_sessions} sessions is reached"
+        if self.max_errors is not None and failed >= self.max_errors:
+            return f"the limit of {self.max_errors} errors is reached"
+        return None

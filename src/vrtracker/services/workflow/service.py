@@ -1,0 +1,353 @@
+"""The work: what needs doing, why not yet, doing it, and deciding on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.stages import StageGraph, StageKind
+from vrtracker.domain.states import QUEUED, State, Transition
+from vrtracker.errors import InvalidValueError
+from vrtracker.frames import TEXT, read_frame
+from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.context import LabContext
+from vrtracker.services.history.frames import HistoryService
+from vrtracker.services.quality.decisions import QualityService
+from vrtracker.services.quality.reviews import ReviewService
+from vrtracker.services.transitions import Reason, explain, read, require
+from vrtracker.services.workflow.applicability import ApplicabilityService
+from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
+from vrtracker.services.workflow.run import RegistrationService
+from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
+from vrtracker.services.workflow.staleness import why_stale
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["WorkflowService"]
+
+
+class WorkflowService:
+    """Queues, explanations, runs and decisions.
+
+    Parameters
+    ----------
+    find_registrar
+        Returns the registrar that a specification names, or the stage's own for None.
+    """
+
+    def __init__(self, lab: LabContext, find_registrar: Callable[[str, Any], Registrar]) -> None:
+        self._lab = lab
+        self._find_registrar = find_registrar
+        self._history = HistoryService(lab)
+        self._quality = QualityService(lab)
+        applicability = ApplicabilityService(lab)
+        self.set_qc = self._quality.set_qc
+        self.scratch = self._quality.scratch
+        self.unscratch = self._quality.unscratch
+        self.complete = self._quality.complete
+        self.reset = self._quality.reset
+        self.exclude = applicability.exclude
+        self.include = applicability.include
+        reviews = ReviewService(lab)
+        self.set_dataset_qc = reviews.set_dataset_qc
+        self.qc_table = reviews.qc_table
+        self.check_qc = reviews.check_qc
+        self.history = self._history.of_session
+        self.errors = self._history.errors
+        self.error_group = self._history.error_group
+        self.attempts = self._history.attempts
+
+    @property
+    def stages(self) -> StageGraph:
+        """The stages of this lab, built-in and declared."""
+        return self._lab.stages
+
+    def needs(
+        self,
+        stage: str,
+        where: Any = None,
+        /,
+        *,
+        include_blocked: bool = False,
+        include_stale: bool = False,
+        limit: int | None = None,
+        **filters: Any,
+    ) -> pd.DataFrame:
+        """Return the work queue of a stage: sessions that are ready, or failed before.
+
+        Parameters
+        ----------
+        stage
+            ``suite2p``, ``suite2p_qc``, ``registration``, ``red_cell_qc`` or a declared one.
+        include_blocked
+            Add sessions that wait for an earlier stage. A stage of people's review never lists
+            them: without the output there is nothing to review.
+        include_stale
+            Add sessions that are done, but from inputs that were made again since, or were
+            marked as outdated.
+        where, **filters
+            As for ``tracker.sessions.frame``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
+        """
+        chosen = self._lab.stages[stage]
+        states = list(QUEUED)
+        if include_blocked and chosen.kind is StageKind.PROCESS:
+            states.append(State.BLOCKED)
+        if include_stale:
+            states.append(State.STALE)
+        listing = Listing(filters_of(where, filters), limit=limit)
+        statement = self._stages.queue(
+            chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
+        )
+        return read_frame(self._lab.database, statement)
+
+    def why_not(self, key: Any, stage: str) -> tuple[Reason, ...]:
+        """Return the conditions that keep a session out of the queue of a stage; none: it is in.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such session.
+        """
+        chosen = self._lab.stages[stage]
+        snapshot = read(self._lab, None, SessionKey.parse(key))
+        why = why_stale(self._lab, snapshot, chosen)
+        return explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
+
+    def states(self, key: Any) -> dict[str, State]:
+        """Return the state of one session in each stage."""
+        snapshot = read(self._lab, None, SessionKey.parse(key))
+        at = self._lab.now()
+        return {
+            name: snapshot.state(stage, self._lab.stages, at)
+            for name, stage in self._lab.stages.items()
+        }
+
+    def status(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
+        """Return how many sessions are in each state of each stage, scratched ones too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: stage. Columns: the states, int64.
+        """
+        import pandas as pd
+
+        listing = Listing(filters_of(where, filters), include_scratched=True)
+        with self._lab.unit(readonly=True) as unit:
+            counts = unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
+        frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
+        frame.columns = pd.Index([state.value for state in State], dtype=TEXT)
+        frame.index = pd.Index(list(counts), dtype=TEXT, name="stage")
+        return frame
+
+    def table(
+        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
+    ) -> pd.DataFrame:
+        """Return the state of every session in every stage.
+
+        Returns
+        -------
+        pandas.DataFrame
+            mouseName, sessionDate, sessionID, then a column of states for each stage, named
+            ``state:`` and the stage.
+        """
+        listing = Listing(
+            filters_of(where, filters),
+            ("mouseName", "sessionDate", "sessionID"),
+            include_scratched=include_scratched,
+        )
+        statement = self._stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
+        return read_frame(self._lab.database, statement)
+
+    def run(
+        self,
+        stage: str = "registration",
+        where: Any = None,
+        /,
+        *,
+        registrar: Any = None,
+        options: Mapping[str, Any] | None = None,
+        retry_failed: bool = True,
+        include_stale: bool = False,
+        without: Collection[str] = (),
+        force: bool = False,
+        budget_bytes: float | None = None,
+        max_sessions: int | None = None,
+        max_errors: int | None = None,
+        raise_errors: bool = False,
+        progress: Progress | None = None,
+        **filters: Any,
+    ) -> RunReport:
+        """Run a stage over the sessions that need it, in order of their numbers.
+
+        No transaction is open while the work goes on. A failure is recorded with its exception,
+        leaves earlier output and dates alone, and the run goes on with the next session.
+
+        Parameters
+        ----------
+        stage
+            A stage of processing.
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``.
+        registrar
+            What does the work: ``alf``, ``command: …``, ``module:function``, a function, or a
+            `Registrar`. The configured one, else the ALF indexer, when not given.
+        options
+            Options for it; kept with each attempt.
+        retry_failed
+            Try sessions again that failed before.
+        include_stale
+            Also sessions that are done from inputs that were made again since, or were marked
+            as outdated.
+        without
+            Stages that need not be waited for this time, such as ``["suite2p"]`` where the imaging
+            is left out. That is recorded nowhere: `exclude` them if they never come.
+        force
+            Also sessions that are done; needs a key or filters. What rests on them becomes stale.
+        budget_bytes
+            Stop before the outputs of this run exceed so many bytes. An output that turns out to
+            be larger than what is left is discarded.
+        max_sessions, max_errors
+            Stop after so many sessions, or failures.
+        raise_errors
+            Raise the first failure, after recording it.
+        progress
+            Called before and after each session with its position, the number of sessions, the
+            key, and the result (None before).
+
+        Returns
+        -------
+        RunReport
+            What became of each session; ``report.frame()`` as a table.
+
+        Raises
+        ------
+        RootUnavailableError
+            If the folder that holds the sessions is not there; nothing is changed.
+        InvalidTransitionError
+            If one session is named by its key and its state does not allow it.
+        """
+        self._require_process(stage)
+        wanted = filters_of(where, filters)
+        if where is not None and not isinstance(where, Mapping):
+            self._check_one(SessionKey.parse(where), stage, force=force, without=without)
+            retry_failed, include_stale = True, True
+        options_of_run = RunOptions(
+            filters=wanted,
+            retry_failed=retry_failed,
+            include_stale=include_stale,
+            without=tuple(self._lab.stages[name].name for name in without),
+            force=force,
+            budget_bytes=budget_bytes,
+            max_sessions=max_sessions,
+            max_errors=max_errors,
+            raise_errors=raise_errors,
+            progress=progress,
+        )
+        chosen = self._find_registrar(stage, (registrar, options))
+        return RegistrationService(self._lab).run(stage, chosen, options_of_run)
+
+    def outdated(
+        self,
+        stage: str = "registration",
+        where: Any = None,
+        /,
+        *,
+        registrar: Any = None,
+        options: Mapping[str, Any] | None = None,
+        **filters: Any,
+    ) -> OutdatedPlan:
+        """Find the sessions that `run` would do otherwise now; ``.apply()`` marks them as stale.
+
+        The latest attempt that succeeded is compared with what `run` would use if it were called
+        with the same `registrar` and `options`: another registrar, another option, other code. An
+        attempt keeps its options alike, whoever gave them. So a session that was run with options
+        of its own is listed, unless they are given here too, or filters leave it out.
+
+        Nothing is known, and nothing listed, of a session that was registered before the tracker,
+        or that somebody said is done; and of the code, where the attempt or the registrar names
+        no version. An option that is not given counts as None.
+
+        Parameters
+        ----------
+        stage
+            A stage of processing.
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``.
+        registrar, options
+            As for `run`.
+
+        Returns
+        -------
+        OutdatedPlan
+            ``rows()``, ``frame()``, ``apply()``.
+
+        Raises
+        ------
+        InvalidValueError
+            If people do the stage.
+        """
+        self._require_process(stage)
+        chosen = self._find_registrar(stage, (registrar, options))
+        return OutdatingService(self._lab).plan(stage, chosen, filters_of(where, filters))
+
+    def retry(self, group: str, **options: Any) -> RunReport:
+        """Run a stage again over the sessions that failed alike; see ``errors(group=True)``.
+
+        Those that are done, from before the failure, are run again too.
+
+        Parameters
+        ----------
+        group
+            Short name of the group.
+        **options
+            As `run`: registrar, options, budget_bytes, max_sessions, max_errors, raise_errors,
+            progress.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing fails that way now.
+        """
+        failing = self.error_group(group)
+        numbers = {"uSessionID": list(failing.numbers)}
+        return self.run(failing.stage, numbers, force=True, **options)
+
+    def _require_process(self, stage: str) -> None:
+        if self._lab.stages[stage].kind is StageKind.REVIEW:
+            raise InvalidValueError(f"{stage} is done by people; use set_qc.")
+
+    def registrar(
+        self, stage: str, registrar: Any = None, *, options: Mapping[str, Any] | None = None
+    ) -> Registrar:
+        """Return what `run` would use if it were called with this registrar and these options.
+
+        Raises
+        ------
+        ConfigurationError
+            If it cannot be loaded, or does not take the options.
+        """
+        return self._find_registrar(self._lab.stages[stage].name, (registrar, options))
+
+    def _check_one(
+        self, key: SessionKey, stage: str, *, force: bool, without: Collection[str]
+    ) -> None:
+        """Refuse, before anything is done, a named session whose state does not allow a run."""
+        transition = Transition.RERUN if force else Transition.START
+        snapshot = read(self._lab, None, key)
+        chosen, at = self._lab.stages[stage], self._lab.now()
+        require(self._lab, snapshot, chosen, transition, at=at, without=without)
+
+    @property
+    def _stages(self) -> StageRepository:
+        return StageRepository(LookUps(self._lab.database))

@@ -1,0 +1,36 @@
+"""Why a stage is stale, as the history tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import Mark
+from vrtracker.services.context import LabContext
+from vrtracker.services.history.frames import former_keys
+
+__all__ = ["why_stale"]
+
+
+def why_stale(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
+    """Return the reason of the last event that marked the stage as stale.
+
+    Returns
+    -------
+    str or None
+        None where it is not marked so, and where no event tells.
+    """
+    if snapshot.row(stage).mark != Mark.STALE:
+        return None
+    with lab.unit(readonly=True) as unit:
+        keys = former_keys(unit.events, str(snapshot.record.key))
+        told = unit.events.about_staleness("session", keys, stage.name)
+    return next((why for verb, changes, why in told if _marks(verb, changes, stage)), None)
+
+
+def _marks(verb: str, changes: Any, stage: Stage) -> bool:
+    if verb == "invalidated":
+        return True
+    _, after = (changes or {}).get(f"{stage.name}:mark", (None, None))
+    return bool(after == Mark.STALE)
