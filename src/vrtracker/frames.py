@@ -37,13 +37,14 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from vrtracker.backends.columns import table_of
 from vrtracker.database import Database
+from vrtracker.domain.mice import environment_order
 from vrtracker.errors import BackendError
 from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["INSTANT", "TEXT", "dtypes", "hide", "read_frame"]
+__all__ = ["INSTANT", "TEXT", "dtypes", "hide", "parse_orders", "read_frame"]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
@@ -95,6 +96,14 @@ def hide(frame: pd.DataFrame, names: Sequence[str], *, where: pd.Series[bool]) -
         nullable: Any = {"bool": "boolean", "int64": "Int64"}.get(str(frame[name].dtype))
         column = frame[name] if nullable is None else frame[name].astype(nullable)
         frame[name] = column.mask(where)
+
+
+def parse_orders(frame: pd.DataFrame, name: str) -> None:
+    """Give a column of orders of environments, if it is there, as tuples of numbers or None."""
+    if name in frame:
+        texts = (text if isinstance(text, str) else None for text in frame[name])
+        parsed = [environment_order(text) for text in texts]
+        frame[name] = pd.Series(parsed, index=frame.index, dtype=object)
 
 
 _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], str, str], ...] = (

@@ -97,13 +97,10 @@ class RowRepository(Generic[Record]):
         rows = self._x.rows(self._prepared("by_id", build), id=number)
         return self._record(rows[0]) if rows else None
 
-    def listing(self, listing: Listing) -> Select[Any]:
-        """Return the SELECT of a listing, for a frame."""
-        return listing_statement(self._x.tables, self.table, listing)
-
     def records(self, listing: Listing) -> Iterator[Record]:
         """Yield the rows of a listing as records, in its order."""
-        for row in _fetched(self._x.execute(self.listing(listing))):
+        statement = listing_statement(self._x.tables, self.table, listing)
+        for row in _fetched(self._x.execute(statement)):
             yield self._record(row)
 
     def count(self, listing: Listing) -> int:

@@ -15,6 +15,7 @@ from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.scan import FoundSession, SkippedFolder, scan
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.context import LabContext
+from vrtracker.services.entries.adding import explained, fitted, insert
 from vrtracker.services.entries.entering import EntryService
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.sessions import SessionService
@@ -129,15 +130,16 @@ class ScanService:
         if not plan.new:
             return []
         mice = [] if plan.held_back else [{"mouseName": name} for name in plan.new_mice]
-        sessions = self._sessions.fitted(plan.new)
+        rules = self._sessions.rules
+        sessions = fitted(rules, plan.new)
         try:
             with self._lab.unit() as unit:
                 if mice:
-                    self._mice.insert(unit, self._mice.fitted(mice))
-                keys = self._sessions.insert(unit, sessions)
+                    insert(self._mice.rules, unit, fitted(self._mice.rules, mice))
+                keys = insert(rules, unit, sessions)
                 unit.commit()
         except ViolationError as error:
-            raise self._sessions.explained(error, sessions) from error
+            raise explained(rules, error, sessions) from error
         return keys
 
     def _models(self, chosen: list[FoundSession], like: Any) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.entries.csv_rows import CsvReading, Problem
+from vrtracker.services.entries.editing import Update
 from vrtracker.services.entries.entering import odd_words
-from vrtracker.services.entries.rows import Update
 from vrtracker.services.entries.sessions import SessionService
 
 if TYPE_CHECKING:
@@ -206,7 +206,9 @@ class BulkEditService:
     def _check(self, values: Mapping[str, Any], seen: Mapping[str, Any]) -> None:
         self._sessions.coercer.changes(values)
         pair = {name: seen[name] for name in _SCRATCH if name in seen}
-        self._sessions.check_update({**pair, **values} if set(_SCRATCH) & set(values) else values)
+        self._sessions.rules.check_update(
+            {**pair, **values} if set(_SCRATCH) & set(values) else values
+        )
 
 
 def _touched(row: Mapping[str, Any], base: Mapping[str, Any] | None) -> Iterator[str]:

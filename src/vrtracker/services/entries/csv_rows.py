@@ -121,7 +121,7 @@ class CsvReading:
             return values
         try:
             row = self._service.coercer.row(values)
-            self._service.check_imported(row)
+            self._service.rules.check_imported(row)
         except InvalidValueError as error:
             self.problems.append(Problem(line, error.column, str(error)))
             return None

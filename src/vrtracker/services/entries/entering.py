@@ -11,6 +11,7 @@ from vrtracker.domain.entry import DESCRIPTIVE, VOCABULARIES, new_word
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ConfigurationError, InvalidValueError, NotFoundError, UnknownNameError
 from vrtracker.services.context import LabContext, values_of
+from vrtracker.services.entries.adding import fitted
 from vrtracker.services.entries.sessions import SessionService
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ class EntryService:
         rows = [
             {**model, **common, **key.columns} for key, model in zip(parsed, models, strict=True)
         ]
-        self._sessions.fitted(rows)
-        obstacle = self._sessions.obstacle(rows)
+        fitted(self._sessions.rules, rows)
+        obstacle = self._sessions.rules.obstacle(rows)
         if obstacle is not None:
             raise obstacle
         warnings = [*_future(parsed, self._lab.lab_now().date()), *self._words(rows)]

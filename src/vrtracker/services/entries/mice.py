@@ -12,42 +12,48 @@ from vrtracker.domain.records import MouseRecord
 from vrtracker.errors import DuplicateError, InvalidValueError, nearest
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
-from vrtracker.repositories.rows import RowRepository
-from vrtracker.services.context import old_and_new, values_of
+from vrtracker.services.context import LabContext, old_and_new, values_of
 from vrtracker.services.entries.rows import RowService
+from vrtracker.services.entries.rules import TableRules
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["MouseService"]
+__all__ = ["MouseRules", "MouseService"]
 
 _SEXES = {"F", "M", "U", "O"}
 
 
-class MouseService(RowService[MouseRecord, str]):
-    """The lab's mice."""
+class MouseRules(TableRules[MouseRecord, str]):
+    """How mice go by their names, and what the lab allows them to be."""
 
-    def _repository(self, executor: Any) -> RowRepository[MouseRecord]:
-        return MouseRepository(executor)
+    repository = MouseRepository
 
-    def _of(self, unit: UnitOfWork) -> MouseRepository:
+    def of(self, unit: UnitOfWork) -> MouseRepository:
+        """Return the mice of a unit."""
         return unit.mice
 
-    def _key(self, value: Any) -> str:
+    def key(self, value: Any) -> str:
+        """Parse a name; a record of a mouse stands for its own."""
         return parse_mouse_name(getattr(value, "mouseName", value))
 
-    def _columns_of(self, key: str) -> dict[str, Any]:
+    def columns_of(self, key: str) -> dict[str, Any]:
+        """Return mouseName."""
         return {"mouseName": key}
 
-    def _key_of_row(self, row: Mapping[str, Any]) -> str:
+    def key_of_row(self, row: Mapping[str, Any]) -> str:
+        """Return the name."""
         return str(row["mouseName"])
 
-    def _near(self, key: str) -> list[str]:
-        with self._lab.unit(readonly=True) as unit:
+    def near(self, key: str) -> list[str]:
+        """Return like names."""
+        with self.lab.unit(readonly=True) as unit:
             return list(nearest(key, unit.mice.names()))
 
-    def _keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[str]:
+        """Return the name of each row."""
         return list(columns["mouseName"])
 
-    def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Refuse a sex that is not known, row by row."""
         for row, sex in enumerate(columns["sex"]):
             _check_sex(sex, row=row)
 
@@ -59,7 +65,8 @@ class MouseService(RowService[MouseRecord, str]):
         """Raise InvalidValueError for a sex that is not known."""
         _check_sex(values.get("sex"))
 
-    def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
+    def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
+        """Name the mouse that is there already, or what a rename would leave behind."""
         if error.violation is Violation.FOREIGN_KEY:
             return InvalidValueError(
                 "The mouse has sessions, which go by its name; it cannot be renamed.",
@@ -68,7 +75,7 @@ class MouseService(RowService[MouseRecord, str]):
         twice = Counter(row.get("mouseName") for row in rows).most_common(1)[0]
         if twice[1] > 1:
             return DuplicateError("mouse", twice[0], "it is given twice")
-        with self._lab.unit(readonly=True) as unit:
+        with self.lab.unit(readonly=True) as unit:
             known = set(unit.mice.names())
             for row in rows:
                 if row.get("mouseName") in known:
@@ -77,12 +84,14 @@ class MouseService(RowService[MouseRecord, str]):
                     return DuplicateError("mouse", f"uMouseID {row['uMouseID']}")
         return error
 
-    def _dependents(self, unit: UnitOfWork, record: MouseRecord) -> dict[str, int]:
+    def dependents(self, unit: UnitOfWork, record: MouseRecord) -> dict[str, int]:
+        """Count the sessions."""
         sessions = Listing({"mouseName": record.mouseName}, include_scratched=True)
         count = unit.sessions.count(sessions)
         return {"sessions": count} if count else {}
 
-    def _delete_dependents(self, unit: UnitOfWork, record: MouseRecord, reason: str) -> None:
+    def delete_dependents(self, unit: UnitOfWork, record: MouseRecord, reason: str) -> None:
+        """Delete the sessions with what hangs on them, each with its event."""
         sessions = Listing({"mouseName": record.mouseName}, include_scratched=True)
         for session in list(unit.sessions.records(sessions)):
             unit.sessions.delete_dependents(session.uSessionID)
@@ -90,8 +99,15 @@ class MouseService(RowService[MouseRecord, str]):
             old = old_and_new(values_of(session), {})
             key: SessionKey = session.key
             unit.events.append(
-                [self._lab.event(key, "deleted", changes=old, reason=f"with its mouse: {reason}")]
+                [self.lab.event(key, "deleted", changes=old, reason=f"with its mouse: {reason}")]
             )
+
+
+class MouseService(RowService[MouseRecord, str]):
+    """The lab's mice."""
+
+    def __init__(self, lab: LabContext) -> None:
+        super().__init__(lab, MouseRules(lab))
 
 
 def _check_sex(sex: str | None, *, row: int | None = None) -> None:

@@ -11,6 +11,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.recordings import LINKED, noted
 from vrtracker.errors import InvalidValueError
 from vrtracker.services.context import LabContext
+from vrtracker.services.entries.adding import explained, fitted, insert
 from vrtracker.services.entries.recording_notes import parts_of
 from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.transitions import read, update_session
@@ -76,14 +77,15 @@ class RecordingService:
         first = self._sessions.get(key)
         model = {name: getattr(first, name) for name in DESCRIPTIVE}
         added = [SessionKey(first.key.mouse, first.key.date, number) for number in numbers]
-        columns = self._sessions.fitted([{**model, **one.columns} for one in added])
+        rules = self._sessions.rules
+        columns = fitted(rules, [{**model, **one.columns} for one in added])
         try:
             with self._lab.unit() as unit:
-                self._sessions.insert(unit, columns)
+                insert(rules, unit, columns)
                 parts = self._link(unit, first.key, added, reason)
                 unit.commit()
         except ViolationError as error:
-            raise self._sessions.explained(error, columns) from error
+            raise explained(rules, error, columns) from error
         return parts
 
     def separate(self, key: Any, *, reason: str | None = None) -> tuple[SessionKey, ...]:

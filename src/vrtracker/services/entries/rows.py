@@ -1,88 +1,191 @@
-"""Adding, editing and deleting rows of one of the lab's tables."""
+"""What can be done with the rows of one of the lab's tables."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from vrtracker.backends.base import ViolationError
-from vrtracker.errors import (
-    DependentRowsError,
-    EditConflictError,
-    InvalidValueError,
-    NotFoundError,
-)
-from vrtracker.models.types import JSONDocument, to_json
-from vrtracker.repositories.listing import Listing
-from vrtracker.services.context import conflicts, old_and_new, values_of
-from vrtracker.services.entries.reads import Key, Record, RowReader
-from vrtracker.unit_of_work import UnitOfWork
+from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
+from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.frames import hide, parse_orders, read_frame
+from vrtracker.repositories.listing import Listing, listing_statement
+from vrtracker.repositories.values import Coercer
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries.adding import explained, fitted, insert
+from vrtracker.services.entries.editing import Update, delete_row, update_rows
+from vrtracker.services.entries.rules import Key, Record, TableRules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RowService", "Update"]
+__all__ = ["RowService"]
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What an update did, or would do.
+class RowService(Generic[Record, Key]):
+    """Lists, looks up, adds, edits and deletes rows; `rules` say what the table's own are."""
 
-    Attributes
-    ----------
-    matched : int
-        Rows that the filters matched.
-    rows : int
-        Rows that changed.
-    changes : mapping
-        For each row that changed, by its key: old and new value of each column.
-    dry_run : bool
-        Whether nothing was written.
-    """
+    def __init__(self, lab: LabContext, rules: TableRules[Record, Key]) -> None:
+        self._lab = lab
+        self.rules = rules
 
-    matched: int
-    rows: int
-    changes: Mapping[str, Mapping[str, Sequence[Any]]] = field(repr=False)
-    dry_run: bool
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, the lab's own at the end."""
+        return list(self.rules.look_ups.table.c.keys())
 
-    def __str__(self) -> str:
-        verb = "would change" if self.dry_run else "changed"
-        return f"{self.rows} of {self.matched} matching rows {verb}"
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """Names of the columns that make up the key."""
+        return self.rules.repository.key_columns
 
+    @property
+    def coercer(self) -> Coercer:
+        """What fits values to the columns."""
+        return self.rules.look_ups.coercer
 
-class RowService(RowReader[Record, Key]):
-    """Reads and writes the rows of one table."""
+    # -- reading ------------------------------------------------------------------------------
 
-    # -- what the two tables answer differently -----------------------------------------------
+    def frame(
+        self,
+        where: Any = None,
+        /,
+        *,
+        columns: Sequence[str] | None = None,
+        order_by: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        include_scratched: bool = False,
+        show_blinded: bool = False,
+        parse_environments: bool = False,
+        **filters: Any,
+    ) -> pd.DataFrame:
+        """Return the rows that pass the filters.
 
-    def _keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
-        raise NotImplementedError
+        Parameters
+        ----------
+        where
+            Filters as a mapping, or a key; the same as `filters`, for names that are not
+            Python's.
+        columns
+            Names of columns, also ``mouse__column`` for sessions; all when not given.
+        order_by
+            Names of columns, ``-`` before one for descending order, missing values last; rows
+            that agree, and all rows by default, are in order of their number.
+        limit
+            Number of rows at most.
+        include_scratched
+            Include scratched sessions. They are left out unless this is set, `sessionQC` is
+            filtered, or the session is named by its key.
+        show_blinded
+            Show the genotype of blinded mice. It is missing unless this is set: KO, genotype,
+            strain, and columns of the lab's own that are named for it. A column that is never
+            missing otherwise, such as KO, is then a nullable one. Filters and order go by the
+            true values.
+        parse_environments
+            Give `environmentOrder` as a tuple of numbers, None where it is missing.
+        **filters
+            ``column=value``; ``column=(value, operator)`` with ``==``, ``!=``, ``<``, ``<=``,
+            ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
+            ``column=[…]`` for any of several; ``column=None`` for a missing value.
 
-    def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Raise InvalidValueError, with `row`, if the columns of a row contradict each other."""
+        Returns
+        -------
+        pandas.DataFrame
+            One row a match; columns and dtypes as declared in `vrtracker.frames`, also when
+            there are no rows.
 
-    def check_update(self, values: Mapping[str, Any]) -> None:
-        """Raise InvalidValueError if new values contradict each other."""
+        Raises
+        ------
+        UnknownNameError
+            If a column or operator does not exist; it carries the nearest ones.
+        InvalidValueError
+            If a value does not fit its column.
+        """
+        flag = f"{self.rules.mouse_prefix}{BLINDED}"
+        secret = [] if show_blinded else self._secret(columns)
+        is_added = bool(secret) and columns is not None and flag not in columns
+        wanted = [*(columns or ()), flag] if is_added else columns
+        listing = self._listing(where, filters, wanted, order_by, limit, include_scratched)
+        table = self.rules.look_ups.table
+        statement = listing_statement(self._lab.database.tables, table, listing)
+        frame = read_frame(self._lab.database, statement)
+        if secret:
+            hide(frame, secret, where=frame[flag])
+        if parse_environments:
+            parse_orders(frame, f"{self.rules.mouse_prefix}{ENVIRONMENTS}")
+        return frame.drop(columns=flag) if is_added else frame
 
-    def check_imported(self, row: Mapping[str, Any]) -> None:
-        """Raise InvalidValueError if a row from a file is not fit to be added."""
+    def _secret(self, columns: Sequence[str] | None) -> list[str]:
+        """Return the columns that give a mouse's genotype away."""
+        if isinstance(columns, str):
+            return []
+        prefix = self.rules.mouse_prefix
+        return [
+            name
+            for name in (self.columns if columns is None else dict.fromkeys(columns))
+            if name.startswith(prefix) and tells_genotype(name.removeprefix(prefix))
+        ]
 
-    def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
-        raise NotImplementedError
+    def iter(
+        self,
+        where: Any = None,
+        /,
+        *,
+        order_by: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        include_scratched: bool = False,
+        **filters: Any,
+    ) -> Iterator[Any]:
+        """Yield the rows that pass the filters, in the same order as `frame`."""
+        listing = self._listing(where, filters, None, order_by, limit, include_scratched)
+        with self._lab.unit(readonly=True) as unit:
+            records = list(self.rules.of(unit).records(listing))
+        return (self.rules.in_hand(record) for record in records)
 
-    def _dependents(self, unit: UnitOfWork, record: Record) -> dict[str, int]:
-        raise NotImplementedError
+    def count(
+        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
+    ) -> int:
+        """Return the number of rows that pass the filters."""
+        listing = self._listing(where, filters, None, None, None, include_scratched)
+        with self._lab.unit(readonly=True) as unit:
+            return self.rules.of(unit).count(listing)
 
-    def _delete_dependents(self, unit: UnitOfWork, record: Record, reason: str) -> None:
-        raise NotImplementedError
+    def get(self, key: Any) -> Any:
+        """Return the row with this key, scratched or not.
 
-    def _check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
-        """Raise InvalidValueError if a row may not get its new key."""
+        Raises
+        ------
+        NotFoundError
+            If there is none; it carries the nearest keys.
+        InvalidKeyError, InvalidValueError
+            If it is no key, or no name of a mouse.
+        """
+        found = self.find(key)
+        if found is None:
+            wanted = self.rules.key(key)
+            raise NotFoundError(self.rules.look_ups.subject, wanted, self.rules.near(wanted))
+        return found
 
-    def _settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
-        """Mend what other rows say of a row that got another key or is gone."""
+    def find(self, key: Any) -> Any:
+        """Return the row with this key, scratched or not, or None."""
+        columns = self.rules.columns_of(self.rules.key(key))
+        record = self.rules.look_ups.by_key(**columns)
+        return None if record is None else self.rules.in_hand(record)
+
+    def _listing(self, where: Any, filters: Mapping[str, Any], *asked: Any) -> Listing:
+        """Return what is asked for; a session named by its key is looked up, scratched or not."""
+        columns, order_by, limit, include_scratched = asked
+        named = where is not None and not isinstance(where, Mapping)
+        return Listing(
+            self._filters(where, filters), columns, order_by, limit, include_scratched or named
+        )
+
+    def _filters(self, where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
+        if where is None:
+            return dict(filters)
+        if isinstance(where, Mapping):
+            return {**where, **filters}
+        return {**self.rules.columns_of(self.rules.key(where)), **filters}
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -105,9 +208,12 @@ class RowService(RowReader[Record, Key]):
         InvalidValueError
             If a value does not fit its column, or one is missing.
         """
-        given = {**values, **(self._columns_of(self._key(key)) if key is not None else {})}
+        given = {
+            **values,
+            **(self.rules.columns_of(self.rules.key(key)) if key is not None else {}),
+        }
         columns = self.coercer.columns({name: [value] for name, value in given.items()}, 1)
-        self._check_new(columns)
+        self.rules.check_new(columns)
         return self.get(self.add_fitted(columns)[0])
 
     def add_many(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Key]:
@@ -120,54 +226,18 @@ class RowService(RowReader[Record, Key]):
         DuplicateError, UnknownMouseError, InvalidValueError
             As `add`; the message names the row.
         """
-        fitted = self.fitted(rows)
-        return self.add_fitted(fitted) if any(fitted.values()) else []
+        columns = fitted(self.rules, rows)
+        return self.add_fitted(columns) if any(columns.values()) else []
 
     def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
         """Add rows that the coercer has fitted, all or none, each with its event."""
         try:
             with self._lab.unit() as unit:
-                keys = self.insert(unit, columns)
+                keys = insert(self.rules, unit, columns)
                 unit.commit()
         except ViolationError as error:
-            raise self.explained(error, columns) from error
+            raise explained(self.rules, error, columns) from error
         return keys
-
-    def insert(self, unit: UnitOfWork, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
-        """Add fitted rows with their events inside a unit, whose errors the caller explains."""
-        number = self._look_ups.id_column.name
-        if None in columns.get(number, ()):
-            raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
-        keys = self._keys_of(columns)
-        event = self._lab.event("", "added", subject_kind=self._look_ups.subject)
-        self._of(unit).insert_columns(columns)
-        documents = _documents(columns, self.coercer.defaults)
-        unit.events.append_each(event, map(str, keys), documents)
-        return keys
-
-    def explained(self, error: ViolationError, columns: Mapping[str, Sequence[Any]]) -> Exception:
-        """Return what stood in the way of adding rows."""
-        names = list(columns)
-        rows = zip(*columns.values(), strict=True)
-        return self._explain(error, [dict(zip(names, row, strict=True)) for row in rows])
-
-    def fitted(self, rows: Any) -> dict[str, list[Any]]:
-        """Return rows, given as a frame or as mappings, fitted to the columns.
-
-        Raises
-        ------
-        UnknownNameError, InvalidValueError
-            If they do not fit; the message names the row.
-        """
-        columns, count = _columns(rows)
-        try:
-            fitted = self.coercer.columns(columns, count)
-            self._check_new(fitted)
-        except InvalidValueError as error:
-            if error.row is not None and count > 1:
-                error.args = (f"Row {error.row + 1}: {error}",)
-            raise
-        return fitted
 
     def update(
         self,
@@ -220,24 +290,14 @@ class RowService(RowReader[Record, Key]):
                 "An update without a filter changes every row; give a key or filter, or "
                 "all_rows=True."
             )
-        repository = self._look_ups
+        repository = self.rules.look_ups
         if repository.id_column.name in values:
             raise InvalidValueError(f"{repository.id_column.name} is counted by the database.")
-        fitted = repository.coercer.changes(values)
-        self.check_update(fitted)
-        try:
-            return self._update(fitted, wanted, dry_run=dry_run, reason=reason, seen=seen)
-        except ViolationError as error:
-            raise self._explain(error, self._moved(fitted, wanted)) from error
-
-    def _moved(self, values: Mapping[str, Any], filters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the key that an update meant to give, as a row, or an empty row for none."""
-        names = self.key_columns
-        with self._lab.unit(readonly=True) as unit:
-            found = self._of(unit).present(Listing(filters, include_scratched=True))
-        old = [{name: row[name] for name in names} for row in found]
-        new = {name: values[name] for name in names if name in values}
-        return [{**row, **new} for row in old if {**row, **new} != row] or [{}]
+        fitted_values = repository.coercer.changes(values)
+        self.rules.check_update(fitted_values)
+        return update_rows(
+            self.rules, fitted_values, wanted, dry_run=dry_run, reason=reason, seen=seen
+        )
 
     def delete(self, key: Any, *, force: bool = False, reason: str | None = None) -> None:
         """Delete one row.
@@ -255,140 +315,4 @@ class RowService(RowReader[Record, Key]):
         DependentRowsError
             If history depends on it and `force` is not set.
         """
-        if force and not (reason and reason.strip()):
-            raise InvalidValueError("A forced deletion needs a reason; give reason=….")
-        wanted = self._key(key)
-        with self._lab.unit() as unit:
-            repository = self._of(unit)
-            columns = self._columns_of(wanted)
-            # Once the row is locked, nobody can hang anything on it or delete it first.
-            repository.present(Listing(columns, include_scratched=True), lock=True)
-            record = repository.by_key(**columns)
-            if record is None:
-                raise NotFoundError(repository.subject, wanted)
-            dependents = self._dependents(unit, record)
-            if dependents and not force:
-                raise DependentRowsError(repository.subject, wanted, dependents)
-            self._delete_dependents(unit, record, reason or "")
-            number = getattr(record, repository.id_column.name)
-            repository.delete(number)
-            gone: Any = wanted
-            changes = old_and_new(values_of(record), {})
-            event = self._lab.event(gone, "deleted", changes=changes, reason=reason)
-            unit.events.append([event])
-            self._settle(unit, number, reason)
-            unit.commit()
-
-    # -- helpers ------------------------------------------------------------------------------
-
-    def _update(
-        self,
-        values: dict[str, Any],
-        filters: dict[str, Any],
-        *,
-        dry_run: bool,
-        reason: str | None,
-        seen: Update | None,
-    ) -> Update:
-        with self._lab.unit(readonly=dry_run) as unit:
-            repository = self._of(unit)
-            found = repository.present(
-                Listing(filters, include_scratched=True), list(values), lock=not dry_run
-            )
-            moved = set(values) & set(repository.key_columns)
-            if moved and len(found) > 1:
-                raise InvalidValueError(
-                    f"{', '.join(sorted(moved))} is part of the key; change it for one row at a "
-                    f"time ({len(found)} match)."
-                )
-            changed = {
-                row[repository.id_column.name]: (row, difference)
-                for row in found
-                if (difference := old_and_new({name: row[name] for name in values}, values))
-            }
-            changes = {
-                str(self._key_of_row(row)): difference for row, difference in changed.values()
-            }
-            if seen is not None and seen.changes != changes:
-                present = {str(self._key_of_row(row)) for row in found}
-                raise EditConflictError(conflicts(seen.changes, changes, values, present))
-            rekeyed = {number: changed[number][1] for number in changed if moved}
-            for number, difference in rekeyed.items():
-                self._check_rekeyed(unit, number, difference)
-            update = Update(len(found), len(changed), changes, dry_run)
-            if dry_run or not changed:
-                return update
-            repository.set_values(list(changed), values)
-            events: list[Any] = []
-            for row, difference in changed.values():
-                events += self._edited(row, values, difference, bool(moved), reason)
-            unit.events.append(events)
-            for number in rekeyed:
-                self._settle(unit, number, reason)
-            unit.commit()
-        return update
-
-    def _edited(
-        self,
-        row: Mapping[str, Any],
-        values: Mapping[str, Any],
-        changes: Mapping[str, Any],
-        moved: bool,  # noqa: FBT001
-        reason: str | None,
-    ) -> list[Any]:
-        """Return the event of an edit; a new key gets one too, which names the old one."""
-        old_key: Any = self._key_of_row(row)
-        events = [self._lab.event(old_key, "edited", changes=changes, reason=reason)]
-        new_key: Any = self._key_of_row({**row, **values})
-        if moved and new_key != old_key:
-            named = {"key": [str(old_key), str(new_key)]}
-            events.append(self._lab.event(new_key, "rekeyed", changes=named, reason=reason))
-        return events
-
-
-def _documents(
-    columns: Mapping[str, Sequence[Any]], defaults: Mapping[str, Any]
-) -> Iterator[JSONDocument]:
-    """Yield what adding each row changed, as JSON; a column at its default is left out."""
-    parts = [
-        _members(name, values, defaults.get(name))
-        for name, values in columns.items()
-        if values.count(defaults.get(name)) < len(values)
-    ]
-    for members in zip(*parts, strict=True):
-        yield JSONDocument(f"{{{','.join(filter(None, members))}}}")
-
-
-def _members(name: str, values: Sequence[Any], default: Any) -> list[str]:
-    """Return the member of a JSON object for each value, empty for the default."""
-    start = f"{to_json(name)}:[null,"
-    members = {value: f"{start}{_json(value)}]" for value in set(values)}
-    members[default] = ""
-    return [members[value] for value in values]
-
-
-def _json(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, dt.date) else to_json(value)
-
-
-def _columns(rows: Any) -> tuple[dict[str, Sequence[Any]], int]:
-    """Return rows as columns of Python values, and their number."""
-    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
-        return {name: _python_values(rows[name]) for name in rows.columns}, len(rows)
-    if isinstance(rows, Mapping):
-        raise InvalidValueError("add_many takes a DataFrame or a list of rows; use add for one.")
-    mappings = list(rows) if isinstance(rows, Iterable) else [rows]
-    if not all(isinstance(row, Mapping) for row in mappings):
-        raise InvalidValueError(
-            "add_many takes a DataFrame or a list of rows; a row is a mapping of columns to values."
-        )
-    names = dict.fromkeys(name for row in mappings for name in row)
-    return {name: [row.get(name) for row in mappings] for name in names}, len(mappings)
-
-
-def _python_values(column: pd.Series[Any]) -> Sequence[Any]:
-    """Return the values of a column as Python's own, missing times as None."""
-    if column.dtype.kind == "M" and getattr(column.dtype, "tz", None) is None:
-        values: list[Any] = column.to_numpy("datetime64[us]").astype(object).tolist()
-        return values
-    return column.tolist()
+        delete_row(self.rules, key, force=force, reason=reason)

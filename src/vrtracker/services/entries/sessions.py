@@ -16,96 +16,50 @@ from vrtracker.errors import (
     VrtrackerError,
     nearest,
 )
-from vrtracker.repositories.rows import RowRepository
 from vrtracker.repositories.sessions import SessionRepository
+from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.recording_notes import parts_of, renew_notes
 from vrtracker.services.entries.rows import RowService
+from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.entries.session_files import Session
 from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SessionService"]
+__all__ = ["SessionRules", "SessionService"]
 
 
-class SessionService(RowService[SessionRecord, SessionKey]):
-    """The lab's sessions."""
+class SessionRules(TableRules[SessionRecord, SessionKey]):
+    """How sessions go by mouse, day and number, and what the lab allows them to be."""
 
-    _mouse = "mouse__"
+    mouse_prefix = "mouse__"
+    repository = SessionRepository
 
-    def frame(
-        self,
-        where: Any = None,
-        /,
-        *,
-        columns: Sequence[str] | None = None,
-        with_mouse: bool = False,
-        **options: Any,
-    ) -> pd.DataFrame:
-        """Return the sessions that pass the filters.
-
-        Parameters
-        ----------
-        where, columns, **options
-            As `RowReader.frame`: order_by, limit, include_scratched, show_blinded,
-            parse_environments, and filters.
-        with_mouse
-            Add the columns of the session's mouse, each named ``mouse__`` and its name.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a session; columns and dtypes as declared in `vrtracker.frames`.
-        """
-        if with_mouse and not isinstance(columns, str):
-            names = self.columns if columns is None else columns
-            mouse = (column.name for column in self._lab.database.tables.mice.c)
-            columns = [*names, *(f"{self._mouse}{name}" for name in mouse)]
-        return super().frame(where, columns=columns, **options)
-
-    def mouse_table(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
-        """Return the mice of the sessions that pass the filters.
-
-        Parameters
-        ----------
-        where, **filters
-            As `frame`; include_scratched, show_blinded and parse_environments too.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of `mousedb`, then `sessions` (int64): how many of them pass.
-        """
-        names = ("show_blinded", "parse_environments")
-        shown = {name: filters.pop(name) for name in names if name in filters}
-        counts = self.frame(where, columns=["mouseName"], **filters)["mouseName"].value_counts()
-        mice = MouseService(self._lab).frame(mouseName=list(counts.index), **shown)
-        mice["sessions"] = [int(counts[name]) for name in mice["mouseName"]]
-        mice["sessions"] = mice["sessions"].astype("int64")
-        return mice
-
-    def _repository(self, executor: Any) -> RowRepository[SessionRecord]:
-        return SessionRepository(executor)
-
-    def _of(self, unit: UnitOfWork) -> SessionRepository:
+    def of(self, unit: UnitOfWork) -> SessionRepository:
+        """Return the sessions of a unit."""
         return unit.sessions
 
-    def _key(self, value: Any) -> SessionKey:
+    def key(self, value: Any) -> SessionKey:
+        """Parse any of the usual spellings of a session's key."""
         return SessionKey.parse(value)
 
-    def _columns_of(self, key: SessionKey) -> dict[str, Any]:
+    def columns_of(self, key: SessionKey) -> dict[str, Any]:
+        """Return mouseName, sessionDate and sessionID."""
         return key.columns
 
-    def _key_of_row(self, row: Mapping[str, Any]) -> SessionKey:
+    def key_of_row(self, row: Mapping[str, Any]) -> SessionKey:
+        """Return mouse, day and number."""
         return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
 
-    def _handle(self, record: SessionRecord) -> Session:
-        return Session(record, None if self._lab.root is None else self._lab.folders())
+    def in_hand(self, record: SessionRecord) -> Session:
+        """Return the session with its folder."""
+        return Session(record, None if self.lab.root is None else self.lab.folders())
 
-    def _near(self, key: SessionKey) -> list[str]:
-        with self._lab.unit(readonly=True) as unit:
+    def near(self, key: SessionKey) -> list[str]:
+        """Return like keys of the same mouse, else of mice with a like name on that day."""
+        with self.lab.unit(readonly=True) as unit:
             keys = unit.sessions.keys_like(mouseName=key.mouse)
             if not keys:
                 mice = nearest(key.mouse, unit.mice.names())
@@ -116,11 +70,13 @@ class SessionService(RowService[SessionRecord, SessionKey]):
                 ]
         return list(nearest(str(key), (str(SessionKey(*found)) for found in keys)))
 
-    def _keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[SessionKey]:
-        parts = (columns[name] for name in self.key_columns)
+    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[SessionKey]:
+        """Return mouse, day and number of each row."""
+        parts = (columns[name] for name in self.repository.key_columns)
         return [SessionKey(*key) for key in zip(*parts, strict=True)]
 
-    def _check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Keep the lab's rule on scratched sessions, row by row."""
         pairs = zip(columns["sessionQC"], columns["scratchJustification"], strict=True)
         for row, (good, justification) in enumerate(pairs):
             if good is bool(justification):
@@ -140,13 +96,14 @@ class SessionService(RowService[SessionRecord, SessionKey]):
 
     def obstacle(self, rows: Sequence[Mapping[str, Any]]) -> VrtrackerError | None:
         """Return what keeps rows from being added, a mouse or a key, or None."""
-        keys = [self._key_of_row(row) for row in rows]
-        with self._lab.unit(readonly=True) as unit:
+        keys = [self.key_of_row(row) for row in rows]
+        with self.lab.unit(readonly=True) as unit:
             return self._unknown_mouse(unit, rows) or self._duplicate(unit, keys, rows)
 
-    def _explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
-        keys = [self._key_of_row(row) for row in rows if "sessionID" in row and "mouseName" in row]
-        with self._lab.unit(readonly=True) as unit:
+    def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
+        """Name the mouse that is not there, or the session that is."""
+        keys = [self.key_of_row(row) for row in rows if "sessionID" in row and "mouseName" in row]
+        with self.lab.unit(readonly=True) as unit:
             if error.violation is Violation.FOREIGN_KEY:
                 return self._unknown_mouse(unit, rows) or error
             return self._duplicate(unit, keys, rows) or error
@@ -179,14 +136,17 @@ class SessionService(RowService[SessionRecord, SessionKey]):
                 return DuplicateError("session", f"uSessionID {row['uSessionID']}")
         return None
 
-    def _dependents(self, unit: UnitOfWork, record: SessionRecord) -> dict[str, int]:
+    def dependents(self, unit: UnitOfWork, record: SessionRecord) -> dict[str, int]:
+        """Count attempts, QC decisions, datasets and stage states."""
         return unit.sessions.dependents(record.uSessionID)
 
-    def _delete_dependents(self, unit: UnitOfWork, record: SessionRecord, reason: str) -> None:
+    def delete_dependents(self, unit: UnitOfWork, record: SessionRecord, reason: str) -> None:
+        """Delete attempts, QC decisions, datasets and stage states."""
         del reason
         unit.sessions.delete_dependents(record.uSessionID)
 
-    def _check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
+    def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
+        """Keep the parts of a recording on one mouse and day."""
         moved = next((name for name in ("mouseName", "sessionDate") if name in changes), None)
         if moved is not None and parts_of(unit, number):
             key = SessionKey(*unit.sessions.keys_of([number])[number])
@@ -196,8 +156,69 @@ class SessionService(RowService[SessionRecord, SessionKey]):
                 column=moved,
             )
 
-    def _settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
-        renew_notes(self._lab, unit, number, reason=reason)
+    def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
+        """Renew the notes of the other parts of its recording."""
+        renew_notes(self.lab, unit, number, reason=reason)
+
+
+class SessionService(RowService[SessionRecord, SessionKey]):
+    """The lab's sessions."""
+
+    rules: SessionRules
+
+    def __init__(self, lab: LabContext) -> None:
+        super().__init__(lab, SessionRules(lab))
+
+    def frame(
+        self,
+        where: Any = None,
+        /,
+        *,
+        columns: Sequence[str] | None = None,
+        with_mouse: bool = False,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return the sessions that pass the filters.
+
+        Parameters
+        ----------
+        where, columns, **options
+            As `RowService.frame`: order_by, limit, include_scratched, show_blinded,
+            parse_environments, and filters.
+        with_mouse
+            Add the columns of the session's mouse, each named ``mouse__`` and its name.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a session; columns and dtypes as declared in `vrtracker.frames`.
+        """
+        if with_mouse and not isinstance(columns, str):
+            names = self.columns if columns is None else columns
+            mouse = (column.name for column in self._lab.database.tables.mice.c)
+            columns = [*names, *(f"{self.rules.mouse_prefix}{name}" for name in mouse)]
+        return super().frame(where, columns=columns, **options)
+
+    def mouse_table(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
+        """Return the mice of the sessions that pass the filters.
+
+        Parameters
+        ----------
+        where, **filters
+            As `frame`; include_scratched, show_blinded and parse_environments too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `mousedb`, then `sessions` (int64): how many of them pass.
+        """
+        names = ("show_blinded", "parse_environments")
+        shown = {name: filters.pop(name) for name in names if name in filters}
+        counts = self.frame(where, columns=["mouseName"], **filters)["mouseName"].value_counts()
+        mice = MouseService(self._lab).frame(mouseName=list(counts.index), **shown)
+        mice["sessions"] = [int(counts[name]) for name in mice["mouseName"]]
+        mice["sessions"] = mice["sessions"].astype("int64")
+        return mice
 
 
 def _check_scratch(values: Mapping[str, Any], *, row: int | None = None) -> None:

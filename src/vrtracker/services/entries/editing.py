@@ -1,0 +1,165 @@
+"""Edit and delete rows: every change with its event, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vrtracker.backends.base import ViolationError
+from vrtracker.errors import (
+    DependentRowsError,
+    EditConflictError,
+    InvalidValueError,
+    NotFoundError,
+)
+from vrtracker.repositories.listing import Listing
+from vrtracker.services.context import conflicts, old_and_new, values_of
+from vrtracker.services.entries.rules import TableRules
+
+__all__ = ["Update", "delete_row", "update_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update did, or would do.
+
+    Attributes
+    ----------
+    matched : int
+        Rows that the filters matched.
+    rows : int
+        Rows that changed.
+    changes : mapping
+        For each row that changed, by its key: old and new value of each column.
+    dry_run : bool
+        Whether nothing was written.
+    """
+
+    matched: int
+    rows: int
+    changes: Mapping[str, Mapping[str, Sequence[Any]]] = field(repr=False)
+    dry_run: bool
+
+    def __str__(self) -> str:
+        verb = "would change" if self.dry_run else "changed"
+        return f"{self.rows} of {self.matched} matching rows {verb}"
+
+
+def update_rows(
+    rules: TableRules[Any, Any],
+    values: Mapping[str, Any],
+    filters: Mapping[str, Any],
+    *,
+    dry_run: bool,
+    reason: str | None,
+    seen: Update | None,
+) -> Update:
+    """Set fitted values of the rows that pass the filters; see `RowService.update`."""
+    try:
+        return _update(rules, values, filters, dry_run=dry_run, reason=reason, seen=seen)
+    except ViolationError as error:
+        raise rules.explain(error, _moved(rules, values, filters)) from error
+
+
+def _update(
+    rules: TableRules[Any, Any],
+    values: Mapping[str, Any],
+    filters: Mapping[str, Any],
+    *,
+    dry_run: bool,
+    reason: str | None,
+    seen: Update | None,
+) -> Update:
+    with rules.lab.unit(readonly=dry_run) as unit:
+        repository = rules.of(unit)
+        found = repository.present(
+            Listing(filters, include_scratched=True), list(values), lock=not dry_run
+        )
+        moved = set(values) & set(repository.key_columns)
+        if moved and len(found) > 1:
+            raise InvalidValueError(
+                f"{', '.join(sorted(moved))} is part of the key; change it for one row at a "
+                f"time ({len(found)} match)."
+            )
+        changed = {
+            row[repository.id_column.name]: (row, difference)
+            for row in found
+            if (difference := old_and_new({name: row[name] for name in values}, values))
+        }
+        changes = {str(rules.key_of_row(row)): difference for row, difference in changed.values()}
+        if seen is not None and seen.changes != changes:
+            present = {str(rules.key_of_row(row)) for row in found}
+            raise EditConflictError(conflicts(seen.changes, changes, values, present))
+        rekeyed = {number: changed[number][1] for number in changed if moved}
+        for number, difference in rekeyed.items():
+            rules.check_rekeyed(unit, number, difference)
+        update = Update(len(found), len(changed), changes, dry_run)
+        if dry_run or not changed:
+            return update
+        repository.set_values(list(changed), values)
+        events: list[Any] = []
+        for row, difference in changed.values():
+            events += _edited(rules, row, values, difference, moved=bool(moved), reason=reason)
+        unit.events.append(events)
+        for number in rekeyed:
+            rules.settle(unit, number, reason)
+        unit.commit()
+    return update
+
+
+def _edited(
+    rules: TableRules[Any, Any],
+    row: Mapping[str, Any],
+    values: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    *,
+    moved: bool,
+    reason: str | None,
+) -> list[Any]:
+    """Return the event of an edit; a new key gets one too, which names the old one."""
+    old_key: Any = rules.key_of_row(row)
+    events = [rules.lab.event(old_key, "edited", changes=changes, reason=reason)]
+    new_key: Any = rules.key_of_row({**row, **values})
+    if moved and new_key != old_key:
+        named = {"key": [str(old_key), str(new_key)]}
+        events.append(rules.lab.event(new_key, "rekeyed", changes=named, reason=reason))
+    return events
+
+
+def _moved(
+    rules: TableRules[Any, Any], values: Mapping[str, Any], filters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the key that an update meant to give, as a row, or an empty row for none."""
+    names = rules.repository.key_columns
+    with rules.lab.unit(readonly=True) as unit:
+        found = rules.of(unit).present(Listing(filters, include_scratched=True))
+    old = [{name: row[name] for name in names} for row in found]
+    new = {name: values[name] for name in names if name in values}
+    return [{**row, **new} for row in old if {**row, **new} != row] or [{}]
+
+
+def delete_row(rules: TableRules[Any, Any], key: Any, *, force: bool, reason: str | None) -> None:
+    """Delete one row; see `RowService.delete`."""
+    if force and not (reason and reason.strip()):
+        raise InvalidValueError("A forced deletion needs a reason; give reason=….")
+    wanted = rules.key(key)
+    with rules.lab.unit() as unit:
+        repository = rules.of(unit)
+        columns = rules.columns_of(wanted)
+        # Once the row is locked, nobody can hang anything on it or delete it first.
+        repository.present(Listing(columns, include_scratched=True), lock=True)
+        record = repository.by_key(**columns)
+        if record is None:
+            raise NotFoundError(repository.subject, wanted)
+        dependents = rules.dependents(unit, record)
+        if dependents and not force:
+            raise DependentRowsError(repository.subject, wanted, dependents)
+        rules.delete_dependents(unit, record, reason or "")
+        number = getattr(record, repository.id_column.name)
+        repository.delete(number)
+        changes = old_and_new(values_of(record), {})
+        event = rules.lab.event(wanted, "deleted", changes=changes, reason=reason)
+        unit.events.append([event])
+        rules.settle(unit, number, reason)
+        unit.commit()

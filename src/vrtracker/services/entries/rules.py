@@ -1,0 +1,101 @@
+"""What the lab's two tables answer differently: the rules of their rows, one class a table."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from vrtracker.backends.base import ViolationError
+from vrtracker.repositories.rows import LookUps, RowRepository
+from vrtracker.services.context import LabContext
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["Key", "Record", "TableRules"]
+
+Record = TypeVar("Record")
+Key = TypeVar("Key")
+
+
+class TableRules(ABC, Generic[Record, Key]):
+    """The keys of a table's rows, what makes a row fit, and what hangs on it."""
+
+    mouse_prefix: ClassVar[str] = ""
+    """What stands before the name of a mouse's column."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self.lab = lab
+        self._look_ups: RowRepository[Record] | None = None
+
+    # -- where the rows are -------------------------------------------------------------------
+
+    repository: ClassVar[type[RowRepository[Any]]]
+
+    @property
+    def look_ups(self) -> RowRepository[Record]:
+        """The table's repository for single look-ups, made anew when the tables are."""
+        metadata = self.lab.database.tables.sessions.metadata
+        if self._look_ups is None or self._look_ups.table.metadata is not metadata:
+            self._look_ups = self.repository(LookUps(self.lab.database))
+        return self._look_ups
+
+    @abstractmethod
+    def of(self, unit: UnitOfWork) -> RowRepository[Record]:
+        """Return the table's repository in a unit of work."""
+
+    def in_hand(self, record: Record) -> Any:
+        """Return what a look-up gives its caller for a record."""
+        return record
+
+    # -- keys ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def key(self, value: Any) -> Key:
+        """Return the key that a caller wrote in one of the usual ways."""
+
+    @abstractmethod
+    def columns_of(self, key: Key) -> dict[str, Any]:
+        """Return a key as columns."""
+
+    @abstractmethod
+    def key_of_row(self, row: Mapping[str, Any]) -> Key:
+        """Return the key of a row."""
+
+    @abstractmethod
+    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
+        """Return the keys of rows that are given as columns."""
+
+    @abstractmethod
+    def near(self, key: Key) -> list[str]:
+        """Return the keys that are most like one that is not there."""
+
+    # -- what makes a row fit -----------------------------------------------------------------
+
+    def check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Raise InvalidValueError, with `row`, if the columns of a row contradict each other."""
+
+    def check_update(self, values: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if new values contradict each other."""
+
+    def check_imported(self, row: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if a row from a file is not fit to be added."""
+
+    def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
+        """Raise InvalidValueError if a row may not get its new key."""
+
+    @abstractmethod
+    def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
+        """Return what stood in the way of rows that the database refused."""
+
+    # -- what hangs on a row ------------------------------------------------------------------
+
+    @abstractmethod
+    def dependents(self, unit: UnitOfWork, record: Record) -> dict[str, int]:
+        """Return how many rows hang on this one, by what they are."""
+
+    @abstractmethod
+    def delete_dependents(self, unit: UnitOfWork, record: Record, reason: str) -> None:
+        """Delete what hangs on a row, before the row itself."""
+
+    def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
+        """Mend what other rows say of a row that got another key or is gone."""
