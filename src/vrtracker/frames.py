@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType, TypeEngine
 
 from vrtracker.backends.columns import table_of
-from vrtracker.database import Database
+from vrtracker.database import Database, Executor
 from vrtracker.domain.mice import environment_order
 from vrtracker.errors import BackendError
 from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
@@ -133,7 +133,7 @@ def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
         for name, column in zip(names, statement.selected_columns, strict=True)
     )
     with database.connect(readonly=True) as connection:
-        executor = database.executor(connection)
+        executor = Executor(database, connection)
         rows = executor.execute(statement.with_only_columns(*columns)).fetchall()
     return table_of(list(names), rows)
 

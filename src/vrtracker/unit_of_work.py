@@ -37,7 +37,7 @@ class UnitOfWork:
 
     def __enter__(self) -> Self:
         self._connection = self._database.begin(readonly=self._readonly)
-        self._executor: Executor = self._database.executor(self._connection)
+        self._executor = Executor(self._database, self._connection)
         return self
 
     def __exit__(

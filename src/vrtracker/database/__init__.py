@@ -1,7 +1,8 @@
 """Engines, statements, schema version and migration of one database."""
 
 from vrtracker.database.engines import Database
-from vrtracker.database.executor import Executor, Prepared
+from vrtracker.database.executor import Executor
+from vrtracker.database.prepared import Prepared
 from vrtracker.database.tables import Tables
 
 __all__ = ["Database", "Executor", "Prepared", "Tables"]

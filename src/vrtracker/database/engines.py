@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
-from vrtracker.database.executor import Executor, Prepared, announce, closed_on_error
+from vrtracker.database.prepared import Prepared, announce, closed_on_error
 from vrtracker.database.tables import LAB_TABLES, Tables
 from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 
@@ -138,10 +138,6 @@ class Database:
         """Open a connection for a block, in a transaction that is rolled back at its end."""
         with self.translating(), contextlib.closing(self.begin(readonly=readonly)) as connection:
             yield connection
-
-    def executor(self, connection: Connection) -> Executor:
-        """Return what runs statements on a connection."""
-        return Executor(self, connection)
 
     def prepare(self, name: str, build: Callable[[], Any]) -> Prepared:
         """Return the statement of that name, compiled on first use."""

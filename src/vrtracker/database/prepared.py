@@ -1,0 +1,123 @@
+"""Statements that are compiled once and handed to the driver as they are.
+
+A statement whose text never changes is compiled once for its dialect; that is what makes a
+look-up and a transition cost little more than the driver's own time. Listeners of SQLAlchemy's
+``before_cursor_execute`` see these statements too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Boolean, Dialect, Select
+
+from vrtracker.errors import BackendError
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.base import Executable as CompilableExecutable
+
+__all__ = ["Prepared", "announce", "closed_on_error"]
+
+
+class Prepared:
+    """A statement compiled once: its SQL, its parameters, how to read its rows."""
+
+    def __init__(self, statement: CompilableExecutable, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql: str = compiled.string
+        self._names: list[str] | None = compiled.positiontup
+        self._escaped: Mapping[str, str] = compiled.escaped_bind_names or {}
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._to_driver = {
+            name: processor
+            for name, bind in compiled.binds.items()
+            # A truth value is passed on as it is: every driver takes Python's own.
+            if not isinstance(bind.type, Boolean)
+            and (processor := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        self._types = (
+            [column.type.dialect_impl(dialect) for column in statement.selected_columns]
+            if isinstance(statement, Select)
+            else []
+        )
+        self._dialect = dialect
+        self._from_driver: list[tuple[int, Any]] | None = None
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """Return the parameters in the form that the driver takes."""
+        merged = {**self._fixed, **values}
+        for name, processor in self._to_driver.items():
+            merged[name] = processor(merged[name])
+        if self._names is not None:
+            return [merged[name] for name in self._names]
+        return {self._escaped.get(name, name): value for name, value in merged.items()}
+
+    def parameter_rows(self, columns: Mapping[str, Iterable[Any]]) -> Iterator[Any]:
+        """Yield the parameters of many runs from columns of values; a constant is repeated."""
+        names = self._names or list(columns)
+        converted = [
+            map(self._to_driver[name], columns[name]) if name in self._to_driver else columns[name]
+            for name in names
+        ]
+        rows = zip(*converted, strict=False)
+        if self._names is not None:
+            return rows
+        spelled = [self._escaped.get(name, name) for name in names]
+        return (dict(zip(spelled, row, strict=True)) for row in rows)
+
+    def read(self, cursor: Any) -> list[list[Any]]:
+        """Fetch all rows of a cursor that ran this statement, as Python values."""
+        if self._from_driver is None:
+            self._from_driver = self._processors(cursor.description)
+        rows = [list(row) for row in cursor.fetchall()]
+        for row in rows:
+            for position, processor in self._from_driver:
+                try:
+                    row[position] = processor(row[position])
+                except (TypeError, ValueError) as error:
+                    name = cursor.description[position][0]
+                    raise BackendError(
+                        f"The column {name} holds {row[position]!r}, which does not fit it; "
+                        "correct it in the database."
+                    ) from error
+        return rows
+
+    def _processors(self, description: Any) -> list[tuple[int, Any]]:
+        """Return what to do to which column, given the driver's types of the columns."""
+        return [
+            (position, processor)
+            for position, (kind, column) in enumerate(zip(self._types, description, strict=True))
+            if (processor := kind.result_processor(self._dialect, column[1]))
+        ]
+
+
+@contextlib.contextmanager
+def closed_on_error(cursor: Any) -> Iterator[None]:
+    """Close a cursor where its statement fails.
+
+    The error's traceback holds it otherwise, and whichever thread drops that last has to wait for
+    the connection: in SQLite as long as another thread waits there for a lock on the database.
+    """
+    try:
+        yield
+    except BaseException:
+        # The connection may be lost, and the error says so.
+        with contextlib.suppress(Exception):
+            cursor.close()
+        raise
+
+
+def announce(
+    engine: Any,
+    sql: str,
+    parameters: Any,
+    *,
+    connection: Any = None,
+    cursor: Any = None,
+    many: bool = False,
+) -> None:
+    """Tell SQLAlchemy's listeners of a statement that did not go through SQLAlchemy."""
+    for listener in engine.dispatch.before_cursor_execute:
+        listener(connection, cursor, sql, parameters, None, many)
