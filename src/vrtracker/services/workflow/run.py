@@ -17,6 +17,7 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
+from vrtracker.domain.states import Transition
 from vrtracker.errors import (
     BudgetError,
     ConcurrentUpdateError,
@@ -34,45 +35,49 @@ from vrtracker.files.trees import sizes
 from vrtracker.registrars import version_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.context import LabContext
-from vrtracker.services.transitions import read
+from vrtracker.services.transitions import read, require
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import REGISTRAR
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 
-__all__ = ["RegistrationService"]
+__all__ = ["require_runnable", "run_stage"]
 
 _PATH_LENGTH = 255
 
 
-class RegistrationService:
-    """Runs the stages that programs work on."""
+def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
+    """Run a stage; see `WorkflowService.run`."""
+    if options.force and not options.filters:
+        raise InvalidValueError(
+            "Running everything again needs a filter; give a key or filters with force=True."
+        )
+    folders = lab.folders()
+    folders.check()
+    queue = _queue(lab, stage, options)
+    return _Run(lab, stage, registrar, folders, options).over(queue)
 
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
-    def run(self, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
-        """Run a stage; see `vrtracker.services.workflow.service.WorkflowService.run`."""
-        if options.force and not options.filters:
-            raise InvalidValueError(
-                "Running everything again needs a filter; give a key or filters with force=True."
-            )
-        folders = self._lab.folders()
-        folders.check()
-        queue = self._queue(stage, options)
-        return _Run(self._lab, stage, registrar, folders, options).over(queue)
+def require_runnable(
+    lab: LabContext, key: SessionKey, stage: str, *, force: bool, without: Collection[str]
+) -> None:
+    """Refuse, before anything is done, a named session whose state does not allow a run."""
+    transition = Transition.RERUN if force else Transition.START
+    snapshot = read(lab, None, key)
+    require(lab, snapshot, lab.stages[stage], transition, at=lab.now(), without=without)
 
-    def _queue(self, stage: str, options: RunOptions) -> list[SessionKey]:
-        columns = ("mouseName", "sessionDate", "sessionID")
-        with self._lab.unit(readonly=True) as unit:
-            rows = unit.stages.rows_in(
-                self._lab.stages[stage],
-                self._lab.stages,
-                options.states,
-                now=self._lab.now(),
-                listing=Listing(options.filters, columns),
-            )
-        return [SessionKey(*row[:3]) for row in rows]
+
+def _queue(lab: LabContext, stage: str, options: RunOptions) -> list[SessionKey]:
+    columns = ("mouseName", "sessionDate", "sessionID")
+    with lab.unit(readonly=True) as unit:
+        rows = unit.stages.rows_in(
+            lab.stages[stage],
+            lab.stages,
+            options.states,
+            now=lab.now(),
+            listing=Listing(options.filters, columns),
+        )
+    return [SessionKey(*row[:3]) for row in rows]
 
 
 class _Run:
@@ -177,21 +182,6 @@ class _Run:
             self._cancel(claim, reason, time.monotonic() - started)
             raise
 
-    def _cancel(self, claim: Claim, reason: str, duration_s: float) -> None:
-        # A claim that somebody else has taken over by now needs no giving back.
-        with contextlib.suppress(LostClaimError):
-            self._claims.cancel(claim, reason, Finished(duration_s=duration_s))
-
-    def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
-        try:
-            self._claims.fail(claim, error, Finished(duration_s=duration_s))
-        except LostClaimError as lost:
-            return RunResult(claim.key, "skipped", duration_s, error=str(lost))
-        if self._options.raise_errors:
-            raise error
-        text = f"{type(error).__name__}: {error}"
-        return RunResult(claim.key, "failed", duration_s, error=text, attempt_id=claim.attempt_id)
-
     def _work(self, claim: Claim, started: float) -> RunResult:
         """Do the work in a staging folder and put it in place together with the record of it."""
         with self._staging(claim) as (path, staging):
@@ -256,6 +246,28 @@ class _Run:
     def _job(self, key: SessionKey, path: Path, staging: Path, *, record: Any) -> Job:
         return Job(key, record, path, staging, self._lab.output, self._registrar.options)
 
+    def _refuse_over_budget(self, key: SessionKey, size: int) -> None:
+        budget = self._options.budget_bytes
+        if budget is not None and self._spent + size > budget:
+            raise BudgetError(
+                f"The output of {key} has {size} bytes, over what is left of the budget of "
+                f"{budget:.0f}; it was discarded. Raise the budget and run again."
+            )
+
+    def _earlier(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return the files in the output folder that this stage wrote before.
+
+        What it only found and recorded there, as the ALF indexer does, is not its own to replace.
+        """
+        prefix = f"{self._lab.output}/"
+        return [
+            row["rel_path"].removeprefix(prefix)
+            for row in known
+            if row["stage"] == self._stage.name
+            and row["written"]
+            and row["rel_path"].startswith(prefix)
+        ]
+
     def _datasets(
         self, result: RegistrarResult, path: Path, files: Sequence[str]
     ) -> list[DatasetFile]:
@@ -280,27 +292,20 @@ class _Run:
                 )
         return datasets
 
-    def _refuse_over_budget(self, key: SessionKey, size: int) -> None:
-        budget = self._options.budget_bytes
-        if budget is not None and self._spent + size > budget:
-            raise BudgetError(
-                f"The output of {key} has {size} bytes, over what is left of the budget of "
-                f"{budget:.0f}; it was discarded. Raise the budget and run again."
-            )
+    def _cancel(self, claim: Claim, reason: str, duration_s: float) -> None:
+        # A claim that somebody else has taken over by now needs no giving back.
+        with contextlib.suppress(LostClaimError):
+            self._claims.cancel(claim, reason, Finished(duration_s=duration_s))
 
-    def _earlier(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return the files in the output folder that this stage wrote before.
-
-        What it only found and recorded there, as the ALF indexer does, is not its own to replace.
-        """
-        prefix = f"{self._lab.output}/"
-        return [
-            row["rel_path"].removeprefix(prefix)
-            for row in known
-            if row["stage"] == self._stage.name
-            and row["written"]
-            and row["rel_path"].startswith(prefix)
-        ]
+    def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
+        try:
+            self._claims.fail(claim, error, Finished(duration_s=duration_s))
+        except LostClaimError as lost:
+            return RunResult(claim.key, "skipped", duration_s, error=str(lost))
+        if self._options.raise_errors:
+            raise error
+        text = f"{type(error).__name__}: {error}"
+        return RunResult(claim.key, "failed", duration_s, error=text, attempt_id=claim.attempt_id)
 
 
 def _ours(report: SwapReport, written: Collection[str], earlier: Collection[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph, StageKind
-from vrtracker.domain.states import QUEUED, State, Transition
+from vrtracker.domain.states import QUEUED, State
 from vrtracker.errors import InvalidValueError
 from vrtracker.frames import TEXT, read_frame
 from vrtracker.repositories.listing import Listing, filters_of
@@ -18,10 +18,10 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
-from vrtracker.services.transitions import Reason, explain, read, require
+from vrtracker.services.transitions import Reason, explain, read
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
-from vrtracker.services.workflow.run import RegistrationService
+from vrtracker.services.workflow.run import require_runnable, run_stage
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.staleness import why_stale
 
@@ -240,7 +240,8 @@ class WorkflowService:
         self._require_process(stage)
         wanted = filters_of(where, filters)
         if where is not None and not isinstance(where, Mapping):
-            self._check_one(SessionKey.parse(where), stage, force=force, without=without)
+            key = SessionKey.parse(where)
+            require_runnable(self._lab, key, stage, force=force, without=without)
             retry_failed, include_stale = True, True
         options_of_run = RunOptions(
             filters=wanted,
@@ -255,7 +256,7 @@ class WorkflowService:
             progress=progress,
         )
         chosen = self._find_registrar(stage, (registrar, options))
-        return RegistrationService(self._lab).run(stage, chosen, options_of_run)
+        return run_stage(self._lab, stage, chosen, options_of_run)
 
     def outdated(
         self,
@@ -338,15 +339,6 @@ class WorkflowService:
             If it cannot be loaded, or does not take the options.
         """
         return self._find_registrar(self._lab.stages[stage].name, (registrar, options))
-
-    def _check_one(
-        self, key: SessionKey, stage: str, *, force: bool, without: Collection[str]
-    ) -> None:
-        """Refuse, before anything is done, a named session whose state does not allow a run."""
-        transition = Transition.RERUN if force else Transition.START
-        snapshot = read(self._lab, None, key)
-        chosen, at = self._lab.stages[stage], self._lab.now()
-        require(self._lab, snapshot, chosen, transition, at=at, without=without)
 
     @property
     def _stages(self) -> StageRepository:
