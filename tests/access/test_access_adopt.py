@@ -12,10 +12,10 @@ import pytest
 
 import vrtracker
 from support.access_files import adopt_when_told, mdb_rows
-from support.lab import open_lab
 from support.legacy import COLUMNS, FLOATS, csv_rows, differing
 from support.processes import KILLS, killed_when_ready
 from support.registrars import good
+from support.sample_lab import open_lab
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access.inspection import Relationship
 from vrtracker.database.migration import check

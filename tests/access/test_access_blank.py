@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from support.lab import open_lab
+from support.sample_lab import open_lab
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access.blank import make_blank
 from vrtracker.database.migration import check, upgrade

@@ -8,8 +8,8 @@ import random
 import pytest
 
 from support.access_files import add_mice_when_told, mdb_rows
-from support.lab import open_lab
 from support.processes import KILLS, killed_when_ready
+from support.sample_lab import open_lab
 from vrtracker.database.migration import check, upgrade
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from support.lab import open_lab
+from support.sample_lab import open_lab
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access.writing import back_up
 from vrtracker.database.migration import check, upgrade

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.access_files import mdb_rows, upgrade_when_told
-from support.lab import open_lab
 from support.processes import KILLS, killed_when_ready, spawned_at_once
+from support.sample_lab import open_lab
 from vrtracker.backends.access import replacement
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, upgrade

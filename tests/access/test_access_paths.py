@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.lab import open_lab
+from support.sample_lab import open_lab
 from vrtracker.backends.access import ucanaccess
 from vrtracker.database.migration import upgrade
 from vrtracker.errors import BackendError

@@ -10,7 +10,7 @@ import math
 import pandas as pd
 import pytest
 
-from support.lab import open_lab
+from support.sample_lab import open_lab
 from vrtracker.database.migration import upgrade
 
 TIMES = [

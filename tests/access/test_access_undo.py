@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.lab import open_lab
 from support.permissions import bound_by_permissions
+from support.sample_lab import open_lab
 from vrtracker.backends.access import undo
 from vrtracker.database.migration import upgrade
 from vrtracker.errors import ReadOnlyError

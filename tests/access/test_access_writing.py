@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 import vrtracker
 from support.access_files import take_lock
-from support.lab import open_lab
 from support.processes import spawned_at_once
+from support.sample_lab import open_lab
 from vrtracker import clock
 from vrtracker.backends import parse_url
 from vrtracker.backends.access import writing

@@ -14,8 +14,17 @@ import pytest
 import sqlalchemy as sa
 
 import vrtracker
-from support.lab import DAY, KEY, new_lab, numbers, open_lab, raw_engine, run_sql, session_rows
 from support.postgres import PASSWORD, PASSWORD_ROLE, PostgresServer
+from support.sample_lab import (
+    DAY,
+    KEY,
+    new_lab,
+    numbers,
+    open_lab,
+    raw_engine,
+    run_sql,
+    session_rows,
+)
 from vrtracker.database.migration import check, upgrade
 from vrtracker.errors import BackendError, DatabaseUnavailableError, ReadOnlyError, VrtrackerError
 

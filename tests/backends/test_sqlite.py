@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 
 import vrtracker
-from support.lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
+from support.sample_lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
 from vrtracker.backends import sqlite as backend_module
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.errors import (

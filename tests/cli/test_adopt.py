@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from support.command_line import good, refused, run, told
-from support.lab import change_schema
 from support.legacy import everything, make_table, mouse, session
+from support.sample_lab import change_schema
 from vrtracker.database.versions import HEAD
 
 DAY = "2023-01-20 00:00:00"

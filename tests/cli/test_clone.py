@@ -6,7 +6,7 @@ from pathlib import Path
 
 import vrtracker
 from support.command_line import good, refused, told
-from support.lab import table_counts
+from support.sample_lab import table_counts
 from vrtracker.database.versions import HEAD
 
 

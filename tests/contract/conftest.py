@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.backends import Backend
-from support.lab import new_lab, open_lab, sample_lab
+from support.sample_lab import new_lab, open_lab, sample_lab
 
 
 class _Shared:

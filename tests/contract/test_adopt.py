@@ -7,7 +7,6 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from support.lab import change_schema, open_lab, run_sql
 from support.legacy import (
     COLUMNS,
     FLAGS,
@@ -20,6 +19,7 @@ from support.legacy import (
     session,
     value_of,
 )
+from support.sample_lab import change_schema, open_lab, run_sql
 from vrtracker.database import Database
 from vrtracker.database.migration import check, upgrade
 from vrtracker.database.versions import HEAD

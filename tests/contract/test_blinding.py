@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from support.lab import DAY
+from support.sample_lab import DAY
 from vrtracker.errors import InvalidValueError
 
 MICE = [

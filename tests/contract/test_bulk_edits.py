@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.lab import KEY, session_rows, table_counts
+from support.sample_lab import KEY, session_rows, table_counts
 from vrtracker.errors import EditConflictError, ImportFileError
 
 HEADER = "mouseName,sessionDate,sessionID"

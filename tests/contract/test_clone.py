@@ -23,7 +23,7 @@ from support.clones import (
     contents,
     fill,
 )
-from support.lab import change_schema, new_lab, open_lab, run_sql, table_counts
+from support.sample_lab import change_schema, new_lab, open_lab, run_sql, table_counts
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade
 from vrtracker.database.structure import read_structure

@@ -14,8 +14,8 @@ import pytest
 import vrtracker
 from support.backends import SOURCES, Backend, marker
 from support.clones import clone_when_told, contents
-from support.lab import new_lab, table_counts
 from support.processes import KILLS, in_child, killed_after, quick_processes
+from support.sample_lab import new_lab, table_counts
 from vrtracker.backends import parse_url
 from vrtracker.database.migration import check
 

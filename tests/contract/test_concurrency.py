@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.lab import DAY, KEY, add_sessions, numbers, session_rows, table_counts
 from support.processes import at_once, spawned_at_once
+from support.sample_lab import DAY, KEY, add_sessions, numbers, session_rows, table_counts
 from vrtracker.errors import DuplicateError, NotFoundError, UnknownMouseError, VrtrackerError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from support.lab import table_counts
+from support.sample_lab import table_counts
 from vrtracker.errors import (
     ConfigurationError,
     DuplicateError,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from support.lab import ACTOR, DAY, KEY, session_rows, table_counts
+from support.sample_lab import ACTOR, DAY, KEY, session_rows, table_counts
 from vrtracker import clock
 from vrtracker.errors import NotFoundError
 from vrtracker.repositories.events import EventRepository

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.lab import (
+from support.sample_lab import (
     DAY,
     SAMPLE_MICE,
     SAMPLE_SESSIONS,

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from support.lab import (
+from support.processes import in_child
+from support.sample_lab import (
     DAY,
     KEY,
     SAMPLE_MICE,
@@ -23,7 +24,6 @@ from support.lab import (
     raw_engine,
     session_rows,
 )
-from support.processes import in_child
 from vrtracker.database import Database
 from vrtracker.errors import BackendError, InvalidValueError, UnknownNameError
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from support.lab import DAY, KEY, numbers, table_counts
+from support.sample_lab import DAY, KEY, numbers, table_counts
 from vrtracker.errors import (
     DuplicateError,
     ImportFileError,

@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from support.bench import Bench
 from support.registrars import Counting, good, raises
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, UnknownNameError
 
@@ -24,35 +24,35 @@ class Coded(Counting):
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
+def lab(backend, tmp_path):
     declared = [
         Stage(name="significant", title="significant transients", requires=("registration",)),
         Stage(name="significant_qc", title="their QC", kind=StageKind.REVIEW),
     ]
-    with Bench(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
         yield made
 
 
 @pytest.fixture
-def made(bench):
+def made(lab):
     """Two sessions that were registered with size 3 by version 1.0."""
     for key in (ONE, TWO):
-        bench.add(key)
-    bench.tracker.workflow.run(registrar=Coded())
-    return bench
+        lab.add(key)
+    lab.tracker.workflow.run(registrar=Coded())
+    return lab
 
 
-def differences(bench, registrar, *args, **more) -> list[tuple]:
-    plan = bench.tracker.workflow.outdated("registration", *args, registrar=registrar, **more)
+def differences(lab, registrar, *args, **more) -> list[tuple]:
+    plan = lab.tracker.workflow.outdated("registration", *args, registrar=registrar, **more)
     return [tuple(row[name] for name in COLUMNS) for row in plan.rows()]
 
 
-def reasons(bench, key, stage="registration") -> list[str]:
-    return [reason.message for reason in bench.tracker.workflow.why_not(key, stage)]
+def reasons(lab, key, stage="registration") -> list[str]:
+    return [reason.message for reason in lab.tracker.workflow.why_not(key, stage)]
 
 
-def queue(bench, **options) -> list[int]:
-    return list(bench.tracker.workflow.needs("registration", **options)["uSessionID"])
+def queue(lab, **options) -> list[int]:
+    return list(lab.tracker.workflow.needs("registration", **options)["uSessionID"])
 
 
 # -- what is found ------------------------------------------------------------------------------
@@ -100,29 +100,29 @@ def test_without_registrar_the_profiles_is_meant(made):
 
 
 @pytest.mark.parametrize(("then", "now"), [(None, "1.0"), ("1.0", None)])
-def test_an_unknown_version_says_nothing(bench, then, now):
-    bench.add(ONE)
-    bench.tracker.workflow.run(registrar=Coded(version=then))
-    assert differences(bench, Coded(version=now)) == []
+def test_an_unknown_version_says_nothing(lab, then, now):
+    lab.add(ONE)
+    lab.tracker.workflow.run(registrar=Coded(version=then))
+    assert differences(lab, Coded(version=now)) == []
 
 
-def test_options_of_one_run_count_unless_they_are_given_again(bench):
-    bench.add(ONE)
-    bench.tracker.workflow.run(registrar=good, options={"fs": 6, "planes": [1, 2]})
-    assert differences(bench, good) == [
+def test_options_of_one_run_count_unless_they_are_given_again(lab):
+    lab.add(ONE)
+    lab.tracker.workflow.run(registrar=good, options={"fs": 6, "planes": [1, 2]})
+    assert differences(lab, good) == [
         (ONE, "option fs", 6, None),
         (ONE, "option planes", [1, 2], None),
     ]
-    assert differences(bench, good, options={"fs": 6.0, "planes": (1, 2), "notes": None}) == []
+    assert differences(lab, good, options={"fs": 6.0, "planes": (1, 2), "notes": None}) == []
 
 
-def test_nothing_is_known_without_an_attempt(bench):
-    bench.add(ONE, vrRegistration=True)
-    bench.add(TWO)
-    bench.tracker.workflow.run(registrar=Coded())
-    bench.tracker.workflow.reset(TWO, "registration")
-    bench.tracker.workflow.complete(TWO, "registration")
-    plan = bench.tracker.workflow.outdated(registrar=Coded(5))
+def test_nothing_is_known_without_an_attempt(lab):
+    lab.add(ONE, vrRegistration=True)
+    lab.add(TWO)
+    lab.tracker.workflow.run(registrar=Coded())
+    lab.tracker.workflow.reset(TWO, "registration")
+    lab.tracker.workflow.complete(TWO, "registration")
+    plan = lab.tracker.workflow.outdated(registrar=Coded(5))
     assert (plan.compared, plan.sessions) == (0, ())
 
 
@@ -157,19 +157,19 @@ def test_filters_choose(made):
         differences(made, Coded(5), nope=1)
 
 
-def test_a_stage_of_people_is_refused(bench):
+def test_a_stage_of_people_is_refused(lab):
     with pytest.raises(InvalidValueError, match="set_qc"):
-        bench.tracker.workflow.outdated("red_cell_qc", registrar=good)
+        lab.tracker.workflow.outdated("red_cell_qc", registrar=good)
 
 
-def test_statements_do_not_grow_with_the_sessions(bench, statement_counter):
+def test_statements_do_not_grow_with_the_sessions(lab, statement_counter):
     counts = []
     for size, numbers in ((3, [1]), (4, range(2, 9))):
         for number in numbers:
-            bench.add(f"M1.2023-01-20.{number}")
-        bench.tracker.workflow.run(registrar=Coded(size))
+            lab.add(f"M1.2023-01-20.{number}")
+        lab.tracker.workflow.run(registrar=Coded(size))
         with statement_counter() as seen:
-            plan = bench.tracker.workflow.outdated(registrar=Coded(5))
+            plan = lab.tracker.workflow.outdated(registrar=Coded(5))
             plan.apply()
         counts.append((len(plan.sessions), seen.count))
     assert [sessions for sessions, _ in counts] == [1, 7]
@@ -268,11 +268,11 @@ def test_a_result_that_comes_after_its_claim_ran_out_does_not_hide_the_mark(made
 # -- why a stage is stale -----------------------------------------------------------------------
 
 
-def test_why_not_names_the_stage_that_was_made_again(bench):
-    bench.add(ONE, imaging=True, suite2p=True)
-    bench.tracker.workflow.run(registrar=good)
-    bench.tracker.workflow.complete(ONE, "suite2p")
-    (message,) = reasons(bench, ONE)
+def test_why_not_names_the_stage_that_was_made_again(lab):
+    lab.add(ONE, imaging=True, suite2p=True)
+    lab.tracker.workflow.run(registrar=good)
+    lab.tracker.workflow.complete(ONE, "suite2p")
+    (message,) = reasons(lab, ONE)
     assert "suite2p was made again" in message
 
 
@@ -286,21 +286,21 @@ def test_why_not_names_the_last_reason_also_under_another_key(made):
     assert "3 -> 4" not in message
 
 
-def test_why_not_names_what_the_disk_lost(bench):
-    bench.add(ONE, imaging=True, suite2p=True, vrRegistration=True)
-    bench.add(TWO)
-    (bench.folder(ONE) / "oneData").mkdir()
-    (bench.folder(ONE) / "oneData" / "a.b.npy").write_bytes(b"x")
-    bench.tracker.reconcile(stages=["suite2p"]).apply(force=True)
-    assert bench.state(ONE, "registration") == "stale"
-    event = bench.tracker.history(ONE).iloc[-1]
+def test_why_not_names_what_the_disk_lost(lab):
+    lab.add(ONE, imaging=True, suite2p=True, vrRegistration=True)
+    lab.add(TWO)
+    (lab.folder(ONE) / "oneData").mkdir()
+    (lab.folder(ONE) / "oneData" / "a.b.npy").write_bytes(b"x")
+    lab.tracker.reconcile(stages=["suite2p"]).apply(force=True)
+    assert lab.state(ONE, "registration") == "stale"
+    event = lab.tracker.history(ONE).iloc[-1]
     assert event["verb"] == "reconciled"
-    (message,) = reasons(bench, ONE)
+    (message,) = reasons(lab, ONE)
     assert event["reason"] in message
 
 
-def test_a_mark_without_an_event_is_stale_all_the_same(bench):
-    bench.add(ONE, vrRegistration=True, vrRegistrationDate=dt.datetime(2023, 2, 1))
-    bench.mark(ONE, "registration", "stale")
-    (message,) = reasons(bench, ONE)
+def test_a_mark_without_an_event_is_stale_all_the_same(lab):
+    lab.add(ONE, vrRegistration=True, vrRegistrationDate=dt.datetime(2023, 2, 1))
+    lab.mark(ONE, "registration", "stale")
+    (message,) = reasons(lab, ONE)
     assert "made again or lost" in message

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from support.bench import Bench
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError, UnknownNameError
 
@@ -58,8 +58,8 @@ def expected(rows) -> dict[str, list[int]]:
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
-    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+def lab(backend, tmp_path):
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
         yield made
 
 
@@ -131,13 +131,13 @@ def test_status_takes_filters(legacy, rows):
 
 
 @pytest.fixture
-def four(bench):
+def four(lab):
     """Four sessions to register: two of M1, two of M2, a knock-out, in two states."""
-    bench.add("M1.2023-01-20.1")
-    bench.add("M2.2023-01-20.1")
-    bench.add("M1.2023-02-01.2", vrRegistrationError=True)
-    bench.add("M2.2023-02-01.2")
-    return bench
+    lab.add("M1.2023-01-20.1")
+    lab.add("M2.2023-01-20.1")
+    lab.add("M1.2023-02-01.2", vrRegistrationError=True)
+    lab.add("M2.2023-02-01.2")
+    return lab
 
 
 @pytest.mark.parametrize(
@@ -180,18 +180,18 @@ def test_filtering_for_scratched_sessions_finds_no_work(four):
     assert len(four.tracker.workflow.needs("registration", sessionQC=False)) == 0
 
 
-def test_stale_sessions_are_added_on_request(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True, vrRegistration=True)
-    bench.tracker.workflow.complete(key, "suite2p")
-    assert len(bench.tracker.workflow.needs("registration")) == 0
-    queue = bench.tracker.workflow.needs("registration", include_stale=True)
+def test_stale_sessions_are_added_on_request(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True, suite2p=True, vrRegistration=True)
+    lab.tracker.workflow.complete(key, "suite2p")
+    assert len(lab.tracker.workflow.needs("registration")) == 0
+    queue = lab.tracker.workflow.needs("registration", include_stale=True)
     assert list(queue["state"]) == ["stale"]
-    assert [r.code for r in bench.tracker.workflow.why_not(key, "registration")] == ["stale"]
+    assert [r.code for r in lab.tracker.workflow.why_not(key, "registration")] == ["stale"]
 
 
-def test_blocked_reviews_are_never_listed(bench):
-    bench.add("M1.2023-01-20.1", imaging=True)
-    assert len(bench.tracker.workflow.needs("red_cell_qc", include_blocked=True)) == 0
+def test_blocked_reviews_are_never_listed(lab):
+    lab.add("M1.2023-01-20.1", imaging=True)
+    assert len(lab.tracker.workflow.needs("red_cell_qc", include_blocked=True)) == 0
 
 
 def test_an_empty_queue_has_the_same_columns_and_dtypes(four):
@@ -211,8 +211,8 @@ def test_an_empty_table_has_the_same_columns_and_dtypes(four):
     assert dict(empty.dtypes) == dict(full.dtypes)
 
 
-def test_status_of_no_session_is_zero(bench):
-    counts = bench.tracker.workflow.status()
+def test_status_of_no_session_is_zero(lab):
+    counts = lab.tracker.workflow.status()
     assert counts.to_numpy().sum() == 0
     assert (counts.dtypes == "int64").all()
 
@@ -220,43 +220,43 @@ def test_status_of_no_session_is_zero(bench):
 # -- why not ----------------------------------------------------------------------------------
 
 
-def codes(bench: Bench, key: SessionKey, stage: str) -> list[tuple[str, str]]:
-    return [(why.code, why.stage) for why in bench.tracker.workflow.why_not(key, stage)]
+def codes(lab: WorkflowLab, key: SessionKey, stage: str) -> list[tuple[str, str]]:
+    return [(why.code, why.stage) for why in lab.tracker.workflow.why_not(key, stage)]
 
 
-def test_all_unmet_conditions_are_given(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
+def test_all_unmet_conditions_are_given(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
     expected = [("unmet", "suite2p"), ("unmet", "registration")]
-    assert codes(bench, key, "red_cell_qc") == expected
+    assert codes(lab, key, "red_cell_qc") == expected
 
 
-def test_a_session_without_imaging_waits_for_no_suite2p(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=False)
-    assert codes(bench, key, "registration") == []
-    assert codes(bench, key, "red_cell_qc") == [("not_applicable", "red_cell_qc")]
-    why = bench.tracker.workflow.why_not(key, "red_cell_qc")
+def test_a_session_without_imaging_waits_for_no_suite2p(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=False)
+    assert codes(lab, key, "registration") == []
+    assert codes(lab, key, "red_cell_qc") == [("not_applicable", "red_cell_qc")]
+    why = lab.tracker.workflow.why_not(key, "red_cell_qc")
     assert "no imaging" in str(why[0])
 
 
-def test_done_is_explained_with_its_date(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
-    bench.tracker.workflow.complete(key, "suite2p", date="2023-01-22")
-    why = bench.tracker.workflow.why_not(key, "suite2p")
-    assert codes(bench, key, "suite2p") == [("done", "suite2p")]
+def test_done_is_explained_with_its_date(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
+    lab.tracker.workflow.complete(key, "suite2p", date="2023-01-22")
+    why = lab.tracker.workflow.why_not(key, "suite2p")
+    assert codes(lab, key, "suite2p") == [("done", "suite2p")]
     assert "2023-01-22" in str(why[0])
 
 
-def test_a_running_session_is_explained(bench):
-    key = bench.add("M1.2023-01-20.1")
+def test_a_running_session_is_explained(lab):
+    key = lab.add("M1.2023-01-20.1")
     seen = []
 
     def look(job):
-        seen.extend(codes(bench, key, "registration"))
+        seen.extend(codes(lab, key, "registration"))
 
-    bench.tracker.workflow.run(registrar=look)
+    lab.tracker.workflow.run(registrar=look)
     assert seen == [("running", "registration")]
 
 
-def test_why_not_of_a_missing_session_is_an_error(bench):
+def test_why_not_of_a_missing_session_is_an_error(lab):
     with pytest.raises(NotFoundError):
-        bench.tracker.workflow.why_not("M1.2023-01-20.1", "registration")
+        lab.tracker.workflow.why_not("M1.2023-01-20.1", "registration")

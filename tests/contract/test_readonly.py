@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from support.lab import DAY, KEY, numbers, open_lab, session_rows, table_counts
+from support.sample_lab import DAY, KEY, numbers, open_lab, session_rows, table_counts
 from vrtracker.database import Database
 from vrtracker.errors import InvalidValueError, ReadOnlyError, VrtrackerError
 from vrtracker.services.context import LabContext

@@ -10,9 +10,9 @@ import shutil
 
 import pytest
 
-from support.bench import Bench
 from support.permissions import unreadable
 from support.registrars import good
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.registrars import DatasetFile, RegistrarResult
 from vrtracker.errors import (
@@ -31,7 +31,7 @@ ONE, TWO, THREE = "M1.2023-01-20.1", "M1.2023-01-20.2", "M1.2023-01-20.3"
 DONE = {"imaging": True, "suite2p": True, "suite2pDate": MADE.replace(tzinfo=None)}
 
 
-class DiskBench(Bench):
+class DiskBench(WorkflowLab):
     """A lab whose sessions get files on disk."""
 
     def put(self, key, path: str, *, at: dt.datetime = MADE, content: bytes = b"x") -> None:
@@ -53,18 +53,18 @@ class DiskBench(Bench):
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
+def lab(backend, tmp_path):
     with DiskBench(backend.migrated_url(), tmp_path / "root") as made:
         yield made
 
 
 @pytest.fixture
-def kept(bench):
+def kept(lab):
     """Two sessions with suite2p that is there, so that losing a third one is believed."""
     for key in (ONE, TWO):
-        bench.add(key, **DONE)
-        bench.suite2p(key)
-    return bench
+        lab.add(key, **DONE)
+        lab.suite2p(key)
+    return lab
 
 
 def columns(plan) -> dict[str, dict]:
@@ -233,11 +233,11 @@ def test_required_output_registers_a_session(kept):
     assert (row.vrRegistration, row.vrRegistrationDate) == (True, naive(MADE))
 
 
-def registered(bench, key, **more) -> None:
+def registered(lab, key, **more) -> None:
     dates = {"vrRegistrationDate": naive(MADE)}
-    bench.add(key, **DONE, vrRegistration=True, redCellQC=True, **dates, **more)
-    bench.suite2p(key)
-    bench.put(key, "oneData/mpciROIs.redDotProduct.npy")
+    lab.add(key, **DONE, vrRegistration=True, redCellQC=True, **dates, **more)
+    lab.suite2p(key)
+    lab.put(key, "oneData/mpciROIs.redDotProduct.npy")
 
 
 def test_red_cells_are_dated_by_what_a_person_saved(kept):
@@ -280,8 +280,8 @@ def made(kept):
     return kept
 
 
-def paths(bench) -> list[str]:
-    return list(bench.tracker.datasets(THREE)["rel_path"])
+def paths(lab) -> list[str]:
+    return list(lab.tracker.datasets(THREE)["rel_path"])
 
 
 def test_files_missing_new_and_changed_are_recorded(made):
@@ -360,13 +360,13 @@ def test_the_limit_of_losses_is_the_labs_choice(kept):
     assert plan.found.doubts == ("1 of 3 sessions with suite2p would be lost",)
 
 
-def test_the_only_session_with_output_may_lose_it(bench):
-    bench.add(ONE, **DONE)
-    bench.folder(ONE).mkdir(parents=True, exist_ok=True)
-    plan = bench.tracker.reconcile()
+def test_the_only_session_with_output_may_lose_it(lab):
+    lab.add(ONE, **DONE)
+    lab.folder(ONE).mkdir(parents=True, exist_ok=True)
+    plan = lab.tracker.reconcile()
     assert plan.found.doubts == ()
     plan.apply()
-    assert not bench.row(ONE).suite2p
+    assert not lab.row(ONE).suite2p
 
 
 def test_the_only_session_with_recorded_files_may_lose_them(made):
@@ -424,18 +424,18 @@ def test_an_unreadable_folder_is_told_and_the_rest_goes_on(kept, level):
 
 
 @pytest.fixture
-def labs(bench):
+def labs(lab):
     """Add sessions with suite2p: M1's and M3's in two labs' folders, M2's in its own."""
-    bench.tracker.mice.add("M3")
-    for key, lab in ((ONE, "labA"), ("M2.2023-01-20.1", ""), ("M3.2023-01-20.1", "labB")):
-        bench.add(key, **DONE)
-        bench.suite2p(key)
-        if lab:
-            subjects = bench.root / lab / "Subjects"
+    lab.tracker.mice.add("M3")
+    for key, folder in ((ONE, "labA"), ("M2.2023-01-20.1", ""), ("M3.2023-01-20.1", "labB")):
+        lab.add(key, **DONE)
+        lab.suite2p(key)
+        if folder:
+            subjects = lab.root / folder / "Subjects"
             subjects.mkdir(parents=True)
             mouse = key.partition(".")[0]
-            (bench.root / mouse).rename(subjects / mouse)
-    return bench
+            (lab.root / mouse).rename(subjects / mouse)
+    return lab
 
 
 def test_labs_folders_agree_with_the_database(labs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.lab import DAY, session_rows, table_counts
+from support.sample_lab import DAY, session_rows, table_counts
 from vrtracker.errors import DuplicateError, InvalidValueError, NotFoundError
 
 ONE, TWO, THREE, FOUR = (f"ATL012.2023-01-20.{number}" for number in (701, 702, 703, 704))

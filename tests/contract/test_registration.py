@@ -11,8 +11,8 @@ import traceback
 import numpy as np
 import pytest
 
-from support.bench import Bench
 from support.registrars import bad, good, options_of, raises, writes
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.registrars import DatasetFile, RegistrarResult
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import State
@@ -38,19 +38,19 @@ MOST_STATEMENTS = 6
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
+def lab(backend, tmp_path):
     declared = (Stage(name="significant", title="", requires=("registration",)),)
-    with Bench(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
         yield made
 
 
 @pytest.fixture
-def workflow(bench):
-    return bench.tracker.workflow
+def workflow(lab):
+    return lab.tracker.workflow
 
 
-def columns(bench: Bench, key) -> tuple:
-    row = bench.row(key)
+def columns(lab: WorkflowLab, key) -> tuple:
+    row = lab.row(key)
     return (
         row.vrRegistration,
         row.vrRegistrationDate,
@@ -59,33 +59,33 @@ def columns(bench: Bench, key) -> tuple:
     )
 
 
-def last_attempt(bench: Bench, key):
-    return bench.tracker.workflow.attempts(key).iloc[-1]
+def last_attempt(lab: WorkflowLab, key):
+    return lab.tracker.workflow.attempts(key).iloc[-1]
 
 
 # -- success ----------------------------------------------------------------------------------
 
 
-def test_success_is_written_to_the_labs_columns(bench, workflow):
-    key = bench.add(ONE, vrRegistrationError=True, vrRegistrationException="flips")
+def test_success_is_written_to_the_labs_columns(lab, workflow):
+    key = lab.add(ONE, vrRegistrationError=True, vrRegistrationException="flips")
     report = workflow.run(registrar=good)
     assert (report.succeeded, report.failed, report.left) == (1, 0, 0)
-    assert columns(bench, key) == (True, LAB_NOON, False, None)
+    assert columns(lab, key) == (True, LAB_NOON, False, None)
     assert workflow.states(key)["registration"] is State.DONE
 
 
-def test_success_puts_the_output_in_place(bench, workflow):
-    key = bench.add(ONE)
+def test_success_puts_the_output_in_place(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=good)
-    assert bench.output(key) == {"trials.startTimes.npy": ONE.encode()}
-    assert bench.litter(key) == []
+    assert lab.output(key) == {"trials.startTimes.npy": ONE.encode()}
+    assert lab.litter(key) == []
 
 
-def test_success_records_how_it_was_made(bench, workflow):
-    key = bench.add(ONE)
+def test_success_records_how_it_was_made(lab, workflow):
+    key = lab.add(ONE)
     files = {"a.b.npy": b"12345", "sub/c.d.npy": b"678"}
     workflow.run(registrar=writes(files), options={"oasis": True, "fs": 6})
-    attempt = last_attempt(bench, key)
+    attempt = last_attempt(lab, key)
     assert attempt["outcome"] == "succeeded"
     assert attempt["duration_s"] >= 0
     assert (attempt["output_bytes"], attempt["output_files"]) == (8, 2)
@@ -94,15 +94,15 @@ def test_success_records_how_it_was_made(bench, workflow):
     assert "writes" in attempt["registrar"]
     assert json.loads(attempt["options"]) == {"oasis": True, "fs": 6}
     assert {"python", "vrtracker", "sqlalchemy"} <= json.loads(attempt["versions"]).keys()
-    assert attempt["started_at"] == attempt["finished_at"] == bench.clock()
+    assert attempt["started_at"] == attempt["finished_at"] == lab.clock()
     assert attempt[["error_type", "error_message", "error_traceback"]].isna().all()
 
 
-def test_success_records_each_file_with_its_hash(bench, workflow):
-    key = bench.add(ONE)
+def test_success_records_each_file_with_its_hash(lab, workflow):
+    key = lab.add(ONE)
     files = {"a.b.npy": b"12345", "sub/c.d.npy": b"678"}
     report = workflow.run(registrar=writes(files))
-    datasets = bench.tracker.datasets(key)
+    datasets = lab.tracker.datasets(key)
     assert list(datasets["rel_path"]) == ["oneData/a.b.npy", "oneData/sub/c.d.npy"]
     assert list(datasets["size_bytes"]) == [5, 3]
     assert list(datasets["md5"]) == [hashlib.md5(files[name]).hexdigest() for name in files]
@@ -110,8 +110,8 @@ def test_success_records_each_file_with_its_hash(bench, workflow):
     assert set(datasets["attempt_id"]) == {report.results[0].attempt_id}
 
 
-def test_the_registrar_is_told_what_it_needs(bench, workflow):
-    key = bench.add(ONE, imaging=False, sessionNotes="ran well")
+def test_the_registrar_is_told_what_it_needs(lab, workflow):
+    key = lab.add(ONE, imaging=False, sessionNotes="ran well")
     jobs = []
 
     def look(job):
@@ -122,30 +122,30 @@ def test_the_registrar_is_told_what_it_needs(bench, workflow):
     (job,) = jobs
     assert job.key == key
     assert job.record.sessionNotes == "ran well"
-    assert job.session_path == bench.folder(key)
+    assert job.session_path == lab.folder(key)
     assert (job.output, dict(job.options)) == ("oneData", {"tau": 1.5})
 
 
-def test_options_reach_the_registrar_as_they_are_recorded(bench, workflow):
-    key = bench.add(ONE)
+def test_options_reach_the_registrar_as_they_are_recorded(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=options_of, options={"planes": (1, 2)})
-    assert bench.output(key)["job.options.txt"] == b"[('planes', [1, 2])]"
-    assert json.loads(last_attempt(bench, key)["options"]) == {"planes": [1, 2]}
+    assert lab.output(key)["job.options.txt"] == b"[('planes', [1, 2])]"
+    assert json.loads(last_attempt(lab, key)["options"]) == {"planes": [1, 2]}
 
 
-def test_what_the_registrar_states_is_recorded_instead(bench, workflow):
-    key = bench.add(ONE)
-    (bench.folder(key) / "raw.bin").write_bytes(b"1234")
+def test_what_the_registrar_states_is_recorded_instead(lab, workflow):
+    key = lab.add(ONE)
+    (lab.folder(key) / "raw.bin").write_bytes(b"1234")
     stated = RegistrarResult([DatasetFile("raw.bin", 4, revision="r1")], bytes=4000)
     report = workflow.run(registrar=writes({}, stated))
     assert (report.bytes, report.results[0].files) == (4000, 1)
-    datasets = bench.tracker.datasets(key)
+    datasets = lab.tracker.datasets(key)
     assert datasets[["rel_path", "revision"]].to_numpy().tolist() == [["raw.bin", "r1"]]
 
 
-def test_sessions_are_worked_on_in_order_of_their_numbers(bench, workflow):
+def test_sessions_are_worked_on_in_order_of_their_numbers(lab, workflow):
     for key in (THREE, ONE, TWO):
-        bench.add(key)
+        lab.add(key)
     seen = []
     report = workflow.run(registrar=good, progress=lambda *args: seen.append(args))
     assert [str(result.key) for result in report.results] == [THREE, ONE, TWO]
@@ -160,9 +160,9 @@ def test_sessions_are_worked_on_in_order_of_their_numbers(bench, workflow):
     ]
 
 
-def test_the_report_is_a_frame_too(bench, workflow):
-    bench.add(ONE)
-    bench.add(TWO, folder=False)
+def test_the_report_is_a_frame_too(lab, workflow):
+    lab.add(ONE)
+    lab.add(TWO, folder=False)
     frame = workflow.run(registrar=good).frame()
     assert list(frame["key"]) == [ONE, TWO]
     assert list(frame["outcome"]) == ["succeeded", "failed"]
@@ -170,59 +170,59 @@ def test_the_report_is_a_frame_too(bench, workflow):
     assert dict(workflow.run(registrar=good, mouseName="M2").frame().dtypes)["bytes"] == "int64"
 
 
-def test_a_run_takes_filters(bench, workflow):
-    bench.add(ONE)
-    bench.add("M2.2023-01-20.1")
+def test_a_run_takes_filters(lab, workflow):
+    lab.add(ONE)
+    lab.add("M2.2023-01-20.1")
     report = workflow.run(registrar=good, mouse__KO=True)
     assert [str(result.key) for result in report.results] == ["M2.2023-01-20.1"]
 
 
-def test_failed_sessions_can_be_left_out(bench, workflow):
-    bench.add(ONE, vrRegistrationError=True)
+def test_failed_sessions_can_be_left_out(lab, workflow):
+    lab.add(ONE, vrRegistrationError=True)
     assert workflow.run(registrar=good, retry_failed=False).results == ()
     assert workflow.run(registrar=good).succeeded == 1
 
 
-def test_a_session_named_by_its_key_must_be_able_to_run(bench, workflow):
-    key = bench.add(ONE)
+def test_a_session_named_by_its_key_must_be_able_to_run(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=good)
-    before = bench.dump()
+    before = lab.dump()
     with pytest.raises(InvalidTransitionError, match="since 2026-03-02 14:00:00"):
         workflow.run("registration", key, registrar=good)
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
-def test_running_everything_again_needs_a_filter(bench, workflow):
-    bench.add(ONE)
+def test_running_everything_again_needs_a_filter(lab, workflow):
+    lab.add(ONE)
     with pytest.raises(InvalidValueError, match="filter"):
         workflow.run(registrar=good, force=True)
 
 
-def test_a_stage_without_a_registrar_says_so(bench, workflow):
-    bench.add(ONE, imaging=True)
-    before = bench.dump()
+def test_a_stage_without_a_registrar_says_so(lab, workflow):
+    lab.add(ONE, imaging=True)
+    before = lab.dump()
     with pytest.raises(ConfigurationError, match=r"workflow\.complete"):
         workflow.run("suite2p")
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
-def test_a_stage_of_the_tracker_alone_is_run_too(bench, workflow):
-    key = bench.add(ONE, vrRegistration=True)
+def test_a_stage_of_the_tracker_alone_is_run_too(lab, workflow):
+    key = lab.add(ONE, vrRegistration=True)
     report = workflow.run("significant", registrar=writes({"mpci.significant.npz": b"s"}))
     assert report.succeeded == 1
     assert workflow.states(key)["significant"] is State.DONE
-    assert set(bench.tracker.datasets(key)["stage"]) == {"significant"}
+    assert set(lab.tracker.datasets(key)["stage"]) == {"significant"}
 
 
-def test_a_configured_registrar_is_used(bench):
-    key = bench.add(ONE, vrRegistration=True)
-    tracker = bench.another(registrars={"significant": "support.registrars:good"})
+def test_a_configured_registrar_is_used(lab):
+    key = lab.add(ONE, vrRegistration=True)
+    tracker = lab.another(registrars={"significant": "support.registrars:good"})
     assert tracker.workflow.run("significant").succeeded == 1
-    assert last_attempt(bench, key)["registrar"] == "support.registrars:good"
+    assert last_attempt(lab, key)["registrar"] == "support.registrars:good"
 
 
-def test_run_without_a_stage_waits_for_it_no_more_than_this_time(bench, workflow):
-    key, other = bench.add(ONE, imaging=True), bench.add(TWO, imaging=True)
+def test_run_without_a_stage_waits_for_it_no_more_than_this_time(lab, workflow):
+    key, other = lab.add(ONE, imaging=True), lab.add(TWO, imaging=True)
 
     assert workflow.run("registration", key, registrar=good, without=["suite2p"]).succeeded == 1
 
@@ -230,15 +230,15 @@ def test_run_without_a_stage_waits_for_it_no_more_than_this_time(bench, workflow
     assert workflow.states(other)["registration"] is State.BLOCKED
 
 
-def test_run_without_a_stage_takes_the_blocked_of_the_queue_too(bench, workflow):
-    bench.add(ONE, imaging=True)
-    bench.add(TWO)
+def test_run_without_a_stage_takes_the_blocked_of_the_queue_too(lab, workflow):
+    lab.add(ONE, imaging=True)
+    lab.add(TWO)
 
     assert workflow.run(registrar=good, without=["suite2p"]).succeeded == 2
 
 
-def test_run_without_one_stage_still_waits_for_another(bench, workflow):
-    key = bench.add(ONE, imaging=True, suite2p=True)
+def test_run_without_one_stage_still_waits_for_another(lab, workflow):
+    key = lab.add(ONE, imaging=True, suite2p=True)
 
     report = workflow.run("significant", registrar=good, without=["suite2p"])
 
@@ -246,17 +246,17 @@ def test_run_without_one_stage_still_waits_for_another(bench, workflow):
     assert workflow.states(key)["significant"] is State.BLOCKED
 
 
-def test_cancelled_run_without_a_stage_says_that_the_session_waits_again(bench, workflow):
-    key = bench.add(ONE, imaging=True)
+def test_cancelled_run_without_a_stage_says_that_the_session_waits_again(lab, workflow):
+    key = lab.add(ONE, imaging=True)
 
     with pytest.raises(KeyboardInterrupt):
         workflow.run(registrar=raises(KeyboardInterrupt()), without=["suite2p"])
 
-    assert bench.tracker.history(key)["to_state"].iloc[-1] == State.BLOCKED.value
+    assert lab.tracker.history(key)["to_state"].iloc[-1] == State.BLOCKED.value
 
 
-def test_run_without_an_unknown_stage_is_refused(bench, workflow):
-    bench.add(ONE)
+def test_run_without_an_unknown_stage_is_refused(lab, workflow):
+    lab.add(ONE)
 
     with pytest.raises(UnknownNameError, match="suite2p"):
         workflow.run(registrar=good, without=["suite2"])
@@ -265,13 +265,13 @@ def test_run_without_an_unknown_stage_is_refused(bench, workflow):
 # -- failure ----------------------------------------------------------------------------------
 
 
-def test_failure_is_kept_with_its_traceback(bench, workflow):
-    key = bench.add(ONE)
+def test_failure_is_kept_with_its_traceback(lab, workflow):
+    key = lab.add(ONE)
     report = workflow.run(registrar=bad)
     message = f"first flips in trial are not all down in {ONE}"
     assert (report.failed, report.results[0].error) == (1, f"ValueError: {message}")
-    assert columns(bench, key) == (False, None, True, message)
-    attempt = last_attempt(bench, key)
+    assert columns(lab, key) == (False, None, True, message)
+    attempt = last_attempt(lab, key)
     assert (attempt["outcome"], attempt["error_type"]) == ("failed", "ValueError")
     assert attempt["error_message"] == message
     assert attempt["error_traceback"].startswith("Traceback (most recent call last)")
@@ -279,40 +279,40 @@ def test_failure_is_kept_with_its_traceback(bench, workflow):
     assert workflow.states(key)["registration"] is State.FAILED
 
 
-def test_failure_leaves_nothing_behind(bench, workflow):
-    key = bench.add(ONE)
+def test_failure_leaves_nothing_behind(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=raises(ValueError("odd"), after={"a.b.npy": b"half"}))
-    assert list(bench.folder(key).iterdir()) == []
-    assert len(bench.tracker.datasets(key)) == 0
+    assert list(lab.folder(key).iterdir()) == []
+    assert len(lab.tracker.datasets(key)) == 0
 
 
-def test_failure_keeps_the_earlier_output(bench, workflow):
-    key = bench.add(ONE)
+def test_failure_keeps_the_earlier_output(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=good)
-    before, datasets = bench.output(key), bench.dump()["datasets"]
-    bench.clock.advance(hours=1)
+    before, datasets = lab.output(key), lab.dump()["datasets"]
+    lab.clock.advance(hours=1)
 
     workflow.run("registration", key, registrar=raises(ValueError("odd")), force=True)
 
-    assert columns(bench, key) == (True, LAB_NOON, True, "odd")
-    assert bench.output(key) == before
-    assert bench.dump()["datasets"] == datasets
+    assert columns(lab, key) == (True, LAB_NOON, True, "odd")
+    assert lab.output(key) == before
+    assert lab.dump()["datasets"] == datasets
     assert workflow.states(key)["registration"] is State.DONE
     assert "earlier output was kept" in str(workflow.why_not(key, "registration")[0])
 
 
-def test_failure_of_a_stale_session_leaves_it_stale(bench, workflow):
-    key = bench.add(ONE, imaging=True, suite2p=True)
+def test_failure_of_a_stale_session_leaves_it_stale(lab, workflow):
+    key = lab.add(ONE, imaging=True, suite2p=True)
     workflow.run(registrar=good)
     workflow.complete(key, "suite2p")
     workflow.run(registrar=bad, include_stale=True)
     assert workflow.states(key)["registration"] is State.STALE
-    assert bench.events(key)[-1] == ("fail", "registration", "running", "stale")
+    assert lab.events(key)[-1] == ("fail", "registration", "running", "stale")
 
 
-def test_a_run_goes_on_after_a_failure(bench, workflow):
+def test_a_run_goes_on_after_a_failure(lab, workflow):
     for key in (ONE, TWO, THREE):
-        bench.add(key)
+        lab.add(key)
 
     def picky(job):
         return bad(job) if str(job.key) == TWO else good(job)
@@ -321,25 +321,25 @@ def test_a_run_goes_on_after_a_failure(bench, workflow):
     assert [r.outcome for r in report.results] == ["succeeded", "failed", "succeeded"]
 
 
-def test_a_missing_folder_is_a_failed_attempt(bench, workflow):
-    gone = bench.add(ONE, folder=False)
-    bench.add(TWO)
+def test_a_missing_folder_is_a_failed_attempt(lab, workflow):
+    gone = lab.add(ONE, folder=False)
+    lab.add(TWO)
     report = workflow.run(registrar=good)
     assert [r.outcome for r in report.results] == ["failed", "succeeded"]
-    assert last_attempt(bench, gone)["error_type"] == "RegistrarError"
-    assert "has no folder" in bench.row(gone).vrRegistrationException
+    assert last_attempt(lab, gone)["error_type"] == "RegistrarError"
+    assert "has no folder" in lab.row(gone).vrRegistrationException
 
 
-def test_a_rerun_clears_the_error(bench, workflow):
-    key = bench.add(ONE)
+def test_a_rerun_clears_the_error(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=bad)
     workflow.run(registrar=good)
-    assert columns(bench, key) == (True, LAB_NOON, False, None)
+    assert columns(lab, key) == (True, LAB_NOON, False, None)
     assert list(workflow.attempts(key)["outcome"].sort_values()) == ["failed", "succeeded"]
 
 
-def test_a_failed_session_waits_again_when_suite2p_is_taken_back(bench, workflow):
-    key = bench.add(ONE, imaging=True, suite2p=True)
+def test_a_failed_session_waits_again_when_suite2p_is_taken_back(lab, workflow):
+    key = lab.add(ONE, imaging=True, suite2p=True)
     workflow.run(registrar=bad)
     workflow.reset(key, "suite2p", reason="wrong plane")
     assert workflow.states(key)["registration"] is State.BLOCKED
@@ -351,20 +351,20 @@ def test_a_failed_session_waits_again_when_suite2p_is_taken_back(bench, workflow
 @pytest.mark.parametrize(
     "message", ["embedded null \0 byte", "not UTF-8: \udcff", "x" * 70_000, "", "😀 naïve"]
 )
-def test_failures_with_odd_messages_are_kept(bench, workflow, message):
-    key = bench.add(ONE)
-    bench.add(TWO)
+def test_failures_with_odd_messages_are_kept(lab, workflow, message):
+    key = lab.add(ONE)
+    lab.add(TWO)
     report = workflow.run(registrar=raises(ValueError(message)))
     assert [r.outcome for r in report.results] == ["failed", "failed"]
-    kept = bench.row(key).vrRegistrationException or ""
+    kept = lab.row(key).vrRegistrationException or ""
     readable = message.replace("\0", "").replace("\udcff", "")
     assert len(kept) >= len(readable)
     assert workflow.states(key)["registration"] is State.FAILED
 
 
-def test_raise_errors_raises_the_original_after_recording_it(bench, workflow):
-    key = bench.add(ONE)
-    bench.add(TWO)
+def test_raise_errors_raises_the_original_after_recording_it(lab, workflow):
+    key = lab.add(ONE)
+    lab.add(TWO)
     error = KeyError("no such plane")
     with pytest.raises(KeyError) as caught:
         workflow.run(registrar=raises(error), raise_errors=True)
@@ -374,50 +374,50 @@ def test_raise_errors_raises_the_original_after_recording_it(bench, workflow):
     assert len(workflow.attempts(TWO)) == 0
 
 
-def test_an_output_path_that_is_too_long_fails_and_undoes(bench, workflow):
-    key = bench.add(ONE)
+def test_an_output_path_that_is_too_long_fails_and_undoes(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=good)
-    before = bench.output(key)
-    bench.clock.advance(minutes=1)
+    before = lab.output(key)
+    lab.clock.advance(minutes=1)
     name = f"{'a' * 200}/{'b' * 60}.c.npy"
     workflow.run("registration", key, registrar=writes({name: b"x"}), force=True)
-    assert last_attempt(bench, key)["error_type"] == "RegistrarError"
-    assert bench.output(key) == before
-    assert bench.litter(key) == []
+    assert last_attempt(lab, key)["error_type"] == "RegistrarError"
+    assert lab.output(key) == before
+    assert lab.litter(key) == []
 
 
 # -- again ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def registered(bench, workflow):
+def registered(lab, workflow):
     """A session with output of registration, of a person, and of a later stage."""
-    key = bench.add(ONE, imaging=True, suite2p=True)
+    key = lab.add(ONE, imaging=True, suite2p=True)
     workflow.run(registrar=writes({"a.b.npy": b"old", "gone.later.npy": b"old", RED: b"000"}))
-    (bench.folder(key) / "oneData" / RED).write_bytes(b"010")
-    (bench.folder(key) / "oneData" / CUTOFF).write_bytes(b"cutoff")
-    (bench.folder(key) / "oneData" / "mpci.unknown.npy").write_bytes(b"by hand")
+    (lab.folder(key) / "oneData" / RED).write_bytes(b"010")
+    (lab.folder(key) / "oneData" / CUTOFF).write_bytes(b"cutoff")
+    (lab.folder(key) / "oneData" / "mpci.unknown.npy").write_bytes(b"by hand")
     workflow.run("significant", registrar=writes({"mpci.significant.npz": b"later"}))
     workflow.set_qc(key, "red_cell", "PASS")
-    bench.clock.advance(hours=1)
+    lab.clock.advance(hours=1)
     return key
 
 
-def test_registering_again_makes_what_rests_on_it_stale(bench, workflow, registered):
-    date = bench.row(registered).redCellQCDate
+def test_registering_again_makes_what_rests_on_it_stale(lab, workflow, registered):
+    date = lab.row(registered).redCellQCDate
     workflow.run("registration", registered, registrar=good, force=True)
     states = workflow.states(registered)
     assert states["registration"] is State.DONE
     assert (states["red_cell_qc"], states["significant"]) == (State.STALE, State.STALE)
-    row = bench.row(registered)
+    row = lab.row(registered)
     assert (row.redCellQC, row.redCellQCDate) == (True, date)
     assert row.vrRegistrationDate == LAB_NOON + dt.timedelta(hours=1)
 
 
-def test_registering_again_keeps_what_others_made(bench, workflow, registered):
+def test_registering_again_keeps_what_others_made(lab, workflow, registered):
     again = writes({"a.b.npy": b"new", RED: b"000", "new.one.npy": b"n"})
     workflow.run("registration", registered, registrar=again, force=True)
-    assert bench.output(registered) == {
+    assert lab.output(registered) == {
         "a.b.npy": b"new",
         "new.one.npy": b"n",
         RED: b"010",
@@ -427,77 +427,77 @@ def test_registering_again_keeps_what_others_made(bench, workflow, registered):
     }
 
 
-def test_files_that_were_only_indexed_are_not_replaced_by_a_registrar_that_writes(bench, workflow):
-    key = bench.add(ONE)
-    found = bench.folder(key) / "oneData" / "trials.startTimes.npy"
+def test_files_that_were_only_indexed_are_not_replaced_by_a_registrar_that_writes(lab, workflow):
+    key = lab.add(ONE)
+    found = lab.folder(key) / "oneData" / "trials.startTimes.npy"
     found.parent.mkdir(exist_ok=True)
     np.save(found, np.arange(3.0))
     workflow.run("registration", registrar="alf")
     workflow.run("registration", key, registrar=writes({"a.b.npy": b"new"}), force=True)
     assert found.is_file()
-    assert set(bench.tracker.datasets(key)["rel_path"]) == {
+    assert set(lab.tracker.datasets(key)["rel_path"]) == {
         "oneData/a.b.npy",
         "oneData/trials.startTimes.npy",
     }
 
 
-def test_indexing_again_forgets_files_that_are_gone(bench, workflow):
-    key = bench.add(ONE)
-    folder = bench.folder(key) / "oneData"
+def test_indexing_again_forgets_files_that_are_gone(lab, workflow):
+    key = lab.add(ONE)
+    folder = lab.folder(key) / "oneData"
     folder.mkdir(exist_ok=True)
     for name in ("trials.startTimes.npy", "licks.times.npy"):
         np.save(folder / name, np.arange(3.0))
     workflow.run("registration", registrar="alf")
     (folder / "licks.times.npy").unlink()
     workflow.run("registration", key, registrar="alf", force=True)
-    assert list(bench.tracker.datasets(key)["rel_path"]) == ["oneData/trials.startTimes.npy"]
+    assert list(lab.tracker.datasets(key)["rel_path"]) == ["oneData/trials.startTimes.npy"]
 
 
-def test_the_datasets_are_those_on_disk_after_registering_again(bench, workflow, registered):
+def test_the_datasets_are_those_on_disk_after_registering_again(lab, workflow, registered):
     again = writes({"a.b.npy": b"new", RED: b"000", "new.one.npy": b"n"})
     workflow.run("registration", registered, registrar=again, force=True)
-    datasets = bench.tracker.datasets(registered)
+    datasets = lab.tracker.datasets(registered)
     recorded = dict(zip(datasets["rel_path"], datasets["md5"], strict=True))
     on_disk = {
         f"oneData/{name}": hashlib.md5(content).hexdigest()
-        for name, content in bench.output(registered).items()
+        for name, content in lab.output(registered).items()
         if name not in {CUTOFF, "mpci.unknown.npy"}
     }
     assert recorded == on_disk
 
 
-def test_curated_files_that_are_not_made_again_stay_on_record(bench, workflow, registered):
+def test_curated_files_that_are_not_made_again_stay_on_record(lab, workflow, registered):
     workflow.run("registration", registered, registrar=good, force=True)
-    assert bench.output(registered)[RED] == b"010"
-    assert f"oneData/{RED}" in set(bench.tracker.datasets(registered)["rel_path"])
+    assert lab.output(registered)[RED] == b"010"
+    assert f"oneData/{RED}" in set(lab.tracker.datasets(registered)["rel_path"])
 
 
-def test_unchanged_files_keep_their_rows(bench, workflow):
-    key = bench.add(ONE)
+def test_unchanged_files_keep_their_rows(lab, workflow):
+    key = lab.add(ONE)
     workflow.run(registrar=good)
-    before = bench.dump()["datasets"]
+    before = lab.dump()["datasets"]
     workflow.run("registration", key, registrar=good, force=True)
-    assert bench.dump()["datasets"] == before
+    assert lab.dump()["datasets"] == before
 
 
-def test_a_run_that_writes_nothing_changes_no_dataset(bench, workflow, registered):
-    output, datasets = bench.output(registered), bench.tracker.datasets(registered)
+def test_a_run_that_writes_nothing_changes_no_dataset(lab, workflow, registered):
+    output, datasets = lab.output(registered), lab.tracker.datasets(registered)
     report = workflow.run("registration", registered, registrar=lambda _: None, force=True)
     assert (report.succeeded, report.bytes) == (1, 0)
-    assert bench.output(registered) == output
-    after = bench.tracker.datasets(registered)
+    assert lab.output(registered) == output
+    after = lab.tracker.datasets(registered)
     assert list(after["rel_path"]) == list(datasets["rel_path"])
 
 
-def test_reviewing_a_stale_check_makes_it_current(bench, workflow, registered):
+def test_reviewing_a_stale_check_makes_it_current(lab, workflow, registered):
     workflow.run("registration", registered, registrar=good, force=True)
     workflow.set_qc(registered, "red_cell", "PASS")
     assert workflow.states(registered)["red_cell_qc"] is State.DONE
 
 
 @pytest.mark.parametrize("stage", ["red_cell_qc", "significant"])
-def test_what_is_decided_while_its_input_is_made_again_is_stale(bench, workflow, stage):
-    key = bench.add(ONE, imaging=True, suite2p=True)
+def test_what_is_decided_while_its_input_is_made_again_is_stale(lab, workflow, stage):
+    key = lab.add(ONE, imaging=True, suite2p=True)
     workflow.run(registrar=good)
 
     def decide(job):
@@ -510,11 +510,11 @@ def test_what_is_decided_while_its_input_is_made_again_is_stale(bench, workflow,
     assert workflow.run("registration", key, registrar=decide, force=True).succeeded == 1
     assert workflow.states(key)["registration"] is State.DONE
     assert workflow.states(key)[stage] is State.STALE
-    assert bench.events(key)[-1] == ("invalidated", stage, "done", "stale")
+    assert lab.events(key)[-1] == ("invalidated", stage, "done", "stale")
 
 
-def test_output_whose_input_is_made_again_meanwhile_is_stale_from_birth(bench, workflow):
-    key = bench.add(ONE, imaging=True, suite2p=True)
+def test_output_whose_input_is_made_again_meanwhile_is_stale_from_birth(lab, workflow):
+    key = lab.add(ONE, imaging=True, suite2p=True)
     workflow.run(registrar=good)
 
     def redo(job):
@@ -523,38 +523,38 @@ def test_output_whose_input_is_made_again_meanwhile_is_stale_from_birth(bench, w
 
     assert workflow.run("registration", key, registrar=redo, force=True).succeeded == 1
     assert workflow.states(key)["registration"] is State.STALE
-    assert bench.events(key)[-1] == ("succeed", "registration", "running", "stale")
+    assert lab.events(key)[-1] == ("succeed", "registration", "running", "stale")
 
 
-def test_stale_checks_get_an_event_once(bench, workflow, registered):
+def test_stale_checks_get_an_event_once(lab, workflow, registered):
     workflow.run("registration", registered, registrar=good, force=True)
-    first = [event for event in bench.events(registered) if event[0] == "invalidated"]
+    first = [event for event in lab.events(registered) if event[0] == "invalidated"]
     assert sorted(first) == [
         ("invalidated", "red_cell_qc", "done", "stale"),
         ("invalidated", "significant", "done", "stale"),
     ]
     workflow.run("registration", registered, registrar=good, force=True)
-    again = [event for event in bench.events(registered) if event[0] == "invalidated"]
+    again = [event for event in lab.events(registered) if event[0] == "invalidated"]
     assert again == first
 
 
 # -- claims -----------------------------------------------------------------------------------
 
 
-def test_a_claim_whose_lease_ended_is_taken_over(bench, workflow):
-    key = bench.add(ONE)
+def test_a_claim_whose_lease_ended_is_taken_over(lab, workflow):
+    key = lab.add(ONE)
     registrar = FunctionRegistrar(good)
-    claims = Claims(bench.tracker._lab, {})
-    lost = claims.start(key, bench.stages["registration"], registrar)
+    claims = Claims(lab.tracker._lab, {})
+    lost = claims.start(key, lab.stages["registration"], registrar)
     with pytest.raises(InvalidTransitionError):
         workflow.run("registration", key, registrar=good)
-    bench.clock.advance(minutes=15)
+    lab.clock.advance(minutes=15)
 
     assert workflow.run(registrar=good).succeeded == 1
 
     outcomes = workflow.attempts(key).set_index("attempt_id")["outcome"]
     assert outcomes[lost.attempt_id] == "expired"
-    before = bench.dump()
+    before = lab.dump()
     for late in (
         lambda: claims.succeed(lost, Finished(duration_s=1), known=[]),
         lambda: claims.fail(lost, ValueError("late"), Finished(duration_s=1)),
@@ -562,20 +562,20 @@ def test_a_claim_whose_lease_ended_is_taken_over(bench, workflow):
     ):
         with pytest.raises(LostClaimError):
             late()
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 @pytest.mark.parametrize(
     "ending", [None, ValueError("odd"), KeyboardInterrupt()], ids=["done", "failed", "interrupted"]
 )
-def test_a_late_result_does_not_replace_the_new_one(bench, workflow, ending):
+def test_a_late_result_does_not_replace_the_new_one(lab, workflow, ending):
     """The first worker sleeps beyond its lease; the second takes over and finishes first."""
-    key = bench.add(ONE)
-    other = bench.another(actor="second")
+    key = lab.add(ONE)
+    other = lab.another(actor="second")
     taken_over = []
 
     def sleepy(job):
-        bench.clock.advance(minutes=16)
+        lab.clock.advance(minutes=16)
         taken_over.append(other.workflow.run(registrar=writes({"a.b.npy": b"new"})))
         job.staging.mkdir(exist_ok=True)
         (job.staging / "a.b.npy").write_bytes(b"late")
@@ -589,49 +589,49 @@ def test_a_late_result_does_not_replace_the_new_one(bench, workflow, ending):
         report = workflow.run(registrar=sleepy)
         assert [result.outcome for result in report.results] == ["skipped"]
     assert taken_over[0].succeeded == 1
-    assert bench.output(key) == {"a.b.npy": b"new"}
-    assert bench.litter(key) == []
+    assert lab.output(key) == {"a.b.npy": b"new"}
+    assert lab.litter(key) == []
     assert sorted(workflow.attempts(key)["outcome"]) == ["expired", "succeeded"]
-    assert columns(bench, key)[:3] == (True, LAB_NOON + dt.timedelta(minutes=16), False)
+    assert columns(lab, key)[:3] == (True, LAB_NOON + dt.timedelta(minutes=16), False)
 
 
-def test_leftovers_of_a_lost_worker_are_removed(bench, workflow):
-    key = bench.add(ONE)
-    claims = Claims(bench.tracker._lab, {})
-    lost = claims.start(key, bench.stages["registration"], FunctionRegistrar(good))
-    left = bench.folder(key) / f".vrtracker-staging-{lost.attempt_id}"
+def test_leftovers_of_a_lost_worker_are_removed(lab, workflow):
+    key = lab.add(ONE)
+    claims = Claims(lab.tracker._lab, {})
+    lost = claims.start(key, lab.stages["registration"], FunctionRegistrar(good))
+    left = lab.folder(key) / f".vrtracker-staging-{lost.attempt_id}"
     left.mkdir()
     (left / "a.b.npy").write_bytes(b"half")
-    bench.clock.advance(minutes=15)
+    lab.clock.advance(minutes=15)
     report = workflow.run(registrar=good)
-    assert bench.litter(key) == []
+    assert lab.litter(key) == []
     assert any("interrupted" in note for note in report.notes)
 
 
-def test_output_in_the_hands_of_a_lost_worker_is_put_back_first(bench, workflow):
+def test_output_in_the_hands_of_a_lost_worker_is_put_back_first(lab, workflow):
     """A worker died between the two renames of its swap: the output exists under another name."""
-    key = bench.add(ONE)
+    key = lab.add(ONE)
     workflow.run(registrar=writes({"a.b.npy": b"old"}))
-    (bench.folder(key) / "oneData" / CUTOFF).write_bytes(b"cutoff")
-    claims = Claims(bench.tracker._lab, {})
-    stage = bench.stages["registration"]
+    (lab.folder(key) / "oneData" / CUTOFF).write_bytes(b"cutoff")
+    claims = Claims(lab.tracker._lab, {})
+    stage = lab.stages["registration"]
     lost = claims.start(key, stage, FunctionRegistrar(good), rerun=True)
-    folder = bench.folder(key)
+    folder = lab.folder(key)
     (folder / f".vrtracker-staging-{lost.attempt_id}").mkdir()
     (folder / "oneData").rename(folder / f".vrtracker-old-{lost.attempt_id}")
-    bench.clock.advance(minutes=15)
+    lab.clock.advance(minutes=15)
 
     report = workflow.run("registration", key, registrar=good, force=True)
 
     assert report.succeeded == 1
-    assert bench.output(key) == {"trials.startTimes.npy": ONE.encode(), CUTOFF: b"cutoff"}
-    assert bench.litter(key) == []
+    assert lab.output(key) == {"trials.startTimes.npy": ONE.encode(), CUTOFF: b"cutoff"}
+    assert lab.litter(key) == []
 
 
-def test_a_second_run_passes_over_what_the_first_has_claimed(bench, workflow):
-    bench.add(ONE)
-    bench.add(TWO)
-    other = bench.another(actor="second")
+def test_a_second_run_passes_over_what_the_first_has_claimed(lab, workflow):
+    lab.add(ONE)
+    lab.add(TWO)
+    other = lab.another(actor="second")
     nested = []
 
     def look(job):
@@ -644,22 +644,22 @@ def test_a_second_run_passes_over_what_the_first_has_claimed(bench, workflow):
     assert [r.outcome for r in report.results] == ["succeeded", "skipped"]
 
 
-def test_a_session_deleted_meanwhile_is_passed_over(bench, workflow):
+def test_a_session_deleted_meanwhile_is_passed_over(lab, workflow):
     for key in (ONE, TWO, THREE):
-        bench.add(key)
+        lab.add(key)
 
     def delete_two(job):
         if str(job.key) == ONE:
-            bench.tracker.sessions.delete(TWO)
+            lab.tracker.sessions.delete(TWO)
 
     report = workflow.run(registrar=delete_two)
     assert [r.outcome for r in report.results] == ["succeeded", "skipped", "succeeded"]
 
 
-def test_two_threads_share_a_queue_without_overlap(bench):
+def test_two_threads_share_a_queue_without_overlap(lab):
     numbers = range(1, 13)
     for number in numbers:
-        bench.add(f"M1.2023-01-20.{number}")
+        lab.add(f"M1.2023-01-20.{number}")
     worked: list[int] = []
     start = threading.Barrier(2)
     reports, errors = [], []
@@ -676,7 +676,7 @@ def test_two_threads_share_a_queue_without_overlap(bench):
             errors.append(error)
 
     threads = [
-        threading.Thread(target=work, args=(bench.another(actor=name),)) for name in ("a", "b")
+        threading.Thread(target=work, args=(lab.another(actor=name),)) for name in ("a", "b")
     ]
     for thread in threads:
         thread.start()
@@ -686,15 +686,15 @@ def test_two_threads_share_a_queue_without_overlap(bench):
     assert sorted(worked) == list(numbers)
     assert sum(report.succeeded for report in reports) == len(numbers)
     assert sum(report.failed for report in reports) == 0
-    assert (bench.tracker.workflow.table()["state:registration"] == "done").all()
-    assert len(bench.dump()["attempts"]) == len(numbers)
+    assert (lab.tracker.workflow.table()["state:registration"] == "done").all()
+    assert len(lab.dump()["attempts"]) == len(numbers)
 
 
-def test_one_tracker_serves_two_threads(bench):
+def test_one_tracker_serves_two_threads(lab):
     numbers = range(1, 9)
     for number in numbers:
-        bench.add(f"M1.2023-01-20.{number}")
-    tracker = bench.another()
+        lab.add(f"M1.2023-01-20.{number}")
+    tracker = lab.another()
     start = threading.Barrier(2)
     reports = []
 
@@ -710,39 +710,39 @@ def test_one_tracker_serves_two_threads(bench):
     assert sum(report.succeeded for report in reports) == len(numbers)
 
 
-def test_others_can_write_while_a_registrar_runs(bench, workflow):
-    key = bench.add(ONE)
-    other = bench.another(actor="editor")
+def test_others_can_write_while_a_registrar_runs(lab, workflow):
+    key = lab.add(ONE)
+    other = lab.another(actor="editor")
 
     def edit(job):
         other.sessions.update({"sessionNotes": "edited meanwhile"}, job.key)
         good(job)
 
     assert workflow.run(registrar=edit).succeeded == 1
-    assert bench.row(key).sessionNotes == "edited meanwhile"
+    assert lab.row(key).sessionNotes == "edited meanwhile"
 
 
-def test_a_hand_edit_of_the_outcome_is_not_overwritten(bench, workflow):
-    key = bench.add(ONE)
+def test_a_hand_edit_of_the_outcome_is_not_overwritten(lab, workflow):
+    key = lab.add(ONE)
 
     def edit(job):
-        bench.edit(key, vrRegistrationException="looked at by hand")
+        lab.edit(key, vrRegistrationException="looked at by hand")
         good(job)
 
     report = workflow.run(registrar=edit)
     assert report.succeeded == 0
-    assert bench.row(key).vrRegistrationException == "looked at by hand"
-    assert list(bench.folder(key).iterdir()) == []
+    assert lab.row(key).vrRegistrationException == "looked at by hand"
+    assert list(lab.folder(key).iterdir()) == []
 
 
 # -- when the database fails ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", ["event", "commit"])
-def test_output_is_put_back_when_success_cannot_be_recorded(bench, workflow, monkeypatch, at):
-    key = bench.add(ONE)
+def test_output_is_put_back_when_success_cannot_be_recorded(lab, workflow, monkeypatch, at):
+    key = lab.add(ONE)
     workflow.run(registrar=writes({"a.b.npy": b"old"}))
-    before, datasets = bench.output(key), bench.dump()["datasets"]
+    before, datasets = lab.output(key), lab.dump()["datasets"]
     refuse = {"on": False}
 
     def failing(original):
@@ -767,10 +767,10 @@ def test_output_is_put_back_when_success_cannot_be_recorded(bench, workflow, mon
 
     assert [r.outcome for r in report.results] == ["failed"]
     assert "the disk is full" in report.results[0].error
-    assert bench.output(key) == before
-    assert bench.dump()["datasets"] == datasets
-    assert bench.litter(key) == []
-    assert columns(bench, key) == (True, LAB_NOON, True, "the disk is full")
+    assert lab.output(key) == before
+    assert lab.dump()["datasets"] == datasets
+    assert lab.litter(key) == []
+    assert columns(lab, key) == (True, LAB_NOON, True, "the disk is full")
 
 
 # -- limits -----------------------------------------------------------------------------------
@@ -786,10 +786,10 @@ def of_size(size: int, *, known: bool):
 
 
 @pytest.fixture
-def three(bench):
+def three(lab):
     for key in (ONE, TWO, THREE):
-        bench.add(key)
-    return bench
+        lab.add(key)
+    return lab
 
 
 def test_a_known_size_stops_the_run_before_the_budget(three, workflow):
@@ -877,17 +877,17 @@ def test_a_limit_that_is_not_reached_stops_nothing(three, workflow):
 
 
 @pytest.mark.parametrize("root", ["missing", "empty", "a file", None])
-def test_a_root_that_is_not_there_changes_nothing(bench, tmp_path, root):
-    bench.add(ONE)
-    before = bench.dump()
+def test_a_root_that_is_not_there_changes_nothing(lab, tmp_path, root):
+    lab.add(ONE)
+    before = lab.dump()
     path = None if root is None else tmp_path / root
     if root == "empty":
         path.mkdir()
     elif root == "a file":
         path.touch()
     with pytest.raises(RootUnavailableError):
-        bench.another(root=path).workflow.run(registrar=good)
-    assert bench.dump() == before
+        lab.another(root=path).workflow.run(registrar=good)
+    assert lab.dump() == before
     assert root != "missing" or not path.exists()
 
 
@@ -917,15 +917,15 @@ def files(names) -> list[DatasetFile]:
     return [DatasetFile(f"oneData/{name}.x.npy", 3, "0" * 32) for name in names]
 
 
-def test_transitions_of_a_claim_take_few_statements(bench, workflow, counted):
-    key = bench.add(ONE, imaging=True, suite2p=True)
-    claims = Claims(bench.tracker._lab, {})
-    stage, registrar = bench.stages["registration"], FunctionRegistrar(good)
+def test_transitions_of_a_claim_take_few_statements(lab, workflow, counted):
+    key = lab.add(ONE, imaging=True, suite2p=True)
+    claims = Claims(lab.tracker._lab, {})
+    stage, registrar = lab.stages["registration"], FunctionRegistrar(good)
     many = range(200)
 
     claim = counted(claims.start, key, stage, registrar)
     counted(claims.succeed, claim, Finished(duration_s=1, datasets=files(many)), known=[])
-    assert len(bench.tracker.datasets(key)) == 200
+    assert len(lab.tracker.datasets(key)) == 200
     workflow.complete(key, "significant")
     workflow.set_qc(key, "red_cell", "PASS")
 
@@ -933,7 +933,7 @@ def test_transitions_of_a_claim_take_few_statements(bench, workflow, counted):
     claim = counted(claims.start, key, stage, registrar, rerun=True)
     changed = Finished(duration_s=1, datasets=files(range(100, 300)), complete=True)
     counted(claims.succeed, claim, changed, known=claims.datasets(claim))
-    assert len(bench.tracker.datasets(key)) == 200
+    assert len(lab.tracker.datasets(key)) == 200
     assert workflow.states(key)["red_cell_qc"] is State.STALE
 
     claim = counted(claims.start, key, stage, registrar, rerun=True)
@@ -941,22 +941,22 @@ def test_transitions_of_a_claim_take_few_statements(bench, workflow, counted):
     claim = counted(claims.start, key, stage, registrar, rerun=True)
     counted(claims.cancel, claim, "no time", Finished(duration_s=1))
     claims.start(key, stage, registrar, rerun=True)
-    bench.clock.advance(hours=1)
+    lab.clock.advance(hours=1)
     counted(claims.start, key, stage, registrar, rerun=True)
 
 
-def test_transitions_of_a_stage_of_the_tracker_take_few_statements(bench, counted):
-    key = bench.add(ONE, vrRegistration=True)
-    claims = Claims(bench.tracker._lab, {})
-    stage, registrar = bench.stages["significant"], FunctionRegistrar(good)
+def test_transitions_of_a_stage_of_the_tracker_take_few_statements(lab, counted):
+    key = lab.add(ONE, vrRegistration=True)
+    claims = Claims(lab.tracker._lab, {})
+    stage, registrar = lab.stages["significant"], FunctionRegistrar(good)
     claim = counted(claims.start, key, stage, registrar)
     counted(claims.fail, claim, ValueError("odd"), Finished(duration_s=1))
     claim = counted(claims.start, key, stage, registrar)
     counted(claims.succeed, claim, Finished(duration_s=1, datasets=files(range(50))), known=[])
 
 
-def test_decisions_take_few_statements(bench, workflow, counted):
-    key = bench.add(ONE, imaging=True)
+def test_decisions_take_few_statements(lab, workflow, counted):
+    key = lab.add(ONE, imaging=True)
     counted(workflow.complete, key, "suite2p")
     counted(workflow.set_qc, key, "suite2p", "FAIL")
     counted(workflow.set_qc, key, "suite2p", "PASS")
@@ -971,9 +971,9 @@ def test_decisions_take_few_statements(bench, workflow, counted):
     counted(workflow.set_qc, key, "session", "PASS")
 
 
-def test_reads_take_few_statements(bench, workflow, statement_counter):
+def test_reads_take_few_statements(lab, workflow, statement_counter):
     for number in range(30):
-        bench.add(f"M1.2023-01-20.{number}", folder=False)
+        lab.add(f"M1.2023-01-20.{number}", folder=False)
     for call in (
         lambda: workflow.needs("registration"),
         workflow.status,

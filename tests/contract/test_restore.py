@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import vrtracker
-from support.bench import Bench
-from support.lab import open_lab, run_sql, table_counts
 from support.postgres import put_programs_on_path
 from support.registrars import good
+from support.sample_lab import open_lab, run_sql, table_counts
+from support.workflow_lab import WorkflowLab
 from vrtracker.backends import parse_url
 from vrtracker.database import Database
 from vrtracker.errors import ConfigurationError, InvalidValueError, VrtrackerError
@@ -21,9 +21,9 @@ KEY = "M1.2023-01-20.1"
 
 
 @pytest.fixture
-def bench(backend, tmp_path, monkeypatch):
+def lab(backend, tmp_path, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
-    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
         made.add(KEY, uSessionID=7, sessionNotes="naïve 小鼠", headPlateRotation=12.8, suite2p=True)
         made.add("M2.2023-01-20.2", sessionQC=False, scratchJustification="no laser")
         made.tracker.workflow.complete(KEY, "registration")
@@ -60,13 +60,13 @@ def lose(url: str) -> None:
     run_sql(url, f"TRUNCATE {', '.join(counts)} CASCADE")
 
 
-def test_lost_database_comes_back_with_every_cell(bench, tmp_path):
-    url = bench.tracker.url
-    key = bench.add("M1.2023-01-20.3")
-    bench.tracker.workflow.run("registration", key, registrar=good)
-    before = whole(bench.tracker)
-    backup = bench.tracker.back_up(tmp_path / "safe")
-    bench.tracker.close()
+def test_lost_database_comes_back_with_every_cell(lab, tmp_path):
+    url = lab.tracker.url
+    key = lab.add("M1.2023-01-20.3")
+    lab.tracker.workflow.run("registration", key, registrar=good)
+    before = whole(lab.tracker)
+    backup = lab.tracker.back_up(tmp_path / "safe")
+    lab.tracker.close()
     kept = cells(url)
     assert all(kept[f"vrt_{name}"] for name in ("attempt", "dataset", "event", "stage_state"))
     lose(url)
@@ -83,12 +83,12 @@ def test_lost_database_comes_back_with_every_cell(bench, tmp_path):
         )
 
 
-def test_what_was_there_is_saved_first(bench, tmp_path):
-    url = bench.tracker.url
-    backup = bench.tracker.back_up(tmp_path / "safe")
-    bench.clock.advance(seconds=2)
-    bench.tracker.sessions.update({"sessionNotes": "later"}, KEY)
-    bench.tracker.close()
+def test_what_was_there_is_saved_first(lab, tmp_path):
+    url = lab.tracker.url
+    backup = lab.tracker.back_up(tmp_path / "safe")
+    lab.clock.advance(seconds=2)
+    lab.tracker.sessions.update({"sessionNotes": "later"}, KEY)
+    lab.tracker.close()
 
     restored = vrtracker.restore(url, backup.path)
 
@@ -100,54 +100,54 @@ def test_what_was_there_is_saved_first(bench, tmp_path):
         assert tracker.sessions.get(KEY).sessionNotes == "later"
 
 
-def test_open_tracker_sees_what_was_restored(bench, tmp_path):
-    backup = bench.tracker.back_up(tmp_path / "safe")
-    bench.tracker.sessions.update({"sessionNotes": "later"}, KEY)
+def test_open_tracker_sees_what_was_restored(lab, tmp_path):
+    backup = lab.tracker.back_up(tmp_path / "safe")
+    lab.tracker.sessions.update({"sessionNotes": "later"}, KEY)
 
-    vrtracker.restore(bench.tracker.url, backup.path, save=False)
+    vrtracker.restore(lab.tracker.url, backup.path, save=False)
 
-    assert bench.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
-    bench.tracker.sessions.update({"sessionNotes": "and on"}, KEY)
-    assert bench.tracker.sessions.get(KEY).sessionNotes == "and on"
+    assert lab.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
+    lab.tracker.sessions.update({"sessionNotes": "and on"}, KEY)
+    assert lab.tracker.sessions.get(KEY).sessionNotes == "and on"
 
 
-def test_damaged_backup_changes_nothing(bench, tmp_path):
-    backup = bench.tracker.back_up(tmp_path / "safe")
+def test_damaged_backup_changes_nothing(lab, tmp_path):
+    backup = lab.tracker.back_up(tmp_path / "safe")
     content = bytearray(backup.path.read_bytes())
     middle = len(content) // 2
     content[64:-64] = b"\xee" * len(content[64:-64])
     backup.path.write_bytes(content[:middle])
-    before = whole(bench.tracker)
+    before = whole(lab.tracker)
 
     with pytest.raises(VrtrackerError):
-        vrtracker.restore(bench.tracker.url, backup.path, save=False)
+        vrtracker.restore(lab.tracker.url, backup.path, save=False)
 
-    for name, frame in whole(bench.tracker).items():
+    for name, frame in whole(lab.tracker).items():
         pd.testing.assert_frame_equal(frame, before[name], obj=name)
 
 
-def test_missing_backup_is_told(bench, tmp_path):
+def test_missing_backup_is_told(lab, tmp_path):
     with pytest.raises(InvalidValueError, match="There is no backup"):
-        vrtracker.restore(bench.tracker.url, tmp_path / "none.db")
+        vrtracker.restore(lab.tracker.url, tmp_path / "none.db")
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
-def test_backup_beside_the_database_is_restored_without_saving_alone(bench, tmp_path):
-    made = bench.tracker.back_up(tmp_path / "safe").path
-    backup = made.rename(Path(parse_url(bench.tracker.url).database or "").with_name(made.name))
-    bench.tracker.sessions.update({"sessionNotes": "later"}, KEY)
+def test_backup_beside_the_database_is_restored_without_saving_alone(lab, tmp_path):
+    made = lab.tracker.back_up(tmp_path / "safe").path
+    backup = made.rename(Path(parse_url(lab.tracker.url).database or "").with_name(made.name))
+    lab.tracker.sessions.update({"sessionNotes": "later"}, KEY)
 
     with pytest.raises(ConfigurationError, match="--no-save"):
-        vrtracker.restore(bench.tracker.url, backup)
+        vrtracker.restore(lab.tracker.url, backup)
 
-    assert bench.tracker.sessions.get(KEY).sessionNotes == "later"
-    vrtracker.restore(bench.tracker.url, backup, save=False)
-    assert bench.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
+    assert lab.tracker.sessions.get(KEY).sessionNotes == "later"
+    vrtracker.restore(lab.tracker.url, backup, save=False)
+    assert lab.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
-def test_database_of_no_tracker_is_not_restored(bench, tmp_path):
-    path = Path(parse_url(bench.tracker.url).database or "")
+def test_database_of_no_tracker_is_not_restored(lab, tmp_path):
+    path = Path(parse_url(lab.tracker.url).database or "")
     other = tmp_path / f"other{path.suffix}"
     run = Database(other, create=True)
     with run.changing_schema() as connection:
@@ -155,13 +155,13 @@ def test_database_of_no_tracker_is_not_restored(bench, tmp_path):
     run.dispose()
 
     with pytest.raises(VrtrackerError, match="no backup of a database of vrtracker"):
-        vrtracker.restore(bench.tracker.url, other)
+        vrtracker.restore(lab.tracker.url, other)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_backup_of_another_kind_names_the_clone(bench, tmp_path):
+def test_backup_of_another_kind_names_the_clone(lab, tmp_path):
     other = tmp_path / "lab.accdb"
     other.write_bytes(b"x")
 
     with pytest.raises(InvalidValueError, match="vrtracker clone"):
-        vrtracker.restore(bench.tracker.url, other)
+        vrtracker.restore(lab.tracker.url, other)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.bench import Bench
 from support.registrars import good
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.qc import QC
 from vrtracker.domain.states import State
 from vrtracker.errors import (
@@ -21,14 +21,14 @@ DONE = {"imaging": True, "suite2p": True, "vrRegistration": True}
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
-    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+def lab(backend, tmp_path):
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
         yield made
 
 
 @pytest.fixture
-def workflow(bench):
-    return bench.tracker.workflow
+def workflow(lab):
+    return lab.tracker.workflow
 
 
 def levels(workflow, key: str = ONE) -> dict[str, str]:
@@ -39,37 +39,37 @@ def levels(workflow, key: str = ONE) -> dict[str, str]:
 # -- datasets --------------------------------------------------------------------------------
 
 
-def test_decision_on_a_dataset_is_kept_and_shown(bench, workflow):
-    bench.add(ONE)
+def test_decision_on_a_dataset_is_kept_and_shown(lab, workflow):
+    lab.add(ONE)
     workflow.run(registrar=good)
 
     level = workflow.set_dataset_qc(ONE, PATH, "fail", reason="drifts", criteria="v2")
 
     assert level is QC.FAIL
-    assert bench.tracker.datasets(ONE)["qc_level"].tolist() == [QC.FAIL]
-    last = bench.tracker.decisions(ONE).iloc[-1]
+    assert lab.tracker.datasets(ONE)["qc_level"].tolist() == [QC.FAIL]
+    last = lab.tracker.decisions(ONE).iloc[-1]
     assert (last["check_name"], last["evidence"], last["criteria"]) == ("dataset", PATH, "v2")
-    event = bench.tracker.history(ONE).iloc[-1]
+    event = lab.tracker.history(ONE).iloc[-1]
     assert event["changes"] == {"dataset": PATH, "QC": ["NOT_SET", "FAIL"]}
     assert levels(workflow)["qc"] == "FAIL"
 
 
-def test_decision_on_a_dataset_that_is_not_there_is_refused(bench, workflow):
-    bench.add(ONE)
-    before = bench.dump()
+def test_decision_on_a_dataset_that_is_not_there_is_refused(lab, workflow):
+    lab.add(ONE)
+    before = lab.dump()
 
     with pytest.raises(UnknownNameError, match="dataset"):
         workflow.set_dataset_qc(ONE, PATH, "PASS")
     with pytest.raises(NotFoundError):
         workflow.set_dataset_qc(TWO, PATH, "PASS")
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 # -- roll-up ---------------------------------------------------------------------------------
 
 
-def test_session_passes_when_every_check_that_it_has_does(bench, workflow):
-    bench.add(ONE, **DONE)
+def test_session_passes_when_every_check_that_it_has_does(lab, workflow):
+    lab.add(ONE, **DONE)
     assert levels(workflow) == {
         "qc:session": "NOT_APPLICABLE",
         "qc:suite2p_qc": "NOT_SET",
@@ -85,25 +85,25 @@ def test_session_passes_when_every_check_that_it_has_does(bench, workflow):
     assert levels(workflow)["qc"] == "CRITICAL"
 
 
-def test_tick_by_hand_counts_and_outdates_the_decision(bench, workflow):
-    bench.add(ONE, **DONE, redCellQC=True)
+def test_tick_by_hand_counts_and_outdates_the_decision(lab, workflow):
+    lab.add(ONE, **DONE, redCellQC=True)
     workflow.set_qc(ONE, "suite2p", "PASS")
     assert levels(workflow)["qc"] == "PASS"
 
-    bench.edit(ONE, suite2pQC=False)
+    lab.edit(ONE, suite2pQC=False)
 
     assert levels(workflow)["qc:suite2p_qc"] == levels(workflow)["qc"] == "NOT_SET"
 
 
-def test_session_without_imaging_has_nothing_that_could_pass(bench, workflow):
-    bench.add(ONE, vrRegistration=True)
+def test_session_without_imaging_has_nothing_that_could_pass(lab, workflow):
+    lab.add(ONE, vrRegistration=True)
 
     assert levels(workflow)["qc:red_cell_qc"] == "NOT_APPLICABLE"
     assert levels(workflow)["qc"] == "NOT_SET"
 
 
-def test_scratched_session_fails_and_is_listed_on_request(bench, workflow):
-    bench.add(ONE, **DONE)
+def test_scratched_session_fails_and_is_listed_on_request(lab, workflow):
+    lab.add(ONE, **DONE)
     workflow.scratch(ONE, "laser off")
 
     assert levels(workflow)["qc"] == "FAIL"
@@ -114,15 +114,15 @@ def test_scratched_session_fails_and_is_listed_on_request(bench, workflow):
 # -- what a session does not have ------------------------------------------------------------
 
 
-def test_review_that_a_session_does_not_have_does_not_count(bench, workflow):
-    bench.add(ONE, **DONE, suite2pQC=True)
+def test_review_that_a_session_does_not_have_does_not_count(lab, workflow):
+    lab.add(ONE, **DONE, suite2pQC=True)
 
     state = workflow.exclude(ONE, "red_cell_qc", "no red channel")
 
     assert state is State.NOT_APPLICABLE
     assert levels(workflow)["qc"] == "PASS"
     assert len(workflow.needs("red_cell_qc")) == 0
-    last = bench.tracker.history(ONE).iloc[-1]
+    last = lab.tracker.history(ONE).iloc[-1]
     assert (last["verb"], last["to_state"], last["reason"]) == (
         "excluded",
         "not_applicable",
@@ -132,27 +132,27 @@ def test_review_that_a_session_does_not_have_does_not_count(bench, workflow):
     assert len(workflow.needs("red_cell_qc")) == 1
 
 
-def test_review_is_set_aside_only_before_it_was_made(bench, workflow):
-    bench.add(ONE, **DONE, redCellQC=True)
-    before = bench.dump()
+def test_review_is_set_aside_only_before_it_was_made(lab, workflow):
+    lab.add(ONE, **DONE, redCellQC=True)
+    before = lab.dump()
 
     with pytest.raises(InvalidTransitionError):
         workflow.exclude(ONE, "red_cell_qc")
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 # -- the lab's rule --------------------------------------------------------------------------
 
 
 @pytest.fixture
-def broken(bench):
+def broken(lab):
     """Two sessions that break the rule, each in its way, and one that keeps it."""
-    bench.add(ONE)
-    bench.add(TWO, sessionNotes="ran well")
-    bench.add("M1.2023-01-20.3")
-    bench.edit(ONE, sessionQC=False)
-    bench.edit(TWO, scratchJustification="laser off")
-    return bench
+    lab.add(ONE)
+    lab.add(TWO, sessionNotes="ran well")
+    lab.add("M1.2023-01-20.3")
+    lab.edit(ONE, sessionQC=False)
+    lab.edit(TWO, scratchJustification="laser off")
+    return lab
 
 
 def test_sessions_that_break_the_rule_are_found_and_left_alone(broken, workflow):

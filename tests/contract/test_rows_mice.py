@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from support.lab import KEY, SAMPLE_MICE, session_rows, table_counts
+from support.sample_lab import KEY, SAMPLE_MICE, session_rows, table_counts
 from vrtracker.errors import (
     DependentRowsError,
     DuplicateError,

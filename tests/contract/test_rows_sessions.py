@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.lab import DAY, KEY, SAMPLE_SESSIONS, numbers, session_rows, table_counts
+from support.sample_lab import DAY, KEY, SAMPLE_SESSIONS, numbers, session_rows, table_counts
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
     DependentRowsError,

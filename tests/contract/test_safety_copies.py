@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import vrtracker
-from support.bench import Bench
 from support.postgres import put_programs_on_path
+from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
 from vrtracker.database.versions import REVISIONS
 from vrtracker.domain.reconciling import SUITE2P_FILES
@@ -35,75 +35,75 @@ def safe(tmp_path) -> Path:
 
 
 @pytest.fixture
-def bench(url, safe, tmp_path):
-    with Bench(url, tmp_path / "root") as made:
+def lab(url, safe, tmp_path):
+    with WorkflowLab(url, tmp_path / "root") as made:
         made.tracker = made.another(backups=safe)
         made.add(ONE, numPlanes=5)
         yield made
 
 
-def edit(bench: Any, folder: Path) -> None:
+def edit(lab: Any, folder: Path) -> None:
     (folder / "edit.csv").write_text(CSV, "utf-8")
-    bench.tracker.edit_csv(folder / "edit.csv").apply()
+    lab.tracker.edit_csv(folder / "edit.csv").apply()
 
 
-def add(bench: Any, folder: Path) -> None:
+def add(lab: Any, folder: Path) -> None:
     (folder / "new.csv").write_text(NEW, "utf-8")
-    bench.tracker.import_csv("sessions", folder / "new.csv").apply()
+    lab.tracker.import_csv("sessions", folder / "new.csv").apply()
 
 
-def reconcile(bench: Any, folder: Path) -> None:
+def reconcile(lab: Any, folder: Path) -> None:
     del folder
-    bench.tracker.sessions.update({"imaging": True, "numPlanes": 1}, ONE)
+    lab.tracker.sessions.update({"imaging": True, "numPlanes": 1}, ONE)
     for name in SUITE2P_FILES:
-        file = bench.folder(ONE) / "suite2p" / "plane0" / f"{name}.npy"
+        file = lab.folder(ONE) / "suite2p" / "plane0" / f"{name}.npy"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x")
-    assert bench.tracker.reconcile().apply()
+    assert lab.tracker.reconcile().apply()
 
 
 @pytest.mark.parametrize(
     ("change", "label"), [(edit, "edit"), (add, "import"), (reconcile, "reconciling")]
 )
-def test_change_of_many_rows_keeps_a_copy_of_what_was(bench, safe, tmp_path, change, label):
-    change(bench, tmp_path)
+def test_change_of_many_rows_keeps_a_copy_of_what_was(lab, safe, tmp_path, change, label):
+    change(lab, tmp_path)
 
     [copy] = safe.iterdir()
     assert f".before-{label}." in copy.name
-    bench.close()
-    vrtracker.restore(bench.url, copy)
-    with vrtracker.open(bench.url) as before:
+    lab.close()
+    vrtracker.restore(lab.url, copy)
+    with vrtracker.open(lab.url) as before:
         [session] = before.sessions.iter()
         assert (str(session.key), session.suite2p) == (ONE, False)
         assert session.numPlanes in {1, 5}
 
 
-def test_change_that_is_refused_or_empty_keeps_none(bench, safe, tmp_path):
+def test_change_that_is_refused_or_empty_keeps_none(lab, safe, tmp_path):
     (tmp_path / "same.csv").write_text(CSV.replace("7", "5"), "utf-8")
-    bench.tracker.edit_csv(tmp_path / "same.csv").apply()
-    assert bench.tracker.reconcile().apply() == []
+    lab.tracker.edit_csv(tmp_path / "same.csv").apply()
+    assert lab.tracker.reconcile().apply() == []
     assert not safe.exists()
 
 
-def test_change_without_room_for_its_copy_is_not_made(bench, safe, tmp_path):
+def test_change_without_room_for_its_copy_is_not_made(lab, safe, tmp_path):
     safe.write_bytes(b"no folder")
     with pytest.raises(BackendError, match="cannot be made"):
-        edit(bench, tmp_path)
-    assert bench.row(ONE).numPlanes == 5
+        edit(lab, tmp_path)
+    assert lab.row(ONE).numPlanes == 5
 
 
-def test_copies_can_be_turned_off(bench, safe, tmp_path):
-    bench.tracker = bench.another(backups=safe, safety_copies=False)
-    edit(bench, tmp_path)
+def test_copies_can_be_turned_off(lab, safe, tmp_path):
+    lab.tracker = lab.another(backups=safe, safety_copies=False)
+    edit(lab, tmp_path)
     assert not safe.exists()
 
 
-def test_the_newest_ten_copies_of_each_kind_stay_and_no_other_file_goes(bench, safe, tmp_path):
-    kept = bench.tracker.back_up(safe).path
+def test_the_newest_ten_copies_of_each_kind_stay_and_no_other_file_goes(lab, safe, tmp_path):
+    kept = lab.tracker.back_up(safe).path
     for number in range(12):
-        bench.clock.advance(seconds=1)
-        bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
-        edit(bench, tmp_path)
+        lab.clock.advance(seconds=1)
+        lab.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+        edit(lab, tmp_path)
     names = sorted(path.name for path in safe.iterdir())
     assert len(names) == 11
     assert kept.name in names
@@ -129,10 +129,10 @@ def test_migration_keeps_a_copy_of_what_was(backend, safe, monkeypatch):
 @pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
 def test_copies_lie_beside_a_file_if_no_folder_is_named(backend, tmp_path):
     url = backend.migrated_url()
-    with Bench(url, tmp_path / "root") as bench:
-        bench.add(ONE, numPlanes=5)
-        edit(bench, tmp_path)
-        assert bench.row(ONE).numPlanes == 7
+    with WorkflowLab(url, tmp_path / "root") as lab:
+        lab.add(ONE, numPlanes=5)
+        edit(lab, tmp_path)
+        assert lab.row(ONE).numPlanes == 7
     database = Database(url, readonly=True)
     file = database.backend.file(database.url)
     assert list(file.with_name(f"{file.stem}.backups").glob("*.before-edit.*"))
@@ -140,43 +140,43 @@ def test_copies_lie_beside_a_file_if_no_folder_is_named(backend, tmp_path):
 
 @pytest.mark.parametrize("backend", ["postgresql16"], indirect=True)
 def test_database_on_a_server_is_copied_only_into_a_folder_that_is_named(backend, tmp_path):
-    with Bench(backend.migrated_url(), tmp_path / "root") as bench:
-        bench.add(ONE, numPlanes=5)
-        edit(bench, tmp_path)
-        assert bench.row(ONE).numPlanes == 7
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as lab:
+        lab.add(ONE, numPlanes=5)
+        edit(lab, tmp_path)
+        assert lab.row(ONE).numPlanes == 7
 
 
-def test_copies_of_one_second_both_stay(bench, safe, tmp_path):
-    edit(bench, tmp_path)
-    bench.tracker.sessions.update({"numPlanes": 5}, ONE)
-    edit(bench, tmp_path)
+def test_copies_of_one_second_both_stay(lab, safe, tmp_path):
+    edit(lab, tmp_path)
+    lab.tracker.sessions.update({"numPlanes": 5}, ONE)
+    edit(lab, tmp_path)
     assert len(list(safe.iterdir())) == 2
 
 
-def test_more_copies_than_are_kept_within_one_second_leave_the_newest(bench, safe, tmp_path):
+def test_more_copies_than_are_kept_within_one_second_leave_the_newest(lab, safe, tmp_path):
     for number in range(12):
-        bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
-        edit(bench, tmp_path)
+        lab.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+        edit(lab, tmp_path)
 
     numbers = {path.name.partition(".before-edit")[2].split(".")[0] for path in safe.iterdir()}
     assert numbers == {f"-{number}" for number in range(3, 13)}
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_copies_of_another_database_of_the_same_name_stay(bench, safe, tmp_path):
-    file = Path(bench.tracker.database.url.database)
+def test_copies_of_another_database_of_the_same_name_stay(lab, safe, tmp_path):
+    file = Path(lab.tracker.database.url.database)
     twin = tmp_path / "other" / file.name
     twin.parent.mkdir()
-    edit(bench, tmp_path)
+    edit(lab, tmp_path)
     [other] = safe.iterdir()
-    bench.close()
+    lab.close()
     shutil.copy(file, twin)
-    bench.tracker = bench.another(database=Database(twin), backups=safe)
+    lab.tracker = lab.another(database=Database(twin), backups=safe)
 
     for number in range(11):
-        bench.clock.advance(seconds=1)
-        bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
-        edit(bench, tmp_path)
+        lab.clock.advance(seconds=1)
+        lab.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+        edit(lab, tmp_path)
 
     assert other.exists()
     assert len(list(safe.iterdir())) == 11
@@ -188,9 +188,9 @@ def test_copies_beside_a_file_are_named_alike_wherever_its_folder_is(backend, tm
     for folder in folders:
         folder.mkdir()
         shutil.copy(Database(backend.migrated_url()).url.database, folder / "lab.db")
-        with Bench(str(folder / "lab.db"), tmp_path / "root") as bench:
-            bench.add(ONE, numPlanes=5, folder=False)
-            edit(bench, tmp_path)
+        with WorkflowLab(str(folder / "lab.db"), tmp_path / "root") as lab:
+            lab.add(ONE, numPlanes=5, folder=False)
+            edit(lab, tmp_path)
 
     here, there = (sorted(one.name for one in folder.glob("lab.backups/*")) for folder in folders)
     assert here == there != []
@@ -199,18 +199,18 @@ def test_copies_beside_a_file_are_named_alike_wherever_its_folder_is(backend, tm
 @pytest.mark.parametrize("backend", ["access"], indirect=True)
 def test_copies_before_edits_and_those_of_each_day_do_not_count_together(backend, tmp_path):
     url = backend.migrated_url()
-    with Bench(url, tmp_path / "root") as bench:
-        bench.add(ONE, numPlanes=5)
-        file = Path(bench.tracker.database.url.database)
+    with WorkflowLab(url, tmp_path / "root") as lab:
+        lab.add(ONE, numPlanes=5)
+        file = Path(lab.tracker.database.url.database)
         folder = file.with_name(f"{file.stem}.backups")
         folder.mkdir(exist_ok=True)
         days = [folder / f"{file.stem}.2026-01-{day:02}{file.suffix}" for day in range(1, 14)]
         for day in days:
             day.write_bytes(b"a day's")
         for number in range(11):
-            bench.clock.advance(seconds=1)
-            bench.tracker.sessions.update({"numPlanes": number + 20}, ONE)
-            edit(bench, tmp_path)
+            lab.clock.advance(seconds=1)
+            lab.tracker.sessions.update({"numPlanes": number + 20}, ONE)
+            edit(lab, tmp_path)
 
     assert len(list(folder.glob("*.before-edit.*"))) == 10
     assert all(day.exists() for day in days)

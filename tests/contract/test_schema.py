@@ -9,7 +9,15 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 
 import vrtracker
-from support.lab import ACTOR, KEY, change_schema, open_lab, raw_engine, run_sql, table_counts
+from support.sample_lab import (
+    ACTOR,
+    KEY,
+    change_schema,
+    open_lab,
+    raw_engine,
+    run_sql,
+    table_counts,
+)
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision

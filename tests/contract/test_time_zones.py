@@ -13,8 +13,8 @@ import zoneinfo
 import pandas as pd
 import pytest
 
-from support.bench import Bench
 from support.command_line import environment
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.registrars import RegistrarResult
 
 LAB = "Europe/London"
@@ -32,11 +32,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def bench(backend, tmp_path, zone, monkeypatch):
+def lab(backend, tmp_path, zone, monkeypatch):
     """Two imaged sessions with suite2p on disk, on a computer in another zone than the lab."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
-    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
         for key, at in ((KEY, WINTER), (NEXT, SUMMER)):
             made.add(key, imaging=True)
             plane = made.folder(key) / "suite2p" / "plane0"
@@ -53,9 +53,9 @@ def texts(frame: pd.DataFrame, column: str) -> list[str]:
     return frame[column].astype(str).tolist()
 
 
-def test_dates_are_those_of_the_lab(bench):
-    bench.clock.time = SUMMER.replace(year=2025)
-    tracker = bench.another(zone=zoneinfo.ZoneInfo(LAB))
+def test_dates_are_those_of_the_lab(lab):
+    lab.clock.time = SUMMER.replace(year=2025)
+    tracker = lab.another(zone=zoneinfo.ZoneInfo(LAB))
 
     tracker.reconcile().apply()
     tracker.workflow.run("registration", KEY, registrar=lambda _: RegistrarResult([]))
@@ -68,21 +68,21 @@ def test_dates_are_those_of_the_lab(bench):
     assert texts(frame, "redCellQCDate")[0] == "2025-07-02 00:30:00"
     assert tracker.sessions.count(sessionDate="2023-07-01") == 1
     assert tracker.sessions.count(suite2pDate=(dt.datetime(2023, 7, 2), ">=")) == 1
-    assert set(tracker.history(KEY)["occurred_at"].iloc[1:]) == {pd.Timestamp(bench.clock.time)}
+    assert set(tracker.history(KEY)["occurred_at"].iloc[1:]) == {pd.Timestamp(lab.clock.time)}
     assert tracker.reconcile(stages=["suite2p"]).found.changes == ()
 
 
-def test_today_is_that_of_the_lab(bench):
-    bench.clock.time = SUMMER.replace(year=2025)
-    (bench.root / "M1" / "2025-07-02" / "1").mkdir(parents=True)
-    (bench.root / "M1" / "2025-07-02" / "1" / "recording.mat").write_bytes(b"x")
+def test_today_is_that_of_the_lab(lab):
+    lab.clock.time = SUMMER.replace(year=2025)
+    (lab.root / "M1" / "2025-07-02" / "1").mkdir(parents=True)
+    (lab.root / "M1" / "2025-07-02" / "1" / "recording.mat").write_bytes(b"x")
 
-    plan = bench.another(zone=zoneinfo.ZoneInfo(LAB)).scan(date="today")
+    plan = lab.another(zone=zoneinfo.ZoneInfo(LAB)).scan(date="today")
 
     assert [row["sessionID"] for row in plan.new] == [1]
 
 
-def test_whole_process_in_another_zone_writes_and_reads_the_same(bench, zone):
+def test_whole_process_in_another_zone_writes_and_reads_the_same(lab, zone):
     """The driver too may have an idea of the time of its own: Java takes its zone at its start."""
     code = (
         "import json, sys, vrtracker\n"
@@ -95,7 +95,7 @@ def test_whole_process_in_another_zone_writes_and_reads_the_same(bench, zone):
         "print(json.dumps(seen))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, bench.url, str(bench.root)],
+        [sys.executable, "-c", code, lab.url, str(lab.root)],
         env=environment(TZ=zone, VRTRACKER_TIMEZONE=LAB),
         capture_output=True,
         text=True,
@@ -106,6 +106,6 @@ def test_whole_process_in_another_zone_writes_and_reads_the_same(bench, zone):
     assert json.loads(done.stdout) == {
         "sessionDate": ["2023-01-20", "2023-07-01"],
         "suite2pDate": LOCAL,
-        "added": bench.clock().isoformat(),
+        "added": lab.clock().isoformat(),
     }
-    assert texts(bench.tracker.sessions.frame(), "suite2pDate") == LOCAL
+    assert texts(lab.tracker.sessions.frame(), "suite2pDate") == LOCAL

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from support.bench import Bench
-from support.lab import spelled
 from support.registrars import good
+from support.sample_lab import spelled
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.registrars import RegistrarResult
@@ -60,19 +60,19 @@ RESULTS = {
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
-    with Bench(backend.migrated_url(), tmp_path / "root", declared=DECLARED) as made:
+def lab(backend, tmp_path):
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=DECLARED) as made:
         yield made
 
 
 class Actor:
     """Brings sessions into states, and performs transitions on them."""
 
-    def __init__(self, bench: Bench, stage: str) -> None:
-        self.bench = bench
-        self.workflow = bench.tracker.workflow
-        self.stage = bench.stages[stage]
-        self.claims = Claims(bench.tracker._lab, {})
+    def __init__(self, lab: WorkflowLab, stage: str) -> None:
+        self.lab = lab
+        self.workflow = lab.tracker.workflow
+        self.stage = lab.stages[stage]
+        self.claims = Claims(lab.tracker._lab, {})
         self.held: dict[SessionKey, Claim] = {}
 
     # -- states -----------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class Actor:
     def finish(self, key: SessionKey, stage: Stage) -> None:
         for name in stage.requires:
             if self.workflow.states(key)[name] is not State.DONE:
-                self.finish(key, self.bench.stages[name])
+                self.finish(key, self.lab.stages[name])
         if stage.kind is StageKind.REVIEW:
             self.workflow.set_qc(key, stage.name, "PASS")
         else:
@@ -88,7 +88,7 @@ class Actor:
 
     def prepare(self, key: SessionKey) -> None:
         for name in self.stage.requires:
-            self.finish(key, self.bench.stages[name])
+            self.finish(key, self.lab.stages[name])
 
     def bring(self, key: SessionKey, state: State) -> None:
         if state not in {State.BLOCKED, State.NOT_APPLICABLE}:
@@ -107,9 +107,9 @@ class Actor:
 
     def _not_applicable(self, key: SessionKey) -> None:
         if self.stage.applies_if:
-            self.bench.tracker.sessions.update({"imaging": False}, key)
+            self.lab.tracker.sessions.update({"imaging": False}, key)
         else:
-            self.bench.mark(key, self.stage.name, "not_applicable")
+            self.lab.mark(key, self.stage.name, "not_applicable")
 
     def _running(self, key: SessionKey) -> None:
         if self.stage.kind is StageKind.PROCESS:
@@ -117,9 +117,9 @@ class Actor:
             return
         # No program reviews, so nothing but a row written by other hands says that it runs.
         token = uuid.uuid4().hex
-        row = self.bench.attempt_row(self.bench.number(key), self.stage.name, token)
-        self.bench.insert("attempts", [row])
-        self.bench.mark(key, self.stage.name, None, token)
+        row = self.lab.attempt_row(self.lab.number(key), self.stage.name, token)
+        self.lab.insert("attempts", [row])
+        self.lab.mark(key, self.stage.name, None, token)
 
     def _done(self, key: SessionKey) -> None:
         self.finish(key, self.stage)
@@ -129,7 +129,7 @@ class Actor:
         if self.stage.requires:
             self.workflow.complete(key, self.stage.requires[0], reason="once more")
         else:
-            self.bench.mark(key, self.stage.name, "stale")
+            self.lab.mark(key, self.stage.name, "stale")
 
     def _failed(self, key: SessionKey) -> None:
         if self.stage.kind is StageKind.REVIEW:
@@ -144,7 +144,7 @@ class Actor:
         return getattr(self, f"do_{transition.value}")(key)
 
     def claim(self, key: SessionKey) -> Claim:
-        snapshot = read(self.bench.tracker._lab, None, key)
+        snapshot = read(self.lab.tracker._lab, None, key)
         made_up = Claim(uuid.uuid4().hex, self.stage, snapshot, State.READY)
         return self.held.get(key, made_up)
 
@@ -198,39 +198,39 @@ def refusal(transition: Transition, state: State, kind: StageKind) -> tuple[str,
     return allowed
 
 
-def sql_state(bench: Bench, key: SessionKey, stage: str) -> str:
-    frame = bench.tracker.workflow.table(key, include_scratched=True)
+def sql_state(lab: WorkflowLab, key: SessionKey, stage: str) -> str:
+    frame = lab.tracker.workflow.table(key, include_scratched=True)
     return frame[f"state:{stage}"].item()
 
 
 def problem(actor: Actor, key: SessionKey, state: State, transition: Transition) -> Any:
     """Return what is wrong about a transition from a state, or None."""
-    bench, stage = actor.bench, actor.stage
+    lab, stage = actor.lab, actor.stage
     legal = transition in allowed_from(state, stage.kind)
-    before = bench.dump(key)
+    before = lab.dump(key)
     try:
         answer = actor.perform(key, transition)
     except InvalidTransitionError as error:
         expected = refusal(transition, state, stage.kind)
-        refused = not legal and error.allowed == expected and bench.dump(key) == before
+        refused = not legal and error.allowed == expected and lab.dump(key) == before
         return None if refused else (error.allowed, expected)
     except LostClaimError as error:
-        refused = not legal and transition in BY_CLAIM and bench.dump(key) == before
+        refused = not legal and transition in BY_CLAIM and lab.dump(key) == before
         return None if refused else error
-    after = bench.tracker.workflow.states(key)[stage.name]
-    same = after == RESULTS[transition] == sql_state(bench, key, stage.name)
+    after = lab.tracker.workflow.states(key)[stage.name]
+    same = after == RESULTS[transition] == sql_state(lab, key, stage.name)
     told = answer in {None, after}
     return None if legal and same and told else (answer, after)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_transition_goes_as_the_table_says(bench, stage):
-    actor = Actor(bench, stage)
+def test_every_transition_goes_as_the_table_says(lab, stage):
+    actor = Actor(lab, stage)
     wrong = {}
     for number, (state, transition) in enumerate(itertools.product(State, Transition)):
         if state is State.BLOCKED and not actor.stage.requires:
             continue
-        key = bench.add(f"M1.2023-01-20.{number}", imaging=True, folder=False)
+        key = lab.add(f"M1.2023-01-20.{number}", imaging=True, folder=False)
         actor.bring(key, state)
         found = problem(actor, key, state, transition)
         if found is not None:
@@ -238,34 +238,34 @@ def test_every_transition_goes_as_the_table_says(bench, stage):
     assert wrong == {}
 
 
-def test_process_stages_take_no_qc_decision(bench):
-    key = bench.add("M1.2023-01-20.1")
-    before = bench.dump()
+def test_process_stages_take_no_qc_decision(lab):
+    key = lab.add("M1.2023-01-20.1")
+    before = lab.dump()
     with pytest.raises(UnknownNameError) as caught:
-        bench.tracker.workflow.set_qc(key, "registration", "PASS")
+        lab.tracker.workflow.set_qc(key, "registration", "PASS")
     assert "red_cell_qc" in caught.value.known
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
-def test_people_do_not_run_reviews(bench):
+def test_people_do_not_run_reviews(lab):
     with pytest.raises(InvalidValueError, match="set_qc"):
-        bench.tracker.workflow.run("red_cell_qc")
+        lab.tracker.workflow.run("red_cell_qc")
 
 
 @pytest.mark.parametrize("call", ["needs", "why_not", "run", "complete", "reset"])
-def test_an_unknown_stage_is_named_with_the_nearest(bench, call):
-    key = bench.add("M1.2023-01-20.1")
-    before = bench.dump()
+def test_an_unknown_stage_is_named_with_the_nearest(lab, call):
+    key = lab.add("M1.2023-01-20.1")
+    before = lab.dump()
     arguments = ("registraton",) if call in {"needs", "run"} else (key, "registraton")
     with pytest.raises(UnknownNameError) as caught:
-        getattr(bench.tracker.workflow, call)(*arguments)
+        getattr(lab.tracker.workflow, call)(*arguments)
     assert caught.value.kind == "stage"
     assert "registration" in caught.value.nearest
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 @pytest.mark.parametrize("call", ["why_not", "states", "complete", "reset", "run"])
-def test_a_missing_session_is_not_found(bench, call):
+def test_a_missing_session_is_not_found(lab, call):
     arguments = {
         "why_not": ("M1.2023-01-20.9", "registration"),
         "states": ("M1.2023-01-20.9",),
@@ -273,79 +273,79 @@ def test_a_missing_session_is_not_found(bench, call):
         "reset": ("M1.2023-01-20.9", "registration"),
         "run": ("registration", "M1.2023-01-20.9"),
     }
-    before = bench.dump()
+    before = lab.dump()
     with pytest.raises(NotFoundError):
-        getattr(bench.tracker.workflow, call)(*arguments[call])
-    assert bench.dump() == before
+        getattr(lab.tracker.workflow, call)(*arguments[call])
+    assert lab.dump() == before
 
 
-def test_the_refusal_says_why(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
+def test_the_refusal_says_why(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
     with pytest.raises(InvalidTransitionError, match="suite2p is not done") as caught:
-        bench.tracker.workflow.run("registration", key)
+        lab.tracker.workflow.run("registration", key)
     assert (caught.value.stage, caught.value.current) == ("registration", "blocked")
     assert str(caught.value.key) == str(key)
 
 
-def test_complete_keeps_the_date_that_it_is_given(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
-    bench.tracker.workflow.complete(key, "suite2p", date="2023-01-21 08:15:00")
-    assert bench.row(key).suite2pDate == dt.datetime(2023, 1, 21, 8, 15)
+def test_complete_keeps_the_date_that_it_is_given(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
+    lab.tracker.workflow.complete(key, "suite2p", date="2023-01-21 08:15:00")
+    assert lab.row(key).suite2pDate == dt.datetime(2023, 1, 21, 8, 15)
 
 
-def test_complete_dates_by_the_labs_clock(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
-    bench.tracker.workflow.complete(key, "suite2p")
-    assert bench.row(key).suite2pDate == dt.datetime(2026, 3, 2, 14, 0)
+def test_complete_dates_by_the_labs_clock(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
+    lab.tracker.workflow.complete(key, "suite2p")
+    assert lab.row(key).suite2pDate == dt.datetime(2026, 3, 2, 14, 0)
 
 
-def test_reset_empties_the_date(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
-    bench.tracker.workflow.complete(key, "suite2p")
-    bench.tracker.workflow.reset(key, "suite2p")
-    row = bench.row(key)
+def test_reset_empties_the_date(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
+    lab.tracker.workflow.complete(key, "suite2p")
+    lab.tracker.workflow.reset(key, "suite2p")
+    row = lab.row(key)
     assert (row.suite2p, row.suite2pDate) == (False, None)
 
 
-def test_suite2p_made_again_makes_all_that_rests_on_it_stale(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
-    actor = Actor(bench, "significant_qc")
+def test_suite2p_made_again_makes_all_that_rests_on_it_stale(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
+    actor = Actor(lab, "significant_qc")
     for name in ("suite2p_qc", "red_cell_qc", "significant_qc"):
-        actor.finish(key, bench.stages[name])
-    assert set(bench.tracker.workflow.states(key).values()) == {State.DONE}
+        actor.finish(key, lab.stages[name])
+    assert set(lab.tracker.workflow.states(key).values()) == {State.DONE}
 
-    bench.tracker.workflow.complete(key, "suite2p", reason="new parameters")
+    lab.tracker.workflow.complete(key, "suite2p", reason="new parameters")
 
-    states = bench.tracker.workflow.states(key)
+    states = lab.tracker.workflow.states(key)
     assert states.pop("suite2p") is State.DONE
     assert set(states.values()) == {State.STALE}
-    assert bench.row(key).vrRegistration
+    assert lab.row(key).vrRegistration
 
 
-def test_what_is_not_done_does_not_become_stale(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True)
-    bench.tracker.workflow.complete(key, "suite2p")
-    states = bench.tracker.workflow.states(key)
+def test_what_is_not_done_does_not_become_stale(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True, suite2p=True)
+    lab.tracker.workflow.complete(key, "suite2p")
+    states = lab.tracker.workflow.states(key)
     assert states["registration"] is State.READY
     assert states["red_cell_qc"] is State.BLOCKED
 
 
-def test_what_is_not_for_the_session_stays_so(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True, redCellQC=True)
-    bench.mark(key, "red_cell_qc", "not_applicable")
-    bench.tracker.workflow.complete(key, "suite2p")
-    assert bench.state(key, "red_cell_qc") == "not_applicable"
+def test_what_is_not_for_the_session_stays_so(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True, suite2p=True, redCellQC=True)
+    lab.mark(key, "red_cell_qc", "not_applicable")
+    lab.tracker.workflow.complete(key, "suite2p")
+    assert lab.state(key, "red_cell_qc") == "not_applicable"
 
 
-def test_a_row_with_fractions_of_a_second_can_still_be_changed(bench):
-    key = bench.add("M1.2023-01-20.1", vrRegistration=True)
-    table = bench.tracker._lab.database.tables.sessions
+def test_a_row_with_fractions_of_a_second_can_still_be_changed(lab):
+    key = lab.add("M1.2023-01-20.1", vrRegistration=True)
+    table = lab.tracker._lab.database.tables.sessions
     time = sa.bindparam("time", dt.datetime(2023, 1, 20, 10, 0, 0, 250_000), sa.DateTime())
-    with bench.tracker._lab.database.write_engine.begin() as connection:
+    with lab.tracker._lab.database.write_engine.begin() as connection:
         update = spelled(connection, f'UPDATE {table.name} SET "vrRegistrationDate" = :time')
         connection.execute(update.bindparams(time))
-    bench.tracker.workflow.reset(key, "registration")
-    assert bench.row(key).vrRegistrationDate is None
+    lab.tracker.workflow.reset(key, "registration")
+    assert lab.row(key).vrRegistrationDate is None
 
 
 # -- SQL and Python ---------------------------------------------------------------------------
@@ -394,14 +394,14 @@ class World:
     own, so that the stages meet in many ways.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, lab: WorkflowLab) -> None:
+        self.lab = lab
         self.rows: list[dict[str, Any]] = []
         self.touched: dict[int, dict[str, tuple[str | None, str]]] = {}
         whims = random.Random(11)
         combinations = list(itertools.product(MARKS, CLAIMS))
         for flags in itertools.product([False, True], repeat=len(COLUMNS)):
-            orders = {name: whims.sample(combinations, 24) for name in bench.stages}
+            orders = {name: whims.sample(combinations, 24) for name in lab.stages}
             for turn in range(24):
                 number = len(self.rows) + 1
                 row = dict(zip(COLUMNS, flags, strict=True))
@@ -417,19 +417,19 @@ class World:
             {**fixed, **row, "sessionID": row["uSessionID"], "scratchJustification": None}
             for row in self.rows
         ]
-        self.bench.insert("sessions", sessions)
-        self.bench.insert("attempts", list(self._attempts()))
-        self.bench.insert("stage_states", list(self._stage_rows()))
+        self.lab.insert("sessions", sessions)
+        self.lab.insert("attempts", list(self._attempts()))
+        self.lab.insert("stage_states", list(self._stage_rows()))
 
     def _attempts(self):
-        clock, minute = self.bench.clock, dt.timedelta(minutes=1)
+        clock, minute = self.lab.clock, dt.timedelta(minutes=1)
         for number, stages in self.touched.items():
             for stage, (mark, claim) in stages.items():
                 if mark == "no row" or claim == "none":
                     continue
                 until = clock() + (-minute if claim == "expired" else minute)
                 outcome = "succeeded" if claim == "ended" else "running"
-                yield self.bench.attempt_row(
+                yield self.lab.attempt_row(
                     number, stage, f"{stage}-{number}", lease_until=until, outcome=outcome
                 )
 
@@ -442,7 +442,7 @@ class World:
                         "stage": stage,
                         "mark": mark,
                         "attempt_id": None if claim == "none" else f"{stage}-{number}",
-                        "changed_at": self.bench.clock(),
+                        "changed_at": self.lab.clock(),
                     }
 
     # The rules once more, in the words of the design.
@@ -450,7 +450,7 @@ class World:
     def applies(self, row: dict[str, Any], name: str) -> bool:
         mark, _ = self.touched[row["uSessionID"]][name]
         return mark != "not_applicable" and all(
-            row[column] for column in self.bench.stages[name].applies_if
+            row[column] for column in self.lab.stages[name].applies_if
         )
 
     def has_output(self, row: dict[str, Any], name: str) -> bool:
@@ -460,7 +460,7 @@ class World:
 
     def has_newer_input(self, row: dict[str, Any], name: str) -> bool:
         made = row.get(DATED_IN.get(name, ""))
-        inputs = (r for r in self.bench.stages[name].requires if self.applies(row, r))
+        inputs = (r for r in self.lab.stages[name].requires if self.applies(row, r))
         dates = [row.get(DATED_IN.get(r, "")) for r in inputs]
         return made is not None and any(date is not None and date > made for date in dates)
 
@@ -474,7 +474,7 @@ class World:
             return "running"
         if self.has_output(row, name):
             return "stale" if mark == "stale" or self.has_newer_input(row, name) else "done"
-        required = self.bench.stages[name].requires
+        required = self.lab.stages[name].requires
         if any(self.applies(row, r) and not self.has_output(row, r) for r in required):
             return "blocked"
         told = name == "registration" and row["vrRegistrationError"]
@@ -483,14 +483,14 @@ class World:
 
 @pytest.fixture
 def world(backend, tmp_path):
-    with Bench(backend.migrated_url(), tmp_path / "root", declared=CHAIN) as bench:
-        made = World(bench)
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=CHAIN) as lab:
+        made = World(lab)
         made.write()
         yield made
 
 
 def test_every_combination_of_facts_has_the_same_state_everywhere(world):
-    workflow, stages = world.bench.tracker.workflow, list(world.bench.stages)
+    workflow, stages = world.lab.tracker.workflow, list(world.lab.stages)
     expected = {
         row["uSessionID"]: {name: world.state(row, name) for name in stages} for row in world.rows
     }
@@ -514,7 +514,7 @@ def test_every_combination_of_facts_has_the_same_state_everywhere(world):
         assert counts.loc[name].tolist() == tally
 
     for name in stages:
-        is_process = world.bench.stages[name].kind is StageKind.PROCESS
+        is_process = world.lab.stages[name].kind is StageKind.PROCESS
         for blocked, stale in itertools.product([False, True], repeat=2):
             wanted = {"ready", "failed"}
             wanted |= {"blocked"} if blocked and is_process else set()
@@ -529,28 +529,28 @@ def test_every_combination_of_facts_has_the_same_state_everywhere(world):
             }
 
 
-def test_the_table_leaves_scratched_sessions_out_unless_asked(bench):
-    kept = bench.add("M1.2023-01-20.1")
-    gone = bench.add("M1.2023-01-20.2")
-    bench.tracker.workflow.scratch(gone, "light leak")
-    assert list(bench.tracker.workflow.table()["sessionID"]) == [kept.number]
-    whole = bench.tracker.workflow.table(include_scratched=True)
+def test_the_table_leaves_scratched_sessions_out_unless_asked(lab):
+    kept = lab.add("M1.2023-01-20.1")
+    gone = lab.add("M1.2023-01-20.2")
+    lab.tracker.workflow.scratch(gone, "light leak")
+    assert list(lab.tracker.workflow.table()["sessionID"]) == [kept.number]
+    whole = lab.tracker.workflow.table(include_scratched=True)
     assert list(whole["state:registration"]) == ["ready", "scratched"]
 
 
-def test_an_expired_claim_no_longer_runs(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True)
-    Actor(bench, "registration").bring(key, State.RUNNING)
-    bench.clock.advance(minutes=15)
-    assert bench.state(key, "registration") == "ready"
-    assert sql_state(bench, key, "registration") == "ready"
+def test_an_expired_claim_no_longer_runs(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True)
+    Actor(lab, "registration").bring(key, State.RUNNING)
+    lab.clock.advance(minutes=15)
+    assert lab.state(key, "registration") == "ready"
+    assert sql_state(lab, key, "registration") == "ready"
 
 
-def test_a_function_may_return_its_result(bench):
-    key = bench.add("M1.2023-01-20.1")
-    report = bench.tracker.workflow.run(registrar=lambda _: RegistrarResult(bytes=7))
+def test_a_function_may_return_its_result(lab):
+    key = lab.add("M1.2023-01-20.1")
+    report = lab.tracker.workflow.run(registrar=lambda _: RegistrarResult(bytes=7))
     assert (report.succeeded, report.bytes) == (1, 7)
-    assert bench.state(key, "registration") == "done"
+    assert lab.state(key, "registration") == "done"
 
 
 # -- staleness by dates -----------------------------------------------------------------------
@@ -559,46 +559,46 @@ DAY_1, DAY_2, DAY_3 = (dt.datetime(2023, 1, day, 18, 30) for day in (21, 22, 23)
 WHOLE = {"imaging": True, "suite2p": True, "vrRegistration": True, "redCellQC": True}
 
 
-def test_registration_older_than_suite2p_is_stale_and_says_so(bench):
-    key = bench.add("M1.2023-01-20.1", **WHOLE, suite2pDate=DAY_2, vrRegistrationDate=DAY_1)
-    assert bench.state(key, "registration") == "stale"
-    assert list(bench.tracker.workflow.needs("registration")["sessionID"]) == []
-    queue = bench.tracker.workflow.needs("registration", include_stale=True)
+def test_registration_older_than_suite2p_is_stale_and_says_so(lab):
+    key = lab.add("M1.2023-01-20.1", **WHOLE, suite2pDate=DAY_2, vrRegistrationDate=DAY_1)
+    assert lab.state(key, "registration") == "stale"
+    assert list(lab.tracker.workflow.needs("registration")["sessionID"]) == []
+    queue = lab.tracker.workflow.needs("registration", include_stale=True)
     assert list(queue["state"]) == ["stale"]
-    assert bench.tracker.workflow.status().loc["registration", "stale"] == 1
-    (reason,) = bench.tracker.workflow.why_not(key, "registration")
+    assert lab.tracker.workflow.status().loc["registration", "stale"] == 1
+    (reason,) = lab.tracker.workflow.why_not(key, "registration")
     assert reason.code == "stale"
     assert "2023-01-22 18:30:00" in reason.message
     assert "2023-01-21 18:30:00" in reason.message
 
 
-def test_red_cells_judged_before_registration_are_stale(bench):
+def test_red_cells_judged_before_registration_are_stale(lab):
     dates = {"suite2pDate": DAY_1, "vrRegistrationDate": DAY_3, "redCellQCDate": DAY_2}
-    key = bench.add("M1.2023-01-20.1", **WHOLE, **dates)
-    assert bench.state(key, "registration") == "done"
-    assert bench.state(key, "red_cell_qc") == "stale"
+    key = lab.add("M1.2023-01-20.1", **WHOLE, **dates)
+    assert lab.state(key, "registration") == "done"
+    assert lab.state(key, "red_cell_qc") == "stale"
 
 
 @pytest.mark.parametrize("suite2p_date", [None, DAY_1])
-def test_a_missing_or_equal_date_makes_nothing_stale(bench, suite2p_date):
+def test_a_missing_or_equal_date_makes_nothing_stale(lab, suite2p_date):
     dates = {"suite2pDate": suite2p_date, "vrRegistrationDate": DAY_1}
-    key = bench.add("M1.2023-01-20.1", **WHOLE, **dates)
-    assert bench.state(key, "registration") == "done"
-    assert bench.state(key, "red_cell_qc") == "done"
+    key = lab.add("M1.2023-01-20.1", **WHOLE, **dates)
+    assert lab.state(key, "registration") == "done"
+    assert lab.state(key, "red_cell_qc") == "done"
 
 
-def test_a_date_of_what_does_not_apply_makes_nothing_stale(bench):
+def test_a_date_of_what_does_not_apply_makes_nothing_stale(lab):
     dates = {"suite2pDate": DAY_2, "vrRegistrationDate": DAY_1}
-    key = bench.add("M1.2023-01-20.1", vrRegistration=True, **dates)
-    assert bench.state(key, "registration") == "done"
+    key = lab.add("M1.2023-01-20.1", vrRegistration=True, **dates)
+    assert lab.state(key, "registration") == "done"
 
 
-def test_registering_again_ends_what_the_dates_said(bench):
-    key = bench.add("M1.2023-01-20.1", **WHOLE, suite2pDate=DAY_2, vrRegistrationDate=DAY_1)
-    bench.tracker.workflow.run("registration", include_stale=True, registrar=good)
-    assert bench.state(key, "registration") == "done"
+def test_registering_again_ends_what_the_dates_said(lab):
+    key = lab.add("M1.2023-01-20.1", **WHOLE, suite2pDate=DAY_2, vrRegistrationDate=DAY_1)
+    lab.tracker.workflow.run("registration", include_stale=True, registrar=good)
+    assert lab.state(key, "registration") == "done"
 
 
-def test_completing_with_a_date_before_its_inputs_says_that_it_is_stale(bench):
-    key = bench.add("M1.2023-01-20.1", imaging=True, suite2p=True, suite2pDate=DAY_2)
-    assert bench.tracker.workflow.complete(key, "registration", date=DAY_1) is State.STALE
+def test_completing_with_a_date_before_its_inputs_says_that_it_is_stale(lab):
+    key = lab.add("M1.2023-01-20.1", imaging=True, suite2p=True, suite2pDate=DAY_2)
+    assert lab.tracker.workflow.complete(key, "registration", date=DAY_1) is State.STALE

@@ -26,8 +26,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from support.bench import Bench
 from support.registrars import good, raises
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.errors import InvalidTransitionError, LostClaimError
 from vrtracker.registrars.function import FunctionRegistrar
@@ -184,9 +184,9 @@ class WorkflowMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="vrt-machine-"))
         lease = dt.timedelta(seconds=LEASE_S)
-        self.bench = Bench(self.url(), self.folder / "root", declared=DECLARED, lease=lease)
-        self.workflow = self.bench.tracker.workflow
-        self.claims_service = Claims(self.bench.tracker._lab, {})
+        self.lab = WorkflowLab(self.url(), self.folder / "root", declared=DECLARED, lease=lease)
+        self.workflow = self.lab.tracker.workflow
+        self.claims_service = Claims(self.lab.tracker._lab, {})
         self.registrar = FunctionRegistrar(good)
         self.model: dict[int, ModelSession] = {}
         self.now = 0.0
@@ -194,7 +194,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.turn = 0
 
     def teardown(self) -> None:
-        self.bench.__exit__(None, None, None)
+        self.lab.__exit__(None, None, None)
         shutil.rmtree(self.folder)
 
     # -- both sides -------------------------------------------------------------------------
@@ -209,13 +209,13 @@ class WorkflowMachine(RuleBasedStateMachine):
             on_model()
         except RefusedError as error:
             (why,) = error.args
-            before = self.bench.dump()
+            before = self.lab.dump()
             expected = LostClaimError if why == "lost" else InvalidTransitionError
             with pytest.raises(expected) as caught:
                 on_tracker()
             if expected is InvalidTransitionError:
                 assert caught.value.current == why
-            assert self.bench.dump() == before
+            assert self.lab.dump() == before
             return None
         return on_tracker()
 
@@ -236,9 +236,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             model.output.update(dict.fromkeys(stages, "good"))
             model.failure["registration"] = failed
             columns = {COLUMNS[stage]: True for stage in stages}
-            self.bench.add(
-                self.key(number), imaging=is_imaged, vrRegistrationError=failed, **columns
-            )
+            self.lab.add(self.key(number), imaging=is_imaged, vrRegistrationError=failed, **columns)
 
     @rule(number=NUMBERS, stage=st.sampled_from(PROCESSES))
     def complete(self, number, stage):
@@ -283,8 +281,8 @@ class WorkflowMachine(RuleBasedStateMachine):
     def start(self, number, stage, rerun):
         key, model = self.session(number)
         self.tokens += 1
-        token, chosen = self.tokens, self.bench.stages[stage]
-        parsed = self.bench.tracker.sessions.get(key).key
+        token, chosen = self.tokens, self.lab.stages[stage]
+        parsed = self.lab.tracker.sessions.get(key).key
         claim = self.both(
             lambda: model.start(stage, token, self.now, rerun=rerun),
             lambda: self.claims_service.start(parsed, chosen, self.registrar, rerun=rerun),
@@ -351,7 +349,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, LEASE_S - 1, LEASE_S, 2 * LEASE_S]))
     def wait(self, seconds):
         self.now += seconds
-        self.bench.clock.advance(seconds=seconds)
+        self.lab.clock.advance(seconds=seconds)
 
     # -- agreement ----------------------------------------------------------------------------
 
@@ -391,11 +389,11 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def every_step_is_in_the_history(self):
         for number, model in self.model.items():
-            assert len(self.bench.tracker.history(self.key(number))) == model.events
+            assert len(self.lab.tracker.history(self.key(number))) == model.events
 
     @invariant()
     def scratched_exactly_when_justified(self):
-        for row in self.bench.dump()["sessions"]:
+        for row in self.lab.dump()["sessions"]:
             assert row["sessionQC"] == (row["scratchJustification"] is None)
 
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from support.bench import Bench
 from support.registrars import good, raises, slow, writes
+from support.workflow_lab import WorkflowLab
 from vrtracker import clock
 from vrtracker.domain.states import State
 from vrtracker.errors import BackendError
@@ -19,20 +19,20 @@ ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
-    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+def lab(backend, tmp_path):
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
         yield made
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(2)], ids=repr)
-def test_an_interruption_leaves_everything_as_it_was(bench, interruption):
-    workflow = bench.tracker.workflow
-    key = bench.add(ONE, imaging=True, suite2p=True)
-    bench.add(TWO)
+def test_an_interruption_leaves_everything_as_it_was(lab, interruption):
+    workflow = lab.tracker.workflow
+    key = lab.add(ONE, imaging=True, suite2p=True)
+    lab.add(TWO)
     workflow.run("registration", key, registrar=good)
     workflow.set_qc(key, "red_cell", "PASS")
-    states, output, before = workflow.states(key), bench.output(key), bench.dump(key)
-    bench.clock.advance(hours=1)
+    states, output, before = workflow.states(key), lab.output(key), lab.dump(key)
+    lab.clock.advance(hours=1)
 
     half = raises(interruption, after={"trials.startTimes.npy": b"half"})
     with pytest.raises(type(interruption)) as caught:
@@ -40,45 +40,45 @@ def test_an_interruption_leaves_everything_as_it_was(bench, interruption):
 
     assert caught.value is interruption
     assert workflow.states(key) == states
-    assert bench.output(key) == output
-    assert bench.litter(key) == []
-    after = bench.dump(key)
+    assert lab.output(key) == output
+    assert lab.litter(key) == []
+    after = lab.dump(key)
     assert after["sessions"] == before["sessions"]
     assert after["datasets"] == before["datasets"]
     last = workflow.attempts(key).iloc[-1]
-    assert (last["outcome"], last["finished_at"]) == ("cancelled", bench.clock())
-    assert bench.events(key)[-1] == ("cancel", "registration", "running", "done")
+    assert (last["outcome"], last["finished_at"]) == ("cancelled", lab.clock())
+    assert lab.events(key)[-1] == ("cancel", "registration", "running", "done")
 
 
-def test_an_interruption_ends_the_run(bench):
-    bench.add(ONE)
-    bench.add(TWO)
+def test_an_interruption_ends_the_run(lab):
+    lab.add(ONE)
+    lab.add(TWO)
     with pytest.raises(KeyboardInterrupt):
-        bench.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
-    assert len(bench.tracker.workflow.attempts(TWO)) == 0
-    assert bench.state(ONE, "registration") == "ready"
+        lab.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
+    assert len(lab.tracker.workflow.attempts(TWO)) == 0
+    assert lab.state(ONE, "registration") == "ready"
 
 
-def test_the_claim_is_free_after_an_interruption(bench):
-    bench.add(ONE)
+def test_the_claim_is_free_after_an_interruption(lab):
+    lab.add(ONE)
     with pytest.raises(KeyboardInterrupt):
-        bench.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
-    assert bench.another().workflow.run(registrar=good).succeeded == 1
+        lab.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
+    assert lab.another().workflow.run(registrar=good).succeeded == 1
 
 
-def test_a_failed_session_is_failed_again_after_an_interruption(bench):
-    bench.add(ONE, vrRegistrationError=True, vrRegistrationException="flips")
+def test_a_failed_session_is_failed_again_after_an_interruption(lab):
+    lab.add(ONE, vrRegistrationError=True, vrRegistrationException="flips")
     with pytest.raises(KeyboardInterrupt):
-        bench.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
-    assert bench.state(ONE, "registration") == "failed"
-    assert bench.row(ONE).vrRegistrationException == "flips"
+        lab.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
+    assert lab.state(ONE, "registration") == "failed"
+    assert lab.row(ONE).vrRegistrationException == "flips"
 
 
-def test_an_interruption_while_the_output_is_swapped_in_takes_it_back(bench, monkeypatch):
-    key = bench.add(ONE)
-    workflow = bench.tracker.workflow
+def test_an_interruption_while_the_output_is_swapped_in_takes_it_back(lab, monkeypatch):
+    key = lab.add(ONE)
+    workflow = lab.tracker.workflow
     workflow.run(registrar=writes({"a.b.npy": b"old"}))
-    before = bench.output(key)
+    before = lab.output(key)
 
     def interrupted(self, attempt_id, values):
         if values.get("outcome") == "succeeded":
@@ -90,16 +90,16 @@ def test_an_interruption_while_the_output_is_swapped_in_takes_it_back(bench, mon
     with pytest.raises(KeyboardInterrupt):
         workflow.run("registration", key, registrar=writes({"a.b.npy": b"new"}), force=True)
 
-    assert bench.output(key) == before
-    assert bench.litter(key) == []
-    assert bench.state(key, "registration") == "done"
+    assert lab.output(key) == before
+    assert lab.litter(key) == []
+    assert lab.state(key, "registration") == "done"
 
 
-def test_a_heartbeat_keeps_a_claim_beyond_its_lease(bench):
-    key = bench.add(ONE)
+def test_a_heartbeat_keeps_a_claim_beyond_its_lease(lab):
+    key = lab.add(ONE)
     lease = dt.timedelta(seconds=5)
-    tracker = bench.another(lease=lease, now=clock.now)
-    other = bench.another(lease=lease, now=clock.now)
+    tracker = lab.another(lease=lease, now=clock.now)
+    other = lab.another(lease=lease, now=clock.now)
     seen = []
 
     def long(job):
@@ -115,9 +115,9 @@ def test_a_heartbeat_keeps_a_claim_beyond_its_lease(bench):
     assert attempt["lease_until"] > attempt["finished_at"] - lease
 
 
-def test_a_heartbeat_survives_a_database_that_fails_once(bench, monkeypatch, caplog):
-    key = bench.add(ONE)
-    tracker = bench.another(lease=dt.timedelta(seconds=3), now=clock.now)
+def test_a_heartbeat_survives_a_database_that_fails_once(lab, monkeypatch, caplog):
+    key = lab.add(ONE)
+    tracker = lab.another(lease=dt.timedelta(seconds=3), now=clock.now)
     calls = []
 
     def renew(self, attempt_id, **times):
@@ -132,16 +132,16 @@ def test_a_heartbeat_survives_a_database_that_fails_once(bench, monkeypatch, cap
     assert report.succeeded == 1
     assert len(calls) >= 2
     assert "the network is gone" in caplog.text
-    assert bench.row(key).vrRegistration
+    assert lab.row(key).vrRegistration
 
 
 # -- no transaction is open while a registrar runs ----------------------------------------------
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_sqlite_takes_writes_from_others_while_a_registrar_runs(bench):
-    key = bench.add(ONE)
-    path = bench.url.removeprefix("sqlite:///")
+def test_sqlite_takes_writes_from_others_while_a_registrar_runs(lab):
+    key = lab.add(ONE)
+    path = lab.url.removeprefix("sqlite:///")
 
     def write(job):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -151,8 +151,8 @@ def test_sqlite_takes_writes_from_others_while_a_registrar_runs(bench):
         connection.close()
         good(job)
 
-    assert bench.tracker.workflow.run(registrar=write).succeeded == 1
-    assert bench.row(key).sessionNotes == "meanwhile"
+    assert lab.tracker.workflow.run(registrar=write).succeeded == 1
+    assert lab.row(key).sessionNotes == "meanwhile"
 
 
 def test_postgresql_has_no_transaction_open_while_a_registrar_runs(postgres_server, tmp_path):
@@ -176,9 +176,9 @@ def test_postgresql_has_no_transaction_open_while_a_registrar_runs(postgres_serv
         from vrtracker.database.migration import upgrade
 
         upgrade(url)
-        with Bench(url, tmp_path / "root") as bench:
-            bench.add(ONE)
-            assert bench.tracker.workflow.run(registrar=look).succeeded == 1
+        with WorkflowLab(url, tmp_path / "root") as lab:
+            lab.add(ONE)
+            assert lab.tracker.workflow.run(registrar=look).succeeded == 1
     finally:
         postgres_server.drop_database(name)
     assert states

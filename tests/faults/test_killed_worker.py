@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.bench import Bench
 from support.registrars import HANGS, good
+from support.workflow_lab import WorkflowLab
 from vrtracker import clock
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError
@@ -28,25 +28,25 @@ PATIENCE_S = 60
 
 
 @pytest.fixture
-def bench(backend, tmp_path):
+def lab(backend, tmp_path):
     lease = dt.timedelta(seconds=LEASE_S)
-    with Bench(backend.migrated_url(), tmp_path / "root", lease=lease) as made:
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root", lease=lease) as made:
         yield made
 
 
 @pytest.fixture
-def tracker(bench):
+def tracker(lab):
     """A tracker whose clock is the real one, as the worker's is."""
-    return bench.another(now=clock.now)
+    return lab.another(now=clock.now)
 
 
 @pytest.fixture
-def worker(bench):
+def worker(lab):
     """Start a worker that writes half of its output and then hangs."""
     started = []
 
     def start(function: str = "hang") -> subprocess.Popen:
-        words = [bench.url, str(bench.root), "registration", function, str(LEASE_S)]
+        words = [lab.url, str(lab.root), "registration", function, str(LEASE_S)]
         process = subprocess.Popen(
             [sys.executable, "-m", "support.registrars", *words],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)])},
@@ -54,7 +54,7 @@ def worker(bench):
             text=True,
         )
         started.append(process)
-        wait_for((bench.folder(ONE) / HANGS).exists, process)
+        wait_for((lab.folder(ONE) / HANGS).exists, process)
         return process
 
     yield start
@@ -76,20 +76,20 @@ def has_state(tracker, state: State) -> bool:
     return tracker.workflow.states(ONE)["registration"] is state
 
 
-def test_a_killed_worker_is_succeeded_by_another(bench, tracker, worker):
-    bench.add(ONE)
+def test_a_killed_worker_is_succeeded_by_another(lab, tracker, worker):
+    lab.add(ONE)
     tracker.workflow.run(registrar=good)
-    before = bench.output(ONE)
+    before = lab.output(ONE)
     # The output is good; suite2p's is what makes it wanted again.
-    bench.edit(ONE, vrRegistration=False)
+    lab.edit(ONE, vrRegistration=False)
 
     process = worker()
     assert has_state(tracker, State.RUNNING)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    assert bench.output(ONE) == before
-    assert len(bench.litter(ONE)) == 1
+    assert lab.output(ONE) == before
+    assert len(lab.litter(ONE)) == 1
     wait_for(lambda: has_state(tracker, State.READY))
     report = tracker.workflow.run(registrar=good)
 
@@ -99,13 +99,13 @@ def test_a_killed_worker_is_succeeded_by_another(bench, tracker, worker):
         "succeeded",
         "succeeded",
     ]
-    assert bench.litter(ONE) == []
-    assert bench.output(ONE) == before
+    assert lab.litter(ONE) == []
+    assert lab.output(ONE) == before
     assert any("interrupted attempt" in note for note in report.notes)
 
 
-def test_a_living_worker_keeps_its_claim_beyond_the_lease(bench, tracker, worker):
-    bench.add(ONE)
+def test_a_living_worker_keeps_its_claim_beyond_the_lease(lab, tracker, worker):
+    lab.add(ONE)
     worker()
     time.sleep(LEASE_S + 2)
     assert has_state(tracker, State.RUNNING)
@@ -115,25 +115,25 @@ def test_a_living_worker_keeps_its_claim_beyond_the_lease(bench, tracker, worker
     assert attempt["heartbeat_at"] > attempt["started_at"]
 
 
-def test_a_worker_that_was_suspended_finds_its_claim_gone(bench, tracker, worker):
+def test_a_worker_that_was_suspended_finds_its_claim_gone(lab, tracker, worker):
     """Stopped and continued, as a laptop that sleeps: the one that took over keeps its output."""
-    bench.add(ONE)
+    lab.add(ONE)
     process = worker()
     process.send_signal(signal.SIGSTOP)
     wait_for(lambda: has_state(tracker, State.READY))
     assert tracker.workflow.run(registrar=good).succeeded == 1
-    before = bench.dump()
+    before = lab.dump()
 
     process.send_signal(signal.SIGCONT)
     time.sleep(LEASE_S)
 
     assert process.poll() is None
-    assert bench.dump() == before
-    assert bench.output(ONE) == {"trials.startTimes.npy": ONE.encode()}
+    assert lab.dump() == before
+    assert lab.output(ONE) == {"trials.startTimes.npy": ONE.encode()}
 
 
-def test_an_interrupted_worker_gives_its_claim_back_at_once(bench, tracker, worker):
-    bench.add(ONE)
+def test_an_interrupted_worker_gives_its_claim_back_at_once(lab, tracker, worker):
+    lab.add(ONE)
     process = worker()
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=PATIENCE_S)
@@ -141,5 +141,5 @@ def test_an_interrupted_worker_gives_its_claim_back_at_once(bench, tracker, work
     assert "KeyboardInterrupt" in told
     assert has_state(tracker, State.READY)
     assert list(tracker.workflow.attempts(ONE)["outcome"]) == ["cancelled"]
-    assert bench.litter(ONE) == []
-    assert not (bench.folder(ONE) / "oneData").exists()
+    assert lab.litter(ONE) == []
+    assert not (lab.folder(ONE) / "oneData").exists()

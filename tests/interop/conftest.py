@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from support.backends import Backend
-from support.lab import open_lab
-from support.stand_in import install
+from support.fake_vranalysis import install
+from support.sample_lab import open_lab
 from vrtracker.domain.keys import SessionKey
 from vrtracker.interop.vranalysis import get_database
 from vrtracker.services.administration import adopt
@@ -103,11 +103,11 @@ def desk(empty_desk) -> Desk:
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch) -> Iterator[Path]:
+def fake_vranalysis(tmp_path, monkeypatch) -> Iterator[Path]:
     """The package that stands for vrAnalysis, on the path; its folder."""
     folder = install(tmp_path / "packages")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("STAND_IN_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("FAKE_VRANALYSIS_ROOT", str(tmp_path / "root"))
     yield folder
     for name in [name for name in sys.modules if name.partition(".")[0] == "vrAnalysis"]:
         del sys.modules[name]

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import vrtracker
-from support.bench import Clock
+from support.workflow_lab import Clock
 from vrtracker.domain.keys import SessionKey
 from vrtracker.interop.vranalysis import get_database
 
@@ -125,7 +125,7 @@ def counts(seen: dict[str, pd.DataFrame]) -> tuple[int, ...]:
 
 
 @pytest.fixture
-def day(stand_in, tmp_path, monkeypatch, capsys) -> Callable[[str], dict[str, Said]]:
+def day(fake_vranalysis, tmp_path, monkeypatch, capsys) -> Callable[[str], dict[str, Said]]:
     """A day's work on a database; returns what there was to see after each step."""
     root = tmp_path / "root"
     monkeypatch.setenv("VRTRACKER_ROOT", str(root))

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.lab import run_sql, table_counts
 from support.postgres import put_programs_on_path
+from support.sample_lab import run_sql, table_counts
 from vrtracker import clock
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
@@ -82,7 +82,7 @@ def test_defect_01_backup_without_a_folder_says_so(desk):
         desk.sessions.save_backup()
 
 
-def test_defect_02_failed_re_registration_keeps_output_and_says_so(desk, stand_in):
+def test_defect_02_failed_re_registration_keeps_output_and_says_so(desk, fake_vranalysis):
     key = desk.add(vrRegistration=True, vrRegistrationDate=OLD)
     folder = desk.one(key, mpci__times=b"good")
     desk.fault(key, "first flips in trial are not all down!!")
@@ -96,7 +96,9 @@ def test_defect_02_failed_re_registration_keeps_output_and_says_so(desk, stand_i
     assert row.vrRegistrationException == "first flips in trial are not all down!!"
 
 
-def test_defect_03_re_registration_keeps_curated_cells_and_marks_their_qc_stale(desk, stand_in):
+def test_defect_03_re_registration_keeps_curated_cells_and_marks_their_qc_stale(
+    desk, fake_vranalysis
+):
     key = desk.add(**ANALYSED, redCellQC=True)
     folder = desk.one(
         key,
@@ -114,7 +116,7 @@ def test_defect_03_re_registration_keeps_curated_cells_and_marks_their_qc_stale(
     assert desk.tracker.workflow.states(key)["red_cell_qc"] is State.STALE
 
 
-def test_defect_04_interrupted_registration_leaves_no_half_and_is_on_record(desk, stand_in):
+def test_defect_04_interrupted_registration_leaves_no_half_and_is_on_record(desk, fake_vranalysis):
     key = desk.add()
     folder = desk.one(key, mpci__times=b"good")
     desk.fault(key, "interrupt")
@@ -127,7 +129,7 @@ def test_defect_04_interrupted_registration_leaves_no_half_and_is_on_record(desk
     assert desk.tracker.workflow.states(key)["registration"] is State.READY
 
 
-def test_defect_05_raised_failure_leaves_no_half_output(desk, stand_in):
+def test_defect_05_raised_failure_leaves_no_half_output(desk, fake_vranalysis):
     key = desk.add()
     desk.fault(key, "boom")
 
@@ -139,7 +141,7 @@ def test_defect_05_raised_failure_leaves_no_half_output(desk, stand_in):
     assert desk.row(key).vrRegistrationError
 
 
-def test_defect_06_missing_folder_is_a_failure_of_one_session(desk, stand_in):
+def test_defect_06_missing_folder_is_a_failure_of_one_session(desk, fake_vranalysis):
     lost = desk.add(701, folder=False)
     found = desk.add(702)
 
@@ -150,7 +152,7 @@ def test_defect_06_missing_folder_is_a_failure_of_one_session(desk, stand_in):
     assert desk.row(found).vrRegistration
 
 
-def test_defect_07_message_that_no_database_keeps_hides_nothing(desk, stand_in):
+def test_defect_07_message_that_no_database_keeps_hides_nothing(desk, fake_vranalysis):
     key, other = desk.add(701), desk.add(702)
     desk.fault(key, "half \x00 " + "x" * 70_000)
 
@@ -312,7 +314,7 @@ def test_defect_11_red_cell_qc_can_be_taken_back(desk):
     assert (desk.row(key).redCellQC, desk.row(key).redCellQCDate) == (False, None)
 
 
-def test_defect_12_registration_without_imaging_is_on_record(desk, stand_in):
+def test_defect_12_registration_without_imaging_is_on_record(desk, fake_vranalysis):
     key = desk.add(imaging=True)
 
     assert desk.sessions.register_single_session(*NAMES, imaging=False) is True
@@ -326,7 +328,7 @@ def test_defect_12_registration_without_imaging_is_on_record(desk, stand_in):
     assert desk.tracker.history(key)["verb"].tolist().count("excluded") == 2
 
 
-def test_defect_13_session_that_waits_for_suite2p_is_no_error(desk, stand_in, capsys):
+def test_defect_13_session_that_waits_for_suite2p_is_no_error(desk, fake_vranalysis, capsys):
     key = desk.add(imaging=True)
     folder = desk.one(key, mpci__times=b"good")
 
@@ -430,7 +432,7 @@ def test_defect_18_date_is_found_in_every_form(desk, date):
     assert desk.sessions.get_record("ATL012", date, "701")["sessionID"] == 701
 
 
-def test_defect_19_folder_of_padded_number_is_the_sessions_own(desk, stand_in):
+def test_defect_19_folder_of_padded_number_is_the_sessions_own(desk, fake_vranalysis):
     key = desk.add(1, folder=False)
     padded = desk.root / "ATL012" / "2023-01-20" / "001"
     padded.mkdir(parents=True)
@@ -550,7 +552,7 @@ def test_defect_22_default_conditions_can_be_left_out_of_every_listing(desk, cap
     assert capsys.readouterr().out == "ATL012/2023-01-20/701 had error: flips\n"
 
 
-def test_defect_22_run_understands_use_default(desk, stand_in):
+def test_defect_22_run_understands_use_default(desk, fake_vranalysis):
     desk.add(701)
     desk.sessions.default_conditions = {"sessionQC": True, "sessionID": 700}
 
@@ -587,7 +589,7 @@ def test_defect_23_failed_sessions_are_listed_when_asked_for(desk):
     assert numbers(desk.sessions.needs_registration(skip_errors=False)) == [701, 702]
 
 
-def test_defect_23_failed_sessions_are_registered_when_asked_for(desk, stand_in):
+def test_defect_23_failed_sessions_are_registered_when_asked_for(desk, fake_vranalysis):
     failed = desk.add(701, vrRegistrationError=True, vrRegistrationException="flips")
     desk.add(702)
 
@@ -695,7 +697,9 @@ def test_defect_28_targets_of_suite2p_are_printed(desk, capsys):
     assert str(desk.root / "ATL012" / "2023-01-20" / "701") in said
 
 
-def test_defect_29_session_that_was_never_registered_is_listed_like_any(desk, stand_in, capsys):
+def test_defect_29_session_that_was_never_registered_is_listed_like_any(
+    desk, fake_vranalysis, capsys
+):
     desk.add(701, imaging=True)
     desk.add(702)
 
@@ -710,7 +714,7 @@ def test_defect_29_session_that_was_never_registered_is_listed_like_any(desk, st
         _ = first.params
 
 
-def test_defect_30_options_are_plain_python_values(desk, stand_in):
+def test_defect_30_options_are_plain_python_values(desk, fake_vranalysis):
     key = desk.add(vrBehaviorVersion=2)
     record = desk.sessions.get_record(*NAMES)
 
@@ -739,7 +743,9 @@ def test_defect_32_session_database_needs_no_name(desk):
     database.tracker.close()
 
 
-def test_defect_34_run_takes_filters_keeps_order_and_limit_and_reports(desk, stand_in, capsys):
+def test_defect_34_run_takes_filters_keeps_order_and_limit_and_reports(
+    desk, fake_vranalysis, capsys
+):
     for number in (703, 701, 702):
         desk.add(number, experimentID=number % 2)
 
@@ -761,7 +767,7 @@ def test_defect_34_run_takes_filters_keeps_order_and_limit_and_reports(desk, sta
     assert "oasis" in kept
 
 
-def test_defect_34_session_that_another_worker_has_is_left_alone(desk, stand_in):
+def test_defect_34_session_that_another_worker_has_is_left_alone(desk, fake_vranalysis):
     key = desk.add()
     workflow = desk.tracker.workflow
     lab = desk.tracker._lab
@@ -780,7 +786,7 @@ def test_defect_35_names_and_uid_are_checked_before_they_are_sql(desk):
     assert desk.sessions.create_update_statement("suite2p", "12").endswith("= 12")
 
 
-def test_defect_35_parameters_of_one_session_are_not_anothers(desk, stand_in):
+def test_defect_35_parameters_of_one_session_are_not_anothers(desk, fake_vranalysis):
     for number in (701, 702):
         (desk.folder(desk.add(number)) / "vrExperimentOptions.json").write_text("{}")
 
@@ -791,7 +797,7 @@ def test_defect_35_parameters_of_one_session_are_not_anothers(desk, stand_in):
     assert desk.sessions.iter_sessions()[0].params == {}
 
 
-def test_defect_36_attempts_say_when_in_utc_who_where_and_with_what(desk, stand_in):
+def test_defect_36_attempts_say_when_in_utc_who_where_and_with_what(desk, fake_vranalysis):
     key = desk.add()
     desk.fault(key, "flips")
     desk.sessions.register_single_session(*NAMES)
@@ -806,7 +812,7 @@ def test_defect_36_attempts_say_when_in_utc_who_where_and_with_what(desk, stand_
     assert "in register" in attempt["error_traceback"]
 
 
-def test_defect_37_message_of_a_success_is_empty_as_of_one_never_tried(desk, stand_in):
+def test_defect_37_message_of_a_success_is_empty_as_of_one_never_tried(desk, fake_vranalysis):
     key = desk.add(vrRegistrationError=True, vrRegistrationException="flips")
     assert len(desk.sessions.get_table(vrRegistrationException=(None, "!="))) == 1
 

@@ -39,7 +39,7 @@ def test_folders_are_chosen_where_the_root_is_known(root):
     assert isinstance(backend_named("auto", root), FolderBackend)
 
 
-def test_vranalysis_is_chosen_where_it_is_installed_and_not_imported_by_that(root, stand_in):
+def test_vranalysis_is_chosen_where_it_is_installed_and_not_imported_by_that(root, fake_vranalysis):
     assert isinstance(backend_named("auto", root), VrAnalysisBackend)
     assert isinstance(backend_named("folders", root), FolderBackend)
     assert isinstance(backend_named("null", root), NullBackend)
@@ -57,8 +57,8 @@ def test_vranalysis_that_is_missing_is_told_when_it_is_used(root):
         backend.registration(KEY, {})
 
 
-def test_vranalysis_that_cannot_be_imported_is_told_with_its_reason(root, stand_in):
-    (stand_in / "vrAnalysis" / "sessions" / "__init__.py").write_text("import no_such_numba")
+def test_vranalysis_that_cannot_be_imported_is_told_with_its_reason(root, fake_vranalysis):
+    (fake_vranalysis / "vrAnalysis" / "sessions" / "__init__.py").write_text("import no_such_numba")
 
     with pytest.raises(ConfigurationError, match="no_such_numba"):
         backend_named("vranalysis", root).open(KEY, {})
@@ -111,7 +111,7 @@ def test_session_is_compared_hashed_printed_and_pickled_by_its_key(root):
     assert again != "ATL012.2023-01-20.701"
 
 
-def test_opened_session_is_vranalysis_own(root, stand_in):
+def test_opened_session_is_vranalysis_own(root, fake_vranalysis):
     (root / KEY.path / "vrExperimentOptions.json").write_text("{}")
 
     session = LazySession(KEY, backend_named("auto", root), {"spks_type": "oasis"})
@@ -121,7 +121,7 @@ def test_opened_session_is_vranalysis_own(root, stand_in):
     assert session.opened is session.opened
 
 
-def test_unknown_option_is_refused_with_the_known_ones(root, stand_in):
+def test_unknown_option_is_refused_with_the_known_ones(root, fake_vranalysis):
     class Record:
         imaging, faceCamera, vrBehaviorVersion = True, False, None
 
@@ -133,7 +133,7 @@ def test_unknown_option_is_refused_with_the_known_ones(root, stand_in):
 
 
 @ON_SQLITE
-def test_registration_object_is_vranalysis_own(desk, stand_in):
+def test_registration_object_is_vranalysis_own(desk, fake_vranalysis):
     desk.add()
     record = desk.sessions.get_record("ATL012", "2023-01-20", 701)
     options = desk.sessions.backend.options(record, {})
@@ -145,7 +145,7 @@ def test_registration_object_is_vranalysis_own(desk, stand_in):
 
 
 @ON_SQLITE
-def test_root_of_vranalysis_serves_where_none_is_set(desk, stand_in, monkeypatch):
+def test_root_of_vranalysis_serves_where_none_is_set(desk, fake_vranalysis, monkeypatch):
     key = desk.add()
     monkeypatch.delenv("VRTRACKER_ROOT")
     database = desk.database("vrSessions")
@@ -158,18 +158,18 @@ def test_root_of_vranalysis_serves_where_none_is_set(desk, stand_in, monkeypatch
 
 @ON_SQLITE
 def test_two_roots_that_differ_are_refused_before_anything_is_read(
-    desk, stand_in, monkeypatch, tmp_path
+    desk, fake_vranalysis, monkeypatch, tmp_path
 ):
     key = desk.add()
     (tmp_path / "other" / key.path).mkdir(parents=True)
-    monkeypatch.setenv("STAND_IN_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FAKE_VRANALYSIS_ROOT", str(tmp_path / "other"))
 
     assert desk.sessions.register_single_session("ATL012", "2023-01-20", 701) is False
     assert "same root" in desk.row(key).vrRegistrationException
 
 
 @ON_SQLITE
-def test_registrar_of_vranalysis_serves_the_trackers_own_runs(desk, stand_in):
+def test_registrar_of_vranalysis_serves_the_trackers_own_runs(desk, fake_vranalysis):
     key = desk.add()
 
     report = desk.tracker.workflow.run(registrar=VrAnalysisRegistrar({"oasis": False}))
@@ -188,7 +188,7 @@ def test_folders_are_registered_by_what_the_profile_names(desk):
 
 
 @ON_SQLITE
-def test_registration_with_imaging_takes_back_that_there_was_none(desk, stand_in):
+def test_registration_with_imaging_takes_back_that_there_was_none(desk, fake_vranalysis):
     key = desk.add(imaging=True)
     desk.sessions.register_single_session("ATL012", "2023-01-20", 701, imaging=False)
     desk.suite2p(key)
@@ -201,7 +201,7 @@ def test_registration_with_imaging_takes_back_that_there_was_none(desk, stand_in
 
 
 @ON_SQLITE
-def test_run_without_imaging_takes_those_that_wait_for_suite2p(desk, stand_in):
+def test_run_without_imaging_takes_those_that_wait_for_suite2p(desk, fake_vranalysis):
     desk.add(701, imaging=True)
     desk.add(702)
 
@@ -222,7 +222,7 @@ def test_import_of_the_stand_in_module_imports_nothing_of_vranalysis():
 
 @ON_SQLITE
 def test_registrar_of_the_profile_comes_before_that_of_the_backend(
-    desk, stand_in, monkeypatch, tmp_path
+    desk, fake_vranalysis, monkeypatch, tmp_path
 ):
     key = desk.add()
     config = tmp_path / "config.toml"
@@ -250,7 +250,7 @@ def test_showing_a_session_opens_nothing(root):
         _ = session.spks
 
 
-def test_what_is_set_is_set_on_the_opened_session(root, stand_in):
+def test_what_is_set_is_set_on_the_opened_session(root, fake_vranalysis):
     (root / KEY.path / "vrExperimentOptions.json").write_text("{}")
     session = LazySession(KEY, backend_named("auto", root))
 
@@ -260,7 +260,7 @@ def test_what_is_set_is_set_on_the_opened_session(root, stand_in):
 
 
 @ON_SQLITE
-def test_run_without_imaging_asks_for_no_red_cells_where_suite2p_is_done(desk, stand_in):
+def test_run_without_imaging_asks_for_no_red_cells_where_suite2p_is_done(desk, fake_vranalysis):
     desk.add(imaging=True, suite2p=True)
 
     assert desk.sessions.register_sessions(imaging=False).succeeded == 1

@@ -428,7 +428,7 @@ def test_time_zone_changes_nothing(legacy, rows, monkeypatch, zone):
 # -- a day's work ----------------------------------------------------------------------------------
 
 
-def test_day_from_suite2p_to_red_cells(desk, stand_in, capsys):
+def test_day_from_suite2p_to_red_cells(desk, fake_vranalysis, capsys):
     made, broken, plain_ = desk.add(701, imaging=True), desk.add(702, imaging=True), desk.add(703)
     db = desk.sessions
     assert [row.sessionID for _, row in db.needs_s2p().iterrows()] == [701, 702]

@@ -53,7 +53,7 @@ def configured(desk, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("limit", "left"), [(0, [701, 702, 703]), (OUTPUT, [702, 703])])
-def test_sessions_beyond_the_limit_keep_waiting_for_suite2p(desk, stand_in, limit, left):
+def test_sessions_beyond_the_limit_keep_waiting_for_suite2p(desk, fake_vranalysis, limit, left):
     keys = [desk.add(701 + n, imaging=True) for n in range(3)]
 
     desk.sessions.register_sessions(imaging=False, max_data=limit)
@@ -62,7 +62,7 @@ def test_sessions_beyond_the_limit_keep_waiting_for_suite2p(desk, stand_in, limi
     assert verbs(desk, keys[-1]) == ["added"]
 
 
-def test_failed_session_keeps_waiting_for_suite2p_and_is_skipped_as_failed(desk, stand_in):
+def test_failed_session_keeps_waiting_for_suite2p_and_is_skipped_as_failed(desk, fake_vranalysis):
     key = desk.add(imaging=True)
     desk.fault(key, "flips")
 
@@ -75,7 +75,9 @@ def test_failed_session_keeps_waiting_for_suite2p_and_is_skipped_as_failed(desk,
     assert desk.row(key).vrRegistrationError
 
 
-def test_failed_session_is_tried_again_without_imaging_when_errors_are_not_skipped(desk, stand_in):
+def test_failed_session_is_tried_again_without_imaging_when_errors_are_not_skipped(
+    desk, fake_vranalysis
+):
     key = desk.add(imaging=True, vrRegistrationError=True, vrRegistrationException="flips")
 
     assert desk.sessions.register_sessions(imaging=False, skip_errors=False).succeeded == 1
@@ -86,7 +88,7 @@ def test_failed_session_is_tried_again_without_imaging_when_errors_are_not_skipp
 @pytest.mark.parametrize(
     ("fault", "error"), [("flips", ValueError), ("interrupt", KeyboardInterrupt)]
 )
-def test_raised_error_leaves_the_session_waiting_for_suite2p(desk, stand_in, fault, error):
+def test_raised_error_leaves_the_session_waiting_for_suite2p(desk, fake_vranalysis, fault, error):
     key = desk.add(imaging=True)
     desk.fault(key, fault)
 
@@ -97,7 +99,7 @@ def test_raised_error_leaves_the_session_waiting_for_suite2p(desk, stand_in, fau
     assert "excluded" not in verbs(desk, key)
 
 
-def test_session_of_another_worker_keeps_its_stages(desk, stand_in):
+def test_session_of_another_worker_keeps_its_stages(desk, fake_vranalysis):
     key = desk.add(imaging=True, suite2p=True)
     workflow = desk.tracker.workflow
     registrar = desk.sessions.backend.registrar({})
@@ -108,7 +110,7 @@ def test_session_of_another_worker_keeps_its_stages(desk, stand_in):
     assert workflow.states(key)["red_cell_qc"] is State.BLOCKED
 
 
-def test_unknown_option_is_refused_before_anything_is_tried(desk, stand_in):
+def test_unknown_option_is_refused_before_anything_is_tried(desk, fake_vranalysis):
     key = desk.add(imaging=True)
 
     with pytest.raises(InvalidValueError, match="neuropilCoefficient"):
@@ -135,7 +137,7 @@ def test_registrar_without_such_an_option_is_not_told_of_imaging(desk, configure
 
 @pytest.mark.parametrize("registrar", ["support.registrars:good", BY_CLASS])
 def test_function_and_vranalysis_of_the_profile_are_told_of_imaging(
-    desk, stand_in, configured, registrar
+    desk, fake_vranalysis, configured, registrar
 ):
     configured(registrar)
     key = desk.add(imaging=True)
@@ -150,7 +152,7 @@ def test_function_and_vranalysis_of_the_profile_are_told_of_imaging(
 
 
 @pytest.mark.parametrize("imaging", [None, True])
-def test_red_cells_are_queued_once_it_is_registered_with_imaging(desk, stand_in, imaging):
+def test_red_cells_are_queued_once_it_is_registered_with_imaging(desk, fake_vranalysis, imaging):
     key = desk.add(imaging=True)
     desk.sessions.register_single_session(*NAMES, imaging=False)
     desk.suite2p(key)
@@ -162,7 +164,7 @@ def test_red_cells_are_queued_once_it_is_registered_with_imaging(desk, stand_in,
     assert desk.sessions.set_red_cell_qc(*NAMES) is True
 
 
-def test_failure_with_imaging_takes_nothing_back(desk, stand_in):
+def test_failure_with_imaging_takes_nothing_back(desk, fake_vranalysis):
     key = desk.add(imaging=True)
     desk.sessions.register_single_session(*NAMES, imaging=False)
     desk.fault(key, "flips")
@@ -172,7 +174,7 @@ def test_failure_with_imaging_takes_nothing_back(desk, stand_in):
     assert desk.tracker.workflow.states(key)["red_cell_qc"] is State.NOT_APPLICABLE
 
 
-def test_exclusion_by_a_person_outlives_a_registration(desk, stand_in):
+def test_exclusion_by_a_person_outlives_a_registration(desk, fake_vranalysis):
     key = desk.add(imaging=True, suite2p=True)
     desk.tracker.workflow.exclude(key, "red_cell_qc", "no red channel")
 
@@ -181,7 +183,7 @@ def test_exclusion_by_a_person_outlives_a_registration(desk, stand_in):
     assert desk.sessions.needs_red_cell_qc().empty
 
 
-def test_later_exclusion_by_a_person_outlives_that_of_a_registration(desk, stand_in):
+def test_later_exclusion_by_a_person_outlives_that_of_a_registration(desk, fake_vranalysis):
     key = desk.add(imaging=True, suite2p=True)
     desk.sessions.register_single_session(*NAMES, imaging=False)
     desk.tracker.workflow.include(key, "red_cell_qc")

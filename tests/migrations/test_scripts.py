@@ -13,7 +13,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from support.lab import run_sql
+from support.sample_lab import run_sql
 from vrtracker.database.migration import check, script_location
 from vrtracker.database.versions import HEAD, REVISIONS
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from support.lab import open_lab, raw_engine
 from support.processes import at_once, spawned_at_once
+from support.sample_lab import open_lab, raw_engine
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, upgrade
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision

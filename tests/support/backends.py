@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.corpus import Corpus
 from support.missing import BackendMissingError, give_up, required_backends
 from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
+from support.recorded_statements import RecordedStatements
 
 
 def migrate(url: str) -> None:
@@ -98,14 +98,14 @@ class AccessSource(Source):
 
     def __init__(self, run_folder: Path) -> None:
         self._template = run_folder / "access-template.accdb"
-        self.corpus = Corpus()
+        self.recorded_statements = RecordedStatements()
         if sys.platform == "win32":
             _require_odbc()
             self._driver = "pyodbc"
         else:
             _start_java()
             self._driver = "ucanaccess"
-            self.corpus.start()
+            self.recorded_statements.start()
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path:
@@ -128,7 +128,7 @@ class AccessSource(Source):
             file.unlink()
 
     def close(self) -> None:
-        self.corpus.stop()
+        self.recorded_statements.stop()
         self._template.unlink(missing_ok=True)
 
 

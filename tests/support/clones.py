@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 import vrtracker
-from support.bench import TABLES, Bench
-from support.lab import SAMPLE_MICE, SAMPLE_SESSIONS, change_schema, open_lab, raw_engine
 from support.registrars import bad, good
+from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, change_schema, open_lab, raw_engine
+from support.workflow_lab import TABLES, WorkflowLab
 from vrtracker.database import Database
 
 LONG_NOTE = "Nagetier ✓ 小鼠 🐁 " * 1000
@@ -55,11 +55,11 @@ def add_own(url: str) -> None:
 def fill(url: str, root: Path) -> None:
     """Give a migrated database some of all that a lab's has: also what is the lab's own."""
     add_own(url)
-    with Bench(url, root) as bench:
-        bench.add("M1.2023-01-20.1")
-        bench.tracker.workflow.run(registrar=good)
-        bench.add("M1.2023-01-20.2")
-        bench.tracker.workflow.run(registrar=bad)
+    with WorkflowLab(url, root) as lab:
+        lab.add("M1.2023-01-20.1")
+        lab.tracker.workflow.run(registrar=good)
+        lab.add("M1.2023-01-20.2")
+        lab.tracker.workflow.run(registrar=bad)
     with open_lab(url) as tracker:
         tracker.mice.add_many(SAMPLE_MICE)
         tracker.sessions.add_many(SAMPLE_SESSIONS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from support.lab import change_schema
+from support.sample_lab import change_schema
 from vrtracker.database import Database
 
 NUMBERS = {"sessiondb": "uSessionID", "mousedb": "uMouseID"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from support.backends import SqliteSource
-from support.bench import Bench
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.qc import QC
 from vrtracker.domain.states import State
 from vrtracker.errors import (
@@ -30,20 +30,20 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture
-def bench(source, tmp_path):
-    with Bench(source.migrated(tmp_path, "qc"), tmp_path / "root") as made:
+def lab(source, tmp_path):
+    with WorkflowLab(source.migrated(tmp_path, "qc"), tmp_path / "root") as made:
         yield made
 
 
 @pytest.fixture
-def workflow(bench):
-    return bench.tracker.workflow
+def workflow(lab):
+    return lab.tracker.workflow
 
 
 @pytest.fixture
-def key(bench):
+def key(lab):
     """A session whose red cells can be judged."""
-    return bench.add(ONE, imaging=True, suite2p=True, vrRegistration=True)
+    return lab.add(ONE, imaging=True, suite2p=True, vrRegistration=True)
 
 
 # -- levels -----------------------------------------------------------------------------------
@@ -78,9 +78,9 @@ def test_only_pass_and_warning_are_accepted():
 
 
 @pytest.mark.parametrize(("level", "accepted"), LEVELS)
-def test_a_decision_sets_the_labs_columns(bench, workflow, key, level, accepted):
+def test_a_decision_sets_the_labs_columns(lab, workflow, key, level, accepted):
     state = workflow.set_qc(key, "red_cell", level)
-    row = bench.row(key)
+    row = lab.row(key)
     assert state is workflow.states(key)["red_cell_qc"]
     assert state is (State.DONE if accepted else State.FAILED)
     date = dt.datetime(2026, 3, 2, 14, 0) if accepted else None
@@ -89,12 +89,12 @@ def test_a_decision_sets_the_labs_columns(bench, workflow, key, level, accepted)
 
 
 @pytest.mark.parametrize("level", ["FAIL", "NOT_SET"])
-def test_a_date_is_emptied_not_blanked(bench, workflow, key, level):
+def test_a_date_is_emptied_not_blanked(lab, workflow, key, level):
     workflow.set_qc(key, "red_cell", "PASS")
     workflow.set_qc(key, "red_cell", level)
-    (stored,) = bench.dump(key)["sessions"]
+    (stored,) = lab.dump(key)["sessions"]
     assert stored["redCellQCDate"] is None
-    with bench.tracker._lab.database.read_engine.connect() as connection:
+    with lab.tracker._lab.database.read_engine.connect() as connection:
         raw = connection.exec_driver_sql('SELECT typeof("redCellQCDate") FROM sessiondb')
         assert raw.scalar() == "null"
 
@@ -111,22 +111,22 @@ def test_a_check_may_be_named_with_or_without_its_ending(workflow, key):
     assert workflow.states(key)["suite2p_qc"] is State.DONE
 
 
-def test_what_is_not_there_yet_cannot_be_judged(bench, workflow):
-    key = bench.add(ONE, imaging=True, suite2p=True)
-    before = bench.dump()
+def test_what_is_not_there_yet_cannot_be_judged(lab, workflow):
+    key = lab.add(ONE, imaging=True, suite2p=True)
+    before = lab.dump()
     with pytest.raises(InvalidTransitionError, match="registration is not done") as caught:
         workflow.set_qc(key, "red_cell", "PASS")
     assert (caught.value.current, caught.value.allowed) == ("blocked", ("scratch",))
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 @pytest.mark.parametrize("given", [("red_cel", "PASS"), ("red_cell", "SO SO")])
-def test_unknown_checks_and_levels_are_refused(bench, workflow, key, given):
-    before = bench.dump()
+def test_unknown_checks_and_levels_are_refused(lab, workflow, key, given):
+    before = lab.dump()
     with pytest.raises(UnknownNameError) as caught:
         workflow.set_qc(key, *given)
     assert caught.value.kind == ("QC check" if given[0] == "red_cel" else "QC level")
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 def test_a_missing_session_cannot_be_judged(workflow):
@@ -137,37 +137,37 @@ def test_a_missing_session_cannot_be_judged(workflow):
 # -- the record -------------------------------------------------------------------------------
 
 
-def test_decisions_are_appended_with_who_when_and_why(bench, workflow, key):
+def test_decisions_are_appended_with_who_when_and_why(lab, workflow, key):
     workflow.set_qc(
         key, "red_cell", "FAIL", reason="drift", criteria="v2", evidence="red/cutoffs.png"
     )
-    first = bench.dump(key)["qc_decisions"]
-    bench.clock.advance(days=1)
-    bench.another(actor="bob").workflow.set_qc(key, "red_cell", "PASS", reason="realigned")
+    first = lab.dump(key)["qc_decisions"]
+    lab.clock.advance(days=1)
+    lab.another(actor="bob").workflow.set_qc(key, "red_cell", "PASS", reason="realigned")
 
-    decisions = bench.tracker.decisions(key)
+    decisions = lab.tracker.decisions(key)
     told = ["check_name", "qc_level", "actor", "criteria", "evidence", "reason"]
     assert decisions[told].fillna("-").to_numpy().tolist() == [
         ["red_cell_qc", 40, "ann", "v2", "red/cutoffs.png", "drift"],
         ["red_cell_qc", 10, "bob", "-", "-", "realigned"],
     ]
-    assert list(decisions["decided_at"]) == [bench.clock() - dt.timedelta(days=1), bench.clock()]
-    assert first[0] in bench.dump(key)["qc_decisions"]
+    assert list(decisions["decided_at"]) == [lab.clock() - dt.timedelta(days=1), lab.clock()]
+    assert first[0] in lab.dump(key)["qc_decisions"]
 
 
-def test_every_decision_on_the_session_is_kept_too(bench, workflow, key):
+def test_every_decision_on_the_session_is_kept_too(lab, workflow, key):
     workflow.set_qc(key, "session", "PASS")
     workflow.scratch(key, "light leak")
     workflow.unscratch(key, reason="it was the lamp")
-    decisions = bench.tracker.decisions(key)
+    decisions = lab.tracker.decisions(key)
     assert list(decisions["check_name"]) == ["session"] * 3
     assert list(decisions["qc_level"]) == [10, 40, 10]
     assert list(decisions["reason"].fillna("")) == ["", "light leak", "it was the lamp"]
 
 
-def test_blank_reasons_are_none(bench, workflow, key):
+def test_blank_reasons_are_none(lab, workflow, key):
     workflow.set_qc(key, "red_cell", "PASS", reason="  ")
-    assert bench.tracker.decisions(key)["reason"].isna().all()
+    assert lab.tracker.decisions(key)["reason"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -181,41 +181,41 @@ def test_blank_reasons_are_none(bench, workflow, key):
     ],
     ids=["criteria too long", "half", "nul in reason", "nul in evidence", "nul in criteria"],
 )
-def test_texts_that_no_database_keeps_are_refused(bench, workflow, key, texts):
-    before = bench.dump()
+def test_texts_that_no_database_keeps_are_refused(lab, workflow, key, texts):
+    before = lab.dump()
     with pytest.raises(InvalidValueError):
         workflow.set_qc(key, "red_cell", "PASS", **texts)
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
 # -- the session as a whole -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("level", ["FAIL", "CRITICAL"])
-def test_failing_a_session_scratches_it(bench, workflow, key, level):
+def test_failing_a_session_scratches_it(lab, workflow, key, level):
     state = workflow.set_qc(key, "session", level, reason="light leak")
-    row = bench.row(key)
+    row = lab.row(key)
     assert state is State.SCRATCHED
     assert (row.sessionQC, row.scratchJustification) == (False, "light leak")
     assert set(workflow.states(key).values()) == {State.SCRATCHED}
-    assert bench.tracker.sessions.count() == 0
-    assert bench.tracker.decisions(key)["qc_level"].item() == QC[level]
+    assert lab.tracker.sessions.count() == 0
+    assert lab.tracker.decisions(key)["qc_level"].item() == QC[level]
 
 
 @pytest.mark.parametrize("level", ["PASS", "WARNING", "NOT_SET"])
-def test_any_other_level_takes_a_session_back(bench, workflow, key, level):
+def test_any_other_level_takes_a_session_back(lab, workflow, key, level):
     workflow.scratch(key, "light leak")
     workflow.set_qc(key, "session", level, reason="it was the lamp")
-    row = bench.row(key)
+    row = lab.row(key)
     assert (row.sessionQC, row.scratchJustification) == (True, None)
-    assert bench.tracker.decisions(key)["qc_level"].iloc[-1] == QC[level]
+    assert lab.tracker.decisions(key)["qc_level"].iloc[-1] == QC[level]
 
 
 @pytest.mark.parametrize("level", ["PASS", "WARNING", "NOT_SET"])
-def test_accepting_a_session_changes_none_of_its_columns(bench, workflow, key, level):
-    before = bench.dump(key)["sessions"]
+def test_accepting_a_session_changes_none_of_its_columns(lab, workflow, key, level):
+    before = lab.dump(key)["sessions"]
     workflow.set_qc(key, "session", level)
-    assert bench.dump(key)["sessions"] == before
+    assert lab.dump(key)["sessions"] == before
 
 
 def test_unscratching_brings_every_stage_back(workflow, key):
@@ -227,34 +227,34 @@ def test_unscratching_brings_every_stage_back(workflow, key):
 
 
 @pytest.mark.parametrize("reason", ["", "  ", None])
-def test_scratching_needs_a_reason(bench, workflow, key, reason):
-    before = bench.dump()
+def test_scratching_needs_a_reason(lab, workflow, key, reason):
+    before = lab.dump()
     with pytest.raises(InvalidValueError, match="needs a reason"):
         workflow.scratch(key, reason)
     with pytest.raises(InvalidValueError, match="needs a reason"):
         workflow.set_qc(key, "session", "FAIL", reason=reason)
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
-def test_a_reason_that_is_too_long_is_refused(bench, workflow, key):
-    before = bench.dump()
+def test_a_reason_that_is_too_long_is_refused(lab, workflow, key):
+    before = lab.dump()
     with pytest.raises(InvalidValueError, match="256 characters"):
         workflow.scratch(key, "x" * 256)
-    assert bench.dump() == before
+    assert lab.dump() == before
     workflow.scratch(key, "x" * 255)
-    assert len(bench.row(key).scratchJustification) == 255
+    assert len(lab.row(key).scratchJustification) == 255
 
 
-def test_scratching_twice_is_refused(bench, workflow, key):
+def test_scratching_twice_is_refused(lab, workflow, key):
     workflow.scratch(key, "light leak")
-    before = bench.dump()
+    before = lab.dump()
     with pytest.raises(InvalidTransitionError) as caught:
         workflow.scratch(key, "once more")
     assert caught.value.allowed == ("unscratch",)
-    assert bench.dump() == before
+    assert lab.dump() == before
 
 
-def test_a_running_session_cannot_be_scratched(bench, workflow, key):
+def test_a_running_session_cannot_be_scratched(lab, workflow, key):
     refused = []
 
     def look(job):
@@ -266,9 +266,9 @@ def test_a_running_session_cannot_be_scratched(bench, workflow, key):
     assert (report.succeeded, refused) == (1, ["running"])
 
 
-def test_scratched_exactly_when_justified(bench, workflow, key):
+def test_scratched_exactly_when_justified(lab, workflow, key):
     """Whatever is tried, one is never without the other."""
-    sessions = bench.tracker.sessions
+    sessions = lab.tracker.sessions
     attempts = [
         lambda: workflow.scratch(key, "light leak"),
         lambda: sessions.update({"sessionQC": True}, key),
@@ -288,29 +288,29 @@ def test_scratched_exactly_when_justified(bench, workflow, key):
             attempt()
         except InvalidValueError:
             refused += 1
-        row = bench.row(key)
+        row = lab.row(key)
         assert row.sessionQC == (row.scratchJustification is None)
         assert row.scratchJustification != ""
     assert refused == 6
 
 
-def test_scratched_by_hand_without_a_reason_can_be_taken_back(bench, workflow, key):
-    bench.edit(key, sessionQC=False, scratchJustification=None)
+def test_scratched_by_hand_without_a_reason_can_be_taken_back(lab, workflow, key):
+    lab.edit(key, sessionQC=False, scratchJustification=None)
     assert "no reason given" in str(workflow.why_not(key, "red_cell_qc")[0])
     workflow.unscratch(key)
-    assert bench.row(key).sessionQC
+    assert lab.row(key).sessionQC
 
 
 # -- lost claims ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("decision", ["complete", "scratch"])
-def test_a_persons_word_ends_a_claim_that_ran_out(bench, workflow, decision):
-    key = bench.add(ONE)
+def test_a_persons_word_ends_a_claim_that_ran_out(lab, workflow, decision):
+    key = lab.add(ONE)
 
     def sleep_and_write(job):
         (job.staging / "a.b.npy").write_bytes(b"late")
-        bench.clock.advance(hours=1)
+        lab.clock.advance(hours=1)
         if decision == "complete":
             workflow.complete(key, "registration", reason="done on the cluster")
         else:
@@ -319,6 +319,6 @@ def test_a_persons_word_ends_a_claim_that_ran_out(bench, workflow, decision):
     report = workflow.run(registrar=sleep_and_write)
     assert [result.outcome for result in report.results] == ["skipped"]
     assert list(workflow.attempts(key)["outcome"]) == ["expired"]
-    assert list(bench.folder(key).iterdir()) == []
+    assert list(lab.folder(key).iterdir()) == []
     expected = "done" if decision == "complete" else "scratched"
-    assert bench.state(key, "registration") == expected
+    assert lab.state(key, "registration") == expected

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from support.backends import SqliteSource
-from support.bench import Bench
+from support.workflow_lab import WorkflowLab
 from vrtracker.domain.stages import BUILT_IN, Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.models.sessions import Session
@@ -110,11 +110,11 @@ def test_a_stage_may_apply_by_a_tick_box_that_the_lab_has_added(tmp_path):
         connection.execute("ALTER TABLE sessiondb ADD COLUMN opto BOOLEAN")
     connection.close()
     declared = [stage("light", "registration", applies_if=("opto",))]
-    with Bench(url, tmp_path / "root", declared=declared) as bench:
+    with WorkflowLab(url, tmp_path / "root", declared=declared) as lab:
         for number, ticked in enumerate([True, False, None]):
-            bench.add(f"M1.2023-01-20.{number}", opto=ticked)
+            lab.add(f"M1.2023-01-20.{number}", opto=ticked)
         expected = ["blocked", "not_applicable", "not_applicable"]
-        assert [bench.state(f"M1.2023-01-20.{n}", "light") for n in range(3)] == expected
-        assert list(bench.tracker.workflow.table()["state:light"]) == expected
-        why = bench.tracker.workflow.why_not("M1.2023-01-20.2", "light")
+        assert [lab.state(f"M1.2023-01-20.{n}", "light") for n in range(3)] == expected
+        assert list(lab.tracker.workflow.table()["state:light"]) == expected
+        why = lab.tracker.workflow.why_not("M1.2023-01-20.2", "light")
         assert "no opto" in str(why[0])

@@ -9,8 +9,8 @@ from unittest import mock
 
 import sqlalchemy as sa
 
-from support.bench import Bench
 from support.registrars import bad, good
+from support.workflow_lab import WorkflowLab
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Recorded:
     values: Mapping[str, Any] | None = None
 
 
-class Corpus:
+class RecordedStatements:
     """Records every distinct statement on the tracker's tables, from `start` to `stop`.
 
     `ran` are the texts that were run on a real file, with their lists written out.
@@ -104,10 +104,10 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-def work_through(bench: Bench) -> None:
+def work_through(lab: WorkflowLab) -> None:
     """Do with a lab what its people do, so that each kind of statement is written once."""
-    tracker, work = bench.tracker, bench.tracker.workflow
-    one, two = (bench.add(f"M1.2023-01-20.{number}", imaging=True) for number in (1, 2))
+    tracker, work = lab.tracker, lab.tracker.workflow
+    one, two = (lab.add(f"M1.2023-01-20.{number}", imaging=True) for number in (1, 2))
     tracker.mice.update({"KO": True}, "M2")
     tracker.mice.update({"mouseName": "M3"}, "M2")
     tracker.mice.delete("M3")

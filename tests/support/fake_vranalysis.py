@@ -18,7 +18,7 @@ _FILES = {
         from pathlib import Path
 
         def local_data_path():
-            return Path(os.environ["STAND_IN_ROOT"])
+            return Path(os.environ["FAKE_VRANALYSIS_ROOT"])
     """,
     "sessions/__init__.py": "from .b2session import B2Session",
     "sessions/b2session.py": """

@@ -1,10 +1,10 @@
-"""The project keeps the rules of the house, and each rule's check can fail."""
+"""The project keeps its conventions, and each rule's check can fail."""
 
 from __future__ import annotations
 
 import pytest
 
-from support.house import RULES, Rule, project_files, read_text, rule_ids
+from support.conventions import RULES, Rule, project_files, read_text, rule_ids
 
 BROKEN = [
     pytest.param(rule, text, id=f"{rule.name}-{number}")

@@ -1,4 +1,4 @@
-"""The rules of the house that no linter knows, each a check over one parsed file.
+"""The conventions that no linter knows, each a check over one parsed file.
 
 A `Rule` says which files it reads, where the thing is allowed, how to find it, and two or more
 snippets: ones that break it and one that does not, so that a check that finds nothing at all

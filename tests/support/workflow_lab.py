@@ -34,7 +34,7 @@ class Clock:
         self.time += dt.timedelta(**much)
 
 
-class Bench:
+class WorkflowLab:
     """One database with the folders of its sessions; makes trackers on them and closes them."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """The statements of this run, as the dialect for Windows writes them, run on a real file.
 
-What the contract suite sent through UCanAccess in the same run is in the corpus too: these
-tests come after it by the names of the folders.
+What the contract suite sent through UCanAccess in the same run is recorded too: these tests come
+after it by the names of the folders.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 from support.backends import Backend
-from support.bench import Bench
-from support.corpus import work_through
+from support.recorded_statements import work_through
 from support.windows import windows_engine
+from support.workflow_lab import WorkflowLab
 from vrtracker.backends.access import ucanaccess
 from vrtracker.backends.access.backend import AccessBackend
 from vrtracker.database.migration import _config
@@ -47,23 +47,23 @@ MOST_LISTED = 600
 
 
 @pytest.fixture(scope="module")
-def corpus(database_sources, tmp_path_factory) -> Any:
+def recorded_statements(database_sources, tmp_path_factory) -> Any:
     source = database_sources.get("access")
-    folder = tmp_path_factory.mktemp("corpus")
+    folder = tmp_path_factory.mktemp("recorded_statements")
     keeper = Backend("access", source, folder)
-    with Bench(keeper.migrated_url(), folder / "root") as bench:
-        work_through(bench)
-    yield source.corpus
+    with WorkflowLab(keeper.migrated_url(), folder / "root") as lab:
+        work_through(lab)
+    yield source.recorded_statements
     keeper.close()
 
 
 @pytest.fixture(scope="module")
-def engine(windows, corpus, database_sources, tmp_path_factory) -> Any:
+def engine(windows, recorded_statements, database_sources, tmp_path_factory) -> Any:
     keeper = Backend("access", database_sources.get("access"), tmp_path_factory.mktemp("windows"))
     made = windows_engine(sa.make_url(keeper.migrated_url()).database)
     kinds = made.dialect.type_compiler_instance
     with made.connect() as connection:
-        for (table, name), kind in columns_of_labs(corpus).items():
+        for (table, name), kind in columns_of_labs(recorded_statements).items():
             text = f"ALTER TABLE [{table}] ADD COLUMN [{name}] {kinds.process(kind)}"
             connection.exec_driver_sql(text)
     yield made
@@ -71,10 +71,10 @@ def engine(windows, corpus, database_sources, tmp_path_factory) -> Any:
     keeper.close()
 
 
-def columns_of_labs(corpus: Any) -> dict[tuple[str, str], Any]:
+def columns_of_labs(recorded_statements: Any) -> dict[tuple[str, str], Any]:
     """Return the columns that the statements of the suite name beyond our own, with a type."""
     found = {}
-    for recorded in corpus.statements.values():
+    for recorded in recorded_statements.statements.values():
         for part in sa.sql.visitors.iterate(recorded.compiled.statement):
             own = Base.metadata.tables.get(getattr(getattr(part, "table", None), "name", None))
             if own is not None and isinstance(part, sa.Column) and part.name not in own.c:
@@ -106,12 +106,14 @@ def written(recorded: Any, dialect: Any) -> tuple[str, tuple[Any, ...]]:
     )
 
 
-def test_each_statement_is_compiled_for_windows_and_taken_by_a_real_file(corpus, engine):
+def test_each_statement_is_compiled_for_windows_and_taken_by_a_real_file(
+    recorded_statements, engine
+):
     refused = []
-    for recorded in corpus.statements.values():
+    for recorded in recorded_statements.statements.values():
         try:
             text, values = written(recorded, engine.dialect)
-            if text not in corpus.ran:
+            if text not in recorded_statements.ran:
                 with engine.connect() as connection:
                     connection.exec_driver_sql(text, values)
         except sa.exc.IntegrityError:
@@ -122,18 +124,18 @@ def test_each_statement_is_compiled_for_windows_and_taken_by_a_real_file(corpus,
     assert not refused, "\n".join(refused)
 
 
-def test_each_statement_uses_what_microsofts_engine_knows(corpus, engine):
+def test_each_statement_uses_what_microsofts_engine_knows(recorded_statements, engine):
     strange = []
-    for recorded in corpus.statements.values():
+    for recorded in recorded_statements.statements.values():
         text = TEXTS_AND_NAMES.sub("?", written(recorded, engine.dialect)[0])
         called = set(re.findall(r"(\w+)\s*\(", text)) - WORDS - FUNCTIONS
         strange += [f"{word} in {text}" for word in called | set(UNKNOWN.findall(text))]
     assert not strange, "\n".join(strange)
 
 
-def test_each_statement_keeps_within_the_limits_of_the_engine(corpus, engine):
+def test_each_statement_keeps_within_the_limits_of_the_engine(recorded_statements, engine):
     large = []
-    for recorded in corpus.statements.values():
+    for recorded in recorded_statements.statements.values():
         text = TEXTS_AND_NAMES.sub("?", written(recorded, engine.dialect)[0])
         conditions, tables = text.count(" AND "), text.count(" JOIN ")
         if conditions > MOST_CONDITIONS or tables > MOST_TABLES or len(text) > LONGEST_STATEMENT:
