@@ -16,9 +16,14 @@ from vrtracker.errors import (
     MissingDependencyError,
     RootUnavailableError,
 )
-from vrtracker.interop.vranalysis.b2 import VrAnalysisBackend, VrAnalysisRegistrar
-from vrtracker.interop.vranalysis.backends import FolderBackend, NullBackend, backend_named
+from vrtracker.interop.vranalysis.b2 import VrAnalysisRegistrar
 from vrtracker.interop.vranalysis.front import LazySession
+from vrtracker.interop.vranalysis.session_backends import (
+    FolderBackend,
+    NullBackend,
+    VrAnalysisBackend,
+    backend_named,
+)
 
 KEY = SessionKey.parse("ATL012.2023-01-20.701")
 ON_SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -12,10 +12,10 @@ from vrtracker.domain.qc import QC
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import VrtrackerError
 from vrtracker.interop.vranalysis import disk, registering
-from vrtracker.interop.vranalysis.backends import SessionBackend, backend_named
 from vrtracker.interop.vranalysis.base import BaseDatabase
 from vrtracker.interop.vranalysis.front import LazySession
 from vrtracker.interop.vranalysis.printing import say
+from vrtracker.interop.vranalysis.session_backends import SessionBackend, backend_named
 from vrtracker.tracker import Tracker, tracker_of
 
 if TYPE_CHECKING:
