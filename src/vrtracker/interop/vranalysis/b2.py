@@ -96,6 +96,19 @@ class VrAnalysisRegistrar:
         """The installed vrAnalysis; None where it lies on the path only."""
         return distribution_of("vrAnalysis")
 
+    def check(self) -> None:
+        """Import vrAnalysis, and look whether it has all the options.
+
+        Raises
+        ------
+        MissingDependencyError, ConfigurationError, InvalidValueError
+            If it is not installed, cannot be imported, or has no such option.
+        """
+        load("registration", "B2Registration")
+        known = load("sessions.b2session", "B2RegistrationOpts")()
+        for name in self.options:
+            check_option(known, name)
+
     def estimate(self, job: Job) -> None:
         """Say that only the registration itself can know."""
 

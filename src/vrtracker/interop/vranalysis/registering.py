@@ -36,7 +36,7 @@ class Run:
     Raises
     ------
     ConfigurationError
-        If the profile's registrar cannot be loaded, or does not take the options.
+        If the registrar cannot be loaded, does not take the options, or could work on no session.
     """
 
     def __init__(self, tracker: Tracker, registrar: Any, options: Mapping[str, Any]) -> None:
@@ -45,6 +45,8 @@ class Run:
         self._imaging = None if given is None else bool(given)
         if registrar is None:
             registrar = _of_profile(tracker, options, self._imaging)
+        else:
+            registrar = tracker.workflow.registrar(_STAGE, registrar)
         self._how: dict[str, Any] = {
             "registrar": registrar,
             "without": ["suite2p"] if self._imaging is False else [],

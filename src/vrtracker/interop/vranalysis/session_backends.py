@@ -15,7 +15,6 @@ from vrtracker.files.layout import ONE_DATA, SUITE2P, SessionFolders
 from vrtracker.interop.vranalysis.b2 import (
     INSTALL,
     VrAnalysisRegistrar,
-    check_option,
     load,
     options_of,
 )
@@ -164,9 +163,7 @@ class VrAnalysisBackend:
         return load("registration", "B2Registration")(*self._name(key), options)
 
     def registrar(self, overrides: Mapping[str, Any]) -> VrAnalysisRegistrar:
-        """Return the registrar that runs B2Registration; raise if there is no such option."""
-        for name in overrides:
-            check_option(load("sessions.b2session", "B2RegistrationOpts")(), name)
+        """Return the registrar that runs B2Registration."""
         return VrAnalysisRegistrar({name: plain(value) for name, value in overrides.items()})
 
     def _name(self, key: SessionKey) -> tuple[str, str, str]:

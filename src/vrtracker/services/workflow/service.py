@@ -11,6 +11,7 @@ from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
 from vrtracker.errors import InvalidValueError
 from vrtracker.frames import TEXT, read_frame
+from vrtracker.registrars import require_working
 from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
@@ -232,6 +233,8 @@ class WorkflowService:
 
         Raises
         ------
+        ConfigurationError
+            If the registrar cannot be loaded, or could work on no session; nothing is changed.
         RootUnavailableError
             If the folder that holds the sessions is not there; nothing is changed.
         InvalidTransitionError
@@ -255,7 +258,7 @@ class WorkflowService:
             raise_errors=raise_errors,
             progress=progress,
         )
-        chosen = self._find_registrar(stage, (registrar, options))
+        chosen = self.registrar(stage, registrar, options=options)
         return run_stage(self._lab, stage, chosen, options_of_run)
 
     def outdated(
@@ -336,9 +339,11 @@ class WorkflowService:
         Raises
         ------
         ConfigurationError
-            If it cannot be loaded, or does not take the options.
+            If it cannot be loaded, does not take the options, or could work on no session.
         """
-        return self._find_registrar(self._lab.stages[stage].name, (registrar, options))
+        found = self._find_registrar(self._lab.stages[stage].name, (registrar, options))
+        require_working(found)
+        return found
 
     @property
     def _stages(self) -> StageRepository:
