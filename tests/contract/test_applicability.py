@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from support.bench import Bench
-from support.registrars import good
+from support.registrars import bad, good
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError, NotFoundError, UnknownNameError
+from vrtracker.registrars import registrar_from
+from vrtracker.services.workflow.claims import Claims
+from vrtracker.unit_of_work import UnitOfWork
 
 KEY = "M1.2023-01-20.1"
 
@@ -72,6 +75,83 @@ def test_stage_that_is_not_open_is_refused(bench, columns):
         bench.tracker.workflow.exclude(KEY, "suite2p")
 
     assert bench.tracker.history(KEY)["verb"].tolist() == ["added"]
+
+
+# -- with the success of a run ---------------------------------------------------------------------
+
+
+LACKING = {"suite2p": "no imaging", "red_cell_qc": "no imaging"}
+
+
+def without_suite2p(bench, registrar, **more):
+    run = bench.tracker.workflow.run
+    return run(registrar=registrar, without=["suite2p"], excludes=LACKING, **more)
+
+
+def test_run_that_succeeds_excludes_the_open_stages_in_the_same_transaction(bench, monkeypatch):
+    bench.add(KEY, imaging=True)
+    seen = []
+    commit = UnitOfWork.commit
+
+    def commit_and_look(self):
+        commit(self)
+        seen.append((bench.state(KEY, "registration"), bench.state(KEY, "suite2p")))
+
+    monkeypatch.setattr(UnitOfWork, "commit", commit_and_look)
+
+    assert without_suite2p(bench, good).succeeded == 1
+
+    assert seen == [("running", "ready"), ("done", "not_applicable")]
+    history = bench.tracker.history(KEY)
+    assert history["verb"].tolist() == ["added", "start", "succeed", "excluded", "excluded"]
+    assert history["reason"].tolist()[3:] == ["no imaging", "no imaging"]
+    assert bench.state(KEY, "red_cell_qc") == "not_applicable"
+
+
+def test_run_that_fails_excludes_nothing(bench):
+    bench.add(KEY, imaging=True)
+
+    assert without_suite2p(bench, bad).failed == 1
+
+    assert bench.events(KEY)[-1][0] == "fail"
+    assert bench.state(KEY, "suite2p") == "ready"
+
+
+def test_stage_that_is_done_by_the_end_of_the_run_stays_done(bench):
+    bench.add(KEY, imaging=True)
+    other = bench.another()
+
+    def meanwhile(job):
+        good(job)
+        other.workflow.complete(KEY, "suite2p")
+
+    assert without_suite2p(bench, meanwhile).succeeded == 1
+
+    assert bench.state(KEY, "suite2p") == "done"
+    assert bench.state(KEY, "red_cell_qc") == "not_applicable"
+
+
+def test_stage_that_somebody_works_on_by_the_end_of_the_run_is_left_to_them(bench):
+    key = bench.add(KEY, imaging=True)
+    other = bench.another()
+
+    def meanwhile(job):
+        good(job)
+        registrar = registrar_from(good)
+        Claims(other._lab, {}).start(key, other.workflow.stages["suite2p"], registrar)
+
+    assert without_suite2p(bench, meanwhile).succeeded == 1
+
+    assert bench.state(KEY, "suite2p") == "running"
+
+
+def test_unknown_stage_to_exclude_is_refused_before_anything_is_claimed(bench):
+    bench.add(KEY, imaging=True)
+
+    with pytest.raises(UnknownNameError, match="suite3p"):
+        bench.tracker.workflow.run(registrar=good, excludes={"suite3p": "?"})
+
+    assert bench.tracker.workflow.attempts(KEY).empty
 
 
 def test_unknown_session_and_stage_are_refused(bench):

@@ -318,8 +318,8 @@ class SessionDatabase(BaseDatabase):
         imaging
             False registers without the imaging: it waits for no suite2p, and once it succeeded
             suite2p and red-cell QC are not for this session. True takes that back, and so does
-            a success with None, which leaves it to the row. What indexes files or runs a command
-            is not told of it.
+            a success with None, which leaves it to the row. The attempt keeps it among its
+            options, whatever does the work.
         options
             Further options of the registration, kept with the attempt.
 

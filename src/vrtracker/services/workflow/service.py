@@ -181,6 +181,7 @@ class WorkflowService:
         retry_failed: bool = True,
         include_stale: bool = False,
         without: Collection[str] = (),
+        excludes: Mapping[str, str] | None = None,
         force: bool = False,
         budget_bytes: float | None = None,
         max_sessions: int | None = None,
@@ -212,7 +213,11 @@ class WorkflowService:
             as outdated.
         without
             Stages that need not be waited for this time, such as ``["suite2p"]`` where the imaging
-            is left out. That is recorded nowhere: `exclude` them if they never come.
+            is left out.
+        excludes
+            Stages that are not for a session once it succeeded, each with the reason, such as
+            ``{"suite2p": "no imaging"}``: as far as they are open, `exclude` is recorded with the
+            success.
         force
             Also sessions that are done; needs a key or filters. What rests on them becomes stale.
         budget_bytes
@@ -251,6 +256,7 @@ class WorkflowService:
             retry_failed=retry_failed,
             include_stale=include_stale,
             without=tuple(self._lab.stages[name].name for name in without),
+            excludes={self._lab.stages[name].name: why for name, why in (excludes or {}).items()},
             force=force,
             budget_bytes=budget_bytes,
             max_sessions=max_sessions,
