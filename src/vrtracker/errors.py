@@ -26,6 +26,7 @@ __all__ = [
     "InvalidValueError",
     "LostClaimError",
     "MissingDependencyError",
+    "NoRegistrarError",
     "NotEmptyError",
     "NotFoundError",
     "ReadOnlyError",
@@ -283,6 +284,10 @@ class MissingDependencyError(VrtrackerError, ImportError):
 
 class ConfigurationError(VrtrackerError):
     """A setting, profile or declared stage is wrong or missing."""
+
+
+class NoRegistrarError(ConfigurationError):
+    """Nothing is configured that does this stage."""
 
 
 class RootUnavailableError(VrtrackerError):

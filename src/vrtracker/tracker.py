@@ -13,7 +13,7 @@ from vrtracker.database.versions import require_current
 from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.errors import ConfigurationError, InvalidKeyError
+from vrtracker.errors import InvalidKeyError, NoRegistrarError
 from vrtracker.registrars import registrar_from
 from vrtracker.repositories.listing import filters_of
 from vrtracker.services.administration import Backup, back_up, lab_of
@@ -299,7 +299,7 @@ class Tracker:
         if spec is None:
             spec = self._registrars.get(stage, "alf" if stage == "registration" else None)
         if spec is None:
-            raise ConfigurationError(
+            raise NoRegistrarError(
                 f"Nothing is configured that does {stage}; give registrar=…, or set it under "
                 f"registrars in the profile. If it was done elsewhere: workflow.complete(key, "
                 f"{stage!r})."

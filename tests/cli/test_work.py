@@ -117,6 +117,7 @@ def test_register_of_a_session_that_waits_says_for_what(sample):
         ["--registrar", "nope"],
         ["--registrar", "nope.module:function"],
         ["--registrar", "command: cp {nope}"],
+        ["--registrar", "command: no-such-program {key}"],
         ["--option", "hashes"],
         ["--option", "colour=red"],
         ["NOBODY.2023-01-01.1"],
@@ -153,6 +154,17 @@ def test_dry_run_shows_the_queue_and_does_nothing(sample, words: list[str], queu
 
     assert [(row["key"], row["state"]) for row in document["queue"]] == queue
     assert sample.told("status") == before
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"], ["--dry-run", "--stage", "suite2p"]])
+def test_registrar_that_cannot_work_is_one_error_and_no_attempt(sample, words: list[str]):
+    before = sample.told("status"), sample.told("attempts", BROKEN)
+    command = "command: no-such-program {session_path}"
+
+    error = refused(*sample.options, "register", *words, "--registrar", command, code=2)
+
+    assert "There is no program 'no-such-program'" in error
+    assert (sample.told("status"), sample.told("attempts", BROKEN)) == before
 
 
 def test_stage_that_nothing_does_names_the_command_to_record_it(sample):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from support.command_line import refused
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
     ConfigurationError,
@@ -16,9 +17,14 @@ from vrtracker.errors import (
     MissingDependencyError,
     RootUnavailableError,
 )
-from vrtracker.interop.vranalysis.b2 import VrAnalysisBackend, VrAnalysisRegistrar
-from vrtracker.interop.vranalysis.backends import FolderBackend, NullBackend, backend_named
+from vrtracker.interop.vranalysis.b2 import VrAnalysisRegistrar
 from vrtracker.interop.vranalysis.front import LazySession
+from vrtracker.interop.vranalysis.session_backends import (
+    FolderBackend,
+    NullBackend,
+    VrAnalysisBackend,
+    backend_named,
+)
 
 KEY = SessionKey.parse("ATL012.2023-01-20.701")
 ON_SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -176,6 +182,67 @@ def test_registrar_of_vranalysis_serves_the_trackers_own_runs(desk, fake_vranaly
 
     assert report.succeeded == 1
     assert '"oasis": false' in (desk.folder(key) / "vrExperimentOptions.json").read_text()
+
+
+# -- what cannot work at all ----------------------------------------------------------------------
+
+
+def broken(fake_vranalysis) -> None:
+    (fake_vranalysis / "vrAnalysis" / "registration" / "__init__.py").write_text(
+        "import no_such_sklearn"
+    )
+
+
+@pytest.mark.parametrize("imaging", [None, True, False])
+def test_vranalysis_that_cannot_be_imported_ends_the_run_before_the_first_claim(
+    desk, fake_vranalysis, imaging
+):
+    key = desk.add(imaging=True, suite2p=True)
+    desk.tracker.workflow.exclude(key, "red_cell_qc", "registered without imaging")
+    before = desk.tracker.history(key)["verb"].tolist()
+    broken(fake_vranalysis)
+
+    with pytest.raises(ConfigurationError, match="No module named 'no_such_sklearn'"):
+        desk.sessions.register_sessions(imaging=imaging)
+    with pytest.raises(ConfigurationError, match="No module named 'no_such_sklearn'"):
+        desk.sessions.register_single_session("ATL012", "2023-01-20", 701, imaging=imaging)
+
+    assert desk.tracker.history(key)["verb"].tolist() == before
+    assert desk.tracker.workflow.attempts(key).empty
+    assert not desk.row(key).vrRegistrationError
+
+
+@ON_SQLITE
+def test_vranalysis_that_is_not_there_ends_the_run_before_the_first_claim(desk):
+    key = desk.add()
+
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        desk.tracker.workflow.run(registrar=VrAnalysisRegistrar())
+
+    assert desk.tracker.history(key)["verb"].tolist() == ["added"]
+
+
+@ON_SQLITE
+def test_option_that_vranalysis_does_not_know_ends_the_run_before_the_first_claim(
+    desk, fake_vranalysis
+):
+    key = desk.add()
+
+    with pytest.raises(InvalidValueError, match="no option 'oassis'"):
+        desk.tracker.workflow.run(registrar=VrAnalysisRegistrar({"oassis": False}))
+
+    assert desk.tracker.history(key)["verb"].tolist() == ["added"]
+
+
+@ON_SQLITE
+def test_vranalysis_that_cannot_be_imported_is_one_error_in_the_shell(desk, fake_vranalysis):
+    desk.add()
+    broken(fake_vranalysis)
+    by_class = "vrtracker.interop.vranalysis.b2:VrAnalysisRegistrar"
+    words = ("--url", desk.url, "--root", desk.root, "register", "--registrar", by_class)
+
+    assert "No module named 'no_such_sklearn'" in refused(*words, code=2)
+    assert "No module named 'no_such_sklearn'" in refused(*words, "--dry-run", code=2)
 
 
 @ON_SQLITE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from typing import Any
 
@@ -15,6 +17,7 @@ from vrtracker.services.workflow.claims import Claims
 
 NAMES = ("ATL012", "2023-01-20", 701)
 OUTPUT = 305
+COMMAND = f"command: {sys.executable} -c pass"
 BY_CLASS = "vrtracker.interop.vranalysis.b2:VrAnalysisRegistrar"
 
 
@@ -26,9 +29,9 @@ def verbs(desk, key) -> list[str]:
     return desk.tracker.history(key)["verb"].tolist()
 
 
-def last_options(desk, key) -> dict[str, Any]:
-    options: dict[str, Any] = json.loads(desk.tracker.workflow.attempts(key).iloc[-1]["options"])
-    return options
+def kept_options(desk, key) -> list[dict[str, Any]]:
+    """Return the options of each attempt; several may be of one second, so by their text."""
+    return [json.loads(kept) for kept in sorted(desk.tracker.workflow.attempts(key)["options"])]
 
 
 @pytest.fixture
@@ -122,30 +125,91 @@ def test_unknown_option_is_refused_before_anything_is_tried(desk, fake_vranalysi
 # -- with any registrar -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("registrar", ["alf", f"command: {sys.executable} -c pass"])
-def test_registrar_without_such_an_option_is_not_told_of_imaging(desk, configured, registrar):
+REGISTRARS = {
+    "alf": {"hashes": True},
+    COMMAND: {"command": COMMAND.removeprefix("command: "), "timeout_s": None},
+    "support.registrars:good": {},
+    "support.registrars:Counting": {"size": 3},
+    BY_CLASS: {},
+}
+
+
+@pytest.mark.parametrize(("registrar", "own"), REGISTRARS.items())
+def test_attempt_tells_whether_it_was_with_imaging_whatever_the_registrar(
+    desk, fake_vranalysis, configured, registrar, own
+):
     configured(registrar)
     key = desk.add(imaging=True)
     np.save(desk.folder(key) / "trials.startTimes.npy", np.arange(3))
 
     assert desk.sessions.register_single_session(*NAMES, imaging=False) is True
 
-    assert "imaging" not in last_options(desk, key)
+    assert kept_options(desk, key) == [{**own, "imaging": False}]
     assert waiting(desk) == []
     assert desk.tracker.workflow.states(key)["red_cell_qc"] is State.NOT_APPLICABLE
 
+    desk.suite2p(key)
+    desk.sessions.check_s2p(with_database_update=True)
+    for imaging in (True, None):
+        assert desk.sessions.register_single_session(*NAMES, imaging=imaging) is True
+    kept = kept_options(desk, key)
+    assert all(options in kept for options in ({**own, "imaging": True}, own))
 
-@pytest.mark.parametrize("registrar", ["support.registrars:good", BY_CLASS])
-def test_function_and_vranalysis_of_the_profile_are_told_of_imaging(
-    desk, fake_vranalysis, configured, registrar
-):
-    configured(registrar)
+
+def test_function_of_the_profile_is_told_of_imaging(desk, configured):
+    configured("support.registrars:options_of")
     key = desk.add(imaging=True)
 
     assert desk.sessions.register_single_session(*NAMES, imaging=False) is True
 
-    assert last_options(desk, key) == {"imaging": False}
-    assert waiting(desk) == []
+    assert (desk.folder(key) / "oneData" / "job.options.txt").read_text() == "[('imaging', False)]"
+
+
+# -- killed -------------------------------------------------------------------------------------
+
+KILLED_AFTER_A_COMMIT = """
+import os, signal, sys
+from vrtracker.interop.vranalysis import get_database
+from vrtracker.unit_of_work import UnitOfWork
+
+left = int(sys.argv[1])
+commit = UnitOfWork.commit
+
+def commit_and_die(self):
+    global left
+    commit(self)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+UnitOfWork.commit = commit_and_die
+get_database("vrSessions").register_sessions(imaging=False)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("commits", "state", "lacks_suite2p"), [(1, "running", [701]), (2, "done", []), (9, "done", [])]
+)
+def test_kill_at_any_commit_leaves_no_registered_session_waiting_for_suite2p(
+    desk, fake_vranalysis, commits, state, lacks_suite2p
+):
+    key = desk.add(imaging=True)
+    paths = [str(fake_vranalysis), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AFTER_A_COMMIT, str(commits)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) is (commits == 9), done.stderr
+    assert desk.tracker.workflow.states(key)["registration"] == state
+    assert waiting(desk) == lacks_suite2p
+    assert desk.sessions.needs_red_cell_qc().empty
 
 
 # -- taken back ---------------------------------------------------------------------------------

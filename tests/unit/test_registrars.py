@@ -218,7 +218,10 @@ def test_an_unknown_placeholder_is_refused_at_once(word):
         CommandRegistrar(f"program {word}")
 
 
-@pytest.mark.parametrize("command", ["", "   ", "program 'unclosed", "program {key"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "   ", "program 'unclosed", "program {key", "program {key:d}", "program {key:{staging}x}"],
+)
 def test_a_broken_command_is_refused_at_once(command):
     with pytest.raises(ConfigurationError):
         registrar_from(f"command: {command}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +29,7 @@ from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
-from vrtracker.errors import InvalidTransitionError, InvalidValueError
+from vrtracker.errors import InvalidTransitionError, InvalidValueError, NoRegistrarError
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -105,9 +106,10 @@ def register(
     """
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     _check(keys, filters, error, force=force)
+    options = options_of(option)
     how = {
         "registrar": registrar,
-        "options": options_of(option),
+        "options": options,
         "budget_bytes": None if budget is None else size_of(budget),
         "max_sessions": max_sessions,
         "max_errors": max_errors,
@@ -117,6 +119,9 @@ def register(
     with shell.open(readonly=dry_run) as tracker:
         chosen = _chosen(tracker, keys, error, which) or (which, filters)
         if dry_run:
+            # The queue of a stage that nothing does here is worth seeing too.
+            with contextlib.suppress(NoRegistrarError):
+                tracker.workflow.registrar(chosen[0].stage, registrar, options=options)
             _show_queue(tracker, *chosen, json=json)
             return
         run = _run(tracker, *chosen, how)

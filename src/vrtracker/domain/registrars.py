@@ -80,7 +80,9 @@ class Registrar(Protocol):
     """Does the work of one stage for one session at a time.
 
     It may also have a `version`: a str that says what code it is, kept with each attempt, or None
-    where it cannot tell. A registrar that has none is taken to be as its distribution.
+    where it cannot tell. A registrar that has none is taken to be as its distribution. And it may
+    have a `check`, called without arguments before a run claims its first session: it raises if
+    the registrar could work on no session at all.
     """
 
     @property

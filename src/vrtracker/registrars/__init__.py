@@ -1,6 +1,7 @@
 """What "register a session" can mean: index its ALF files, run a command, call a function."""
 
+from vrtracker.registrars.checking import require_working
 from vrtracker.registrars.loading import registrar_from
 from vrtracker.registrars.versions import version_of
 
-__all__ = ["registrar_from", "version_of"]
+__all__ = ["registrar_from", "require_working", "version_of"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import string
 import subprocess
@@ -58,11 +59,41 @@ class CommandRegistrar:
         for name in used:
             if name not in PLACEHOLDERS:
                 raise UnknownNameError("placeholder", name, PLACEHOLDERS)
+        try:
+            for word in words:
+                word.format_map(dict.fromkeys(PLACEHOLDERS, ""))
+        except (ValueError, LookupError) as error:
+            raise ConfigurationError(
+                f"The command {self.command!r} is broken: {error}; write a placeholder as {{key}}, "
+                "and a brace that stands for itself twice."
+            ) from error
 
     @property
     def options(self) -> Mapping[str, Any]:
         """Its options."""
         return {"command": self.command, "timeout_s": self.timeout_s}
+
+    def check(self) -> None:
+        """Look for the program, unless each session may have its own, such as ``./run.sh``.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such program, or it may not be run.
+        """
+        program = shlex.split(self.command)[0]
+        path = Path(program)
+        is_fixed = path.name == program or path.is_absolute() or program.startswith("~")
+        if "{" in program or not is_fixed or shutil.which(program) is not None:
+            return
+        if path.is_file():
+            raise ConfigurationError(
+                f"The program {program!r} may not be run: make it executable (chmod +x), or name "
+                "its interpreter before it, as in: command: python preprocess.py {session_path}."
+            )
+        raise ConfigurationError(
+            f"There is no program {program!r}; give its whole path, or put its folder on PATH."
+        )
 
     def estimate(self, job: Job) -> int | None:
         """Return None: only the program knows."""

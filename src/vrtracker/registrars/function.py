@@ -21,7 +21,8 @@ class FunctionRegistrar:
     ----------
     function
         Called once for each session; returns None or a `RegistrarResult`. Its own attributes
-        `estimate` (a function of the job) and `version` are used where it has them.
+        `estimate` (a function of the job), `check` (a function of nothing) and `version` are used
+        where it has them.
     options
         Options for it, as ``job.options``; plain Python values.
     """
@@ -43,6 +44,10 @@ class FunctionRegistrar:
         own = getattr(self.function, "version", None)
         module = getattr(self.function, "__module__", None)
         return distribution_of(module or "") if own is None else str(own)
+
+    def check(self) -> None:
+        """Call the function's own `check` attribute, if it has one."""
+        getattr(self.function, "check", lambda: None)()
 
     def estimate(self, job: Job) -> int | None:
         """Return what the function's own `estimate` attribute says, if it has one."""

@@ -11,7 +11,7 @@ Names, parameters and results are those of the old module, but for what was wron
 from __future__ import annotations
 
 from vrtracker.interop.vranalysis.base import BaseDatabase
-from vrtracker.interop.vranalysis.metadata import get_database, get_database_metadata
+from vrtracker.interop.vranalysis.databases import get_database, get_database_metadata
 from vrtracker.interop.vranalysis.session_database import SessionDatabase
 
 __all__ = ["BaseDatabase", "SessionDatabase", "get_database", "get_database_metadata"]

@@ -12,7 +12,7 @@ from vrtracker.errors import VrtrackerError
 from vrtracker.files.layout import number_spellings
 
 if TYPE_CHECKING:
-    from vrtracker.interop.vranalysis.backends import SessionBackend
+    from vrtracker.interop.vranalysis.session_backends import SessionBackend
 
 __all__ = ["LazySession"]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends import backend_for, parse_url, without_password
 from vrtracker.errors import ConfigurationError, UnknownNameError
@@ -15,19 +14,8 @@ from vrtracker.settings import DatabaseSettings, Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-    from vrtracker.interop.vranalysis.base import BaseDatabase
-    from vrtracker.interop.vranalysis.session_database import SessionDatabase
+__all__ = ["file_of", "metadata_of", "settings_of", "url_of"]
 
-__all__ = [
-    "file_of",
-    "get_database",
-    "get_database_metadata",
-    "metadata_of",
-    "settings_of",
-    "url_of",
-]
-
-_HERE = "vrtracker.interop.vranalysis"
 _BUILT_IN = {
     "vrSessions": DatabaseSettings(table="sessiondb"),
     "vrMice": DatabaseSettings(table="mousedb"),
@@ -41,35 +29,6 @@ _DEFAULT_CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "sessiondb": {"sessionQC": True},
     "mousedb": {},
 }
-_CONSTRUCTORS = {
-    "sessiondb": f"{_HERE}.session_database:SessionDatabase",
-    "mousedb": f"{_HERE}.base:BaseDatabase",
-}
-
-
-def get_database_metadata(db_name: str) -> dict[str, Any]:
-    """Return what is known of a database by its name.
-
-    Parameters
-    ----------
-    db_name
-        ``vrSessions``, ``vrMice``, or a name declared under ``databases`` in the profile.
-
-    Returns
-    -------
-    dict
-        ``db_path`` (folder of the file, or the server's address), ``db_name``, ``db_ext``,
-        ``table_name``, ``uid``, ``backup_path`` (None: not set), ``unique_fields`` (pairs of
-        column and Python type), ``default_conditions`` and ``constructor``.
-
-    Raises
-    ------
-    UnknownNameError
-        If no database has this name.
-    ConfigurationError
-        If the settings name no database, or a constructor that cannot be loaded.
-    """
-    return metadata_of(*settings_of(db_name))
 
 
 def metadata_of(declared: DatabaseSettings, settings: Settings) -> dict[str, Any]:
@@ -85,24 +44,7 @@ def metadata_of(declared: DatabaseSettings, settings: Settings) -> dict[str, Any
             if declared.default_conditions is None
             else declared.default_conditions
         ),
-        "constructor": _constructor(declared.constructor or _CONSTRUCTORS[declared.table]),
     }
-
-
-@overload
-def get_database(db_name: Literal["vrSessions"]) -> SessionDatabase: ...
-@overload
-def get_database(db_name: str) -> BaseDatabase: ...
-def get_database(db_name: str) -> BaseDatabase:
-    """Return the database of this name, as its own class; connects on first use.
-
-    Raises
-    ------
-    UnknownNameError, ConfigurationError
-        As `get_database_metadata`.
-    """
-    database: BaseDatabase = get_database_metadata(db_name)["constructor"](db_name)
-    return database
 
 
 def settings_of(db_name: str) -> tuple[DatabaseSettings, Settings]:
@@ -148,21 +90,6 @@ def _address(settings: Settings) -> dict[str, str]:
         server = url.set(database=None, query={}).render_as_string()
         return {"db_path": server, "db_name": url.database or "", "db_ext": ""}
     return {"db_path": str(file.parent), "db_name": file.stem, "db_ext": file.suffix}
-
-
-def _constructor(spec: str) -> type[BaseDatabase]:
-    from vrtracker.interop.vranalysis.base import BaseDatabase
-
-    module, _, name = spec.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"The constructor {spec!r} cannot be loaded ({error}); write module:Class."
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, BaseDatabase)):
-        raise ConfigurationError(f"{spec!r} is no subclass of BaseDatabase; make it one.")
-    return found
 
 
 def file_of(metadata: Mapping[str, Any]) -> Path:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.registrars import Job, Registrar, RegistrarResult
 from vrtracker.domain.states import State
-from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError
-from vrtracker.interop.vranalysis.b2 import VrAnalysisRegistrar
+from vrtracker.errors import InvalidTransitionError
 from vrtracker.interop.vranalysis.printing import readable_bytes, say
-from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.registrars import version_of
 from vrtracker.services.workflow import RunReport, RunResult
 from vrtracker.tracker import Tracker
 
@@ -19,7 +19,6 @@ __all__ = ["Run"]
 
 _STAGE = "registration"
 _IMAGING_STAGES = ("suite2p", "red_cell_qc")
-_OPEN = frozenset({State.READY, State.BLOCKED, State.FAILED})
 _WITHOUT = "registered without imaging"
 
 
@@ -36,19 +35,23 @@ class Run:
     Raises
     ------
     ConfigurationError
-        If the profile's registrar cannot be loaded, or does not take the options.
+        If the registrar cannot be loaded, does not take the options, or could work on no session.
     """
 
     def __init__(self, tracker: Tracker, registrar: Any, options: Mapping[str, Any]) -> None:
         self._tracker = tracker
-        given = options.get("imaging")
-        self._imaging = None if given is None else bool(given)
-        if registrar is None:
-            registrar = _of_profile(tracker, options, self._imaging)
+        others = dict(options)
+        imaging = others.pop("imaging", None)
+        self._imaging = None if imaging is None else bool(imaging)
+        # What the backend made has its options already.
+        given = others if registrar is None else {}
+        found = tracker.workflow.registrar(_STAGE, registrar, options=given)
         self._how: dict[str, Any] = {
-            "registrar": registrar,
-            "without": ["suite2p"] if self._imaging is False else [],
+            "registrar": found if self._imaging is None else _Told(found, self._imaging)
         }
+        if self._imaging is False:
+            self._how["without"] = ["suite2p"]
+            self._how["excludes"] = dict.fromkeys(_IMAGING_STAGES, _WITHOUT)
         self._bytes = 0
         self._succeeded = 0
 
@@ -119,25 +122,12 @@ class Run:
             self._include(key)
 
     def _end(self, result: RunResult) -> None:
-        """Tell what became of a session, and after a success whether it has its imaging."""
+        """Tell what became of a session, and after a success that it has its imaging again."""
         _tell(result)
-        if result.outcome != "succeeded":
+        if result.outcome != "succeeded" or self._imaging is not None:
             return
-        if self._imaging is False:
-            self._exclude(result.key)
-        elif self._imaging is None and self._tracker.sessions.get(result.key).record.imaging:
+        if self._tracker.sessions.get(result.key).record.imaging:
             self._include(result.key, only_ours=True)
-
-    def _exclude(self, key: SessionKey) -> None:
-        workflow = self._tracker.workflow
-        for stage, state in workflow.states(key).items():
-            if stage not in _IMAGING_STAGES or state not in _OPEN:
-                continue
-            try:
-                workflow.exclude(key, stage, _WITHOUT)
-            except (ConcurrentUpdateError, InvalidTransitionError) as error:
-                # Somebody decided on it since: theirs stays, and the run goes on.
-                say(error)
 
     def _include(self, key: SessionKey, *, only_ours: bool = False) -> None:
         workflow = self._tracker.workflow
@@ -154,13 +144,30 @@ class Run:
         return None if reasons.empty else reasons.iloc[-1]
 
 
-def _of_profile(tracker: Tracker, options: Mapping[str, Any], imaging: bool | None) -> Any:
-    """Return the profile's registrar; it is told of `imaging` if it takes options of any name."""
-    given = {name: value for name, value in options.items() if name != "imaging"}
-    registrar = tracker.workflow.registrar(_STAGE, options=given)
-    if imaging is None or not isinstance(registrar, FunctionRegistrar | VrAnalysisRegistrar):
-        return registrar
-    return replace(registrar, options={**registrar.options, "imaging": imaging})
+@dataclass(frozen=True)
+class _Told:
+    """Any registrar, with `imaging` among its options: each attempt keeps it."""
+
+    inner: Registrar
+    imaging: bool
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def version(self) -> str | None:
+        return version_of(self.inner)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {**self.inner.options, "imaging": self.imaging}
+
+    def estimate(self, job: Job) -> int | None:
+        return self.inner.estimate(job)
+
+    def register(self, job: Job) -> RegistrarResult | None:
+        return self.inner.register(job)
 
 
 def _tell(result: RunResult) -> None:

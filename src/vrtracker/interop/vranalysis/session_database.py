@@ -12,10 +12,10 @@ from vrtracker.domain.qc import QC
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import VrtrackerError
 from vrtracker.interop.vranalysis import disk, registering
-from vrtracker.interop.vranalysis.backends import SessionBackend, backend_named
 from vrtracker.interop.vranalysis.base import BaseDatabase
 from vrtracker.interop.vranalysis.front import LazySession
 from vrtracker.interop.vranalysis.printing import say
+from vrtracker.interop.vranalysis.session_backends import SessionBackend, backend_named
 from vrtracker.tracker import Tracker, tracker_of
 
 if TYPE_CHECKING:
@@ -318,8 +318,8 @@ class SessionDatabase(BaseDatabase):
         imaging
             False registers without the imaging: it waits for no suite2p, and once it succeeded
             suite2p and red-cell QC are not for this session. True takes that back, and so does
-            a success with None, which leaves it to the row. What indexes files or runs a command
-            is not told of it.
+            a success with None, which leaves it to the row. The attempt keeps it among its
+            options, whatever does the work.
         options
             Further options of the registration, kept with the attempt.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, allowed_from
 from vrtracker.errors import InvalidTransitionError
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, settle_stages
+from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["ApplicabilityService"]
+__all__ = ["ApplicabilityService", "exclude_open"]
 
 _OPEN = frozenset({State.READY, State.BLOCKED, State.FAILED})
 
@@ -37,7 +41,6 @@ class ApplicabilityService:
 
     def _mark(self, key: SessionKey, name: str, mark: Mark | None, reason: str | None) -> State:
         stage = self._lab.stages[name]
-        verb = "include" if mark is None else "exclude"
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, key)
             at = self._lab.now()
@@ -47,19 +50,52 @@ class ApplicabilityService:
                 return before
             if mark is not None and before not in _OPEN:
                 allowed = allowed_from(before, stage.kind)
-                raise InvalidTransitionError(key, name, verb, current=before.value, allowed=allowed)
-            attempt_id = snapshot.row(stage).attempt_id
-            settle_stages(unit, snapshot, stage, mark=mark, attempt_id=attempt_id, at=at)
-            after = read(self._lab, unit, key).state(stage, self._lab.stages, at)
-            event = self._lab.event(
-                key,
-                f"{verb}d",
-                at=at,
-                stage=name,
-                from_state=before.value,
-                to_state=after.value,
-                reason=reason,
-            )
-            unit.events.append([event])
+                raise InvalidTransitionError(
+                    key, name, "exclude", current=before.value, allowed=allowed
+                )
+            after = _settle(self._lab, unit, snapshot, stage, mark=mark, reason=reason)
             unit.commit()
         return after
+
+
+def exclude_open(
+    lab: LabContext, unit: UnitOfWork, key: SessionKey, stages: Mapping[str, str]
+) -> None:
+    """Record, within a transaction, that stages are not for a session, as far as they are open.
+
+    Parameters
+    ----------
+    stages
+        The reason of each.
+    """
+    for name, reason in stages.items():
+        snapshot, stage = read(lab, unit, key), lab.stages[name]
+        if snapshot.state(stage, lab.stages, lab.now()) in _OPEN:
+            _settle(lab, unit, snapshot, stage, mark=Mark.NOT_APPLICABLE, reason=reason)
+
+
+def _settle(
+    lab: LabContext,
+    unit: UnitOfWork,
+    snapshot: Snapshot,
+    stage: Stage,
+    *,
+    mark: Mark | None,
+    reason: str | None,
+) -> State:
+    """Set or take off the mark, with its event; return the state that follows."""
+    key, at = snapshot.record.key, lab.now()
+    attempt_id = snapshot.row(stage).attempt_id
+    settle_stages(unit, snapshot, stage, mark=mark, attempt_id=attempt_id, at=at)
+    after = read(lab, unit, key).state(stage, lab.stages, at)
+    event = lab.event(
+        key,
+        "included" if mark is None else "excluded",
+        at=at,
+        stage=stage.name,
+        from_state=snapshot.state(stage, lab.stages, at).value,
+        to_state=after.value,
+        reason=reason,
+    )
+    unit.events.append([event])
+    return after

@@ -26,6 +26,7 @@ from vrtracker.services.transitions import (
     stale_events,
     update_session,
 )
+from vrtracker.services.workflow.applicability import exclude_open
 from vrtracker.services.workflow.outcomes import (
     Claim,
     Finished,
@@ -91,7 +92,7 @@ class Claims:
     def succeed(
         self, claim: Claim, finished: Finished, *, known: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Record that the work succeeded, and what it made.
+        """Record that the work succeeded, what it made, and which stages are left out by that.
 
         Parameters
         ----------
@@ -109,7 +110,7 @@ class Claims:
             self._succeed(claim, finished, known, is_outdated=False)
         except LostClaimError:
             raise
-        except ConcurrentUpdateError:
+        except (ConcurrentUpdateError, ViolationError):
             # Somebody decided on another stage during the work: what counts is how it is now.
             now = read(self._lab, None, claim.key)
             if _outcome(claim.stage, now) != _outcome(claim.stage, claim.snapshot):
@@ -150,6 +151,7 @@ class Claims:
             event = self._event(claim, Transition.SUCCEED, after, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
             unit.events.append([event, *events])
+            exclude_open(self._lab, unit, claim.key, finished.excludes)
             unit.commit()
 
     def fail(self, claim: Claim, error: BaseException, finished: Finished) -> State:

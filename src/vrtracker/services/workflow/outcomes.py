@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import traceback
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
@@ -47,6 +47,8 @@ class Finished:
     """Paths of the datasets that the work wrote itself, rather than found."""
     complete: bool = False
     """Whether `datasets` are all there are: a dataset found before that is not among them goes."""
+    excludes: Mapping[str, str] = field(default_factory=dict)
+    """Open stages that are not for the session after this, each with the reason."""
 
 
 def dataset_changes(

@@ -201,6 +201,7 @@ class _Run:
                     datasets=datasets,
                     written={f"{self._lab.output}/{name}" for name in ours},
                     complete=result.datasets is not None,
+                    excludes=self._options.excludes,
                 )
                 self._claims.succeed(claim, finished, known=known)
             except BaseException:

@@ -116,6 +116,7 @@ class RunOptions:
     retry_failed: bool = True
     include_stale: bool = False
     without: tuple[str, ...] = ()
+    excludes: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
     budget_bytes: float | None = None
     max_sessions: int | None = None

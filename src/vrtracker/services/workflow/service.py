@@ -11,6 +11,7 @@ from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
 from vrtracker.errors import InvalidValueError
 from vrtracker.frames import TEXT, read_frame
+from vrtracker.registrars import require_working
 from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
@@ -180,6 +181,7 @@ class WorkflowService:
         retry_failed: bool = True,
         include_stale: bool = False,
         without: Collection[str] = (),
+        excludes: Mapping[str, str] | None = None,
         force: bool = False,
         budget_bytes: float | None = None,
         max_sessions: int | None = None,
@@ -211,7 +213,11 @@ class WorkflowService:
             as outdated.
         without
             Stages that need not be waited for this time, such as ``["suite2p"]`` where the imaging
-            is left out. That is recorded nowhere: `exclude` them if they never come.
+            is left out.
+        excludes
+            Stages that are not for a session once it succeeded, each with the reason, such as
+            ``{"suite2p": "no imaging"}``: as far as they are open, `exclude` is recorded with the
+            success.
         force
             Also sessions that are done; needs a key or filters. What rests on them becomes stale.
         budget_bytes
@@ -232,6 +238,8 @@ class WorkflowService:
 
         Raises
         ------
+        ConfigurationError
+            If the registrar cannot be loaded, or could work on no session; nothing is changed.
         RootUnavailableError
             If the folder that holds the sessions is not there; nothing is changed.
         InvalidTransitionError
@@ -248,6 +256,7 @@ class WorkflowService:
             retry_failed=retry_failed,
             include_stale=include_stale,
             without=tuple(self._lab.stages[name].name for name in without),
+            excludes={self._lab.stages[name].name: why for name, why in (excludes or {}).items()},
             force=force,
             budget_bytes=budget_bytes,
             max_sessions=max_sessions,
@@ -255,7 +264,7 @@ class WorkflowService:
             raise_errors=raise_errors,
             progress=progress,
         )
-        chosen = self._find_registrar(stage, (registrar, options))
+        chosen = self.registrar(stage, registrar, options=options)
         return run_stage(self._lab, stage, chosen, options_of_run)
 
     def outdated(
@@ -336,9 +345,11 @@ class WorkflowService:
         Raises
         ------
         ConfigurationError
-            If it cannot be loaded, or does not take the options.
+            If it cannot be loaded, does not take the options, or could work on no session.
         """
-        return self._find_registrar(self._lab.stages[stage].name, (registrar, options))
+        found = self._find_registrar(self._lab.stages[stage].name, (registrar, options))
+        require_working(found)
+        return found
 
     @property
     def _stages(self) -> StageRepository:

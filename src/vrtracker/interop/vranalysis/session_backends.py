@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import MissingDependencyError, RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P, SessionFolders
+from vrtracker.interop.vranalysis.b2 import (
+    INSTALL,
+    VrAnalysisRegistrar,
+    load,
+    options_of,
+)
 from vrtracker.services.entries import OpenSession
 
-__all__ = ["FolderBackend", "NullBackend", "SessionBackend", "SessionPaths", "backend_named"]
+__all__ = [
+    "FolderBackend",
+    "NullBackend",
+    "SessionBackend",
+    "SessionPaths",
+    "VrAnalysisBackend",
+    "backend_named",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,7 @@ class NullBackend:
     def registration(self, key: SessionKey, options: Any) -> Any:
         """Say that vrAnalysis is needed."""
         del options
-        raise MissingDependencyError(f"A B2Registration of {key}", "vranalysis", install=_INSTALL)
+        raise MissingDependencyError(f"A B2Registration of {key}", "vranalysis", install=INSTALL)
 
     def registrar(self, overrides: Mapping[str, Any]) -> None:
         """Leave it to the profile."""
@@ -119,7 +133,43 @@ class FolderBackend(NullBackend):
         return OpenSession(folder)
 
 
-_INSTALL = "pip install git+https://github.com/landoskape/vrAnalysis"
+@dataclass(frozen=True)
+class VrAnalysisBackend:
+    """Opens sessions as B2Session."""
+
+    given_root: Path | None = None
+    name: str = "vranalysis"
+
+    @property
+    def root(self) -> Path:
+        """The tracker's root, else the one that vrAnalysis is configured with."""
+        return self.given_root or Path(load("files", "local_data_path")())
+
+    def paths(self, key: SessionKey) -> SessionPaths:
+        """Return the folders below the root."""
+        return FolderBackend(root=self.root).paths(key)
+
+    def open(self, key: SessionKey, params: Mapping[str, Any]) -> Any:
+        """Return the B2Session."""
+        session = load("sessions", "B2Session")
+        return session.create(*self._name(key), params=dict(params))
+
+    def options(self, record: Any, overrides: Mapping[str, Any]) -> Any:
+        """Return B2RegistrationOpts."""
+        return options_of(record, overrides)
+
+    def registration(self, key: SessionKey, options: Any) -> Any:
+        """Return a B2Registration, which works in the session's folder itself."""
+        return load("registration", "B2Registration")(*self._name(key), options)
+
+    def registrar(self, overrides: Mapping[str, Any]) -> VrAnalysisRegistrar:
+        """Return the registrar that runs B2Registration."""
+        return VrAnalysisRegistrar({name: plain(value) for name, value in overrides.items()})
+
+    def _name(self, key: SessionKey) -> tuple[str, str, str]:
+        """Return the key in vrAnalysis' words; the number as the folder spells it, ``001``."""
+        folder = SessionFolders(self.root).path(key)
+        return key.mouse, key.date.isoformat(), folder.name
 
 
 def backend_named(name: str, root: Path | None) -> SessionBackend:
@@ -132,7 +182,5 @@ def backend_named(name: str, root: Path | None) -> SessionBackend:
         is_there = importlib.util.find_spec("vrAnalysis") is not None
         name = "vranalysis" if is_there else "folders" if root else "null"
     if name == "vranalysis":
-        from vrtracker.interop.vranalysis.b2 import VrAnalysisBackend
-
         return VrAnalysisBackend(root)
     return FolderBackend(root=root) if name == "folders" else NullBackend()
