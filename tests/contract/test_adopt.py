@@ -469,3 +469,20 @@ def test_copy_of_the_lab_tables_is_adopted_with_every_value(backend, shared_file
         assert differing(tracker.mice.iter(), wanted["mousedb"]) == []
         mouse_name = wanted["mousedb"][0]["mouseName"]
         assert tracker.sessions.add((mouse_name, "2024-01-01", 701)).uSessionID == last + 1
+
+
+def test_adoption_takes_as_many_statements_for_few_rows_as_for_many(backend, statement_counter):
+    def statements(count):
+        rows = [
+            session(number, f"new{number} ", DAY.replace(hour=9), 701, experimentType="")
+            for number in range(1, count + 1)
+        ]
+        url = plain(backend, rows)
+        with statement_counter() as seen:
+            adopt(url)
+        with open_lab(url) as tracker:
+            assert tracker.mice.count() == count + 1
+            assert tracker.sessions.count(experimentType=None) == count
+        return seen.count
+
+    assert statements(3) == statements(60)

@@ -31,7 +31,7 @@ ONE, TWO, THREE = "M1.2023-01-20.1", "M1.2023-01-20.2", "M1.2023-01-20.3"
 DONE = {"imaging": True, "suite2p": True, "suite2pDate": MADE.replace(tzinfo=None)}
 
 
-class DiskBench(WorkflowLab):
+class DiskLab(WorkflowLab):
     """A lab whose sessions get files on disk."""
 
     def put(self, key, path: str, *, at: dt.datetime = MADE, content: bytes = b"x") -> None:
@@ -54,7 +54,7 @@ class DiskBench(WorkflowLab):
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with DiskBench(backend.migrated_url(), tmp_path / "root") as made:
+    with DiskLab(backend.migrated_url(), tmp_path / "root") as made:
         yield made
 
 

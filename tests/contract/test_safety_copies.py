@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
 from vrtracker.database.versions import REVISIONS
 from vrtracker.domain.reconciling import SUITE2P_FILES
-from vrtracker.errors import BackendError
+from vrtracker.errors import BackendError, EditConflictError
 from vrtracker.services import administration
+from vrtracker.services.entries.editing import Update
 from vrtracker.settings import Settings
 
 ONE = "M1.2023-01-20.1"
+TWO = "M1.2023-01-20.2"
 CSV = "mouseName,sessionDate,sessionID,numPlanes\nM1,2023-01-20,1,7\n"
 NEW = "mouseName,sessionDate,sessionID\nM1,2023-01-21,1\n"
 
@@ -85,6 +88,95 @@ def test_change_that_is_refused_or_empty_keeps_none(lab, safe, tmp_path):
     assert not safe.exists()
 
 
+@pytest.fixture
+def several(lab):
+    """A lab of three sessions, two of them with five planes."""
+    lab.add(TWO, numPlanes=5)
+    lab.add("M2.2023-01-20.1", numPlanes=6)
+    return lab.tracker
+
+
+def test_update_of_several_sessions_keeps_a_copy_of_what_was(several, lab, safe):
+    assert several.sessions.update({"numPlanes": 7}, mouseName="M1").rows == 2
+
+    assert [row.numPlanes for row in several.sessions.iter()] == [7, 7, 6]
+    [copy] = safe.iterdir()
+    assert ".before-update." in copy.name
+    lab.close()
+    vrtracker.restore(lab.url, copy)
+    with vrtracker.open(lab.url) as before:
+        assert [row.numPlanes for row in before.sessions.iter()] == [5, 5, 6]
+        assert "edited" not in set(before.history(ONE)["verb"])
+
+
+def test_update_of_several_mice_keeps_a_copy_of_what_was(several, lab, safe):
+    several.mice.update({"notes": "old"}, "M1")
+    several.mice.update({"notes": "moved"}, all_rows=True)
+
+    [copy] = safe.iterdir()
+    lab.close()
+    vrtracker.restore(lab.url, copy)
+    with vrtracker.open(lab.url) as before:
+        assert [row.notes for row in before.mice.iter()] == ["old", None]
+
+
+def test_update_that_was_seen_before_keeps_a_copy_too(several, safe):
+    seen = several.sessions.update({"numPlanes": 7}, mouseName="M1", dry_run=True)
+    several.sessions.update({"numPlanes": 7}, mouseName="M1", seen=seen)
+    assert len(list(safe.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "options"),
+    [
+        (ONE, {}),
+        ({"numPlanes": 6}, {}),
+        ({"numPlanes": (6, ">")}, {}),
+        ({"mouseName": "M1"}, {"dry_run": True}),
+        ({"mouseName": "M1"}, {"seen": Update(0, 0, {}, dry_run=True)}),
+    ],
+    ids=["by key", "one row by filter", "no row", "dry run", "refused"],
+)
+def test_update_of_one_row_or_none_keeps_no_copy(several, safe, where, options):
+    with contextlib.suppress(EditConflictError):
+        several.sessions.update({"numPlanes": 7}, where, **options)
+    several.sessions.update({"numPlanes": 7}, where, dry_run=True)
+    assert not safe.exists()
+
+
+def test_update_of_rows_of_which_one_changes_keeps_no_copy(several, safe):
+    several.sessions.update({"numPlanes": 7}, TWO)
+    assert several.sessions.update({"numPlanes": 7}, mouseName="M1").rows == 1
+    assert not safe.exists()
+
+
+def test_update_of_several_rows_without_room_for_its_copy_is_not_made(several, lab, safe):
+    safe.write_bytes(b"no folder")
+    with pytest.raises(BackendError, match="cannot be made"):
+        several.sessions.update({"numPlanes": 7}, mouseName="M1")
+    assert lab.row(ONE).numPlanes == lab.row(TWO).numPlanes == 5
+    assert several.sessions.update({"numPlanes": 7}, ONE).rows == 1
+
+
+def test_update_of_several_rows_without_copies_is_made_all_the_same(several, lab, safe):
+    lab.tracker = lab.another(backups=safe, safety_copies=False)
+    assert lab.tracker.sessions.update({"numPlanes": 7}, mouseName="M1").rows == 2
+    assert lab.row(TWO).numPlanes == 7
+    assert not safe.exists()
+
+
+@pytest.mark.parametrize("where", [ONE, {"numPlanes": (6, "<")}], ids=["by key", "by filter"])
+def test_update_of_one_row_takes_no_statement_more_for_copies(lab, safe, where, statement_counter):
+    counts = []
+    for planes, options in ((3, {"safety_copies": False}), (4, {"backups": safe})):
+        lab.tracker = lab.another(**options)
+        lab.tracker.sessions.update({"sessionNotes": "warm"}, ONE, dry_run=True)
+        with statement_counter() as seen:
+            assert lab.tracker.sessions.update({"numPlanes": planes}, where).rows == 1
+        counts.append(seen.count)
+    assert counts[0] == counts[1]
+
+
 def test_change_without_room_for_its_copy_is_not_made(lab, safe, tmp_path):
     safe.write_bytes(b"no folder")
     with pytest.raises(BackendError, match="cannot be made"):
@@ -144,6 +236,9 @@ def test_database_on_a_server_is_copied_only_into_a_folder_that_is_named(backend
         lab.add(ONE, numPlanes=5)
         edit(lab, tmp_path)
         assert lab.row(ONE).numPlanes == 7
+        lab.add(TWO, numPlanes=7)
+        lab.tracker.sessions.update({"numPlanes": 8}, mouseName="M1")
+        assert lab.row(ONE).numPlanes == lab.row(TWO).numPlanes == 8
 
 
 def test_copies_of_one_second_both_stay(lab, safe, tmp_path):

@@ -100,6 +100,9 @@ class Backend(abc.ABC):
         del rewritten
         yield url
 
+    def check_adoptable(self, url: URL) -> None:  # noqa: B027 - most can
+        """Raise BackendError, with the remedy, if the driver cannot adopt a lab's own tables."""
+
     @abc.abstractmethod
     def hold_tables(self, connection: Connection, names: list[str]) -> None:
         """Keep others off tables that are to be restated; the first step of a transaction."""

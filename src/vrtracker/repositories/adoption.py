@@ -139,7 +139,7 @@ def _rows(connection: Connection, wanted: Restatement, unknown: Sequence[str]) -
     statement: Any = select(*map(any_column, spelled)).select_from(any_table(wanted.table.name))
     if wanted.id_name in wanted.found:
         statement = statement.order_by(any_column(wanted.found[wanted.id_name]))
-    return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(statement).all()]
 
 
 def typed_rows(connection: Connection, table: Table, unknown: Sequence[str] = ()) -> dict[int, Row]:
@@ -147,7 +147,7 @@ def typed_rows(connection: Connection, table: Table, unknown: Sequence[str] = ()
     names = [*table.c.keys(), *unknown]
     number = next(iter(table.primary_key.columns))
     statement = select(*table.c, *map(any_column, unknown)).select_from(table).order_by(number)
-    rows = (dict(zip(names, row, strict=True)) for row in connection.execute(statement))
+    rows = (dict(zip(names, row, strict=True)) for row in connection.execute(statement).all())
     return {row[number.name]: row for row in rows}
 
 
@@ -180,8 +180,8 @@ def write(
                     for row, values in group
                 ],
             )
-    for row in new:
-        connection.execute(insert(table).values(row))
+    if new:
+        connection.execute(insert(table), new)
 
 
 def append_events(connection: Connection, events: Sequence[NewEvent]) -> None:

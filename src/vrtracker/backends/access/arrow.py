@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vrtracker.backends.access import java_types, jvm
+from vrtracker.backends.access import jars, java_types, jvm
 from vrtracker.backends.access.java_errors import translated
 from vrtracker.backends.access.ucanaccess import Connection, Cursor
 from vrtracker.errors import MissingDependencyError
@@ -95,7 +95,7 @@ def _ffi() -> Any:
     try:
         return importlib.import_module("pyarrow.cffi").ffi
     except ImportError as error:
-        raise MissingDependencyError("Access", "access") from error
+        raise MissingDependencyError("Access", jars.EXTRA) from error
 
 
 def _owned(batches: list[pa.RecordBatch]) -> pa.Table:

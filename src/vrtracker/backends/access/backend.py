@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
-from vrtracker.backends.access import writing
+from vrtracker.backends.access import jars, writing
 from vrtracker.backends.access.holders import check_nobody_has_it_open
-from vrtracker.backends.access.odbc_errors import explain_odbc
+from vrtracker.backends.access.odbc_errors import cannot_adopt, explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import file_identity, is_file_there
 from vrtracker.errors import (
@@ -97,9 +97,9 @@ class AccessBackend(Backend):
 
     @staticmethod
     def _check_extra(url: URL) -> None:
-        module = "jpype" if _is_java(url) else "sqlalchemy_access"
-        if importlib.util.find_spec(module) is None:
-            raise MissingDependencyError("Access", "access")
+        java = _is_java(url)
+        if importlib.util.find_spec("jpype" if java else "sqlalchemy_access") is None:
+            raise MissingDependencyError("Access", jars.EXTRA if java else "access")
 
     def exists(self, url: URL) -> bool:
         """Return whether the file is there and not empty."""
@@ -274,6 +274,11 @@ class AccessBackend(Backend):
 
     def hold_tables(self, connection: Connection, names: list[str]) -> None:
         """Nothing to do: the tables are in a copy that nobody else knows."""
+
+    def check_adoptable(self, url: URL) -> None:
+        """Refuse Microsoft's driver, which cannot give a table our form in place."""
+        if not _is_java(url):
+            raise cannot_adopt(url)
 
     def restating(
         self, connection: Connection, wanted: Restatement

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vrtracker.backends.access.inspection import read_relationships
-from vrtracker.backends.access.mirror import private_field
+from vrtracker.backends.access.jvm import private_field
 from vrtracker.errors import BackendError
 
 __all__ = ["forget", "set_name", "temporary_name"]

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from vrtracker.errors import (
     MissingDependencyError,
 )
 
-__all__ = ["JARS", "Jar", "Progress", "cache_folder", "install", "locate"]
+__all__ = ["EXTRA", "JARS", "Jar", "Progress", "cache_folder", "install", "locate"]
 
+EXTRA = "java" if sys.platform == "win32" else "access"
+"""What brings Java; on Windows `access` brings Microsoft's driver alone."""
 FOLDER_VARIABLE = "VRTRACKER_ACCESS_JARS"
 DOWNLOAD_TIMEOUT_S = 60
 
@@ -205,7 +208,7 @@ def _maven_context(repository: Path) -> Any:
     try:
         maven = importlib.import_module("jgo.maven")
     except ImportError as error:
-        raise MissingDependencyError("Access", "access") from error
+        raise MissingDependencyError("Access", EXTRA) from error
     return maven.MavenContext(repo_cache=repository, local_repos=[], timeout=DOWNLOAD_TIMEOUT_S)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from vrtracker.backends.access import jars
 from vrtracker.errors import BackendError, ConfigurationError, MissingDependencyError
 
-__all__ = ["check_process", "java", "java_home", "start"]
+__all__ = ["check_process", "java", "java_home", "private_field", "start"]
 
 HOME_VARIABLE = "VRTRACKER_JAVA_HOME"
 OLDEST_JAVA = 11
@@ -89,7 +89,7 @@ def _jpype() -> Any:
     try:
         return importlib.import_module("jpype")
     except ImportError as error:
-        raise MissingDependencyError("Access", "access") from error
+        raise MissingDependencyError("Access", jars.EXTRA) from error
 
 
 def _start(jpype: Any, progress: jars.Progress | None) -> None:
@@ -138,7 +138,7 @@ def java_home() -> Path:
     except ImportError as error:
         fallback = os.environ.get("JAVA_HOME")
         if not fallback:
-            raise MissingDependencyError("Access", "access") from error
+            raise MissingDependencyError("Access", jars.EXTRA) from error
         return Path(fallback)
 
 
@@ -170,3 +170,10 @@ def _library(home: Path) -> Path:
             f"{library} does not exist. Set {HOME_VARIABLE} to a Java runtime."
         )
     return library
+
+
+def private_field(instance: Any, name: str) -> Any:
+    """Return the value of a private field of a Java object, of the pinned releases only."""
+    field = instance.getClass().getDeclaredField(name)
+    field.setAccessible(True)  # a Java method
+    return field.get(instance)

@@ -22,8 +22,10 @@ from typing import Any
 from vrtracker.backends.access import undo
 from vrtracker.backends.access.file_lock import FileLock, lock_of
 from vrtracker.backends.access.java_errors import OperationalError
+from vrtracker.backends.access.jvm import private_field
+from vrtracker.backends.access.pending import share_passes
 
-__all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of", "private_field"]
+__all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of"]
 
 DEFAULT_TIMEOUT_S = 30.0
 
@@ -199,6 +201,7 @@ class Mirror:
             connection.java.commit()
             self.end(connection)
             return
+        share_passes(connection.java)
         file = connection.java.getDbIO()
         file.setAllowAutoNumberInsert(True)
         try:
@@ -272,13 +275,6 @@ def _let_readers_pass(connection: Any) -> None:
     statement = connection.java.getHSQLDBConnection().createStatement()
     statement.execute("SET DATABASE TRANSACTION CONTROL MVCC")
     statement.close()
-
-
-def private_field(instance: Any, name: str) -> Any:
-    """Return the value of a private field of a Java object, of the pinned releases only."""
-    field = instance.getClass().getDeclaredField(name)
-    field.setAccessible(True)  # a Java method
-    return field.get(instance)
 
 
 _mirrors: dict[Path, Mirror] = {}

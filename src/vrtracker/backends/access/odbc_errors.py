@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
+
+from sqlalchemy import URL
 
 from vrtracker.errors import (
     BackendError,
@@ -18,7 +22,7 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["explain_odbc"]
+__all__ = ["cannot_adopt", "explain_odbc"]
 
 _BITS = 8 * struct.calcsize("P")
 _INSTALL = (
@@ -95,3 +99,15 @@ def explain_odbc(message: str, file: str) -> VrtrackerError | None:
         if any(sign in folded for sign in known.signs):
             return known.make(f"{file}: {known.remedy} (The driver: {message})")
     return None
+
+
+def cannot_adopt(url: URL) -> BackendError:
+    """Return the refusal to adopt a file through Microsoft's driver, and how it is done."""
+    file = Path(url.database or "")
+    options = f"?{urlencode(url.query, doseq=True)}" if url.query else ""
+    through_java = f"access+ucanaccess:///{file.as_posix()}{options}"
+    return BackendError(
+        f"Microsoft's driver cannot adopt {file}; nothing was written. Adopt it once through Java: "
+        f'pip install "vrtracker[java]", then: vrtracker db adopt "{through_java}" --apply. '
+        "Afterwards open it by its path, as before."
+    )

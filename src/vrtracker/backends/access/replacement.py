@@ -48,11 +48,11 @@ def replaced(path: Path, *, through_java: bool, rewritten: Collection[str] = ())
     with _taking_the_place(path) as work:
         if path.exists():
             _copy(path, work, of=path)
-        before = _contents(work) if through_java and path.exists() else {}
+        before = _contents(work, rewritten) if through_java and path.exists() else {}
         yield work
         if before:
-            kept = {name: columns for name, columns in before.items() if name not in rewritten}
-            _check_kept(kept, _contents(work), path)
+            kept = {name: found for name, found in before.items() if name not in rewritten}
+            _check_kept(kept, _contents(work, rewritten), path)
         check_nobody_has_it_open(path)
         if path.exists() and (not through_java or any(rows for rows, _ in before.values())):
             _keep(path)
@@ -151,15 +151,16 @@ def _explaining(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _contents(path: Path) -> Contents:
-    """Return the rows of each table, and a hash of each of its columns."""
+def _contents(path: Path, rewritten: Collection[str] = ()) -> Contents:
+    """Return the rows of each table and a hash of each of its columns, but of rewritten ones."""
     from vrtracker.backends.access import jackcess_ops as ops
 
     with ops.opened(path, readonly=True) as file:
         return {
-            name: _columns(file.getTable(name))
+            name: _columns(table) if name not in rewritten else (int(table.getRowCount()), {})
             for name in own_tables(file)
             if name != "alembic_version"
+            for table in [file.getTable(name)]
         }
 
 

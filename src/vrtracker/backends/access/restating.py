@@ -24,7 +24,6 @@ from vrtracker.backends.access.inspection import (
     read_table,
 )
 from vrtracker.backends.restating import Restatement
-from vrtracker.errors import BackendError
 
 __all__ = ["restating"]
 
@@ -34,19 +33,8 @@ _KEPT_KINDS = {("FLOAT", "DOUBLE")}
 
 @contextlib.contextmanager
 def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
-    """Give the table our columns and types, and after the block our keys.
-
-    Raises
-    ------
-    BackendError
-        The connection goes through Microsoft's driver, which cannot do it.
-    """
+    """Give the table our columns, types and number, and after the block our keys."""
     opened: Any = connection.connection.dbapi_connection
-    if not hasattr(opened, "alter"):
-        raise BackendError(
-            "Microsoft's driver cannot adopt a file; do it once through Java: "
-            "vrtracker db adopt access+ucanaccess:///FILE --apply"
-        )
     opened.alter(lambda file: _loosen(connection.dialect, file, wanted))
     yield
     opened.alter(lambda file: _settle(file, wanted))
@@ -79,6 +67,10 @@ def _loosen(dialect: Any, file: Any, wanted: Restatement) -> None:
     for missing in wanted.missing:
         column = new_column(dialect, wanted.table.c[missing])
         ops.add_column(file, name, ops.loosened(column))
+    # Before the rows are written to: without it, each is looked for from the first row on.
+    if not any(index.primary for index in read_table(file.getTable(name)).indexes):
+        key = str(wanted.table.primary_key.name)
+        ops.add_index(file, name, ops.NewIndex(key, (wanted.id_name,), unique=True, primary=True))
 
 
 def _changed(dialect: Any, wanted: Restatement, ours: str, found: Column) -> ops.NewColumn | None:
@@ -102,17 +94,13 @@ def _other_primary_keys(found: Table, wanted: Restatement) -> Iterator[str]:
 
 
 def _settle(file: Any, wanted: Restatement) -> None:
-    """Forbid NULL where we do, and make the number the primary key."""
+    """Forbid NULL where we do."""
     table = file.getTable(wanted.table.name)
     for column in wanted.table.c:
         found = table.getColumn(column.name)
         is_tick_box = str(found.getType().name()) == "BOOLEAN"
         if not column.nullable and not is_tick_box and not found.isAutoNumber():
             ops.require(found)
-    if not any(index.primary for index in read_table(table).indexes):
-        key = wanted.table.primary_key
-        primary = ops.NewIndex(str(key.name), (wanted.id_name,), unique=True, primary=True)
-        ops.add_index(file, wanted.table.name, primary)
 
 
 def _is_linked(opened: Any, constraint: ForeignKeyConstraint) -> bool:

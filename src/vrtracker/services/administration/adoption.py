@@ -84,6 +84,8 @@ def adopt(
     ------
     SchemaError
         If something stands in the way; `inspect` tells what.
+    BackendError
+        If the driver cannot do it; the message says by which way it is done.
     """
     say = progress or (lambda _: None)
     say("inspecting")
@@ -92,6 +94,7 @@ def adopt(
         return report
     _require_free(report)
     with _opened(target) as database:
+        database.backend.check_adoptable(database.url)
         say("copying and changing")
         with database.changing_schema(rewritten=LAB_TABLES) as connection:
             database.backend.hold_tables(connection, [*report.rows])

@@ -14,6 +14,7 @@ from vrtracker.errors import (
     NotFoundError,
 )
 from vrtracker.repositories.listing import Listing
+from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new, values_of
 from vrtracker.services.entries.rules import TableRules
 
@@ -56,8 +57,15 @@ def update_rows(
     seen: Update | None,
 ) -> Update:
     """Set fitted values of the rows that pass the filters; see `RowService.update`."""
+    lab = rules.lab
+    options: Any = {"dry_run": dry_run, "reason": reason, "seen": seen}
     try:
-        return _update(rules, values, filters, dry_run=dry_run, reason=reason, seen=seen)
+        update, is_held = _update(rules, values, filters, **options, copied=not lab.safety_copies)
+        if is_held:
+            # After the transaction that found several rows: a copy waits for whoever writes.
+            keep_copy(lab, "update")
+            update, _ = _update(rules, values, filters, **options, copied=True)
+        return update
     except ViolationError as error:
         raise rules.explain(error, _moved(rules, values, filters)) from error
 
@@ -70,7 +78,9 @@ def _update(
     dry_run: bool,
     reason: str | None,
     seen: Update | None,
-) -> Update:
+    copied: bool,
+) -> tuple[Update, bool]:
+    """Return what changed, and whether that was held back until the database is copied."""
     with rules.lab.unit(readonly=dry_run) as unit:
         repository = rules.of(unit)
         found = repository.present(
@@ -95,8 +105,9 @@ def _update(
         for number, difference in rekeyed.items():
             rules.check_rekeyed(unit, number, difference)
         update = Update(len(found), len(changed), changes, dry_run)
-        if dry_run or not changed:
-            return update
+        is_held = len(changed) > 1 and not copied
+        if dry_run or not changed or is_held:
+            return update, is_held and not dry_run
         repository.set_values(list(changed), values)
         events: list[Any] = []
         for row, difference in changed.values():
@@ -105,7 +116,7 @@ def _update(
         for number in rekeyed:
             rules.settle(unit, number, reason)
         unit.commit()
-    return update
+    return update, False
 
 
 def _edited(

@@ -253,6 +253,8 @@ class RowService(Generic[Record, Key]):
     ) -> Update:
         """Set columns of the rows that pass the filters, scratched ones too.
 
+        Before several rows change, the database is copied, unless the lab wants no copies.
+
         Parameters
         ----------
         values
