@@ -65,9 +65,9 @@ def update_rows(
             # After the transaction that found several rows: a copy waits for whoever writes.
             keep_copy(lab, "update")
             update, _ = _update(rules, values, filters, **options, copied=True)
-        return update
     except ViolationError as error:
         raise rules.explain(error, _moved(rules, values, filters)) from error
+    return update
 
 
 def _update(
