@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import subprocess
 import sys
@@ -115,6 +116,35 @@ def test_session_is_compared_hashed_printed_and_pickled_by_its_key(root):
     assert session.session_uid == "ATL012.2023-01-20.701"
     assert session.session_print(joinby="_") == "ATL012_2023-01-20_701"
     assert again != "ATL012.2023-01-20.701"
+
+
+@pytest.mark.parametrize("number", ["701", "001"])
+def test_session_is_found_among_those_of_vranalysis_and_they_among_ours(
+    root, fake_vranalysis, number
+):
+    for name in (number, "799"):
+        folder = root / "ATL012" / "2023-01-20" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "vrExperimentOptions.json").write_text("{}")
+    ours = [
+        LazySession(
+            SessionKey.parse(("ATL012", "2023-01-20", int(name))), backend_named("auto", root)
+        )
+        for name in (number, "799")
+    ]
+    assert not isinstance(ours[0], int)
+    assert "vrAnalysis.sessions" not in sys.modules
+    b2session = importlib.import_module("vrAnalysis.sessions").B2Session
+    theirs = [b2session.create("ATL012", "2023-01-20", name) for name in ("799", number)]
+
+    assert isinstance(ours[0], b2session)
+    assert isinstance(ours[0], LazySession)
+    assert [session in theirs[1:] for session in ours] == [True, False]
+    assert [session in ours[:1] for session in theirs] == [False, True]
+    assert [theirs.index(session) for session in ours] == [1, 0]
+    assert set(ours) == set(theirs)
+    assert pickle.loads(pickle.dumps(ours[0])) == theirs[1]
+    assert all(session._opened is None for session in ours)
 
 
 def test_opened_session_is_vranalysis_own(root, fake_vranalysis):

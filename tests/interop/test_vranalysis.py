@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import inspect
+import io
 import os
 import pickle
 import random
@@ -13,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from tqdm import tqdm
 
 from vrtracker.errors import ConfigurationError, InvalidValueError, UnknownNameError
 from vrtracker.interop.vranalysis import (
@@ -332,6 +335,19 @@ def test_positional_indexing_and_choice_serve_notebooks(legacy, rows):
         row = imaging[position]
         assert uid == f"{row['mouseName']}.{row['sessionDate'][:10]}.{row['sessionID']}"
     assert random.Random(1).choice(sessions) in sessions
+    assert all(some in sessions for some in np.random.default_rng(1).choice(sessions, 3))
+    assert [sessions.index(session) for session in sessions] == list(range(len(sessions)))
+
+
+def test_progress_bar_goes_over_the_sessions_and_knows_how_many(legacy):
+    listed = legacy.sessions.iter_sessions(imaging=True)
+    shown = io.StringIO()
+
+    gone_over = list(tqdm(listed, desc="Checking sessions", file=shown))
+
+    assert gone_over == listed
+    assert f"{len(listed)}/{len(listed)}" in shown.getvalue()
+    assert list(tqdm(legacy.sessions.gen_sessions(imaging=True), file=shown)) == listed
 
 
 @pytest.mark.parametrize(

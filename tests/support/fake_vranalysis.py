@@ -49,6 +49,16 @@ _FILES = {
                 return session
 
             @property
+            def session_name(self):
+                return self.mouse_name, self.date, self.session_id
+
+            def __eq__(self, other):
+                return isinstance(other, B2Session) and hash(self) == hash(other)
+
+            def __hash__(self):
+                return hash(self.session_name)
+
+            @property
             def one_path(self):
                 return self.data_path / "oneData"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
@@ -52,6 +53,11 @@ class SessionBackend(Protocol):
         """Folder that holds the sessions' folders, where it is known."""
         ...
 
+    @property
+    def session_class(self) -> type | None:
+        """Class of the sessions that it opens, as far as that is imported already."""
+        ...
+
     def paths(self, key: SessionKey) -> SessionPaths:
         """Return where the session's data is; raise RootUnavailableError if that is unknown."""
         ...
@@ -79,6 +85,7 @@ class NullBackend:
 
     name: str = "null"
     root: Path | None = None
+    session_class: ClassVar[type | None] = None
 
     def paths(self, key: SessionKey) -> SessionPaths:
         """Say that nobody knows."""
@@ -144,6 +151,11 @@ class VrAnalysisBackend:
     def root(self) -> Path:
         """The tracker's root, else the one that vrAnalysis is configured with."""
         return self.given_root or Path(load("files", "local_data_path")())
+
+    @property
+    def session_class(self) -> type | None:
+        """B2Session; asking whether a session is one imports nothing."""
+        return getattr(sys.modules.get("vrAnalysis.sessions"), "B2Session", None)
 
     def paths(self, key: SessionKey) -> SessionPaths:
         """Return the folders below the root."""
