@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Tracker", "init", "open_tracker", "tracker_of"]
 
 
-class Tracker:
+class Tracker(Shown):
     """One lab: its mice, sessions and work.
 
     Make one with `vrtracker.open`. It opens connections when they are needed, can be used from
@@ -72,6 +73,18 @@ class Tracker:
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""
         return f"Tracker({self.url!r}{mode})"
+
+    def facts(self) -> Facts:
+        """Return what is open; the database is not asked."""
+        rows = [
+            ("database", self.url),
+            ("may write", not self._lab.database.readonly),
+            ("root", self._lab.root),
+            ("signs as", self._lab.actor),
+            ("backups", self._lab.backups),
+            ("stages", ", ".join(self._lab.stages)),
+        ]
+        return Facts("Tracker of a lab", rows)
 
     def __reduce__(self) -> Any:
         return _again, (self._lab, self._registrars)

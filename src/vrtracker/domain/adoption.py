@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vrtracker.display import Facts, Shown
+
 __all__ = ["AdoptionReport", "Finding", "Kind"]
 
 
@@ -79,7 +81,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdoptionReport:
+class AdoptionReport(Shown):
     """What an inspection found, or what an adoption did.
 
     Attributes
@@ -106,6 +108,34 @@ class AdoptionReport:
     def blocking(self) -> tuple[Finding, ...]:
         """The findings that stand in the way."""
         return tuple(finding for finding in self.findings if finding.blocks)
+
+    def facts(self) -> Facts:
+        """Return what was found, and what is to be done next."""
+        counts = ", ".join(f"{name}: {rows} rows" for name, rows in self.rows.items())
+        place = f"{self.url} ({counts})" if counts else self.url
+        if self.applied:
+            said = f"is adopted, at revision {self.revision}."
+        elif self.revision is not None:
+            said = f"is a tracker's database already, at revision {self.revision}."
+        elif self.blocking:
+            said = f": {len(self.blocking)} of {len(self.findings)} findings stand in the way."
+        else:
+            said = "can be adopted; nothing was written."
+        columns = ("found", "where", "rows", "then", "stands in the way")
+        return Facts(
+            f"{place} {said}".replace(" :", ":"),
+            [
+                (
+                    one.kind,
+                    ".".join(filter(None, (one.table, one.column))),
+                    one.count or None,
+                    one.remedy,
+                    one.blocks or None,
+                )
+                for one in sorted(self.findings, key=lambda one: not one.blocks)
+            ],
+            columns,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["BLINDED", "ENVIRONMENTS", "environment_order", "tells_genotype"]
+__all__ = ["BLINDED", "ENVIRONMENTS", "environment_order", "tells_genotype", "veiled"]
 
 BLINDED = "Blinded"
 """The tick box of mice whose genotype is not to be seen."""
@@ -20,6 +22,12 @@ _ORDER = re.compile(r"\d+(\.\d+)*")
 def tells_genotype(column: str) -> bool:
     """Return whether a column of a mouse gives its genotype away, the lab's own ones too."""
     return column.casefold() in _GENOTYPE or _PART.search(column) is not None
+
+
+def veiled(mouse: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a mouse, without its genotype if that is not to be seen."""
+    is_blinded = bool(mouse.get(BLINDED))
+    return {name: each for name, each in mouse.items() if not (is_blinded and tells_genotype(name))}
 
 
 def environment_order(text: str | None) -> tuple[int, ...] | None:

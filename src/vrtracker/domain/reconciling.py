@@ -56,6 +56,9 @@ class Finding:
     where: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message} ({self.kind})"
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetChange:
@@ -64,6 +67,12 @@ class DatasetChange:
     rel_path: str
     old: Mapping[str, Any] | None
     new: Mapping[str, Any] | None
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """Its size as it is and as it will be, bytes."""
+        old, new = (row["size_bytes"] if row else None for row in (self.old, self.new))
+        return old, new
 
     @property
     def kind(self) -> str:
@@ -102,6 +111,12 @@ class SessionChange:
             tuple(DatasetChange(each.rel_path, each.new, each.old) for each in self.datasets),
             self.reasons,
         )
+
+    def values(self) -> list[tuple[str, Any, Any]]:
+        """Return each value that changes: what, old, new; of a file its size, bytes."""
+        listed = [(name, *pair) for name, pair in self.columns.items()]
+        listed += [(f"{stage}:mark", *pair) for stage, pair in self.marks.items()]
+        return [*listed, *((each.rel_path, *each.sizes) for each in self.datasets)]
 
     def document(self) -> dict[str, Any]:
         """Return the change as the history keeps it and people read it."""
@@ -142,6 +157,18 @@ class Findings:
     changes: tuple[SessionChange, ...] = ()
     notes: tuple[Finding, ...] = ()
     doubts: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """All of it in a sentence."""
+        if self.doubts:
+            then = "nothing is applied unless forced"
+        else:
+            then = ".apply() writes it" if self.changes else "nothing is to be written"
+        return (
+            f"{self.root}: {len(self.changes)} of {self.looked_at} sessions differ, {then}; "
+            f"{self.with_folder} have a folder, {self.unknown} folders are not in the database."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return a document of plain JSON values."""

@@ -7,13 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.mice import veiled
 
-__all__ = ["MouseRecord", "SessionRecord"]
+__all__ = ["MouseRecord", "SessionRecord", "values_of"]
+
+
+def _facts(title: str, values: Mapping[str, Any]) -> Facts:
+    told = [(name, value) for name, value in values.items() if value is not None]
+    return Facts(title, told, most=len(told))
+
+
+def values_of(record: Any) -> dict[str, Any]:
+    """Return every column of a record by name, those that the lab has added too."""
+    known = {name: getattr(record, name) for name in record.__slots__ if name != "extra"}
+    return {**known, **record.extra}
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(Shown):
     """One row of `sessiondb`; fields are its columns, in its order.
 
     Notes
@@ -66,9 +79,14 @@ class SessionRecord:
         """The session's identity."""
         return SessionKey(self.mouseName, self.sessionDate, self.sessionID)
 
+    def facts(self) -> Facts:
+        """Return the columns that have a value."""
+        scratched = "" if self.sessionQC else f", scratched: {self.scratchJustification}"
+        return _facts(f"Session {self.key}{scratched}", values_of(self))
+
 
 @dataclass(frozen=True, slots=True)
-class MouseRecord:
+class MouseRecord(Shown):
     """One row of `mousedb`; fields are its columns, in its order."""
 
     uMouseID: int
@@ -92,3 +110,7 @@ class MouseRecord:
         """Make a record of a row: the values of the fields, then those of the lab's columns."""
         width = len(row) - len(lab_columns)
         return cls(*[*row[:width], dict(zip(lab_columns, row[width:], strict=True))])
+
+    def facts(self) -> Facts:
+        """Return the columns that have a value, but a blinded mouse's genotype."""
+        return _facts(f"Mouse {self.mouseName}", veiled(values_of(self)))

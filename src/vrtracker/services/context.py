@@ -86,12 +86,6 @@ class LabContext:
         )
 
 
-def values_of(record: Any) -> dict[str, Any]:
-    """Return every column of a record by name, those that the lab has added too."""
-    known = {name: getattr(record, name) for name in record.__slots__ if name != "extra"}
-    return {**known, **record.extra}
-
-
 def old_and_new(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return what differs, by column, as ``[old, new]``."""
     return {

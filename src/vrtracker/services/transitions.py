@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.snapshots import Snapshot
-from vrtracker.domain.stages import Stage
+from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import ALLOWED, Mark, State, Transition, allowed_from
 from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotFoundError
 from vrtracker.repositories.events import NewEvent
@@ -20,6 +21,7 @@ from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
     "Reason",
+    "Reasons",
     "expire_claims",
     "explain",
     "outcome_columns",
@@ -52,6 +54,17 @@ class Reason:
 
     def __str__(self) -> str:
         return self.message
+
+
+class Reasons(Shown, tuple[Reason, ...]):
+    """All conditions at once: a tuple that reads as sentences."""
+
+    __slots__ = ()
+
+    def facts(self) -> Facts:
+        """Return a sentence for each, with its remedy."""
+        title = "It is not in the queue:" if self else "Nothing: it is in the queue."
+        return Facts(title, notes=[str(reason) for reason in self], most=len(self))
 
 
 def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
@@ -144,9 +157,15 @@ def explain(
     if state is State.STALE:
         return (Reason("stale", name, _stale(lab, snapshot, stage, why_stale)),)
     return tuple(
-        Reason("unmet", required, f"{lab.stages[required].title} is not done ({required}).")
-        for required in facts.unmet
+        Reason("unmet", required, _unmet(lab.stages[required], key)) for required in facts.unmet
     )
+
+
+def _unmet(stage: Stage, key: SessionKey) -> str:
+    remedy = f"do it, or if it was done elsewhere: vrtracker complete {key} {stage.name}"
+    if stage.kind is StageKind.REVIEW:
+        remedy = f"decide: vrtracker qc set {key} {stage.name} PASS"
+    return f"{stage.title} is not done ({stage.name}); {remedy}"
 
 
 def _stale(lab: LabContext, snapshot: Snapshot, stage: Stage, why: str | None) -> str:
@@ -154,7 +173,8 @@ def _stale(lab: LabContext, snapshot: Snapshot, stage: Stage, why: str | None) -
     if not newer and why:
         return f"{stage.title} is done, but stale: {why}. Make it again."
     if not newer:
-        return f"{stage.title} is done, but what it was made from was made again or lost since."
+        lost = "but what it was made from was made again or lost since"
+        return f"{stage.title} is done, {lost}: make it again."
     dates = ", ".join(f"{other.title} is of {snapshot.date(other)}" for other in newer)
     return f"{stage.title} is done since {snapshot.date(stage)}, but {dates}: make it again."
 

@@ -95,7 +95,7 @@ class Run:
                 f"Limit: {readable_bytes(max_data)}"
             )
         say("")
-        say(report)
+        say(report.facts().title)
         return report
 
     def _progress(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vrtracker.database import Database
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision, is_empty
+from vrtracker.display import Facts, Shown
 from vrtracker.errors import (
     BackendError,
     ConfigurationError,
@@ -31,7 +32,7 @@ _UNFIT = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(Shown):
     """A backup that was written and verified.
 
     Attributes
@@ -45,6 +46,11 @@ class Backup:
     path: Path
     bytes: int
     removed: tuple[Path, ...] = ()
+
+    def facts(self) -> Facts:
+        """Return where it is, and which ones gave way to it."""
+        gone = [f"{path} was removed." for path in self.removed]
+        return Facts(f"Backup {self.path}, {self.bytes} bytes, verified.", notes=gone)
 
 
 def back_up(

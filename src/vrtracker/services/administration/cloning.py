@@ -11,6 +11,7 @@ from vrtracker.database import Database
 from vrtracker.database.migration import build
 from vrtracker.database.structure import Structure, read_structure
 from vrtracker.database.versions import HEAD, require_current
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.fingerprints import Fingerprint
 from vrtracker.errors import (
     BackendError,
@@ -47,7 +48,7 @@ class ClonedTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Clone:
+class Clone(Shown):
     """What was copied from where to where.
 
     Attributes
@@ -64,6 +65,12 @@ class Clone:
     destination: str
     revision: str
     tables: tuple[ClonedTable, ...]
+
+    def facts(self) -> Facts:
+        """Return where the copy is, and what each table holds on both sides."""
+        rows = [(table.name, table.rows, table.hash) for table in self.tables]
+        title = f"{self.source} was copied to {self.destination}, at revision {self.revision}."
+        return Facts(title, rows, ("table", "rows", "hash"), most=len(rows))
 
 
 def clone(source: Any, destination: Any, *, progress: Progress | None = None) -> Clone:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import Finding, Findings, SessionChange
 from vrtracker.domain.snapshots import Snapshot
@@ -46,12 +47,18 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ReconcilePlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class ReconcilePlan(Shown):
     """What reconciling found and would change; nothing is written before `apply`."""
 
     found: Findings
     _service: ReconcileService
+
+    def facts(self) -> Facts:
+        """Return what would change and why, and what is to be known besides."""
+        notes = [*self.found.doubts, *map(str, self.found.notes)]
+        rows = [list(row.values()) for row in self.rows()]
+        return Facts(self.found.summary, rows, _SHOWN, notes=notes)
 
     def apply(self, *, force: bool = False) -> list[SessionKey]:
         """Write all changes in one transaction, an event a session; return the sessions.
@@ -92,7 +99,7 @@ class ReconcilePlan:
         return [
             dict(zip(_SHOWN, (str(each.key), *value, "; ".join(each.reasons)), strict=True))
             for each in self.found.changes
-            for value in _values(each)
+            for value in each.values()
         ]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -110,16 +117,6 @@ class ReconcilePlan:
                 f"The plan cannot be written to {os.fspath(path)!r} ({reason_of(error)}); give "
                 "another path."
             ) from error
-
-
-def _values(change: SessionChange) -> list[tuple[str, Any, Any]]:
-    listed = [(name, *pair) for name, pair in change.columns.items()]
-    listed += [(f"{stage}:mark", *pair) for stage, pair in change.marks.items()]
-    listed += [
-        (each.rel_path, each.old and each.old["size_bytes"], each.new and each.new["size_bytes"])
-        for each in change.datasets
-    ]
-    return listed
 
 
 class ReconcileService:

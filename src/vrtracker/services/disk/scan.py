@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
+from vrtracker.display import Facts, Shown, counted, table_of
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.alf import find_alf_files
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["ScanPlan", "ScanService"]
 
 
-@dataclass(frozen=True, slots=True)
-class ScanPlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class ScanPlan(Shown):
     """What a scan found, and what adding it would do.
 
     Attributes
@@ -53,6 +54,16 @@ class ScanPlan:
     skipped: tuple[SkippedFolder, ...]
     warnings: tuple[str, ...] = ()
     _service: Any = field(default=None, repr=False, compare=False)
+
+    def facts(self) -> Facts:
+        """Return what would be added, and what would not and why."""
+        columns, rows = table_of(self.new)
+        title = f"{counted(len(rows), 'new session')} to add: .apply() does it; {self.known} known."
+        notes = [f"{key} is held back: its mouse is not known." for key in self.held_back]
+        held = "add_mice=True adds it" if self.held_back else "is added too"
+        notes += [f"Mouse {name} is not in the database: {held}." for name in self.new_mice]
+        notes += [f"{each.path} is skipped: {each.reason}" for each in self.skipped]
+        return Facts(title, rows, columns, notes=[*self.warnings, *notes])
 
     def apply(self) -> list[SessionKey]:
         """Add the new sessions, all or none, and return their keys."""

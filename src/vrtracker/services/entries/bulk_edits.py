@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import EditConflictError, ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.repositories.listing import Listing
@@ -40,8 +41,8 @@ class _Edit:
         return {name: [self.seen[name], value] for name, value in self.new.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class EditPlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class EditPlan(Shown):
     """What a file would change.
 
     Attributes
@@ -60,6 +61,19 @@ class EditPlan:
     warnings: tuple[str, ...]
     edits: tuple[_Edit, ...] = field(repr=False)
     _service: Any = field(default=None, repr=False, compare=False)
+
+    def facts(self) -> Facts:
+        """Return what would change, and what stands in the way."""
+        said = f"{len(self.edits)} of {self.matched} sessions to edit: .apply() does it."
+        if self.problems:
+            said = f"nothing is edited before {counted(len(self.problems), 'problem')} went."
+        rows = [
+            (key, column, *pair)
+            for key, columns in self.changes.items()
+            for column, pair in columns.items()
+        ]
+        notes = [*map(str, self.problems), *self.warnings]
+        return Facts(f"{self.path}: {said}", rows, ("key", "column", "old", "new"), notes=notes)
 
     @property
     def changes(self) -> dict[str, dict[str, list[Any]]]:

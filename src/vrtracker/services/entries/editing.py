@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vrtracker.backends.base import ViolationError
+from vrtracker.display import Facts, Shown
+from vrtracker.domain.mice import tells_genotype
+from vrtracker.domain.records import values_of
 from vrtracker.errors import (
     DependentRowsError,
     EditConflictError,
@@ -15,14 +18,14 @@ from vrtracker.errors import (
 )
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
-from vrtracker.services.context import conflicts, old_and_new, values_of
+from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
 
 __all__ = ["Update", "delete_row", "update_rows"]
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class Update(Shown):
     """What an update did, or would do.
 
     Attributes
@@ -42,9 +45,19 @@ class Update:
     changes: Mapping[str, Mapping[str, Sequence[Any]]] = field(repr=False)
     dry_run: bool
 
-    def __str__(self) -> str:
+    def facts(self) -> Facts:
+        """Return how many rows changed, and their values; those of genotypes are not shown."""
         verb = "would change" if self.dry_run else "changed"
-        return f"{self.rows} of {self.matched} matching rows {verb}"
+        title = f"{self.rows} of {self.matched} matching rows {verb}"
+        return Facts(title, _shown(self.changes), ("key", "column", "old", "new"))
+
+
+def _shown(changes: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[Any, ...]]:
+    return [
+        (key, column, *(("hidden", "hidden") if tells_genotype(column) else pair))
+        for key, columns in changes.items()
+        for column, pair in columns.items()
+    ]
 
 
 def update_rows(

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.display import Facts, Shown, counted, table_of
 from vrtracker.domain.entry import DESCRIPTIVE, VOCABULARIES, new_word
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.records import values_of
 from vrtracker.errors import ConfigurationError, InvalidValueError, NotFoundError, UnknownNameError
-from vrtracker.services.context import LabContext, values_of
+from vrtracker.services.context import LabContext
 from vrtracker.services.entries.adding import fitted
 from vrtracker.services.entries.sessions import SessionService
 
@@ -23,8 +25,8 @@ LAST = "LAST"
 """Stands for the last session of the mouse, by date and number, that is not scratched."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class EntryPlan(Shown):
     """Sessions as they would be entered.
 
     Attributes
@@ -43,6 +45,12 @@ class EntryPlan:
     def keys(self) -> list[SessionKey]:
         """The sessions' keys."""
         return [SessionKey.parse(row) for row in self.rows]
+
+    def facts(self) -> Facts:
+        """Return what would be entered, and what is odd about it."""
+        columns, rows = table_of(SessionKey.parse(row).columns | row for row in self.rows)
+        title = f"{counted(len(rows), 'session')} to enter: .apply() does it."
+        return Facts(title, rows, columns, notes=self.warnings)
 
     def frame(self) -> pd.DataFrame:
         """Return the rows as they would be entered."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.display import SHOWN, Facts, Shown, counted, table_of
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.mice import veiled
 from vrtracker.errors import (
     DuplicateError,
     ImportFileError,
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["ImportPlan", "ImportService"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class ImportPlan(Shown):
     """What a file holds, and what stands in the way of adding it.
 
     Attributes
@@ -50,6 +52,17 @@ class ImportPlan:
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
     _service: Any = field(default=None, repr=False, compare=False)
+
+    def facts(self) -> Facts:
+        """Return what would be added, and what stands in the way."""
+        columns, rows = table_of(veiled(row) for row in self.rows[:SHOWN])
+        said = f"{counted(len(self.rows), 'row')} of {self.what} to add: .apply() does it."
+        if self.problems:
+            said = (
+                f"{self.what} are not added before {counted(len(self.problems), 'problem')} went."
+            )
+        notes = [*map(str, self.problems), *map(str, self.warnings)]
+        return Facts(f"{self.path}: {said}", rows, columns, len(self.rows), notes)
 
     def frame(self) -> pd.DataFrame:
         """Return the rows as they would be added."""

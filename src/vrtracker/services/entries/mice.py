@@ -8,11 +8,11 @@ from typing import Any
 
 from vrtracker.backends.base import Violation, ViolationError
 from vrtracker.domain.keys import SessionKey, parse_mouse_name
-from vrtracker.domain.records import MouseRecord
+from vrtracker.domain.records import MouseRecord, values_of
 from vrtracker.errors import DuplicateError, InvalidValueError, nearest
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
-from vrtracker.services.context import LabContext, old_and_new, values_of
+from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.unit_of_work import UnitOfWork

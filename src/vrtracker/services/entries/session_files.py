@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import SessionRecord
 from vrtracker.errors import RootUnavailableError, UnknownNameError
@@ -14,7 +15,7 @@ from vrtracker.files.layout import SessionFolders
 __all__ = ["OpenSession", "Session"]
 
 
-class Session:
+class Session(Shown):
     """A session as it was read: the columns of its row are attributes.
 
     Examples
@@ -50,6 +51,10 @@ class Session:
 
     def __setstate__(self, state: tuple[SessionRecord, SessionFolders | None]) -> None:
         self.record, self._folders = state
+
+    def facts(self) -> Facts:
+        """Return the columns that have a value."""
+        return self.record.facts()
 
     @property
     def key(self) -> SessionKey:

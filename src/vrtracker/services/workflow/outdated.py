@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import Stage
@@ -62,8 +63,8 @@ class OutdatedSession:
         return "; ".join(map(str, self.differences))
 
 
-@dataclass(frozen=True, slots=True)
-class OutdatedPlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class OutdatedPlan(Shown):
     """Which sessions are outdated.
 
     Attributes
@@ -86,6 +87,20 @@ class OutdatedPlan:
     compared: int
     sessions: tuple[OutdatedSession, ...]
     _service: Any = field(default=None, repr=False, compare=False)
+
+    def facts(self) -> Facts:
+        """Return which sessions would be done otherwise, and in what."""
+        code = f" {self.version}" if self.version else ""
+        title = (
+            f"{self.stage}: {len(self.sessions)} of {self.compared} sessions would be done "
+            f"otherwise by {self.registrar}{code}; .apply() marks them as stale."
+        )
+        told = [
+            (session.key, each.what, _said(each.old), _said(each.new))
+            for session in self.sessions
+            for each in session.differences
+        ]
+        return Facts(title, told, _SHOWN)
 
     def frame(self) -> pd.DataFrame:
         """Return the differences, one row for each: key, what, old, new (object)."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
 
@@ -16,7 +17,7 @@ __all__ = ["Progress", "RunOptions", "RunReport", "RunResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Shown):
     """What became of one session in a run.
 
     Attributes
@@ -42,9 +43,18 @@ class RunResult:
     error: str | None = None
     attempt_id: str | None = None
 
+    def facts(self) -> Facts:
+        """Return what became of it."""
+        notes = [] if self.error is None else [self.error]
+        return Facts(
+            f"{self.key}: {self.outcome}",
+            [(name, getattr(self, name)) for name in ("duration_s", "files", "bytes")],
+            notes=notes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Shown):
     """What became of a run.
 
     Attributes
@@ -92,7 +102,14 @@ class RunReport:
         types = {"duration_s": "float64", "bytes": "int64", "files": "int64"}
         return pd.DataFrame(rows, columns=names).astype(types)
 
-    def __str__(self) -> str:
+    def facts(self) -> Facts:
+        """Return how many sessions ended how, and each of them; failed ones first."""
+        results = sorted(self.results, key=lambda result: result.outcome != "failed")
+        names = ("key", "outcome", "duration_s", "files", "bytes", "error")
+        rows = [[getattr(result, name) for name in names] for result in results]
+        return Facts(self._summary(), rows, names, notes=self.notes)
+
+    def _summary(self) -> str:
         parts = [f"{self.stage}: {self.succeeded} succeeded, {self.failed} failed"]
         parts += [
             f"{self.count(outcome)} {outcome}"

@@ -19,7 +19,7 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
-from vrtracker.services.transitions import Reason, explain, read
+from vrtracker.services.transitions import Reasons, explain, read
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
 from vrtracker.services.workflow.run import require_runnable, run_stage
@@ -111,8 +111,10 @@ class WorkflowService:
         )
         return read_frame(self._lab.database, statement)
 
-    def why_not(self, key: Any, stage: str) -> tuple[Reason, ...]:
+    def why_not(self, key: Any, stage: str) -> Reasons:
         """Return the conditions that keep a session out of the queue of a stage; none: it is in.
+
+        They are a tuple, which reads as sentences when it is printed or shown in a notebook.
 
         Raises
         ------
@@ -122,7 +124,7 @@ class WorkflowService:
         chosen = self._lab.stages[stage]
         snapshot = read(self._lab, None, SessionKey.parse(key))
         why = why_stale(self._lab, snapshot, chosen)
-        return explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
+        return Reasons(explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why))
 
     def states(self, key: Any) -> dict[str, State]:
         """Return the state of one session in each stage."""
