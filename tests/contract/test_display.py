@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 import vrtracker
-from support.bench import Bench
 from support.postgres import put_programs_on_path
+from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.services.administration import inspect
@@ -47,24 +47,24 @@ def refuse(work) -> None:
 
 
 @pytest.fixture
-def bench(backend, tmp_path, monkeypatch):
+def lab(backend, tmp_path, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
-    with Bench(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
         made.add(ONE, sessionNotes=SCRIPT, imaging=True, numPlanes=1)
         made.add(TWO, sessionNotes=SCRIPT)
         yield made
 
 
-def results(bench, folder):
+def results(lab, folder):
     """Return one of everything that a notebook shows, and words that it has to hold."""
-    tracker, workflow = bench.tracker, bench.tracker.workflow
+    tracker, workflow = lab.tracker, lab.tracker.workflow
     tracker.mice.update({"notes": SCRIPT}, "M1")
-    (bench.root / "M9" / "2023-01-20" / "1").mkdir(parents=True)
+    (lab.root / "M9" / "2023-01-20" / "1").mkdir(parents=True)
     (folder / "new.csv").write_text(CSV.format(9), "utf-8")
     (folder / "known.csv").write_text(CSV.format(1), "utf-8")
     (folder / "edit.csv").write_text(CSV.format(1).replace("more", "less"), "utf-8")
     for name in SUITE2P_FILES:
-        file = bench.folder(ONE) / "suite2p" / "plane0" / f"{name}.npy"
+        file = lab.folder(ONE) / "suite2p" / "plane0" / f"{name}.npy"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x")
     run = workflow.run("registration", TWO, registrar=refuse)
@@ -100,16 +100,16 @@ def results(bench, folder):
         ),
         "backup": (tracker.back_up(folder / "safe"), ["verified", "safe"]),
         "clone": (
-            vrtracker.clone(bench.url, str(folder / "clone.db")),
+            vrtracker.clone(lab.url, str(folder / "clone.db")),
             ["clone.db", "sessiondb", "vrt_event"],
         ),
-        "adoption": (inspect(bench.url), ["a tracker's database already"]),
+        "adoption": (inspect(lab.url), ["a tracker's database already"]),
         "tracker": (tracker, [tracker.url, "ann", "registration"]),
     }
 
 
-def test_each_result_says_the_same_printed_and_in_a_notebook(bench, tmp_path):
-    for name, (result, words) in results(bench, tmp_path).items():
+def test_each_result_says_the_same_printed_and_in_a_notebook(lab, tmp_path):
+    for name, (result, words) in results(lab, tmp_path).items():
         printed, html = str(result), Read(result._repr_html_())
         missing = [word for word in words if word not in printed]
         assert not missing, (name, missing, printed)
@@ -118,8 +118,8 @@ def test_each_result_says_the_same_printed_and_in_a_notebook(bench, tmp_path):
         assert "(" not in printed.split(maxsplit=1)[0], f"{name} reads as a dataclass"
 
 
-def test_why_not_is_a_tuple_of_reasons_that_reads_as_sentences(bench):
-    reasons = bench.tracker.workflow.why_not(ONE, "registration")
+def test_why_not_is_a_tuple_of_reasons_that_reads_as_sentences(lab):
+    reasons = lab.tracker.workflow.why_not(ONE, "registration")
 
     assert isinstance(reasons, tuple)
     assert reasons
@@ -127,15 +127,15 @@ def test_why_not_is_a_tuple_of_reasons_that_reads_as_sentences(bench):
     assert reasons == (reasons[0],)
     assert [reason.code for reason in reasons] == ["unmet"]
     assert repr(reasons) == str(reasons) == f"It is not in the queue:\n{reasons[0]}"
-    queued = bench.tracker.workflow.why_not(TWO, "registration")
+    queued = lab.tracker.workflow.why_not(TWO, "registration")
     assert queued == ()
     assert not queued
     assert repr(queued) == "Nothing: it is in the queue."
 
 
-def test_plan_of_many_rows_shows_the_first_and_says_how_many_more(bench):
+def test_plan_of_many_rows_shows_the_first_and_says_how_many_more(lab):
     keys = [f"M1.2023-01-21.{number}" for number in range(1, 26)]
-    plan = bench.tracker.enter(keys)
+    plan = lab.tracker.enter(keys)
 
     for text in (str(plan), repr(plan), plan._repr_html_()):
         assert "25 sessions" in text
@@ -143,8 +143,8 @@ def test_plan_of_many_rows_shows_the_first_and_says_how_many_more(bench):
         assert text.count("2023-01-21") == 10
 
 
-def test_genotype_of_a_blinded_mouse_is_not_shown(bench, tmp_path):
-    tracker = bench.tracker
+def test_genotype_of_a_blinded_mouse_is_not_shown(lab, tmp_path):
+    tracker = lab.tracker
     tracker.mice.update({"Blinded": True, "genotype": "secret", "sex": "F"}, "M2")
     (tmp_path / "mice.csv").write_text("mouseName,Blinded,strain\nM3,1,secret\nM4,0,C57\n", "utf-8")
 
@@ -162,10 +162,10 @@ def test_genotype_of_a_blinded_mouse_is_not_shown(bench, tmp_path):
     assert "KO" in str(tracker.mice.get("M1"))
 
 
-def test_showing_a_tracker_does_not_ask_its_database(bench, statement_counter):
-    tracker = vrtracker.open(bench.url, readonly=True)
+def test_showing_a_tracker_does_not_ask_its_database(lab, statement_counter):
+    tracker = vrtracker.open(lab.url, readonly=True)
     tracker.close()
     with statement_counter() as seen:
         text = tracker._repr_html_()
     assert seen.count == 0
-    assert str(Database(bench.url)) in Read(text).text
+    assert str(Database(lab.url)) in Read(text).text

@@ -48,7 +48,7 @@ class EntryPlan(Shown):
 
     def facts(self) -> Facts:
         """Return what would be entered, and what is odd about it."""
-        columns, rows = table_of(SessionKey.parse(row).columns | row for row in self.rows)
+        columns, rows = table_of({**SessionKey.parse(row).columns, **row} for row in self.rows)
         title = f"{counted(len(rows), 'session')} to enter: .apply() does it."
         return Facts(title, rows, columns, notes=self.warnings)
 
