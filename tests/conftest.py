@@ -29,6 +29,7 @@ from hypothesis import HealthCheck, settings
 
 from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
 from support.environment import heed_interrupts, isolate, keep_temporary_files_in_memory
+from support.examples import PROFILE_VARIABLE, examples
 from support.missing import (
     REQUIRED_VARIABLE,
     BackendMissingError,
@@ -36,6 +37,7 @@ from support.missing import (
     required_backends,
 )
 from support.postgres import PostgresServer
+from support.selection import left_out
 from support.statements import Statements, counted_statements
 from support.windows import install_published, windows_dialect
 
@@ -62,17 +64,26 @@ def pytest_configure(config: pytest.Config) -> None:
         derandomize="CI" in os.environ,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    settings.load_profile("vrtracker")
+    settings.register_profile(
+        "soak", settings.get_profile("vrtracker"), derandomize=False, max_examples=examples(100)
+    )
+    settings.load_profile(os.environ.get(PROFILE_VARIABLE, "vrtracker"))
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the kind of database that it runs on, before -m selects."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with the kind of database that it runs on, before -m selects.
+
+    Examples that would show nothing more are left out; see `support.selection`.
+    """
     for item in items:
         callspec = getattr(item, "callspec", None)
         for fixture in BACKEND_FIXTURES:
             if callspec is not None and fixture in callspec.params:
                 item.add_marker(marker(callspec.params[fixture]))
+    out = left_out(items)
+    items[:] = [item for item in items if item not in set(out)]
+    config.hook.pytest_deselected(items=out)
 
 
 @pytest.fixture(scope="session")

@@ -290,6 +290,7 @@ IN_THE_WAY = {
 }
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(("rows", "expected"), IN_THE_WAY.values(), ids=IN_THE_WAY)
 def test_what_a_person_must_decide_stands_in_the_way(backend, rows, expected):
     url = plain(backend, rows)

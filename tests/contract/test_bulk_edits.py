@@ -86,6 +86,7 @@ def test_file_that_a_frame_wrote_changes_nothing(sample, tmp_path):
     assert (plan.matched, plan.changes, plan.problems) == (len(frame), {}, ())
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.sample_lab import (
     DAY,
     SAMPLE_MICE,
@@ -144,10 +145,13 @@ FILTERS = st.dictionaries(st.sampled_from([*VALUES, *FLAGS]), st.none(), max_siz
 )
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(filters=FILTERS)
-def test_any_combination_of_filters_agrees_with_plain_python(sample, filters):
-    assert numbers(sample.sessions.frame(filters)) == expected(filters)
+def test_any_combination_of_filters_agrees_with_plain_python(backend, sample):
+    @settings(max_examples=examples(120, backend.marker))
+    @given(filters=FILTERS)
+    def agree(filters):
+        assert numbers(sample.sessions.frame(filters)) == expected(filters)
+
+    agree()
 
 
 def test_filters_agree_with_plain_python_on_the_labs_own_rows(legacy):

@@ -324,6 +324,7 @@ def test_an_error_over_good_output_is_listed(lab, workflow):
     assert listed(lab) == [("1", "registration")]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("stage", ["registration", "significant"])
 @pytest.mark.parametrize("remedy", ["run", "complete", "reset", "scratch"])
 def test_errors_that_are_mended_are_dropped(lab, workflow, stage, remedy):

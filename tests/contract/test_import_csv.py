@@ -290,6 +290,7 @@ PROBLEMS: dict[str, tuple[list[str], list[tuple[int, str | None, str]]]] = {
 }
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_problem_is_told_with_line_and_column_and_nothing_is_written(small, tmp_path, name):
     lines, wanted = PROBLEMS[name]

@@ -218,6 +218,7 @@ def test_a_declared_stage_becomes_stale_too(made):
     assert made.state(TWO, "registration") == "done"
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("change", ["run", "complete", "reset", "rekey", "claim"])
 def test_what_changed_since_is_refused_and_nothing_written(made, change):
     plan = made.tracker.workflow.outdated(registrar=Coded(5))

@@ -477,6 +477,7 @@ def test_only_present_does_not_tell_of_every_absent_session(kept):
     assert notes(plan) == [("unreadable", str(kept.root / "latest"))]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("target", ["nothing", "itself"])
 @pytest.mark.parametrize("place", ["", "2023-01-20", "2023-01-20/1", "2023-01-20/1/suite2p"])
 def test_a_link_that_cannot_be_followed_loses_nothing(kept, place, target):
@@ -491,6 +492,7 @@ def test_a_link_that_cannot_be_followed_loses_nothing(kept, place, target):
     assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("place", ["oneData", "oneData/a.one.npy", "suite2p/plane0/F.npy"])
 def test_a_link_to_output_on_a_drive_that_is_not_mounted_loses_nothing(made, place):
     link = made.folder(THREE) / place
@@ -689,6 +691,7 @@ def broken_plans(document):
     }
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "case",
     ["no json", "a list", "another version", "no changes", "a foreign column", "a foreign mark"],

@@ -82,6 +82,7 @@ def test_today_is_that_of_the_lab(lab):
     assert [row["sessionID"] for row in plan.new] == [1]
 
 
+@pytest.mark.own_rule
 def test_whole_process_in_another_zone_writes_and_reads_the_same(lab, zone):
     """The driver too may have an idea of the time of its own: Java takes its zone at its start."""
     code = (

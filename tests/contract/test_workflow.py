@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from support.examples import examples
 from support.registrars import good
 from support.sample_lab import spelled
 from support.workflow_lab import WorkflowLab
@@ -223,6 +224,7 @@ def problem(actor: Actor, key: SessionKey, state: State, transition: Transition)
     return None if legal and same and told else (answer, after)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_transition_goes_as_the_table_says(lab, stage):
     actor = Actor(lab, stage)
@@ -252,6 +254,7 @@ def test_people_do_not_run_reviews(lab):
         lab.tracker.workflow.run("red_cell_qc")
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("call", ["needs", "why_not", "run", "complete", "reset"])
 def test_an_unknown_stage_is_named_with_the_nearest(lab, call):
     key = lab.add("M1.2023-01-20.1")
@@ -264,6 +267,7 @@ def test_an_unknown_stage_is_named_with_the_nearest(lab, call):
     assert lab.dump() == before
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("call", ["why_not", "states", "complete", "reset", "run"])
 def test_a_missing_session_is_not_found(lab, call):
     arguments = {
@@ -489,7 +493,7 @@ def world(backend, tmp_path):
         yield made
 
 
-def test_every_combination_of_facts_has_the_same_state_everywhere(world):
+def test_every_combination_of_facts_has_the_same_state_everywhere(backend, world):
     workflow, stages = world.lab.tracker.workflow, list(world.lab.stages)
     expected = {
         row["uSessionID"]: {name: world.state(row, name) for name in stages} for row in world.rows
@@ -503,7 +507,7 @@ def test_every_combination_of_facts_has_the_same_state_everywhere(world):
     }
     assert in_sql == expected
 
-    for number in random.Random(5).sample(sorted(expected), 600):
+    for number in random.Random(5).sample(sorted(expected), examples(600, backend.marker)):
         found = workflow.states(SessionKey("M1", dt.date(2020, 1, 1), number))
         assert {name: state.value for name, state in found.items()} == expected[number]
 

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from support.examples import examples
 from support.registrars import good, raises
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.stages import Stage, StageKind
@@ -398,16 +399,14 @@ class WorkflowMachine(RuleBasedStateMachine):
 
 
 def test_the_workflow_does_what_the_model_says(backend):
-    is_file = backend.marker == "sqlite"
-
     class Machine(WorkflowMachine):
         url = staticmethod(backend.migrated_url)
 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25 if is_file else 5,
-            stateful_step_count=30 if is_file else 20,
+            max_examples=examples(12, backend.marker),
+            stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
             # Explaining a failure traces every line, which takes minutes with a database.
             phases=[phase for phase in Phase if phase is not Phase.explain],

@@ -414,6 +414,7 @@ def test_defect_17_rejected_record_raises_and_added_one_has_its_event(desk):
         desk.sessions.add_record("INSERT …", columns[:2], values[:2])
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "date",
     [
@@ -477,6 +478,7 @@ def test_defect_19_sessions_are_listed_without_the_drive(desk, monkeypatch, root
     assert listed.session_print() == "ATL012/2023-01-20/1"
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"])
 def test_defect_20_session_has_its_date_in_every_time_zone(desk, monkeypatch, zone):
     desk.add()
@@ -494,6 +496,7 @@ def test_defect_20_session_has_its_date_in_every_time_zone(desk, monkeypatch, zo
     assert days == {"2023-01-20"}
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_defect_20_files_are_dated_by_the_labs_clock(desk, monkeypatch, zone):
     key = desk.add(**ANALYSED, redCellQC=True)

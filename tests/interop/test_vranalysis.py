@@ -418,6 +418,7 @@ def test_missing_record_is_none_and_printed(legacy, capsys):
         legacy.sessions.get_record("ATL015", "1999-01-01")
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"])
 def test_time_zone_changes_nothing(legacy, rows, monkeypatch, zone):
     day = rows["sessiondb"][40]["sessionDate"]

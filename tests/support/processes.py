@@ -16,7 +16,7 @@ from typing import Any
 
 Work = Callable[[], object]
 
-KILLS = int(os.environ.get("VRTRACKER_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("VRTRACKER_TEST_KILLS", "3"))
 """How often a test of faults kills each kind of work; .ci/run asks for 50."""
 
 

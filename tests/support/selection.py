@@ -1,0 +1,64 @@
+"""Which examples of the contract suite are left out, since they would show nothing more.
+
+Everything runs on SQLite, on the newest PostgreSQL and on Access. Two rules leave the rest out:
+
+- The oldest PostgreSQL runs what touches it in its own way: statements that only some databases
+  have, locks, COPY, migrations, reading into frames. These modules are named here.
+- A test marked ``own_rule`` is about a rule of the tracker's own, which no database has a part
+  in. All its examples run on SQLite, and the first one shows on each other database that the
+  rule holds there too.
+
+A server that the environment names runs all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["left_out"]
+
+OLDEST_SERVER = "postgresql16"
+ON_THE_OLDEST_SERVER = {
+    "test_backups",
+    "test_clone",
+    "test_concurrency",
+    "test_copy_archive",
+    "test_events",
+    "test_filters",
+    "test_fixtures",
+    "test_frames",
+    "test_kills",
+    "test_postgresql",
+    "test_queues",
+    "test_readonly",
+    "test_restore",
+    "test_rows_mice",
+    "test_rows_sessions",
+    "test_schema",
+    "test_scripts",
+    "test_up_and_down",
+}
+
+
+def left_out(items: list[Any]) -> list[Any]:
+    """Return the tests that need not run, of those that were collected."""
+    shown: set[tuple[str, str]] = set()
+    out = []
+    for item in items:
+        backend = _backend(item)
+        if backend is None:
+            continue
+        is_old = backend == OLDEST_SERVER
+        if is_old and item.path.stem not in ON_THE_OLDEST_SERVER:
+            out.append(item)
+        elif backend != "sqlite" and item.get_closest_marker("own_rule"):
+            place = (item.nodeid.partition("[")[0], backend)
+            if place in shown:
+                out.append(item)
+            shown.add(place)
+    return out
+
+
+def _backend(item: Any) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("backend")
