@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
 
-    from vrtracker.backends.restating import Restatement
+    from vrtracker.backends.table_conversion import TableConversion
 
 __all__ = ["Backend", "Violation", "ViolationError"]
 
@@ -105,11 +105,11 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def hold_tables(self, connection: Connection, names: list[str]) -> None:
-        """Keep others off tables that are to be restated; the first step of a transaction."""
+        """Keep others off tables that are to be converted; the first step of a transaction."""
 
     @abc.abstractmethod
-    def restating(
-        self, connection: Connection, wanted: Restatement
+    def converting(
+        self, connection: Connection, wanted: TableConversion
     ) -> AbstractContextManager[None]:
         """Make a table that is there one of ours; its other columns and its rows stay.
 

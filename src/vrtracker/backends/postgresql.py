@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from vrtracker.backends.restating import Restatement
+    from vrtracker.backends.table_conversion import TableConversion
 
 __all__ = ["PostgreSQLBackend"]
 
@@ -140,17 +140,17 @@ class PostgreSQLBackend(Backend):
 
     def hold_tables(self, connection: Connection, names: list[str]) -> None:
         """Lock the tables."""
-        from vrtracker.backends.postgresql_restating import hold_tables
+        from vrtracker.backends.postgresql_table_conversion import hold_tables
 
         hold_tables(connection, names)
 
-    def restating(
-        self, connection: Connection, wanted: Restatement
+    def converting(
+        self, connection: Connection, wanted: TableConversion
     ) -> AbstractContextManager[None]:
         """Alter the table."""
-        from vrtracker.backends.postgresql_restating import restating
+        from vrtracker.backends.postgresql_table_conversion import converting
 
-        return restating(connection, wanted)
+        return converting(connection, wanted)
 
     def exists(self, url: URL) -> bool:
         """Return True: a PostgreSQL database is made by the server's administrator."""

@@ -28,7 +28,7 @@ from vrtracker.errors import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from vrtracker.backends.restating import Restatement
+    from vrtracker.backends.table_conversion import TableConversion
 
 __all__ = ["SQLiteBackend"]
 
@@ -178,18 +178,18 @@ class SQLiteBackend(Backend):
 
     def hold_tables(self, connection: Connection, names: list[str]) -> None:
         """Suspend foreign keys; other writers are kept off already."""
-        from vrtracker.backends.sqlite_restating import hold_tables
+        from vrtracker.backends.sqlite_table_conversion import hold_tables
 
         del names
         hold_tables(connection)
 
-    def restating(
-        self, connection: Connection, wanted: Restatement
+    def converting(
+        self, connection: Connection, wanted: TableConversion
     ) -> AbstractContextManager[None]:
         """Write the table anew."""
-        from vrtracker.backends.sqlite_restating import restating
+        from vrtracker.backends.sqlite_table_conversion import converting
 
-        return restating(connection, wanted)
+        return converting(connection, wanted)
 
     def exists(self, url: URL) -> bool:
         """Return whether the file is there and not empty."""

@@ -14,7 +14,7 @@ from sqlalchemy import table as any_table
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import TypeEngine
 
-from vrtracker.backends.restating import Restatement
+from vrtracker.backends.table_conversion import TableConversion
 from vrtracker.database.tables import LAB_TABLES
 from vrtracker.models import Base
 from vrtracker.repositories.events import NewEvent
@@ -38,7 +38,7 @@ class FoundTable:
 
     Attributes
     ----------
-    restatement : Restatement
+    conversion : TableConversion
         Our table, and which of its columns were found, spelled how.
     unknown : tuple of str
         Columns that are the lab's alone.
@@ -46,14 +46,14 @@ class FoundTable:
         The rows, values as the driver gives them, columns of ours by our names.
     """
 
-    restatement: Restatement
+    conversion: TableConversion
     unknown: tuple[str, ...]
     rows: list[Row] = field(repr=False)
 
     @property
     def table(self) -> Table:
         """Our table."""
-        return self.restatement.table
+        return self.conversion.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ def _read(connection: Connection, wanted: Table) -> FoundTable:
     found = _matched(wanted, there)
     types: dict[str, TypeEngine[Any]] = {ours: there[name] for ours, name in found.items()}
     unknown = tuple(name for name in there if name not in found.values())
-    restatement = Restatement(wanted, found, types)
-    return FoundTable(restatement, unknown, _rows(connection, restatement, unknown))
+    conversion = TableConversion(wanted, found, types)
+    return FoundTable(conversion, unknown, _rows(connection, conversion, unknown))
 
 
 def _matched(wanted: Table, there: Iterable[str]) -> dict[str, str]:
@@ -132,7 +132,7 @@ def _matched(wanted: Table, there: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _rows(connection: Connection, wanted: Restatement, unknown: Sequence[str]) -> list[Row]:
+def _rows(connection: Connection, wanted: TableConversion, unknown: Sequence[str]) -> list[Row]:
     """Read without types: a column may hold what its type does not promise."""
     names = [*wanted.found, *unknown]
     spelled = [*wanted.found.values(), *unknown]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from vrtracker.backends.restating import Restatement
+    from vrtracker.backends.table_conversion import TableConversion
 
 __all__ = ["AccessBackend"]
 
@@ -280,13 +280,13 @@ class AccessBackend(Backend):
         if not _is_java(url):
             raise cannot_adopt(url)
 
-    def restating(
-        self, connection: Connection, wanted: Restatement
+    def converting(
+        self, connection: Connection, wanted: TableConversion
     ) -> AbstractContextManager[None]:
         """Change the table in place where Jackcess can."""
-        from vrtracker.backends.access.restating import restating
+        from vrtracker.backends.access.table_conversion import converting
 
-        return restating(connection, wanted)
+        return converting(connection, wanted)
 
     # -- errors ----------------------------------------------------------------------------
 

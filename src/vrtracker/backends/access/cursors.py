@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from vrtracker.backends.access import java_types
 from vrtracker.backends.access.java_errors import (
@@ -15,10 +15,7 @@ from vrtracker.backends.access.java_errors import (
 )
 from vrtracker.backends.access.statements import first_word, is_pure_select
 
-if TYPE_CHECKING:
-    from vrtracker.backends.access.ucanaccess import Connection
-
-__all__ = ["Cursor", "Prepared"]
+__all__ = ["Cursor", "CursorConnection", "Prepared"]
 
 _SCHEMA_WORDS = frozenset({"CREATE", "ALTER", "DROP", "ENABLE", "DISABLE"})
 
@@ -33,10 +30,41 @@ class Prepared:
     columns: tuple[tuple[java_types.Description, ...], tuple[java_types.Reader, ...]] | None = None
 
 
+class CursorConnection(Protocol):
+    """What a cursor asks of its connection; see `vrtracker.backends.access.ucanaccess`."""
+
+    java: Any
+    readonly: bool
+
+    def cursor(self) -> Cursor:
+        """Return another cursor."""
+
+    def check_open(self) -> None:
+        """Refuse use after closing."""
+
+    def begin(self, *, write: bool) -> None:
+        """Enter a transaction."""
+
+    def commit(self) -> None:
+        """End it with its changes."""
+
+    def rollback(self) -> None:
+        """End it without them."""
+
+    def take(self, operation: str) -> Prepared:
+        """Return a prepared statement."""
+
+    def give_back(self, prepared: Prepared) -> None:
+        """Take it back."""
+
+    def forget_prepared(self) -> None:
+        """Prepare every statement anew."""
+
+
 class Cursor:
     """Runs statements and reads their results."""
 
-    def __init__(self, connection: Connection, set_value: java_types.Setter) -> None:
+    def __init__(self, connection: CursorConnection, set_value: java_types.Setter) -> None:
         self.connection = connection
         self.arraysize = 1
         self.rowcount = -1

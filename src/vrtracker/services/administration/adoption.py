@@ -163,8 +163,8 @@ def _carry_out(database: Database, connection: Connection, plan: Plan) -> None:
     with contextlib.ExitStack() as stack:
         # Left in reverse order: sessiondb refers to mousedb, whose key has to be there.
         for name in (name for name in LAB_TABLES if name in readings):
-            restatement = readings[name].found.restatement
-            stack.enter_context(database.backend.restating(connection, restatement))
+            conversion = readings[name].found.conversion
+            stack.enter_context(database.backend.converting(connection, conversion))
         for reading in readings.values():
             write(connection, reading.table, reading.writes(), [])
         write(connection, wanted["mousedb"], {}, new_mouse_rows(plan))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, String
 
-from vrtracker.backends.restating import family
+from vrtracker.backends.table_conversion import family
 from vrtracker.domain.adoption import Finding, Kind
 from vrtracker.domain.dates import parse_datetime, plain
 from vrtracker.errors import InvalidValueError
@@ -45,9 +45,9 @@ class TableReading:
     def __init__(self, found: FoundTable, bound: Mapping[str, Bind]) -> None:
         self.found = found
         self.table = found.table
-        self.id_name = found.restatement.id_name
-        restatement = found.restatement
-        self._without_values = restatement.retyped.union(restatement.missing)
+        self.id_name = found.conversion.id_name
+        conversion = found.conversion
+        self._without_values = conversion.retyped.union(conversion.missing)
         self._coercer = Coercer(found.table)
         self._bound = bound
         self._seen: dict[tuple[Kind, str], list[str]] = defaultdict(list)
@@ -171,7 +171,7 @@ class TableReading:
             )
 
     def _columns(self) -> Iterator[Finding]:
-        table, wanted = self.table.name, self.found.restatement
+        table, wanted = self.table.name, self.found.conversion
         for name in wanted.missing:
             blocks = name == self.id_name
             remedy = (
@@ -208,7 +208,7 @@ class TableReading:
 
     def _numbers(self) -> Iterator[Finding]:
         """Yield rows without a number of their own; it is how rows are told apart."""
-        if self.id_name not in self.found.restatement.found:
+        if self.id_name not in self.found.conversion.found:
             return
         seen: set[Any] = set()
         wrong = []

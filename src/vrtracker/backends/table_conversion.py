@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, String, Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["Restatement", "family"]
+__all__ = ["TableConversion", "family"]
 
 _FAMILIES: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Boolean, "tick box"),
@@ -22,7 +22,7 @@ _FAMILIES: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Restatement:
+class TableConversion:
     """One table, as it is to be and as it was found.
 
     Attributes

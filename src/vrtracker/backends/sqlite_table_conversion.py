@@ -10,10 +10,10 @@ from sqlalchemy import Column, Connection, MetaData, Table, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.types import UserDefinedType
 
-from vrtracker.backends.restating import Restatement
+from vrtracker.backends.table_conversion import TableConversion
 from vrtracker.errors import BackendError
 
-__all__ = ["hold_tables", "restating"]
+__all__ = ["converting", "hold_tables"]
 
 _ASIDE = "vrt_set_aside"
 
@@ -48,7 +48,7 @@ def hold_tables(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
-def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
+def converting(connection: Connection, wanted: TableConversion) -> Iterator[None]:
     """Hold the rows without any type or rule for the block, then put our table under them."""
     run, name = connection.exec_driver_sql, wanted.table.name
     quote: Quote = connection.dialect.identifier_preparer.quote_identifier
@@ -95,7 +95,7 @@ def _indexes_and_triggers(connection: Connection, name: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _with_unknown(wanted: Restatement, declared: Any) -> Table:
+def _with_unknown(wanted: TableConversion, declared: Any) -> Table:
     """Return our table with the columns that are the lab's alone, as the lab declared them."""
     # With its neighbours: a foreign key has to find what it refers to.
     metadata = MetaData(naming_convention=wanted.table.metadata.naming_convention)

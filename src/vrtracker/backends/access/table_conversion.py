@@ -23,16 +23,16 @@ from vrtracker.backends.access.inspection import (
     read_relationships,
     read_table,
 )
-from vrtracker.backends.restating import Restatement
+from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["restating"]
+__all__ = ["converting"]
 
 # A Single keeps what the lab wrote to the last digit; every reader shows it as it was.
 _KEPT_KINDS = {("FLOAT", "DOUBLE")}
 
 
 @contextlib.contextmanager
-def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
+def converting(connection: Connection, wanted: TableConversion) -> Iterator[None]:
     """Give the table our columns, types and number, and after the block our keys."""
     opened: Any = connection.connection.dbapi_connection
     opened.alter(lambda file: _loosen(connection.dialect, file, wanted))
@@ -48,7 +48,7 @@ def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
         impl.create_index(index)
 
 
-def _loosen(dialect: Any, file: Any, wanted: Restatement) -> None:
+def _loosen(dialect: Any, file: Any, wanted: TableConversion) -> None:
     name = wanted.table.name
     found = read_table(file.getTable(name))
     by_name = {column.name: column for column in found.columns}
@@ -73,7 +73,9 @@ def _loosen(dialect: Any, file: Any, wanted: Restatement) -> None:
         ops.add_index(file, name, ops.NewIndex(key, (wanted.id_name,), unique=True, primary=True))
 
 
-def _changed(dialect: Any, wanted: Restatement, ours: str, found: Column) -> ops.NewColumn | None:
+def _changed(
+    dialect: Any, wanted: TableConversion, ours: str, found: Column
+) -> ops.NewColumn | None:
     """Return how a column is to be defined, or None where it is right."""
     column = wanted.table.c[ours]
     is_id = ours == wanted.id_name
@@ -88,12 +90,12 @@ def _changed(dialect: Any, wanted: Restatement, ours: str, found: Column) -> ops
     return definition
 
 
-def _other_primary_keys(found: Table, wanted: Restatement) -> Iterator[str]:
+def _other_primary_keys(found: Table, wanted: TableConversion) -> Iterator[str]:
     own = wanted.found[wanted.id_name]
     return (index.name for index in found.indexes if index.primary and index.columns != (own,))
 
 
-def _settle(file: Any, wanted: Restatement) -> None:
+def _settle(file: Any, wanted: TableConversion) -> None:
     """Forbid NULL where we do."""
     table = file.getTable(wanted.table.name)
     for column in wanted.table.c:

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Column, Connection, inspect, text
 from sqlalchemy.schema import AddConstraint, CreateIndex, ForeignKeyConstraint, UniqueConstraint
 
-from vrtracker.backends.restating import Restatement
+from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["hold_tables", "restating"]
+__all__ = ["converting", "hold_tables"]
 
 
 def hold_tables(connection: Connection, names: list[str]) -> None:
@@ -22,7 +22,7 @@ def hold_tables(connection: Connection, names: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def restating(connection: Connection, wanted: Restatement) -> Iterator[None]:
+def converting(connection: Connection, wanted: TableConversion) -> Iterator[None]:
     """Give the table our columns and types, and after the block our keys."""
     quote = connection.dialect.identifier_preparer.quote_identifier
     table = quote(wanted.table.name)
@@ -50,7 +50,7 @@ def _run(connection: Connection, statement: str) -> None:
 
 
 def _changes(
-    connection: Connection, wanted: Restatement, column: Column[Any], name: str
+    connection: Connection, wanted: TableConversion, column: Column[Any], name: str
 ) -> Iterator[str]:
     process = connection.dialect.type_compiler_instance.process
     kind = process(column.type)
@@ -66,7 +66,7 @@ def _changes(
         yield f"ALTER COLUMN {name} TYPE {kind}"
 
 
-def _put_keys(connection: Connection, wanted: Restatement) -> None:
+def _put_keys(connection: Connection, wanted: TableConversion) -> None:
     table = wanted.table
     inspector = inspect(connection)
     primary = inspector.get_pk_constraint(table.name)
@@ -88,7 +88,7 @@ def _put_keys(connection: Connection, wanted: Restatement) -> None:
         connection.execute(CreateIndex(index))
 
 
-def _put_numbering(connection: Connection, wanted: Restatement) -> None:
+def _put_numbering(connection: Connection, wanted: TableConversion) -> None:
     """Let the server count on after the highest number."""
     quote = connection.dialect.identifier_preparer.quote_identifier
     table, column = quote(wanted.table.name), quote(wanted.id_name)
