@@ -24,10 +24,7 @@ _DB, _SETTINGS, _OPS, _SPIKES = "db.npy", "settings.npy", "ops.npy", "spks.npy"
 _REGISTERED = "reg_outputs.npy"
 _OF_DETECTION = frozenset(
     f"{name}.npy"
-    for name in (
-        *("stat", "F", "Fneu", "iscell", "spks", "redcell", "F_chan2", "Fneu_chan2"),
-        *("detect_outputs", "zcorr"),
-    )
+    for name in ("stat", "F", "Fneu", "iscell", "spks", "redcell", "F_chan2", "Fneu_chan2")
 )
 _STANDARD = _OF_DETECTION | {_DB, _SETTINGS, _OPS, _REGISTERED}
 

@@ -12,6 +12,7 @@ import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,8 @@ class SavedSettings:
         )
 
 
+# suite2p gives all planes the same settings, and labs most of their sessions.
+@lru_cache(maxsize=1)
 def _dict(content: bytes) -> dict[str, Any]:
     import numpy as np
 
