@@ -73,7 +73,7 @@ class Suite2pProbe:
     doubts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Plane:
     number: int
     name: str
@@ -110,7 +110,7 @@ def probe_suite2p(folder: str, required: Collection[str]) -> Suite2pProbe:
         for number, name in numbered
     ]
     due = _Due(planes, here[_DB].path if _DB in here else None)
-    probed = tuple(due.probed(plane, required) for plane in planes)
+    probed = tuple([due.probed(plane, required) for plane in planes])
     times = [modified for plane in planes for _, modified in plane.files.values()]
     return Suite2pProbe(probed, max(times, default=None), tuple(due.doubts))
 
