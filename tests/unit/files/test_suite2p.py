@@ -133,8 +133,11 @@ def test_last_run_of_0_says_which_planes_are_ignored(tmp_path):
     assert lacking(probe(tmp_path)) == {"plane2": DETECTED}
 
 
-def test_planes_of_1_copied_without_the_folders_own_files_know_who_is_ignored(tmp_path):
-    write_suite2p_1(tmp_path, ignored=[0])
+@pytest.mark.parametrize("save_ops_orig", [True, False])
+def test_planes_of_1_copied_without_the_folders_own_files_know_who_is_ignored(
+    tmp_path, save_ops_orig
+):
+    write_suite2p_1(tmp_path, ignored=[0], io={"save_ops_orig": save_ops_orig})
     for name in ("db.npy", "settings.npy"):
         (tmp_path / "suite2p" / name).unlink()
 
@@ -294,6 +297,17 @@ def test_ignored_planes_that_are_no_numbers_are_a_doubt(tmp_path, numbers):
 def test_settings_are_not_opened_where_nothing_is_missing(tmp_path, write):
     write(tmp_path)
     for path in (tmp_path / "suite2p").rglob("*.npy"):
+        path.write_bytes(b"no such format")
+
+    seen = probe(tmp_path)
+
+    assert seen.suite2p_complete
+    assert not seen.suite2p_doubts
+
+
+def test_ignored_planes_are_not_asked_for_where_other_settings_explain_all(tmp_path):
+    write_suite2p_1(tmp_path, io={"save_ops_orig": False})
+    for path in (tmp_path / "suite2p").rglob("db.npy"):
         path.write_bytes(b"no such format")
 
     seen = probe(tmp_path)
