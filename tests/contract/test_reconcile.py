@@ -12,6 +12,7 @@ import pytest
 
 from support.permissions import unreadable
 from support.registrars import good
+from support.suite2p_output import save, write_suite2p_0, write_suite2p_1
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.registrars import DatasetFile, RegistrarResult
@@ -44,6 +45,11 @@ class DiskLab(WorkflowLab):
         for plane in range(planes):
             for name in FILES:
                 self.put(key, f"suite2p/plane{plane}/{name}.npy", at=at)
+
+    def written_suite2p(self, write, key, **options) -> None:
+        write(self.folder(key), **options)
+        for file in (self.folder(key) / "suite2p").rglob("*.npy"):
+            os.utime(file, (MADE.timestamp(), MADE.timestamp()))
 
     def plane(self, key, number: int):
         return self.folder(key) / "suite2p" / f"plane{number}"
@@ -132,6 +138,58 @@ def test_a_plane_without_a_file_is_incomplete_and_named(kept):
     (change,) = kept.tracker.reconcile().found.changes
     assert change.columns["suite2p"] == (True, False)
     assert "plane1 lacks stat.npy" in change.reasons[0]
+
+
+@pytest.mark.parametrize("write", [write_suite2p_0, write_suite2p_1])
+@pytest.mark.parametrize("planes", [None, 2, 3])
+def test_a_plane_that_suite2p_ignored_keeps_nobody_waiting(kept, write, planes):
+    kept.add(THREE, imaging=True, numPlanes=planes)
+    kept.written_suite2p(write, THREE, ignored=[0])
+    plan = kept.tracker.reconcile()
+    (change,) = plan.found.changes
+    assert change.columns == {"suite2p": (False, True), "suite2pDate": (None, naive(MADE))}
+    assert change.reasons == ("suite2p is complete: 2 planes; plane0 was to be ignored",)
+    assert notes(plan) == []
+
+
+def test_what_suite2p_was_told_not_to_make_is_said(kept):
+    kept.add(THREE, imaging=True)
+    kept.written_suite2p(write_suite2p_1, THREE, planes=1, io={"save_ops_orig": False})
+    (change,) = kept.tracker.reconcile().found.changes
+    assert change.reasons == ("suite2p is complete: 1 planes; plane0 was to have no ops.npy",)
+
+
+def test_more_planes_than_were_imaged_are_counted_without_ignored_ones(kept):
+    kept.add(THREE, imaging=True, numPlanes=1)
+    kept.written_suite2p(write_suite2p_1, THREE, ignored=[0])
+    plan = kept.tracker.reconcile()
+    assert notes(plan) == [("unexpected", THREE)]
+    assert "suite2p has 2 planes; numPlanes says 1" in plan.found.notes[0].message
+
+
+def test_output_of_which_suite2p_ignored_every_plane_is_incomplete(kept):
+    kept.add(THREE, **DONE)
+    kept.written_suite2p(write_suite2p_1, THREE, ignored=[0, 1, 2])
+    (change,) = kept.tracker.reconcile().found.changes
+    assert change.columns["suite2p"] == (True, False)
+    assert "ignore every plane" in change.reasons[0]
+
+
+@pytest.mark.parametrize("content", [{"a": 1j}, {"a": print}, None], ids=["number", "call", "cut"])
+def test_settings_that_are_not_plain_are_noted_and_excuse_nothing(kept, content):
+    kept.add(THREE, imaging=True)
+    kept.written_suite2p(write_suite2p_1, THREE, io={"save_ops_orig": False})
+    path = kept.plane(THREE, 1) / "settings.npy"
+    if content is None:
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        save(path, content)
+    plan = kept.tracker.reconcile()
+    assert plan.found.changes == ()
+    assert notes(plan) == [("unreadable", THREE), ("incomplete", THREE)]
+    doubt, incomplete = (note.message for note in plan.found.notes)
+    assert str(path) in doubt
+    assert incomplete == "suite2p is incomplete: plane1 lacks ops.npy."
 
 
 def test_an_empty_file_is_incomplete_and_named(kept):

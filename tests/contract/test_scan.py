@@ -9,6 +9,7 @@ import pytest
 
 from support.permissions import unreadable
 from support.registrars import good
+from support.suite2p_output import write_suite2p_1
 from support.workflow_lab import WorkflowLab
 from vrtracker.demo_lab import make_demo_lab
 from vrtracker.errors import DuplicateError, RootUnavailableError
@@ -176,6 +177,15 @@ def test_complete_suite2p_counts_as_done_with_its_date(lab, put):
     assert (row.imaging, row.suite2p, row.numPlanes) == (True, True, 2)
     assert isinstance(row.suite2pDate, dt.datetime)
     assert lab.state(key, "suite2p") == "done"
+
+
+def test_planes_that_suite2p_ignored_are_not_counted(lab):
+    write_suite2p_1(lab.root / "M1/2023-01-20/701", ignored=[0])
+    plan = lab.tracker.scan()
+    assert plan.warnings == ()
+    (key,) = plan.apply()
+    row = lab.row(key)
+    assert (row.imaging, row.suite2p, row.numPlanes) == (True, True, 2)
 
 
 @pytest.mark.parametrize("flaw", ["missing", "empty"])

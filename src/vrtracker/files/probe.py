@@ -1,10 +1,9 @@
-"""What a session's folder holds, told from names, sizes and times alone."""
+"""What a session's folder holds, told from names, sizes and times."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
+from vrtracker.files.suite2p import PlaneProbe, Suite2pProbe, probe_suite2p
 from vrtracker.files.trees import FileFacts, facts_in, is_folder, is_hidden, reason_of
 
 __all__ = ["FolderProbe", "PlaneProbe", "local_time", "probe"]
@@ -20,29 +20,6 @@ _TIMELINE = "_Timeline.mat"
 _BEHAVIOUR = "_VRBehavior_trial.mat"
 _FACE_CAMERA = "eye.mj2"
 _RECORDINGS = (_TIMELINE, _BEHAVIOUR, _FACE_CAMERA)
-_PLANE = re.compile(r"plane(\d+)")
-_STANDARD = frozenset(
-    f"{name}.npy" for name in (*SUITE2P_FILES, "redcell", "F_chan2", "Fneu_chan2")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PlaneProbe:
-    """One imaging plane of suite2p's output.
-
-    Attributes
-    ----------
-    name : str
-        Name of its folder, such as ``plane0``.
-    missing : tuple of str
-        Required files that are not there.
-    empty : tuple of str
-        Files of suite2p that have 0 bytes, as an interrupted run or copy leaves them.
-    """
-
-    name: str
-    missing: tuple[str, ...]
-    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +37,8 @@ class FolderProbe:
     suite2p_modified : datetime or None
         When suite2p's own files were last changed, local time, naive, whole seconds; labels
         that tracking puts beside them do not count. None when there is no such file.
+    suite2p_doubts : tuple of str
+        Settings of suite2p that might have told why a file is missing and cannot be understood.
     output : mapping
         Size and time of each visible file below the output folder (``oneData``), by its posix
         path below that.
@@ -71,6 +50,7 @@ class FolderProbe:
     face_camera: bool = False
     suite2p_planes: tuple[PlaneProbe, ...] = ()
     suite2p_modified: dt.datetime | None = None
+    suite2p_doubts: tuple[str, ...] = ()
     output: Mapping[str, FileFacts] = field(default_factory=dict)
 
     @property
@@ -85,10 +65,15 @@ class FolderProbe:
 
     @property
     def suite2p_complete(self) -> bool:
-        """There is a plane, and no plane lacks a required file or has an empty one."""
-        return bool(self.suite2p_planes) and not any(
+        """suite2p worked on a plane, and none lacks a file that is due or has an empty one."""
+        return self.suite2p_worked_on > 0 and not any(
             plane.missing or plane.empty for plane in self.suite2p_planes
         )
+
+    @property
+    def suite2p_worked_on(self) -> int:
+        """Number of planes that suite2p was not told to ignore."""
+        return sum(not plane.ignored for plane in self.suite2p_planes)
 
 
 def probe(
@@ -98,7 +83,9 @@ def probe(
     required: Iterable[str] = SUITE2P_FILES,
     zone: dt.tzinfo | None = None,
 ) -> FolderProbe:
-    """Look into a session's folder, in one pass; opens no file.
+    """Look into a session's folder, in one pass.
+
+    Files are opened only where suite2p's output lacks one: its settings may say why.
 
     Parameters
     ----------
@@ -138,15 +125,17 @@ def _probe(
 ) -> FolderProbe:
     with os.scandir(folder) as entries:
         here = {entry.name: entry for entry in entries}
-    planes, modified = _suite2p(here.get(SUITE2P), required)
+    suite2p = _suite2p(here.get(SUITE2P), required)
+    modified = suite2p.modified
     recordings = [name for name in here if name.endswith(_RECORDINGS) and not is_hidden(name)]
     return FolderProbe(
         exists=True,
         timeline=_any_ends(recordings, _TIMELINE),
         behaviour=_any_ends(recordings, _BEHAVIOUR),
         face_camera=_any_ends(recordings, _FACE_CAMERA),
-        suite2p_planes=planes,
+        suite2p_planes=suite2p.planes,
         suite2p_modified=None if modified is None else local_time(modified, zone),
+        suite2p_doubts=suite2p.doubts,
         output=_files(here.get(output)),
     )
 
@@ -160,31 +149,10 @@ def _any_ends(names: Iterable[str], ending: str) -> bool:
     return any(name.endswith(ending) for name in names)
 
 
-def _suite2p(
-    folder: os.DirEntry[str] | None, required: Collection[str]
-) -> tuple[tuple[PlaneProbe, ...], float | None]:
+def _suite2p(folder: os.DirEntry[str] | None, required: Collection[str]) -> Suite2pProbe:
     if folder is None or not is_folder(folder):
-        return (), None
-    with os.scandir(folder.path) as entries:
-        numbered = sorted(
-            (int(match[1]), entry.name, entry.path)
-            for entry in entries
-            if (match := _PLANE.fullmatch(entry.name)) and is_folder(entry)
-        )
-    planes, times = [], []
-    for _, name, path in numbered:
-        plane, modified = _plane(name, path, required)
-        planes.append(plane)
-        times += [] if modified is None else [modified]
-    return tuple(planes), max(times, default=None)
-
-
-def _plane(name: str, path: str, required: Collection[str]) -> tuple[PlaneProbe, float | None]:
-    status, _ = facts_in(path, only=_STANDARD)
-    missing = tuple([file for file in required if file not in status])
-    empty = tuple(sorted([file for file, (size, _) in status.items() if not size]))
-    latest = max([modified for _, modified in status.values()], default=None)
-    return PlaneProbe(name, missing, empty), latest
+        return Suite2pProbe()
+    return probe_suite2p(folder.path, required)
 
 
 def _files(folder: os.DirEntry[str] | None) -> dict[str, FileFacts]:

@@ -105,17 +105,19 @@ class Seen:
     # -- suite2p ------------------------------------------------------------------------------
 
     def _suite2p(self) -> Iterator[Proposal]:
-        planes, wanted = self.probe.suite2p_planes, self.row["numPlanes"]
+        planes, wanted = self.probe.suite2p_worked_on, self.row["numPlanes"]
         lacks = self._lacking_planes()
-        if wanted and len(planes) > wanted:
-            self.note("unexpected", f"suite2p has {len(planes)} planes; numPlanes says {wanted}.")
+        for doubt in self.probe.suite2p_doubts:
+            self.note("unreadable", doubt)
+        if wanted and planes > wanted:
+            self.note("unexpected", f"suite2p has {planes} planes; numPlanes says {wanted}.")
         if lacks and self.row["suite2p"]:
             yield Proposal("suite2p", f"suite2p is incomplete: {lacks}", done=False)
-        elif lacks and planes:
+        elif lacks and self.probe.suite2p_planes:
             self.note("incomplete", f"suite2p is incomplete: {lacks}.")
         elif not lacks:
             date = self._past(self.probe.suite2p_modified, "suite2p")
-            why = f"suite2p is complete: {len(planes)} planes"
+            why = "; ".join([f"suite2p is complete: {planes} planes", *self._by_settings()])
             yield from self._kept("suite2p", "suite2p", "suite2pDate", date, why)
 
     def _lacking_planes(self) -> str:
@@ -123,6 +125,8 @@ class Seen:
         planes, wanted = self.probe.suite2p_planes, self.row["numPlanes"]
         if not planes:
             return "there is no plane" if self.probe.exists else "there is no session folder"
+        if not self.probe.suite2p_worked_on:
+            return "its settings ignore every plane"
         parts = [
             f"{plane.name} lacks {', '.join(plane.missing)}" for plane in planes if plane.missing
         ]
@@ -134,6 +138,14 @@ class Seen:
         if wanted and len(planes) < wanted:
             parts.append(f"there are {len(planes)} of {wanted} planes")
         return "; ".join(parts)
+
+    def _by_settings(self) -> Iterator[str]:
+        """Yield in words what is not there because suite2p was told so."""
+        for plane in self.probe.suite2p_planes:
+            if plane.ignored:
+                yield f"{plane.name} was to be ignored"
+            elif plane.spared:
+                yield f"{plane.name} was to have no {', '.join(plane.spared)}"
 
     # -- registration ---------------------------------------------------------------------------
 

@@ -183,16 +183,15 @@ def _rows(
 def _row(session: FoundSession) -> dict[str, Any]:
     """Return the columns that the folder tells of."""
     probe = session.probe
-    planes = len(probe.suite2p_planes)
     row: dict[str, Any] = {
         **session.key.columns,
         "behavior": probe.behaviour,
         "faceCamera": probe.face_camera,
-        "imaging": planes > 0 or _has_imaging_data(session),
+        "imaging": bool(probe.suite2p_planes) or _has_imaging_data(session),
         "suite2p": probe.suite2p_complete,
     }
-    if planes:
-        row["numPlanes"] = planes
+    if probe.suite2p_worked_on:
+        row["numPlanes"] = probe.suite2p_worked_on
     if probe.suite2p_complete:
         row["suite2pDate"] = probe.suite2p_modified
     return row

@@ -1,0 +1,199 @@
+"""Settings that suite2p saved with `np.save`, a dict each: read as data, without running any of it.
+
+Such a file is a pickle, and a pickle may name any function of the computer to be called. Here
+only the names that plain values need are known, and each stands for a class of ours that keeps
+what it is given: nothing foreign is called, not even numpy's own loading of a pickled array.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vrtracker.errors import InvalidValueError
+
+__all__ = ["SavedSettings"]
+
+_SHOWN = 160  # characters of a problem, which may quote the file
+_NUMBER = re.compile(r"[biuf]\d{1,2}")
+
+
+class _Kept:
+    """A time, a path, a class: something that has to be there and is not looked into."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+class _Dtype:
+    """The type of an array's values."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        self.order = state[1].replace("|", "=")
+
+
+class _Array:
+    """An array, made empty and filled afterwards, or a single number of numpy's."""
+
+    def __init__(self, dtype: Any, data: Any, *_: Any) -> None:
+        self.shape: Sequence[Any] = ()
+        self.dtype, self.data = dtype, data
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        _, self.shape, self.dtype, _, self.data = state
+
+    def values(self) -> list[Any]:
+        """Return its values in a row: numbers, or the objects that it holds."""
+        import numpy as np
+
+        if isinstance(self.data, list):
+            return self.data
+        if not _NUMBER.fullmatch(self.dtype.code):
+            raise ValueError(f"values of type {self.dtype.code!r} are no numbers")
+        return list(np.frombuffer(self.data, self.dtype.order + self.dtype.code).tolist())
+
+
+# numpy 2 calls its core `_core`, Python 3.13 its paths `pathlib._local`.
+# Classes alone, and none without its own `__setstate__`: a pickle may set attributes of functions.
+_KNOWN: Mapping[tuple[str, str], type] = {
+    **{
+        (f"numpy.{core}.multiarray", name): _Array
+        for core in ("core", "_core")
+        for name in ("_reconstruct", "scalar")
+    },
+    ("numpy", "dtype"): _Dtype,
+    ("numpy", "ndarray"): _Kept,
+    **{("datetime", name): _Kept for name in ("datetime", "timedelta", "timezone")},
+    **{
+        (module, name): _Kept
+        for module in ("pathlib", "pathlib._local")
+        for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+    },
+    ("builtins", "set"): set,
+    ("collections", "OrderedDict"): dict,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        known = _KNOWN.get((module, name))
+        if known is None:
+            raise pickle.UnpicklingError(f"it names {f'{module}.{name}'[:80]!r}, which is no data")
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSettings:
+    """The dict in a file that was written with `np.save`.
+
+    Attributes
+    ----------
+    path : str
+    values : mapping
+        What `is_on` and `numbers` read; arrays in it are not numpy's.
+    """
+
+    path: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: str) -> SavedSettings:
+        """Read a file.
+
+        Raises
+        ------
+        InvalidValueError
+            If it holds something else, is truncated, or names anything but plain values.
+        OSError
+            If it cannot be read.
+
+        Notes
+        -----
+        Format: numpy.lib.format, "NEP 1: a simple file format for NumPy arrays"; of Python
+        objects a pickle follows the header.
+        """
+        content = Path(path).read_bytes()
+        try:
+            return cls(path, _dict(content))
+        except Exception as error:  # A damaged pickle may raise anything.
+            problem = str(error)[:_SHOWN] or type(error).__name__
+            raise InvalidValueError(
+                f"{path!r} is not read as settings of suite2p ({problem}); nothing in it was run. "
+                "If it is damaged, run suite2p again."
+            ) from error
+
+    def is_on(self, *names: str) -> bool:
+        """Tell whether a switch, in a section or not, is on, as it is where nothing is said.
+
+        Raises
+        ------
+        InvalidValueError
+            If that is no switch.
+        """
+        value: Any = self.values
+        for name in names:
+            value = _plain(value.get(name, True)) if isinstance(value, dict) else value
+        if not isinstance(value, bool | int | float):
+            raise self._odd(".".join(names), "neither on nor off")
+        return bool(value)
+
+    def numbers(self, name: str) -> list[int]:
+        """Return a list of whole numbers, empty where nothing is said.
+
+        Raises
+        ------
+        InvalidValueError
+            If that is no such list.
+        """
+        value = _plain(self.values.get(name))
+        listed = [] if value is None else value
+        if isinstance(listed, list | tuple | set):
+            listed = [_plain(each) for each in listed]
+            if all(isinstance(each, int) for each in listed):
+                return listed
+        raise self._odd(name, "no list of whole numbers")
+
+    def _odd(self, name: str, problem: str) -> InvalidValueError:
+        return InvalidValueError(
+            f"{name} in {self.path!r} is {problem}; suite2p would not write that. Run it again."
+        )
+
+
+# suite2p gives all planes the same settings, and labs most of their sessions.
+@lru_cache(maxsize=1)
+def _dict(content: bytes) -> dict[str, Any]:
+    import numpy as np
+
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is of another format than np.save gives a dict")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if shape != () or not dtype.hasobject:
+        raise ValueError("it holds an array, not a dict")
+    (settings,) = _Unpickler(file).load().values()
+    if not isinstance(settings, dict):
+        raise TypeError("it holds no dict")
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    """Return what an array, or a number of numpy's, holds; anything else as it is."""
+    if not isinstance(value, _Array):
+        return value
+    try:
+        values = value.values()
+        return values if value.shape else values[0]
+    except Exception:  # noqa: BLE001 - its parts come from the file and may be anything
+        return value
