@@ -13,9 +13,9 @@ from pathlib import Path
 from vrtracker.errors import ImportFileError, MissingDependencyError
 from vrtracker.files.tables.table import Table, TableOptions, make_table
 
-__all__ = ["DELIMITERS", "read_text"]
+__all__ = ["read_text"]
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MARKS = {
     # The mark of UTF-32 begins with that of UTF-16.
     codecs.BOM_UTF32_LE: "utf-32",
@@ -47,8 +47,12 @@ def read_text(path: Path, data: bytes, options: TableOptions) -> Table | None:
     except csv.Error as error:
         raise ImportFileError(f"{path} is not a proper CSV file: {error}.") from error
     name = _NAMES.get(encoding, encoding.upper() if "utf" in encoding else encoding)
-    told = f"{name}{_sample(data, text)}, {DELIMITERS.get(delimiter, repr(delimiter))}"
+    told = f"{name}{_sample(data, text)}, {_named(delimiter)}"
     return make_table(rows, told, delimiter=delimiter)
+
+
+def _named(delimiter: str) -> str:
+    return f"{_DELIMITERS[delimiter]}s" if delimiter in _DELIMITERS else repr(delimiter)
 
 
 def _rows(text: str, delimiter: str, before: int) -> Iterator[tuple[int, list[str]]]:
@@ -87,7 +91,7 @@ def _encoding_of(path: Path, data: bytes) -> str:
         import charset_normalizer
     except ImportError as error:
         raise MissingDependencyError(
-            f"{path} is not UTF-8. Finding out its encoding, where encoding= does not say it,",
+            f'{path} is not UTF-8. Finding out its encoding, unless encoding="…" says it,',
             "tables",
         ) from error
     # Texts of a few words fit dozens of code pages. Those of Western Europe are what is asked
@@ -107,16 +111,14 @@ def _encoding_of(path: Path, data: bytes) -> str:
 
 def _delimiter_of(path: Path, text: str) -> str:
     """Return what separates the fields: what splits the header, and most rows as it does."""
-    scores = {delimiter: _score(text, delimiter) for delimiter in DELIMITERS}
+    scores = {delimiter: _score(text, delimiter) for delimiter in _DELIMITERS}
     best = max(scores.values())
     if not best[1]:
         return ","
     found = [delimiter for delimiter, score in scores.items() if score == best]
     if len(found) > 1:
-        names = " or ".join(DELIMITERS[delimiter] for delimiter in found)
-        raise ImportFileError(
-            f'{path} may be separated by {names}; say which with delimiter="{found[0]}" or so.'
-        )
+        choices = " or ".join(f'delimiter="{_DELIMITERS[delimiter]}"' for delimiter in found)
+        raise ImportFileError(f"{path} can be read in several ways; say which: {choices}.")
     return found[0]
 
 
