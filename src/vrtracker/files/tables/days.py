@@ -85,8 +85,11 @@ def _read_numbers_of_days(column: Column, first_day: dt.date) -> None:
     }
     if days:
         place, day = next(iter(days.items()))
-        shown = f"{column.cells[place]} in line {column.lines[place]} is {day:%Y-%m-%d}"
-        column.notes.append(f"{column.target.name}: days as numbers, {shown}")
+        shown = str(column.cells[place]).removesuffix(".0")
+        column.notes.append(
+            f"{column.target.name}: days as numbers, {shown} in line {column.lines[place]} is "
+            f"{day:%Y-%m-%d}"
+        )
     column.cells = [days.get(place, cell) for place, cell in enumerate(column.cells)]
 
 

@@ -28,7 +28,7 @@ def match_headers(
     Returns
     -------
     columns : list of (str or None)
-        None where a header names nothing, or is left out.
+        None where a header names nothing, is left out, or is not the only one of its column.
     problems : list of (str, str)
         Header or column, and what is wrong with it.
 
@@ -53,7 +53,9 @@ def match_headers(
         if len(found) != 1:
             hint = "" if wanted is None or not name else f' Say which it is: map={{"{name}": "…"}}'
             problems[name] = _no_column(name, found, known) + hint
-    return columns, [*problems.items(), *_twice(header, columns)]
+    twice = _twice(header, columns)
+    columns = [None if column in twice else column for column in columns]
+    return columns, [*problems.items(), *twice.items()]
 
 
 def _folded(name: str) -> str:
@@ -75,13 +77,13 @@ def _no_column(name: str, found: Sequence[str], known: Collection[str]) -> str:
     return str(UnknownNameError("column", name, known))
 
 
-def _twice(header: Sequence[str], columns: Sequence[str | None]) -> list[tuple[str, str]]:
+def _twice(header: Sequence[str], columns: Sequence[str | None]) -> dict[str, str]:
     spelled = defaultdict(list)
     for name, column in zip(header, columns, strict=True):
         if column is not None:
             spelled[column].append(name)
-    return [
-        (column, f"the column stands in the header twice ({', '.join(map(repr, names))}).")
+    return {
+        column: f"the column stands in the header twice ({', '.join(map(repr, names))})."
         for column, names in spelled.items()
         if len(names) > 1
-    ]
+    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from vrtracker.files.tables.columns import Column, Unread
+from vrtracker.files.tables.columns import Column, Kind, Unread
 from vrtracker.files.tables.table import TableOptions
 
 __all__ = ["read_numbers"]
@@ -15,6 +16,7 @@ __all__ = ["read_numbers"]
 _WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 _WITH_POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
+_POINT_OR_POWER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,2})?", re.ASCII)
 _OPEN = "?"
 
 
@@ -36,6 +38,8 @@ def read_numbers(
         if sign == "." and with_comma and options.decimal is None:
             column.cells = [_unless_point(cell, with_comma[0]) for cell in column.cells]
         column.cells = [_number(cell, sign) for cell in column.cells]
+        if column.target.kind is Kind.INTEGER:
+            column.cells = [_whole(cell) for cell in column.cells]
     if not with_comma or options.decimal is not None:
         return []
     return [f"decimal commas in {', '.join(with_comma)}"]
@@ -77,6 +81,16 @@ def _number(cell: Any, sign: str) -> Any:
     if sign == "." or not _WITH_COMMA.fullmatch(text):
         return cell
     return text.replace(",", ".") if sign == "," else _open_number(text)
+
+
+def _whole(cell: Any) -> Any:
+    """Return a whole number for 701.0 and 7.01E+02, as spreadsheets like to write it."""
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    if isinstance(cell, str) and _POINT_OR_POWER.fullmatch(cell.strip()):
+        number = Decimal(cell.strip())
+        return int(number) if number == number.to_integral_value() else cell
+    return cell
 
 
 def _open_number(text: str) -> Unread:

@@ -26,7 +26,7 @@ def read_workbook(path: Path, data: bytes, options: TableOptions, kind: str) -> 
     except ImportError as error:
         raise MissingDependencyError(f"Reading {path}, {kind},", "tables") from error
     try:
-        with calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)) as book:
+        with calamine.CalamineWorkbook.from_path(path) as book:
             name, rows = _sheet(path, book, options.sheet)
     except calamine.PasswordError as error:
         raise ImportFileError(

@@ -85,7 +85,7 @@ class TableReading:
         table = read_table(self._path, self._options)
         self.notes.append(f"read as {table.told}")
         targets = self._targets(table)
-        if self.problems:
+        if not set(self._rules.look_ups.key_columns) <= {one.name for one in targets if one}:
             return
         self.columns = [target.name for target in targets if target is not None]
         whole = list(self._whole_rows(table))
@@ -103,7 +103,8 @@ class TableReading:
         """Return the column of each header; what is wrong with headers becomes problems."""
         look_ups = self._rules.look_ups
         columns, wrong = match_headers(table.header, look_ups.table.c.keys(), self._options.map)
-        missing = [name for name in look_ups.key_columns if name not in columns]
+        named = {*columns, *(name for name, _ in wrong)}
+        missing = [name for name in look_ups.key_columns if name not in named]
         wrong += [(name, "the column is missing; every row needs it.") for name in missing]
         self.problems += [Problem(table.header_line, *one) for one in wrong]
         return [None if name is None else look_ups.coercer.target(name) for name in columns]
