@@ -26,6 +26,7 @@ _OF_ENDING = {
     ".ods": _ODS,
     ".parquet": _PARQUET,
 }
+_LOCKED = "a workbook protected by a password"
 _OTHERS = {
     b"%PDF": "a PDF document",
     b"\x1f\x8b": "a compressed file (gzip)",
@@ -53,17 +54,12 @@ def read_table(path: Path, options: TableOptions) -> Table:
     if not data:
         raise ImportFileError(f"{path} is empty; it needs a header and rows.")
     found, said = _kind_of(data), _OF_ENDING.get(path.suffix.lower())
-    # A workbook with a password is wrapped into the format of the old workbooks.
-    is_wrapped = found == _XLS and said in {_XLSX, _ODS}
-    if found not in _OF_ENDING.values() or (said not in {None, found} and not is_wrapped):
-        wanted = said or "a table"
+    if found == _LOCKED:
+        raise ImportFileError(f"{path} is {_LOCKED}; save it without one and try again.")
+    if found not in _OF_ENDING.values() or said not in {None, found}:
+        remedy = "the right ending" if found in _OF_ENDING.values() else "another file"
         raise ImportFileError(
-            f"{path} is {found} by its content, not {wanted}; "
-            + (
-                "give it the right ending."
-                if found in _OF_ENDING.values()
-                else "give another file."
-            )
+            f"{path} is {found} by its content, not {said or 'a table'}; give {remedy}."
         )
     _refuse_idle(path, found, options)
     if found == _TEXT:
@@ -71,7 +67,7 @@ def read_table(path: Path, options: TableOptions) -> Table:
     elif found == _PARQUET:
         table = read_parquet(path, data)
     else:
-        table = read_workbook(path, data, options, said or found)
+        table = read_workbook(path, data, options, found)
     if table is None:
         raise ImportFileError(f"{path} is empty; it needs a header and rows.")
     return table
@@ -81,7 +77,8 @@ def _kind_of(data: bytes) -> str:
     if data.startswith(b"PAR1"):
         return _PARQUET
     if data.startswith(b"\xd0\xcf\x11\xe0"):
-        return _XLS
+        # Where there is a password, the format of the old workbooks is wrapped around the new.
+        return _LOCKED if "EncryptedPackage".encode("utf-16-le") in data else _XLS
     if data.startswith(b"PK\x03\x04"):
         return _kind_of_archive(data)
     return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), _TEXT)

@@ -15,9 +15,9 @@ from vrtracker.files.tables.columns import Column, Doubt, Kind, Unread
 
 __all__ = ["read_days"]
 
-_YEAR_LAST = re.compile(
-    r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?"
-)
+_TIME = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?"
+_YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
+_YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}){_TIME}")
 _NUMBER_OF_A_DAY = re.compile(r"\d{5}([.,]\d+)?")
 _EARLIEST, _LATEST = dt.date(1950, 1, 1), dt.date(2100, 1, 1)
 _LAST_MONTH = 12
@@ -46,6 +46,15 @@ def read_days(column: Column, date_format: str | None, first_day: dt.date) -> No
     column.cells = [_year_first(cell, kind) for cell in column.cells]
 
 
+def _date(match: re.Match[str], order: tuple[int, int, int]) -> dt.datetime | None:
+    """Return the moment that the groups show, year, month and day in order; None: no such."""
+    parts = (int(match[group] or 0) for group in (*order, 5, 6, 7))
+    try:
+        return dt.datetime(*parts)  # type: ignore[arg-type] # noqa: DTZ001
+    except ValueError:
+        return None
+
+
 def _formatted(cell: Any, kind: Kind, date_format: str) -> Any:
     """Return a text as the format says; years in front are read beside another order."""
     if not isinstance(cell, str):
@@ -71,6 +80,10 @@ def _year_first(cell: Any, kind: Kind) -> Any:
 
 
 def _parsed(text: str, kind: Kind) -> dt.date:
+    match = _YEAR_FIRST.fullmatch(text.strip())
+    date = _date(match, (1, 3, 4)) if match else None
+    if date is not None:
+        return date
     return parse_date(text) if kind is Kind.DATE else parse_datetime(text)
 
 
@@ -134,12 +147,7 @@ class _Written:
 
     def date(self, order: str) -> dt.datetime | None:
         """Return the day in an order, or None if there is no such day."""
-        day, month = (1, 3) if order == _DAY_FIRST else (3, 1)
-        parts = (int(self.match[group] or 0) for group in (4, month, day, 5, 6, 7))
-        try:
-            return dt.datetime(*parts)  # type: ignore[arg-type] # noqa: DTZ001
-        except ValueError:
-            return None
+        return _date(self.match, (4, 3, 1) if order == _DAY_FIRST else (4, 1, 3))
 
 
 def _read_year_last(column: Column) -> None:
