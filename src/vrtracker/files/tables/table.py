@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import datetime as dt
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -73,7 +72,7 @@ class TableOptions:
 
 def _is_text_encoding(name: str) -> bool:
     try:
-        return isinstance(b"".decode(codecs.lookup(name).name), str)
+        return "a".encode(name).decode(name) == "a"
     except (LookupError, ValueError):
         return False
 
