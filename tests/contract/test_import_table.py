@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.legacy import FLAGS, FLOATS, NUMBERS, TIMES, WHOLE
-from support.sample_lab import new_lab
+from support.sample_lab import change_schema, new_lab, table_counts
 from support.tables import (
     day_as_text,
     serial,
@@ -287,3 +288,131 @@ def test_random_rows_are_found_out_or_refused_and_never_read_as_others(small, tm
             assert as_read(plan, rows[0]) == rows
 
     assert not told or "date_format=" in told or "decimal=" in told or "encoding=" in told
+
+
+# -- refused, and nothing written ------------------------------------------------------------------
+
+
+def put(folder: Path, *lines: str, name: str = "rows.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_bytes("\n".join([*lines, ""]).encode(encoding))
+    return path
+
+
+HEADER = "Mouse Name;session date;SESSION_ID"
+
+
+def test_everything_that_is_not_understood_is_told_at_once_and_nothing_is_written(small, tmp_path):
+    before = table_counts(small.url)
+    path = put(
+        tmp_path,
+        f"{HEADER};imagin;num planes;rotation;suite2p",
+        "ATL012;03/04/2023;801;1;five;1,234;perhaps",
+        "ATL012;05/06/2023;x;1;5;12",
+        "NOBODY;2023-01-20;803;1;NA;12;1",
+        "ATL012;2023-01-20;701;1;-;;no",
+    )
+
+    plan = small.sessions.read_table(path, map={"rotation": "headPlateRotation"})
+
+    told = [(one.line, one.column, one.message) for one in plan.problems]
+    wanted = [
+        (1, "imagin", 'map={"imagin": "…"}'),
+        (2, "sessionDate", 'date_format="%d/%m/%Y"'),
+        (2, "numPlanes", "'five'"),
+        (2, "headPlateRotation", "1.234 or 1234"),
+        (2, "suite2p", "'perhaps'"),
+        (3, None, "6 fields, the header 7"),
+        (4, "mouseName", "NOBODY"),
+        (5, None, "ATL012.2023-01-20.701"),
+    ]
+    assert [one[:2] for one in told] == [one[:2] for one in wanted]
+    for (*_, message), (*_, part) in zip(told, wanted, strict=True):
+        assert part in message
+    with pytest.raises(ImportFileError, match="8 problems"):
+        plan.apply()
+    assert table_counts(small.url) == before
+
+
+def test_row_that_stands_in_the_file_twice_is_told_with_the_first_line(small, tmp_path):
+    row = "ATL012;2023-01-20;801"
+
+    plan = small.sessions.read_table(put(tmp_path, HEADER, row, "ATL012;2023-01-21;801", row))
+
+    assert [(one.line, one.column) for one in plan.problems] == [(4, None)]
+    assert "line 2 of the file" in plan.problems[0].message
+
+
+def test_header_alone_is_refused(small, tmp_path):
+    with pytest.raises(ImportFileError, match="no rows"):
+        small.sessions.read_table(put(tmp_path, HEADER))
+
+
+def test_key_that_two_headers_name_is_told_once(small, tmp_path):
+    path = put(tmp_path, f"{HEADER};Animal", "ATL012;2023-01-20;801;ATL012")
+
+    plan = small.sessions.read_table(path, map={"Animal": "mouseName"})
+
+    assert [(one.line, one.column) for one in plan.problems] == [(1, "mouseName")]
+    assert "'Mouse Name', 'Animal'" in plan.problems[0].message
+
+
+def test_nothing_is_written_before_the_plan_is_applied(labs, tmp_path):
+    tracker = labs.new()
+    before = table_counts(tracker.url)
+    path = put(tmp_path, f"{HEADER};session notes", "ATL012;25/01/2023;7,01E+02;Mäuse", "")
+    path.write_bytes(path.read_bytes().decode().encode("cp1252"))
+
+    plan = tracker.sessions.read_table(path)
+
+    assert table_counts(tracker.url) == before
+    assert plan.notes == (
+        "read as cp1252 (it holds 'Mäuse'), semicolons",
+        "decimal commas in sessionID",
+        "sessionDate: day first, as in '25/01/2023' in line 2",
+    )
+    assert plan.apply() == 1
+    found = tracker.sessions.get(("ATL012", dt.date(2023, 1, 25), 701))
+    assert found.sessionNotes == "Mäuse"
+
+
+def add_column(op: Any, name: str, kind: Any) -> None:
+    op.add_column("sessiondb", sa.Column(name, kind))
+
+
+def test_columns_of_the_labs_own_are_read_by_their_types(labs, tmp_path):
+    made = labs.new()
+    made.close()
+    for name, kind in (("rig", sa.String(20)), ("water", sa.Double()), ("weighed", sa.DateTime())):
+        change_schema(made.url, partial(add_column, name=name, kind=kind))
+    tracker = labs.open(made.url)
+    path = put(
+        tmp_path,
+        f"{HEADER};Rig;WATER;weighed",
+        "ATL012;2023-01-25;1;NA;1,25;25.01.2023 10:00",
+        "ATL012;2023-01-25;2;B;;-",
+    )
+
+    plan = tracker.sessions.read_table(path, missing=["NA"])
+    plan.apply()
+
+    shown = tracker.sessions.frame(columns=["rig", "water", "weighed"])
+    assert shown["rig"].isna().tolist() == [True, False]
+    assert shown["water"][0] == 1.25
+    assert shown["weighed"][0] == pd.Timestamp(2023, 1, 25, 10)
+    assert shown[["water", "weighed"]].isna().to_numpy()[1].all()
+
+
+def test_edits_from_a_file_stay_with_plain_csv(small, tmp_path):
+    edits = small.edit_csv(
+        put(tmp_path, "Mouse Name,session_date,session id,numPlanes", "ATL012,2023-01-20,701,9")
+    )
+    assert edits.problems == ()
+    assert list(edits.changes.values()) == [{"numPlanes": [None, 9]}]
+
+    edits = small.edit_csv(
+        put(tmp_path, "mouseName,sessionDate,sessionID,numPlanes", "ATL012,20/01/2023,701,9")
+    )
+    assert [one.column for one in edits.problems] == ["sessionDate"]
+    with pytest.raises(ImportFileError, match="UTF-8"):
+        small.edit_csv(put(tmp_path, "mouseName,sessionDate,sessionID", encoding="utf-16"))
