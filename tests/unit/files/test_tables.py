@@ -522,7 +522,7 @@ def test_date_that_a_spreadsheet_made_of_something_else_is_refused(name):
 
 
 def test_numbers_in_texts_are_written_as_they_were_typed():
-    assert column("notes", [1.0, 2.5, "1.0"], delimiter=None)[0] == ["1", 2.5, "1.0"]
+    assert column("notes", [1.0, 12, 2.5, "1.0"], delimiter=None)[0] == ["1", "12", "2.5", "1.0"]
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ def _read_texts(column: Column) -> None:
 
 
 def _text(cell: Any) -> Any:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return str(cell).removesuffix(".0")
     if isinstance(cell, dt.date | dt.time | dt.timedelta):
         return Unread(
             f"the cell is a date or time ({cell}), the column holds text. A spreadsheet may have "
