@@ -71,6 +71,13 @@ def test_problems_name_the_option_to_type_and_the_option_helps(lab, tmp_path: Pa
     assert (found[0]["sessionDate"], found[0]["headPlateRotation"]) == ("2023-04-03", 12.5)
 
 
+def test_numbers_of_rows_that_pandas_writes_are_left_out(lab, tmp_path: Path):
+    words = (*lab, "import", "table", "mice", file(tmp_path, ",mouseName\n0,ATL013\n"))
+
+    assert 'Leave it out: --map "="' in run(*words).stdout
+    assert "1 row imported" in good(*words, "--map", "=")
+
+
 def test_sheet_of_a_workbook_is_chosen(lab, tmp_path: Path):
     book = openpyxl.Workbook()
     book.active.append(["notes on the colony"])

@@ -114,7 +114,7 @@ def import_table(
 
     Shows the rows, and each problem with its line and column; with problems nothing is written.
     On a terminal it asks before it adds; elsewhere it goes on. All but UTF-8 text and Parquet
-    needs: pip install "vrtracker[tables]"
+    needs the extra "tables" of the package.
 
     Example: vrtracker import table mice colony.xlsx --sheet Mice --map "Animal=mouseName" --dry-run
 

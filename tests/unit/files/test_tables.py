@@ -334,6 +334,14 @@ def test_header_that_names_nothing_is_told_with_the_nearest_and_the_option():
     assert "map=" not in match_headers(["mouseNam"], KNOWN, None)[1][0][1]
 
 
+def test_column_without_a_name_can_be_left_out():
+    columns, problems = match_headers(["", "KO"], KNOWN, {})
+
+    assert columns == [None, "KO"]
+    assert 'map={"": ""}' in problems[0][1]
+    assert match_headers(["", "KO"], KNOWN, {"": ""}) == ([None, "KO"], [])
+
+
 def test_two_headers_of_one_column_are_told_with_both():
     columns, problems = match_headers(["Mouse Name", "KO", "mouse_name"], KNOWN, {})
 

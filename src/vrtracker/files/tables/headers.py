@@ -51,8 +51,11 @@ def match_headers(
         found = alike[_folded(name)] if found is None else found
         columns.append(found[0] or None if len(found) == 1 else None)
         if len(found) != 1:
-            hint = "" if wanted is None or not name else f' Say which it is: map={{"{name}": "…"}}'
-            problems[name] = _no_column(name, found, known) + hint
+            hint = (
+                f'Say which it is: map={{"{name}": "…"}}' if name else 'Leave it out: map={"": ""}'
+            )
+            problems[name] = _no_column(name, found, known)
+            problems[name] += "" if wanted is None else f" {hint}"
     twice = _twice(header, columns)
     columns = [None if column in twice else column for column in columns]
     return columns, [*problems.items(), *twice.items()]
