@@ -14,7 +14,8 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.errors import InvalidKeyError, NoRegistrarError
+from vrtracker.errors import InvalidKeyError, NoRegistrarError, UnknownNameError
+from vrtracker.files.tables import PLAIN_CSV
 from vrtracker.registrars import registrar_from
 from vrtracker.repositories.listing import filters_of
 from vrtracker.services.administration import Backup, back_up, lab_of
@@ -26,10 +27,11 @@ from vrtracker.services.entries import (
     EntryPlan,
     EntryService,
     ImportPlan,
-    ImportService,
     MouseService,
     RecordingService,
+    RowService,
     SessionService,
+    plan_import,
 )
 from vrtracker.services.history import HistoryService
 from vrtracker.services.workflow import WorkflowService
@@ -51,7 +53,7 @@ class Tracker(Shown):
     Attributes
     ----------
     sessions : SessionService
-        ``frame, iter, get, find, count, add, add_many, update, delete``.
+        ``frame, iter, get, find, count, add, add_many, read_table, update, delete``.
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
@@ -266,9 +268,19 @@ class Tracker(Shown):
         return ReconcileService(self._lab).load(path)
 
     def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
-        """Read a CSV file of ``mice`` or ``sessions``; ``.apply()`` adds its rows, all or none."""
-        service = ImportService(self._lab, self.sessions, self.mice)
-        return service.plan(what, Path(path))
+        """Read a plain CSV file; the older name of ``sessions.read_table`` and ``mice.read_table``.
+
+        Parameters
+        ----------
+        what
+            ``mice`` or ``sessions``.
+        path
+            CSV, UTF-8, comma-separated, dates with the year first. Nothing is found out.
+        """
+        services: dict[str, RowService[Any, Any]] = {"mice": self.mice, "sessions": self.sessions}
+        if what not in services:
+            raise UnknownNameError("kind of import", what, services)
+        return plan_import(services[what].rules, Path(path), PLAIN_CSV)
 
     def back_up(
         self, folder: str | os.PathLike[str] | None = None, *, keep: int | None = None

@@ -425,7 +425,7 @@ def test_status_of_an_empty_database_says_how_to_fill_it(empty):
     assert told("--url", empty, "status")["sessions"] == 0
     shown = run("--url", empty, "status").stdout
     assert "scan --add-mice" in shown
-    assert "import csv mice FILE" in shown
+    assert "import table mice FILE" in shown
 
 
 def test_levels_of_all_checks_are_listed(sample):

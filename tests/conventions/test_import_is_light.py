@@ -15,6 +15,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 HEAVY = {
     "adbc_driver_manager",
     "alembic",
+    "charset_normalizer",
     "numpy",
     "pandas",
     "platformdirs",
@@ -22,6 +23,7 @@ HEAVY = {
     "pyarrow",
     "pydantic",
     "pydantic_settings",
+    "python_calamine",
     "rich",
     "sqlalchemy",
     "sqlite3",

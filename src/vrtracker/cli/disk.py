@@ -1,39 +1,25 @@
-"""``vrtracker scan`` and ``vrtracker import csv``: bring in what is there."""
+"""``vrtracker scan``: bring in the sessions that are on disk."""
 
 from __future__ import annotations
 
-import enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Json, Yes
+from vrtracker.cli.options import Json
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import counting
 from vrtracker.cli.records import plain_value
-from vrtracker.cli.shell import agree, shell_of
+from vrtracker.cli.shell import shell_of
 from vrtracker.domain.keys import SessionKey
 
 if TYPE_CHECKING:
     from vrtracker.services.disk import ScanPlan
-    from vrtracker.services.entries import ImportPlan
 
-__all__ = ["imports", "scan"]
-
-imports = typer.Typer(help="Bring mice and sessions in from files.")
+__all__ = ["scan"]
 
 _FOUND = ("key", "imaging", "behavior", "faceCamera", "numPlanes", "suite2p", "suite2pDate")
-_PREVIEW = 10
-
-
-class What(enum.StrEnum):
-    """What a CSV file holds."""
-
-    MICE = "mice"
-    SESSIONS = "sessions"
 
 
 def scan(
@@ -120,86 +106,3 @@ def _write_plan(plan: ScanPlan, *, apply: bool) -> None:
         say(f"{counted(len(plan.new_mice), 'mouse', 'mice')} {verb}: {', '.join(plan.new_mice)}")
     if plan.new and not apply:
         note("Nothing was written; repeat it with --apply to add them.")
-
-
-@imports.command("csv")
-def import_csv(
-    context: typer.Context,
-    what: Annotated[
-        What,
-        typer.Argument(metavar="mice|sessions", help="What the file holds.", show_default=False),
-    ],
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="CSV, UTF-8, with a header of column names.",
-            show_default=False,
-        ),
-    ],
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Preview; write nothing.")] = False,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
-    """Add the rows of a CSV file, all or none.
-
-    Shows the rows, and each problem with its line and column; with problems nothing is written.
-    On a terminal it asks before it adds; elsewhere it goes on.
-
-    Example: vrtracker import csv mice mousedb.csv --dry-run
-
-    Example: vrtracker import csv sessions sessiondb.csv --yes
-    """
-    with shell_of(context).open(readonly=dry_run) as tracker:
-        plan = tracker.import_csv(what.value, file)
-        if not json:
-            _write_preview(plan)
-        number = 0
-        if not plan.problems and not dry_run:
-            _ask(plan, yes=yes or json)
-            number = plan.apply()
-    if json:
-        write_json(_import_document(plan, number))
-    elif not plan.problems:
-        say(f"{counted(number, 'row')} imported" if not dry_run else "Nothing was written.")
-    if plan.problems:
-        say_error(f"{file} has {counted(len(plan.problems), 'problem')}; nothing was imported.")
-        raise typer.Exit(Exit.BAD_INPUT)
-
-
-def _ask(plan: ImportPlan, *, yes: bool) -> None:
-    from vrtracker.cli.shell import is_terminal
-
-    agree(f"This adds {counted(len(plan.rows), 'row')}.", yes=yes or not is_terminal("stdin"))
-
-
-def _write_preview(plan: ImportPlan) -> None:
-    rows = [{name: plain_value(value) for name, value in row.items()} for row in plan.rows]
-    if not plan.problems:
-        filled = [name for name in (rows[0] if rows else ()) if any(r[name] for r in rows)]
-        write_table(rows[:_PREVIEW], filled)
-        if len(rows) > _PREVIEW:
-            say(f"... and {len(rows) - _PREVIEW} more")
-    for problem in plan.problems:
-        say(f"problem: {problem}")
-    for warning in plan.warnings:
-        say(f"warning: {warning}")
-    say(
-        f"{plan.path}: {counted(len(rows), 'good row')}, "
-        f"{counted(len(plan.problems), 'problem')}, {counted(len(plan.warnings), 'warning')}"
-    )
-
-
-def _import_document(plan: ImportPlan, imported: int) -> dict[str, Any]:
-    def listed(problems: Any) -> list[dict[str, Any]]:
-        return [{"line": p.line, "column": p.column, "message": p.message} for p in problems]
-
-    return {
-        "what": plan.what,
-        "file": str(plan.path),
-        "rows": len(plan.rows),
-        "imported": imported,
-        "problems": listed(plan.problems),
-        "warnings": listed(plan.warnings),
-    }

@@ -20,7 +20,7 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["Exit", "code_of", "report", "say_error"]
+__all__ = ["Exit", "code_of", "in_the_shell", "report", "say_error"]
 
 
 class Exit(enum.IntEnum):
@@ -71,6 +71,10 @@ _IN_THE_SHELL = (
     ),
     (r"workflow\.complete\(key, '(\w+)'\)", r"vrtracker complete KEY \1"),
     (r"use set_qc", "use: vrtracker qc set"),
+    (r'map=\{"([^"]*)": "([^"]*)"\}', r'--map "\1=\2"'),
+    (r'missing=\["([^"]*)"\]', r'--missing "\1"'),
+    (r'\bdate_format="', '--date-format "'),
+    (r'\b(decimal|sheet|delimiter|encoding)="', r'--\1 "'),
 )
 """The library's remedies as one types them."""
 
@@ -94,11 +98,15 @@ def report(error: VrtrackerError, *, debug: bool = False) -> Exit:
     """
     if debug:
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    message = str(error)
+    say_error(in_the_shell(str(error)))
+    return code_of(error)
+
+
+def in_the_shell(message: str) -> str:
+    """Return a message of the library with its remedies as one types them in the shell."""
     for library, shell in _IN_THE_SHELL:
         message = re.sub(library, shell, message)
-    say_error(message)
-    return code_of(error)
+    return message
 
 
 def say_error(message: str) -> None:

@@ -28,7 +28,7 @@ def next_steps(
     if not state["sessions"]:
         steps: list[_Step] = [
             ("There are no sessions. Look for them on disk:", ["scan --add-mice"]),
-            ("Or bring them in:", ["import csv mice FILE", "import csv sessions FILE"]),
+            ("Or bring them in:", ["import table mice FILE", "import table sessions FILE"]),
         ]
     else:
         counts = state["stages"]

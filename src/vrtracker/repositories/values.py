@@ -27,6 +27,7 @@ from sqlalchemy.types import TypeEngine
 from vrtracker.domain.dates import parse_date, parse_datetime, plain
 from vrtracker.domain.keys import parse_mouse_name, parse_number
 from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.files.tables import Kind, Target
 from vrtracker.models.types import CalendarDate, LabTime
 
 __all__ = ["Coercer", "require_columns", "storable_text"]
@@ -73,10 +74,17 @@ class Coercer:
         """
         return self._of_column[name](value)
 
-    def field(self, name: str, text: str) -> Any:
+    def target(self, name: str) -> Target:
+        """Return what a reader of files must know of a column."""
+        column = self._table.c[name]
+        kinds = (kind for kinds, kind in _KINDS if isinstance(column.type, kinds))
+        can_be_missing = bool(column.nullable) and not column.primary_key
+        return Target(name, next(kinds, Kind.OTHER), can_be_missing)
+
+    def field(self, name: str, cell: Any) -> Any:
         """Return the value of a field of a file; blanks around it belong to a text alone."""
         is_text = isinstance(self._table.c[name].type, String)
-        return self.value(name, text if is_text else text.strip())
+        return self.value(name, cell.strip() if isinstance(cell, str) and not is_text else cell)
 
     def changes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values for an update; a column that must have one may not be emptied."""
@@ -134,6 +142,15 @@ class Coercer:
                 raise
         return fitted
 
+
+_KINDS: tuple[tuple[type[Any] | tuple[type[Any], ...], Kind], ...] = (
+    (String, Kind.TEXT),
+    (Boolean, Kind.FLAG),
+    (Integer, Kind.INTEGER),
+    ((Double, Float, Numeric), Kind.NUMBER),
+    ((CalendarDate, Date), Kind.DATE),
+    (LabTime, Kind.TIME),
+)
 
 _OF_NAME: dict[str, Callable[[Any], Any]] = {
     "mouseName": parse_mouse_name,

@@ -3,7 +3,7 @@
 from vrtracker.services.entries.bulk_edits import BulkEditService, EditPlan
 from vrtracker.services.entries.editing import Update
 from vrtracker.services.entries.entering import EntryPlan, EntryService
-from vrtracker.services.entries.imports import ImportPlan, ImportService
+from vrtracker.services.entries.imports import ImportPlan, plan_import
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.recordings import RecordingService
 from vrtracker.services.entries.rows import RowService
@@ -16,7 +16,6 @@ __all__ = [
     "EntryPlan",
     "EntryService",
     "ImportPlan",
-    "ImportService",
     "MouseService",
     "OpenSession",
     "RecordingService",
@@ -24,4 +23,5 @@ __all__ = [
     "Session",
     "SessionService",
     "Update",
+    "plan_import",
 ]

@@ -15,7 +15,7 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["explained", "fitted", "insert"]
+__all__ = ["add_rows", "explained", "fitted", "insert"]
 
 
 def fitted(rules: TableRules[Any, Any], rows: Any) -> dict[str, list[Any]]:
@@ -50,6 +50,17 @@ def insert(
     repository.insert_columns(columns)
     documents = _documents(columns, repository.coercer.defaults)
     unit.events.append_each(event, map(str, keys), documents)
+    return keys
+
+
+def add_rows(rules: TableRules[Record, Key], columns: Mapping[str, Sequence[Any]]) -> list[Key]:
+    """Add fitted rows in one transaction, all or none, and return their keys in order."""
+    try:
+        with rules.lab.unit() as unit:
+            keys = insert(rules, unit, columns)
+            unit.commit()
+    except ViolationError as error:
+        raise explained(rules, error, columns) from error
     return keys
 
 

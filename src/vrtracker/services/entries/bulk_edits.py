@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import EditConflictError, ImportFileError, InvalidValueError, NotFoundError
+from vrtracker.files.tables import PLAIN_CSV
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext, old_and_new
-from vrtracker.services.entries.csv_rows import CsvReading, Problem
 from vrtracker.services.entries.editing import Update
 from vrtracker.services.entries.entering import odd_words
 from vrtracker.services.entries.sessions import SessionService
+from vrtracker.services.entries.table_rows import Problem, TableReading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ class BulkEditService:
 
     def plan(self, path: str | Path, *, base: str | Path | None = None) -> EditPlan:
         """Read a file and return what it would change; see `vrtracker.tracker.Tracker.edit_csv`."""
-        reading = CsvReading(self._sessions, Path(path), new=False)
+        reading = TableReading(self._sessions.rules, Path(path), PLAIN_CSV, new=False)
         rows = list(reading.rows())
         found = self._present(Listing(include_scratched=True), reading.columns)
         before = {} if base is None else self._base(Path(base))
@@ -177,7 +178,7 @@ class BulkEditService:
         return {SessionKey.parse(row): row for row in rows}
 
     def _base(self, path: Path) -> dict[SessionKey, dict[str, Any]]:
-        reading = CsvReading(self._sessions, path, new=False)
+        reading = TableReading(self._sessions.rules, path, PLAIN_CSV, new=False)
         rows = {SessionKey.parse(row): row for row in reading.rows()}
         if reading.problems:
             raise ImportFileError(f"{path}: {reading.problems[0]}", reading.problems)

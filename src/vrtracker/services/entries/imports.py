@@ -1,4 +1,4 @@
-"""Bring mice and sessions in from CSV: preview with every problem, then all rows or none."""
+"""Bring mice and sessions in from files: preview with every problem, then all rows or none."""
 
 from __future__ import annotations
 
@@ -9,27 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.display import SHOWN, Facts, Shown, counted, table_of
-from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import veiled
-from vrtracker.errors import (
-    DuplicateError,
-    ImportFileError,
-    UnknownMouseError,
-    UnknownNameError,
-    nearest,
-)
+from vrtracker.errors import DuplicateError, ImportFileError, UnknownMouseError, nearest
+from vrtracker.files.tables import TableOptions
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
-from vrtracker.services.context import LabContext
-from vrtracker.services.entries.csv_rows import CsvReading, Problem
-from vrtracker.services.entries.mice import MouseService
-from vrtracker.services.entries.rows import RowService
-from vrtracker.services.entries.sessions import SessionService
+from vrtracker.services.entries.adding import add_rows
+from vrtracker.services.entries.rules import TableRules
+from vrtracker.services.entries.table_rows import Problem, TableReading
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImportPlan", "ImportService"]
+__all__ = ["ImportPlan", "plan_import"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,6 +36,8 @@ class ImportPlan(Shown):
         All of them, in order of lines; `apply` refuses while there are any.
     warnings : tuple of Problem
         What is odd but will be added as it is.
+    notes : tuple of str
+        How the file was read: what was found out about it.
     """
 
     what: str
@@ -51,7 +45,8 @@ class ImportPlan(Shown):
     rows: tuple[Mapping[str, Any], ...]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
-    _service: Any = field(default=None, repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    _rules: Any = field(default=None, repr=False, compare=False)
 
     def facts(self) -> Facts:
         """Return what would be added, and what stands in the way."""
@@ -61,7 +56,7 @@ class ImportPlan(Shown):
             said = (
                 f"{self.what} are not added before {counted(len(self.problems), 'problem')} went."
             )
-        notes = [*map(str, self.problems), *map(str, self.warnings)]
+        notes = [*map(str, self.problems), *map(str, self.warnings), *self.notes]
         return Facts(f"{self.path}: {said}", rows, columns, len(self.rows), notes)
 
     def frame(self) -> pd.DataFrame:
@@ -78,87 +73,73 @@ class ImportPlan(Shown):
         ImportFileError
             If there are problems; nothing is written.
         """
-        added: int = self._service.apply(self)
-        return added
-
-
-class ImportService:
-    """Imports CSV files whose header names columns of `mousedb` or `sessiondb`."""
-
-    def __init__(self, lab: LabContext, sessions: SessionService, mice: MouseService) -> None:
-        self._lab = lab
-        self._services: dict[str, RowService[Any, Any]] = {"sessions": sessions, "mice": mice}
-
-    def plan(self, what: str, path: str | Path) -> ImportPlan:
-        """Read a file and return its rows and problems; nothing is written.
-
-        Parameters
-        ----------
-        what
-            ``mice`` or ``sessions``.
-        path
-            CSV, UTF-8, comma-separated, with a header. An empty field is a missing value.
-            A column of autonumbers (uSessionID, uMouseID) is kept.
-
-        Raises
-        ------
-        ImportFileError
-            If it is not such a file at all: missing, of another encoding, without header.
-        """
-        if what not in self._services:
-            raise UnknownNameError("kind of import", what, self._services)
-        service = self._services[what]
-        reading = CsvReading(service, Path(path), new=True)
-        rows = list(reading.rows())
-        problems = [*reading.problems, *self._conflicts(what, reading.lines, rows)]
-        warnings = _scratch_warnings(reading.lines, rows) if what == "sessions" else []
-        problems.sort(key=lambda problem: problem.line)
-        return ImportPlan(what, Path(path), tuple(rows), tuple(problems), tuple(warnings), self)
-
-    def apply(self, plan: ImportPlan) -> int:
-        """Add the rows of a plan, all or none."""
-        if plan.problems:
-            count = len(plan.problems)
+        if self.problems:
+            count = len(self.problems)
             raise ImportFileError(
-                f"{plan.path} has {count} problem{'s' if count > 1 else ''}, the first: "
-                f"{plan.problems[0]} Nothing was imported.",
-                plan.problems,
+                f"{self.path} has {count} problem{'s' if count > 1 else ''}, the first: "
+                f"{self.problems[0]} Nothing was imported.",
+                self.problems,
             )
-        if plan.rows:
-            keep_copy(self._lab, "import")
-            rows = plan.rows
-            names = dict.fromkeys(itertools.chain(*rows))
-            columns = {name: [row.get(name) for row in rows] for name in names}
-            self._services[plan.what].add_fitted(columns)
-        return len(plan.rows)
+        if self.rows:
+            keep_copy(self._rules.lab, "import")
+            names = dict.fromkeys(itertools.chain(*self.rows))
+            columns = {name: [row.get(name) for row in self.rows] for name in names}
+            add_rows(self._rules, columns)
+        return len(self.rows)
 
-    def _conflicts(
-        self, what: str, lines: list[int], rows: list[dict[str, Any]]
-    ) -> Iterator[Problem]:
-        """Yield rows that the database would refuse: duplicates, sessions of unknown mice."""
-        number = "uSessionID" if what == "sessions" else "uMouseID"
-        with self._lab.unit(readonly=True) as unit:
-            repository: Any = unit.sessions if what == "sessions" else unit.mice
-            listing = Listing(include_scratched=True)
-            known = {tuple(row) for row in repository.present_keys(listing)}
-            numbers = {row[number] for row in repository.present(listing)}
-            mice = unit.mice.names()
-        known_mice = set(mice)
-        is_numbered = any(number in row for row in rows)
-        for line, row in zip(lines, rows, strict=True):
-            key = tuple(row[name] for name in repository.key_columns)
-            shown = SessionKey(*key) if what == "sessions" else key[0]
-            if key in known:
-                yield Problem(line, None, str(DuplicateError(repository.subject, shown)))
-            if is_numbered and number not in row:
-                yield Problem(line, number, "the number is missing; give all rows one, or none.")
-            if row.get(number) in numbers and number in row:
-                yield Problem(line, number, f"the number {row[number]} is taken already.")
-            if what == "sessions" and row["mouseName"] not in known_mice:
-                error = UnknownMouseError(row["mouseName"], nearest(row["mouseName"], mice))
-                yield Problem(line, "mouseName", str(error))
-            known.add(key)
-            numbers.add(row.get(number))
+
+def plan_import(rules: TableRules[Any, Any], path: Path, options: TableOptions) -> ImportPlan:
+    """Read a file and return its rows and problems; nothing is written.
+
+    Raises
+    ------
+    ImportFileError
+        If it is not such a file at all: missing, of another kind, without header.
+    """
+    reading = TableReading(rules, path, options, new=True)
+    rows = list(reading.rows())
+    problems = [*reading.problems, *_conflicts(rules, reading.lines, rows)]
+    warnings = reading.warnings
+    if "sessionQC" in rules.look_ups.table.c:
+        warnings += _scratch_warnings(reading.lines, rows)
+    return ImportPlan(
+        rules.plural,
+        path,
+        tuple(rows),
+        tuple(sorted(problems, key=lambda problem: problem.line)),
+        tuple(sorted(warnings, key=lambda warning: warning.line)),
+        tuple(reading.notes),
+        rules,
+    )
+
+
+def _conflicts(
+    rules: TableRules[Any, Any], lines: list[int], rows: list[dict[str, Any]]
+) -> Iterator[Problem]:
+    """Yield rows that the database would refuse: duplicates, sessions of unknown mice."""
+    with rules.lab.unit(readonly=True) as unit:
+        repository = rules.of(unit)
+        number = repository.id_column.name
+        listing = Listing(include_scratched=True)
+        known = {tuple(row): "" for row in repository.present_keys(listing)}
+        numbers = {row[number] for row in repository.present(listing)}
+        mice = unit.mice.names()
+    known_mice = set(mice)
+    is_numbered = any(number in row for row in rows)
+    for line, row in zip(lines, rows, strict=True):
+        key = tuple(row[name] for name in repository.key_columns)
+        if key in known:
+            error = DuplicateError(repository.subject, rules.key_of_row(row), known[key])
+            yield Problem(line, None, str(error))
+        if is_numbered and number not in row:
+            yield Problem(line, number, "the number is missing; give all rows one, or none.")
+        if row.get(number) in numbers and number in row:
+            yield Problem(line, number, f"the number {row[number]} is taken already.")
+        if repository.subject != "mouse" and row["mouseName"] not in known_mice:
+            unknown = UnknownMouseError(row["mouseName"], nearest(row["mouseName"], mice))
+            yield Problem(line, "mouseName", str(unknown))
+        known.setdefault(key, f"in line {line} of the file")
+        numbers.add(row.get(number))
 
 
 def _scratch_warnings(lines: list[int], rows: list[dict[str, Any]]) -> list[Problem]:

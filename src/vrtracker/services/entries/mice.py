@@ -25,6 +25,7 @@ _SEXES = {"F", "M", "U", "O"}
 class MouseRules(TableRules[MouseRecord, str]):
     """How mice go by their names, and what the lab allows them to be."""
 
+    plural = "mice"
     repository = MouseRepository
 
     def of(self, unit: UnitOfWork) -> MouseRepository:

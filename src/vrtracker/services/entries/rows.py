@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
-from vrtracker.backends.base import ViolationError
 from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
-from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.errors import ImportFileError, InvalidValueError, NotFoundError
+from vrtracker.files.tables import TableOptions
 from vrtracker.frames import hide, parse_orders, read_frame
 from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
-from vrtracker.services.entries.adding import explained, fitted, insert
+from vrtracker.services.entries.adding import add_rows, fitted
 from vrtracker.services.entries.editing import Update, delete_row, update_rows
+from vrtracker.services.entries.imports import ImportPlan, plan_import
 from vrtracker.services.entries.rules import Key, Record, TableRules
 
 if TYPE_CHECKING:
@@ -231,13 +234,59 @@ class RowService(Generic[Record, Key]):
 
     def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
         """Add rows that the coercer has fitted, all or none, each with its event."""
-        try:
-            with self._lab.unit() as unit:
-                keys = insert(self.rules, unit, columns)
-                unit.commit()
-        except ViolationError as error:
-            raise explained(self.rules, error, columns) from error
-        return keys
+        return add_rows(self.rules, columns)
+
+    def read_table(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        sheet: str | None = None,
+        map: Mapping[str, str] | None = None,  # noqa: A002
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        decimal: str | None = None,
+        date_format: str | None = None,
+        missing: Collection[str] = (),
+    ) -> ImportPlan:
+        """Read a file of rows to be added; ``.apply()`` adds them, all or none.
+
+        How it is written is found out and told (`ImportPlan.notes`); what can be meant in two
+        ways is a problem that names the option which says it.
+
+        Parameters
+        ----------
+        path
+            ``.csv``, ``.tsv``, ``.txt``, ``.xlsx``, ``.xls``, ``.ods`` or ``.parquet``, with
+            the names of the columns in its first row.
+        sheet
+            Name of the sheet of a workbook that has several.
+        map
+            ``{"Animal": "mouseName"}``: columns by header; ``""`` leaves a column out.
+        delimiter, encoding
+            Of a text file: one character, or comma, semicolon, tab, pipe; as Python names it.
+        decimal
+            ``,`` or ``.``.
+        date_format
+            How texts show dates: ``%d/%m/%Y``. ``iso``: dates begin with the year.
+        missing
+            Words that mean a missing value in texts too, such as ``NA``.
+
+        Raises
+        ------
+        ImportFileError
+            If it is not such a file at all: missing, of another kind, without rows.
+        InvalidValueError, UnknownNameError
+            If an option is wrong.
+        MissingDependencyError
+            If what reads this kind of file is not installed.
+        """
+        options = TableOptions(
+            sheet, dict(map or {}), delimiter, encoding, decimal, date_format, tuple(missing)
+        )
+        plan = plan_import(self.rules, Path(path), options)
+        if not plan.rows and not plan.problems:
+            raise ImportFileError(f"{path} has a header and no rows; nothing is to be imported.")
+        return plan
 
     def update(
         self,

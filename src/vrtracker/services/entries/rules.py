@@ -20,6 +20,9 @@ Key = TypeVar("Key")
 class TableRules(ABC, Generic[Record, Key]):
     """The keys of a table's rows, what makes a row fit, and what hangs on it."""
 
+    plural: ClassVar[str]
+    """What the rows are called."""
+
     mouse_prefix: ClassVar[str] = ""
     """What stands before the name of a mouse's column."""
 

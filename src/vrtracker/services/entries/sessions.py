@@ -34,6 +34,7 @@ __all__ = ["SessionRules", "SessionService"]
 class SessionRules(TableRules[SessionRecord, SessionKey]):
     """How sessions go by mouse, day and number, and what the lab allows them to be."""
 
+    plural = "sessions"
     mouse_prefix = "mouse__"
     repository = SessionRepository
 

@@ -1,0 +1,235 @@
+"""``vrtracker import``: mice and sessions from files of rows."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vrtracker.cli.exits import Exit, in_the_shell, say_error
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Json, Yes
+from vrtracker.cli.output import say, write_json, write_table
+from vrtracker.cli.records import plain_value
+from vrtracker.cli.shell import agree, is_terminal, shell_of
+from vrtracker.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from vrtracker.services.entries import ImportPlan
+
+__all__ = ["imports"]
+
+imports = typer.Typer(help="Bring mice and sessions in from files.")
+
+_PREVIEW = 10
+
+
+class What(enum.StrEnum):
+    """What a file holds."""
+
+    MICE = "mice"
+    SESSIONS = "sessions"
+
+
+_What = Annotated[
+    What,
+    typer.Argument(metavar="mice|sessions", help="What the file holds.", show_default=False),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Preview; write nothing.")]
+
+
+@imports.command("table")
+def import_table(
+    context: typer.Context,
+    what: _What,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help=".csv, .tsv, .txt, .xlsx, .xls, .ods or .parquet; its first row names columns.",
+            show_default=False,
+        ),
+    ],
+    *,
+    sheet: Annotated[
+        str | None,
+        typer.Option("--sheet", metavar="NAME", help="The sheet of a workbook with several."),
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="HEADER=COLUMN",
+            help="The column that a header means; with nothing after = it is left out. Repeatable.",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter",
+            metavar="SIGN",
+            help="What separates the fields: one character, or comma, semicolon, tab, pipe.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="Such as utf-8, utf-16, cp1252, latin-1."),
+    ] = None,
+    decimal: Annotated[
+        str | None, typer.Option("--decimal", metavar="SIGN", help="Decimal sign: , or .")
+    ] = None,
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            "--date-format",
+            metavar="FORMAT",
+            help="How texts show dates: %d/%m/%Y has the day first, iso begins with the year.",
+        ),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--missing",
+            metavar="WORD",
+            help="A word that means a missing value, in texts too. Repeatable.",
+        ),
+    ] = None,
+    dry_run: _DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Add the rows of a table, all or none.
+
+    How the file is written is found out and told: encoding, delimiter, decimal comma, the order
+    of day and month. What can be meant in two ways is refused, with the option that says it.
+
+    Headers are matched without regard to case, blanks and underscores. Cells that are empty, or
+    say NA, nan, null, none or -, are missing values; in a column of texts such words are kept,
+    with a warning, unless --missing names them. Tick boxes take yes and no, true and false, 1 and
+    0, ja and nein, oui and non, or x and blank. Dates may be real dates of a workbook, or its
+    numbers of days. A formula whose result is an error counts as empty.
+
+    Shows the rows, and each problem with its line and column; with problems nothing is written.
+    On a terminal it asks before it adds; elsewhere it goes on. All but UTF-8 text and Parquet
+    needs the extra "tables" of the package.
+
+    Example: vrtracker import table mice colony.xlsx --sheet Mice --map "Animal=mouseName" --dry-run
+
+    Example: vrtracker import table sessions 2023.csv --date-format "%d/%m/%Y" --yes
+    """
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        service = tracker.mice if what is What.MICE else tracker.sessions
+        plan = service.read_table(
+            file,
+            sheet=sheet,
+            map=_mapping(map_ or ()),
+            delimiter=delimiter,
+            encoding=encoding,
+            decimal=decimal,
+            date_format=date_format,
+            missing=missing or (),
+        )
+        _show_and_apply(plan, dry_run=dry_run, yes=yes, json=json)
+
+
+@imports.command("csv")
+def import_csv(
+    context: typer.Context,
+    what: _What,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, UTF-8, with a header of column names.",
+            show_default=False,
+        ),
+    ],
+    *,
+    dry_run: _DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Add the rows of a CSV file, all or none; the older name of import table.
+
+    It reads plain CSV alone: separated by commas, UTF-8, decimal points, dates that begin with
+    the year.
+
+    Example: vrtracker import csv mice mousedb.csv --dry-run
+
+    Example: vrtracker import csv sessions sessiondb.csv --yes
+    """
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        plan = tracker.import_csv(what.value, file)
+        _show_and_apply(plan, dry_run=dry_run, yes=yes, json=json)
+
+
+def _mapping(assignments: Sequence[str]) -> dict[str, str]:
+    columns = {}
+    for text in assignments:
+        header, sign, column = text.rpartition("=")
+        if not sign:
+            raise InvalidValueError(f"--map {text!r} is not of the form HEADER=COLUMN.")
+        columns[header.strip()] = column.strip()
+    return columns
+
+
+def _show_and_apply(plan: ImportPlan, *, dry_run: bool, yes: bool, json: bool) -> None:
+    if not json:
+        _write_preview(plan)
+    number = 0
+    if not plan.problems and not dry_run:
+        _ask(plan, yes=yes or json)
+        number = plan.apply()
+    if json:
+        write_json(_document(plan, number))
+    elif not plan.problems:
+        say(f"{counted(number, 'row')} imported" if not dry_run else "Nothing was written.")
+    if plan.problems:
+        say_error(
+            f"{plan.path} has {counted(len(plan.problems), 'problem')}; nothing was imported."
+        )
+        raise typer.Exit(Exit.BAD_INPUT)
+
+
+def _ask(plan: ImportPlan, *, yes: bool) -> None:
+    agree(f"This adds {counted(len(plan.rows), 'row')}.", yes=yes or not is_terminal("stdin"))
+
+
+def _write_preview(plan: ImportPlan) -> None:
+    rows = [{name: plain_value(value) for name, value in row.items()} for row in plan.rows]
+    if not plan.problems:
+        filled = [name for name in (rows[0] if rows else ()) if any(r[name] for r in rows)]
+        write_table(rows[:_PREVIEW], filled)
+        if len(rows) > _PREVIEW:
+            say(f"... and {len(rows) - _PREVIEW} more")
+    for remark in plan.notes:
+        say(remark)
+    for problem in plan.problems:
+        say(in_the_shell(f"problem: {problem}"))
+    for warning in plan.warnings:
+        say(in_the_shell(f"warning: {warning}"))
+    say(
+        f"{plan.path}: {counted(len(rows), 'good row')}, "
+        f"{counted(len(plan.problems), 'problem')}, {counted(len(plan.warnings), 'warning')}"
+    )
+
+
+def _document(plan: ImportPlan, imported: int) -> dict[str, Any]:
+    def listed(problems: Any) -> list[dict[str, Any]]:
+        return [
+            {"line": one.line, "column": one.column, "message": in_the_shell(one.message)}
+            for one in problems
+        ]
+
+    return {
+        "what": plan.what,
+        "file": str(plan.path),
+        "rows": len(plan.rows),
+        "imported": imported,
+        "notes": list(plan.notes),
+        "problems": listed(plan.problems),
+        "warnings": listed(plan.warnings),
+    }

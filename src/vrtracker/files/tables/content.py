@@ -1,0 +1,107 @@
+"""What a file is by its content, and the reader for it."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from vrtracker.errors import ImportFileError
+from vrtracker.files.tables.parquet import read_parquet
+from vrtracker.files.tables.table import Table, TableOptions
+from vrtracker.files.tables.text import read_text
+from vrtracker.files.tables.workbooks import read_workbook
+
+__all__ = ["read_table"]
+
+_TEXT = "a text file"
+_XLSX = "an Excel workbook (.xlsx)"
+_XLS = "an old Excel workbook (.xls)"
+_ODS = "an OpenDocument spreadsheet (.ods)"
+_PARQUET = "a Parquet file (.parquet)"
+_OF_ENDING = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _TEXT),
+    **dict.fromkeys((".xlsx", ".xlsm"), _XLSX),
+    ".xls": _XLS,
+    ".ods": _ODS,
+    ".parquet": _PARQUET,
+}
+_LOCKED = "a workbook protected by a password"
+_OTHERS = {
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a compressed file (gzip)",
+    b"\x89PNG": "a picture",
+    b"SQLite format 3": "a SQLite database",
+    b"\x00\x01\x00\x00Standard": "an Access database",
+}
+
+
+def read_table(path: Path, options: TableOptions) -> Table:
+    """Read a file of rows under a header.
+
+    Raises
+    ------
+    ImportFileError
+        If it cannot be read, is empty, is not what its name says, or options are given that it
+        does not have.
+    MissingDependencyError
+        If the library that reads it is not installed.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImportFileError(f"{path} cannot be read: {error.strerror}.") from error
+    if not data:
+        raise ImportFileError(f"{path} is empty; it needs a header and rows.")
+    found, said = _kind_of(data), _OF_ENDING.get(path.suffix.lower())
+    if found == _LOCKED:
+        raise ImportFileError(f"{path} is {_LOCKED}; save it without one and try again.")
+    if found not in _OF_ENDING.values() or said not in {None, found}:
+        remedy = "the right ending" if found in _OF_ENDING.values() else "another file"
+        raise ImportFileError(
+            f"{path} is {found} by its content, not {said or 'a table'}; give {remedy}."
+        )
+    _refuse_idle(path, found, options)
+    if found == _TEXT:
+        table = read_text(path, data, options)
+    elif found == _PARQUET:
+        table = read_parquet(path, data)
+    else:
+        table = read_workbook(path, data, options, found)
+    if table is None:
+        raise ImportFileError(f"{path} is empty; it needs a header and rows.")
+    return table
+
+
+def _kind_of(data: bytes) -> str:
+    if data.startswith(b"PAR1"):
+        return _PARQUET
+    if data.startswith(b"\xd0\xcf\x11\xe0"):
+        # Where there is a password, the format of the old workbooks is wrapped around the new.
+        return _LOCKED if "EncryptedPackage".encode("utf-16-le") in data else _XLS
+    if data.startswith(b"PK\x03\x04"):
+        return _kind_of_archive(data)
+    return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), _TEXT)
+
+
+def _kind_of_archive(data: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return "a damaged archive or workbook"
+    if "content.xml" in names:
+        return _ODS
+    return _XLSX if any(name.startswith("xl/") for name in names) else "an archive (zip)"
+
+
+def _refuse_idle(path: Path, kind: str, options: TableOptions) -> None:
+    """Refuse options that the kind of file does not have, which would say what is not so."""
+    asked = {
+        "delimiter": (options.delimiter, kind == _TEXT),
+        "encoding": (options.encoding, kind == _TEXT),
+        "sheet": (options.sheet, kind in {_XLSX, _XLS, _ODS}),
+    }
+    for name, (value, is_known) in asked.items():
+        if value is not None and not is_known:
+            raise ImportFileError(f"{path} is {kind}, which has no {name}; leave that option out.")
