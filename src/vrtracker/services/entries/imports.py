@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
-    DuplicateError,
     ImportFileError,
     UnknownMouseError,
     UnknownNameError,
@@ -20,7 +18,7 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.csv_rows import CsvReading, Problem
-from vrtracker.services.entries.mice import MouseService
+from vrtracker.services.entries.mice import MouseService, taken
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.sessions import SessionService
 
@@ -126,17 +124,17 @@ class ImportService:
         number = "uSessionID" if what == "sessions" else "uMouseID"
         with self._lab.unit(readonly=True) as unit:
             repository: Any = unit.sessions if what == "sessions" else unit.mice
-            listing = Listing(include_scratched=True)
-            known = {tuple(row) for row in repository.present_keys(listing)}
-            numbers = {row[number] for row in repository.present(listing)}
+            present = repository.present(Listing(include_scratched=True))
             mice = unit.mice.names()
+        rules = self._services[what].rules
+        known = {_folded(key): key for key in map(rules.key_of_row, present)}
+        numbers = {row[number] for row in present}
         known_mice = set(mice)
         is_numbered = any(number in row for row in rows)
         for line, row in zip(lines, rows, strict=True):
-            key = tuple(row[name] for name in repository.key_columns)
-            shown = SessionKey(*key) if what == "sessions" else key[0]
-            if key in known:
-                yield Problem(line, None, str(DuplicateError(repository.subject, shown)))
+            key = rules.key_of_row(row)
+            if _folded(key) in known:
+                yield Problem(line, None, str(taken(repository.subject, key, known[_folded(key)])))
             if is_numbered and number not in row:
                 yield Problem(line, number, "the number is missing; give all rows one, or none.")
             if row.get(number) in numbers and number in row:
@@ -144,8 +142,13 @@ class ImportService:
             if what == "sessions" and row["mouseName"] not in known_mice:
                 error = UnknownMouseError(row["mouseName"], nearest(row["mouseName"], mice))
                 yield Problem(line, "mouseName", str(error))
-            known.add(key)
+            known.setdefault(_folded(key), key)
             numbers.add(row.get(number))
+
+
+def _folded(key: Any) -> Any:
+    """Return a key by which names that differ in the case of letters alone are one."""
+    return key.casefold() if isinstance(key, str) else key
 
 
 def _scratch_warnings(lines: list[int], rows: list[dict[str, Any]]) -> list[Problem]:
