@@ -110,7 +110,7 @@ def test_session_names_its_mouse_as_the_mouse_is_spelled(tracker):
 
 
 def test_keys_are_looked_up_in_the_case_in_which_they_are_stored(tracker):
-    with pytest.raises(NotFoundError, match="Did you mean 'ATL012.2023-01-20.701'") as missing:
+    with pytest.raises(NotFoundError, match=r"Did you mean 'ATL012\.2023-01-20\.701'") as missing:
         tracker.sessions.get(OTHER_CASE)
     with pytest.raises(NotFoundError, match="Did you mean 'ATL012'"):
         tracker.mice.get("atl012")
