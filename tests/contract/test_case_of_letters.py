@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from support.sample_lab import KEY, table_counts
+import pytest
+import sqlalchemy as sa
+
+import vrtracker
+from support.backends import SOURCES, marker
+from support.sample_lab import KEY, change_schema, open_lab, run_sql, table_counts
+from vrtracker.database.migration import check
 from vrtracker.errors import DuplicateError, ImportFileError, InvalidValueError, NotFoundError
 
 OTHER_CASE = "atl012.2023-01-20.701"
 DIFFERS = "case of letters alone"
+TOLD_APART = [name for name in SOURCES if marker(name) != "access"]
+"""The databases that have an index of their own for it."""
 
 
 @pytest.fixture
@@ -106,6 +115,96 @@ def test_session_names_its_mouse_as_the_mouse_is_spelled(tracker):
     assert tracker.sessions.get(KEY).mouseName == "ATL012"
 
 
+# -- the database itself -----------------------------------------------------------------------
+
+
+ADD_MOUSE = (
+    'INSERT INTO mousedb ("mouseName", "tracked", "trackerExists", "KO", "Blinded") '
+    "VALUES (:name, False, False, False, False)"
+)
+
+
+def refuses(url: str) -> bool:
+    """Tell whether the database itself keeps ATL012 from being there twice."""
+    before = table_counts(url)
+    try:
+        run_sql(url, ADD_MOUSE, name="atl012")
+    except sa.exc.IntegrityError:
+        assert table_counts(url) == before
+        return True
+    return False
+
+
+def test_database_refuses_what_went_past_the_tracker(tracker):
+    assert refuses(tracker.url)
+    run_sql(tracker.url, ADD_MOUSE, name="B1")
+    assert tracker.mice.get("B1").mouseName == "B1"
+
+
+@pytest.mark.parametrize("backend", TOLD_APART, indirect=True)
+def test_check_tells_of_a_missing_rule(tracker):
+    index = "uq_mousedb_mouseName_caseless"
+    change_schema(tracker.url, lambda alter: alter.drop_index(index, table_name="mousedb"))
+
+    (difference,) = check(tracker.url)
+
+    assert index in difference
+
+
+def test_two_that_add_a_name_at_once_get_one_mouse(tracker):
+    with ThreadPoolExecutor(2) as pool, open_lab(tracker.url) as other:
+        for number in range(8):
+            start = threading.Barrier(2)
+
+            def add(lab, name, start=start):
+                start.wait(30)
+                try:
+                    return lab.mice.add(name).mouseName
+                except DuplicateError as error:
+                    return error
+
+            names = (f"B{number}", f"b{number}")
+            done = list(pool.map(add, (tracker, other), names))
+
+            (there,) = (one for one in done if isinstance(one, str))
+            (refused,) = (one for one in done if isinstance(one, DuplicateError))
+            assert refused.key == there
+            assert DIFFERS in str(refused)
+    assert tracker.mice.count() == 2 + 8
+
+
+def test_clone_carries_the_rule(tracker, backend):
+    copy = backend.new_url()
+
+    vrtracker.clone(tracker.url, copy)
+
+    assert check(copy) == []
+    assert refuses(copy)
+
+
+def test_restored_backup_carries_the_rule(tracker, backend, tmp_path):
+    backup = tracker.back_up(tmp_path / "kept").path
+    copy = backend.new_url()
+
+    vrtracker.restore(copy, backup)
+
+    assert check(copy) == []
+    assert refuses(copy)
+
+
+@pytest.mark.parametrize("backend", [name for name in SOURCES if "postgres" in name], indirect=True)
+def test_restored_archive_of_rows_carries_the_rule(tracker, backend, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    backup = tracker.back_up(tmp_path / "kept").path
+    copy = backend.new_url()
+
+    vrtracker.restore(copy, backup)
+
+    assert backup.suffix == ".zip"
+    assert check(copy) == []
+    assert refuses(copy)
+
+
 # -- what is found -----------------------------------------------------------------------------
 
 
@@ -134,3 +233,29 @@ def test_nothing_is_changed_under_a_name_in_another_case(tracker):
         tracker.workflow.scratch(OTHER_CASE, "light leak")
 
     assert table_counts(tracker.url) == before
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_look_ups_tell_case_where_the_engine_does_not(tracker):
+    """As Microsoft's engine compares; here by columns that somebody declared so."""
+    run_sql(
+        tracker.url,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = replace(sql, '\"mouseName\" VARCHAR(255) NOT NULL', "
+        "'\"mouseName\" VARCHAR(255) COLLATE NOCASE NOT NULL')",
+        "PRAGMA writable_schema = RESET",
+        "REINDEX",
+    )
+    assert run_sql(tracker.url, "SELECT count(*) FROM sessiondb WHERE mouseName = 'atl012'") == [
+        (1,)
+    ]
+
+    with open_lab(tracker.url) as lab:
+        assert lab.mice.find("atl012") is None
+        with pytest.raises(NotFoundError, match="Did you mean"):
+            lab.sessions.get(OTHER_CASE)
+        for refused in (lab.workflow.states, lab.sessions.delete):
+            with pytest.raises(NotFoundError):
+                refused(OTHER_CASE)
+        assert lab.sessions.get(KEY).mouseName == "ATL012"
+        assert lab.workflow.states(KEY)
