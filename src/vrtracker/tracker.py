@@ -122,11 +122,17 @@ class Tracker(Shown):
         self._lab.database.dispose()
 
     def history(self, key: Any) -> pd.DataFrame:
-        """Return the events of a session, or of a mouse by its name, oldest first."""
+        """Return the events of a session, or of a mouse by its name, oldest first.
+
+        They are found under every key or name that it has had, and after it was deleted.
+        """
         try:
             wanted = SessionKey.parse(key)
         except InvalidKeyError:
-            return self._history.of_mouse(self.mice.get(key).mouseName)
+            events = self._history.of_mouse(self.mice.rules.key(key))
+            if events.empty:
+                self.mice.get(key)
+            return events
         return self._history.of_session(wanted)
 
     def events(self, limit: int = 50) -> pd.DataFrame:

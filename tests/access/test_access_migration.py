@@ -8,15 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from support.access_files import mdb_rows, upgrade_when_told
 from support.processes import KILLS, killed_when_ready, spawned_at_once
-from support.sample_lab import open_lab
+from support.sample_lab import open_lab, run_sql
 from vrtracker.backends.access import replacement
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, upgrade
 from vrtracker.database.versions import HEAD, current_revision
-from vrtracker.errors import BackendError, VrtrackerError
+from vrtracker.errors import BackendError
 
 MICE = [{"uMouseID": 3, "mouseName": "ATL012"}, {"uMouseID": 9, "mouseName": "atl-ü"}]
 
@@ -124,11 +125,18 @@ def open_lab_below(path: Path):
     return ucanaccess.connect(path)
 
 
-def test_names_that_differ_by_case_are_refused_and_the_tracker_goes_on(file):
+def mouse(name: str) -> str:
+    """Return the SQL that adds a mouse past the tracker."""
+    flags = ("tracked", "trackerExists", "KO", "Blinded")
+    columns = ", ".join(f'"{column}"' for column in ("mouseName", *flags))
+    return f"INSERT INTO mousedb ({columns}) VALUES ('{name}'{', False' * len(flags)})"
+
+
+def test_names_that_differ_by_case_are_refused_by_the_file_and_the_tracker_goes_on(file):
     upgrade(file)
     with open_lab(str(file)) as tracker:
-        with pytest.raises(VrtrackerError, match="ignores the case"):
-            tracker.mice.add("ATL-Ü")
+        with pytest.raises(sa.exc.IntegrityError, match="ignores the case"):
+            run_sql(str(file), mouse("ATL-Ü"))
         tracker.mice.add("B1")
 
         assert set(tracker.mice.frame()["mouseName"]) == {"ATL012", "B1", "atl-ü"}
@@ -138,9 +146,8 @@ def test_names_that_differ_by_case_are_refused_and_the_tracker_goes_on(file):
 def test_many_names_of_which_two_differ_by_case_are_refused_in_our_words(file):
     upgrade(file)
     with open_lab(str(file)) as tracker:
-        rows = [{"mouseName": name} for name in ("B1", "B2", "b1")]
-        with pytest.raises(VrtrackerError, match="case of letters"):
-            tracker.mice.add_many(rows)
+        with pytest.raises(sa.exc.DBAPIError, match="case of letters"):
+            run_sql(str(file), mouse("B1"), mouse("B2"), mouse("b1"))
         tracker.mice.add("B1")
 
     assert set(names(file).values()) == {"ATL012", "B1", "atl-ü"}

@@ -156,3 +156,22 @@ def test_environment_names_the_database(empty: str, monkeypatch: pytest.MonkeyPa
 
     assert told("status")["url"] == empty
     assert told("db", "current")["revision"] == HEAD
+
+
+def test_upgrade_names_mice_that_differ_in_case_alone(tmp_path: Path):
+    url = tmp_path / "lab.db"
+    good("--url", url, "db", "upgrade", "0002")
+    connection = sqlite3.connect(url)
+    with connection:
+        connection.executemany(
+            'INSERT INTO mousedb ("mouseName", tracked, "trackerExists", "KO", "Blinded") '
+            "VALUES (?, 0, 0, 0, 0)",
+            [("ATL012",), ("atl012",)],
+        )
+    connection.close()
+
+    error = refused("--url", url, "db", "upgrade", code=4)
+
+    assert f"{url} cannot go to head: mice differ in the case of letters alone" in error
+    assert "ATL012 (0 sessions) and atl012 (0 sessions)" in error
+    assert told("--url", url, "db", "current")["revision"] == "0002"

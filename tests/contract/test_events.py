@@ -184,6 +184,77 @@ def test_history_follows_a_session_through_all_its_keys(labs):
     assert list(history["verb"]) == ["added"] + ["edited", "rekeyed"] * 3
 
 
+def test_history_finds_a_session_under_each_of_its_keys(labs):
+    tracker = labs.new(mice=2, sessions=1)
+    tracker.sessions.update({"sessionID": 801}, KEY)
+    tracker.sessions.update({"mouseName": "ATL013"}, ("ATL012", DAY, 801))
+
+    whole = tracker.history(f"ATL013.{DAY}.801")
+
+    assert list(whole["verb"]) == ["added"] + ["edited", "rekeyed"] * 2
+    for former in (KEY, f"ATL012.{DAY}.801"):
+        assert tracker.history(former).equals(whole)
+
+
+def test_history_of_a_renamed_mouse_is_found_under_all_its_names(labs):
+    tracker = labs.new()
+    tracker.mice.add("B1")
+    for old, new in (("B1", "B2"), ("B2", "b2"), ("b2", "B3")):
+        tracker.mice.update({"mouseName": new}, old)
+    tracker.mice.update({"KO": True}, "B3")
+
+    whole = tracker.history("B3")
+
+    assert list(whole["verb"]) == ["added"] + ["edited", "rekeyed"] * 3 + ["edited"]
+    assert whole["changes"].iloc[-1] == {"KO": [False, True]}
+    for former in ("B1", "B2", "b2"):
+        assert tracker.history(former).equals(whole)
+
+
+def test_history_of_a_mouse_that_was_renamed_and_back_is_whole(labs):
+    tracker = labs.new()
+    tracker.mice.add("B1")
+    for old, new in (("B1", "B2"), ("B2", "B1")):
+        tracker.mice.update({"mouseName": new}, old)
+
+    assert list(tracker.history("B1")["verb"]) == ["added"] + ["edited", "rekeyed"] * 2
+    assert tracker.history("B2").equals(tracker.history("B1"))
+
+
+def test_name_that_another_mouse_got_later_mixes_no_stories(labs):
+    tracker = labs.new()
+    tracker.mice.add("B1", notes="first")
+    tracker.mice.update({"mouseName": "B2"}, "B1")
+    tracker.mice.add("B1", notes="second")
+    tracker.mice.update({"mouseName": "B3"}, "B1")
+    tracker.mice.add("C1", notes="third")
+    tracker.mice.update({"mouseName": "B1"}, "C1")
+
+    stories = {name: tracker.history(name) for name in ("B1", "B2", "B3", "C1")}
+
+    notes = {name: story["changes"].iloc[0]["notes"][1] for name, story in stories.items()}
+    assert notes == {"B1": "third", "B2": "first", "B3": "second", "C1": "third"}
+    for story in stories.values():
+        assert list(story["verb"]) == ["added", "edited", "rekeyed"]
+
+
+def test_history_outlives_a_renamed_mouse(labs):
+    tracker = labs.new()
+    tracker.mice.add("B1")
+    tracker.mice.update({"mouseName": "B2"}, "B1")
+    tracker.mice.delete("B2")
+
+    whole = tracker.history("B2")
+
+    assert list(whole["verb"]) == ["added", "edited", "rekeyed", "deleted"]
+    assert tracker.history("B1").equals(whole)
+
+
+def test_history_of_a_name_in_another_case_is_not_found(labs):
+    with pytest.raises(NotFoundError, match="Did you mean 'ATL012'"):
+        labs.new().history("atl012")
+
+
 def test_history_of_an_unknown_mouse_is_not_found(small):
     with pytest.raises(NotFoundError):
         small.history("ATL999")

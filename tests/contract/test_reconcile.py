@@ -481,6 +481,20 @@ def test_an_unreadable_folder_is_told_and_the_rest_goes_on(kept, level):
     assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
 
 
+@pytest.mark.parametrize("filters", [{}, {"mouseName": "M2"}])
+def test_a_folder_in_another_case_than_its_mouse_loses_nothing(kept, filters):
+    kept.add("M2.2023-01-20.1", **DONE)
+    kept.suite2p("M2.2023-01-20.1")
+    (kept.root / "M2").rename(kept.root / "aside")
+    (kept.root / "aside").rename(kept.root / "m2")
+
+    plan = kept.tracker.reconcile(**filters)
+
+    assert plan.found.changes == ()
+    assert notes(plan) == [("unreadable", str(kept.root / "m2")), ("unreadable", "M2.2023-01-20.1")]
+    assert all("Name it M2" in note.message for note in plan.found.notes)
+
+
 @pytest.fixture
 def labs(lab):
     """Add sessions with suite2p: M1's and M3's in two labs' folders, M2's in its own."""

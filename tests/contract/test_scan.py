@@ -136,6 +136,33 @@ def test_unknown_mice_are_added_on_request(lab, put):
     assert lab.tracker.mice.get("M3").mouseName == "M3"
 
 
+@pytest.mark.parametrize("add_mice", [False, True])
+def test_folder_in_another_case_than_its_mouse_is_to_be_renamed(lab, put, add_mice):
+    put("m1/2023-01-20/701/a.b.npy")
+    put("M2/2023-01-20/701/a.b.npy")
+
+    plan = lab.tracker.scan(add_mice=add_mice)
+
+    assert keys(plan.new) == ["M2.2023-01-20.701"]
+    assert (plan.held_back, plan.new_mice) == ((), ())
+    (skip,) = plan.skipped
+    assert skip.path == lab.root / "m1"
+    assert "Name it M1" in skip.reason
+
+
+def test_mouse_that_was_added_in_another_case_after_the_plan_is_refused(lab, put):
+    put("m3/2023-01-20/701/a.b.npy")
+    plan = lab.tracker.scan(add_mice=True)
+    lab.tracker.mice.add("M3")
+    before = lab.dump()
+
+    with pytest.raises(DuplicateError, match="case of letters alone") as refused:
+        plan.apply()
+
+    assert refused.value.key == "M3"
+    assert lab.dump() == before
+
+
 def test_only_the_mice_that_are_asked_for_are_looked_at(lab, put):
     put("M1/2023-01-20/701/a.b.npy")
     put("M2/2023-01-20/701/a.b.npy")

@@ -291,13 +291,13 @@ def test_upgrade_in_the_wrong_direction_changes_nothing(backend):
 
 def test_failed_upgrade_leaves_the_database_as_it_was(backend):
     url = backend.migrated_url()
-    downgrade(url, OLDER)
+    downgrade(url, "0001")
     run_sql(url, "ALTER TABLE mousedb ADD COLUMN strain INTEGER")
 
     with pytest.raises(VrtrackerError):
         upgrade(url)
 
-    assert revision_of(url) == OLDER
+    assert revision_of(url) == "0001"
     with raw_engine(url).connect() as connection:
         names = [column["name"] for column in sa.inspect(connection).get_columns("mousedb")]
     assert "sex" not in names

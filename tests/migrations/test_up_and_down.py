@@ -10,15 +10,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from support.backends import SOURCES, marker
 from support.processes import at_once, spawned_at_once
-from support.sample_lab import open_lab, raw_engine
+from support.sample_lab import open_lab, raw_engine, run_sql
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, upgrade
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision
+from vrtracker.errors import SchemaError
 
 Rows = dict[str, list[dict[str, Any]]]
 NOW = dt.datetime(2026, 3, 2, 12)
 FLAGS = dict.fromkeys(("tracked", "trackerExists", "KO", "Blinded"), False)
+ADD_MOUSE = (
+    'INSERT INTO mousedb ("mouseName", "tracked", "trackerExists", "KO", "Blinded") '
+    "VALUES (:name, False, False, False, False)"
+)
 SESSION_FLAGS = ("variableGain", "behavior", "imaging", "faceCamera", "vrRegistration", "suite2p")
 SESSION_FLAGS += ("suite2pQC", "redCellQC", "sessionQC", "vrRegistrationError", "dontTrack")
 FILLERS: dict[type, Any] = {bool: False, int: 0, float: 0.0, str: "x", dt.datetime: NOW}
@@ -183,7 +189,7 @@ def test_details_of_mice_are_lost_on_the_way_down_and_nothing_else(backend):
     upgrade(url, "0001")
     fill(url)
     at_first = dump(url)
-    upgrade(url, "0002")
+    upgrade(url)
     with open_lab(url) as tracker:
         tracker.mice.update({"sex": "F", "notes": "n" * 400, "dateOfBirth": "2022-05-01"}, "ATL012")
 
@@ -195,6 +201,69 @@ def test_details_of_mice_are_lost_on_the_way_down_and_nothing_else(backend):
     upgrade(url)
     with open_lab(url) as tracker:
         assert tracker.mice.get("ATL012").sex is None
+
+
+TOLD_APART = [name for name in SOURCES if marker(name) != "access"]
+"""Access refuses such a pair by itself."""
+
+
+@pytest.mark.parametrize("backend", TOLD_APART, indirect=True)
+@pytest.mark.parametrize("second", ["atl012", "ATL-Ü"])
+def test_mice_that_differ_in_case_alone_are_named_and_nothing_is_upgraded(backend, second):
+    url = backend.new_url()
+    upgrade(url, "0001")
+    fill(url)
+    run_sql(url, ADD_MOUSE, name=second)
+    before = dump(url)
+
+    with pytest.raises(SchemaError) as refused:
+        upgrade(url)
+
+    there, count = ("ATL012", 4) if second == "atl012" else ("atl-ü", 0)
+    assert f"{there} ({count} sessions) and {second} (0 sessions)" in str(refused.value)
+    assert (revision_of(url), dump(url)) == ("0001", before)
+
+
+@pytest.mark.parametrize("backend", TOLD_APART, indirect=True)
+@pytest.mark.parametrize("names", [("ATL012", "atl012"), ("ATL012", "Atl012", "atl012")])
+def test_statements_of_the_refusal_make_one_mouse_of_two(backend, names):
+    url = backend.new_url()
+    upgrade(url, "0002")
+    fill(url)
+    for name in names[1:]:
+        run_sql(url, ADD_MOUSE, name=name)
+    run_sql(url, 'UPDATE sessiondb SET "mouseName" = \'atl012\' WHERE "sessionID" = 702')
+
+    for _ in names[1:]:
+        with pytest.raises(SchemaError) as refused:
+            upgrade(url)
+        remedy = str(refused.value).partition("by SQL: ")[2].partition(" Then upgrade")[0]
+        run_sql(url, *remedy.rstrip(";").split("; "))
+
+    assert upgrade(url) == HEAD
+    assert {row["mouseName"] for row in dump(url)["mousedb"]} == {"ATL012", "atl-ü"}
+    assert {row["mouseName"] for row in dump(url)["sessiondb"]} == {"ATL012"}
+
+
+def test_downgrade_takes_the_rule_of_names_back(backend):
+    url = backend.migrated_url()
+    run_sql(url, ADD_MOUSE, name="ATL012")
+    with pytest.raises(sa.exc.DBAPIError):
+        run_sql(url, ADD_MOUSE, name="atl012")
+
+    downgrade(url, "0002")
+
+    if backend.name in TOLD_APART:
+        run_sql(url, ADD_MOUSE, name="atl012")
+    assert upgrade_is_refused(url) is (backend.name in TOLD_APART)
+
+
+def upgrade_is_refused(url: str) -> bool:
+    try:
+        upgrade(url)
+    except SchemaError:
+        return True
+    return False
 
 
 def test_columns_and_rows_of_the_lab_come_through(backend):

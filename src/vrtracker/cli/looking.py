@@ -112,7 +112,9 @@ def history(
     key: Annotated[
         str | None,
         typer.Argument(
-            metavar="KEY", help="A session, or a mouse by its name.", show_default=False
+            metavar="KEY",
+            help="A session, or a mouse by its name, of today or earlier.",
+            show_default=False,
         ),
     ] = None,
     *,

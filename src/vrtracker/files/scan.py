@@ -61,6 +61,7 @@ def scan(
     root: Path,
     *,
     mice: Collection[str] | None = None,
+    known: Collection[str] = (),
     progress: Callable[[int], None] | None = None,
     look: Look = lambda _, folder: probe(folder),
 ) -> ScanResult:
@@ -76,6 +77,9 @@ def scan(
         Folder that holds the folders of the mice.
     mice
         Names to look for; all when not given.
+    known
+        Names of the mice that there are. A folder whose name differs from one of these, or from
+        another mouse's folder, in the case of letters alone is reported.
     progress
         Called with the number of sessions found so far, after each.
     look
@@ -88,7 +92,9 @@ def scan(
     """
     SessionFolders(root).check()
     wanted = {mice} if isinstance(mice, str) else mice
-    work = _Scan(wanted, progress or (lambda _: None), look)
+    spellings = {name.casefold(): name for name in (*(wanted or ()), *known)}
+    folded = None if wanted is None else {name.casefold() for name in wanted}
+    work = _Scan(folded, progress or (lambda _: None), look, spellings)
     here = str(Path(root))
     labs = work.folders(here, is_of_people)
     work.mice_in(here, filter(work.is_wanted, labs))
@@ -105,6 +111,7 @@ class _Scan:
     wanted: Collection[str] | None
     progress: Callable[[int], None]
     look: Look
+    spellings: dict[str, str]
     seen: dict[SessionKey, str] = field(default_factory=dict)
     found: list[FoundSession] = field(default_factory=list)
     skipped: list[SkippedFolder] = field(default_factory=list)
@@ -117,7 +124,8 @@ class _Scan:
         self.skipped.append(SkippedFolder(Path(path), f"{what}: {reason_of(error)}.", is_link))
 
     def is_wanted(self, mouse: str) -> bool:
-        return not is_hidden(mouse) and (self.wanted is None or mouse in self.wanted)
+        is_asked_for = self.wanted is None or mouse.casefold() in self.wanted
+        return is_asked_for and not is_hidden(mouse)
 
     def folders(self, parent: str, is_meant: Callable[[str], object]) -> list[str]:
         """List the names of the folders that are meant; what cannot be read is noted instead."""
@@ -155,6 +163,11 @@ class _Scan:
         dates = self.folders(folder, _DATE_LIKE.fullmatch)
         if dates and not _is_mouse_name(name):
             reason = f"{name!r} is not a mouse name: letters, digits, '_', '-', '.' only."
+            self.skip(folder, reason)
+            return
+        spelled = self.spellings.setdefault(name.casefold(), name) if dates else name
+        if spelled != name:
+            reason = f"Name it {spelled}: it differs from that mouse in the case of letters alone."
             self.skip(folder, reason)
             return
         for date in dates:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from vrtracker.backends.caseless import Caseless
 from vrtracker.models.base import Base
 from vrtracker.models.types import CalendarDate, Flag, LongText, text
 
@@ -43,3 +44,6 @@ class Mouse(Base):
     genotype: Mapped[str | None] = mapped_column(text(255), doc="genotype")
     strain: Mapped[str | None] = mapped_column(text(255), doc="strain")
     notes: Mapped[str | None] = mapped_column(LongText, doc="free notes")
+
+
+Index("uq_mousedb_mouseName_caseless", Caseless(Mouse.__table__.c.mouseName), unique=True)

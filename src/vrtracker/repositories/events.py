@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, insert, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, insert, or_, select
 
 from vrtracker.database import Executor, Prepared
+from vrtracker.domain.lineage import Move, Span, lineage
 from vrtracker.models.types import JSONDocument
 
 __all__ = ["EventRepository", "NewEvent"]
@@ -66,24 +67,12 @@ class EventRepository:
             lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
         )
 
-    def of_subjects(self, kind: str, keys: Sequence[tuple[str, int | None]]) -> Select[Any]:
-        """Return the SELECT of the events of some subjects, oldest first.
-
-        Parameters
-        ----------
-        keys
-            Each with the number of the event before which it was the subject's; None: still is.
-        """
+    def of_subject(self, kind: str, spans: Sequence[Span]) -> Select[Any]:
+        """Return the SELECT of the events of a subject under its keys, oldest first."""
         table = self._x.tables.events
-        spans = (
-            table.c.subject_key == key
-            if until is None
-            else and_(table.c.subject_key == key, table.c.event_id < until)
-            for key, until in keys
-        )
         return (
             select(*table.c)
-            .where(table.c.subject_kind == kind, or_(*spans))
+            .where(table.c.subject_kind == kind, or_(*(_within(table, each) for each in spans)))
             .order_by(table.c.event_id)
         )
 
@@ -93,11 +82,11 @@ class EventRepository:
         return select(*table.c).order_by(table.c.event_id.desc()).limit(limit)
 
     def about_staleness(
-        self, kind: str, keys: Sequence[tuple[str, int | None]], stage: str
+        self, kind: str, spans: Sequence[Span], stage: str
     ) -> list[tuple[str, Any, str | None]]:
         """Return verb, changes and reason of what may have made a stage stale, newest first."""
         table = self._x.tables.events
-        statement = self.of_subjects(kind, keys).where(
+        statement = self.of_subject(kind, spans).where(
             or_(
                 and_(table.c.verb == "invalidated", table.c.stage == stage),
                 table.c.verb == "reconciled",
@@ -106,15 +95,25 @@ class EventRepository:
         newest_first = statement.order_by(None).order_by(table.c.event_id.desc())
         return [(row.verb, row.changes, row.reason) for row in self._x.execute(newest_first)]
 
-    def moves(self, kind: str, key: str) -> list[tuple[int, Any]]:
-        """Return number and changes of the events in which a subject with another key got this."""
+    def lineage(self, kind: str, key: str, *, is_there: bool) -> list[Span]:
+        """Return all keys of the subject that has a key, or that had it last.
+
+        Parameters
+        ----------
+        is_there
+            Whether a row has the key today.
+        """
         table = self._x.tables.events
-        statement = select(table.c.event_id, table.c.changes).where(
-            table.c.subject_kind == kind,
-            table.c.subject_key == key,
-            table.c.verb == "rekeyed",
+        moved = (
+            select(table.c.event_id, table.c.changes)
+            .where(table.c.subject_kind == kind, table.c.verb == "rekeyed")
+            .order_by(table.c.event_id)
         )
-        return [(row.event_id, row.changes) for row in self._x.execute(statement)]
+        moves = [Move(row.event_id, *row.changes["key"]) for row in self._x.execute(moved)]
+        last = select(func.max(table.c.event_id)).where(
+            table.c.subject_kind == kind, table.c.subject_key == key
+        )
+        return lineage(key, moves, at=None if is_there else self._x.execute(last).scalar())
 
     def changes_of(self, kind: str, verb: str) -> list[Any]:
         """Return the changes of all events with a verb, oldest first."""
@@ -125,3 +124,12 @@ class EventRepository:
             .order_by(table.c.event_id)
         )
         return [row.changes for row in self._x.execute(statement)]
+
+
+def _within(table: Table, span: Span) -> ColumnElement[bool]:
+    parts = [table.c.subject_key == span.key]
+    if span.since is not None:
+        parts.append(table.c.event_id >= span.since)
+    if span.until is not None:
+        parts.append(table.c.event_id < span.until)
+    return and_(*parts)

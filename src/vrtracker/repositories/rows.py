@@ -85,8 +85,12 @@ class RowRepository(Generic[Record]):
             clauses = (self.table.c[name] == bindparam(name) for name in self.key_columns)
             return select(*self.table.c).where(*clauses)
 
+        name = self.key_columns[0]
+        place = self.table.c.keys().index(name)
         rows = self._x.rows(self._prepared("by_key", build), **key)
-        return self._record(rows[0]) if rows else None
+        # An engine that compares as Microsoft's does finds the name in any case of letters.
+        found = next((row for row in rows if row[place] == key[name]), None)
+        return None if found is None else self._record(found)
 
     def by_id(self, number: int) -> Record | None:
         """Return the row of that autonumber, or None."""

@@ -44,9 +44,12 @@ class StageRepository:
         if not rows:
             return None
         width = len(self._x.tables.sessions.c)
+        record = SessionRecord.of_row(rows[0][:width], self._x.tables.extra["sessiondb"])
+        if record.mouseName != key.mouse:
+            # As in `RowRepository.by_key`.
+            return None
         return Snapshot(
-            SessionRecord.of_row(rows[0][:width], self._x.tables.extra["sessiondb"]),
-            {row[width]: StageRow(*row[width + 1 :]) for row in rows if row[width]},
+            record, {row[width]: StageRow(*row[width + 1 :]) for row in rows if row[width]}
         )
 
     def _snapshot_statement(self, *, locking: bool) -> Select[Any]:

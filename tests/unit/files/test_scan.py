@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -156,6 +157,41 @@ def test_scan_is_limited_to_some_mice(lab, mice):
 
     assert keys(result) == ["B.2023-01-20.1"]
     assert result.skipped == ()
+
+
+needs_both_cases = pytest.mark.skipif(
+    os.name == "nt" or sys.platform == "darwin", reason="folders do not tell the case of letters"
+)
+
+
+@pytest.mark.parametrize("folder", ["atl012", "lab/Subjects/atl012"])
+@pytest.mark.parametrize("mice", [None, ["ATL012"]])
+def test_folder_that_differs_from_its_mouse_in_case_is_skipped(lab, folder, mice):
+    root = lab(f"{folder}/2023-01-20/1", "B/2023-01-20/1")
+
+    result = scan(root, mice=mice, known=["ATL012", "B"])
+
+    assert keys(result) == ([] if mice else ["B.2023-01-20.1"])
+    assert list(skipped(result, root)) == [folder]
+    assert "Name it ATL012" in skipped(result, root)[folder]
+
+
+@needs_both_cases
+def test_two_folders_that_differ_in_case_are_of_one_mouse_alone(lab):
+    root = lab("B1/2023-01-20/1", "b1/2023-01-20/2")
+
+    result = scan(root)
+
+    assert keys(result) == ["B1.2023-01-20.1"]
+    assert "Name it B1" in skipped(result, root)["b1"]
+
+
+def test_folder_without_sessions_may_be_spelled_like_a_mouse(lab):
+    root = lab("atl012/docs", "lab/Subjects/ATL012/2023-01-20/1")
+
+    result = scan(root)
+
+    assert (keys(result), result.skipped) == (["ATL012.2023-01-20.1"], ())
 
 
 def test_no_mice_at_all_find_nothing(lab):

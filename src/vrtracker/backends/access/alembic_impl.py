@@ -32,6 +32,7 @@ from vrtracker.backends.access.conversion import (
     without_extras,
 )
 from vrtracker.backends.access.inspection import Column, read_table
+from vrtracker.backends.caseless import is_caseless
 from vrtracker.errors import BackendError
 
 __all__ = ["AccessImpl"]
@@ -239,7 +240,9 @@ class AccessImpl(SqlOperations):
     # --- Indexes and constraints ---
 
     def create_index(self, index: Any, *, if_not_exists: bool = False, **kw: Any) -> None:
-        """Make an index."""
+        """Make an index; one without regard to case is left out, since all of Access's are."""
+        if is_caseless(index):
+            return
         if not self._by_jackcess():
             super().create_index(index, **kw)
             return

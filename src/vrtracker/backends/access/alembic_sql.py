@@ -17,6 +17,7 @@ from sqlalchemy.sql import Select, column, table
 
 from vrtracker.backends.access.conversion import without_extras
 from vrtracker.backends.access.ddl import LONGEST_NAME
+from vrtracker.backends.caseless import is_caseless
 from vrtracker.errors import BackendError
 
 __all__ = ["SqlOperations", "log"]
@@ -208,6 +209,16 @@ class SqlOperations(DefaultImpl):
             # A kind of Access's own, such as attachments.
             return True
         return bool(found != process(metadata_column.type))
+
+    def correct_for_autogen_constraints(
+        self,
+        conn_unique_constraints: set[Any],
+        conn_indexes: set[Any],
+        metadata_unique_constraints: set[Any],
+        metadata_indexes: set[Any],
+    ) -> None:
+        """Look for no index without regard to case: each of Access's is."""
+        metadata_indexes -= {index for index in metadata_indexes if is_caseless(index)}
 
     def compare_server_default(self, *_: Any, **kw: Any) -> bool:
         """Report no difference: Access has no server defaults here."""

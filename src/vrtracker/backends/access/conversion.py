@@ -13,6 +13,7 @@ from sqlalchemy import schema as sa_schema
 from vrtracker.backends.access import jackcess_ops as ops
 from vrtracker.backends.access.inspection import Relationship
 from vrtracker.backends.access.refusals import refuse
+from vrtracker.backends.caseless import is_caseless
 from vrtracker.errors import BackendError
 
 __all__ = [
@@ -59,7 +60,7 @@ def new_column(dialect: Any, column: Any, *, autonumber: bool = False) -> ops.Ne
 
 
 def without_extras(table: Any) -> Any:
-    """Return a copy without CHECK constraints, server defaults and comments."""
+    """Return a copy without CHECK constraints, server defaults, comments and caseless indexes."""
     conventions = table.metadata.naming_convention
     metadata = sa_schema.MetaData(naming_convention=conventions)
     # What its foreign keys refer to must be known by name.
@@ -76,6 +77,7 @@ def without_extras(table: Any) -> Any:
             column.server_default = None
         column.comment = None
     copy.comment = None
+    copy.indexes -= {index for index in copy.indexes if is_caseless(index)}
     return copy
 
 

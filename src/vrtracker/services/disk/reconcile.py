@@ -143,8 +143,9 @@ class ReconcileService:
         self._lab.folders().check()
         rows, datasets = self._recorded(Listing(filters, _COLUMNS, include_scratched=named), parts)
         comparison = _Comparison(self._lab, parts, rows, datasets, by_hash=by_hash)
-        mice = {row["mouseName"] for row in rows} if filters else None
-        found = scan(root, mice=mice, progress=progress, look=comparison.look)
+        mice = {row["mouseName"] for row in rows}
+        asked = mice if filters else None
+        found = scan(root, mice=asked, known=mice, progress=progress, look=comparison.look)
         return ReconcilePlan(comparison.result(root, found, only_present=only_present), self)
 
     def load(self, path: str | os.PathLike[str]) -> ReconcilePlan:

@@ -115,8 +115,9 @@ class ScanService:
         RootUnavailableError
             If the root is missing, empty or cannot be read.
         """
-        found = scan(self._lab.folders().root, mice=mice, progress=progress, look=self._look)
         known_keys, known_mice = self._known()
+        root = self._lab.folders().root
+        found = scan(root, mice=mice, known=known_mice, progress=progress, look=self._look)
         seen = [one for one in found.found if date is None or one.key.date == date]
         fresh = [session for session in seen if session.key not in known_keys]
         unknown = [s for s in fresh if s.key.mouse not in known_mice]

@@ -21,7 +21,7 @@ class UnseenFolders:
     Attributes
     ----------
     reasons : dict
-        By what the folders stand for: a mouse, a day of it, a session.
+        By what the folders stand for: a mouse (in small letters), a day of it, a session.
     anywhere : str or None
         Why a session without a folder may have one all the same: a lab's mice were not seen.
     elsewhere : str or None
@@ -37,7 +37,7 @@ class UnseenFolders:
 
     def get(self, key: SessionKey) -> str | None:
         """Return why the session's own folder cannot be seen, or None if it can."""
-        parts = (key.mouse, key.date, key.number)
+        parts = (key.mouse.casefold(), key.date, key.number)
         spans = (parts[:length] for length in range(1, len(parts) + 1))
         return next((self.reasons[span] for span in spans if span in self.reasons), None)
 
@@ -68,11 +68,12 @@ def unseen_folders(
 def _span(parts: tuple[str, ...]) -> tuple[object, ...]:
     """Return the mouse, date and number that a path below the root stands for.
 
-    None of them, which is all mice, for the folder of a lab's mice: nobody knows which they are.
+    The mouse in small letters, since its folder may be spelled otherwise than it. None of them,
+    which is all mice, for the folder of a lab's mice: nobody knows which they are.
     """
     if parts[1:2] == (SUBJECTS,):
         parts = parts[2:]
-    span: list[object] = list(parts[:1])
+    span: list[object] = [name.casefold() for name in parts[:1]]
     readers: tuple[Callable[[str], object], ...] = (parse_date, int)
     for text, reader in zip(parts[1:], readers, strict=False):
         try:

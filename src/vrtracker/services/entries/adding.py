@@ -46,6 +46,7 @@ def insert(
     if None in columns.get(number, ()):
         raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
     keys = rules.keys_of(columns)
+    rules.check_keys(unit, keys)
     event = rules.lab.event("", "added", subject_kind=repository.subject)
     repository.insert_columns(columns)
     documents = _documents(columns, repository.coercer.defaults)

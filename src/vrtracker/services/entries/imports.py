@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.display import SHOWN, Facts, Shown, counted, table_of
 from vrtracker.domain.mice import veiled
-from vrtracker.errors import DuplicateError, ImportFileError, UnknownMouseError, nearest
+from vrtracker.errors import ImportFileError, UnknownMouseError, nearest
 from vrtracker.files.tables import TableOptions
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.entries.adding import add_rows
+from vrtracker.services.entries.mice import taken
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.entries.table_rows import Problem, TableReading
 
@@ -120,17 +121,16 @@ def _conflicts(
     with rules.lab.unit(readonly=True) as unit:
         repository = rules.of(unit)
         number = repository.id_column.name
-        listing = Listing(include_scratched=True)
-        known = {tuple(row): "" for row in repository.present_keys(listing)}
-        numbers = {row[number] for row in repository.present(listing)}
+        present = repository.present(Listing(include_scratched=True))
         mice = unit.mice.names()
+    known = {_folded(key): (key, "") for key in map(rules.key_of_row, present)}
+    numbers = {row[number] for row in present}
     known_mice = set(mice)
     is_numbered = any(number in row for row in rows)
     for line, row in zip(lines, rows, strict=True):
-        key = tuple(row[name] for name in repository.key_columns)
-        if key in known:
-            error = DuplicateError(repository.subject, rules.key_of_row(row), known[key])
-            yield Problem(line, None, str(error))
+        key = rules.key_of_row(row)
+        if _folded(key) in known:
+            yield Problem(line, None, str(taken(repository.subject, key, *known[_folded(key)])))
         if is_numbered and number not in row:
             yield Problem(line, number, "the number is missing; give all rows one, or none.")
         if row.get(number) in numbers and number in row:
@@ -138,8 +138,13 @@ def _conflicts(
         if repository.subject != "mouse" and row["mouseName"] not in known_mice:
             unknown = UnknownMouseError(row["mouseName"], nearest(row["mouseName"], mice))
             yield Problem(line, "mouseName", str(unknown))
-        known.setdefault(key, f"in line {line} of the file")
+        known.setdefault(_folded(key), (key, f"in line {line} of the file"))
         numbers.add(row.get(number))
+
+
+def _folded(key: Any) -> Any:
+    """Return a key by which names that differ in the case of letters alone are one."""
+    return key.casefold() if isinstance(key, str) else key
 
 
 def _scratch_warnings(lines: list[int], rows: list[dict[str, Any]]) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vrtracker.backends.base import Violation, ViolationError
@@ -17,7 +17,7 @@ from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["MouseRules", "MouseService"]
+__all__ = ["MouseRules", "MouseService", "taken"]
 
 _SEXES = {"F", "M", "U", "O"}
 
@@ -66,6 +66,20 @@ class MouseRules(TableRules[MouseRecord, str]):
         """Raise InvalidValueError for a sex that is not known."""
         _check_sex(values.get("sex"))
 
+    def check_keys(self, unit: UnitOfWork, keys: Sequence[str]) -> None:
+        """Refuse a name that is taken in another case of letters."""
+        duplicate = _duplicate(keys, unit.mice.names())
+        if duplicate is not None:
+            raise duplicate
+
+    def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
+        """Refuse a name that another mouse has, in whatever case of letters."""
+        del number
+        old, new = changes["mouseName"]
+        duplicate = _duplicate([new], (name for name in unit.mice.names() if name != old))
+        if duplicate is not None:
+            raise duplicate
+
     def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
         """Name the mouse that is there already, or what a rename would leave behind."""
         if error.violation is Violation.FOREIGN_KEY:
@@ -73,14 +87,12 @@ class MouseRules(TableRules[MouseRecord, str]):
                 "The mouse has sessions, which go by its name; it cannot be renamed.",
                 column="mouseName",
             )
-        twice = Counter(row.get("mouseName") for row in rows).most_common(1)[0]
-        if twice[1] > 1:
-            return DuplicateError("mouse", twice[0], "it is given twice")
+        names = [row["mouseName"] for row in rows if "mouseName" in row]
         with self.lab.unit(readonly=True) as unit:
-            known = set(unit.mice.names())
+            duplicate = _duplicate(names, unit.mice.names())
+            if duplicate is not None:
+                return duplicate
             for row in rows:
-                if row.get("mouseName") in known:
-                    return DuplicateError("mouse", row["mouseName"])
                 if "uMouseID" in row and unit.mice.by_id(row["uMouseID"]) is not None:
                     return DuplicateError("mouse", f"uMouseID {row['uMouseID']}")
         return error
@@ -109,6 +121,29 @@ class MouseService(RowService[MouseRecord, str]):
 
     def __init__(self, lab: LabContext) -> None:
         super().__init__(lab, MouseRules(lab))
+
+
+def taken(kind: str, key: Any, there: Any, where: str = "") -> DuplicateError:
+    """Return why a key cannot be given, where one that counts as the same is there."""
+    case = "" if there == key else f"{str(key)!r} differs from it in the case of letters alone"
+    return DuplicateError(kind, there, "; ".join(filter(None, (where, case))))
+
+
+def _duplicate(names: Sequence[str], known: Iterable[str]) -> DuplicateError | None:
+    """Return which of some new names is taken, or is given twice, or None.
+
+    Two names that differ in the case of letters alone are one, as they are to Access and in the
+    folders of Windows and macOS.
+    """
+    often = [name for name, count in Counter(names).items() if count > 1]
+    if often:
+        return DuplicateError("mouse", often[0], "it is given twice")
+    by_fold = {name.casefold(): name for name in known}
+    for name in names:
+        if name.casefold() in by_fold:
+            return taken("mouse", name, by_fold[name.casefold()])
+        by_fold[name.casefold()] = name
+    return None
 
 
 def _check_sex(sex: str | None, *, row: int | None = None) -> None:

@@ -83,8 +83,11 @@ class TableRules(ABC, Generic[Record, Key]):
     def check_imported(self, row: Mapping[str, Any]) -> None:
         """Raise InvalidValueError if a row from a file is not fit to be added."""
 
+    def check_keys(self, unit: UnitOfWork, keys: Sequence[Key]) -> None:
+        """Raise DuplicateError for a new key that the database could not tell from another."""
+
     def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
-        """Raise InvalidValueError if a row may not get its new key."""
+        """Raise InvalidValueError or DuplicateError if a row may not get its new key."""
 
     @abstractmethod
     def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:

@@ -1,5 +1,5 @@
 """What happened: events, attempts, failures and decisions."""
 
-from vrtracker.services.history.frames import HistoryService, former_keys
+from vrtracker.services.history.frames import HistoryService
 
-__all__ = ["HistoryService", "former_keys"]
+__all__ = ["HistoryService"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -17,10 +17,7 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
 
-if TYPE_CHECKING:
-    from vrtracker.repositories.events import EventRepository
-
-__all__ = ["HistoryService", "former_keys"]
+__all__ = ["HistoryService"]
 
 
 class HistoryService:
@@ -30,7 +27,7 @@ class HistoryService:
         self._lab = lab
 
     def of_session(self, key: Any) -> pd.DataFrame:
-        """Return the events of a session, oldest first; under its former keys too.
+        """Return the events of a session, oldest first; under its other keys too.
 
         Returns
         -------
@@ -40,14 +37,19 @@ class HistoryService:
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit(readonly=True) as unit:
-            keys = former_keys(unit.events, str(wanted))
-            statement = unit.events.of_subjects("session", keys)
+            is_there = unit.sessions.get(wanted) is not None
+            spans = unit.events.lineage("session", str(wanted), is_there=is_there)
+            statement = unit.events.of_subject("session", spans)
         return self._events(statement)
 
     def of_mouse(self, name: str) -> pd.DataFrame:
-        """Return the events of a mouse, oldest first; columns as `of_session`."""
+        """Return the events of a mouse, oldest first, as `of_session`.
+
+        A name that a mouse has given up is that mouse's until another one gets it.
+        """
         with self._lab.unit(readonly=True) as unit:
-            statement = unit.events.of_subjects("mouse", [(name, None)])
+            spans = unit.events.lineage("mouse", name, is_there=unit.mice.get(name) is not None)
+            statement = unit.events.of_subject("mouse", spans)
         return self._events(statement)
 
     def latest(self, limit: int = 50) -> pd.DataFrame:
@@ -169,18 +171,3 @@ class HistoryService:
         if record is None:
             raise NotFoundError("session", wanted)
         return record.uSessionID
-
-
-def former_keys(events: EventRepository, key: str) -> list[tuple[str, int | None]]:
-    """Follow a session through its changes of key, back to the first.
-
-    Each former key comes with the number of the event that ended it, since another session may
-    have got it later.
-    """
-    keys: list[tuple[str, int | None]] = [(key, None)]
-    for current, until in keys:
-        for number, changes in events.moves("session", current):
-            former = (changes["key"][0], number)
-            if (until is None or number < until) and former not in keys:
-                keys.append(former)
-    return keys

@@ -8,7 +8,6 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark
 from vrtracker.services.context import LabContext
-from vrtracker.services.history.frames import former_keys
 
 __all__ = ["why_stale"]
 
@@ -24,8 +23,8 @@ def why_stale(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
     if snapshot.row(stage).mark != Mark.STALE:
         return None
     with lab.unit(readonly=True) as unit:
-        keys = former_keys(unit.events, str(snapshot.record.key))
-        told = unit.events.about_staleness("session", keys, stage.name)
+        spans = unit.events.lineage("session", str(snapshot.record.key), is_there=True)
+        told = unit.events.about_staleness("session", spans, stage.name)
     return next((why for verb, changes, why in told if _marks(verb, changes, stage)), None)
 
 
