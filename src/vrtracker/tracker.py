@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -89,7 +90,7 @@ class Tracker(Shown):
         return Facts("Tracker of a lab", rows)
 
     def __reduce__(self) -> Any:
-        return _again, (self._lab, self._registrars)
+        return partial(Tracker, registrars=self._registrars), (self._lab,)
 
     def __enter__(self) -> Self:
         return self
@@ -402,7 +403,3 @@ def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracke
 
     upgrade(settings_for(target))
     return open_tracker(target, **options)
-
-
-def _again(lab: LabContext, registrars: dict[str, str]) -> Tracker:
-    return Tracker(lab, registrars=registrars)

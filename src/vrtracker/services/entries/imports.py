@@ -15,8 +15,7 @@ from vrtracker.files.tables import TableOptions
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.entries.adding import add_rows
-from vrtracker.services.entries.mice import taken
-from vrtracker.services.entries.rules import TableRules
+from vrtracker.services.entries.rules import TableRules, taken
 from vrtracker.services.entries.table_rows import Problem, TableReading
 
 if TYPE_CHECKING:

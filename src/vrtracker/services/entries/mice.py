@@ -14,10 +14,10 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.entries.rows import RowService
-from vrtracker.services.entries.rules import TableRules
+from vrtracker.services.entries.rules import TableRules, taken
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["MouseRules", "MouseService", "taken"]
+__all__ = ["MouseRules", "MouseService"]
 
 _SEXES = {"F", "M", "U", "O"}
 
@@ -121,12 +121,6 @@ class MouseService(RowService[MouseRecord, str]):
 
     def __init__(self, lab: LabContext) -> None:
         super().__init__(lab, MouseRules(lab))
-
-
-def taken(kind: str, key: Any, there: Any, where: str = "") -> DuplicateError:
-    """Return why a key cannot be given, where one that counts as the same is there."""
-    case = "" if there == key else f"{str(key)!r} differs from it in the case of letters alone"
-    return DuplicateError(kind, there, "; ".join(filter(None, (where, case))))
 
 
 def _duplicate(names: Sequence[str], known: Iterable[str]) -> DuplicateError | None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from vrtracker.backends.base import ViolationError
+from vrtracker.errors import DuplicateError
 from vrtracker.repositories.rows import LookUps, RowRepository
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Key", "Record", "TableRules"]
+__all__ = ["Key", "Record", "TableRules", "taken"]
 
 Record = TypeVar("Record")
 Key = TypeVar("Key")
@@ -105,3 +106,9 @@ class TableRules(ABC, Generic[Record, Key]):
 
     def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
         """Mend what other rows say of a row that got another key or is gone."""
+
+
+def taken(kind: str, key: Any, there: Any, where: str = "") -> DuplicateError:
+    """Return why a key cannot be given, where one that counts as the same is there."""
+    case = "" if there == key else f"{str(key)!r} differs from it in the case of letters alone"
+    return DuplicateError(kind, there, "; ".join(filter(None, (where, case))))
