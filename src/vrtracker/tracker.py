@@ -211,17 +211,8 @@ class Tracker(Shown):
         InvalidValueError
             If a value does not fit its column, or something is odd and `strict` is set.
         """
-        several = isinstance(keys, list | set) or (
-            isinstance(keys, tuple) and all(isinstance(key, SessionKey) for key in keys)
-        )
         service = EntryService(self._lab, self.sessions)
-        return service.plan(
-            list(keys) if several else [keys],
-            dict(values or {}),
-            like=like,
-            preset=preset,
-            strict=strict,
-        )
+        return service.plan(keys, dict(values or {}), like=like, preset=preset, strict=strict)
 
     def reconcile(
         self,

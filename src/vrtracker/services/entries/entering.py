@@ -79,7 +79,7 @@ class EntryService:
 
     def plan(
         self,
-        keys: Sequence[Any],
+        keys: Any,
         values: Mapping[str, Any],
         *,
         like: Any = None,
@@ -88,7 +88,7 @@ class EntryService:
     ) -> EntryPlan:
         """Return the rows to enter; see `vrtracker.tracker.Tracker.enter`."""
         common = {**self._preset(preset), **values}
-        parsed = [SessionKey.parse(key) for key in keys]
+        parsed = [SessionKey.parse(key) for key in _listed(keys)]
         models = self.models(parsed, like)
         rows = [
             {**model, **common, **key.columns} for key, model in zip(parsed, models, strict=True)
@@ -213,3 +213,9 @@ def _future(keys: Sequence[SessionKey], today: dt.date) -> Iterator[str]:
     for key in keys:
         if key.date > today:
             yield f"{key}: the date is in the future."
+
+
+def _listed(keys: Any) -> list[Any]:
+    """Return one key, which may be a tuple itself, or several as a list."""
+    is_tuple_of_keys = isinstance(keys, tuple) and all(isinstance(k, SessionKey) for k in keys)
+    return list(keys) if isinstance(keys, list | set) or is_tuple_of_keys else [keys]
