@@ -110,7 +110,8 @@ def results(lab, folder):
 
 def test_each_result_says_the_same_printed_and_in_a_notebook(lab, tmp_path):
     for name, (result, words) in results(lab, tmp_path).items():
-        printed, html = str(result), Read(result._repr_html_())
+        printed, html = result.facts().text(), Read(result._repr_html_())
+        assert str(result) in {printed, result.facts().title}, name
         missing = [word for word in words if word not in printed]
         assert not missing, (name, missing, printed)
         assert "".join(html.text.split()) == "".join(printed.split()), name
@@ -153,11 +154,11 @@ def test_genotype_of_a_blinded_mouse_is_not_shown(lab, tmp_path):
     plan = tracker.import_csv("mice", tmp_path / "mice.csv")
 
     for result in (mouse, changed, plan):
-        for text in (str(result), result._repr_html_()):
+        for text in (str(result), result.facts().text(), result._repr_html_()):
             assert "secret" not in text
             assert "KO" not in text
     assert "sex" in str(mouse)
-    assert "hidden" in str(changed)
+    assert "hidden" in changed.facts().text()
     assert "C57" in str(plan)
     assert "KO" in str(tracker.mice.get("M1"))
 

@@ -337,7 +337,7 @@ class BaseDatabase:
         if not dry_run:
             say(f"Setting {field}={val} for all requested records...")
         update = self._rows.update(values, conditions, dry_run=dry_run, all_rows=True)
-        say(update.facts().title)
+        say(update)
         return update
 
     def add_record(

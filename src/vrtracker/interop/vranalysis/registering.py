@@ -95,7 +95,7 @@ class Run:
                 f"Limit: {readable_bytes(max_data)}"
             )
         say("")
-        say(report.facts().title)
+        say(report)
         return report
 
     def _progress(

@@ -51,6 +51,10 @@ class Update(Shown):
         title = f"{self.rows} of {self.matched} matching rows {verb}"
         return Facts(title, _shown(self.changes), ("key", "column", "old", "new"))
 
+    def __str__(self) -> str:
+        """Return the sentence alone, which scripts print and log."""
+        return self.facts().title
+
 
 def _shown(changes: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[Any, ...]]:
     return [

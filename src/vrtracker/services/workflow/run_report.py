@@ -109,6 +109,10 @@ class RunReport(Shown):
         rows = [[getattr(result, name) for name in names] for result in results]
         return Facts(self._summary(), rows, names, notes=self.notes)
 
+    def __str__(self) -> str:
+        """Return the sentence alone, which scripts print and log."""
+        return self.facts().title
+
     def _summary(self) -> str:
         parts = [f"{self.stage}: {self.succeeded} succeeded, {self.failed} failed"]
         parts += [
