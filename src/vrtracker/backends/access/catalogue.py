@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vrtracker.backends.access.inspection import read_relationships
-from vrtracker.backends.access.jvm import private_field
+from vrtracker.backends.access.jvm import private_field, set_private_field
 from vrtracker.errors import BackendError
 
 __all__ = ["forget", "set_name", "temporary_name"]
@@ -92,6 +92,4 @@ def _forget_cached(database: Any, identity: Any) -> None:
     """
     private_field(private_field(database, "mtableCache"), "_tables").remove(identity)
     private_field(database, "mtableLookup").clear()
-    names = database.getClass().getDeclaredField("mtableNames")
-    names.setAccessible(True)  # a Java method
-    names.set(database, None)
+    set_private_field(database, "mtableNames", None)

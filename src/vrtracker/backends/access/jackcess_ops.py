@@ -22,6 +22,7 @@ from vrtracker.backends.access.inspection import (
     read_table,
 )
 from vrtracker.backends.access.java_errors import from_java
+from vrtracker.backends.access.table_objects import hold_tables, release_tables
 from vrtracker.errors import BackendError, DatabaseUnavailableError
 
 __all__ = [
@@ -85,8 +86,10 @@ def opened(path: Path, *, readonly: bool = False) -> Iterator[Any]:
         database = builder.withReadOnly(readonly).withAutoSync(False).open()  # noqa: FBT003
         try:
             prepare(database)
+            hold_tables(database)
             yield database
         finally:
+            release_tables(database)
             database.close()
 
 
@@ -139,6 +142,7 @@ def create_table(
         put_required(table.getColumn(column_name).getProperties())
     if required:
         table.getProperties().save()
+    hold_tables(database)
     return table
 
 
@@ -261,10 +265,9 @@ def next_autonumber(database: Any, table: str) -> int | None:
     return None
 
 
-def raise_last_autonumber(database: Any, table: str, last: int) -> Any:
-    """Let the next new row get a number above `last`, if the table returned is kept until then."""
+def raise_last_autonumber(database: Any, table: str, last: int) -> None:
+    """Let the next new row get a number above `last`; a row that is written saves it."""
     opened = database.getTable(table)
     field = opened.getClass().getDeclaredField("_lastLongAutoNumber")
     field.setAccessible(True)  # a Java method
     field.setInt(opened, max(last, int(field.getInt(opened))))
-    return opened

@@ -13,7 +13,14 @@ from typing import Any
 from vrtracker.backends.access import jars
 from vrtracker.errors import BackendError, ConfigurationError, MissingDependencyError
 
-__all__ = ["check_process", "java", "java_home", "private_field", "start"]
+__all__ = [
+    "check_process",
+    "java",
+    "java_home",
+    "private_field",
+    "set_private_field",
+    "start",
+]
 
 HOME_VARIABLE = "VRTRACKER_JAVA_HOME"
 OLDEST_JAVA = 11
@@ -174,6 +181,15 @@ def _library(home: Path) -> Path:
 
 def private_field(instance: Any, name: str) -> Any:
     """Return the value of a private field of a Java object, of the pinned releases only."""
+    return _field(instance, name).get(instance)
+
+
+def set_private_field(instance: Any, name: str, value: Any) -> None:
+    """Put a Java object into a private field of another, of the pinned releases only."""
+    _field(instance, name).set(instance, value)
+
+
+def _field(instance: Any, name: str) -> Any:
     field = instance.getClass().getDeclaredField(name)
     field.setAccessible(True)  # a Java method
-    return field.get(instance)
+    return field

@@ -24,6 +24,7 @@ from vrtracker.backends.access.file_lock import FileLock, lock_of
 from vrtracker.backends.access.java_errors import OperationalError
 from vrtracker.backends.access.jvm import private_field
 from vrtracker.backends.access.pending import share_passes
+from vrtracker.backends.access.table_objects import hold_tables, release_tables
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of"]
 
@@ -46,6 +47,8 @@ class Mirror:
         self.version = 0
         # Whether this process changed tables of the file that the mirror does not know yet.
         self._is_behind = False
+        # The open file behind the mirror, whose tables are held.
+        self._file: Any = None
         self._lock = FileLock(lock_of(path))
 
     def open(self, connect: Callable[[], Any], *, timeout_s: float) -> Any:
@@ -55,6 +58,7 @@ class Mirror:
                 connection = connect()
             else:
                 connection = self._read_whole(connect, timeout_s=timeout_s)
+                self._hold(connection)
                 _let_readers_pass(connection)
             self._connections.add(connection)
             return connection
@@ -67,8 +71,21 @@ class Mirror:
                 if not connection.is_broken:
                     connection.java.rollback()
                 connection.java.close()
+                if not self._connections:
+                    release_tables(self._file)
+                    self._file = None
         finally:
             self.end(connection)
+
+    def tables_changed(self, connection: Any) -> None:
+        """Take note that a statement has made, changed or dropped a table."""
+        self.version += 1
+        self._hold(connection)
+
+    def _hold(self, connection: Any) -> None:
+        release_tables(self._file)
+        self._file = connection.java.getDbIO()
+        hold_tables(self._file)
 
     def _read_whole(self, read: Callable[[], Any], *, timeout_s: float) -> Any:
         """Let `read` load the file, again if it was written to meanwhile.
@@ -209,6 +226,9 @@ class Mirror:
                 connection.java.commit()
             connection.java.getDbIO().setAllowAutoNumberInsert(False)
             self._signature = self._on_disk()
+            if connection.java.getDbIO() != self._file:
+                # The driver opens the file anew when a row's number is taken.
+                self._hold(connection)
         except BaseException:
             # The driver closes the file after an error; what it wrote has been taken back.
             self._signature = None
@@ -259,6 +279,7 @@ class Mirror:
             if not other.is_broken:
                 other.java.rollback()
         self._read_whole(lambda: _read_again(connection), timeout_s=connection.timeout_s)
+        self._hold(connection)
         _let_readers_pass(connection)
 
 

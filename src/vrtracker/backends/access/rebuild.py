@@ -22,6 +22,7 @@ from vrtracker.backends.access.inspection import (
     read_relationships,
     read_table,
 )
+from vrtracker.backends.access.table_objects import hold_tables
 from vrtracker.errors import BackendError
 
 __all__ = ["Change", "drop_table", "rebuild", "rename_table"]
@@ -159,6 +160,7 @@ def _replace(database: Any, name: str, change: Change) -> int:
     own = list(old.getProperties())
     catalogue.forget(database, name)
     catalogue.set_name(database, str(new.getName()), name)
+    hold_tables(database)
     _put_properties(database.getTable(name), own, properties, mapping, change)
     return copied
 

@@ -132,8 +132,6 @@ class Connection:
         self._closed = False
         # After a refused commit, by this connection or another of the file.
         self.is_broken = False
-        # Tables that Java must not drop from its memory before the commit.
-        self._held: list[Any] = []
 
     def cursor(self) -> Cursor:
         """Return a new cursor."""
@@ -168,14 +166,14 @@ class Connection:
 
     def forget_prepared(self) -> None:
         """Prepare every statement anew, on all connections: the tables have changed."""
-        self._mirror.version += 1
+        with translated():
+            self._mirror.tables_changed(self)
 
     def commit(self) -> None:
         """Write the changes of this transaction to the file."""
         self.check_open()
         with translated():
             self._mirror.commit(self)
-        self._held.clear()
 
     def rollback(self) -> None:
         """Forget the changes of this transaction."""
@@ -231,7 +229,7 @@ class Connection:
     def number_after(self, table: str, last: int) -> None:
         """Let the next new row get a number above `last`; a row that is committed saves it."""
         with translated():
-            self._held.append(raise_last_autonumber(self.java.getDbIO(), table, last))
+            raise_last_autonumber(self.java.getDbIO(), table, last)
 
     def close(self) -> None:
         """Close; the last connection to a file also frees the memory that mirrors it."""
