@@ -64,6 +64,17 @@ def test_java_that_is_none_is_named(libraries, tmp_path):
     assert f"{tmp_path} does not look like a Java runtime" in line
 
 
+def test_java_gets_the_options_that_the_environment_names(tmp_path):
+    pytest.importorskip("jpype", reason="the extra 'access' is not installed")
+    new = ("--url", tmp_path / "lab.accdb", "init")
+
+    result = spawn(*new, cwd=tmp_path, VRTRACKER_JAVA_OPTIONS="-Xmx256m -XX:+NoSuchOption")
+
+    assert result.returncode == Exit.UNAVAILABLE
+    assert "VRTRACKER_JAVA_OPTIONS='-Xmx256m -XX:+NoSuchOption'" in result.stderr
+    assert spawn(*new, cwd=tmp_path, VRTRACKER_JAVA_OPTIONS="-Xmx256m").returncode == 0
+
+
 def test_access_database_is_worked_with_from_the_shell(tmp_path):
     pytest.importorskip("jpype", reason="the extra 'access' is not installed")
     lab = ("--url", tmp_path / "lab.accdb")

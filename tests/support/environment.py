@@ -61,4 +61,6 @@ def isolate(home: Path) -> None:
         os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
     if libraries is not None:
         os.environ["VRTRACKER_ACCESS_JARS"] = libraries
+    # A process of the tests ends before Java's better compiler has paid for itself.
+    os.environ["VRTRACKER_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="120")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 import sys
 import threading
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 HOME_VARIABLE = "VRTRACKER_JAVA_HOME"
+OPTIONS_VARIABLE = "VRTRACKER_JAVA_OPTIONS"
 OLDEST_JAVA = 11
 # Earlier versions refuse to start with the option.
 FIRST_JAVA_WITH_UNSAFE_OPTION = 23
@@ -127,9 +129,15 @@ def _start(jpype: Any, progress: jars.Progress | None) -> None:
         _Machine.quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)
     except Exception as error:
         raise BackendError(
-            f"Java of {home} did not start: {error}. Set {HOME_VARIABLE} to another Java "
-            f"(version {OLDEST_JAVA} or newer)."
+            f"Java of {home} did not start: {error}. {_remedy()}"
         ) from error
+
+
+def _remedy() -> str:
+    asked = os.environ.get(OPTIONS_VARIABLE)
+    if asked:
+        return f"Look at its options, {OPTIONS_VARIABLE}={asked!r}, or unset them."
+    return f"Set {HOME_VARIABLE} to another Java (version {OLDEST_JAVA} or newer)."
 
 
 def java_home() -> Path:
@@ -166,7 +174,7 @@ def _options(version: int) -> list[str]:
     if version >= FIRST_JAVA_WITH_UNSAFE_OPTION:
         options.append("--sun-misc-unsafe-memory-access=allow")
         options.append("--enable-native-access=ALL-UNNAMED")
-    return options
+    return options + shlex.split(os.environ.get(OPTIONS_VARIABLE, ""))
 
 
 def _library(home: Path) -> Path:
