@@ -282,7 +282,7 @@ class Database:
         for name in LAB_TABLES:
             with contextlib.suppress(NoSuchTableError):
                 found[name] = inspector.get_columns(name)
-        return Tables(found)
+        return Tables.of(found)
 
     # -- errors ----------------------------------------------------------------------------
 

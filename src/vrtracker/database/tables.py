@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, Self
 
 from sqlalchemy import Column, DateTime, MetaData, Table
 from sqlalchemy.types import TypeEngine
@@ -18,21 +19,21 @@ LAB_TABLES = ("sessiondb", "mousedb")
 
 
 class Tables:
-    """A copy of the metadata for one database.
+    """A copy of the metadata, with further columns of the lab's tables.
 
     Parameters
     ----------
-    found
-        Columns found in the lab's tables, by table, as SQLAlchemy's inspector describes them.
+    added
+        Further columns, by table, as SQLAlchemy's inspector describes them.
     """
 
-    def __init__(self, found: Mapping[str, list[Mapping[str, Any]]]) -> None:
+    def __init__(self, added: Mapping[str, list[Mapping[str, Any]]]) -> None:
         metadata = MetaData()
         for table in Base.metadata.tables.values():
             table.to_metadata(metadata)
         self.extra: dict[str, tuple[str, ...]] = {}
         for name in LAB_TABLES:
-            self.extra[name] = _add_unknown(metadata.tables[name], found.get(name, ()))
+            self.extra[name] = _add(metadata.tables[name], added.get(name, ()))
         self.sessions: Table = metadata.tables["sessiondb"]
         self.mice: Table = metadata.tables["mousedb"]
         self.stage_states: Table = metadata.tables["vrt_stage_state"]
@@ -41,12 +42,29 @@ class Tables:
         self.qc_decisions: Table = metadata.tables["vrt_qc_decision"]
         self.datasets: Table = metadata.tables["vrt_dataset"]
 
+    @classmethod
+    def of(cls, found: Mapping[str, list[Mapping[str, Any]]]) -> Self:
+        """Return the tables for a database in whose lab tables these columns were found.
 
-def _add_unknown(table: Table, found: Any) -> tuple[str, ...]:
-    unknown = [column for column in found if column["name"] not in table.c]
-    for column in unknown:
+        Databases to which a lab has added nothing share theirs.
+        """
+        known = Base.metadata.tables
+        added = {
+            name: [column for column in columns if column["name"] not in known[name].c]
+            for name, columns in found.items()
+        }
+        return cls(added) if any(added.values()) else cls._plain()
+
+    @classmethod
+    @cache
+    def _plain(cls) -> Self:
+        return cls({})
+
+
+def _add(table: Table, added: Any) -> tuple[str, ...]:
+    for column in added:
         table.append_column(Column(column["name"], _our_type(column["type"]), nullable=True))
-    return tuple(column["name"] for column in unknown)
+    return tuple(column["name"] for column in added)
 
 
 def _our_type(found: TypeEngine[Any]) -> TypeEngine[Any]:

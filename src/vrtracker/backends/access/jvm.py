@@ -19,6 +19,7 @@ __all__ = [
     "java",
     "java_home",
     "private_field",
+    "private_static",
     "set_private_field",
     "start",
 ]
@@ -189,15 +190,20 @@ def _library(home: Path) -> Path:
 
 def private_field(instance: Any, name: str) -> Any:
     """Return the value of a private field of a Java object, of the pinned releases only."""
-    return _field(instance, name).get(instance)
+    return _field(instance.getClass(), name).get(instance)
+
+
+def private_static(kind: Any, name: str) -> Any:
+    """Return the value of a private static field of a Java class, of the pinned releases only."""
+    return _field(kind.class_, name).get(None)
 
 
 def set_private_field(instance: Any, name: str, value: Any) -> None:
     """Put a Java object into a private field of another, of the pinned releases only."""
-    _field(instance, name).set(instance, value)
+    _field(instance.getClass(), name).set(instance, value)
 
 
-def _field(instance: Any, name: str) -> Any:
-    field = instance.getClass().getDeclaredField(name)
+def _field(kind: Any, name: str) -> Any:
+    field = kind.getDeclaredField(name)
     field.setAccessible(True)  # a Java method
     return field

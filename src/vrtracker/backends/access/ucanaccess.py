@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vrtracker.backends.access import java_types, jvm, mirror, undo
+from vrtracker.backends.access.converted import prepare
 from vrtracker.backends.access.cursors import Cursor, Prepared
 from vrtracker.backends.access.jackcess_ops import raise_last_autonumber
 from vrtracker.backends.access.java_errors import (
@@ -149,7 +150,7 @@ class Connection:
         prepared = self._idle.pop(operation, None)
         if prepared is None or prepared.version != self._mirror.version:
             asked = () if first_word(operation) == "SELECT" else (_GENERATED_KEYS,)
-            statement = self.java.prepareStatement(operation, *asked)
+            statement = prepare(self.java, operation, *asked)
             prepared = Prepared(operation, statement, self._mirror.version)
         return prepared
 
