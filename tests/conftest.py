@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -44,6 +45,7 @@ from support.windows import install_published, windows_dialect
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"
 BACKEND_FIXTURES = ("backend", "postgres_server")
+ACCESS_TESTS = PROJECT / "tests" / "access"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,9 +83,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture in BACKEND_FIXTURES:
             if callspec is not None and fixture in callspec.params:
                 item.add_marker(marker(callspec.params[fixture]))
+        if ACCESS_TESTS in item.path.parents:
+            item.add_marker("access")
     out = left_out(items)
     items[:] = [item for item in items if item not in set(out)]
     config.hook.pytest_deselected(items=out)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests, which live to the end, out of all later garbage collections."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import command_line, environment, spawn
+from support.command_line import command_line, environment, good, spawn
 
 FIRST = "DEMO001.2023-01-18.701"
 SECOND = "DEMO001.2023-01-19.701"
@@ -122,9 +122,9 @@ def test_reader_that_goes_away_is_no_error(sample, tmp_path: Path):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_any_encoding_of_the_terminal_will_do(empty: str, tmp_path: Path, encoding: str):
+def test_any_encoding_of_the_terminal_will_do(empty: str, encoding: str):
     words = ("--url", empty, "mice")
-    spawn(*words, "add", "ATL012", "--set", "notes=✓ 小鼠", cwd=tmp_path)
+    good(*words, "add", "ATL012", "--set", "notes=✓ 小鼠")
 
     listed = subprocess.run(
         command_line(*words, "list"),

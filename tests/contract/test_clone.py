@@ -44,6 +44,11 @@ OTHERS = [pytest.param(name, marks=getattr(pytest.mark, marker(name))) for name 
 each_kind = pytest.mark.parametrize("backend", KINDS, indirect=True)
 
 
+def each_source(test: Any) -> Any:
+    """Run on all kinds what rests with the destination: in full from SQLite, once from others."""
+    return pytest.mark.own_rule(each_kind(test))
+
+
 @pytest.fixture(params=OTHERS)
 def other(request, tmp_path, database_sources) -> Iterator[Backend]:
     folder = tmp_path / "other"
@@ -120,7 +125,7 @@ def test_the_next_numbers_are_those_of_the_source(full, other):
         assert tracker.sessions.add("next.2023-01-20.701").uSessionID == highest + 1
 
 
-@each_kind
+@each_source
 def test_report_and_progress_tell_of_every_table(full, other):
     told: dict[str, tuple[int, int]] = {}
 
@@ -140,7 +145,7 @@ def test_report_and_progress_tell_of_every_table(full, other):
     [{"mother": "nobody"}, {"mother": LITTERS[0]["mother"], "weight": 12.25}],
     ids=["foreign key", "unique key"],
 )
-@each_kind
+@each_source
 def test_the_labs_own_table_keeps_its_promises(full, other, broken):
     url = other.new_url()
     vrtracker.clone(full, url)
@@ -213,7 +218,7 @@ def test_the_labs_rows_come_along(legacy, other):
 # -- what is refused ---------------------------------------------------------------------------
 
 
-@each_kind
+@each_source
 def test_destination_with_rows_is_refused(small_lab, other):
     with new_lab(other) as tracker:
         url = tracker.url
@@ -245,7 +250,7 @@ def test_destination_with_something_of_the_labs_is_refused(small_lab, other, cha
 
 
 @pytest.mark.parametrize("revision", [None, *REVISIONS])
-@each_kind
+@each_source
 def test_destination_without_rows_is_filled(backend, small_lab, other, revision):
     url = other.migrated_url()
     if revision is None:
@@ -415,7 +420,7 @@ def test_unique_key_behind_a_type_with_a_length_comes_along(small_lab, other):
 # -- all or nothing ----------------------------------------------------------------------------
 
 
-@each_kind
+@each_source
 def test_failure_in_the_middle_leaves_nothing(small_lab, other):
     url = other.new_url()
 
@@ -431,7 +436,7 @@ def test_failure_in_the_middle_leaves_nothing(small_lab, other):
     assert contents(url) == contents(small_lab)
 
 
-@each_kind
+@each_source
 def test_value_that_changes_on_the_way_is_noticed(small_lab, other, monkeypatch):
     url = other.new_url()
     insert = TableRepository.insert

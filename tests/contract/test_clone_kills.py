@@ -29,7 +29,7 @@ SPAWNED = [
     ("access", "access"),
 ]
 # A process that needs Java takes a second to start.
-FORKED_KILLS, SPAWNED_KILLS = 10, max(2, KILLS // 5)
+FORKED_KILLS, SPAWNED_KILLS = max(7, KILLS // 5), max(2, KILLS // 5)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -84,11 +84,16 @@ def pair(request, database_sources, tmp_path) -> Iterator[Pair]:
         backend.close()
 
 
-def ids(pairs: list[tuple[str, str]]) -> list[str]:
-    return [" to ".join(kinds) for kinds in pairs]
+def marked(pairs: list[tuple[str, str]]) -> list[Any]:
+    return [
+        pytest.param(
+            pair, id=" to ".join(pair), marks=[getattr(pytest.mark, one) for one in {*pair}]
+        )
+        for pair in pairs
+    ]
 
 
-@pytest.mark.parametrize("pair", FORKED, ids=ids(FORKED), indirect=True)
+@pytest.mark.parametrize("pair", marked(FORKED), indirect=True)
 def test_killed_clone_is_complete_or_not_there(pair):
     draw = random.Random(7)
     begun = time.perf_counter()
@@ -135,7 +140,7 @@ class Child:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pair", SPAWNED, ids=ids(SPAWNED), indirect=True)
+@pytest.mark.parametrize("pair", marked(SPAWNED), indirect=True)
 def test_killed_clone_through_java_is_complete_or_not_there(pair, tmp_path):
     draw = random.Random(7)
     first = Child(pair, tmp_path / "first")

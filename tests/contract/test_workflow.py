@@ -377,6 +377,7 @@ COLUMNS = (
 )
 MARKS = ("no row", None, "done", "failed", "stale", "not_applicable")
 CLAIMS = ("none", "running", "expired", "ended")
+ALL_TURNS = len(MARKS) * len(CLAIMS)
 DATED_IN = {
     "suite2p": "suite2pDate",
     "registration": "vrRegistrationDate",
@@ -395,18 +396,19 @@ class World:
     """Sessions with every combination of the columns and of mark and claim of each stage.
 
     Within a combination of columns the marks and claims of a stage go round in an order of its
-    own, so that the stages meet in many ways.
+    own, so that the stages meet in many ways. With fewer `turns` than there are, each combination
+    of columns meets some of them.
     """
 
-    def __init__(self, lab: WorkflowLab) -> None:
+    def __init__(self, lab: WorkflowLab, turns: int) -> None:
         self.lab = lab
         self.rows: list[dict[str, Any]] = []
         self.touched: dict[int, dict[str, tuple[str | None, str]]] = {}
         whims = random.Random(11)
         combinations = list(itertools.product(MARKS, CLAIMS))
         for flags in itertools.product([False, True], repeat=len(COLUMNS)):
-            orders = {name: whims.sample(combinations, 24) for name in lab.stages}
-            for turn in range(24):
+            orders = {name: whims.sample(combinations, turns) for name in lab.stages}
+            for turn in range(turns):
                 number = len(self.rows) + 1
                 row = dict(zip(COLUMNS, flags, strict=True))
                 row["faceCamera"] = whims.random() < 0.5
@@ -488,7 +490,7 @@ class World:
 @pytest.fixture
 def world(backend, tmp_path):
     with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=CHAIN) as lab:
-        made = World(lab)
+        made = World(lab, min(ALL_TURNS, examples(ALL_TURNS, backend.marker)))
         made.write()
         yield made
 

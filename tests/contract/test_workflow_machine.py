@@ -405,7 +405,7 @@ def test_the_workflow_does_what_the_model_says(backend):
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=examples(12, backend.marker),
+            max_examples=examples(8, backend.marker),
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
             # Explaining a failure traces every line, which takes minutes with a database.

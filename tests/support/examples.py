@@ -10,7 +10,7 @@ PROFILE_VARIABLE = "VRTRACKER_TEST_PROFILE"
 """``soak`` draws other examples in each run, and ten times as many."""
 
 _SOAK = 10
-_SHARE = {"sqlite": 1.0, "postgresql": 0.4, "access": 0.15}
+_SHARE = {"sqlite": 1.0, "postgresql": 0.4, "access": 0.1}
 
 
 def examples(many: int, kind: str = "sqlite") -> int:

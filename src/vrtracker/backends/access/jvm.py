@@ -129,9 +129,7 @@ def _start(jpype: Any, progress: jars.Progress | None) -> None:
         _Machine.quiet = jpype.JClass("java.util.logging.Logger").getLogger("net.ucanaccess")
         _Machine.quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)
     except Exception as error:
-        raise BackendError(
-            f"Java of {home} did not start: {error}. {_remedy()}"
-        ) from error
+        raise BackendError(f"Java of {home} did not start: {error}. {_remedy()}") from error
 
 
 def _remedy() -> str:

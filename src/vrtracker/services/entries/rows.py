@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic
 from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
 from vrtracker.errors import ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.files.tables import TableOptions
-from vrtracker.frames import hide, parse_orders, read_frame
 from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
@@ -104,6 +103,9 @@ class RowService(Generic[Record, Key]):
         InvalidValueError
             If a value does not fit its column.
         """
+        # With the first frame: pandas takes longer to import than most commands to run.
+        from vrtracker.frames import hide, parse_orders, read_frame
+
         flag = f"{self.rules.mouse_prefix}{BLINDED}"
         secret = [] if show_blinded else self._secret(columns)
         is_added = bool(secret) and columns is not None and flag not in columns

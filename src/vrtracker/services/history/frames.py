@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.failures import ErrorGroup, Failure, grouped
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageKind
 from vrtracker.errors import NotFoundError, UnknownNameError
-from vrtracker.frames import INSTANT, TEXT, read_frame
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["HistoryService"]
 
@@ -62,21 +62,21 @@ class HistoryService:
         """Return every attempt at a session, oldest first; columns as `vrt_attempt`."""
         number = self._number(key)
         repository = AttemptRepository(LookUps(self._lab.database))
-        return read_frame(self._lab.database, repository.of_session(number))
+        return self._read(repository.of_session(number))
 
     def decisions(self, key: Any) -> pd.DataFrame:
         """Return every QC decision on a session, oldest first; columns as `vrt_qc_decision`."""
         number = self._number(key)
         with self._lab.unit(readonly=True) as unit:
             statement = unit.qc_decisions.of_session(number)
-        return read_frame(self._lab.database, statement)
+        return self._read(statement)
 
     def datasets(self, key: Any) -> pd.DataFrame:
         """Return the datasets of a session, by path; columns as `vrt_dataset`."""
         number = self._number(key)
         with self._lab.unit(readonly=True) as unit:
             statement = unit.datasets.listing(number)
-        return read_frame(self._lab.database, statement)
+        return self._read(statement)
 
     def errors(self, stage: str | None = None, *, group: bool = False) -> pd.DataFrame:
         """Return the sessions whose last attempt at a stage failed; scratched ones left out.
@@ -131,6 +131,10 @@ class HistoryService:
 
     @staticmethod
     def _group_frame(groups: list[ErrorGroup]) -> pd.DataFrame:
+        import pandas as pd
+
+        from vrtracker.frames import INSTANT, TEXT
+
         columns: dict[str, tuple[Any, list[Any]]] = {
             "group": (TEXT, [one.group for one in groups]),
             "stage": (TEXT, [one.stage for one in groups]),
@@ -154,16 +158,23 @@ class HistoryService:
             else [one for one in self._lab.stages.values() if one.kind is StageKind.PROCESS]
         )
         failures = [repository.failures(chosen) for chosen in stages]
-        errors = read_frame(self._lab.database, *failures)
+        errors = self._read(*failures)
         known = errors["error_message"].notna()
         errors["error_message"] = errors["error_message"].where(known, errors["lab_message"])
         return errors.drop(columns="lab_message")
 
     def _events(self, statement: Any) -> pd.DataFrame:
-        frame = read_frame(self._lab.database, statement)
+        import pandas as pd
+
+        frame = self._read(statement)
         decoded = [json.loads(text) if isinstance(text, str) else None for text in frame["changes"]]
         frame["changes"] = pd.Series(decoded, index=frame.index, dtype=object)
         return frame.drop(columns=["event_id", "subject_kind"])
+
+    def _read(self, *statements: Any) -> pd.DataFrame:
+        from vrtracker.frames import read_frame
+
+        return read_frame(self._lab.database, *statements)
 
     def _number(self, key: Any) -> int:
         wanted = SessionKey.parse(key)

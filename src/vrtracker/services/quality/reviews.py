@@ -19,7 +19,6 @@ from vrtracker.domain.qc import (
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError, UnknownNameError
-from vrtracker.frames import TEXT, read_frame
 from vrtracker.repositories.listing import Listing, coercer_of
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
@@ -133,6 +132,8 @@ class ReviewService:
             count.
         """
         import pandas as pd
+
+        from vrtracker.frames import TEXT, read_frame
 
         wanted = dict(where or {}) if where is None or isinstance(where, Mapping) else None
         filters = {**(SessionKey.parse(where).columns if wanted is None else wanted), **filters}

@@ -11,6 +11,7 @@ import contextlib
 import platform
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,16 @@ def _versions(lab: LabContext, registrar: Registrar) -> dict[str, str]:
     if code is not None:
         versions[REGISTRAR] = code
     for name in ("vrtracker", "sqlalchemy", *lab.database.backend.driver_versions):
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
+        installed = _installed(name)
+        if installed is not None:
+            versions[name] = installed
     return versions
+
+
+@cache
+def _installed(name: str) -> str | None:
+    """Return the version of a package, which is looked for on the disk, or None without it."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

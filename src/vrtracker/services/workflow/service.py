@@ -10,7 +10,6 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
 from vrtracker.errors import InvalidValueError
-from vrtracker.frames import TEXT, read_frame
 from vrtracker.registrars import require_working
 from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.repositories.rows import LookUps
@@ -99,6 +98,8 @@ class WorkflowService:
         pandas.DataFrame
             The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
         """
+        from vrtracker.frames import read_frame
+
         chosen = self._lab.stages[stage]
         states = list(QUEUED)
         if include_blocked and chosen.kind is StageKind.PROCESS:
@@ -145,6 +146,8 @@ class WorkflowService:
         """
         import pandas as pd
 
+        from vrtracker.frames import TEXT
+
         listing = Listing(filters_of(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
             counts = unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
@@ -164,6 +167,8 @@ class WorkflowService:
             mouseName, sessionDate, sessionID, then a column of states for each stage, named
             ``state:`` and the stage.
         """
+        from vrtracker.frames import read_frame
+
         listing = Listing(
             filters_of(where, filters),
             ("mouseName", "sessionDate", "sessionID"),
