@@ -1,0 +1,61 @@
+"""Examples of the contract suite that are left out have been shown elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from support.selection import ON_THE_OLDEST_SERVER, left_out
+
+TESTS = Path(__file__).resolve().parents[1]
+BACKENDS = ("sqlite", "postgresql16", "postgresql18", "access")
+
+
+def collected(module: str, *, own_rule: bool, examples: tuple[str, ...] = ("a", "b")) -> list[Any]:
+    """Return a test of some examples on each backend, as pytest collects it."""
+    return [
+        SimpleNamespace(
+            nodeid=f"{module}.py::test_it[{backend}-{example}]",
+            path=TESTS / "contract" / f"{module}.py",
+            callspec=SimpleNamespace(params={"backend": backend}),
+            get_closest_marker=lambda name: own_rule and name == "own_rule",
+        )
+        for backend in BACKENDS
+        for example in examples
+    ]
+
+
+def kept(items: list[Any]) -> list[str]:
+    out = left_out(items)
+    return [item.nodeid.partition("[")[2][:-1] for item in items if item not in out]
+
+
+def test_all_runs_everywhere_where_databases_differ():
+    items = collected("test_frames", own_rule=False)
+
+    assert kept(items) == [f"{backend}-{one}" for backend in BACKENDS for one in "ab"]
+
+
+def test_the_oldest_server_runs_what_touches_it_alone():
+    items = collected("test_reviews", own_rule=False)
+
+    assert not any(name.startswith("postgresql16") for name in kept(items))
+    assert len(kept(items)) == 6
+
+
+def test_rule_of_our_own_runs_in_full_on_sqlite_and_once_elsewhere():
+    items = collected("test_reviews", own_rule=True)
+
+    assert kept(items) == ["sqlite-a", "sqlite-b", "postgresql18-a", "access-a"]
+
+
+def test_test_without_a_backend_is_never_left_out():
+    assert left_out([SimpleNamespace(nodeid="test_it", path=TESTS / "unit" / "test_it.py")]) == []
+
+
+@pytest.mark.parametrize("module", sorted(ON_THE_OLDEST_SERVER))
+def test_module_named_for_the_oldest_server_exists(module: str):
+    assert list(TESTS.rglob(f"{module}.py"))
