@@ -114,11 +114,13 @@ class NotFoundError(VrtrackerError, LookupError):
 
 
 class UnknownMouseError(NotFoundError):
-    """A session names a mouse that is not in the database; add the mouse first."""
+    """A session names a mouse that is not in the database; add it first, or spell it right."""
 
     def __init__(self, mouse: str, near: Sequence[str] = ()) -> None:
         super().__init__("mouse", mouse, near)
         remedy = f" Add it first: vrtracker mice add {mouse}"
+        if near and near[0].casefold() == mouse.casefold():
+            remedy = f" Write it as {near[0]!r}: the case of letters alone tells no mice apart."
         self.args = (f"{self.args[0]}{remedy}",)
 
 

@@ -66,6 +66,14 @@ def test_mouse_that_is_asked_for_by_name_is_whole(tracker):
     assert tracker.mice.get("ATL013").KO is True
 
 
+def test_mouse_at_a_prompt_does_not_show_it(tracker):
+    blinded, other = tracker.mice.get("ATL013"), tracker.mice.get("ATL012")
+
+    assert "mouseName='ATL013'" in repr([blinded])
+    assert not any(f"{name}=" in repr([blinded]) for name in GENOTYPE)
+    assert all(f"{name}=" in repr(other) for name in GENOTYPE)
+
+
 def test_sessions_come_with_all_columns_of_their_mouse(tracker):
     frame = tracker.sessions.frame(with_mouse=True, sessionID=1)
 

@@ -100,16 +100,19 @@ def test_import_reports_every_line_whose_name_differs_in_case_alone(tracker, tmp
     for problem, there in zip(plan.problems, ["ATL012", "B1"], strict=True):
         assert DIFFERS in str(problem)
         assert repr(there) in str(problem)
+    # Those that could be added.
+    assert [row["mouseName"] for row in plan.rows] == ["B1", "C1"]
     with pytest.raises(ImportFileError):
         plan.apply()
     assert tracker.mice.count() == 2
 
 
 def test_session_names_its_mouse_as_the_mouse_is_spelled(tracker):
-    with pytest.raises(NotFoundError, match="ATL012") as refused:
+    with pytest.raises(NotFoundError, match="Write it as 'ATL012'") as refused:
         tracker.sessions.add("atl012.2023-01-20.900")
 
     assert refused.value.nearest[0] == "ATL012"
+    assert "Add it first" not in str(refused.value)
     with pytest.raises(NotFoundError):
         tracker.sessions.update({"mouseName": "atl013"}, KEY)
     assert tracker.sessions.get(KEY).mouseName == "ATL012"

@@ -71,6 +71,24 @@ def test_run_of_one_session_is_refused_alike(lab):
     assert lab.dump() == before
 
 
+@pytest.mark.own_rule
+@pytest.mark.parametrize("command", ["python code/preprocess.py {key}", "./code/preprocess.py"])
+def test_file_of_the_callers_folder_is_not_what_a_command_would_find(
+    lab, tmp_path, monkeypatch, command
+):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "preprocess.py").write_text("print('done')")
+    monkeypatch.chdir(tmp_path)
+    before = lab.dump()
+
+    with pytest.raises(ConfigurationError) as caught:
+        lab.tracker.workflow.run(registrar=f"command: {command}")
+
+    assert "runs in each session's folder" in str(caught.value)
+    assert str(tmp_path / "code" / "preprocess.py") in str(caught.value)
+    assert lab.dump() == before
+
+
 def test_registrar_is_asked_once_for_all_sessions(lab):
     asked = []
 

@@ -29,6 +29,7 @@ PASSWORD = "p@ss w%rd/ü"
 LONGEST_SOCKET_PATH = 100
 START_SECONDS = 60
 START_TRIES = 3
+FILE_COPY_SINCE = 15
 
 # Nothing here needs to outlive the run. The time zone is far from UTC on purpose: a time that
 # the server converts on its own comes back visibly wrong.
@@ -92,6 +93,9 @@ class PostgresServer:
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
             statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            if self.version >= FILE_COPY_SINCE:
+                # Half the time of going through the log, which is worth more on a busy server.
+                statement += sql.SQL(" STRATEGY FILE_COPY")
         if owner is not None:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(owner))
         self._execute(statement)

@@ -18,6 +18,14 @@ EAST = dt.timezone(dt.timedelta(hours=13))
 WEST = dt.timezone(dt.timedelta(hours=-11))
 
 
+@pytest.mark.parametrize("text", ["2023-02-29", "2023-23-01", "20230431"])
+def test_day_that_does_not_exist_is_said_to_be_none(text: str):
+    with pytest.raises(
+        InvalidValueError, match=rf"^'{text}' is no day that exists; a date is year, month"
+    ):
+        parse_date(text)
+
+
 @pytest.mark.parametrize(
     "spelling",
     [

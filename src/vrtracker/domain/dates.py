@@ -92,7 +92,9 @@ def _date_of_text(text: str) -> dt.date:
         if _COMPACT.fullmatch(text):
             return dt.date(int(text[:4]), int(text[4:6]), int(text[6:]))
     except ValueError as error:
-        raise InvalidValueError(_not_a("date", text), value=text) from error
+        day = _DAY.fullmatch(text) or _COMPACT.fullmatch(text)
+        message = f"{text!r} is no day that exists; a date is year, month, day, as in 2023-01-20."
+        raise InvalidValueError(message if day else _not_a("date", text), value=text) from error
     raise InvalidValueError(_not_a("date", text), value=text)
 
 

@@ -85,7 +85,7 @@ class SessionRecord(Shown):
         return _facts(f"Session {self.key}{scratched}", values_of(self))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MouseRecord(Shown):
     """One row of `mousedb`; fields are its columns, in its order."""
 
@@ -114,3 +114,8 @@ class MouseRecord(Shown):
     def facts(self) -> Facts:
         """Return the columns that have a value, but a blinded mouse's genotype."""
         return _facts(f"Mouse {self.mouseName}", veiled(values_of(self)))
+
+    def __repr__(self) -> str:
+        """Return the columns, but a blinded mouse's genotype: a prompt shows it unasked."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in veiled(values_of(self)).items())
+        return f"MouseRecord({shown})"

@@ -31,12 +31,13 @@ _TAIL = 4000
 class CommandRegistrar:
     """Runs a command, without a shell, once for each session.
 
-    The command writes its output into ``{staging}``; a non-zero exit code means that it failed.
+    The command runs in the session's folder and writes its output into ``{staging}``; a non-zero
+    exit code means that it failed.
 
     Parameters
     ----------
     command
-        The command line, such as ``python preprocess.py {session_path} --out {staging}``.
+        The command line, such as ``python /lab/preprocess.py {session_path} --out {staging}``.
     timeout_s
         Seconds after which it is stopped and has failed.
     """
@@ -79,17 +80,21 @@ class CommandRegistrar:
         Raises
         ------
         ConfigurationError
-            If there is no such program, or it may not be run.
+            If there is no such program, it may not be run, or it is meant to be that of the
+            folder that the caller is in, which is not where the command runs.
         """
-        program = shlex.split(self.command)[0]
+        program, *others = shlex.split(self.command)
+        is_on_path = Path(program).name == program
+        for word in others if is_on_path else [program, *others]:
+            _refuse_file_here(word)
         path = Path(program)
-        is_fixed = path.name == program or path.is_absolute() or program.startswith("~")
+        is_fixed = is_on_path or path.is_absolute() or program.startswith("~")
         if "{" in program or not is_fixed or shutil.which(program) is not None:
             return
         if path.is_file():
             raise ConfigurationError(
                 f"The program {program!r} may not be run: make it executable (chmod +x), or name "
-                "its interpreter before it, as in: command: python preprocess.py {session_path}."
+                "its interpreter before it, as in: command: python /lab/preprocess.py {key}."
             )
         raise ConfigurationError(
             f"There is no program {program!r}; give its whole path, or put its folder on PATH."
@@ -114,7 +119,8 @@ class CommandRegistrar:
             done = _run(words, job.session_path, self.timeout_s)
         except OSError as error:
             raise RegistrarError(
-                f"{words[0]!r} cannot be run ({error.strerror}); check the path and permissions."
+                f"{words[0]!r} cannot be run in {job.session_path} ({error.strerror}); check the "
+                "path and permissions."
             ) from error
         except subprocess.TimeoutExpired as error:
             raise RegistrarError(
@@ -124,6 +130,17 @@ class CommandRegistrar:
             said = (done.stderr.strip() or done.stdout.strip())[-_TAIL:] or "it printed nothing"
             raise RegistrarError(f"{words[0]!r} ended with exit code {done.returncode}: {said}")
         return RegistrarResult()
+
+
+def _refuse_file_here(word: str) -> None:
+    """Refuse a relative path that leads to a file from here: the command runs elsewhere."""
+    if "{" in word or Path(word).is_absolute() or not Path(word).is_file():
+        return
+    raise ConfigurationError(
+        f"The command runs in each session's folder, and would look for {word!r} there. Give the "
+        f"whole path, {Path(word).resolve()}, or {{session_path}}/{word} if each session has its "
+        "own."
+    )
 
 
 def _run(

@@ -98,10 +98,13 @@ def plan_import(rules: TableRules[Any, Any], path: Path, options: TableOptions) 
     """
     reading = TableReading(rules, path, options, new=True)
     rows = list(reading.rows())
-    problems = [*reading.problems, *_conflicts(rules, reading.lines, rows)]
+    conflicts = list(_conflicts(rules, reading.lines, rows))
+    problems = [*reading.problems, *conflicts]
     warnings = reading.warnings
     if "sessionQC" in rules.look_ups.table.c:
         warnings += _scratch_warnings(reading.lines, rows)
+    refused = {problem.line for problem in conflicts}
+    rows = [row for line, row in zip(reading.lines, rows, strict=True) if line not in refused]
     return ImportPlan(
         rules.plural,
         path,
