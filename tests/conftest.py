@@ -22,13 +22,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
+from support.coverage import coverage_paused
 from support.environment import heed_interrupts, isolate, keep_temporary_files_in_memory
 from support.examples import PROFILE_VARIABLE, examples
 from support.missing import (
@@ -38,7 +39,7 @@ from support.missing import (
     required_backends,
 )
 from support.postgres import PostgresServer
-from support.selection import left_out
+from support.selection import is_repetition, left_out
 from support.statements import Statements, counted_statements
 from support.windows import install_published, windows_dialect
 
@@ -88,6 +89,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     out = left_out(items)
     items[:] = [item for item in items if item not in set(out)]
     config.hook.pytest_deselected(items=out)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let coverage rest where SQLite has shown the same lines; see `support.selection`."""
+    with coverage_paused() if is_repetition(item) else nullcontext():
+        return (yield)
 
 
 def pytest_collection_finish() -> None:

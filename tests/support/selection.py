@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["left_out"]
+__all__ = ["is_repetition", "left_out"]
 
 OLDEST_SERVER = "postgresql16"
 ON_THE_OLDEST_SERVER = {
@@ -57,6 +57,14 @@ def left_out(items: list[Any]) -> list[Any]:
                 out.append(item)
             shown.add(place)
     return out
+
+
+def is_repetition(item: Any) -> bool:
+    """Tell whether a test runs on SQLite too: of our code it reaches little that is new.
+
+    What is a server's or Access's own has tests without the fixture ``backend``.
+    """
+    return _backend(item) not in {None, "sqlite"}
 
 
 def _backend(item: Any) -> str | None:
