@@ -39,7 +39,7 @@ from support.missing import (
     required_backends,
 )
 from support.postgres import PostgresServer
-from support.selection import is_repetition, left_out
+from support.selection import left_out, repeated
 from support.statements import Statements, counted_statements
 from support.windows import install_published, windows_dialect
 
@@ -47,6 +47,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"
 BACKEND_FIXTURES = ("backend", "postgres_server")
 ACCESS_TESTS = PROJECT / "tests" / "access"
+REPEATED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,6 +87,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(marker(callspec.params[fixture]))
         if ACCESS_TESTS in item.path.parents:
             item.add_marker("access")
+    for item in repeated(items):
+        item.stash[REPEATED] = True
     out = left_out(items)
     items[:] = [item for item in items if item not in set(out)]
     config.hook.pytest_deselected(items=out)
@@ -94,7 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Let coverage rest where SQLite has shown the same lines; see `support.selection`."""
-    with coverage_paused() if is_repetition(item) else nullcontext():
+    with coverage_paused() if item.stash.get(REPEATED, False) else nullcontext():
         return (yield)
 
 

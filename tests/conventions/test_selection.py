@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.selection import ON_THE_OLDEST_SERVER, left_out
+from support.selection import ON_THE_OLDEST_SERVER, left_out, repeated
 
 TESTS = Path(__file__).resolve().parents[1]
 BACKENDS = ("sqlite", "postgresql16", "postgresql18", "access")
@@ -54,6 +54,16 @@ def test_rule_of_our_own_runs_in_full_on_sqlite_and_once_elsewhere():
 
 def test_test_without_a_backend_is_never_left_out():
     assert left_out([SimpleNamespace(nodeid="test_it", path=TESTS / "unit" / "test_it.py")]) == []
+
+
+def test_what_runs_on_sqlite_as_well_is_a_repetition():
+    everywhere = collected("test_frames", own_rule=False)
+    servers = [
+        item for item in collected("test_copy_archive", own_rule=False) if "sql1" in item.nodeid
+    ]
+
+    assert len(servers) == 4
+    assert repeated([*everywhere, *servers]) == everywhere[2:]
 
 
 @pytest.mark.parametrize("module", sorted(ON_THE_OLDEST_SERVER))

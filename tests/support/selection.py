@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["is_repetition", "left_out"]
+__all__ = ["left_out", "repeated"]
 
 OLDEST_SERVER = "postgresql16"
 ON_THE_OLDEST_SERVER = {
@@ -52,19 +52,25 @@ def left_out(items: list[Any]) -> list[Any]:
         if is_old and item.path.stem not in ON_THE_OLDEST_SERVER:
             out.append(item)
         elif backend != "sqlite" and item.get_closest_marker("own_rule"):
-            place = (item.nodeid.partition("[")[0], backend)
+            place = (_function(item), backend)
             if place in shown:
                 out.append(item)
             shown.add(place)
     return out
 
 
-def is_repetition(item: Any) -> bool:
-    """Tell whether a test runs on SQLite too: of our code it reaches little that is new.
+def repeated(items: list[Any]) -> list[Any]:
+    """Return the tests that run on SQLite as well: of our code they reach little that is new.
 
-    What is a server's or Access's own has tests without the fixture ``backend``.
+    What is a server's or Access's own has tests of its own.
     """
-    return _backend(item) not in {None, "sqlite"}
+    on_sqlite = {_function(item) for item in items if _backend(item) == "sqlite"}
+    others = (item for item in items if _backend(item) not in {None, "sqlite"})
+    return [item for item in others if _function(item) in on_sqlite]
+
+
+def _function(item: Any) -> str:
+    return str(item.nodeid.partition("[")[0])
 
 
 def _backend(item: Any) -> str | None:
