@@ -386,6 +386,19 @@ def test_faults_in_a_column_that_is_left_out_do_not_matter(small, tmp_path):
     assert (plan.problems, len(plan.rows)) == ((), 1)
 
 
+def test_title_above_the_header_is_one_problem_with_both_lines(small, tmp_path):
+    row = ["ATL012", dt.date(2023, 1, 25), 801, "x"]
+    plan = small.sessions.read_table(
+        workbook(tmp_path, ["Sessions of 2023"], [], NAMES[:4], row, merged="A1:D1"),
+        map={"Notes": "sessionNotes"},
+    )
+
+    assert [(one.line, one.column, one.message) for one in plan.problems] == [
+        (1, None, "line 1 is not a header; line 3 looks like one: delete the lines above it.")
+    ]
+    assert plan.rows == ()
+
+
 def test_header_alone_is_refused(small, tmp_path):
     with pytest.raises(ImportFileError, match="no rows"):
         small.sessions.read_table(put(tmp_path, HEADER))

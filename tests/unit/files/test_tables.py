@@ -33,6 +33,7 @@ from vrtracker.files.tables import (
     TableOptions,
     Target,
     Unread,
+    find_header_below,
     match_headers,
     read_table,
     understand,
@@ -677,6 +678,34 @@ def test_map_that_names_nothing_is_refused(wrong):
         match_headers(["Animal"], KNOWN, wrong)
 
     assert refused.value.nearest in {("Animal",), ("mouseName",)}
+
+
+KEYS = ["mouseName", "sessionDate"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Sessions of 2023,,\n\nMouse Name,session_date,KO\nM1,2023-01-20,1\n",
+        "Sessions of 2023\n\nMouse Name;session_date;KO\nM1;2023-01-20;1\n",
+        "rig 2, 2023\n\nMouse Name\tsession_date\tKO\nM1\t2023-01-20\t1\n",
+        "KO,,\n\nAnimal,session_date,KO\nM1,2023-01-20,1\n",
+    ],
+)
+def test_header_below_a_title_is_found(text, content):
+    assert find_header_below(text(content), KEYS, {"Animal": "mouseName"}) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "mouseName,KO\nmouseName,sessionDate\n",
+        "Title,\nmouseName,KO\n",
+        "Title,\n" + "x,y\n" * 10 + "mouseName,sessionDate\n",
+    ],
+)
+def test_header_is_not_looked_for_below_one_far_away_or_in_part_of_the_key(text, content):
+    assert find_header_below(text(content), KEYS, None) is None
 
 
 # -- meaning -------------------------------------------------------------------------------------

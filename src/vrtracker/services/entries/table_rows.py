@@ -13,6 +13,7 @@ from vrtracker.files.tables import (
     TableOptions,
     Target,
     Unread,
+    find_header_below,
     match_headers,
     read_table,
     understand,
@@ -84,8 +85,17 @@ class TableReading:
         """Yield the rows that fit the columns; the others become problems."""
         table = read_table(self._path, self._options)
         self.notes.append(f"read as {table.told}")
+        keys, header_line = self._rules.look_ups.key_columns, table.header_line
+        below = find_header_below(table, keys, self._options.map)
+        if below is not None:
+            message = (
+                f"line {header_line} is not a header; line {below} looks like one: delete the "
+                "lines above it."
+            )
+            self.problems.append(Problem(header_line, None, message))
+            return
         targets = self._targets(table)
-        if not set(self._rules.look_ups.key_columns) <= {one.name for one in targets if one}:
+        if not set(keys) <= {one.name for one in targets if one}:
             return
         self.columns = [target.name for target in targets if target is not None]
         whole = list(self._whole_rows(table, targets))
