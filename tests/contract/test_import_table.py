@@ -399,6 +399,22 @@ def test_title_above_the_header_is_one_problem_with_both_lines(small, tmp_path):
     assert plan.rows == ()
 
 
+def test_time_of_day_in_the_day_of_a_session_is_told_and_a_zone_is_refused(small, tmp_path):
+    rows = {"mouseName": ["ATL012"], "sessionID": [801]}
+    times = pd.to_datetime(["2023-01-25 23:30"])
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({**rows, "sessionDate": times}).to_parquet(path)
+    plan = small.sessions.read_table(path)
+    assert plan.problems == ()
+    assert plan.rows[0]["sessionDate"] == dt.date(2023, 1, 25)
+    assert "sessionDate: times of day left out, as in '2023-01-25 23:30:00' in line 2" in plan.notes
+
+    pd.DataFrame({**rows, "sessionDate": times.tz_localize("UTC")}).to_parquet(path)
+    plan = small.sessions.read_table(path)
+    assert [(one.line, one.column) for one in plan.problems] == [(2, "sessionDate")]
+    assert "time zone" in plan.problems[0].message
+
+
 def test_header_alone_is_refused(small, tmp_path):
     with pytest.raises(ImportFileError, match="no rows"):
         small.sessions.read_table(put(tmp_path, HEADER))

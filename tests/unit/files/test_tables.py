@@ -948,6 +948,54 @@ def test_numbers_of_days_are_told():
     ]
 
 
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("2023-01-25T10:00:00", {}),
+        ("2023-1-25 10:00", {}),
+        ("25/01/2023 10:00", {}),
+        ("25/01/2023 10:00", {"date_format": "%d/%m/%Y"}),
+        (NOON, {}),
+        (44951.75, {}),
+        ("44951.75", {}),
+    ],
+)
+def test_times_of_day_in_a_column_of_dates_are_told_once(cell, options):
+    cells, notes, _ = column("sessionDate", ["2023-01-25", cell, cell], **options)
+
+    assert [found if type(found) is dt.date else found.date() for found in cells] == [DAY] * 3
+    told = f"sessionDate: times of day left out, as in '{cell}' in line 3"
+    assert [note for note in notes if "times of day" in note] == [told]
+
+
+@pytest.mark.parametrize("cell", ["2023-01-25 00:00:00", dt.datetime(2023, 1, 25), 44951.0, DAY])
+def test_midnight_is_no_time_of_day(cell):
+    assert not any("times of day" in note for note in column("sessionDate", [cell])[1])
+    assert column("suite2pDate", [NOON])[1] == []
+
+
+def test_times_of_day_are_told_where_years_come_first_by_what_was_said():
+    cells, notes, _ = column("sessionDate", ["2023-01-25T10:00:00", "x"], date_format="iso")
+
+    assert cells == ["2023-01-25T10:00:00", "x"]
+    assert notes == ["sessionDate: times of day left out, as in '2023-01-25T10:00:00' in line 2"]
+
+
+@pytest.mark.parametrize("form", [None, "iso", "%d/%m/%Y"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("2023-01-25T23:30:00Z", "2023-1-25 23:30+02:00", "2023-01-25T00:00:00+00:00"),
+        NOON.replace(tzinfo=dt.UTC),
+    ],
+)
+def test_time_zone_in_a_column_of_dates_is_refused(cell, form):
+    cells, notes, _ = column("sessionDate", [cell], date_format=form)
+
+    assert "carries a time zone" in unread(cells[0])
+    assert notes == []
+
+
 def test_real_dates_beside_texts_are_doubted():
     cells, _, doubts = column("sessionDate", [dt.date(2023, 4, 3), "25/01/2023"], delimiter=None)
 

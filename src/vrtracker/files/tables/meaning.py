@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vrtracker.files.tables.columns import Column, Disguised, Doubt, Kind, Target, Unread
-from vrtracker.files.tables.days import read_days
+from vrtracker.files.tables.days import read_days, read_years_first
 from vrtracker.files.tables.numbers import read_numbers
 from vrtracker.files.tables.table import YEAR_FIRST, Table, TableOptions
 
@@ -57,9 +57,11 @@ def understand(
     for column in of_kind[Kind.FLAG]:
         _read_flags(column)
     notes = read_numbers([*of_kind[Kind.INTEGER], *of_kind[Kind.NUMBER]], options, table.delimiter)
-    for column in () if options.date_format == YEAR_FIRST else columns:
-        if column.target.kind in {Kind.DATE, Kind.TIME}:
+    for column in [*of_kind[Kind.DATE], *of_kind[Kind.TIME]]:
+        if options.date_format != YEAR_FIRST:
             read_days(column, options.date_format, table.first_day)
+        elif column.target.kind is Kind.DATE:
+            read_years_first(column)
     return Meaning(
         {column.target.name: column.cells for column in columns},
         (*notes, *(note for column in columns for note in column.notes)),
