@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -341,6 +342,77 @@ def test_row_that_stands_in_the_file_twice_is_told_with_the_first_line(small, tm
 
     assert [(one.line, one.column) for one in plan.problems] == [(4, None)]
     assert "line 2 of the file" in plan.problems[0].message
+
+
+def workbook(folder: Path, *rows: list[Any], merged: str = "") -> Path:
+    made = openpyxl.Workbook()
+    for row in rows:
+        made.active.append(row)
+    if merged:
+        made.active.merge_cells(merged)
+    made.save(folder / "rows.xlsx")
+    return folder / "rows.xlsx"
+
+
+NAMES = ["mouseName", "sessionDate", "sessionID", "sessionNotes", "rig"]
+
+
+def test_cells_that_are_not_what_they_show_are_told_by_line_and_column(small, tmp_path):
+    day = dt.date(2023, 1, 25)
+    path = workbook(
+        tmp_path,
+        NAMES,
+        ["ATL012", day, 801, "one for two", "=1"],
+        ["ATL012", day, 802, None, "=1"],
+        ["ATL012", day, "=C3+1", "x", "=1"],
+        merged="D2:D3",
+    )
+
+    plan = small.sessions.read_table(path, map={"rig": ""})
+
+    told = [(one.line, one.column, one.message[:23]) for one in plan.problems]
+    assert told == [
+        (3, "sessionNotes", "part of the merged cell"),
+        (4, "sessionID", "a formula without a res"),
+    ]
+
+
+def test_faults_in_a_column_that_is_left_out_do_not_matter(small, tmp_path):
+    row = ["ATL012", dt.date(2023, 1, 25), 801, "x", "=1"]
+    path = workbook(tmp_path, NAMES, row, [None, None, None, None, "=1"], merged="E2:E4")
+
+    plan = small.sessions.read_table(path, map={"rig": ""})
+
+    assert (plan.problems, len(plan.rows)) == ((), 1)
+
+
+def test_title_above_the_header_is_one_problem_with_both_lines(small, tmp_path):
+    row = ["ATL012", dt.date(2023, 1, 25), 801, "x"]
+    plan = small.sessions.read_table(
+        workbook(tmp_path, ["Sessions of 2023"], [], NAMES[:4], row, merged="A1:D1"),
+        map={"Notes": "sessionNotes"},
+    )
+
+    assert [(one.line, one.column, one.message) for one in plan.problems] == [
+        (1, None, "line 1 is not a header; line 3 looks like one: delete the lines above it.")
+    ]
+    assert plan.rows == ()
+
+
+def test_time_of_day_in_the_day_of_a_session_is_told_and_a_zone_is_refused(small, tmp_path):
+    rows = {"mouseName": ["ATL012"], "sessionID": [801]}
+    times = pd.to_datetime(["2023-01-25 23:30"])
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({**rows, "sessionDate": times}).to_parquet(path)
+    plan = small.sessions.read_table(path)
+    assert plan.problems == ()
+    assert plan.rows[0]["sessionDate"] == dt.date(2023, 1, 25)
+    assert "sessionDate: times of day left out, as in '2023-01-25 23:30:00' in line 2" in plan.notes
+
+    pd.DataFrame({**rows, "sessionDate": times.tz_localize("UTC")}).to_parquet(path)
+    plan = small.sessions.read_table(path)
+    assert [(one.line, one.column) for one in plan.problems] == [(2, "sessionDate")]
+    assert "time zone" in plan.problems[0].message
 
 
 def test_header_alone_is_refused(small, tmp_path):

@@ -110,7 +110,9 @@ def import_table(
     say NA, nan, null, none or -, are missing values; in a column of texts such words are kept,
     with a warning, unless --missing names them. Tick boxes take yes and no, true and false, 1 and
     0, ja and nein, oui and non, or x and blank. Dates may be real dates of a workbook, or its
-    numbers of days. A formula whose result is an error counts as empty.
+    numbers of days; a column of dates leaves times of day out, and says so. Merged cells, and
+    formulas without a result or with an error for one, are refused; so are numbers in a column of
+    texts that are shown otherwise than they are, such as 12 as 012.
 
     Shows the rows, and each problem with its line and column; with problems nothing is written.
     On a terminal it asks before it adds; elsewhere it goes on. All but UTF-8 text and Parquet

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import sys
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openpyxl
 import pandas as pd
 import pytest
 from msoffcrypto.format.ooxml import OOXMLFile
+from odf import opendocument
+from odf import table as odf_table
+from odf.text import P
 
 from support.tables import spelling, write_ods, write_parquet, write_text, write_xlsx
 from vrtracker.errors import (
@@ -27,10 +33,14 @@ from vrtracker.files.tables import (
     TableOptions,
     Target,
     Unread,
+    find_header_below,
     match_headers,
     read_table,
     understand,
+    workbooks,
 )
+from vrtracker.files.tables.cell_faults import Faults, find_faults
+from vrtracker.files.tables.columns import Disguised
 
 DAY = dt.date(2023, 1, 25)
 NOON = dt.datetime(2023, 1, 25, 12, 0, 1)
@@ -264,6 +274,301 @@ def test_option_that_a_file_does_not_have_is_refused(book, put, tmp_path, option
     assert f"no {option}" in refusal(other, **{option: value})
 
 
+# -- cells that are not what they show ------------------------------------------------------------
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Any:
+    """Return a table from rows of an Excel workbook, after a change of its sheet or XML."""
+
+    def table(rows: list[list[Any]], change: Any = None, **replaced: str) -> Table:
+        made = openpyxl.Workbook()
+        for row in rows:
+            made.active.append(row)
+        if change is not None:
+            change(made.active)
+        made.save(tmp_path / "plain.xlsx")
+        return read_table(edited(tmp_path / "plain.xlsx", replaced), TableOptions())
+
+    return table
+
+
+def edited(path: Path, replaced: dict[str, str]) -> Path:
+    """Return a copy of a workbook with other XML in its sheet, and as if it was calculated."""
+    copy = path.with_name("book.xlsx")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).decode()
+            for cell, xml in replaced.items():
+                content = re.sub(rf'<c r="{cell}".*?</c>', xml, content)
+            if replaced:
+                content = content.replace(' fullCalcOnLoad="1"', "")
+            new.writestr(name, content)
+    return copy
+
+
+def ods(path: Path, rows: list[list[dict[str, Any]]]) -> Table:
+    """Return a table from an OpenDocument sheet; cells by attribute, their text, or covered."""
+    book = opendocument.OpenDocumentSpreadsheet()
+    for name in ("empty", "Tabelle1"):
+        sheet = odf_table.Table(name=name)
+        book.spreadsheet.addElement(sheet)
+    for cells in rows:
+        line = odf_table.TableRow()
+        for cell in cells:
+            rest = {key: cell[key] for key in cell if key not in {"shown", "covered"}}
+            kind = odf_table.CoveredTableCell if "covered" in cell else odf_table.TableCell
+            made = kind(**rest)
+            if "shown" in cell:
+                made.addElement(P(text=cell["shown"]))
+            line.addElement(made)
+        sheet.addElement(line)
+    book.save(str(path))
+    return read_table(path, TableOptions())
+
+
+def word(text: str) -> dict[str, Any]:
+    return {"valuetype": "string", "shown": text}
+
+
+def faults(table: Table) -> dict[tuple[int, int], str]:
+    """Return the messages of a table's cells that are not read, by line and column from 0."""
+    return {
+        (line, number): cell.message
+        for line, cells in table.rows
+        for number, cell in enumerate(cells)
+        if isinstance(cell, Unread)
+    }
+
+
+NO_RESULT = "a formula without a result; open the file in a spreadsheet program and save it."
+
+
+def test_cells_under_a_merged_one_are_refused_with_its_name(sheet):
+    found = sheet(
+        [["a", "b", "c"], [1, "x", "y"], [2], [3, "z", None]],
+        lambda made: [made.merge_cells(name) for name in ("B2:B3", "B4:C4")],
+    )
+
+    assert faults(found) == {
+        (3, 1): "part of the merged cell B2:B3; unmerge and fill every cell.",
+        (4, 2): "part of the merged cell B4:C4; unmerge and fill every cell.",
+    }
+    assert found.rows[0] == (2, [1, "x", "y"])
+
+
+def test_cells_under_a_merged_one_are_refused_in_opendocument(tmp_path):
+    covered = {"covered": True}
+    found = ods(
+        tmp_path / "a.ods",
+        [
+            [word("a"), word("b"), word("c"), word("d")],
+            [word("1"), word("x") | {"numberrowsspanned": 2, "numbercolumnsspanned": 2}, covered],
+            [word("2"), covered, covered, word("y")],
+        ],
+    )
+
+    assert list(faults(found)) == [(2, 2), (3, 1), (3, 2)]
+    assert found.rows[1][1][3] == "y"
+    assert "merged cell B2:C3" in faults(found)[3, 2]
+
+
+def test_merged_cells_of_old_workbooks_are_those_that_calamine_tells():
+    rows = [(1, ["a", "b"]), (2, [1, "x"]), (3, [2, None])]
+
+    Faults(merged=[((1, 1), (2, 1))]).put_into(rows)
+
+    assert rows[1] == (2, [1, "x"])
+    assert "merged cell B2:B3" in unread(rows[2][1][1])
+
+
+def test_old_workbooks_are_asked_for_their_merged_cells_alone():
+    book = SimpleNamespace(get_sheet_by_name={"a": SimpleNamespace(merged_cell_ranges=None)}.get)
+
+    assert find_faults(b"\xd0\xcf\x11\xe0", "a") is None
+    assert workbooks._faults(Path("a.xls"), b"\xd0\xcf\x11\xe0", book, "a") == Faults()
+
+
+def test_row_of_nothing_but_merged_cells_is_none_that_is_empty(sheet):
+    found = sheet(
+        [["a", "b"], [1, "x"], [], [2, "y"], ["z"]],
+        lambda made: [made.merge_cells(name) for name in ("A2:A3", "A5:A99999")],
+    )
+
+    assert list(faults(found)) == [(3, 0), (6, 0)]
+
+
+def test_merged_title_and_header_are_no_faults_and_columns_of_nothing_else_are_dropped(sheet):
+    def merge(made: Any) -> None:
+        for row in (1, 2):
+            made.merge_cells(start_row=row, end_row=row, start_column=2, end_column=3)
+
+    found = sheet([["a", "b", None, "d"], [1, "x", None, "y"]], merge)
+
+    assert (found.header, found.rows) == (["a", "b", "d"], [(2, [1, "x", "y"])])
+
+
+@pytest.mark.parametrize("result", ["", "<v></v>", "<v />"])
+def test_formula_without_a_result_is_refused(sheet, result):
+    found = sheet([["a", "b"], [1, "=A2"]], B2=f'<c r="B2"><f>A2</f>{result}</c>')
+
+    assert faults(found) == {(2, 1): NO_RESULT}
+
+
+def test_formulas_that_openpyxl_writes_are_refused_even_below_the_last_value(sheet):
+    assert list(faults(sheet([["a", "b"], [1, "=A2"], ["=A2"]]))) == [(2, 1), (3, 0)]
+
+
+def test_zero_of_a_formula_is_no_result_where_the_file_was_not_calculated(tmp_path):
+    made = openpyxl.Workbook()
+    made.active.append(["a"])
+    made.active.append(["=1+1"])
+    made.save(tmp_path / "plain.xlsx")
+    zero = {"A2": '<c r="A2"><f>1+1</f><v>0</v></c>'}
+    path = edited(tmp_path / "plain.xlsx", zero)
+    assert read_table(path, TableOptions()).rows == [(2, [0])]
+
+    with zipfile.ZipFile(path, "a") as book:
+        head = book.read("xl/workbook.xml").decode()
+        with pytest.warns(UserWarning, match="Duplicate"):
+            book.writestr("xl/workbook.xml", head.replace("<calcPr", '<calcPr fullCalcOnLoad="1"'))
+
+    assert faults(read_table(path, TableOptions())) == {(2, 0): NO_RESULT}
+
+
+def test_formulas_with_results_are_read(sheet):
+    found = sheet(
+        [["a", "b"], [1, 2], [3, 4]],
+        A2='<c r="A2"><f>1+1</f><v>2</v></c>',
+        B2='<c r="B2" t="str"><f>""</f><v></v></c>',
+        A3='<c r="A3" t="str"><f>"x"</f><v>x</v></c>',
+        B3='<c r="B3" t="b"><f>1=1</f><v>1</v></c>',
+    )
+
+    assert found.rows == [(2, [2, None]), (3, ["x", True])]
+
+
+def test_error_of_a_formula_is_refused_by_its_name(sheet):
+    found = sheet([["a", "b"], [1, 2]], B2='<c r="B2" t="e"><f>1/0</f><v>#DIV/0!</v></c>')
+
+    assert faults(found)[2, 1].startswith("the formula's result is #DIV/0!;")
+
+
+def test_formulas_without_result_and_with_an_error_are_refused_in_opendocument(tmp_path):
+    found = ods(
+        tmp_path / "a.ods",
+        [
+            [word("a"), word("b"), word("c"), word("d")],
+            [
+                {"formula": "of:=1+1"},
+                {"formula": "of:=1/0", "valuetype": "float", "value": "0", "shown": "#DIV/0!"},
+                {"formula": "of:=1+1", "valuetype": "float", "value": "2", "shown": "2"},
+                {"formula": 'of:=""', "valuetype": "string", "stringvalue": ""},
+            ],
+        ],
+    )
+
+    assert list(faults(found).values()) == [
+        NO_RESULT,
+        "the formula's result is #DIV/0!; mend the formula, or empty the cell.",
+    ]
+    assert found.rows[0][1][2:] == [2, None]
+
+
+def test_errors_are_known_by_the_mark_of_libreoffice():
+    names = "urn:oasis:names:tc:opendocument:xmlns"
+    content = (
+        f'<x xmlns:t="{names}:table:1.0" xmlns:p="{names}:text:1.0" '
+        'xmlns:c="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0">'
+        '<t:table t:name="a"><t:table-row><t:table-cell c:value-type="error"><p:p>Err:502</p:p>'
+        "</t:table-cell></t:table-row></t:table></x>"
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as book:
+        book.writestr("content.xml", content)
+
+    found = find_faults(packed.getvalue(), "a")
+
+    assert "Err:502" in unread(found.unread[0, 0])
+
+
+@pytest.mark.parametrize("shown", ['"ATL"000', "000", "0.00", "0%", "#,##0.0", "[$-409]000"])
+def test_number_that_shows_another_text_is_refused_in_texts_alone(sheet, shown):
+    found = sheet(
+        [["mouseName", "numPlanes"], [12, 12]], lambda made: formatted(made, shown, "A2", "B2")
+    )
+
+    assert found.rows == [(2, [Disguised(12), Disguised(12)])]
+    cells, _, _ = meant(found)
+    assert unread(cells["mouseName"][0]) == (
+        "the cell shows another text than the number 12 that it holds; format the column as text "
+        "and type it again."
+    )
+    assert cells["numPlanes"] == [12]
+
+
+def formatted(made: Any, shown: str, *names: str) -> None:
+    for name in names:
+        made[name].number_format = shown
+
+
+@pytest.mark.parametrize("shown", ["General", "@", "0", "#,##0", "[$-407]General", "#"])
+def test_number_that_is_shown_as_it_is_stays_one(sheet, shown):
+    found = sheet([["mouseName"], [12]], lambda made: formatted(made, shown, "A2"))
+
+    assert meant(found)[0] == {"mouseName": ["12"]}
+
+
+@pytest.mark.parametrize(("number", "shown"), [(12.5, "0"), (1234, "#,##0")])
+def test_number_that_its_format_shortens_or_parts_is_refused_in_texts(sheet, number, shown):
+    found = sheet([["mouseName"], [number]], lambda made: formatted(made, shown, "A2"))
+
+    assert f"the number {number} " in unread(meant(found)[0]["mouseName"][0])
+
+
+def test_days_are_not_taken_for_numbers_that_show_another_text(sheet):
+    assert sheet([["a"], [NOON]]).rows == [(2, [NOON])]
+
+
+def test_number_that_shows_another_text_is_refused_in_opendocument(tmp_path):
+    number = {"valuetype": "float", "value": "12"}
+    texts = ["012", "ATL012", "12", "12.00"]
+    found = ods(
+        tmp_path / "a.ods",
+        [
+            [word("mouseName")],
+            *([{**number, "shown": shown}] for shown in texts),
+            [{"valuetype": "float", "value": "2.5", "shown": "2,5"}],
+            [number],
+        ],
+    )
+
+    cells = meant(found)[0]["mouseName"]
+    assert [isinstance(cell, Unread) for cell in cells] == [True, True, False, True, False, False]
+    assert [cells[n] for n in (2, 4, 5)] == ["12", "2.5", "12"]
+
+
+def test_faults_are_those_of_the_sheet_that_is_read(tmp_path):
+    made = openpyxl.Workbook()
+    made.active.append(["a"])
+    made.active.append(["=1+1"])
+    made.create_sheet("second").append(["a"])
+    made["second"].append([1])
+    made.save(tmp_path / "book.xlsx")
+
+    assert read_table(tmp_path / "book.xlsx", TableOptions(sheet="second")).rows == [(2, [1])]
+    assert faults(read_table(tmp_path / "book.xlsx", TableOptions(sheet="Sheet")))
+
+
+def test_workbook_whose_parts_do_not_fit_is_refused_with_what_would_help(monkeypatch, book):
+    def damaged(*_: Any) -> Any:
+        raise KeyError("xl/worksheets/sheet1.xml")
+
+    monkeypatch.setattr("vrtracker.files.tables.workbooks.find_faults", damaged)
+
+    assert "save it again" in refusal(book)
+
+
 # -- what is not installed -----------------------------------------------------------------------
 
 
@@ -373,6 +678,34 @@ def test_map_that_names_nothing_is_refused(wrong):
         match_headers(["Animal"], KNOWN, wrong)
 
     assert refused.value.nearest in {("Animal",), ("mouseName",)}
+
+
+KEYS = ["mouseName", "sessionDate"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Sessions of 2023,,\n\nMouse Name,session_date,KO\nM1,2023-01-20,1\n",
+        "Sessions of 2023\n\nMouse Name;session_date;KO\nM1;2023-01-20;1\n",
+        "rig 2, 2023\n\nMouse Name\tsession_date\tKO\nM1\t2023-01-20\t1\n",
+        "KO,,\n\nAnimal,session_date,KO\nM1,2023-01-20,1\n",
+    ],
+)
+def test_header_below_a_title_is_found(text, content):
+    assert find_header_below(text(content), KEYS, {"Animal": "mouseName"}) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "mouseName,KO\nmouseName,sessionDate\n",
+        "Title,\nmouseName,KO\n",
+        "Title,\n" + "x,y\n" * 10 + "mouseName,sessionDate\n",
+    ],
+)
+def test_header_is_not_looked_for_below_one_far_away_or_in_part_of_the_key(text, content):
+    assert find_header_below(text(content), KEYS, None) is None
 
 
 # -- meaning -------------------------------------------------------------------------------------
@@ -613,6 +946,54 @@ def test_numbers_of_days_are_told():
     assert column("sessionDate", [44951.0], delimiter=None)[1] == [
         "sessionDate: days as numbers, 44951 in line 2 is 2023-01-25"
     ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("2023-01-25T10:00:00", {}),
+        ("2023-1-25 10:00", {}),
+        ("25/01/2023 10:00", {}),
+        ("25/01/2023 10:00", {"date_format": "%d/%m/%Y"}),
+        (NOON, {}),
+        (44951.75, {}),
+        ("44951.75", {}),
+    ],
+)
+def test_times_of_day_in_a_column_of_dates_are_told_once(cell, options):
+    cells, notes, _ = column("sessionDate", ["2023-01-25", cell, cell], **options)
+
+    assert [found if type(found) is dt.date else found.date() for found in cells] == [DAY] * 3
+    told = f"sessionDate: times of day left out, as in '{cell}' in line 3"
+    assert [note for note in notes if "times of day" in note] == [told]
+
+
+@pytest.mark.parametrize("cell", ["2023-01-25 00:00:00", dt.datetime(2023, 1, 25), 44951.0, DAY])
+def test_midnight_is_no_time_of_day(cell):
+    assert not any("times of day" in note for note in column("sessionDate", [cell])[1])
+    assert column("suite2pDate", [NOON])[1] == []
+
+
+def test_times_of_day_are_told_where_years_come_first_by_what_was_said():
+    cells, notes, _ = column("sessionDate", ["2023-01-25T10:00:00", "x"], date_format="iso")
+
+    assert cells == ["2023-01-25T10:00:00", "x"]
+    assert notes == ["sessionDate: times of day left out, as in '2023-01-25T10:00:00' in line 2"]
+
+
+@pytest.mark.parametrize("form", [None, "iso", "%d/%m/%Y"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("2023-01-25T23:30:00Z", "2023-1-25 23:30+02:00", "2023-01-25T00:00:00+00:00"),
+        NOON.replace(tzinfo=dt.UTC),
+    ],
+)
+def test_time_zone_in_a_column_of_dates_is_refused(cell, form):
+    cells, notes, _ = column("sessionDate", [cell], date_format=form)
+
+    assert "carries a time zone" in unread(cells[0])
+    assert notes == []
 
 
 def test_real_dates_beside_texts_are_doubted():

@@ -6,7 +6,7 @@ columns that its headers name, `meaning` and its neighbours read the cells. No d
 
 from vrtracker.files.tables.columns import Kind, Target, Unread
 from vrtracker.files.tables.content import read_table
-from vrtracker.files.tables.headers import match_headers
+from vrtracker.files.tables.headers import find_header_below, match_headers
 from vrtracker.files.tables.meaning import Meaning, understand
 from vrtracker.files.tables.table import PLAIN_CSV, Table, TableOptions
 
@@ -18,6 +18,7 @@ __all__ = [
     "TableOptions",
     "Target",
     "Unread",
+    "find_header_below",
     "match_headers",
     "read_table",
     "understand",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Column", "Doubt", "Kind", "Target", "Unread"]
+__all__ = ["Column", "Disguised", "Doubt", "Kind", "Target", "Unread"]
 
 
 class Kind(enum.Enum):
@@ -36,6 +36,13 @@ class Unread:
     """In place of a cell that is not understood: why, and what would help."""
 
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disguised:
+    """A number whose cell shows another text, such as 012; it matters where text is meant."""
+
+    number: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from vrtracker.domain.dates import parse_date, parse_datetime
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.tables.columns import Column, Doubt, Kind, Unread
 
-__all__ = ["read_days"]
+__all__ = ["read_days", "read_years_first"]
 
 _TIME = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
 _YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}){_TIME}")
 _NUMBER_OF_A_DAY = re.compile(r"\d{5}([.,]\d+)?")
+_DAY_AND_TIME = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(\D.+)")
 _EARLIEST, _LATEST = dt.date(1950, 1, 1), dt.date(2100, 1, 1)
 _LAST_MONTH = 12
 _SECONDS_A_DAY = 86_400
@@ -37,13 +38,57 @@ def read_days(column: Column, date_format: str | None, first_day: dt.date) -> No
     first_day
         Day 0 of the numbers that spreadsheets keep days as.
     """
-    kind = column.target.kind
+    kind, written = column.target.kind, column.cells
+    column.cells = list(written)
     if date_format is not None:
         column.cells = [_formatted(cell, kind, date_format) for cell in column.cells]
     else:
         _read_year_last(column)
     _read_numbers_of_days(column, first_day)
     column.cells = [_year_first(cell, kind) for cell in column.cells]
+    if kind is Kind.DATE:
+        column.cells = [_without_zone(cell) for cell in column.cells]
+        _tell_times_of_day(column, written, column.cells)
+
+
+def read_years_first(column: Column) -> None:
+    """Tell of the times of day in dates that begin with the year; the rest is the column's."""
+    moments = [_without_zone(_moment(cell) or cell) for cell in column.cells]
+    _tell_times_of_day(column, column.cells, moments)
+    pairs = zip(column.cells, moments, strict=True)
+    column.cells = [moment if isinstance(moment, Unread) else cell for cell, moment in pairs]
+
+
+# -- times of day in a column of dates ------------------------------------------------------------
+
+
+def _without_zone(cell: Any) -> Any:
+    """Return a cell; a time with a zone, whose day is another one elsewhere, is not read."""
+    if isinstance(cell, dt.datetime) and cell.tzinfo is not None:
+        try:
+            parse_datetime(cell)
+        except InvalidValueError as error:
+            return Unread(str(error))
+    return cell
+
+
+def _moment(cell: Any) -> dt.datetime | None:
+    """Return the date and time that a text shows, its zone with it; None: it shows no time."""
+    match = _DAY_AND_TIME.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    if match is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return dt.datetime.fromisoformat(f"{parse_date(match[1])}{match[2]}")
+    return None
+
+
+def _tell_times_of_day(column: Column, written: Sequence[Any], read: Sequence[Any]) -> None:
+    for line, cell, moment in zip(column.lines, written, read, strict=True):
+        if isinstance(moment, dt.datetime) and moment.time() != dt.time():
+            column.notes.append(
+                f"{column.target.name}: times of day left out, as in '{cell}' in line {line}"
+            )
+            return
 
 
 def _date(match: re.Match[str], order: tuple[int, int, int]) -> dt.datetime | None:
@@ -84,7 +129,7 @@ def _parsed(text: str, kind: Kind) -> dt.date:
     date = _date(match, (1, 3, 4)) if match else None
     if date is not None:
         return date
-    return parse_date(text) if kind is Kind.DATE else parse_datetime(text)
+    return (_moment(text) or parse_date(text)) if kind is Kind.DATE else parse_datetime(text)
 
 
 # -- numbers of days ------------------------------------------------------------------------------

@@ -7,8 +7,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from vrtracker.errors import UnknownNameError
+from vrtracker.files.tables.table import Table
 
-__all__ = ["match_headers"]
+__all__ = ["find_header_below", "match_headers"]
+
+_LOOKED_AT = 10
+_BETWEEN_NAMES = re.compile(r"[,;\t|]")
 
 
 def match_headers(
@@ -59,6 +63,34 @@ def match_headers(
     twice = _twice(header, columns)
     columns = [None if column in twice else column for column in columns]
     return columns, [*problems.items(), *twice.items()]
+
+
+def find_header_below(
+    table: Table, keys: Collection[str], wanted: Mapping[str, str] | None
+) -> int | None:
+    """Return the line that looks like the header, where what stands above it was taken for it.
+
+    Parameters
+    ----------
+    keys
+        Columns that each header has: the first row names none of them, one of the next all.
+    wanted
+        As in `match_headers`.
+    """
+    of_name = {_folded(key): key for key in keys}
+    of_name |= {_folded(name): column for name, column in (wanted or {}).items()}
+
+    def named(cells: Sequence[object]) -> set[str]:
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        if table.delimiter is not None:
+            # A title may have spoken for another delimiter than the rows do.
+            texts += [part.strip(' "') for text in texts for part in _BETWEEN_NAMES.split(text)]
+        return {of_name[_folded(text)] for text in texts if _folded(text) in of_name} & {*keys}
+
+    if named(table.header):
+        return None
+    below = table.rows[:_LOOKED_AT]
+    return next((line for line, cells in below if named(cells) == {*keys}), None)
 
 
 def _folded(name: str) -> str:

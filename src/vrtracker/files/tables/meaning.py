@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vrtracker.files.tables.columns import Column, Doubt, Kind, Target, Unread
-from vrtracker.files.tables.days import read_days
+from vrtracker.files.tables.columns import Column, Disguised, Doubt, Kind, Target, Unread
+from vrtracker.files.tables.days import read_days, read_years_first
 from vrtracker.files.tables.numbers import read_numbers
 from vrtracker.files.tables.table import YEAR_FIRST, Table, TableOptions
 
@@ -57,9 +57,11 @@ def understand(
     for column in of_kind[Kind.FLAG]:
         _read_flags(column)
     notes = read_numbers([*of_kind[Kind.INTEGER], *of_kind[Kind.NUMBER]], options, table.delimiter)
-    for column in () if options.date_format == YEAR_FIRST else columns:
-        if column.target.kind in {Kind.DATE, Kind.TIME}:
+    for column in [*of_kind[Kind.DATE], *of_kind[Kind.TIME]]:
+        if options.date_format != YEAR_FIRST:
             read_days(column, options.date_format, table.first_day)
+        elif column.target.kind is Kind.DATE:
+            read_years_first(column)
     return Meaning(
         {column.target.name: column.cells for column in columns},
         (*notes, *(note for column in columns for note in column.notes)),
@@ -73,6 +75,8 @@ def _present(cell: Any, target: Target, options: TableOptions) -> Any:
     Words such as NA may be meant in a text, and count there only when they are asked for; in a
     column that always has a value they are no value, and are left for the column to refuse.
     """
+    if isinstance(cell, Disguised):
+        return _text_of(cell) if target.kind is Kind.TEXT else cell.number
     if not isinstance(cell, str):
         return None if isinstance(cell, float) and cell != cell else cell  # noqa: PLR0124
     word = _word(cell)
@@ -82,6 +86,14 @@ def _present(cell: Any, target: Target, options: TableOptions) -> Any:
         target.kind is not Kind.TEXT and word in _NOTHING
     )
     return None if is_word and target.can_be_missing else cell
+
+
+def _text_of(cell: Disguised) -> Unread:
+    number = str(cell.number).removesuffix(".0")
+    return Unread(
+        f"the cell shows another text than the number {number} that it holds; format the column "
+        "as text and type it again."
+    )
 
 
 def _read_texts(column: Column) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vrtracker.errors import InvalidValueError
+from vrtracker.files.tables.columns import Unread
 
 __all__ = ["PLAIN_CSV", "YEAR_FIRST", "Table", "TableOptions", "make_table"]
 
@@ -105,7 +106,8 @@ class Table:
         Line of the file, or row of the sheet, that they stand in, counted from 1.
     rows : list of (int, list)
         Line and cells of each row that is not empty: texts, or in workbooks and Parquet also
-        numbers, truth values, dates and times. A row of a text file may be of another length.
+        numbers, truth values, dates and times, and `Unread` or `Disguised` in place of cells
+        that are not what they show. A row of a text file may be of another length.
     told : str
         How the file was read, for people.
     delimiter : str or None
@@ -133,8 +135,12 @@ def make_table(rows: list[tuple[int, list[Any]]], told: str, **more: Any) -> Tab
         return None
     (line, first), *body = filled
     header = ["" if cell is None else " ".join(str(cell).split()) for cell in first]
-    used = {n for _, cells in body for n, cell in enumerate(cells) if not _is_blank(cell)}
-    dropped = {n for n, name in enumerate(header) if not name and n not in used}
+    nameless = [number for number, name in enumerate(header) if not name]
+    dropped = {
+        number
+        for number in nameless
+        if not any(_is_value(cell) for _, cells in body for cell in cells[number : number + 1])
+    }
     if dropped:
         header = _without(header, dropped)
         body = [(number, _without(cells, dropped)) for number, cells in body]
@@ -143,6 +149,10 @@ def make_table(rows: list[tuple[int, list[Any]]], told: str, **more: Any) -> Tab
 
 def _without(cells: list[Any], dropped: set[int]) -> list[Any]:
     return [cell for number, cell in enumerate(cells) if number not in dropped]
+
+
+def _is_value(cell: Any) -> bool:
+    return not _is_blank(cell) and not isinstance(cell, Unread)
 
 
 def _is_blank(cell: Any) -> bool:

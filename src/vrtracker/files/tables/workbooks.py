@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import ImportFileError, MissingDependencyError, UnknownNameError
+from vrtracker.files.tables.cell_faults import Faults, find_faults
 from vrtracker.files.tables.table import Table, TableOptions, make_table
 
 __all__ = ["read_workbook"]
@@ -16,6 +18,7 @@ __all__ = ["read_workbook"]
 _FIRST_DAY = dt.date(1899, 12, 30)
 _FIRST_DAY_OF_MAC = dt.date(1904, 1, 1)
 _VISIBLE = "SheetVisibleEnum.Visible"
+_DAMAGES = (LookupError, ValueError, StopIteration, ET.ParseError, zipfile.BadZipFile)
 _HALF_A_SECOND = dt.timedelta(milliseconds=500)
 
 
@@ -27,15 +30,18 @@ def read_workbook(path: Path, data: bytes, options: TableOptions, kind: str) -> 
         raise MissingDependencyError(f"Reading {path}, {kind},", "tables") from error
     try:
         with calamine.CalamineWorkbook.from_path(path) as book:
-            name, rows = _sheet(path, book, options.sheet)
+            name, values = _sheet(path, book, options.sheet)
+            faults = _faults(path, data, book, name)
     except calamine.PasswordError as error:
         raise ImportFileError(
             f"{path} is protected by a password; save it without one and try again."
         ) from error
     except calamine.CalamineError as error:
         raise ImportFileError(f"{path} cannot be read as {kind}: {error}.") from error
+    rows = [(line, [_cell(value) for value in row]) for line, row in enumerate(values, 1)]
+    faults.put_into(rows)
     return make_table(
-        [(line, [_cell(value) for value in row]) for line, row in enumerate(rows, 1)],
+        rows,
         f"sheet {name!r}",
         first_day=_FIRST_DAY_OF_MAC if _counts_from_1904(data) else _FIRST_DAY,
     )
@@ -60,6 +66,19 @@ def _sheet(path: Path, book: Any, asked: str | None) -> tuple[str, list[list[Any
 def _rows(book: Any, name: str) -> list[list[Any]]:
     rows: list[list[Any]] = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
     return rows
+
+
+def _faults(path: Path, data: bytes, book: Any, name: str) -> Faults:
+    """Return the faults of the sheet that was read; of an old workbook, its merged cells."""
+    try:
+        found = find_faults(data, name) if name else Faults()
+    except _DAMAGES as error:
+        raise ImportFileError(
+            f"{path} is damaged ({error}); open it in a spreadsheet program and save it again."
+        ) from error
+    if found is not None:
+        return found
+    return Faults(merged=book.get_sheet_by_name(name).merged_cell_ranges or [])
 
 
 def _cell(value: Any) -> Any:

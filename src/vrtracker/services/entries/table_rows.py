@@ -13,6 +13,7 @@ from vrtracker.files.tables import (
     TableOptions,
     Target,
     Unread,
+    find_header_below,
     match_headers,
     read_table,
     understand,
@@ -84,11 +85,20 @@ class TableReading:
         """Yield the rows that fit the columns; the others become problems."""
         table = read_table(self._path, self._options)
         self.notes.append(f"read as {table.told}")
+        keys, header_line = self._rules.look_ups.key_columns, table.header_line
+        below = find_header_below(table, keys, self._options.map)
+        if below is not None:
+            message = (
+                f"line {header_line} is not a header; line {below} looks like one: delete the "
+                "lines above it."
+            )
+            self.problems.append(Problem(header_line, None, message))
+            return
         targets = self._targets(table)
-        if not set(self._rules.look_ups.key_columns) <= {one.name for one in targets if one}:
+        if not set(keys) <= {one.name for one in targets if one}:
             return
         self.columns = [target.name for target in targets if target is not None]
-        whole = list(self._whole_rows(table))
+        whole = list(self._whole_rows(table, targets))
         meaning = understand(table, whole, targets, self._options)
         self.notes += meaning.notes
         self.warnings += [Problem(one.line, one.column, one.message) for one in meaning.doubts]
@@ -109,11 +119,14 @@ class TableReading:
         self.problems += [Problem(table.header_line, *one) for one in wrong]
         return [None if name is None else look_ups.coercer.target(name) for name in columns]
 
-    def _whole_rows(self, table: Table) -> Iterator[tuple[int, Sequence[Any]]]:
+    def _whole_rows(
+        self, table: Table, targets: Sequence[Target | None]
+    ) -> Iterator[tuple[int, Sequence[Any]]]:
         width = len(table.header)
         for line, cells in table.rows:
             if len(cells) == width:
-                yield line, cells
+                if not _is_empty(cells, targets):
+                    yield line, cells
             else:
                 message = f"the line has {len(cells)} fields, the header {width}."
                 self.problems.append(Problem(line, None, message))
@@ -145,3 +158,11 @@ class TableReading:
             self.problems.append(Problem(line, error.column, str(error)))
             return None
         return row
+
+
+def _is_empty(cells: Sequence[Any], targets: Sequence[Target | None]) -> bool:
+    """Tell whether a row holds nothing but faults in columns that are left out."""
+    return all(
+        cell in (None, "") or (target is None and isinstance(cell, Unread))
+        for cell, target in zip(cells, targets, strict=True)
+    )
