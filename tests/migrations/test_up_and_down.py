@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from support.backends import SOURCES, marker
-from support.processes import at_once, spawned_at_once
+from support.processes import KILLS, at_once, spawned_at_once
 from support.sample_lab import open_lab, raw_engine, run_sql
 from vrtracker.database import Database
 from vrtracker.database.migration import check, downgrade, upgrade
@@ -302,7 +302,7 @@ def test_autonumbers_go_on_after_a_round_trip(backend):
 @pytest.mark.parametrize("start", [None, "0001"], ids=["from nothing", "from 0001"])
 def test_processes_that_upgrade_at_once_both_end_at_the_newest(backend, start):
     # A process that starts Java first takes ten times as long.
-    for _ in range(4 if backend.survives_fork else 2):
+    for _ in range(4 if backend.survives_fork else max(1, KILLS // 10)):
         url = backend.new_url()
         if start is not None:
             upgrade(url, start)

@@ -108,7 +108,8 @@ def import_table(
 
     Headers are matched without regard to case, blanks and underscores. Cells that are empty, or
     say NA, nan, null, none or -, are missing values; in a column of texts such words are kept,
-    with a warning, unless --missing names them. Tick boxes take yes and no, true and false, 1 and
+    with a warning, unless --missing names them, and in one that always has a value, as tick boxes
+    do, they are refused. Tick boxes take yes and no, true and false, 1 and
     0, ja and nein, oui and non, or x and blank. Dates may be real dates of a workbook, or its
     numbers of days; a column of dates leaves times of day out, and says so. Merged cells, and
     formulas without a result or with an error for one, are refused; so are numbers in a column of

@@ -67,6 +67,23 @@ def refusal(path: Path, **options: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("content", "line"), [('a,b\n1,2\n3,"x\n4,y\n', 3), ('a,b\n1,"two\nlines"\n2,"b" c\n', 4)]
+)
+def test_broken_quotes_are_told_with_the_line_of_their_row(
+    put: Any, tmp_path: Path, content: str, line: int
+):
+    said = refusal(put(tmp_path / "rows.csv", content))
+
+    assert f"begins in line {line}. Close each quote" in said
+
+
+def test_zero_byte_is_told_with_its_line(put: Any, tmp_path: Path):
+    said = refusal(put(tmp_path / "rows.csv", b"name,notes\nM1,x\nM2,some\0thing\n"))
+
+    assert "holds a zero byte in line 3" in said
+
+
+@pytest.mark.parametrize(
     ("sign", "told"), [(",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "pipes")]
 )
 def test_delimiter_is_found_out_and_told(text, sign, told):

@@ -27,6 +27,7 @@ _MARKS = {
 _NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8 with mark"}
 _SAID = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _LOOKED_AT = 200
+_ZEROS_OF_UTF_16 = 10
 
 
 def read_text(path: Path, data: bytes, options: TableOptions) -> Table | None:
@@ -42,10 +43,7 @@ def read_text(path: Path, data: bytes, options: TableOptions) -> Table | None:
     said = _SAID.match(text)
     text = text[said.end() :] if said else text
     delimiter = options.delimiter or (said[1] if said else _delimiter_of(path, text))
-    try:
-        rows = list(_rows(text, delimiter, before=1 if said else 0))
-    except csv.Error as error:
-        raise ImportFileError(f"{path} is not a proper CSV file: {error}.") from error
+    rows = list(_rows(path, text, delimiter, before=1 if said else 0))
     name = _NAMES.get(encoding, encoding.upper() if "utf" in encoding else encoding)
     told = f"{name}{_sample(data, text)}, {_named(delimiter)}"
     return make_table(rows, told, delimiter=delimiter)
@@ -55,13 +53,19 @@ def _named(delimiter: str) -> str:
     return f"{_DELIMITERS[delimiter]}s" if delimiter in _DELIMITERS else repr(delimiter)
 
 
-def _rows(text: str, delimiter: str, before: int) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, text: str, delimiter: str, before: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the fields of each row with the line that it begins in."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = before + 1
-    for fields in reader:
-        yield line, fields
-        line = before + reader.line_num + 1
+    try:
+        for fields in reader:
+            yield line, fields
+            line = before + reader.line_num + 1
+    except csv.Error as error:
+        raise ImportFileError(
+            f"{path} is not a proper CSV file: {error}, in the row that begins in line {line}. "
+            'Close each quote, and write one within a text twice: "".'
+        ) from error
 
 
 def _sample(data: bytes, text: str) -> str:
@@ -80,13 +84,9 @@ def _encoding_of(path: Path, data: bytes) -> str:
     marked = _mark_of(data)
     if marked:
         return marked
-    if b"\0" not in data:
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        else:
-            return "utf-8"
+    if _is_utf8(data):
+        _refuse_zero_bytes(path, data)
+        return "utf-8"
     try:
         import charset_normalizer
     except ImportError as error:
@@ -107,6 +107,27 @@ def _encoding_of(path: Path, data: bytes) -> str:
             f'encoding="…" ({hint}).'
         )
     return found.encoding.replace("_", "-")
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Tell whether it is UTF-8: of UTF-16 without mark, about every second byte is zero."""
+    if data.count(0) * _ZEROS_OF_UTF_16 > len(data):
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse_zero_bytes(path: Path, data: bytes) -> None:
+    before, zero, _ = data.partition(b"\0")
+    if zero:
+        line = before.count(b"\n") + 1
+        raise ImportFileError(
+            f"{path} holds a zero byte in line {line}, as no table does: it is damaged, or of "
+            "another kind. Write it anew."
+        )
 
 
 def _delimiter_of(path: Path, text: str) -> str:
