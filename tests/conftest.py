@@ -105,6 +105,8 @@ def pytest_collection_finish() -> None:
     """Leave the collected tests, which live to the end, out of all later garbage collections."""
     gc.collect()
     gc.freeze()
+    # With so few objects left that count, each tenth collection would be one of all of them.
+    gc.set_threshold(700, 10, 30)
 
 
 @pytest.fixture(scope="session")
