@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import re
+import threading
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,8 @@ __all__ = ["Backup", "Restored", "back_up", "copy_before", "keep_copy", "restore
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _COPIES = 10
+# Threads that copy in one second would choose the same name.
+_ONE_COPY = threading.Lock()
 _UNFIT = re.compile(r"[^\w.-]+")
 
 
@@ -120,7 +123,8 @@ def copy_before(
     if target is None:
         return None
     time = f"{at:{_TIME}}"
-    return _written(database, target.expanduser(), time, f".before-{what}", keep=_COPIES).path
+    with _ONE_COPY:
+        return _written(database, target.expanduser(), time, f".before-{what}", keep=_COPIES).path
 
 
 def _written(
