@@ -89,9 +89,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("access")
     for item in repeated(items):
         item.stash[REPEATED] = True
-    out = left_out(items)
-    items[:] = [item for item in items if item not in set(out)]
-    config.hook.pytest_deselected(items=out)
+    out = set(left_out(items))
+    items[:] = [item for item in items if item not in out]
+    config.hook.pytest_deselected(items=list(out))
 
 
 @pytest.hookimpl(wrapper=True)

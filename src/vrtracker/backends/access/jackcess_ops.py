@@ -86,7 +86,8 @@ def opened(path: Path, *, readonly: bool = False) -> Iterator[Any]:
         database = builder.withReadOnly(readonly).withAutoSync(False).open()  # noqa: FBT003
         try:
             prepare(database)
-            hold_tables(database)
+            if not readonly:
+                hold_tables(database)
             yield database
         finally:
             release_tables(database)
