@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from vrtracker.database.versions import REVISIONS
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import BackendError, EditConflictError
 from vrtracker.services import administration
+from vrtracker.services.administration.backups import copy_before
 from vrtracker.services.entries.editing import Update
 from vrtracker.settings import Settings
 
@@ -246,6 +248,24 @@ def test_copies_of_one_second_both_stay(lab, safe, tmp_path):
     lab.tracker.sessions.update({"numPlanes": 5}, ONE)
     edit(lab, tmp_path)
     assert len(list(safe.iterdir())) == 2
+
+
+@pytest.mark.own_rule
+def test_copies_that_several_make_in_one_second_all_come_to_their_end(lab, safe, url):
+    at = lab.clock()
+
+    def copy(number: int) -> Path:
+        database = Database(url)
+        try:
+            return copy_before(database, "edit", folder=safe, at=at)
+        finally:
+            database.dispose()
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(copy, range(8)))
+
+    assert sorted(safe.iterdir()) == sorted(made)
+    assert len({path.name for path in made}) == 8
 
 
 def test_more_copies_than_are_kept_within_one_second_leave_the_newest(lab, safe, tmp_path):

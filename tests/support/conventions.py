@@ -57,7 +57,7 @@ def project_files() -> list[str]:
     )
     if listed.returncode == 0:
         names = os.fsdecode(listed.stdout).split("\0")
-        return sorted(name for name in names if name and (PROJECT / name).is_file())
+        return sorted(name for name in names if (PROJECT / name).is_file() and not _lent(name))
     # An unpacked source distribution: it has no history, and little that is not source.
     found = (path.relative_to(PROJECT) for path in PROJECT.rglob("*") if path.is_file())
     return sorted(
@@ -65,6 +65,12 @@ def project_files() -> list[str]:
         for path in found
         if not any(part.startswith((".", "__pycache__")) for part in path.parts)
     )
+
+
+def _lent(name: str) -> bool:
+    """Return whether a file belongs to a virtual environment that somebody made here."""
+    top = PROJECT / name.partition("/")[0]
+    return (top / "pyvenv.cfg").is_file()
 
 
 def read_text(path: str) -> str | None:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import platform
 import re
-import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +29,6 @@ __all__ = ["Backup", "Restored", "back_up", "copy_before", "keep_copy", "restore
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _COPIES = 10
-# Threads that copy in one second would choose the same name.
-_ONE_COPY = threading.Lock()
 _UNFIT = re.compile(r"[^\w.-]+")
 
 
@@ -123,8 +121,7 @@ def copy_before(
     if target is None:
         return None
     time = f"{at:{_TIME}}"
-    with _ONE_COPY:
-        return _written(database, target.expanduser(), time, f".before-{what}", keep=_COPIES).path
+    return _written(database, target.expanduser(), time, f".before-{what}", keep=_COPIES).path
 
 
 def _written(
@@ -142,16 +139,15 @@ def _written(
         raise BackendError(
             f"The folder {folder} cannot be made ({error.strerror}); nothing was copied."
         ) from error
-    if label:
-        name = _unused(folder, name)
-    elif _is_taken(folder, name):
+    if not label and _is_taken(folder, name):
         raise BackendError(f"There is a backup {name} in {folder} already; wait a second.")
-    with database.translating():
-        path = database.backend.back_up(database.url, folder, name)
-    made = Backup(path, path.stat().st_size)
+    claimed = _claimed(folder, name) if label else contextlib.nullcontext(name)
+    with claimed as free, database.translating():
+        path = database.backend.back_up(database.url, folder, free)
+        made = Backup(path, path.stat().st_size)
     if keep is None:
         return made
-    suffix = re.escape(path.name.removeprefix(name))
+    suffix = re.escape(path.name.removeprefix(free))
     label = rf"{re.escape(label)}(?:-(\d+))?" if label else "()"
     ours = re.compile(rf"{re.escape(stem)}\.(\d{{8}}T\d{{6}}Z){label}{suffix}")
     return replace(made, removed=_removed(_others(path, ours), keep - 1))
@@ -262,9 +258,32 @@ def _is_taken(folder: Path, name: str) -> bool:
     return any(path.name.startswith(f"{name}.") for path in folder.iterdir())
 
 
+@contextlib.contextmanager
+def _claimed(folder: Path, name: str) -> Iterator[str]:
+    """Yield the name, or it with a number: one that nobody else writes to meanwhile."""
+    while True:
+        free = _unused(folder, name)
+        claim = folder / f".{free}.claimed"
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise BackendError(
+                f"The folder {folder} cannot be written ({error.strerror}); nothing was copied."
+            ) from error
+        try:
+            # Another one may have come to its end between look and claim.
+            if not _is_taken(folder, free):
+                yield free
+                return
+        finally:
+            claim.unlink()
+
+
 def _unused(folder: Path, name: str) -> str:
     """Return the name, numbered if it is taken: higher than any, so that numbers tell the age."""
-    taken = re.compile(rf"{re.escape(name)}(?:-(\d+))?\..*")
+    taken = re.compile(rf"\.?{re.escape(name)}(?:-(\d+))?\..*")
     found = (taken.fullmatch(path.name) for path in folder.iterdir())
     last = max((int(match[1] or 1) for match in found if match), default=0)
     return f"{name}-{last + 1}" if last else name
