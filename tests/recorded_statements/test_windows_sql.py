@@ -206,6 +206,5 @@ def test_migrations_for_windows_run_on_a_real_file(windows, database_sources, tm
     assert made == set(Base.metadata.tables)
     assert left == []
     dropped = ("notes", "strain", "genotype", "dateOfBirth", "sex")
-    assert [text for text in written if NOT_HERE.match(text)][:5] == [
-        f"ALTER TABLE [mousedb] DROP COLUMN [{name}]" for name in dropped
-    ]
+    of_mice = [text for text in written if NOT_HERE.match(text) and "[mousedb]" in text]
+    assert of_mice[:5] == [f"ALTER TABLE [mousedb] DROP COLUMN [{name}]" for name in dropped]
