@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "BackendError",
     "BudgetError",
+    "ClaimHeldError",
     "ConcurrentUpdateError",
     "ConfigurationError",
     "DatabaseUnavailableError",
@@ -38,6 +39,7 @@ __all__ = [
     "UnknownMouseError",
     "UnknownNameError",
     "VrtrackerError",
+    "WorkerDiedError",
 ]
 
 
@@ -306,6 +308,29 @@ class ImportFileError(VrtrackerError):
 
 class RegistrarError(VrtrackerError):
     """A registrar cannot be found, or did not do what it must."""
+
+
+class ClaimHeldError(VrtrackerError):
+    """Somebody may still work on the session."""
+
+    def __init__(self, key: object, stage: str, holder: str, seen: object) -> None:
+        self.key = key
+        self.stage = stage
+        super().__init__(
+            f"{stage} of {key} is worked on by {holder}, who last showed a sign of life at {seen}. "
+            "Wait for it; or take it away, its result is refused then: "
+            f"vrtracker release {key} --force --reason WHY"
+        )
+
+
+class WorkerDiedError(VrtrackerError):
+    """The process that worked on a session was gone before it had recorded how that ended."""
+
+    def __init__(self, key: object, stage: str, why: str) -> None:
+        super().__init__(
+            f"{why[0].upper()}{why[1:]} before {stage} of {key} ended. Look at what the work needs "
+            f"(memory?), then try again: vrtracker register {key}"
+        )
 
 
 class BudgetError(VrtrackerError):

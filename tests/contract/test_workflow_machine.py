@@ -139,6 +139,12 @@ class ModelSession:
         elif outcome == "fail" and not (self.output[stage] and stage != "registration"):
             self.failure[stage] = True
 
+    def end_expired(self, now: float) -> None:
+        for stage, claim in self.claim.items():
+            if claim is not None and claim[1] <= now:
+                self.claim[stage] = None
+                self.events += 1
+
     def complete(self, stage: str, now: float) -> None:
         self.require(stage, now, "ready", "failed", "stale", "done")
         self.claim[stage] = None
@@ -320,6 +326,8 @@ class WorkflowMachine(RuleBasedStateMachine):
         }[outcome]
 
         def on_model() -> None:
+            model.require(stage, self.now, *open_states)
+            self.end_all_expired()
             model.start(stage, token, self.now, rerun=force)
             model.end(stage, token, outcome)
 
@@ -341,11 +349,17 @@ class WorkflowMachine(RuleBasedStateMachine):
         failed = {n for n, m in self.model.items() if m.state(stage, self.now) == "failed"}
         registrar = good if outcome == "succeed" else raises(ValueError("odd"))
         report = self.workflow.run(stage, registrar=registrar)
+        self.end_all_expired()
         assert {result.key.number for result in report.results} == ready | failed
         for number in ready | failed:
             self.tokens += 1
             self.model[number].start(stage, self.tokens, self.now, rerun=False)
             self.model[number].end(stage, self.tokens, outcome)
+
+    def end_all_expired(self) -> None:
+        """A run ends all claims whose lease has ended before it begins."""
+        for model in self.model.values():
+            model.end_expired(self.now)
 
     @rule(seconds=st.sampled_from([1, LEASE_S - 1, LEASE_S, 2 * LEASE_S]))
     def wait(self, seconds):

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from vrtracker.cli import (
     access,
     backups,
+    claims,
     cloning,
     db,
     disk,
@@ -148,6 +149,8 @@ for _name, _function, _panel in (
     ("needs", work.needs, _WORK),
     ("why-not", work.why_not, _WORK),
     ("register", registering.register, _WORK),
+    ("claims", claims.claims, _WORK),
+    ("release", claims.release, _WORK),
     ("outdated", outdating.outdated, _WORK),
     ("reconcile", reconciling.reconcile, _WORK),
     ("complete", work.complete, _WORK),

@@ -10,6 +10,7 @@ import typer
 
 from vrtracker.errors import (
     BackendError,
+    ClaimHeldError,
     ConcurrentUpdateError,
     DependentRowsError,
     DuplicateError,
@@ -52,6 +53,7 @@ _MEANINGS = {
 }
 
 _CONFLICTS = (
+    ClaimHeldError,
     ConcurrentUpdateError,
     DependentRowsError,
     DuplicateError,

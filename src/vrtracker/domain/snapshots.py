@@ -21,6 +21,9 @@ class StageRow:
     attempt_id: str | None
     outcome: str | None
     lease_until: dt.datetime | None
+    failures: int | None = None
+    retry_after: dt.datetime | None = None
+    set_aside: str | None = None
 
 
 _UNTOUCHED = StageRow(None, None, None, None)

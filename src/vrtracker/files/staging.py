@@ -38,12 +38,13 @@ from vrtracker.files.trees import (
     unused,
 )
 
-__all__ = ["Staging", "SwapReport", "recover"]
+__all__ = ["Staging", "SwapReport", "is_left_over", "recover"]
 
 _log = logging.getLogger(__name__)
 
 _STAGING = ".vrtracker-staging-"
 _OLD = ".vrtracker-old-"
+_LATE = "late_output_"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _OUTPUT = re.compile(r"\w[\w.-]*")
 
@@ -235,6 +236,20 @@ class Staging:
         if self._old.exists() and not self.path.exists():
             _forget(self._old, by_way_of=self.path)
 
+    def keep_aside(self, time: str) -> Path | None:
+        """Put the old output back and keep what the run wrote as ``late_output_<time>_<token>``.
+
+        Return that folder, or None if the run wrote nothing, or it is gone.
+        """
+        self._put_back()
+        if not self.path.is_dir() or not sizes(self.path):
+            self.discard()
+            return None
+        token = self.path.name.removeprefix(_STAGING)
+        kept = unused(self._session / f"{_LATE}{time}_{token[:8]}")
+        rename(self.path, kept)
+        return kept
+
     def undo(self) -> None:
         """Put the old output back and remove what the run wrote.
 
@@ -266,6 +281,12 @@ class Staging:
                 return
             rename(self._output, self.path)
         _restore(self._old, self._output)
+
+
+def is_left_over(session_folder: Path, *, output: str = ONE_DATA) -> bool:
+    """Return whether attempts have left something that `recover` would look at."""
+    folder = Path(session_folder)
+    return any(any(_left_over(folder, prefix, output)) for prefix in (_OLD, _STAGING))
 
 
 def recover(

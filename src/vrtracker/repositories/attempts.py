@@ -79,6 +79,60 @@ class AttemptRepository:
             .values(outcome="expired", finished_at=at)
         )
 
+    def open_claims(self) -> list[dict[str, Any]]:
+        """Return the attempts that stages point to and that are not ended, or were given up.
+
+        Their columns, and mouseName, sessionDate, sessionID; oldest first; one statement.
+        """
+        tables = self._x.tables
+        attempts, states = tables.attempts, tables.stage_states
+        statement = self._with_keys(
+            attempts.join(states, states.c.attempt_id == attempts.c.attempt_id)
+        ).where(attempts.c.outcome.in_(["running", "expired"]))
+        return [dict(row) for row in self._x.execute(statement).mappings()]
+
+    def unfinished(self, number: int) -> list[dict[str, Any]]:
+        """Return the attempts at a session that run, or were given up, as `open_claims` does."""
+        attempts = self._x.tables.attempts
+        statement = self._with_keys(attempts).where(
+            attempts.c.uSessionID == number, attempts.c.outcome.in_(["running", "expired"])
+        )
+        return [dict(row) for row in self._x.execute(statement).mappings()]
+
+    def of_host(self, host_name: str, *, since: dt.datetime) -> list[dict[str, Any]]:
+        """Return the attempts of a computer that began since then, as `open_claims` does."""
+        attempts = self._x.tables.attempts
+        statement = self._with_keys(attempts).where(
+            attempts.c.host_name == host_name, attempts.c.started_at >= since
+        )
+        return [dict(row) for row in self._x.execute(statement).mappings()]
+
+    def _with_keys(self, source: Any) -> Select[Any]:
+        attempts, sessions = self._x.tables.attempts, self._x.tables.sessions
+        columns = [
+            column
+            for column in attempts.c
+            if column.name not in {"options", "versions", "error_message", "error_traceback"}
+        ]
+        return (
+            select(*columns, sessions.c.mouseName, sessions.c.sessionDate, sessions.c.sessionID)
+            .select_from(source.join(sessions, sessions.c.uSessionID == attempts.c.uSessionID))
+            .order_by(attempts.c.started_at, attempts.c.attempt_id)
+        )
+
+    def deaths(self, number: int, stage: str, error_type: str) -> int:
+        """Return how many attempts since the last success ended with a class of error."""
+        table = self._x.tables.attempts
+        rows = self._x.execute(
+            select(table.c.outcome, table.c.error_type)
+            .where(table.c.uSessionID == number, table.c.stage == stage)
+            .order_by(table.c.started_at, table.c.attempt_id)
+        ).all()
+        count = 0
+        for outcome, error in rows:
+            count = 0 if outcome == "succeeded" else count + (error == error_type)
+        return count
+
     def of_session(self, number: int) -> Select[Any]:
         """Return the SELECT of the attempts at a session, oldest first."""
         table = self._x.tables.attempts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Select, and_, bindparam, case, func, insert, literal, or_, select, update
@@ -66,6 +66,9 @@ class StageRepository:
                 states.c.attempt_id,
                 attempts.c.outcome,
                 attempts.c.lease_until,
+                states.c.failures,
+                states.c.retry_after,
+                states.c.set_aside,
             )
             .select_from(source)
             .where(
@@ -97,9 +100,70 @@ class StageRepository:
         )
         return statement.select_from(query.joined()).where(wanted)
 
-    def rows_in(self, stage: Stage, *args: Any, **options: Any) -> list[Any]:
-        """Return the rows of `queue`, read at once."""
-        return list(self._x.execute(self.queue(stage, *args, **options)))
+    def next_statement(
+        self,
+        stage: Stage,
+        stages: StageGraph,
+        states: Collection[State],
+        *,
+        listing: Listing,
+        run: str,
+        left_behind: bool,
+        only_due: bool,
+        without: Collection[str],
+    ) -> Select[Any]:
+        """Return the SELECT that `next_key` takes: of a queue, in order of numbers.
+
+        Parameters
+        ----------
+        run
+            The letters with which the ids of the run's attempts begin: what it has tried is left
+            out.
+        left_behind
+            Leave out what anybody has tried to the end.
+        only_due
+            Leave out what is set aside, or to be tried later.
+        without
+            Stages that it need not wait for.
+        """
+        sessions = self._x.tables.sessions
+        # `next_key` says what time it is.
+        never = dt.datetime.min.replace(tzinfo=dt.UTC)
+        query = StageQuery(self._x.tables, stages, never, without=without)
+        conditions = [
+            query.is_in(stage, states),
+            query.is_untried(stage, run, left_behind=left_behind),
+        ]
+        if only_due:
+            conditions.append(query.is_due(stage))
+        if not {State.DONE, State.STALE} & set(states):
+            # Said once more by itself, this is found through an index.
+            conditions.append(query.is_open(stage))
+        statement = listing_statement(self._x.tables, sessions, listing)
+        return statement.select_from(query.joined()).where(
+            *conditions, sessions.c.uSessionID > bindparam("after", 0)
+        )
+
+    def next_key(
+        self, statement: Select[Any], *, after: int, now: dt.datetime, lock: bool
+    ) -> tuple[int, SessionKey] | None:
+        """Return number and key of the first session of a queue with a higher number than `after`.
+
+        Parameters
+        ----------
+        lock
+            Lock its row until the end of the transaction, where the database can, and pass over
+            those that others have locked.
+        """
+        if lock and self._x.database.backend.supports_for_update:
+            statement = statement.with_for_update(of=self._x.tables.sessions, skip_locked=True)
+        found = self._x.execute(statement.limit(1), {"after": after, "now": now}).first()
+        return None if found is None else (found[0], SessionKey(*found[1:4]))
+
+    def count_in(self, statement: Select[Any], *, now: dt.datetime) -> int:
+        """Return how many sessions are in a queue."""
+        counted = select(func.count()).select_from(statement.order_by(None).subquery("in_queue"))
+        return int(self._x.execute(counted, {"after": 0, "now": now}).scalar())
 
     def table(self, stages: StageGraph, *, now: dt.datetime, listing: Listing) -> Select[Any]:
         """Return the SELECT of a listing with the state of each stage, named as the stage."""
@@ -139,11 +203,10 @@ class StageRepository:
     def add_rows(self, number: int, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert the rows of stages that the tracker has not touched before; one statement."""
         table = self._x.tables.stage_states
+        names = ("uSessionID", "stage", "mark", "attempt_id", "changed_at")
         prepared = self._x.database.prepare(
             "stages.insert",
-            lambda: insert(table).values(
-                {column.name: bindparam(column.name) for column in table.c}
-            ),
+            lambda: insert(table).values({name: bindparam(name) for name in names}),
         )
         self._x.change_many(
             prepared,
@@ -192,6 +255,37 @@ class StageRepository:
             parameters["seen_attempt"] = seen.attempt_id
         name = f"stages.set:{seen.mark is None}:{seen.attempt_id is None}"
         return bool(self._x.change(self._x.database.prepare(name, build), **parameters) == 1)
+
+    def set_retry(
+        self,
+        number: int,
+        stage: str,
+        *,
+        failures: int | None = None,
+        retry_after: dt.datetime | None = None,
+        set_aside: str | None = None,
+    ) -> None:
+        """Say how often a stage has failed, and when it may be tried again; it has a row."""
+        table = self._x.tables.stage_states
+        names = ("failures", "retry_after", "set_aside")
+        prepared = self._x.database.prepare(
+            "stages.set_retry",
+            lambda: (
+                update(table)
+                .where(
+                    table.c.uSessionID == bindparam("number"), table.c.stage == bindparam("name")
+                )
+                .values({name: bindparam(f"new_{name}") for name in names})
+            ),
+        )
+        self._x.change(
+            prepared,
+            number=number,
+            name=stage,
+            new_failures=failures,
+            new_retry_after=retry_after,
+            new_set_aside=None if set_aside is None else set_aside[:255],
+        )
 
     def mark_stale(self, stage: str, numbers: Sequence[int], *, changed_at: dt.datetime) -> int:
         """Mark a stage that is done as stale; return for how many of the sessions it was."""

@@ -7,7 +7,7 @@ touched has no row in `vrt_stage_state`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -64,12 +64,22 @@ class StageQuery:
     ----------
     now
         The instant that decides whether a claim has expired.
+    without
+        Stages that no other one waits for.
     """
 
-    def __init__(self, tables: Tables, stages: StageGraph, now: dt.datetime) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        stages: StageGraph,
+        now: dt.datetime,
+        *,
+        without: Collection[str] = (),
+    ) -> None:
         self._tables = tables
         self._stages = stages
         self._now = now
+        self._without = frozenset(without)
         self._joined: dict[str, Any] = {}
 
     def joined(self) -> FromClause:
@@ -89,6 +99,40 @@ class StageQuery:
                 matches.append(and_(*earlier, fact.holds))
             earlier.append(fact.fails)
         return or_(false(), *matches)
+
+    def is_open(self, stage: Stage) -> Clause:
+        """Return the condition that the stage has no output; an index can answer it."""
+        return self._has_output(stage).fails
+
+    def is_untried(self, stage: Stage, run: str, *, left_behind: bool) -> Clause:
+        """Return the condition that no worker of a run has ended an attempt at the stage.
+
+        Parameters
+        ----------
+        run
+            The letters with which the ids of the run's attempts begin.
+        left_behind
+            Nor has anybody else: the stage was never begun, or was given back, or its worker died.
+        """
+        column = self._stage_row(stage).c.attempt_id
+        # Ids are hexadecimal: all of the run's lie between these two.
+        of_others = or_(column < run, column >= f"{run}g")
+        if left_behind:
+            of_others = and_(of_others, column.in_(self._attempts_that("cancelled")))
+        lost = column.in_(self._attempts_that("running", "expired"))
+        return or_(column.is_(None), of_others, lost)
+
+    def _attempts_that(self, *outcomes: str) -> Select[Any]:
+        attempts = self._tables.attempts
+        return select(attempts.c.attempt_id).where(attempts.c.outcome.in_(outcomes))
+
+    def is_due(self, stage: Stage) -> Clause:
+        """Return the condition that a stage that failed is not set aside, nor waits for a time."""
+        row = self._stage_row(stage)
+        now = bindparam("now", self._now, type_=UTCTime)
+        return and_(
+            row.c.set_aside.is_(None), or_(row.c.retry_after.is_(None), row.c.retry_after <= now)
+        )
 
     def state(self, stage: Stage) -> ColumnElement[str]:
         """Return the state as a column of text."""
@@ -140,6 +184,7 @@ class StageQuery:
         return _any(
             _all([self._applies(other), _not(self._has_output(other))])
             for other in (self._stages[name] for name in stage.requires)
+            if other.name not in self._without
         )
 
     def _newer_inputs(self, stage: Stage) -> list[Fact]:
@@ -169,7 +214,7 @@ class StageQuery:
         attempts = self._tables.attempts
         claims = select(attempts.c.attempt_id).where(
             attempts.c.outcome == "running",
-            attempts.c.lease_until > bindparam("now", self._now, type_=UTCTime, unique=True),
+            attempts.c.lease_until > bindparam("now", self._now, type_=UTCTime),
         )
         column = self._stage_row(stage).c.attempt_id
         return Fact(
@@ -180,8 +225,7 @@ class StageQuery:
     def _stage_row(self, stage: Stage) -> Any:
         if stage.name not in self._joined:
             table = self._tables.stage_states
-            part: Select[Any] = select(table.c.uSessionID, table.c.mark, table.c.attempt_id).where(
-                table.c.stage == stage.name
-            )
+            columns = [column for column in table.c if column.name not in {"stage", "changed_at"}]
+            part: Select[Any] = select(*columns).where(table.c.stage == stage.name)
             self._joined[stage.name] = part.subquery(f"of_{stage.name}")
         return self._joined[stage.name]

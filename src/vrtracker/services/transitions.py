@@ -41,7 +41,8 @@ class Reason:
     Attributes
     ----------
     code : str
-        ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale`` or ``unmet``.
+        ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale``, ``set_aside`` or
+        ``unmet``.
     stage : str
         The stage that the condition is about: for ``unmet`` the one that is waited for.
     message : str
@@ -156,9 +157,13 @@ def explain(
         return (Reason("done", name, _done(snapshot, stage)),)
     if state is State.STALE:
         return (Reason("stale", name, _stale(lab, snapshot, stage, why_stale)),)
-    return tuple(
+    unmet = [
         Reason("unmet", required, _unmet(lab.stages[required], key)) for required in facts.unmet
-    )
+    ]
+    aside = snapshot.row(stage).set_aside
+    if state is State.FAILED and aside:
+        unmet.append(Reason("set_aside", name, f"It is not tried again by itself: {aside}"))
+    return tuple(unmet)
 
 
 def _unmet(stage: Stage, key: SessionKey) -> str:

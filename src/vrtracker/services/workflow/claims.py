@@ -9,13 +9,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import Select
+
+from vrtracker import processes
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
-from vrtracker.errors import ConcurrentUpdateError, LostClaimError
+from vrtracker.errors import (
+    ConcurrentUpdateError,
+    InvalidTransitionError,
+    LostClaimError,
+    NotFoundError,
+    WorkerDiedError,
+)
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
     expire_claims,
@@ -40,11 +49,21 @@ __all__ = ["Claim", "Claims", "Finished"]
 
 
 class Claims:
-    """The transitions of a stage that a program works on."""
+    """The transitions of a stage that a program works on.
 
-    def __init__(self, lab: LabContext, versions: Mapping[str, str]) -> None:
+    Parameters
+    ----------
+    versions
+        Versions of the software; kept with each attempt.
+    run
+        The letters with which the ids of all attempts of a run begin, its other workers' too.
+    """
+
+    def __init__(self, lab: LabContext, versions: Mapping[str, str], *, run: str = "") -> None:
         self._lab = lab
         self._versions = dict(versions)
+        self._run = run
+        self._process = (os.getpid(), processes.started_at(os.getpid()))
 
     def start(
         self,
@@ -74,15 +93,62 @@ class Claims:
         """
         try:
             with self._lab.unit() as unit:
-                snapshot = read(self._lab, unit, key)
-                at = self._lab.now()
-                transition = Transition.RERUN if rerun else Transition.START
-                require(self._lab, snapshot, stage, transition, at=at, without=without)
-                claim = self._start(unit, snapshot, stage, registrar, transition=transition, at=at)
+                claim = self._start_in(unit, key, stage, registrar, rerun=rerun, without=without)
                 unit.commit()
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error
         return claim
+
+    def start_next(
+        self, queue: Select[Any], after: int, stage: Stage, registrar: Registrar, **how: Any
+    ) -> Claim | int | None:
+        """Claim the first session of a queue whose number is higher than `after`, in one step.
+
+        Parameters
+        ----------
+        queue
+            Of `StageRepository.next_statement`.
+        **how
+            As for `start`.
+
+        Returns
+        -------
+        Claim, int or None
+            The claim; the number of a session that somebody else took in the same moment; or
+            None at the end of the queue.
+        """
+        number = after
+        try:
+            with self._lab.unit() as unit:
+                found = unit.stages.next_key(queue, after=after, now=self._lab.now(), lock=True)
+                if found is None:
+                    return None
+                number, key = found
+                claim = self._start_in(unit, key, stage, registrar, **how)
+                unit.commit()
+        except (
+            ConcurrentUpdateError,
+            InvalidTransitionError,
+            NotFoundError,
+            ViolationError,
+        ):
+            return number
+        return claim
+
+    def _start_in(
+        self,
+        unit: UnitOfWork,
+        key: SessionKey,
+        stage: Stage,
+        registrar: Registrar,
+        *,
+        rerun: bool = False,
+        without: Collection[str] = (),
+    ) -> Claim:
+        snapshot, at = read(self._lab, unit, key), self._lab.now()
+        transition = Transition.RERUN if rerun else Transition.START
+        require(self._lab, snapshot, stage, transition, at=at, without=without)
+        return self._start(unit, snapshot, stage, registrar, transition=transition, at=at)
 
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
         """Return the datasets that are on record for the session."""
@@ -146,6 +212,8 @@ class Claims:
                 watched=dependents,
                 at=at,
             )
+            if claim.snapshot.row(claim.stage).failures:
+                unit.stages.set_retry(claim.snapshot.record.uSessionID, claim.stage.name)
             unit.datasets.replace(remove=removed, insert_rows=added)
             after = State.STALE if is_outdated else State.DONE
             event = self._event(claim, Transition.SUCCEED, after, at, changes=changes)
@@ -164,13 +232,7 @@ class Claims:
         """
         at = self._lab.now()
         with self._lab.unit() as unit:
-            self._close(unit, claim, "failed", finished, at, error=error)
-            changes = self._write_failed(unit, claim, error, at)
-            had_output = claim.snapshot.has_output(claim.stage)
-            after = claim.before if had_output else State.FAILED
-            reason = message_of(error)
-            event = self._event(claim, Transition.FAIL, after, at, changes=changes, reason=reason)
-            unit.events.append([event])
+            after = self._record_failure(unit, claim, error, finished, at)
             unit.commit()
         return after
 
@@ -183,7 +245,78 @@ class Claims:
             unit.events.append([event])
             unit.commit()
 
+    def abandon(
+        self,
+        key: SessionKey,
+        stage_name: str,
+        attempt_id: str,
+        why: str,
+        died: bool,  # noqa: FBT001 - what ended it, as `why`
+    ) -> list[str]:
+        """End a claim that nobody holds any more; the session is again as it was before.
+
+        A session over which a second process has died is set aside, as a failure.
+
+        Returns
+        -------
+        list of str
+            A sentence on what was done; none if somebody else has ended it meanwhile.
+        """
+        stage, at = self._lab.stages.get(stage_name), self._lab.now()
+        if stage is None:
+            return []
+        try:
+            with self._lab.unit() as unit:
+                snapshot = read(self._lab, unit, key)
+                if snapshot.row(stage).attempt_id != attempt_id:
+                    return []
+                ended = replace(snapshot.row(stage), outcome="expired")
+                snapshot = replace(snapshot, rows={**snapshot.rows, stage.name: ended})
+                before = snapshot.state(stage, self._lab.stages, at)
+                claim = Claim(attempt_id, stage, snapshot, before)
+                died_before = died and unit.attempts.deaths(
+                    snapshot.record.uSessionID, stage.name, WorkerDiedError.__qualname__
+                )
+                error = WorkerDiedError(key, stage.name, why) if died else None
+                if died_before and error:
+                    self._record_failure(unit, claim, error, Finished(), at, set_aside=str(error))
+                else:
+                    self._close(unit, claim, "expired", Finished(), at, error=error)
+                    event = self._event(claim, Transition.CANCEL, before, at, reason=why)
+                    unit.events.append([event])
+                unit.commit()
+        except (LostClaimError, NotFoundError):
+            return []
+        aside = " It is set aside: the second one in a row." if died_before else ""
+        return [f"{key}: the claim on {stage.name} was ended, since {why}.{aside}"]
+
     # -- helpers ------------------------------------------------------------------------------
+
+    def _record_failure(
+        self,
+        unit: UnitOfWork,
+        claim: Claim,
+        error: BaseException,
+        finished: Finished,
+        at: dt.datetime,
+        *,
+        set_aside: str | None = None,
+    ) -> State:
+        self._close(unit, claim, "failed", finished, at, error=error)
+        changes = self._write_failed(unit, claim, error, at)
+        row = claim.snapshot.row(claim.stage)
+        unit.stages.set_retry(
+            claim.snapshot.record.uSessionID,
+            claim.stage.name,
+            failures=(row.failures or 0) + 1,
+            set_aside=set_aside,
+        )
+        had_output = claim.snapshot.has_output(claim.stage)
+        after = claim.before if had_output else State.FAILED
+        reason = message_of(error)
+        event = self._event(claim, Transition.FAIL, after, at, changes=changes, reason=reason)
+        unit.events.append([event])
+        return after
 
     def _start(
         self,
@@ -196,7 +329,7 @@ class Claims:
         at: dt.datetime,
     ) -> Claim:
         key, before = snapshot.record.key, snapshot.state(stage, self._lab.stages, at)
-        attempt_id = uuid.uuid4().hex
+        attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
         expire_claims(unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
         unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
@@ -226,7 +359,7 @@ class Claims:
             if other.name not in snapshot.rows
             and (not other.done_column or snapshot.has_output(other))
         }
-        taken = StageRow(seen.mark, attempt_id, "running", None)
+        taken = replace(seen, attempt_id=attempt_id, outcome="running", lease_until=None)
         if stage.name not in snapshot.rows:
             rows[stage.name] = taken
         elif not unit.stages.compare_and_set(
@@ -261,7 +394,8 @@ class Claims:
             "lease_until": at + self._lab.lease,
             "actor": self._lab.actor,
             "host_name": self._lab.host_name,
-            "process_id": os.getpid(),
+            "process_id": self._process[0],
+            "process_started_at": self._process[1],
             "registrar": registrar.name,
             "options": dict(registrar.options),
             "versions": self._versions,

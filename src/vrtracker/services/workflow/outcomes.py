@@ -40,7 +40,7 @@ class Claim:
 class Finished:
     """How the work went, for the record."""
 
-    duration_s: float
+    duration_s: float | None = None
     bytes: int = 0
     datasets: Sequence[DatasetFile] = ()
     written: Collection[str] = ()

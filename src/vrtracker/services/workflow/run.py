@@ -16,16 +16,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Select
+
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
 from vrtracker.domain.states import Transition
 from vrtracker.errors import (
     BudgetError,
-    ConcurrentUpdateError,
-    InvalidTransitionError,
     InvalidValueError,
     LostClaimError,
-    NotFoundError,
     RegistrarError,
 )
 from vrtracker.files import staging as staging_files
@@ -35,8 +34,11 @@ from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
 from vrtracker.registrars import version_of
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, require
+from vrtracker.services.workflow.abandoned import free_abandoned, live_tokens
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import REGISTRAR
@@ -55,8 +57,7 @@ def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOpt
         )
     folders = lab.folders()
     folders.check()
-    queue = _queue(lab, stage, options)
-    return _Run(lab, stage, registrar, folders, options).over(queue)
+    return _Run(lab, stage, registrar, folders, options).work()
 
 
 def require_runnable(
@@ -68,21 +69,8 @@ def require_runnable(
     require(lab, snapshot, lab.stages[stage], transition, at=lab.now(), without=without)
 
 
-def _queue(lab: LabContext, stage: str, options: RunOptions) -> list[SessionKey]:
-    columns = ("mouseName", "sessionDate", "sessionID")
-    with lab.unit(readonly=True) as unit:
-        rows = unit.stages.rows_in(
-            lab.stages[stage],
-            lab.stages,
-            options.states,
-            now=lab.now(),
-            listing=Listing(options.filters, columns),
-        )
-    return [SessionKey(*row[:3]) for row in rows]
-
-
 class _Run:
-    """One run over a queue."""
+    """One run over a queue, or the part of it that one worker does."""
 
     def __init__(
         self,
@@ -97,28 +85,87 @@ class _Run:
         self._registrar = registrar
         self._folders = folders
         self._options = options
-        self._claims = Claims(lab, _versions(lab, registrar))
+        self._claims = Claims(lab, _versions(lab, registrar), run=options.run)
+        self._queue = self._sessions()
+        self._total = 0
+        self._after = 0
+        self._begun_again = False
         self._results: list[RunResult] = []
         self._notes: list[str] = []
 
-    def over(self, queue: Sequence[SessionKey]) -> RunReport:
-        """Work through the queue until it is empty or a limit is reached."""
-        stopped = None
-        for position, key in enumerate(queue):
-            stopped = self._options.limit_reached(self._results) or self._over_budget(key)
-            if stopped:
-                break
-            self._tell(position, len(queue), key, None)
-            self._results.append(self._one(key))
-            self._tell(position + 1, len(queue), key, self._results[-1])
-        if any(result.outcome == "cancelled" for result in self._results):
-            stopped = self._options.limit_reached(self._results)
-        left = len(queue) - len(self._results)
+    def work(self) -> RunReport:
+        """Work until the queue is empty or a limit is reached."""
+        self._notes += free_abandoned(self._lab)
+        self._total = self._left()
+        while not (stopped := self._limit()) and (claim := self._claim()):
+            self._results.append(self._one(claim))
+            self._tell(claim.key, self._results[-1])
+        left = self._left() if stopped else 0
+        if not left and not any(result.outcome == "cancelled" for result in self._results):
+            stopped = None
         return RunReport(self._stage.name, tuple(self._results), stopped, left, tuple(self._notes))
 
-    def _tell(self, position: int, total: int, key: SessionKey, result: RunResult | None) -> None:
+    def _tell(self, key: SessionKey, result: RunResult | None) -> None:
         if self._options.progress is not None:
-            self._options.progress(position, total, key, result)
+            done = len(self._results)
+            self._options.progress(done, max(self._total, done), key, result)
+
+    # -- the queue ----------------------------------------------------------------------------
+
+    def _claim(self) -> Claim | None:
+        """Claim the next session that this run has not tried; None if there is none.
+
+        At the end of the queue begin once more at its head, where others may have given sessions
+        back or died over them.
+        """
+        while True:
+            found = self._claims.start_next(
+                self._queue,
+                self._after,
+                self._stage,
+                self._registrar,
+                rerun=self._options.force,
+                without=self._options.without,
+            )
+            if isinstance(found, Claim):
+                self._after = found.snapshot.record.uSessionID
+                return found
+            if found is not None:
+                self._after = found
+            elif self._begun_again:
+                return None
+            else:
+                self._begun_again, self._after = True, 0
+                self._queue = self._sessions(left_behind=True)
+                self._notes += free_abandoned(self._lab)
+
+    def _sessions(self, *, left_behind: bool = False) -> Select[Any]:
+        columns = ("uSessionID", "mouseName", "sessionDate", "sessionID")
+        return StageRepository(LookUps(self._lab.database)).next_statement(
+            self._stage,
+            self._lab.stages,
+            self._options.states,
+            listing=Listing(self._options.filters, columns),
+            run=self._options.run,
+            left_behind=left_behind,
+            only_due=not self._options.force and not self._options.is_named,
+            without=self._options.without,
+        )
+
+    def _left(self) -> int:
+        with self._lab.unit(readonly=True) as unit:
+            return unit.stages.count_in(self._queue, now=self._lab.now())
+
+    def _limit(self) -> str | None:
+        """Return why no other session is begun, if a limit is reached."""
+        reached = self._options.limit_reached(self._results)
+        if reached or self._options.budget_bytes is None:
+            return reached
+        with self._lab.unit(readonly=True) as unit:
+            ahead = unit.stages.next_key(
+                self._queue, after=self._after, now=self._lab.now(), lock=False
+            )
+        return None if ahead is None else self._over_budget(ahead[1])
 
     # -- budget -------------------------------------------------------------------------------
 
@@ -155,27 +202,18 @@ class _Run:
 
     # -- one session --------------------------------------------------------------------------
 
-    def _one(self, key: SessionKey) -> RunResult:
-        try:
-            claim = self._claims.start(
-                key,
-                self._stage,
-                self._registrar,
-                rerun=self._options.force,
-                without=self._options.without,
-            )
-        except (InvalidTransitionError, ConcurrentUpdateError, NotFoundError) as error:
-            return RunResult(key, "skipped", error=str(error))
+    def _one(self, claim: Claim) -> RunResult:
         started = time.monotonic()
         try:
+            self._tell(claim.key, None)
             with Heartbeat(self._lab, claim.attempt_id):
                 return self._work(claim, started)
         except BudgetError as error:
             duration_s = time.monotonic() - started
             self._cancel(claim, str(error), duration_s)
-            return RunResult(key, "cancelled", duration_s, error=str(error))
+            return RunResult(claim.key, "cancelled", duration_s, error=str(error))
         except LostClaimError as error:
-            return RunResult(key, "skipped", time.monotonic() - started, error=str(error))
+            return RunResult(claim.key, "skipped", time.monotonic() - started, error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever the lab's own code raises is recorded
             return self._failed(claim, error, time.monotonic() - started)
         except BaseException as error:
@@ -196,8 +234,9 @@ class _Run:
             try:
                 ours = _ours(report, written, earlier)
                 datasets = self._datasets(result, path, ours)
+                duration_s = time.monotonic() - started
                 finished = Finished(
-                    duration_s=time.monotonic() - started,
+                    duration_s=duration_s,
                     bytes=_stated(result) or report.bytes,
                     datasets=datasets,
                     written={f"{self._lab.output}/{name}" for name in ours},
@@ -205,6 +244,9 @@ class _Run:
                     excludes=self._options.excludes,
                 )
                 self._claims.succeed(claim, finished, known=known)
+            except LostClaimError:
+                self._keep_aside(claim, staging)
+                raise
             except BaseException:
                 staging.undo()
                 raise
@@ -212,7 +254,7 @@ class _Run:
         return RunResult(
             claim.key,
             "succeeded",
-            finished.duration_s,
+            duration_s,
             finished.bytes,
             len(datasets),
             attempt_id=claim.attempt_id,
@@ -226,8 +268,9 @@ class _Run:
             raise RegistrarError(
                 f"{claim.key} has no folder below {self._folders.root}; copy it there, then retry."
             )
-        live = self._live_attempts(claim.key)
-        self._notes += staging_files.recover(path, output=self._lab.output, live_tokens=live)
+        if staging_files.is_left_over(path, output=self._lab.output):
+            live = self._live_attempts(claim)
+            self._notes += staging_files.recover(path, output=self._lab.output, live_tokens=live)
         staging = Staging.prepare(path, output=self._lab.output, token=claim.attempt_id)
         try:
             yield path, staging
@@ -235,15 +278,18 @@ class _Run:
             staging.discard()
             raise
 
-    def _live_attempts(self, key: SessionKey) -> list[str]:
-        """Return the attempts that hold a claim on a stage of the session right now."""
-        snapshot, now = read(self._lab, None, key), self._lab.now()
-        attempts = (
-            snapshot.row(stage).attempt_id
-            for stage in self._lab.stages.values()
-            if snapshot.running(stage, now)
-        )
-        return [attempt_id for attempt_id in attempts if attempt_id]
+    def _live_attempts(self, claim: Claim) -> list[str]:
+        with self._lab.unit(readonly=True) as unit:
+            rows = unit.attempts.unfinished(claim.snapshot.record.uSessionID)
+        return live_tokens(self._lab, rows)
+
+    def _keep_aside(self, claim: Claim, staging: Staging) -> None:
+        """Keep the output of a result that came too late under a name that says so."""
+        kept = staging.keep_aside(f"{self._lab.lab_now():%Y%m%dT%H%M%S}")
+        if kept is not None:
+            self._notes.append(
+                f"{claim.key}: the result came too late, and its output is kept in {kept}."
+            )
 
     def _job(self, key: SessionKey, path: Path, staging: Path, *, record: Any) -> Job:
         return Job(key, record, path, staging, self._lab.output, self._registrar.options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -144,6 +145,10 @@ class RunOptions:
     max_errors: int | None = None
     raise_errors: bool = False
     progress: Progress | None = None
+    is_named: bool = False
+    """One session is meant, whether it is to be tried later or not."""
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    """The letters with which the ids of its attempts begin, those of all its workers."""
 
     @property
     def states(self) -> list[State]:
@@ -155,8 +160,6 @@ class RunOptions:
             states.append(State.STALE)
         if self.force:
             states.append(State.DONE)
-        if self.without:
-            states.append(State.BLOCKED)
         return states
 
     def limit_reached(self, results: Sequence[RunResult]) -> str | None:

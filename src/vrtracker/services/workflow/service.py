@@ -20,6 +20,7 @@ from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
 from vrtracker.services.workflow.applicability import ApplicabilityService
+from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
 from vrtracker.services.workflow.run import require_runnable, run_stage
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
@@ -61,6 +62,9 @@ class WorkflowService:
         self.errors = self._history.errors
         self.error_group = self._history.error_group
         self.attempts = self._history.attempts
+        claims = ClaimListService(lab)
+        self.claims = claims.claims
+        self.release = claims.release
 
     @property
     def stages(self) -> StageGraph:
@@ -270,6 +274,8 @@ class WorkflowService:
             max_errors=max_errors,
             raise_errors=raise_errors,
             progress=progress,
+            is_named="uSessionID" in wanted
+            or (where is not None and not isinstance(where, Mapping)),
         )
         chosen = self.registrar(stage, registrar, options=options)
         return run_stage(self._lab, stage, chosen, options_of_run)

@@ -1,0 +1,118 @@
+"""Who works on what: list the claims, and give one back that its holder does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
+from vrtracker.services.context import LabContext
+from vrtracker.services.workflow.abandoned import is_alive, key_of, why_abandoned
+from vrtracker.services.workflow.claims import Claims
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ClaimListService"]
+
+
+class ClaimListService:
+    """The claims that are held, and those that nobody holds any more but that are not ended yet."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def claims(self) -> pd.DataFrame:
+        """Return who works on what; oldest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            key, stage, host, pid, actor: text, pid an int64. claimed_at, heartbeat_at, lease_until:
+            UTC. alive: boolean, whether the process runs; missing where that cannot be known, as
+            of another computer.
+        """
+        import pandas as pd
+
+        from vrtracker.frames import TEXT
+
+        names = ["key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at"]
+        names += ["lease_until", "alive"]
+        types: dict[str, Any] = dict.fromkeys(("key", "stage", "host", "actor"), TEXT)
+        times = ("claimed_at", "heartbeat_at", "lease_until")
+        types |= dict.fromkeys(times, "datetime64[s, UTC]") | {"pid": "int64", "alive": "boolean"}
+        rows = [
+            (
+                str(key_of(row)),
+                row["stage"],
+                row["host_name"],
+                row["process_id"],
+                row["actor"],
+                row["started_at"],
+                row["heartbeat_at"],
+                row["lease_until"],
+                is_alive(self._lab, row),
+            )
+            for row in self._running()
+        ]
+        return pd.DataFrame(rows, columns=names).astype(types)
+
+    def release(
+        self, key: Any, stage: str | None = None, *, force: bool = False, reason: str | None = None
+    ) -> list[str]:
+        """Give back the claims on a session that nobody holds any more; it is as it was before.
+
+        Parameters
+        ----------
+        stage
+            This one alone; all that are claimed when not given.
+        force
+            Also if its holder may live; needs a reason. What it makes is refused then.
+        reason
+            Why; kept in the history.
+
+        Returns
+        -------
+        list of str
+            A sentence for each claim that was ended.
+
+        Raises
+        ------
+        ClaimHeldError
+            If somebody may still work on it.
+        NotFoundError
+            If nobody has claimed it.
+        """
+        if force and not reason:
+            raise InvalidValueError("To take a claim away says why: give a reason.")
+        wanted = SessionKey.parse(key)
+        if stage is not None:
+            stage = self._lab.stages[stage].name
+        rows = [
+            row
+            for row in self._running()
+            if key_of(row) == wanted and stage in {None, row["stage"]}
+        ]
+        if not rows:
+            raise NotFoundError("claim", f"{wanted} {stage}" if stage else wanted)
+        whys = [why_abandoned(self._lab, row) for row in rows]
+        for row, why in zip(rows, whys, strict=True):
+            if why is None and not force:
+                raise ClaimHeldError(
+                    wanted,
+                    row["stage"],
+                    f"{row['actor']} on {row['host_name']} (process {row['process_id']})",
+                    row["heartbeat_at"],
+                )
+        claims, taken = Claims(self._lab, {}), f"{self._lab.actor} took it away: {reason}"
+        return [
+            sentence
+            for row, why in zip(rows, whys, strict=True)
+            for sentence in claims.abandon(
+                wanted, row["stage"], row["attempt_id"], *(why or (taken, False))
+            )
+        ]
+
+    def _running(self) -> list[dict[str, Any]]:
+        with self._lab.unit(readonly=True) as unit:
+            return [row for row in unit.attempts.open_claims() if row["outcome"] == "running"]

@@ -1,0 +1,317 @@
+"""Who works on what; claims whose worker is gone are free at once, and what it left is removed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from support.registrars import good, raises, writes
+from support.workflow_lab import WorkflowLab
+from vrtracker import processes
+from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
+from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.services.workflow.claims import Claims
+
+ONE = "M1.2023-01-20.1"
+TWO = "M1.2023-01-20.2"
+THREE = "M1.2023-01-20.3"
+
+
+@pytest.fixture
+def lab(backend, tmp_path):
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+        yield made
+
+
+@pytest.fixture
+def workflow(lab):
+    return lab.tracker.workflow
+
+
+@pytest.fixture(scope="module")
+def gone() -> dict[str, Any]:
+    """Return number and start of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        since = processes.started_at(process.pid)
+        process.communicate(b"\n")
+    return {"process_id": process.pid, "process_started_at": since}
+
+
+@pytest.fixture
+def living():
+    """Return number and start of another process that lives."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield {"process_id": process.pid, "process_started_at": processes.started_at(process.pid)}
+        process.communicate(b"\n")
+
+
+def claimed(lab: WorkflowLab, key: str, token: str = "a" * 32, **values: Any) -> str:
+    """Claim the registration of a session as another process of this computer."""
+    row = lab.attempt_row(lab.number(key), "registration", token, **values)
+    lab.insert("attempts", [row])
+    lab.mark(key, "registration", None, token)
+    return token
+
+
+def left_behind(lab: WorkflowLab, key: str, token: str) -> None:
+    folder = lab.folder(key) / f".vrtracker-staging-{token}"
+    folder.mkdir()
+    (folder / "a.b.npy").write_bytes(b"half")
+
+
+def test_claim_of_a_process_that_is_gone_is_free_at_once(lab, workflow, gone):
+    lab.add(ONE)
+    left_behind(lab, ONE, claimed(lab, ONE, **gone))
+    assert lab.state(ONE, "registration") == "running"
+
+    report = workflow.run(registrar=good)
+
+    assert report.succeeded == 1
+    assert lab.litter(ONE) == []
+    assert any("is gone" in note for note in report.notes)
+    assert any("Removed" in note for note in report.notes)
+    assert [row[0] for row in lab.events(ONE)] == ["added", "cancel", "start", "succeed"]
+    assert set(workflow.attempts(ONE)["outcome"]) == {"expired", "succeeded"}
+
+
+def test_claim_of_another_process_with_the_same_number_is_free_too(lab, workflow, living):
+    lab.add(ONE)
+    earlier = living["process_started_at"] - dt.timedelta(hours=1)
+    claimed(lab, ONE, **living | {"process_started_at": earlier})
+    assert workflow.run(registrar=good).succeeded == 1
+
+
+@pytest.mark.parametrize("who", ["living", "elsewhere", "unknown"])
+def test_claim_that_may_be_alive_holds_until_the_lease_ends(lab, workflow, living, gone, who):
+    values = {
+        "living": living,
+        "elsewhere": gone | {"host_name": "other"},
+        "unknown": living | {"process_started_at": None},
+    }[who]
+    lab.add(ONE)
+    claimed(lab, ONE, **values)
+    assert workflow.run(registrar=good).results == ()
+
+    lab.clock.advance(minutes=15)
+    assert workflow.run(registrar=good).succeeded == 1
+
+
+def test_session_over_which_two_processes_died_is_set_aside_as_a_failure(lab, workflow, gone):
+    lab.add(ONE)
+    lab.add(TWO)
+    claimed(lab, ONE, "a" * 32, **gone)
+    assert workflow.run("registration", TWO, registrar=good).succeeded == 1
+    lab.clock.advance(seconds=1)
+    again = lab.attempt_row(lab.number(ONE), "registration", "b" * 32, **gone)
+    lab.insert("attempts", [again])
+    with lab.tracker._lab.database.write_engine.begin() as connection:
+        table = lab.tracker._lab.database.tables.stage_states
+        connection.execute(
+            table.update()
+            .where(table.c.uSessionID == lab.number(ONE), table.c.stage == "registration")
+            .values(attempt_id="b" * 32)
+        )
+
+    report = workflow.run(registrar=good)
+
+    assert report.results == ()
+    assert any("set aside" in note for note in report.notes)
+    [error] = workflow.errors()["error_type"]
+    assert error == "WorkerDiedError"
+    reasons = workflow.why_not(ONE, "registration")
+    assert [reason.code for reason in reasons] == ["set_aside"]
+    assert "is gone" in str(reasons[0])
+    assert workflow.run("registration", ONE, registrar=good).succeeded == 1
+    assert workflow.why_not(ONE, "registration")[0].code == "done"
+
+
+def test_what_a_process_left_that_died_after_its_success_is_removed(lab, workflow, gone):
+    lab.add(ONE)
+    lab.add(TWO)
+    workflow.run("registration", ONE, registrar=writes({"a.b.npy": b"new"}))
+    token = workflow.attempts(ONE)["attempt_id"].iloc[0]
+    with lab.tracker._lab.database.write_engine.begin() as connection:
+        connection.execute(lab.tracker._lab.database.tables.attempts.update().values(gone))
+    (lab.folder(ONE) / f".vrtracker-old-{token}").mkdir()
+
+    workflow.run("registration", TWO, registrar=good)
+
+    assert lab.litter(ONE) == []
+    assert lab.output(ONE) == {"a.b.npy": b"new"}
+
+
+def test_folder_of_a_process_that_was_suspended_is_left_to_it(lab, workflow, living):
+    lab.add(ONE)
+    token = claimed(lab, ONE, **living)
+    left_behind(lab, ONE, token)
+    lab.clock.advance(minutes=15)
+
+    assert workflow.run(registrar=good).succeeded == 1
+
+    assert lab.litter(ONE) == [f".vrtracker-staging-{token}"]
+
+
+def test_late_output_is_kept_under_a_name_that_says_so(lab, workflow):
+    key = lab.add(ONE)
+    other = lab.another(actor="second")
+
+    def late(job):
+        lab.clock.advance(minutes=16)
+        other.workflow.run(registrar=writes({"a.b.npy": b"new"}))
+        job.staging.mkdir(exist_ok=True)
+        (job.staging / "a.b.npy").write_bytes(b"late")
+
+    report = workflow.run(registrar=late)
+
+    assert [result.outcome for result in report.results] == ["skipped"]
+    assert lab.output(key) == {"a.b.npy": b"new"}
+    [kept] = lab.folder(key).glob("late_output_*")
+    assert (kept / "a.b.npy").read_bytes() == b"late"
+    assert any(kept.name in note for note in report.notes)
+
+
+def test_claims_say_who_works_on_what_and_whether_it_lives(lab, workflow, living, gone):
+    for key, token, values in (
+        (ONE, "a", living),
+        (TWO, "b", gone),
+        (THREE, "c", gone | {"host_name": "other"}),
+    ):
+        lab.add(key)
+        claimed(lab, key, token * 32, **values)
+
+    frame = workflow.claims()
+
+    assert list(frame["key"]) == [ONE, TWO, THREE]
+    assert frame["alive"].astype(object).where(frame["alive"].notna(), None).tolist() == [
+        True,
+        False,
+        None,
+    ]
+    assert set(frame["stage"]) == {"registration"}
+    assert list(frame["host"]) == ["rig", "rig", "other"]
+    assert frame["claimed_at"].iloc[0] == lab.clock()
+
+
+def test_claims_of_nobody_are_an_empty_frame_of_the_same_types(lab, workflow, living):
+    empty = workflow.claims()
+    lab.add(ONE)
+    claimed(lab, ONE, **living)
+    assert empty.empty
+    assert (workflow.claims().dtypes == empty.dtypes).all()
+
+
+def test_release_gives_back_what_a_dead_process_holds(lab, workflow, gone):
+    lab.add(ONE)
+    claimed(lab, ONE, **gone)
+    [sentence] = workflow.release(ONE)
+    assert "is gone" in sentence
+    assert lab.state(ONE, "registration") == "ready"
+    assert workflow.claims().empty
+
+
+def test_release_of_a_living_claim_is_refused_unless_forced_with_a_reason(lab, workflow, living):
+    lab.add(ONE)
+    claimed(lab, ONE, **living)
+    before = lab.dump()
+    with pytest.raises(ClaimHeldError, match=f"bob on rig .*{living['process_id']}.*--force"):
+        workflow.release(ONE)
+    with pytest.raises(InvalidValueError, match="reason"):
+        workflow.release(ONE, force=True)
+    assert lab.dump() == before
+
+    workflow.release(ONE, force=True, reason="it hangs")
+
+    assert lab.state(ONE, "registration") == "ready"
+    event = lab.tracker.history(ONE).iloc[-1]
+    assert (event["verb"], event["actor"]) == ("cancel", "ann")
+    assert "it hangs" in event["reason"]
+
+
+def test_release_of_what_nobody_claimed_says_so(lab, workflow):
+    lab.add(ONE)
+    with pytest.raises(NotFoundError, match="claim"):
+        workflow.release(ONE)
+
+
+def test_result_of_a_claim_that_was_taken_away_is_refused(lab, workflow):
+    lab.add(ONE)
+    other = lab.another(actor="second")
+
+    def slow(job):
+        other.workflow.release(ONE, force=True, reason="too slow")
+        good(job)
+
+    report = workflow.run("registration", ONE, registrar=slow)
+    assert [result.outcome for result in report.results] == ["skipped", "skipped"]
+
+
+@pytest.mark.own_rule
+def test_attempts_name_when_their_process_began(lab, workflow):
+    lab.add(ONE)
+    workflow.run(registrar=good)
+    [row] = lab.dump()["attempts"]
+    assert row["process_id"] == os.getpid()
+    assert row["process_started_at"] == processes.started_at(os.getpid())
+
+
+def test_filter_holds_at_the_moment_of_the_claim(lab, workflow):
+    for key in (ONE, TWO, THREE):
+        lab.add(key, numPlanes=1)
+
+    def change_two(job):
+        if str(job.key) == ONE:
+            lab.tracker.sessions.update({"numPlanes": 2}, TWO)
+        good(job)
+
+    report = workflow.run(registrar=change_two, numPlanes=1)
+    assert [str(result.key) for result in report.results] == [ONE, THREE]
+
+
+def test_session_that_another_run_gave_back_is_taken_at_the_end(lab, workflow):
+    for key in (ONE, TWO, THREE):
+        lab.add(key)
+    claims = Claims(lab.another(actor="second")._lab, {})
+    stage = lab.stages["registration"]
+    held = claims.start(lab.tracker.sessions.get(ONE).key, stage, FunctionRegistrar(good))
+
+    def give_back(job):
+        if str(job.key) == THREE:
+            claims.cancel(held, "no time", _finished())
+        good(job)
+
+    report = workflow.run(registrar=give_back)
+    assert [str(result.key) for result in report.results] == [TWO, THREE, ONE]
+
+
+def test_session_that_failed_is_tried_once_a_run(lab, workflow):
+    for key in (ONE, TWO):
+        lab.add(key)
+    report = workflow.run(registrar=raises(ValueError("odd")))
+    assert [result.outcome for result in report.results] == ["failed", "failed"]
+    assert workflow.run(registrar=good).succeeded == 2
+
+
+def _finished() -> Any:
+    from vrtracker.services.workflow.claims import Finished
+
+    return Finished(duration_s=1)
+
+
+@pytest.mark.own_rule
+def test_a_process_that_ended_but_was_not_waited_for_is_gone(lab):
+    del lab
+    child = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    child.start()
+    since = processes.started_at(child.pid)
+    os.kill(child.pid, signal.SIGKILL)
+    while processes.is_alive(child.pid, since):
+        pass
+    assert processes.is_alive(child.pid, since) is False
+    child.join()
