@@ -17,16 +17,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vrtracker import clock
-from vrtracker.errors import InvalidValueError, NotFoundError, RegistrarError
+from vrtracker.errors import NotFoundError, RegistrarError
 from vrtracker.files.alf import is_curated
 from vrtracker.files.layout import ONE_DATA, SUPERSEDED
+from vrtracker.files.staging_names import check_names
 from vrtracker.files.trees import (
     carry,
     flush,
@@ -45,8 +45,6 @@ _log = logging.getLogger(__name__)
 _STAGING = ".vrtracker-staging-"
 _OLD = ".vrtracker-old-"
 _LATE = "late_output_"
-_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
-_OUTPUT = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Staging:
     """
 
     def __init__(self, session_folder: Path, *, output: str = ONE_DATA, token: str) -> None:
-        _check_names(output, token)
+        check_names(output, token)
         suffix = token + _suffix(output)
         self._session = Path(session_folder)
         self._output = self._session / output
@@ -237,10 +235,7 @@ class Staging:
             _forget(self._old, by_way_of=self.path)
 
     def keep_aside(self, time: str) -> Path | None:
-        """Put the old output back and keep what the run wrote as ``late_output_<time>_<token>``.
-
-        Return that folder, or None if the run wrote nothing, or it is gone.
-        """
+        """Put the old output back; keep what the run wrote, if that is there, and return where."""
         self._put_back()
         if not self.path.is_dir() or not sizes(self.path):
             self.discard()
@@ -399,20 +394,6 @@ def _staging_of(old: Path) -> Path:
 def _suffix(output: str) -> str:
     # Tells the folders of different outputs apart; a token has no point.
     return "" if output == ONE_DATA else f".{output}"
-
-
-def _check_names(output: str, token: str) -> None:
-    if not _TOKEN.fullmatch(token):
-        raise InvalidValueError(
-            f"{token!r} cannot name a staging folder; use letters, digits, '_' and '-'.",
-            value=token,
-        )
-    if not _OUTPUT.fullmatch(output) or output == SUPERSEDED:
-        raise InvalidValueError(
-            f"{output!r} cannot be an output folder; give the name of one folder, "
-            f"not hidden and not {SUPERSEDED!r}.",
-            value=output,
-        )
 
 
 def _recover_first(left_over: Path) -> str:

@@ -10,16 +10,20 @@ import contextlib
 import datetime as dt
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
-from vrtracker.errors import VrtrackerError
+from vrtracker.domain.states import Transition
+from vrtracker.errors import LostClaimError, NotFoundError, VrtrackerError, WorkerDiedError
 from vrtracker.files import staging
 from vrtracker.services.context import LabContext
-from vrtracker.services.workflow.claims import Claims
+from vrtracker.services.transitions import read
+from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
+from vrtracker.services.workflow.outcomes import Claim, Finished
 
-__all__ = ["free_abandoned", "is_alive", "key_of", "live_tokens", "why_abandoned"]
+__all__ = ["abandon", "free_abandoned", "is_alive", "key_of", "live_tokens", "why_abandoned"]
 
 _MEMORY = dt.timedelta(days=7)
 
@@ -35,12 +39,11 @@ def free_abandoned(lab: LabContext) -> list[str]:
     with lab.unit(readonly=True) as unit:
         open_claims = unit.attempts.open_claims()
         of_host = unit.attempts.of_host(lab.host_name, since=lab.now() - _MEMORY)
-    claims = Claims(lab, {})
     notes, left = [], []
     for row in open_claims:
         why = why_abandoned(lab, row) if row["outcome"] == "running" else None
         if why is not None:
-            notes += claims.abandon(key_of(row), row["stage"], row["attempt_id"], *why)
+            notes += abandon(lab, row, *why)
         if why is not None or row["outcome"] == "expired":
             left.append(row)
     # One that was killed right after it had recorded its end may have left something too.
@@ -48,6 +51,47 @@ def free_abandoned(lab: LabContext) -> list[str]:
     left += [row for row in last.values() if is_alive(lab, row) is False]
     live = live_tokens(lab, (row for row in open_claims if is_alive(lab, row) is not False))
     return [*notes, *_clean(lab, left, live)]
+
+
+def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> list[str]:  # noqa: FBT001
+    """End a claim that nobody holds any more; the session is again as it was before.
+
+    A session over which a second process has died is set aside, as a failure.
+
+    Returns
+    -------
+    list of str
+        A sentence on what was done; none if somebody else has ended it meanwhile.
+    """
+    key, stage, at = key_of(row), lab.stages.get(row["stage"]), lab.now()
+    if stage is None:
+        return []
+    error = WorkerDiedError(key, stage.name, why) if died else None
+    try:
+        with lab.unit() as unit:
+            snapshot = read(lab, unit, key)
+            if snapshot.row(stage).attempt_id != row["attempt_id"]:
+                return []
+            ended = replace(snapshot.row(stage), outcome="expired")
+            snapshot = replace(snapshot, rows={**snapshot.rows, stage.name: ended})
+            before = snapshot.state(stage, lab.stages, at)
+            claim = Claim(row["attempt_id"], stage, snapshot, before)
+            is_second = error is not None and unit.attempts.deaths(
+                snapshot.record.uSessionID, stage.name, type(error).__qualname__
+            )
+            if error and is_second:
+                record_failure(
+                    lab, unit, claim, error, finished=Finished(), at=at, set_aside=str(error)
+                )
+            else:
+                close_attempt(unit, claim, "expired", Finished(), at, error=error)
+                event = event_of(lab, claim, Transition.CANCEL, before, at, reason=why)
+                unit.events.append([event])
+            unit.commit()
+    except (LostClaimError, NotFoundError):
+        return []
+    aside = " It is set aside: the second one in a row." if is_second else ""
+    return [f"{key}: the claim on {stage.name} was ended, since {why}.{aside}"]
 
 
 def is_alive(lab: LabContext, row: Mapping[str, Any]) -> bool | None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
 from vrtracker.services.context import LabContext
-from vrtracker.services.workflow.abandoned import is_alive, key_of, why_abandoned
-from vrtracker.services.workflow.claims import Claims
+from vrtracker.services.workflow.abandoned import abandon, is_alive, key_of, why_abandoned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,13 +103,11 @@ class ClaimListService:
                     f"{row['actor']} on {row['host_name']} (process {row['process_id']})",
                     row["heartbeat_at"],
                 )
-        claims, taken = Claims(self._lab, {}), f"{self._lab.actor} took it away: {reason}"
+        taken = (f"{self._lab.actor} took it away: {reason}", False)
         return [
             sentence
             for row, why in zip(rows, whys, strict=True)
-            for sentence in claims.abandon(
-                wanted, row["stage"], row["attempt_id"], *(why or (taken, False))
-            )
+            for sentence in abandon(self._lab, row, *(why or taken))
         ]
 
     def _running(self) -> list[dict[str, Any]]:

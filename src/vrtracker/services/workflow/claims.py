@@ -23,7 +23,6 @@ from vrtracker.errors import (
     InvalidTransitionError,
     LostClaimError,
     NotFoundError,
-    WorkerDiedError,
 )
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
@@ -36,12 +35,11 @@ from vrtracker.services.transitions import (
     update_session,
 )
 from vrtracker.services.workflow.applicability import exclude_open
+from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import (
     Claim,
     Finished,
     dataset_changes,
-    message_of,
-    traceback_of,
 )
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -199,7 +197,7 @@ class Claims:
         mark = None if claim.stage.done_column else Mark.DONE
         dependents = self._lab.stages.dependents(claim.stage.name)
         with self._lab.unit() as unit:
-            self._close(unit, claim, "succeeded", finished, at)
+            close_attempt(unit, claim, "succeeded", finished, at)
             changes = self._write_done(unit, claim, at)
             stale = stale_dependents(self._lab, claim.snapshot, claim.stage)
             settle_stages(
@@ -216,7 +214,7 @@ class Claims:
                 unit.stages.set_retry(claim.snapshot.record.uSessionID, claim.stage.name)
             unit.datasets.replace(remove=removed, insert_rows=added)
             after = State.STALE if is_outdated else State.DONE
-            event = self._event(claim, Transition.SUCCEED, after, at, changes=changes)
+            event = event_of(self._lab, claim, Transition.SUCCEED, after, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
             unit.events.append([event, *events])
             exclude_open(self._lab, unit, claim.key, finished.excludes)
@@ -232,7 +230,7 @@ class Claims:
         """
         at = self._lab.now()
         with self._lab.unit() as unit:
-            after = self._record_failure(unit, claim, error, finished, at)
+            after = record_failure(self._lab, unit, claim, error, finished=finished, at=at)
             unit.commit()
         return after
 
@@ -240,83 +238,12 @@ class Claims:
         """Give a claim back; the session is again as it was before."""
         at = self._lab.now()
         with self._lab.unit() as unit:
-            self._close(unit, claim, "cancelled", finished, at)
-            event = self._event(claim, Transition.CANCEL, claim.before, at, reason=reason)
+            close_attempt(unit, claim, "cancelled", finished, at)
+            event = event_of(self._lab, claim, Transition.CANCEL, claim.before, at, reason=reason)
             unit.events.append([event])
             unit.commit()
 
-    def abandon(
-        self,
-        key: SessionKey,
-        stage_name: str,
-        attempt_id: str,
-        why: str,
-        died: bool,  # noqa: FBT001 - what ended it, as `why`
-    ) -> list[str]:
-        """End a claim that nobody holds any more; the session is again as it was before.
-
-        A session over which a second process has died is set aside, as a failure.
-
-        Returns
-        -------
-        list of str
-            A sentence on what was done; none if somebody else has ended it meanwhile.
-        """
-        stage, at = self._lab.stages.get(stage_name), self._lab.now()
-        if stage is None:
-            return []
-        try:
-            with self._lab.unit() as unit:
-                snapshot = read(self._lab, unit, key)
-                if snapshot.row(stage).attempt_id != attempt_id:
-                    return []
-                ended = replace(snapshot.row(stage), outcome="expired")
-                snapshot = replace(snapshot, rows={**snapshot.rows, stage.name: ended})
-                before = snapshot.state(stage, self._lab.stages, at)
-                claim = Claim(attempt_id, stage, snapshot, before)
-                died_before = died and unit.attempts.deaths(
-                    snapshot.record.uSessionID, stage.name, WorkerDiedError.__qualname__
-                )
-                error = WorkerDiedError(key, stage.name, why) if died else None
-                if died_before and error:
-                    self._record_failure(unit, claim, error, Finished(), at, set_aside=str(error))
-                else:
-                    self._close(unit, claim, "expired", Finished(), at, error=error)
-                    event = self._event(claim, Transition.CANCEL, before, at, reason=why)
-                    unit.events.append([event])
-                unit.commit()
-        except (LostClaimError, NotFoundError):
-            return []
-        aside = " It is set aside: the second one in a row." if died_before else ""
-        return [f"{key}: the claim on {stage.name} was ended, since {why}.{aside}"]
-
     # -- helpers ------------------------------------------------------------------------------
-
-    def _record_failure(
-        self,
-        unit: UnitOfWork,
-        claim: Claim,
-        error: BaseException,
-        finished: Finished,
-        at: dt.datetime,
-        *,
-        set_aside: str | None = None,
-    ) -> State:
-        self._close(unit, claim, "failed", finished, at, error=error)
-        changes = self._write_failed(unit, claim, error, at)
-        row = claim.snapshot.row(claim.stage)
-        unit.stages.set_retry(
-            claim.snapshot.record.uSessionID,
-            claim.stage.name,
-            failures=(row.failures or 0) + 1,
-            set_aside=set_aside,
-        )
-        had_output = claim.snapshot.has_output(claim.stage)
-        after = claim.before if had_output else State.FAILED
-        reason = message_of(error)
-        event = self._event(claim, Transition.FAIL, after, at, changes=changes, reason=reason)
-        unit.events.append([event])
-        return after
 
     def _start(
         self,
@@ -401,29 +328,6 @@ class Claims:
             "versions": self._versions,
         }
 
-    def _close(
-        self,
-        unit: UnitOfWork,
-        claim: Claim,
-        outcome: str,
-        finished: Finished,
-        at: dt.datetime,
-        *,
-        error: BaseException | None = None,
-    ) -> None:
-        values = {
-            "outcome": outcome,
-            "finished_at": at,
-            "duration_s": finished.duration_s,
-            "output_bytes": float(finished.bytes),
-            "output_files": len(finished.datasets),
-            "error_type": type(error).__qualname__[:255] if error else None,
-            "error_message": message_of(error) if error else None,
-            "error_traceback": traceback_of(error) if error else None,
-        }
-        if not unit.attempts.close(claim.attempt_id, values):
-            raise LostClaimError(claim.key, claim.stage.name)
-
     def _write_done(self, unit: UnitOfWork, claim: Claim, at: dt.datetime) -> dict[str, Any]:
         stage = claim.stage
         if not stage.done_column:
@@ -436,44 +340,6 @@ class Claims:
         dependents = self._lab.stages.dependents(stage.name)
         seen = tuple(other.done_column for other in dependents if other.done_column)
         return update_session(unit, claim.snapshot, values, seen=seen)
-
-    def _write_failed(
-        self, unit: UnitOfWork, claim: Claim, error: BaseException, at: dt.datetime
-    ) -> dict[str, Any]:
-        stage, snapshot = claim.stage, claim.snapshot
-        try:
-            if stage.error_column and stage.message_column:
-                values = {stage.error_column: True, stage.message_column: message_of(error)}
-                return update_session(unit, snapshot, values)
-            if not snapshot.has_output(stage):
-                attempt_id = claim.attempt_id
-                settle_stages(unit, snapshot, stage, mark=Mark.FAILED, attempt_id=attempt_id, at=at)
-        except ConcurrentUpdateError:
-            # Somebody edited the outcome by hand meanwhile: theirs stays, the attempt tells.
-            return {}
-        return {}
-
-    def _event(
-        self,
-        claim: Claim,
-        transition: Transition,
-        after: State,
-        at: dt.datetime,
-        *,
-        changes: Mapping[str, Any] | None = None,
-        reason: str | None = None,
-    ) -> Any:
-        return self._lab.event(
-            claim.key,
-            transition.value,
-            at=at,
-            stage=claim.stage.name,
-            from_state=State.RUNNING.value,
-            to_state=after.value,
-            changes=changes or None,
-            reason=reason,
-            attempt_id=claim.attempt_id,
-        )
 
 
 def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:

@@ -1,0 +1,115 @@
+"""What every end of an attempt writes, in the transaction that ends it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from vrtracker.domain.states import Mark, State, Transition
+from vrtracker.errors import ConcurrentUpdateError, LostClaimError
+from vrtracker.repositories.events import NewEvent
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import settle_stages, update_session
+from vrtracker.services.workflow.outcomes import Claim, Finished, message_of, traceback_of
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["close_attempt", "event_of", "record_failure"]
+
+
+def close_attempt(
+    unit: UnitOfWork,
+    claim: Claim,
+    outcome: str,
+    finished: Finished,
+    at: dt.datetime,
+    *,
+    error: BaseException | None = None,
+) -> None:
+    """Set the outcome of an attempt that runs.
+
+    Raises
+    ------
+    LostClaimError
+        If it does not run any more.
+    """
+    values = {
+        "outcome": outcome,
+        "finished_at": at,
+        "duration_s": finished.duration_s,
+        "output_bytes": float(finished.bytes),
+        "output_files": len(finished.datasets),
+        "error_type": type(error).__qualname__[:255] if error else None,
+        "error_message": message_of(error) if error else None,
+        "error_traceback": traceback_of(error) if error else None,
+    }
+    if not unit.attempts.close(claim.attempt_id, values):
+        raise LostClaimError(claim.key, claim.stage.name)
+
+
+def record_failure(
+    lab: LabContext,
+    unit: UnitOfWork,
+    claim: Claim,
+    error: BaseException,
+    *,
+    finished: Finished,
+    at: dt.datetime,
+    set_aside: str | None = None,
+) -> State:
+    """Record that the work failed, and return the state after it; earlier output stays."""
+    close_attempt(unit, claim, "failed", finished, at, error=error)
+    changes = _write_failed(unit, claim, error, at)
+    row = claim.snapshot.row(claim.stage)
+    unit.stages.set_retry(
+        claim.snapshot.record.uSessionID,
+        claim.stage.name,
+        failures=(row.failures or 0) + 1,
+        set_aside=set_aside,
+    )
+    after = claim.before if claim.snapshot.has_output(claim.stage) else State.FAILED
+    reason = message_of(error)
+    event = event_of(lab, claim, Transition.FAIL, after, at, changes=changes, reason=reason)
+    unit.events.append([event])
+    return after
+
+
+def _write_failed(
+    unit: UnitOfWork, claim: Claim, error: BaseException, at: dt.datetime
+) -> dict[str, Any]:
+    stage, snapshot = claim.stage, claim.snapshot
+    try:
+        if stage.error_column and stage.message_column:
+            values = {stage.error_column: True, stage.message_column: message_of(error)}
+            return update_session(unit, snapshot, values)
+        if not snapshot.has_output(stage):
+            attempt_id = claim.attempt_id
+            settle_stages(unit, snapshot, stage, mark=Mark.FAILED, attempt_id=attempt_id, at=at)
+    except ConcurrentUpdateError:
+        # Somebody edited the outcome by hand meanwhile: theirs stays, the attempt tells.
+        return {}
+    return {}
+
+
+def event_of(
+    lab: LabContext,
+    claim: Claim,
+    transition: Transition,
+    after: State,
+    at: dt.datetime,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> NewEvent:
+    """Return the event of an attempt that ends."""
+    return lab.event(
+        claim.key,
+        transition.value,
+        at=at,
+        stage=claim.stage.name,
+        from_state=State.RUNNING.value,
+        to_state=after.value,
+        changes=changes or None,
+        reason=reason,
+        attempt_id=claim.attempt_id,
+    )
