@@ -329,6 +329,6 @@ def test_database_that_is_dropped_is_reported(labs):
 
 
 def drop_all(alter: Operations) -> None:
-    order = ["vrt_dataset", "vrt_qc_decision", "vrt_event", "vrt_attempt", "vrt_stage_state"]
-    for name in [*order, "sessiondb", "mousedb", "alembic_version"]:
+    ours = ["deleted", "dataset", "qc_decision", "event", "attempt", "stage_state"]
+    for name in [*(f"vrt_{each}" for each in ours), "sessiondb", "mousedb", "alembic_version"]:
         alter.drop_table(name)

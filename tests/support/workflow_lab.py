@@ -15,7 +15,8 @@ from vrtracker.services.context import LabContext
 from vrtracker.tracker import Tracker
 
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
-TABLES = ("mice", "sessions", "stage_states", "attempts", "events", "qc_decisions", "datasets")
+TABLES = ("mice", "sessions", "stage_states", "attempts", "events", "qc_decisions")
+TABLES += ("datasets", "deleted")
 
 Dump = dict[str, list[dict[str, Any]]]
 

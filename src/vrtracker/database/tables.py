@@ -41,6 +41,7 @@ class Tables:
         self.events: Table = metadata.tables["vrt_event"]
         self.qc_decisions: Table = metadata.tables["vrt_qc_decision"]
         self.datasets: Table = metadata.tables["vrt_dataset"]
+        self.deleted: Table = metadata.tables["vrt_deleted"]
 
     @classmethod
     def of(cls, found: Mapping[str, list[Mapping[str, Any]]]) -> Self:

@@ -3,10 +3,21 @@
 from vrtracker.models.attempts import Attempt
 from vrtracker.models.base import Base
 from vrtracker.models.datasets import Dataset
+from vrtracker.models.deleted import Deleted
 from vrtracker.models.events import Event
 from vrtracker.models.mice import Mouse
 from vrtracker.models.qc_decisions import QCDecision
 from vrtracker.models.sessions import Session
 from vrtracker.models.stage_states import StageState
 
-__all__ = ["Attempt", "Base", "Dataset", "Event", "Mouse", "QCDecision", "Session", "StageState"]
+__all__ = [
+    "Attempt",
+    "Base",
+    "Dataset",
+    "Deleted",
+    "Event",
+    "Mouse",
+    "QCDecision",
+    "Session",
+    "StageState",
+]

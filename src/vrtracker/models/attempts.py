@@ -53,3 +53,6 @@ class Attempt(Base):
     error_type: Mapped[str | None] = mapped_column(text(255), doc="class of the exception")
     error_message: Mapped[str | None] = mapped_column(LongText, doc="its message")
     error_traceback: Mapped[str | None] = mapped_column(LongText, doc="its full traceback")
+    process_started_at: Mapped[dt.datetime | None] = mapped_column(
+        UTCTime, doc="when that process began, by its host's clock, UTC: numbers are given again"
+    )

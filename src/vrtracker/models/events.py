@@ -22,7 +22,10 @@ class Event(Base):
     """
 
     __tablename__ = "vrt_event"
-    __table_args__ = (Index("ix_vrt_event_subject", "subject_key", "subject_kind"),)
+    __table_args__ = (
+        Index("ix_vrt_event_subject", "subject_key", "subject_kind"),
+        Index("ix_vrt_event_operation", "operation_id"),
+    )
 
     event_id: Mapped[int] = mapped_column(
         primary_key=True, autoincrement=True, doc="number of the event, in order of writing"
@@ -43,3 +46,6 @@ class Event(Base):
     )
     reason: Mapped[str | None] = mapped_column(LongText, doc="why, in the actor's words")
     attempt_id: Mapped[str | None] = mapped_column(text(32), doc="the attempt it belongs to")
+    operation_id: Mapped[str | None] = mapped_column(
+        text(32), doc="random id of the call that all events of it share"
+    )

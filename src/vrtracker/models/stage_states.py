@@ -32,3 +32,12 @@ class StageState(Base):
         text(32), doc="the latest attempt, which holds the claim while it runs"
     )
     changed_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="last change, UTC")
+    failures: Mapped[int | None] = mapped_column(
+        doc="attempts that failed since the last success; NULL: none"
+    )
+    retry_after: Mapped[dt.datetime | None] = mapped_column(
+        UTCTime, doc="a failed stage is not tried again before, UTC"
+    )
+    set_aside: Mapped[str | None] = mapped_column(
+        text(255), doc="why it is not tried again until somebody says so"
+    )
