@@ -34,7 +34,7 @@ from vrtracker.services.entries import (
     SessionService,
     plan_import,
 )
-from vrtracker.services.history import HistoryService
+from vrtracker.services.history import HistoryService, OutsideService
 from vrtracker.services.workflow import WorkflowService
 from vrtracker.settings import Settings, settings_for
 
@@ -72,6 +72,12 @@ class Tracker(Shown):
         self.workflow = WorkflowService(lab, self._registrar)
         self.recordings = RecordingService(lab, self.sessions)
         self._history = HistoryService(lab)
+        self.events = self._history.latest
+        self.decisions = self._history.decisions
+        self.datasets = self._history.datasets
+        outside = OutsideService(lab)
+        self.verify = outside.verify
+        self.absorb = outside.absorb
 
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""
@@ -135,18 +141,6 @@ class Tracker(Shown):
                 self.mice.get(key)
             return events
         return self._history.of_session(wanted)
-
-    def events(self, limit: int = 50) -> pd.DataFrame:
-        """Return the newest events of all sessions and mice, newest first."""
-        return self._history.latest(limit)
-
-    def decisions(self, key: Any) -> pd.DataFrame:
-        """Return every QC decision on a session, oldest first."""
-        return self._history.decisions(key)
-
-    def datasets(self, key: Any) -> pd.DataFrame:
-        """Return the datasets of a session, by path."""
-        return self._history.datasets(key)
 
     def scan(
         self,

@@ -29,14 +29,21 @@ class UnitOfWork:
         Where to work.
     readonly
         Open on the engine that the database itself holds to reading.
+    of_one_moment
+        Let all reads be of one moment, whoever writes meanwhile.
     """
 
-    def __init__(self, database: Database, *, readonly: bool = False) -> None:
+    def __init__(
+        self, database: Database, *, readonly: bool = False, of_one_moment: bool = False
+    ) -> None:
         self._database = database
         self._readonly = readonly
+        self._of_one_moment = of_one_moment
 
     def __enter__(self) -> Self:
-        self._connection = self._database.begin(readonly=self._readonly)
+        self._connection = self._database.begin(
+            readonly=self._readonly, of_one_moment=self._of_one_moment
+        )
         self._executor = Executor(self._database, self._connection)
         return self
 

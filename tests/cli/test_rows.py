@@ -10,6 +10,7 @@ import pytest
 
 from support.command_line import good, refused, run, told
 from vrtracker.cli import listing
+from vrtracker.cli.exits import Exit
 
 FIRST = "DEMO001.2023-01-18.701"
 SECOND = "DEMO001.2023-01-19.701"
@@ -452,3 +453,24 @@ def test_editing_a_blinded_mouse_does_not_show_its_genotype(demo):
     assert changes["strain"] == ["(blinded)", "C57"]
     assert changes["notes"][1] == "read again"
     assert "SECRET" not in str(changes)
+
+
+def test_edits_past_the_tracker_are_told_then_entered(demo):
+    with contextlib.closing(sqlite3.connect(demo.url)) as connection, connection:
+        connection.execute(
+            """UPDATE sessiondb SET "sessionNotes" = 'by hand'
+            WHERE "mouseName" = 'DEMO001' AND "sessionDate" LIKE '2023-01-18%'"""
+        )
+
+    found = run(*demo.options, "history", "--verify", "--json")
+
+    document = json.loads(found.stdout)
+    assert list(document) == ["events", "rows", "differences"]
+    assert document["differences"] == [
+        {"key": FIRST, "column": "sessionNotes", "history": None, "row": "by hand"}
+    ]
+    assert found.exit_code == Exit.NO
+    assert demo.told("history", "--absorb") == document
+    assert demo.told("history", "--verify")["differences"] == []
+    assert demo.told("history", FIRST)[-1]["actor"] == "outside"
+    refused(*demo.options, "history", FIRST, "--verify", code=Exit.BAD_INPUT)

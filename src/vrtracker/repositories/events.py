@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, inse
 from vrtracker import operations
 from vrtracker.database import Executor, Prepared
 from vrtracker.domain.lineage import Move, Span, lineage
+from vrtracker.domain.replay import Told
 from vrtracker.models.types import JSONDocument
 
 __all__ = ["EventRepository", "NewEvent"]
@@ -37,6 +38,7 @@ class NewEvent:
     attempt_id: str | None = None
 
 
+_LAST = 2**31 - 1
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
 _FIELDS = (*_GIVEN, "operation_id")
 
@@ -124,6 +126,39 @@ class EventRepository:
             table.c.subject_kind == kind, table.c.subject_key == key
         )
         return lineage(key, moves, at=None if is_there else self._x.execute(last).scalar())
+
+    def told(self, kind: str) -> list[Told]:
+        """Return what all events of mice or sessions say of their rows, oldest first."""
+        table = self._x.tables.events
+        statement = (
+            select(table.c.event_id, table.c.subject_key, table.c.verb, table.c.changes)
+            .where(table.c.subject_kind == kind)
+            .order_by(table.c.event_id)
+        )
+        rows = self._x.execute(statement)
+        return [Told(row.event_id, row.subject_key, row.verb, row.changes) for row in rows]
+
+    def told_of(self, kind: str, key: str, *, before: int = _LAST) -> list[Told]:
+        """Return what the events say of the row that has a key, oldest first; an indexed read."""
+        table = self._x.tables.events
+        prepared = self._x.database.prepare(
+            "events.told_of",
+            lambda: (
+                select(table.c.event_id, table.c.verb, table.c.changes)
+                .where(
+                    table.c.subject_key == bindparam("key"),
+                    table.c.subject_kind == bindparam("kind"),
+                    table.c.event_id < bindparam("before"),
+                )
+                .order_by(table.c.event_id)
+            ),
+        )
+        rows = self._x.rows(prepared, key=key, kind=kind, before=before)
+        told = [Told(number, key, verb, changes) for number, verb, changes in rows]
+        for number, _, verb, changes in tuple(told):
+            if verb == "rekeyed":
+                told += self.told_of(kind, changes["key"][0], before=number)
+        return sorted({each.number: each for each in told}.values())
 
     def changes_of(self, kind: str, verb: str) -> list[Any]:
         """Return the changes of all events with a verb, oldest first."""

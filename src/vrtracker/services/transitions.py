@@ -17,6 +17,7 @@ from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
+from vrtracker.services.history.outside import absorb_row
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -70,6 +71,8 @@ class Reasons(Shown, tuple[Reason, ...]):
 def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
     """Return the session as it is now; inside a unit it is locked where the database can.
 
+    Inside a unit, what was changed of it past the tracker is entered in the history first.
+
     Raises
     ------
     NotFoundError
@@ -81,6 +84,8 @@ def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
         snapshot = unit.stages.snapshot(key, lock=True)
     if snapshot is None:
         raise NotFoundError("session", key)
+    if unit is not None:
+        absorb_row(lab, unit, snapshot.record)
     return snapshot
 
 

@@ -20,6 +20,7 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
+from vrtracker.services.history.outside import absorb_row
 
 __all__ = ["Update", "delete_row", "update_rows"]
 
@@ -125,6 +126,8 @@ def _update(
         is_held = len(changed) > 1 and not copied
         if dry_run or not changed or is_held:
             return update, is_held and not dry_run
+        if len(changed) == 1:
+            absorb_row(rules.lab, unit, repository.by_id(next(iter(changed))))
         repository.set_values(list(changed), values)
         events: list[Any] = []
         for row, difference in changed.values():
