@@ -145,9 +145,13 @@ class StageRepository:
                 {column.name: bindparam(column.name) for column in table.c}
             ),
         )
+        unset = dict.fromkeys(table.c.keys())
         self._x.change_many(
             prepared,
-            [{"uSessionID": number, "stage": stage, **values} for stage, values in rows.items()],
+            [
+                {**unset, "uSessionID": number, "stage": stage, **values}
+                for stage, values in rows.items()
+            ],
         )
 
     def compare_and_set(
