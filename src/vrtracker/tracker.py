@@ -54,7 +54,8 @@ class Tracker(Shown):
     Attributes
     ----------
     sessions : SessionService
-        ``frame, iter, get, find, count, add, add_many, read_table, update, delete``.
+        ``frame, iter, get, find, count, add, add_many, read_table, update, delete, restore,
+        deleted, purge``.
     mice : MouseService
         The same for mice.
     workflow : WorkflowService

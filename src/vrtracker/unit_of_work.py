@@ -11,6 +11,7 @@ from typing import Any, Self
 from vrtracker.database import Database, Executor
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.datasets import DatasetRepository
+from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
@@ -89,6 +90,11 @@ class UnitOfWork:
     def datasets(self) -> DatasetRepository:
         """Datasets."""
         return DatasetRepository(self._executor)
+
+    @cached_property
+    def deletions(self) -> DeletionRepository:
+        """What was deleted and can come back."""
+        return DeletionRepository(self._executor)
 
 
 @contextlib.contextmanager

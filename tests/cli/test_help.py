@@ -24,6 +24,8 @@ EXPECTED = {
     *("clone", "backup", "restore", "reconcile", "outdated"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
+    *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("deleted", "restore")),
+    *("sessions purge", "mice purge"),
     *("sessions split", "sessions merge"),
     *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),

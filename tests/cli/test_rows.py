@@ -252,13 +252,6 @@ def test_edit_of_everything_must_be_asked_for(demo):
     assert (done["matched"], done["rows"]) == (12, 12)
 
 
-def test_delete_is_refused_while_history_depends_on_it(sample):
-    error = refused(*sample.options, "sessions", "delete", FIRST, code=5)
-
-    assert "--force and --reason" in error
-    assert sample.told("sessions", "show", FIRST)
-
-
 def test_forced_delete_needs_a_reason(sample):
     error = refused(*sample.options, "sessions", "delete", FIRST, "--force", code=2)
 
@@ -270,6 +263,31 @@ def test_forced_delete_takes_the_session_away(demo):
 
     refused(*demo.options, "sessions", "show", FIRST, code=2)
     assert demo.told("history", FIRST)[-1]["verb"] == "deleted"
+
+
+def test_deleted_session_is_listed_restored_and_purged(demo):
+    demo.good("sessions", "delete", FIRST, "--reason", "entered twice")
+    listed = demo.told("sessions", "deleted")
+    assert [(row["key"], row["reason"]) for row in listed] == [(FIRST, "entered twice")]
+    assert "attempt" in listed[0]["hanging"]
+
+    assert demo.told("sessions", "restore", FIRST) == {"restored": FIRST}
+    demo.good("sessions", "delete", FIRST)
+
+    assert "--yes" in refused(*demo.options, "sessions", "purge", FIRST, code=2)
+    assert demo.told("sessions", "purge", FIRST, "--yes") == {"purged": FIRST}
+    refused(*demo.options, "sessions", "restore", FIRST, code=2)
+
+
+def test_deleted_mouse_is_restored(empty):
+    lab = ("--url", empty)
+    good(*lab, "mice", "add", "ATL099", "--set", "notes=quiet")
+    good(*lab, "mice", "delete", "ATL099")
+
+    good(*lab, "mice", "restore", "ATL099")
+
+    assert told(*lab, "mice", "show", "ATL099")["notes"] == "quiet"
+    assert told(*lab, "mice", "deleted") == []
 
 
 def test_delete_tells_the_key_as_the_database_has_it(demo):
