@@ -30,6 +30,7 @@ __all__ = [
     "NoRegistrarError",
     "NotEmptyError",
     "NotFoundError",
+    "NotUndoableError",
     "ReadOnlyError",
     "RegistrarError",
     "RootUnavailableError",
@@ -208,6 +209,15 @@ class ConcurrentUpdateError(VrtrackerError):
             f"{key} was {what} by somebody else in the meantime; nothing was written. "
             "Read it again and retry."
         )
+
+
+class NotUndoableError(VrtrackerError):
+    """Something stands in the way of undoing; `problems` lists it, with what to do."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more} Nothing was undone.")
 
 
 class EditConflictError(ConcurrentUpdateError):

@@ -35,6 +35,7 @@ from vrtracker.services.entries import (
     plan_import,
 )
 from vrtracker.services.history import HistoryService
+from vrtracker.services.undoing import UndoPlan, UndoService
 from vrtracker.services.workflow import WorkflowService
 from vrtracker.settings import Settings, settings_for
 
@@ -54,8 +55,7 @@ class Tracker(Shown):
     Attributes
     ----------
     sessions : SessionService
-        ``frame, iter, get, find, count, add, add_many, read_table, update, delete, restore,
-        deleted, purge``.
+        ``frame, iter, get, find, count, add, add_many, read_table, update, delete, restore``.
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
@@ -144,6 +144,10 @@ class Tracker(Shown):
     def decisions(self, key: Any) -> pd.DataFrame:
         """Return every QC decision on a session, oldest first."""
         return self._history.decisions(key)
+
+    def undo(self, operation: str | None = None, **chosen: Any) -> UndoPlan:
+        """Plan to take back an operation, ``last=True`` or ``since=…``; see `UndoService.plan`."""
+        return UndoService(self._lab).plan(operation, **chosen)
 
     def datasets(self, key: Any) -> pd.DataFrame:
         """Return the datasets of a session, by path."""

@@ -15,6 +15,7 @@ from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
+from vrtracker.repositories.row_images import RowImages
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
 
@@ -95,6 +96,11 @@ class UnitOfWork:
     def deletions(self) -> DeletionRepository:
         """What was deleted and can come back."""
         return DeletionRepository(self._executor)
+
+    @cached_property
+    def images(self) -> RowImages:
+        """The tracker's rows of sessions, as events keep them."""
+        return RowImages(self._executor)
 
 
 @contextlib.contextmanager

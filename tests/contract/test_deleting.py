@@ -96,6 +96,7 @@ def test_key_is_free_at_once_and_the_deleted_session_waits_for_it(worked_on):
     assert sessions.restore(ONE).sessionNotes == EVERY_CELL["sessionNotes"]
 
 
+@pytest.mark.own_rule
 def test_key_that_was_deleted_twice_is_told_by_its_number(lab):
     sessions = lab.tracker.sessions
     for notes in ("first", "second"):
@@ -112,6 +113,7 @@ def test_key_that_was_deleted_twice_is_told_by_its_number(lab):
     assert sessions.restore(ONE, deletion=int(oldest)).sessionNotes == "first"
 
 
+@pytest.mark.own_rule
 def test_deleted_sessions_are_listed_newest_first_with_what_hung_on_them(worked_on):
     worked_on.add(TWO)
     worked_on.tracker.sessions.delete(TWO)
@@ -165,6 +167,7 @@ def test_session_comes_back_only_after_its_mouse(lab):
         sessions.restore(ONE)
 
 
+@pytest.mark.own_rule
 def test_name_that_another_mouse_has_in_other_letters_stays_with_it(lab):
     lab.tracker.mice.delete("M1")
     lab.tracker.mice.add("m1")
@@ -173,6 +176,7 @@ def test_name_that_another_mouse_has_in_other_letters_stays_with_it(lab):
         lab.tracker.mice.restore("M1")
 
 
+@pytest.mark.own_rule
 def test_purged_session_is_gone_for_good_with_an_event(lab):
     sessions = lab.tracker.sessions
     lab.add(ONE)
@@ -190,6 +194,7 @@ def test_purged_session_is_gone_for_good_with_an_event(lab):
         sessions.restore(ONE)
 
 
+@pytest.mark.own_rule
 def test_part_of_a_recording_that_comes_back_is_named_by_the_others_again(lab):
     for key in (ONE, TWO):
         lab.add(key)
@@ -216,6 +221,7 @@ def test_numbers_of_decisions_that_others_got_are_given_anew(worked_on):
     assert list(worked_on.tracker.decisions(TWO)["qc_level"]) == [10]
 
 
+@pytest.mark.own_rule
 def test_deleting_a_mouse_takes_few_statements_whatever_the_number_of_sessions(
     labs, statement_counter
 ):

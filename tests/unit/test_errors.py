@@ -16,6 +16,7 @@ from vrtracker.errors import (
     MissingDependencyError,
     MissingParentError,
     NotFoundError,
+    NotUndoableError,
     SchemaOutOfDateError,
     SchemaTooNewError,
     UnknownMouseError,
@@ -32,6 +33,7 @@ MADE = [
     UnknownMouseError("ATL021", ["ATL012"]),
     MissingParentError("ATL021", can_return=True),
     DuplicateError("session", KEY, "scratched: no laser"),
+    NotUndoableError(["A run cannot be undone.", "Nor can this."]),
     DependentRowsError("session", KEY, {"attempts": 2}),
     InvalidTransitionError(
         KEY, "registration", "start", current="running", allowed=["cancel"], why="It runs."

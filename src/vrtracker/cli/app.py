@@ -23,6 +23,7 @@ from vrtracker.cli import (
     registering,
     sessions,
     starting,
+    undoing,
     work,
 )
 from vrtracker.cli.exits import Exit, report, say_error
@@ -156,6 +157,7 @@ for _name, _function, _panel in (
     ("scratch", work.scratch, _JUDGE),
     ("unscratch", work.unscratch, _JUDGE),
     ("history", looking.history, _BACK),
+    ("undo", undoing.undo, _BACK),
     ("errors", looking.errors, _BACK),
     ("datasets", looking.datasets, _BACK),
     ("attempts", looking.attempts, _BACK),

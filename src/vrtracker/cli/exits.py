@@ -15,6 +15,7 @@ from vrtracker.errors import (
     DuplicateError,
     InvalidTransitionError,
     NotEmptyError,
+    NotUndoableError,
     ReadOnlyError,
     RootUnavailableError,
     VrtrackerError,
@@ -57,6 +58,7 @@ _CONFLICTS = (
     DuplicateError,
     InvalidTransitionError,
     NotEmptyError,
+    NotUndoableError,
 )
 _UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
 

@@ -23,6 +23,7 @@ _HANGING = {
     "vrt_dataset": ("dataset", "datasets"),
 }
 """The tables whose rows hang on a session, and what one and several of them are called."""
+_RENUMBERED = {"vrt_qc_decision", "vrt_dataset"}
 _OF_KIND = {"session": "sessiondb", "mouse": "mousedb"}
 
 
@@ -44,6 +45,12 @@ class Deletion:
     def row(self) -> Mapping[str, Any]:
         """The session's or the mouse's own row."""
         return next(rows[0] for name, rows in self.content.items() if name not in _HANGING)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """All but the content and whose it is."""
+        names = ("deletion_id", "deleted_at", "actor", "operation_id", "reason")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def hanging(self) -> str:
@@ -86,6 +93,13 @@ class DeletionRepository:
             found += [tuple(row) for row in self._x.execute(statement)]
         return found
 
+    def of_operation(self, operation: str) -> dict[tuple[str, str], Deletion]:
+        """Return what was deleted in an operation, by kind and key."""
+        table = self._x.tables.deleted
+        statement = select(*table.c).where(table.c.operation_id == operation)
+        found = [Deletion(**row) for row in self._x.execute(statement).mappings()]
+        return {(each.subject_kind, each.subject_key): each for each in found}
+
     # -- writing ---------------------------------------------------------------------------
 
     def take(self, kind: str, numbers: Sequence[int]) -> dict[int, dict[str, list[Any]]]:
@@ -106,8 +120,14 @@ class DeletionRepository:
         return content
 
     def keep(self, deletions: Sequence[Mapping[str, Any]]) -> None:
-        """Insert entries; they are numbered in order, unless they bring their numbers."""
+        """Insert entries, with the numbers that they bring unless one of those is taken."""
         table = self._x.tables.deleted
+        taken = [each["deletion_id"] for each in deletions if "deletion_id" in each]
+        if taken and self._stored.read(table, "deletion_id", taken):
+            deletions = [
+                {name: value for name, value in each.items() if name != "deletion_id"}
+                for each in deletions
+            ]
         for names in {tuple(sorted(each)) for each in deletions}:
             values: dict[str, Any] = {name: bindparam(name) for name in names}
             prepared = self._x.database.prepare(
@@ -131,23 +151,20 @@ class DeletionRepository:
                 content.setdefault(name, []).extend(rows)
         for name, rows in content.items():
             table = self._table(name)
-            self._stored.insert(table, self._numbered_anew(table, rows))
+            self._stored.insert(table, rows, renumbered=name in _RENUMBERED)
         self.purge([each.deletion_id for each in deletions])
+
+    def insert(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows with their numbers, in values as events keep them."""
+        self._stored.insert(self._table(kind), rows)
+
+    def set_values(self, kind: str, numbers: Sequence[int], values: Mapping[str, Any]) -> None:
+        """Set columns of rows, in values as events keep them."""
+        self._stored.update(self._table(kind), numbers, values)
 
     def purge(self, deletion_ids: Sequence[int]) -> None:
         """Remove entries for good."""
         self._stored.delete(self._x.tables.deleted, "deletion_id", deletion_ids)
-
-    def _numbered_anew(self, table: Table, rows: list[Any]) -> list[Any]:
-        numbered = table.autoincrement_column
-        if table.name not in _HANGING or numbered is None:
-            return rows
-        numbers = [row[numbered.name] for row in rows]
-        if not self._stored.read(table, numbered.name, numbers):
-            return rows
-        return [
-            {name: value for name, value in row.items() if name != numbered.name} for row in rows
-        ]
 
     def _table(self, name: str) -> Table:
         table: Table = self._x.tables.deleted.metadata.tables[_OF_KIND.get(name, name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, inse
 
 from vrtracker.database import Executor, Prepared
 from vrtracker.domain.lineage import Move, Span, lineage
+from vrtracker.domain.undoing import Past
 from vrtracker.models.types import JSONDocument
 
 __all__ = ["EventRepository", "NewEvent"]
@@ -114,6 +116,50 @@ class EventRepository:
             table.c.subject_kind == kind, table.c.subject_key == key
         )
         return lineage(key, moves, at=None if is_there else self._x.execute(last).scalar())
+
+    # -- for undoing -----------------------------------------------------------------------
+
+    def of_operations(self, operations: Sequence[str]) -> list[Past]:
+        """Return the events of operations, newest first."""
+        table = self._x.tables.events
+        return self._past(table.c.operation_id, operations)
+
+    def after(self, event_id: int, kind: str, keys: Sequence[str]) -> list[Past]:
+        """Return the events of subjects after one, newest first."""
+        table = self._x.tables.events
+        return self._past(
+            table.c.subject_key, keys, table.c.subject_kind == kind, table.c.event_id > event_id
+        )
+
+    def undone(self) -> list[Past]:
+        """Return the events of undoings, newest first."""
+        table = self._x.tables.events
+        return self._past(table.c.verb, ["undone"])
+
+    def operations_of(self, actor: str, since: dt.datetime | None = None) -> list[str]:
+        """Return the operations of somebody, newest first."""
+        table = self._x.tables.events
+        statement = select(table.c.operation_id).where(
+            table.c.operation_id.is_not(None), table.c.actor == actor
+        )
+        if since is not None:
+            statement = statement.where(table.c.occurred_at >= since)
+        newest_first = statement.group_by(table.c.operation_id).order_by(
+            func.max(table.c.event_id).desc()
+        )
+        return [row[0] for row in self._x.execute(newest_first)]
+
+    def _past(self, column: Any, values: Sequence[str], *more: ColumnElement[bool]) -> list[Past]:
+        table, size = self._x.tables.events, self._x.database.backend.max_in_list
+        chosen = [table.c[field.name] for field in dataclasses.fields(Past)]
+        found: list[Past] = []
+        for start in range(0, len(values), size):
+            statement = select(*chosen).where(column.in_(values[start : start + size]), *more)
+            found += [
+                Past(**{**row, "changes": row["changes"] or {}})
+                for row in self._x.execute(statement).mappings()
+            ]
+        return sorted(found, key=lambda event: -event.event_id)
 
     def changes_of(self, kind: str, verb: str) -> list[Any]:
         """Return the changes of all events with a verb, oldest first."""

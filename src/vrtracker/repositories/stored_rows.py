@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     select,
     type_coerce,
+    update,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -41,7 +42,7 @@ from vrtracker.models.types import (
     UTCTime,
 )
 
-__all__ = ["StoredRows"]
+__all__ = ["Row", "StoredRows"]
 
 Row = dict[str, Any]
 """A row by column, in values that JSON knows."""
@@ -69,19 +70,38 @@ class StoredRows:
             ]
         return rows
 
-    def delete(self, table: Table, column: str, values: Sequence[Any]) -> None:
-        """Delete the rows that hold one of these values."""
+    def delete(self, table: Table, column: str, values: Sequence[Any], **more: Any) -> None:
+        """Delete the rows that hold one of these values, and those of `more`."""
         for part in self._parts(values):
-            self._x.execute(delete(table).where(table.c[column].in_(part)))
+            self._x.execute(delete(table).where(table.c[column].in_(part)).filter_by(**more))
 
-    def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def update(self, table: Table, numbers: Sequence[int], values: Mapping[str, Any]) -> None:
+        """Set columns of the rows with these autonumbers, to values as events keep them too."""
+        number = next(iter(table.primary_key.columns))
+        typed = {
+            name: bindparam(None, _typed(table.c[name], value), type_=_stored(table.c[name]))
+            for name, value in values.items()
+        }
+        for part in self._parts(numbers):
+            self._x.execute(update(table).where(number.in_(part)).values(typed))
+
+    def insert(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], *, renumbered: bool = False
+    ) -> None:
         """Insert rows as `read` returned them, with their autonumbers.
+
+        Parameters
+        ----------
+        renumbered
+            Give them other numbers if one of theirs is taken.
 
         Raises
         ------
         BackendError
             If the table has no such column any more.
         """
+        if renumbered:
+            rows = self._with_free_numbers(table, rows)
         for names, alike in _by_columns(table, rows).items():
             columns = [table.c[name] for name in names]
             values = {each.name: bindparam(each.name, type_=_stored(each)) for each in columns}
@@ -101,6 +121,14 @@ class StoredRows:
                         for row in alike
                     ],
                 )
+
+    def _with_free_numbers(
+        self, table: Table, rows: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
+        name = next(iter(table.primary_key.columns)).name
+        if not self.read(table, name, [row[name] for row in rows]):
+            return rows
+        return [{key: value for key, value in row.items() if key != name} for row in rows]
 
     def _parts(self, values: Sequence[Any]) -> list[list[Any]]:
         size = self._x.database.backend.max_in_list

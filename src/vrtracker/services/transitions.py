@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import ALLOWED, Mark, State, Transition, allowed_from
 from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotFoundError
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.row_images import STAGES, differences
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
@@ -24,6 +26,7 @@ __all__ = [
     "Reasons",
     "expire_claims",
     "explain",
+    "noting_stages",
     "outcome_columns",
     "read",
     "require",
@@ -205,6 +208,15 @@ def update_session(
     return {
         name: [expected[name], value] for name, value in values.items() if value != expected[name]
     }
+
+
+@contextlib.contextmanager
+def noting_stages(unit: UnitOfWork, number: int) -> Iterator[dict[str, list[Any]]]:
+    """Note what the block changes of a session's stage rows, for an event that undoing needs."""
+    before = unit.images.of([number], STAGES)[number]
+    changes: dict[str, list[Any]] = {}
+    yield changes
+    changes |= differences(before, unit.images.of([number], STAGES)[number])
 
 
 def outcome_columns(stage: Stage, *, done: bool, date: dt.datetime | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.records import values_of
+from vrtracker.domain.undoing import ENTRY, THERE
 from vrtracker.errors import (
     DependentRowsError,
     DuplicateError,
@@ -133,7 +134,8 @@ def _restore(
             entry = _entry(rules, unit, wanted, deletion)
             bring_back(rules, unit, wanted, entry)
             values = values_of(rules.of(unit).by_id(entry.row_number))
-            changes = old_and_new({}, values)
+            # Beside the columns, the entry that it was, so that this can be undone.
+            changes = {**old_and_new({}, values), ENTRY: [entry.meta, THERE]}
             unit.events.append(
                 [rules.lab.event(wanted, "restored", changes=changes, reason=reason)]
             )
