@@ -29,6 +29,7 @@ from vrtracker.cli import (
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
+from vrtracker.operations import operation
 
 __all__ = ["app"]
 
@@ -43,7 +44,8 @@ class _Root(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with operation():
+                return super().invoke(ctx)
         except VrtrackerError as error:
             debug = isinstance(ctx.obj, Shell) and ctx.obj.debug
             raise typer.Exit(report(error, debug=debug)) from error

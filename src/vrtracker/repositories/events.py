@@ -7,10 +7,12 @@ import datetime as dt
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, insert, or_, select
 
+from vrtracker import operations
 from vrtracker.database import Executor, Prepared
 from vrtracker.domain.lineage import Move, Span, lineage
 from vrtracker.domain.undoing import Past
@@ -37,18 +39,20 @@ class NewEvent:
     attempt_id: str | None = None
 
 
-_FIELDS = tuple(NewEvent.__dataclass_fields__)
+_GIVEN = tuple(NewEvent.__dataclass_fields__)
+_FIELDS = (*_GIVEN, "operation_id")
 
 
 class EventRepository:
-    """The rows of `vrt_event`."""
+    """The rows of `vrt_event`; what one transaction appends belongs to one operation."""
 
     def __init__(self, executor: Executor) -> None:
         self._x = executor
 
     def append(self, events: Sequence[NewEvent]) -> None:
         """Append events in order, in one statement."""
-        rows = [{name: getattr(event, name) for name in _FIELDS} for event in events]
+        shared = {"operation_id": self.operation_id}
+        rows = [{name: getattr(event, name) for name in _GIVEN} | shared for event in events]
         self._x.change_many(self._insert(), rows)
 
     def append_each(
@@ -56,11 +60,17 @@ class EventRepository:
     ) -> None:
         """Append an event for each subject, with its key and changes, alike in all else."""
         columns: dict[str, Iterable[Any]] = {
-            name: itertools.repeat(getattr(event, name)) for name in _FIELDS
+            name: itertools.repeat(getattr(event, name)) for name in _GIVEN
         }
+        columns["operation_id"] = itertools.repeat(self.operation_id)
         self._x.change_columns(
             self._insert(), {**columns, "subject_key": subject_keys, "changes": changes}
         )
+
+    @cached_property
+    def operation_id(self) -> str:
+        """Id of the operation that the transaction is part of, or is."""
+        return operations.current() or operations.new_id()
 
     def _insert(self) -> Prepared:
         table = self._x.tables.events

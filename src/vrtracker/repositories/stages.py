@@ -139,11 +139,10 @@ class StageRepository:
     def add_rows(self, number: int, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert the rows of stages that the tracker has not touched before; one statement."""
         table = self._x.tables.stage_states
+        names = ("uSessionID", "stage", "mark", "attempt_id", "changed_at")
         prepared = self._x.database.prepare(
             "stages.insert",
-            lambda: insert(table).values(
-                {column.name: bindparam(column.name) for column in table.c}
-            ),
+            lambda: insert(table).values({name: bindparam(name) for name in names}),
         )
         unset = dict.fromkeys(table.c.keys())
         self._x.change_many(

@@ -35,7 +35,8 @@ class HistoryService:
         -------
         pandas.DataFrame
             occurred_at (UTC), actor, host_name, subject_key, verb, stage, from_state, to_state,
-            changes (a dict of ``column: [old, new]``, or None), reason, attempt_id.
+            changes (a dict of ``column: [old, new]``, or None), reason, attempt_id, operation_id
+            (what one call wrote has one; pandas.NA for events from before there were any).
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit(readonly=True) as unit:
