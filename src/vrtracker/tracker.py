@@ -174,9 +174,8 @@ class Tracker(Shown):
             A session whose description new ones take over where their folder does not tell: a
             key, or ``LAST`` for the last one of the mouse.
         """
-        service = ScanService(self._lab, self.sessions, self.mice)
         day = self._lab.lab_now().date() if date == "today" else date
-        return service.plan(
+        return ScanService(self._lab, self.sessions, self.mice).plan(
             mice=mice,
             add_mice=add_mice,
             date=None if day is None else parse_date(day),

@@ -470,3 +470,29 @@ def test_editing_a_blinded_mouse_does_not_show_its_genotype(demo):
     assert changes["strain"] == ["(blinded)", "C57"]
     assert changes["notes"][1] == "read again"
     assert "SECRET" not in str(changes)
+
+
+def test_last_command_is_shown_undone_and_the_undoing_undone(demo):
+    demo.good("sessions", "edit", FIRST, "--set", "numPlanes=9")
+
+    shown = demo.told("undo", "--last")
+    assert (shown["applied"], shown["problems"]) == (False, [])
+    assert [(row["what"], row["now"]) for row in shown["values"]] == [("numPlanes", 9)]
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 9
+
+    assert demo.told("undo", "--last", "--apply")["applied"]
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] != 9
+    undoing = demo.told("history", FIRST)[-1]["operation_id"]
+    demo.good("undo", "--operation", undoing, "--apply", "--reason", "it was right")
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 9
+
+
+def test_undo_of_what_later_work_rests_on_is_refused_in_the_shell(demo):
+    demo.good("sessions", "edit", FIRST, "--set", "numPlanes=9")
+    first = demo.told("history", FIRST)[-1]["operation_id"]
+    demo.good("sessions", "edit", FIRST, "--set", "numPlanes=8")
+
+    refused(*demo.options, "undo", "--operation", first, "--apply", code=5)
+    refused(*demo.options, "undo", "--last", "--operation", first, code=2)
+
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 
 import pytest
@@ -19,6 +18,7 @@ from vrtracker.errors import (
     NotFoundError,
     NotUndoableError,
 )
+from vrtracker.operations import operation
 
 ONE, TWO, NEW = "M1.2023-01-20.1", "M1.2023-01-20.2", "M1.2023-01-20.9"
 FULL = {
@@ -53,20 +53,13 @@ def rows(lab) -> dict:
 def done(lab, call: Callable) -> str:
     """Do something, a minute later than what came before, and return its operation."""
     lab.clock.advance(minutes=1)
-    call()
-    with lab.tracker.database.write_engine.begin() as connection:
-        operation = uuid.uuid4().hex
-        for table in (lab.tracker.database.tables.events, lab.tracker.database.tables.deleted):
-            connection.execute(
-                sa.update(table)
-                .where(table.c.operation_id.is_(None))
-                .values(operation_id=operation)
-            )
-    return max(lab.dump()["events"], key=lambda event: event["event_id"])["operation_id"]
+    with operation() as begun:
+        call()
+    return begun
 
 
-def undone(lab, operation: str) -> str:
-    plan = lab.tracker.undo(operation)
+def undone(lab, made: str) -> str:
+    plan = lab.tracker.undo(made)
     assert plan.problems == ()
     assert plan.rows()
     return done(lab, plan.apply)
@@ -136,11 +129,11 @@ def test_undoing_gives_every_cell_back_and_undoing_that_brings_it_again(lab, tmp
         for path in (lab.folder(ONE) / "oneData").iterdir():
             path.unlink()
     before = rows(lab)
-    operation = done(lab, lambda: VERBS[verb](lab.tracker, tmp_path / "rows.csv"))
+    made = done(lab, lambda: VERBS[verb](lab.tracker, tmp_path / "rows.csv"))
     after = rows(lab)
     assert after != before
 
-    undoing = undone(lab, operation)
+    undoing = undone(lab, made)
     assert rows(lab) == before
 
     again = undone(lab, undoing)
@@ -192,12 +185,10 @@ def test_all_operations_since_a_time_are_undone_at_once(lab):
 
 @pytest.mark.own_rule
 def test_plan_shows_every_value_and_writes_nothing(lab):
-    operation = done(
-        lab, lambda: lab.tracker.sessions.update({"numPlanes": 1, "imaging": False}, ONE)
-    )
+    made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1, "imaging": False}, ONE))
     before = lab.dump()
 
-    plan = lab.tracker.undo(operation)
+    plan = lab.tracker.undo(made)
 
     assert plan.rows() == [
         {"key": ONE, "what": "numPlanes", "now": 1, "after": None},
@@ -210,9 +201,9 @@ def test_plan_shows_every_value_and_writes_nothing(lab):
 
 @pytest.mark.own_rule
 def test_genotype_is_not_shown_in_a_plan(lab):
-    operation = done(lab, lambda: lab.tracker.mice.update({"genotype": "Emx1-Cre"}, "M1"))
+    made = done(lab, lambda: lab.tracker.mice.update({"genotype": "Emx1-Cre"}, "M1"))
 
-    plan = lab.tracker.undo(operation)
+    plan = lab.tracker.undo(made)
 
     assert "Emx1" not in str(plan)
     assert "Emx1" not in str(plan.rows())
@@ -234,9 +225,9 @@ def test_unknown_operation_is_not_found(lab):
 # -- what stands in the way ----------------------------------------------------------------------
 
 
-def refused(lab, operation: str, match: str) -> None:
+def refused(lab, made: str, match: str) -> None:
     """Expect a plan that says why it cannot be done, and does nothing."""
-    plan = lab.tracker.undo(operation)
+    plan = lab.tracker.undo(made)
     before = lab.dump()
     assert any(match in problem for problem in plan.problems), plan.problems
     with pytest.raises(NotUndoableError):
@@ -297,19 +288,19 @@ LATER = {
 @pytest.mark.parametrize("name", LATER)
 def test_later_work_that_rests_on_it_stands_in_the_way_and_is_named(lab, name):
     first, then = LATER[name]
-    operation = done(lab, lambda: first(lab))
+    made = done(lab, lambda: first(lab))
     later = done(lab, lambda: then(lab))
 
-    refused(lab, operation, "came later" if name.startswith("session of") else later)
+    refused(lab, made, "came later" if name.startswith("session of") else later)
 
 
 @pytest.mark.own_rule
 def test_later_work_on_something_else_does_not_stand_in_the_way(lab):
-    operation = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
+    made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
     done(lab, lambda: lab.tracker.sessions.update({"experimentID": 2}, ONE))
     done(lab, lambda: complete(lab))
 
-    undone(lab, operation)
+    undone(lab, made)
 
     row = lab.row(ONE)
     assert (row.numPlanes, row.experimentID, row.suite2p) == (None, 2, True)
@@ -318,51 +309,51 @@ def test_later_work_on_something_else_does_not_stand_in_the_way(lab):
 @pytest.mark.own_rule
 def test_later_work_that_was_undone_does_not_stand_in_the_way(lab):
     before = rows(lab)
-    operation = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
+    made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
     later = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 2}, ONE))
     undone(lab, later)
 
-    undone(lab, operation)
+    undone(lab, made)
 
     assert rows(lab) == before
 
 
 @pytest.mark.own_rule
 def test_what_was_undone_is_not_undone_twice(lab):
-    operation = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
-    undoing = undone(lab, operation)
+    made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
+    undoing = undone(lab, made)
 
-    refused(lab, operation, undoing)
+    refused(lab, made, undoing)
 
 
 @pytest.mark.own_rule
 def test_run_is_not_undone_but_says_what_to_do(lab):
     complete(lab)
-    operation = done(lab, lambda: lab.tracker.workflow.run("registration", registrar=good))
+    made = done(lab, lambda: lab.tracker.workflow.run("registration", registrar=good))
 
-    refused(lab, operation, f"vrtracker reset {ONE} registration")
+    refused(lab, made, f"vrtracker reset {ONE} registration")
 
 
 @pytest.mark.own_rule
 def test_edit_past_the_tracker_stands_in_the_way(lab):
-    operation = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
+    made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
     lab.edit(ONE, numPlanes=5)
 
-    refused(lab, operation, "numPlanes is 5, not 1")
+    refused(lab, made, "numPlanes is 5, not 1")
 
 
 @pytest.mark.own_rule
 def test_session_does_not_come_back_before_its_mouse(lab):
-    operation = done(lab, lambda: lab.tracker.sessions.delete(ONE))
+    made = done(lab, lambda: lab.tracker.sessions.delete(ONE))
     done(lab, lambda: lab.tracker.mice.delete("M1"))
 
-    refused(lab, operation, "vrtracker mice restore M1")
+    refused(lab, made, "vrtracker mice restore M1")
 
 
 @pytest.mark.own_rule
 def test_change_since_the_plan_was_made_keeps_it_from_being_applied(lab):
-    operation = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, mouseName="M1"))
-    plan = lab.tracker.undo(operation)
+    made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, mouseName="M1"))
+    plan = lab.tracker.undo(made)
     done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 2}, ONE))
     before = lab.dump()
 
@@ -377,20 +368,20 @@ def test_change_since_the_plan_was_made_keeps_it_from_being_applied(lab):
 
 @pytest.mark.own_rule
 def test_history_tells_of_the_undoing_and_hides_the_rows_that_it_needs(lab):
-    operation = done(lab, lambda: complete(lab))
-    undone(lab, operation)
+    made = done(lab, lambda: complete(lab))
+    undone(lab, made)
 
     event = lab.tracker.history(ONE).iloc[-1]
 
-    assert (event["verb"], event["changes"]["undoes"]) == ("undone", [operation])
+    assert (event["verb"], event["changes"]["undoes"]) == ("undone", [made])
     assert event["changes"]["suite2p"] == [True, False]
     assert not [name for name in event["changes"] if name.startswith("row:")]
 
 
 @pytest.mark.own_rule
 def test_history_follows_a_key_there_and_back(lab):
-    operation = done(lab, lambda: lab.tracker.sessions.update({"sessionID": 9}, ONE))
-    undone(lab, operation)
+    made = done(lab, lambda: lab.tracker.sessions.update({"sessionID": 9}, ONE))
+    undone(lab, made)
 
     verbs = list(lab.tracker.history(ONE)["verb"])
 

@@ -144,13 +144,9 @@ class StageRepository:
             "stages.insert",
             lambda: insert(table).values({name: bindparam(name) for name in names}),
         )
-        unset = dict.fromkeys(table.c.keys())
         self._x.change_many(
             prepared,
-            [
-                {**unset, "uSessionID": number, "stage": stage, **values}
-                for stage, values in rows.items()
-            ],
+            [{"uSessionID": number, "stage": stage, **values} for stage, values in rows.items()],
         )
 
     def compare_and_set(

@@ -51,7 +51,7 @@ def remove(
                 "content": rows,
                 "deleted_at": lab.now(),
                 "actor": lab.actor,
-                "operation_id": None,
+                "operation_id": unit.events.operation_id,
                 "reason": reason,
             }
             for number, rows in content.items()
