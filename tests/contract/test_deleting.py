@@ -221,6 +221,20 @@ def test_numbers_of_decisions_that_others_got_are_given_anew(worked_on):
     assert list(worked_on.tracker.decisions(TWO)["qc_level"]) == [10]
 
 
+def test_numbers_of_deleted_sessions_are_not_given_to_new_ones(lab):
+    sessions = lab.tracker.sessions
+    for number in (1, 2, 3):
+        sessions.add(("M1", "2023-01-20", number))
+    for number in (1, 2, 3):
+        sessions.delete(("M1", "2023-01-20", number))
+    sessions.restore(ONE)
+
+    added = sessions.add(("M1", "2023-01-20", 4))
+
+    assert added.uSessionID == 4
+    assert [sessions.restore(("M1", "2023-01-20", n)).uSessionID for n in (2, 3)] == [2, 3]
+
+
 @pytest.mark.own_rule
 def test_deleting_a_mouse_takes_few_statements_whatever_the_number_of_sessions(
     labs, statement_counter

@@ -184,6 +184,22 @@ def test_all_operations_since_a_time_are_undone_at_once(lab):
 
 
 @pytest.mark.own_rule
+def test_undoing_takes_as_many_statements_for_few_rows_as_for_many(lab, statement_counter):
+    def statements(count: int, number: int) -> int:
+        rows = [
+            {"mouseName": "M1", "sessionDate": "2023-02-01", "sessionID": number + n}
+            for n in range(count)
+        ]
+        done(lab, lambda: lab.tracker.sessions.add_many(rows))
+        with statement_counter() as seen:
+            undoing = done(lab, lab.tracker.undo(last=True).apply)
+            undone(lab, undoing)
+        return seen.count
+
+    assert statements(40, 100) == statements(3, 200)
+
+
+@pytest.mark.own_rule
 def test_plan_shows_every_value_and_writes_nothing(lab):
     made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1, "imaging": False}, ONE))
     before = lab.dump()

@@ -112,7 +112,10 @@ class StoredRows:
             keeping: AbstractContextManager[None] = nullcontext()
             numbered = table.autoincrement_column
             if numbered is not None and numbered.name in names:
-                keeping = self._x.database.backend.keeping_ids(self._x.connection, table)
+                backend, connection = self._x.database.backend, self._x.connection
+                # Else numbers of rows that are deleted now would be given to new ones.
+                after = backend.last_number(connection, table)
+                keeping = backend.keeping_ids(connection, table, after=after)
             with keeping:
                 self._x.change_many(
                     prepared,
