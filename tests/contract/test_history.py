@@ -29,7 +29,6 @@ COLUMNS = [
     "changes",
     "reason",
     "attempt_id",
-    "operation_id",
 ]
 
 

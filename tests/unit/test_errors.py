@@ -14,9 +14,7 @@ from vrtracker.errors import (
     InvalidValueError,
     LostClaimError,
     MissingDependencyError,
-    MissingParentError,
     NotFoundError,
-    NotUndoableError,
     SchemaOutOfDateError,
     SchemaTooNewError,
     UnknownMouseError,
@@ -31,9 +29,7 @@ MADE = [
     UnknownNameError("column", "imagin", ["imaging", "sessionID"]),
     NotFoundError("session", KEY, ["ATL012.2023-01-20.702"]),
     UnknownMouseError("ATL021", ["ATL012"]),
-    MissingParentError("ATL021", can_return=True),
     DuplicateError("session", KEY, "scratched: no laser"),
-    NotUndoableError(["A run cannot be undone.", "Nor can this."]),
     DependentRowsError("session", KEY, {"attempts": 2}),
     InvalidTransitionError(
         KEY, "registration", "start", current="running", allowed=["cancel"], why="It runs."
@@ -95,7 +91,6 @@ def test_message_carries_values_and_remedy():
     assert "'imaging'" in texts[UnknownNameError]
     assert "ATL012.2023-01-20.702" in texts[NotFoundError]
     assert "vrtracker mice add ATL021" in texts[UnknownMouseError]
-    assert "vrtracker mice restore ATL021" in texts[MissingParentError]
     assert "no laser" in texts[DuplicateError]
     assert "2 attempts" in texts[DependentRowsError]
     assert "force=True" in texts[DependentRowsError]

@@ -24,13 +24,11 @@ from vrtracker.cli import (
     registering,
     sessions,
     starting,
-    undoing,
     work,
 )
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
-from vrtracker.operations import operation
 
 __all__ = ["app"]
 
@@ -45,8 +43,7 @@ class _Root(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with operation():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except VrtrackerError as error:
             debug = isinstance(ctx.obj, Shell) and ctx.obj.debug
             raise typer.Exit(report(error, debug=debug)) from error
@@ -162,7 +159,6 @@ for _name, _function, _panel in (
     ("scratch", work.scratch, _JUDGE),
     ("unscratch", work.unscratch, _JUDGE),
     ("history", looking.history, _BACK),
-    ("undo", undoing.undo, _BACK),
     ("errors", looking.errors, _BACK),
     ("datasets", looking.datasets, _BACK),
     ("attempts", looking.attempts, _BACK),

@@ -16,7 +16,6 @@ from vrtracker.errors import (
     DuplicateError,
     InvalidTransitionError,
     NotEmptyError,
-    NotUndoableError,
     ReadOnlyError,
     RootUnavailableError,
     VrtrackerError,
@@ -60,7 +59,6 @@ _CONFLICTS = (
     DuplicateError,
     InvalidTransitionError,
     NotEmptyError,
-    NotUndoableError,
 )
 _UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
 
