@@ -21,7 +21,7 @@ EXPECTED = {
     *("demo", "init", "status", "scan", "needs", "why-not", "register", "complete", "reset"),
     *("scratch", "unscratch", "history", "errors", "datasets", "attempts"),
     *("import table", "import csv"),
-    *("clone", "backup", "restore", "reconcile", "outdated"),
+    *("clone", "backup", "restore", "reconcile", "outdated", "claims", "release"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
     *("sessions split", "sessions merge"),

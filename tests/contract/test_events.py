@@ -14,7 +14,7 @@ from vrtracker.errors import NotFoundError
 from vrtracker.repositories.events import EventRepository
 
 COLUMNS = ["occurred_at", "actor", "host_name", "subject_key", "verb", "stage", "from_state"]
-COLUMNS += ["to_state", "changes", "reason", "attempt_id"]
+COLUMNS += ["to_state", "changes", "reason", "attempt_id", "operation_id"]
 
 
 def counted(tracker: Any) -> int:

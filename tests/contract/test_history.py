@@ -29,6 +29,7 @@ COLUMNS = [
     "changes",
     "reason",
     "attempt_id",
+    "operation_id",
 ]
 
 

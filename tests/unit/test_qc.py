@@ -319,6 +319,8 @@ def test_a_persons_word_ends_a_claim_that_ran_out(lab, workflow, decision):
     report = workflow.run(registrar=sleep_and_write)
     assert [result.outcome for result in report.results] == ["skipped"]
     assert list(workflow.attempts(key)["outcome"]) == ["expired"]
-    assert list(lab.folder(key).iterdir()) == []
+    [kept] = lab.folder(key).iterdir()
+    assert kept.name.startswith("late_output_")
+    assert (kept / "a.b.npy").read_bytes() == b"late"
     expected = "done" if decision == "complete" else "scratched"
     assert lab.state(key, "registration") == expected

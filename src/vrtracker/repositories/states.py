@@ -114,17 +114,19 @@ class StageQuery:
         left_behind
             Nor has anybody else: the stage was never begun, or was given back, or its worker died.
         """
-        column = self._stage_row(stage).c.attempt_id
+        column, attempts = self._stage_row(stage).c.attempt_id, self._tables.attempts
         # Ids are hexadecimal: all of the run's lie between these two.
         of_others = or_(column < run, column >= f"{run}g")
         if left_behind:
-            of_others = and_(of_others, column.in_(self._attempts_that("cancelled")))
-        lost = column.in_(self._attempts_that("running", "expired"))
-        return or_(column.is_(None), of_others, lost)
-
-    def _attempts_that(self, *outcomes: str) -> Select[Any]:
-        attempts = self._tables.attempts
-        return select(attempts.c.attempt_id).where(attempts.c.outcome.in_(outcomes))
+            given_up = attempts.c.outcome.in_(["cancelled", "expired"])
+            of_others = and_(of_others, column.in_(select(attempts.c.attempt_id).where(given_up)))
+        # What a worker of the run lost while it lived is not tried again; over what it died, is.
+        died = or_(
+            attempts.c.outcome == "running",
+            and_(attempts.c.outcome == "expired", attempts.c.error_type.is_not(None)),
+        )
+        died_over = column.in_(select(attempts.c.attempt_id).where(died))
+        return or_(column.is_(None), of_others, died_over)
 
     def is_due(self, stage: Stage) -> Clause:
         """Return the condition that a stage that failed is not set aside, nor waits for a time."""
