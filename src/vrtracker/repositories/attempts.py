@@ -29,6 +29,8 @@ from vrtracker.repositories.states import StageQuery
 
 __all__ = ["AttemptRepository"]
 
+_UNFINISHED = ("running", "expired")
+
 
 class AttemptRepository:
     """The rows of `vrt_attempt`."""
@@ -86,39 +88,37 @@ class AttemptRepository:
         """
         tables = self._x.tables
         attempts, states = tables.attempts, tables.stage_states
-        statement = self._with_keys(
-            attempts.join(states, states.c.attempt_id == attempts.c.attempt_id)
-        ).where(attempts.c.outcome.in_(["running", "expired"]))
-        return [dict(row) for row in self._x.execute(statement).mappings()]
+        current = attempts.join(states, states.c.attempt_id == attempts.c.attempt_id)
+        return self._with_keys(current, attempts.c.outcome.in_(_UNFINISHED))
 
     def unfinished(self, number: int) -> list[dict[str, Any]]:
         """Return the attempts at a session that run, or were given up, as `open_claims` does."""
         attempts = self._x.tables.attempts
-        statement = self._with_keys(attempts).where(
-            attempts.c.uSessionID == number, attempts.c.outcome.in_(["running", "expired"])
+        return self._with_keys(
+            attempts, attempts.c.uSessionID == number, attempts.c.outcome.in_(_UNFINISHED)
         )
-        return [dict(row) for row in self._x.execute(statement).mappings()]
 
     def of_host(self, host_name: str, *, since: dt.datetime) -> list[dict[str, Any]]:
         """Return the attempts of a computer that began since then, as `open_claims` does."""
         attempts = self._x.tables.attempts
-        statement = self._with_keys(attempts).where(
-            attempts.c.host_name == host_name, attempts.c.started_at >= since
+        return self._with_keys(
+            attempts, attempts.c.host_name == host_name, attempts.c.started_at >= since
         )
-        return [dict(row) for row in self._x.execute(statement).mappings()]
 
-    def _with_keys(self, source: Any) -> Select[Any]:
+    def _with_keys(self, source: Any, *conditions: Any) -> list[dict[str, Any]]:
         attempts, sessions = self._x.tables.attempts, self._x.tables.sessions
         columns = [
             column
             for column in attempts.c
             if column.name not in {"options", "versions", "error_message", "error_traceback"}
         ]
-        return (
+        statement = (
             select(*columns, sessions.c.mouseName, sessions.c.sessionDate, sessions.c.sessionID)
             .select_from(source.join(sessions, sessions.c.uSessionID == attempts.c.uSessionID))
+            .where(*conditions)
             .order_by(attempts.c.started_at, attempts.c.attempt_id)
         )
+        return [dict(row) for row in self._x.execute(statement).mappings()]
 
     def deaths(self, number: int, stage: str, error_type: str) -> int:
         """Return how many attempts since the last success ended with a class of error."""

@@ -78,7 +78,7 @@ class StageQuery:
     ) -> None:
         self._tables = tables
         self._stages = stages
-        self._now = now
+        self._now = bindparam("now", now, type_=UTCTime)
         self._without = frozenset(without)
         self._joined: dict[str, Any] = {}
 
@@ -131,10 +131,8 @@ class StageQuery:
     def is_due(self, stage: Stage) -> Clause:
         """Return the condition that a stage that failed is not set aside, nor waits for a time."""
         row = self._stage_row(stage)
-        now = bindparam("now", self._now, type_=UTCTime)
-        return and_(
-            row.c.set_aside.is_(None), or_(row.c.retry_after.is_(None), row.c.retry_after <= now)
-        )
+        waits_no_more = or_(row.c.retry_after.is_(None), row.c.retry_after <= self._now)
+        return and_(row.c.set_aside.is_(None), waits_no_more)
 
     def state(self, stage: Stage) -> ColumnElement[str]:
         """Return the state as a column of text."""
@@ -216,7 +214,7 @@ class StageQuery:
         attempts = self._tables.attempts
         claims = select(attempts.c.attempt_id).where(
             attempts.c.outcome == "running",
-            attempts.c.lease_until > bindparam("now", self._now, type_=UTCTime),
+            attempts.c.lease_until > self._now,
         )
         column = self._stage_row(stage).c.attempt_id
         return Fact(

@@ -49,8 +49,7 @@ def free_abandoned(lab: LabContext) -> list[str]:
     # One that was killed right after it had recorded its end may have left something too.
     last = {(row["process_id"], row["process_started_at"]): row for row in of_host}
     left += [row for row in last.values() if is_alive(lab, row) is False]
-    live = live_tokens(lab, (row for row in open_claims if is_alive(lab, row) is not False))
-    return [*notes, *_clean(lab, left, live)]
+    return [*notes, *_clean(lab, left, live_tokens(lab, open_claims))]
 
 
 def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> list[str]:  # noqa: FBT001
@@ -111,13 +110,13 @@ def live_tokens(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> list[str]
 
     Those are the claims that hold, and those that another process here has lost, but lives on.
     """
-    now = lab.now()
-    return [
-        row["attempt_id"]
-        for row in rows
-        if (row["outcome"] == "running" and row["lease_until"] > now)
-        or (row["process_id"] != os.getpid() and is_alive(lab, row))
-    ]
+    return [row["attempt_id"] for row in rows if _may_write(lab, row)]
+
+
+def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
+    if row["outcome"] == "running" and why_abandoned(lab, row) is None:
+        return True
+    return row["process_id"] != os.getpid() and bool(is_alive(lab, row))
 
 
 def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] | None:

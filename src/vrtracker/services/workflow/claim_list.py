@@ -33,13 +33,13 @@ class ClaimListService:
         """
         import pandas as pd
 
-        from vrtracker.frames import TEXT
+        from vrtracker.frames import INSTANT, TEXT
 
         names = ["key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at"]
         names += ["lease_until", "alive"]
         types: dict[str, Any] = dict.fromkeys(("key", "stage", "host", "actor"), TEXT)
         times = ("claimed_at", "heartbeat_at", "lease_until")
-        types |= dict.fromkeys(times, "datetime64[s, UTC]") | {"pid": "int64", "alive": "boolean"}
+        types |= dict.fromkeys(times, INSTANT) | {"pid": "int64", "alive": "boolean"}
         rows = [
             (
                 str(key_of(row)),

@@ -36,11 +36,7 @@ from vrtracker.services.transitions import (
 )
 from vrtracker.services.workflow.applicability import exclude_open
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
-from vrtracker.services.workflow.outcomes import (
-    Claim,
-    Finished,
-    dataset_changes,
-)
+from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Claim", "Claims", "Finished"]
@@ -61,7 +57,8 @@ class Claims:
         self._lab = lab
         self._versions = dict(versions)
         self._run = run
-        self._process = (os.getpid(), processes.started_at(os.getpid()))
+        self._process_id = os.getpid()
+        self._process_started_at = processes.started_at(self._process_id)
 
     def start(
         self,
@@ -91,7 +88,7 @@ class Claims:
         """
         try:
             with self._lab.unit() as unit:
-                claim = self._start_in(unit, key, stage, registrar, rerun=rerun, without=without)
+                claim = self._start(unit, key, stage, registrar, rerun=rerun, without=without)
                 unit.commit()
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error
@@ -122,31 +119,11 @@ class Claims:
                 if found is None:
                     return None
                 number, key = found
-                claim = self._start_in(unit, key, stage, registrar, **how)
+                claim = self._start(unit, key, stage, registrar, **how)
                 unit.commit()
-        except (
-            ConcurrentUpdateError,
-            InvalidTransitionError,
-            NotFoundError,
-            ViolationError,
-        ):
+        except (ConcurrentUpdateError, InvalidTransitionError, NotFoundError, ViolationError):
             return number
         return claim
-
-    def _start_in(
-        self,
-        unit: UnitOfWork,
-        key: SessionKey,
-        stage: Stage,
-        registrar: Registrar,
-        *,
-        rerun: bool = False,
-        without: Collection[str] = (),
-    ) -> Claim:
-        snapshot, at = read(self._lab, unit, key), self._lab.now()
-        transition = Transition.RERUN if rerun else Transition.START
-        require(self._lab, snapshot, stage, transition, at=at, without=without)
-        return self._start(unit, snapshot, stage, registrar, transition=transition, at=at)
 
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
         """Return the datasets that are on record for the session."""
@@ -248,14 +225,17 @@ class Claims:
     def _start(
         self,
         unit: UnitOfWork,
-        snapshot: Snapshot,
+        key: SessionKey,
         stage: Stage,
         registrar: Registrar,
         *,
-        transition: Transition,
-        at: dt.datetime,
+        rerun: bool = False,
+        without: Collection[str] = (),
     ) -> Claim:
-        key, before = snapshot.record.key, snapshot.state(stage, self._lab.stages, at)
+        snapshot, at = read(self._lab, unit, key), self._lab.now()
+        transition = Transition.RERUN if rerun else Transition.START
+        require(self._lab, snapshot, stage, transition, at=at, without=without)
+        before = snapshot.state(stage, self._lab.stages, at)
         attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
         expire_claims(unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
@@ -321,8 +301,8 @@ class Claims:
             "lease_until": at + self._lab.lease,
             "actor": self._lab.actor,
             "host_name": self._lab.host_name,
-            "process_id": self._process[0],
-            "process_started_at": self._process[1],
+            "process_id": self._process_id,
+            "process_started_at": self._process_started_at,
             "registrar": registrar.name,
             "options": dict(registrar.options),
             "versions": self._versions,

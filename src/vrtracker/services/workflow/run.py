@@ -158,14 +158,7 @@ class _Run:
 
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
-        reached = self._options.limit_reached(self._results)
-        if reached or self._options.budget_bytes is None:
-            return reached
-        with self._lab.unit(readonly=True) as unit:
-            ahead = unit.stages.next_key(
-                self._queue, after=self._after, now=self._lab.now(), lock=False
-            )
-        return None if ahead is None else self._over_budget(ahead[1])
+        return self._options.limit_reached(self._results) or self._over_budget()
 
     # -- budget -------------------------------------------------------------------------------
 
@@ -173,12 +166,19 @@ class _Run:
     def _spent(self) -> int:
         return sum(result.bytes for result in self._results if result.outcome == "succeeded")
 
-    def _over_budget(self, key: SessionKey) -> str | None:
+    def _over_budget(self) -> str | None:
         """Return why the next session would exceed the budget, as far as one can tell before."""
-        if self._options.budget_bytes is None:
-            return None
-        expected = self._expected(key)
         budget = self._options.budget_bytes
+        if budget is None:
+            return None
+        with self._lab.unit(readonly=True) as unit:
+            ahead = unit.stages.next_key(
+                self._queue, after=self._after, now=self._lab.now(), lock=False
+            )
+        if ahead is None:
+            return None
+        _, key = ahead
+        expected = self._expected(key)
         if self._spent + expected <= budget and self._spent < budget:
             return None
         return (

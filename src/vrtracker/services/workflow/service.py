@@ -258,7 +258,8 @@ class WorkflowService:
         """
         self._require_process(stage)
         wanted = filters_of(where, filters)
-        if where is not None and not isinstance(where, Mapping):
+        is_key = where is not None and not isinstance(where, Mapping)
+        if is_key:
             key = SessionKey.parse(where)
             require_runnable(self._lab, key, stage, force=force, without=without)
             retry_failed, include_stale = True, True
@@ -274,8 +275,7 @@ class WorkflowService:
             max_errors=max_errors,
             raise_errors=raise_errors,
             progress=progress,
-            is_named="uSessionID" in wanted
-            or (where is not None and not isinstance(where, Mapping)),
+            is_named=is_key or "uSessionID" in wanted,
         )
         chosen = self.registrar(stage, registrar, options=options)
         return run_stage(self._lab, stage, chosen, options_of_run)
