@@ -7,6 +7,7 @@ import pytest
 
 from support.backends import Backend
 from support.sample_lab import new_lab, open_lab, sample_lab
+from support.workflow_lab import WorkflowLab
 
 
 class _Shared:
@@ -96,3 +97,16 @@ def labs(backend) -> Iterator[_Labs]:
 def tracker(labs) -> Any:
     """A tracker on a new database with the mouse ATL012 and no sessions."""
     return labs.new()
+
+
+@pytest.fixture
+def lab(backend, tmp_path) -> Iterator[WorkflowLab]:
+    """A new database with folders for its sessions, and the mice M1 and M2."""
+    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+        yield made
+
+
+@pytest.fixture
+def workflow(lab) -> Any:
+    """The workflow of the test's `lab`."""
+    return lab.tracker.workflow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from support.registrars import bad, good
-from support.workflow_lab import WorkflowLab
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError, NotFoundError, UnknownNameError
 from vrtracker.registrars import registrar_from
@@ -13,12 +12,6 @@ from vrtracker.services.workflow.claims import Claims
 from vrtracker.unit_of_work import UnitOfWork
 
 KEY = "M1.2023-01-20.1"
-
-
-@pytest.fixture
-def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
-        yield made
 
 
 def test_what_requires_the_stage_need_not_wait_for_it(lab):

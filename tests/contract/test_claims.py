@@ -17,22 +17,11 @@ from support.workflow_lab import WorkflowLab
 from vrtracker import processes
 from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
 from vrtracker.registrars.function import FunctionRegistrar
-from vrtracker.services.workflow.claims import Claims
+from vrtracker.services.workflow.claims import Claims, Finished
 
 ONE = "M1.2023-01-20.1"
 TWO = "M1.2023-01-20.2"
 THREE = "M1.2023-01-20.3"
-
-
-@pytest.fixture
-def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
-        yield made
-
-
-@pytest.fixture
-def workflow(lab):
-    return lab.tracker.workflow
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +272,7 @@ def test_session_that_another_run_gave_back_is_taken_at_the_end(lab, workflow):
 
     def give_back(job):
         if str(job.key) == THREE:
-            claims.cancel(held, "no time", _finished())
+            claims.cancel(held, "no time", Finished(duration_s=1))
         good(job)
 
     report = workflow.run(registrar=give_back)
@@ -296,12 +285,6 @@ def test_session_that_failed_is_tried_once_a_run(lab, workflow):
     report = workflow.run(registrar=raises(ValueError("odd")))
     assert [result.outcome for result in report.results] == ["failed", "failed"]
     assert workflow.run(registrar=good).succeeded == 2
-
-
-def _finished() -> Any:
-    from vrtracker.services.workflow.claims import Finished
-
-    return Finished(duration_s=1)
 
 
 @pytest.mark.own_rule

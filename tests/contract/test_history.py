@@ -40,11 +40,6 @@ def lab(backend, tmp_path):
         yield made
 
 
-@pytest.fixture
-def workflow(lab):
-    return lab.tracker.workflow
-
-
 def test_each_transition_has_its_event(lab, workflow):
     key = lab.add(ONE, imaging=True)
     workflow.complete(key, "suite2p")

@@ -57,12 +57,6 @@ def expected(rows) -> dict[str, list[int]]:
     }
 
 
-@pytest.fixture
-def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
-        yield made
-
-
 # -- the lab's own rows -----------------------------------------------------------------------
 
 

@@ -44,11 +44,6 @@ def lab(backend, tmp_path):
         yield made
 
 
-@pytest.fixture
-def workflow(lab):
-    return lab.tracker.workflow
-
-
 def columns(lab: WorkflowLab, key) -> tuple:
     row = lab.row(key)
     return (

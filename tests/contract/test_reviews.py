@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from support.registrars import good
-from support.workflow_lab import WorkflowLab
 from vrtracker.domain.qc import QC
 from vrtracker.domain.states import State
 from vrtracker.errors import (
@@ -18,17 +17,6 @@ from vrtracker.errors import (
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 PATH = "oneData/trials.startTimes.npy"
 DONE = {"imaging": True, "suite2p": True, "vrRegistration": True}
-
-
-@pytest.fixture
-def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
-        yield made
-
-
-@pytest.fixture
-def workflow(lab):
-    return lab.tracker.workflow
 
 
 def levels(workflow, key: str = ONE) -> dict[str, str]:

@@ -10,17 +10,10 @@ import pytest
 from support.permissions import unreadable
 from support.registrars import good
 from support.suite2p_output import write_suite2p_1
-from support.workflow_lab import WorkflowLab
 from vrtracker.demo_lab import make_demo_lab
 from vrtracker.errors import DuplicateError, RootUnavailableError
 
 PLANE = ("stat", "ops", "F", "Fneu", "iscell", "spks")
-
-
-@pytest.fixture
-def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
-        yield made
 
 
 @pytest.fixture
