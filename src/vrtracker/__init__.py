@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
     from vrtracker.domain.states import State
     from vrtracker.errors import VrtrackerError
-    from vrtracker.tracker import Tracker, init
-    from vrtracker.tracker import open_tracker as open  # noqa: A004
+    from vrtracker.opening import init
+    from vrtracker.opening import open_tracker as open  # noqa: A004
+    from vrtracker.tracker import Tracker
     from vrtracker.transfers import clone, restore
 
     __version__: str
@@ -48,8 +49,8 @@ _HOMES = {
     "Tracker": ("vrtracker.tracker", "Tracker"),
     "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
     "clone": ("vrtracker.transfers", "clone"),
-    "init": ("vrtracker.tracker", "init"),
-    "open": ("vrtracker.tracker", "open_tracker"),
+    "init": ("vrtracker.opening", "init"),
+    "open": ("vrtracker.opening", "open_tracker"),
     "restore": ("vrtracker.transfers", "restore"),
 }
 

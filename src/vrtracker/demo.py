@@ -66,7 +66,7 @@ def run_demo(
     ConfigurationError
         If the folder holds something else, or cannot be written; nothing is.
     """
-    from vrtracker.tracker import init
+    from vrtracker.opening import init
 
     folder = folder.expanduser().absolute()
     _require_free(folder)

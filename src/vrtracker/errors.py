@@ -27,9 +27,11 @@ __all__ = [
     "InvalidValueError",
     "LostClaimError",
     "MissingDependencyError",
+    "MissingParentError",
     "NoRegistrarError",
     "NotEmptyError",
     "NotFoundError",
+    "NotUndoableError",
     "ReadOnlyError",
     "RegistrarError",
     "RootUnavailableError",
@@ -126,6 +128,16 @@ class UnknownMouseError(NotFoundError):
         self.args = (f"{self.args[0]}{remedy}",)
 
 
+class MissingParentError(NotFoundError):
+    """A session cannot come back while its mouse is not there; `key` is the mouse."""
+
+    def __init__(self, mouse: str, *, can_return: bool) -> None:
+        super().__init__("mouse", mouse)
+        remedy = f"vrtracker mice {'restore' if can_return else 'add'} {mouse}"
+        verb = "Restore" if can_return else "Add"
+        self.args = (f"The session's mouse {mouse!r} is not there. {verb} it first: {remedy}",)
+
+
 class DuplicateError(VrtrackerError):
     """The key is taken; `key` is the one that exists, `note` says more (such as: scratched)."""
 
@@ -160,7 +172,7 @@ class DependentRowsError(VrtrackerError):
         listing = ", ".join(f"{count} {name}" for name, count in dependents.items())
         super().__init__(
             f"The {kind} {str(key)!r} has history that depends on it: {listing}. "
-            "Scratch a bad session instead, or delete with force=True and a reason."
+            "Delete those first, or all together with force=True and a reason."
         )
 
 
@@ -199,6 +211,15 @@ class ConcurrentUpdateError(VrtrackerError):
             f"{key} was {what} by somebody else in the meantime; nothing was written. "
             "Read it again and retry."
         )
+
+
+class NotUndoableError(VrtrackerError):
+    """Something stands in the way of undoing; `problems` lists it, with what to do."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more} Nothing was undone.")
 
 
 class EditConflictError(ConcurrentUpdateError):

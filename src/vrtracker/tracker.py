@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.database import Database
-from vrtracker.database.versions import require_current
 from vrtracker.display import Facts, Shown
-from vrtracker.domain.dates import parse_date
+from vrtracker.domain.dates import parse_date, parse_moment
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import InvalidKeyError, NoRegistrarError, UnknownNameError
 from vrtracker.files.tables import PLAIN_CSV
 from vrtracker.registrars import registrar_from
 from vrtracker.repositories.listing import filters_of
-from vrtracker.services.administration import Backup, back_up, lab_of
+from vrtracker.services.administration import Backup, back_up, past_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk import ReconcilePlan, ReconcileService, ScanPlan, ScanService
 from vrtracker.services.entries import (
@@ -34,15 +34,15 @@ from vrtracker.services.entries import (
     SessionService,
     plan_import,
 )
-from vrtracker.services.history import HistoryService
+from vrtracker.services.history import HistoryService, OutsideService
+from vrtracker.services.undoing import UndoPlan, UndoService
 from vrtracker.services.workflow import WorkflowService
-from vrtracker.settings import Settings, settings_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["Tracker", "init", "open_tracker", "tracker_of"]
+__all__ = ["Tracker"]
 
 
 class Tracker(Shown):
@@ -54,7 +54,7 @@ class Tracker(Shown):
     Attributes
     ----------
     sessions : SessionService
-        ``frame, iter, get, find, count, add, add_many, read_table, update, delete``.
+        ``frame, iter, get, find, count, add, add_many, read_table, update, delete, restore``.
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
@@ -64,14 +64,27 @@ class Tracker(Shown):
         ``parts, merge, split, separate``: recordings that went on under another number.
     """
 
-    def __init__(self, lab: LabContext, *, registrars: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        lab: LabContext,
+        *,
+        registrars: dict[str, str] | None = None,
+        folder: TemporaryDirectory[str] | None = None,
+    ) -> None:
         self._lab = lab
+        self._folder = folder
         self._registrars = dict(registrars or {})
         self.sessions = SessionService(lab)
         self.mice = MouseService(lab)
         self.workflow = WorkflowService(lab, self._registrar)
         self.recordings = RecordingService(lab, self.sessions)
         self._history = HistoryService(lab)
+        self.events = self._history.latest
+        self.decisions = self._history.decisions
+        self.datasets = self._history.datasets
+        outside = OutsideService(lab)
+        self.verify = outside.verify
+        self.absorb = outside.absorb
 
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""
@@ -119,8 +132,10 @@ class Tracker(Shown):
         return self._lab.root
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones."""
+        """Close all connections; the next use opens new ones, but of a tracker of the past."""
         self._lab.database.dispose()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def history(self, key: Any) -> pd.DataFrame:
         """Return the events of a session, or of a mouse by its name, oldest first.
@@ -136,17 +151,28 @@ class Tracker(Shown):
             return events
         return self._history.of_session(wanted)
 
-    def events(self, limit: int = 50) -> pd.DataFrame:
-        """Return the newest events of all sessions and mice, newest first."""
-        return self._history.latest(limit)
+    def as_of(self, when: Any) -> Tracker:
+        """Return a tracker, to read alone, of all as it was at an earlier time.
 
-    def decisions(self, key: Any) -> pd.DataFrame:
-        """Return every QC decision on a session, oldest first."""
-        return self._history.decisions(key)
+        What events tell is taken back in a copy of the database, which goes when it is closed:
+        ``with tracker.as_of("2026-03-02") as past: past.workflow.status()``.
 
-    def datasets(self, key: Any) -> pd.DataFrame:
-        """Return the datasets of a session, by path."""
-        return self._history.datasets(key)
+        Parameters
+        ----------
+        when
+            A time; without a zone the lab's clock. A date stands for the end of that day.
+
+        Raises
+        ------
+        InvalidValueError
+            If it shows no time, or one that has not come yet.
+        """
+        lab, folder = past_of(self._lab, parse_moment(when, self._lab.zone))
+        return Tracker(lab, registrars=self._registrars, folder=folder)
+
+    def undo(self, operation: str | None = None, **chosen: Any) -> UndoPlan:
+        """Plan to take back an operation, ``last=True`` or ``since=…``; see `UndoService.plan`."""
+        return UndoService(self._lab).plan(operation, **chosen)
 
     def scan(
         self,
@@ -169,9 +195,8 @@ class Tracker(Shown):
             A session whose description new ones take over where their folder does not tell: a
             key, or ``LAST`` for the last one of the mouse.
         """
-        service = ScanService(self._lab, self.sessions, self.mice)
         day = self._lab.lab_now().date() if date == "today" else date
-        return service.plan(
+        return ScanService(self._lab, self.sessions, self.mice).plan(
             mice=mice,
             add_mice=add_mice,
             date=None if day is None else parse_date(day),
@@ -328,69 +353,3 @@ class Tracker(Shown):
                 f"{stage!r})."
             )
         return registrar_from(spec, options)
-
-
-def open_tracker(
-    target: str | os.PathLike[str] | None = None,
-    *,
-    root: str | os.PathLike[str] | None = None,
-    readonly: bool = False,
-    actor: str | None = None,
-) -> Tracker:
-    """Open a lab's database.
-
-    Parameters
-    ----------
-    target
-        Path of the database, SQLAlchemy URL, or name of a profile. When not given:
-        ``VRTRACKER_URL``, else the profile of ``VRTRACKER_PROFILE``, else the default profile.
-    root
-        Folder that holds the sessions' folders; ``VRTRACKER_ROOT`` or the profile's when not
-        given.
-    readonly
-        Refuse to write.
-    actor
-        Name under which events are signed; the user's when not given.
-
-    Returns
-    -------
-    Tracker
-
-    Raises
-    ------
-    DatabaseUnavailableError
-        If the database is missing (it is not made), not permitted, or not reachable.
-    SchemaError
-        If its schema is older, newer, or foreign; the message says both revisions and the
-        command that mends it.
-    ConfigurationError
-        If no database is named, or the settings are wrong.
-    """
-    return tracker_of(settings_for(target), root=root, readonly=readonly, actor=actor)
-
-
-def tracker_of(
-    settings: Settings,
-    *,
-    root: str | os.PathLike[str] | None = None,
-    readonly: bool = False,
-    actor: str | None = None,
-) -> Tracker:
-    """Open the database of settings that were read before; the rest as `open_tracker`."""
-    database = Database(settings.database, readonly=readonly)
-    database.backend.check_target(database.url)
-    try:
-        require_current(database)
-        lab = lab_of(database, settings, root=root, actor=actor)
-        return Tracker(lab, registrars=settings.registrars)
-    except BaseException:
-        database.dispose()
-        raise
-
-
-def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
-    """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
-    from vrtracker.services.administration import upgrade
-
-    upgrade(settings_for(target))
-    return open_tracker(target, **options)

@@ -11,9 +11,11 @@ from typing import Any, Self
 from vrtracker.database import Database, Executor
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.datasets import DatasetRepository
+from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
+from vrtracker.repositories.row_images import RowImages
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
 
@@ -29,14 +31,21 @@ class UnitOfWork:
         Where to work.
     readonly
         Open on the engine that the database itself holds to reading.
+    of_one_moment
+        Let all reads be of one moment, whoever writes meanwhile.
     """
 
-    def __init__(self, database: Database, *, readonly: bool = False) -> None:
+    def __init__(
+        self, database: Database, *, readonly: bool = False, of_one_moment: bool = False
+    ) -> None:
         self._database = database
         self._readonly = readonly
+        self._of_one_moment = of_one_moment
 
     def __enter__(self) -> Self:
-        self._connection = self._database.begin(readonly=self._readonly)
+        self._connection = self._database.begin(
+            readonly=self._readonly, of_one_moment=self._of_one_moment
+        )
         self._executor = Executor(self._database, self._connection)
         return self
 
@@ -89,6 +98,16 @@ class UnitOfWork:
     def datasets(self) -> DatasetRepository:
         """Datasets."""
         return DatasetRepository(self._executor)
+
+    @cached_property
+    def deletions(self) -> DeletionRepository:
+        """What was deleted and can come back."""
+        return DeletionRepository(self._executor)
+
+    @cached_property
+    def images(self) -> RowImages:
+        """The tracker's rows of sessions, as events keep them."""
+        return RowImages(self._executor)
 
 
 @contextlib.contextmanager

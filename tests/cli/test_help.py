@@ -19,11 +19,13 @@ from vrtracker.cli.exits import Exit
 COMMANDS = [pytest.param(words, command, id=words) for words, command in commands()]
 EXPECTED = {
     *("demo", "init", "status", "scan", "needs", "why-not", "register", "complete", "reset"),
-    *("scratch", "unscratch", "history", "errors", "datasets", "attempts"),
+    *("scratch", "unscratch", "history", "undo", "errors", "datasets", "attempts"),
     *("import table", "import csv"),
     *("clone", "backup", "restore", "reconcile", "outdated", "claims", "release"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
+    *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("deleted", "restore")),
+    *("sessions purge", "mice purge"),
     *("sessions split", "sessions merge"),
     *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),

@@ -10,6 +10,7 @@ import pytest
 
 from support.command_line import good, refused, run, told
 from vrtracker.cli import listing
+from vrtracker.cli.exits import Exit
 
 FIRST = "DEMO001.2023-01-18.701"
 SECOND = "DEMO001.2023-01-19.701"
@@ -252,13 +253,6 @@ def test_edit_of_everything_must_be_asked_for(demo):
     assert (done["matched"], done["rows"]) == (12, 12)
 
 
-def test_delete_is_refused_while_history_depends_on_it(sample):
-    error = refused(*sample.options, "sessions", "delete", FIRST, code=5)
-
-    assert "--force and --reason" in error
-    assert sample.told("sessions", "show", FIRST)
-
-
 def test_forced_delete_needs_a_reason(sample):
     error = refused(*sample.options, "sessions", "delete", FIRST, "--force", code=2)
 
@@ -270,6 +264,31 @@ def test_forced_delete_takes_the_session_away(demo):
 
     refused(*demo.options, "sessions", "show", FIRST, code=2)
     assert demo.told("history", FIRST)[-1]["verb"] == "deleted"
+
+
+def test_deleted_session_is_listed_restored_and_purged(demo):
+    demo.good("sessions", "delete", FIRST, "--reason", "entered twice")
+    listed = demo.told("sessions", "deleted")
+    assert [(row["key"], row["reason"]) for row in listed] == [(FIRST, "entered twice")]
+    assert "attempt" in listed[0]["hanging"]
+
+    assert demo.told("sessions", "restore", FIRST) == {"restored": FIRST}
+    demo.good("sessions", "delete", FIRST)
+
+    assert "--yes" in refused(*demo.options, "sessions", "purge", FIRST, code=2)
+    assert demo.told("sessions", "purge", FIRST, "--yes") == {"purged": FIRST}
+    refused(*demo.options, "sessions", "restore", FIRST, code=2)
+
+
+def test_deleted_mouse_is_restored(empty):
+    lab = ("--url", empty)
+    good(*lab, "mice", "add", "ATL099", "--set", "notes=quiet")
+    good(*lab, "mice", "delete", "ATL099")
+
+    good(*lab, "mice", "restore", "ATL099")
+
+    assert told(*lab, "mice", "show", "ATL099")["notes"] == "quiet"
+    assert told(*lab, "mice", "deleted") == []
 
 
 def test_delete_tells_the_key_as_the_database_has_it(demo):
@@ -452,3 +471,49 @@ def test_editing_a_blinded_mouse_does_not_show_its_genotype(demo):
     assert changes["strain"] == ["(blinded)", "C57"]
     assert changes["notes"][1] == "read again"
     assert "SECRET" not in str(changes)
+
+
+def test_edits_past_the_tracker_are_told_then_entered(demo):
+    with contextlib.closing(sqlite3.connect(demo.url)) as connection, connection:
+        connection.execute(
+            """UPDATE sessiondb SET "sessionNotes" = 'by hand'
+            WHERE "mouseName" = 'DEMO001' AND "sessionDate" LIKE '2023-01-18%'"""
+        )
+
+    found = run(*demo.options, "history", "--verify", "--json")
+
+    document = json.loads(found.stdout)
+    assert list(document) == ["events", "rows", "differences"]
+    assert document["differences"] == [
+        {"key": FIRST, "column": "sessionNotes", "history": None, "row": "by hand"}
+    ]
+    assert found.exit_code == Exit.NO
+    assert demo.told("history", "--absorb") == document
+    assert demo.told("history", "--verify")["differences"] == []
+    assert demo.told("history", FIRST)[-1]["actor"] == "outside"
+    refused(*demo.options, "history", FIRST, "--verify", code=Exit.BAD_INPUT)
+
+def test_last_command_is_shown_undone_and_the_undoing_undone(demo):
+    demo.good("sessions", "edit", FIRST, "--set", "numPlanes=9")
+
+    shown = demo.told("undo", "--last")
+    assert (shown["applied"], shown["problems"]) == (False, [])
+    assert [(row["what"], row["now"]) for row in shown["values"]] == [("numPlanes", 9)]
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 9
+
+    assert demo.told("undo", "--last", "--apply")["applied"]
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] != 9
+    undoing = demo.told("history", FIRST)[-1]["operation_id"]
+    demo.good("undo", "--operation", undoing, "--apply", "--reason", "it was right")
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 9
+
+
+def test_undo_of_what_later_work_rests_on_is_refused_in_the_shell(demo):
+    demo.good("sessions", "edit", FIRST, "--set", "numPlanes=9")
+    first = demo.told("history", FIRST)[-1]["operation_id"]
+    demo.good("sessions", "edit", FIRST, "--set", "numPlanes=8")
+
+    refused(*demo.options, "undo", "--operation", first, "--apply", code=5)
+    refused(*demo.options, "undo", "--last", "--operation", first, code=2)
+
+    assert demo.told("sessions", "show", FIRST)["numPlanes"] == 8

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from support.command_line import refused, run, told
+from vrtracker.domain.keys import SessionKey
 
 FIRST = "DEMO001.2023-01-18.701"
 SECOND = "DEMO001.2023-01-19.701"
@@ -457,3 +458,18 @@ def test_review_and_dataset_are_judged_by_name(demo):
     (row,) = demo.told("qc", "list", "--where", "uSessionID=1")
     assert (row["qc:red_cell_qc"], row["qc:dataset"]) == ("NOT_APPLICABLE", "WARNING")
     assert demo.told("qc", "set", FIRST, "red_cell", "applicable")["state"] != "not_applicable"
+
+
+def test_command_that_runs_several_sessions_is_one_operation(demo):
+    with demo.open() as tracker:
+        done = tracker.sessions.frame(vrRegistration=True)
+        keys = [str(SessionKey.parse(row)) for row in done.to_dict("records")][:2]
+        before = set(tracker.events(1000)["operation_id"])
+
+    demo.good("register", *keys, "--force")
+
+    with demo.open() as tracker:
+        events = tracker.events(1000)
+    written = events[~events["operation_id"].isin(before)]
+    assert set(written["subject_key"]) == set(keys)
+    assert written["operation_id"].nunique() == 1

@@ -602,9 +602,10 @@ def test_updating_takes_few_statements_whatever_the_number_of_rows(labs, stateme
         statement_counter, lambda: tracker.sessions.update({"numPlanes": 3}, all_rows=True)
     )
 
-    assert one <= 4
+    # For a single row, two more look whether it was changed past the tracker.
+    assert one <= 4 + 2
     # Ids go into the statement in portions, because Access allows only so many in one.
-    assert many <= one + 200 // 50
+    assert many <= 4 + 200 // 50
 
 
 def test_counting_takes_one_statement(sample, statement_counter):

@@ -62,7 +62,7 @@ def test_unit_of_work_for_reading_cannot_write(small):
     before = table_counts(small.url)
 
     with lab.unit(readonly=True) as unit, pytest.raises(VrtrackerError):
-        unit.sessions.delete(small.sessions.get(KEY).uSessionID)
+        unit.deletions.take("session", [small.sessions.get(KEY).uSessionID])
 
     assert table_counts(small.url) == before
 

@@ -895,11 +895,12 @@ class Counted:
 
     def __init__(self, counter) -> None:
         self.counter = counter
+        self.most = MOST_STATEMENTS
 
     def __call__(self, call, *args, **options):
         with self.counter() as seen:
             result = call(*args, **options)
-        assert seen.count <= MOST_STATEMENTS, seen.statements
+        assert seen.count <= self.most, seen.statements
         assert seen.count > 0
         return result
 
@@ -953,6 +954,8 @@ def test_transitions_of_a_stage_of_the_tracker_take_few_statements(lab, counted)
 
 def test_decisions_take_few_statements(lab, workflow, counted):
     key = lab.add(ONE, imaging=True)
+    # Two of them read the rows of stages that the event keeps, so that it can be undone.
+    counted.most = MOST_STATEMENTS + 2
     counted(workflow.complete, key, "suite2p")
     counted(workflow.set_qc, key, "suite2p", "FAIL")
     counted(workflow.set_qc, key, "suite2p", "PASS")

@@ -13,7 +13,6 @@ import pytest
 from support.sample_lab import DAY, KEY, SAMPLE_SESSIONS, numbers, session_rows, table_counts
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
-    DependentRowsError,
     DuplicateError,
     EditConflictError,
     InvalidKeyError,
@@ -712,19 +711,6 @@ def test_deleted_session_is_gone_and_its_event_keeps_the_values(tracker):
 def test_missing_session_cannot_be_deleted(small):
     with pytest.raises(NotFoundError):
         small.sessions.delete("ATL012.2023-01-20.999")
-
-
-def test_session_with_history_is_kept(labs):
-    tracker = labs.new(sessions=1)
-    tracker.sessions.update({"imaging": True, "suite2p": True}, KEY)
-    tracker.workflow.set_qc(KEY, "suite2p_qc", "PASS", reason="fine")
-    before = table_counts(tracker.url)
-
-    with pytest.raises(DependentRowsError) as refused:
-        tracker.sessions.delete(KEY)
-
-    assert sum(refused.value.dependents.values()) > 0
-    assert table_counts(tracker.url) == before
 
 
 def test_forced_deletion_needs_a_reason_and_takes_the_history_along(labs):

@@ -28,7 +28,7 @@ def add_mice_when_told(path: str, ready: str, prefix: str) -> None:
 
     What has been committed is noted in the file `ready`, a line each; the first one makes it.
     """
-    from vrtracker.tracker import open_tracker
+    from vrtracker.opening import open_tracker
 
     with open_tracker(path, actor="ann") as tracker:
         for number in range(100_000):

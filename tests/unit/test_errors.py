@@ -14,7 +14,9 @@ from vrtracker.errors import (
     InvalidValueError,
     LostClaimError,
     MissingDependencyError,
+    MissingParentError,
     NotFoundError,
+    NotUndoableError,
     SchemaOutOfDateError,
     SchemaTooNewError,
     UnknownMouseError,
@@ -29,7 +31,9 @@ MADE = [
     UnknownNameError("column", "imagin", ["imaging", "sessionID"]),
     NotFoundError("session", KEY, ["ATL012.2023-01-20.702"]),
     UnknownMouseError("ATL021", ["ATL012"]),
+    MissingParentError("ATL021", can_return=True),
     DuplicateError("session", KEY, "scratched: no laser"),
+    NotUndoableError(["A run cannot be undone.", "Nor can this."]),
     DependentRowsError("session", KEY, {"attempts": 2}),
     InvalidTransitionError(
         KEY, "registration", "start", current="running", allowed=["cancel"], why="It runs."
@@ -91,6 +95,7 @@ def test_message_carries_values_and_remedy():
     assert "'imaging'" in texts[UnknownNameError]
     assert "ATL012.2023-01-20.702" in texts[NotFoundError]
     assert "vrtracker mice add ATL021" in texts[UnknownMouseError]
+    assert "vrtracker mice restore ATL021" in texts[MissingParentError]
     assert "no laser" in texts[DuplicateError]
     assert "2 attempts" in texts[DependentRowsError]
     assert "force=True" in texts[DependentRowsError]

@@ -24,11 +24,13 @@ from vrtracker.cli import (
     registering,
     sessions,
     starting,
+    undoing,
     work,
 )
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
+from vrtracker.operations import operation
 
 __all__ = ["app"]
 
@@ -43,7 +45,8 @@ class _Root(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with operation():
+                return super().invoke(ctx)
         except VrtrackerError as error:
             debug = isinstance(ctx.obj, Shell) and ctx.obj.debug
             raise typer.Exit(report(error, debug=debug)) from error
@@ -159,6 +162,7 @@ for _name, _function, _panel in (
     ("scratch", work.scratch, _JUDGE),
     ("unscratch", work.unscratch, _JUDGE),
     ("history", looking.history, _BACK),
+    ("undo", undoing.undo, _BACK),
     ("errors", looking.errors, _BACK),
     ("datasets", looking.datasets, _BACK),
     ("attempts", looking.attempts, _BACK),

@@ -16,6 +16,7 @@ from vrtracker.errors import (
     DuplicateError,
     InvalidTransitionError,
     NotEmptyError,
+    NotUndoableError,
     ReadOnlyError,
     RootUnavailableError,
     VrtrackerError,
@@ -59,6 +60,7 @@ _CONFLICTS = (
     DuplicateError,
     InvalidTransitionError,
     NotEmptyError,
+    NotUndoableError,
 )
 _UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
 

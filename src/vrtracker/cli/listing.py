@@ -14,7 +14,17 @@ from vrtracker.errors import InvalidValueError
 if TYPE_CHECKING:
     from vrtracker.services.entries import RowService, Update
 
-__all__ = ["added", "counted", "deleted", "edit", "list_rows", "write_rows"]
+__all__ = [
+    "added",
+    "counted",
+    "deleted",
+    "edit",
+    "list_deleted",
+    "list_rows",
+    "purge",
+    "restore",
+    "write_rows",
+]
 
 
 def counted(number: int, one: str, several: str | None = None) -> str:
@@ -83,6 +93,47 @@ def deleted(key: Any, *, json: bool) -> None:
         write_json({"deleted": str(key)})
     else:
         say(f"deleted {key}")
+
+
+def list_deleted(service: RowService[Any, Any], *, json: bool) -> None:
+    """Write what can be restored."""
+    rows = records(service.deleted())
+    if json:
+        write_json(rows)
+        return
+    write_table(rows, ("key", "deleted_at", "actor", "reason", "hanging", "deletion"))
+    note(f"{len(rows)} can be restored." if rows else "Nothing was deleted that can be restored.")
+
+
+def restore(
+    service: RowService[Any, Any], key: str, deletion: int | None, reason: str | None, *, json: bool
+) -> None:
+    """Bring a deleted row back and report it."""
+    service.restore(key, deletion=deletion, reason=reason)
+    found = service.rules.key(key)
+    if json:
+        write_json({"restored": str(found)})
+    else:
+        say(f"restored {found}")
+
+
+def purge(
+    service: RowService[Any, Any],
+    key: str,
+    deletion: int | None,
+    reason: str | None,
+    *,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Remove a deleted row for good, after asking, and report it."""
+    found = service.rules.key(key)
+    agree(f"This removes {found} for good; it cannot be restored afterwards.", yes=yes)
+    service.purge(found, deletion=deletion, reason=reason)
+    if json:
+        write_json({"purged": str(found)})
+    else:
+        say(f"purged {found}")
 
 
 def edit(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli.exits import Exit
 from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Until, Where
@@ -14,6 +15,7 @@ from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.records import records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
+from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -121,16 +123,50 @@ def history(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, help="Without KEY: so many events.")
     ] = 50,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Replay it, and say where it and the rows part.")
+    ] = False,
+    absorb: Annotated[
+        bool,
+        typer.Option("--absorb", help="Enter what was changed past the tracker, by outside."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what happened to a session or mouse, oldest first; or the newest events of all.
 
+    Edits by hand, in Access or SQL, have no events: --verify names them, with exit code 1 if there
+    are any; --absorb enters them, signed by outside.
+
     Example: vrtracker history ATL012.2023-01-20.702
+
+    Example: vrtracker history --absorb
     """
+    if verify or absorb:
+        if key is not None or verify is absorb:
+            raise InvalidValueError(
+                "--verify and --absorb look at all rows; give one of them, without KEY."
+            )
+        _compare(shell_of(context), absorb=absorb, json=json)
+        return
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.events(limit) if key is None else tracker.history(key))
     columns = _EVENTS if key is not None else ("subject_key", *_EVENTS)
     _write(rows, columns, json=json, nothing="Nothing is recorded of it.")
+
+
+def _compare(shell: Shell, *, absorb: bool, json: bool) -> None:
+    """Compare the rows with the history; enter the differences, or end with NO if there are any."""
+    with shell.open(readonly=not absorb) as tracker:
+        found = tracker.absorb() if absorb else tracker.verify()
+    if json:
+        write_json(found.document())
+    else:
+        facts = found.facts()
+        say(facts.title)
+        write_table([dict(zip(facts.columns, row, strict=True)) for row in facts.rows])
+    if found.differences and not absorb:
+        note(f"Enter them in the history: {shell.command('history --absorb')}")
+        raise typer.Exit(Exit.NO)
 
 
 def errors(

@@ -1,4 +1,4 @@
-"""``vrtracker mice``: list, show, add, edit, delete."""
+"""``vrtracker mice``: list, show, add, edit, delete, restore."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli import listing
-from vrtracker.cli.options import AllColumns, Columns, Json, Limit, Reason, Set, Unblind, Where, Yes
+from vrtracker.cli.options import (
+    AllColumns,
+    Columns,
+    Deletion,
+    Json,
+    Limit,
+    Reason,
+    Set,
+    Unblind,
+    Where,
+    Yes,
+)
 from vrtracker.cli.output import note, write_json, write_pairs
 from vrtracker.cli.records import of_record
 from vrtracker.cli.shell import shell_of
@@ -17,7 +28,7 @@ from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="List, show, add, edit and delete mice.")
+commands = typer.Typer(help="List, show, add, edit, delete and restore mice.")
 
 _COLUMNS = ("mouseName", "sex", "dateOfBirth", "genotype", "KO", "Blinded", "tracked", "notes")
 
@@ -166,7 +177,7 @@ def delete(
 ) -> None:
     """Delete a mouse that was entered by mistake.
 
-    Refused while it has sessions, unless with --force and --reason.
+    Refused while it has sessions, unless with --force and --reason. It can be restored.
 
     Example: vrtracker mice delete ATL999 --reason "entered twice"
     """
@@ -174,3 +185,48 @@ def delete(
         found = tracker.mice.get(name).mouseName
         tracker.mice.delete(found, force=force, reason=reason)
     listing.deleted(found, json=json)
+
+
+@commands.command("deleted")
+def list_deleted(context: typer.Context, *, json: Json = False) -> None:
+    """List the deleted mice that can be restored, and what hung on them, newest first.
+
+    Example: vrtracker mice deleted
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        listing.list_deleted(tracker.mice, json=json)
+
+
+@commands.command()
+def restore(
+    context: typer.Context,
+    name: Name,
+    *,
+    deletion: Deletion = None,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Bring a deleted mouse back, with its number and all its columns.
+
+    Example: vrtracker mice restore ATL012
+    """
+    with shell_of(context).open() as tracker:
+        listing.restore(tracker.mice, name, deletion, reason, json=json)
+
+
+@commands.command()
+def purge(
+    context: typer.Context,
+    name: Name,
+    *,
+    deletion: Deletion = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Remove a mouse that was deleted for good; its events stay. Asks first.
+
+    Example: vrtracker mice purge ATL012 --yes
+    """
+    with shell_of(context).open() as tracker:
+        listing.purge(tracker.mice, name, deletion, reason, yes=yes, json=json)

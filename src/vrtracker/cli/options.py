@@ -10,6 +10,7 @@ __all__ = [
     "AllColumns",
     "Columns",
     "Date",
+    "Deletion",
     "Imaging",
     "IncludeStale",
     "Json",
@@ -48,6 +49,14 @@ Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; go on.")]
+Deletion = Annotated[
+    int | None,
+    typer.Option(
+        "--deletion",
+        metavar="N",
+        help="Which one, if it was deleted more than once, by its number in the list of them.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", metavar="N", min=1, help="Show so many rows at most.")
 ]

@@ -1,4 +1,4 @@
-"""``vrtracker sessions``: list, show, add, edit, delete."""
+"""``vrtracker sessions``: list, show, add, edit, delete, restore."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vrtracker.cli.options import (
     AllColumns,
     Columns,
     Date,
+    Deletion,
     Imaging,
     Json,
     Key,
@@ -35,7 +36,7 @@ from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="List, show, add, edit and delete sessions.")
+commands = typer.Typer(help="List, show, add, edit, delete and restore sessions.")
 
 commands.command()(recordings.split)
 commands.command()(recordings.merge)
@@ -318,18 +319,63 @@ def delete(
     key: Key,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Together with the history that depends on it.")
+        bool, typer.Option("--force", help="Not needed: all that hangs on it can be restored.")
     ] = False,
     reason: Reason = None,
     json: Json = False,
 ) -> None:
     """Delete a session that was entered by mistake; a bad one is better scratched.
 
-    Refused while attempts, decisions or datasets depend on it, unless with --force and --reason.
+    It can be restored, with all that hangs on it. Refused while it is being worked on.
 
-    Example: vrtracker sessions delete ATL012.2023-01-20.702 --force --reason "entered twice"
+    Example: vrtracker sessions delete ATL012.2023-01-20.702 --reason "entered twice"
     """
     with shell_of(context).open() as tracker:
         found = tracker.sessions.get(key).key
         tracker.sessions.delete(found, force=force, reason=reason)
     listing.deleted(found, json=json)
+
+
+@commands.command("deleted")
+def list_deleted(context: typer.Context, *, json: Json = False) -> None:
+    """List the deleted sessions that can be restored, and what hung on them, newest first.
+
+    Example: vrtracker sessions deleted
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        listing.list_deleted(tracker.sessions, json=json)
+
+
+@commands.command()
+def restore(
+    context: typer.Context,
+    key: Key,
+    *,
+    deletion: Deletion = None,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Bring a deleted session back, with its number and all that hung on it.
+
+    Example: vrtracker sessions restore ATL012.2023-01-20.702
+    """
+    with shell_of(context).open() as tracker:
+        listing.restore(tracker.sessions, key, deletion, reason, json=json)
+
+
+@commands.command()
+def purge(
+    context: typer.Context,
+    key: Key,
+    *,
+    deletion: Deletion = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Remove a session that was deleted for good; its events stay. Asks first.
+
+    Example: vrtracker sessions purge ATL012.2023-01-20.702 --yes
+    """
+    with shell_of(context).open() as tracker:
+        listing.purge(tracker.sessions, key, deletion, reason, yes=yes, json=json)

@@ -30,7 +30,7 @@ class Shell:
 
     def open(self, *, readonly: bool = False) -> AbstractContextManager[Tracker]:
         """Open the lab's database."""
-        from vrtracker.tracker import open_tracker
+        from vrtracker.opening import open_tracker
 
         return open_tracker(self.url, root=self.root, readonly=readonly, actor=self.actor)
 

@@ -121,12 +121,17 @@ class Database:
 
     # -- statements ------------------------------------------------------------------------
 
-    def begin(self, *, readonly: bool) -> Connection:
-        """Open a connection and begin a transaction on it; closing it rolls back."""
+    def begin(self, *, readonly: bool, of_one_moment: bool = False) -> Connection:
+        """Open a connection and begin a transaction on it; closing it rolls back.
+
+        With `of_one_moment`, all its reads are of the moment of the first one.
+        """
         engine = self.read_engine if readonly else self.write_engine
         with self.translating():
             connection = engine.connect()
             try:
+                if of_one_moment:
+                    self.backend.hold_snapshot(connection)
                 connection.begin()
             except BaseException:
                 connection.close()

@@ -39,7 +39,7 @@ from vrtracker.backends import Backend
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, LongText, Moment, text
 
-__all__ = ["Structure", "read_structure"]
+__all__ = ["Structure", "portable", "read_structure"]
 
 _Type = TypeEngine[Any]
 _VERSION_TABLE = "alembic_version"
@@ -155,10 +155,10 @@ class _Reader:
 
     def _type_of(self, table: str, found: Any) -> _Type:
         kind: _Type = found["type"]
-        portable = _portable(kind)
-        if portable is None and not self._same_kind:
+        everywhere = portable(kind)
+        if everywhere is None and not self._same_kind:
             self._problems.append(f"{table}.{found['name']} ({kind!r})")
-        return portable or kind
+        return everywhere or kind
 
     def _add_keys(self, table: Table) -> None:
         for found in self._inspector.get_foreign_keys(table.name):
@@ -186,7 +186,7 @@ class _Reader:
             Index(None, *(table.c[name] for name in names))
 
 
-def _portable(kind: _Type) -> _Type | None:
+def portable(kind: _Type) -> _Type | None:
     """Return the type that means the same everywhere, None where there is none."""
     for known, make in _PORTABLE:
         if isinstance(kind, known):

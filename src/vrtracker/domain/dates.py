@@ -8,7 +8,7 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["parse_date", "parse_datetime", "plain"]
+__all__ = ["parse_date", "parse_datetime", "parse_moment", "plain"]
 
 _COMPACT = re.compile(r"\d{8}")
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
@@ -79,6 +79,36 @@ def parse_datetime(value: Any) -> dt.datetime:
             value=value,
         )
     return value.replace(microsecond=0)
+
+
+def parse_moment(value: Any, zone: dt.tzinfo | None) -> dt.datetime:
+    """Return the instant that `value` shows, aware, whole seconds.
+
+    Parameters
+    ----------
+    value
+        A date stands for its end, its last second. A time without a zone is the lab's clock.
+    zone
+        The lab's time zone; the system's if None.
+
+    Raises
+    ------
+    InvalidValueError
+        If it shows no time.
+    """
+    value = plain(value)
+    if isinstance(value, str):
+        text = value.strip()
+        is_day = _DAY.fullmatch(text) or _COMPACT.fullmatch(text)
+        value = _date_of_text(text) if is_day else _datetime_of_text(text)
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time(23, 59, 59))
+    if not isinstance(value, dt.datetime):
+        raise InvalidValueError(_not_a("time", value), value=value)
+    if value.tzinfo is None:
+        value = value.astimezone() if zone is None else value.replace(tzinfo=zone)
+    moment: dt.datetime = value.astimezone(dt.UTC)
+    return moment.replace(microsecond=0)
 
 
 def _date_of_text(text: str) -> dt.date:

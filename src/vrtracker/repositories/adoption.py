@@ -14,6 +14,7 @@ from sqlalchemy import table as any_table
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import TypeEngine
 
+from vrtracker import operations
 from vrtracker.backends.table_conversion import TableConversion
 from vrtracker.database.tables import LAB_TABLES
 from vrtracker.models import Base
@@ -188,5 +189,6 @@ def append_events(connection: Connection, events: Sequence[NewEvent]) -> None:
     """Append events to the history of a database that was made just now."""
     if events:
         names = NewEvent.__dataclass_fields__
-        rows = [{name: getattr(event, name) for name in names} for event in events]
+        shared = {"operation_id": operations.current() or operations.new_id()}
+        rows = [{name: getattr(event, name) for name in names} | shared for event in events]
         connection.execute(insert(Base.metadata.tables["vrt_event"]), rows)

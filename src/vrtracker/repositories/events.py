@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, insert, or_, select
 
+from vrtracker import operations
 from vrtracker.database import Executor, Prepared
 from vrtracker.domain.lineage import Move, Span, lineage
+from vrtracker.domain.replay import Told
+from vrtracker.domain.undoing import Past
 from vrtracker.models.types import JSONDocument
 
 __all__ = ["EventRepository", "NewEvent"]
@@ -35,18 +40,21 @@ class NewEvent:
     attempt_id: str | None = None
 
 
-_FIELDS = tuple(NewEvent.__dataclass_fields__)
+_LAST = 2**31 - 1
+_GIVEN = tuple(NewEvent.__dataclass_fields__)
+_FIELDS = (*_GIVEN, "operation_id")
 
 
 class EventRepository:
-    """The rows of `vrt_event`."""
+    """The rows of `vrt_event`; what one transaction appends belongs to one operation."""
 
     def __init__(self, executor: Executor) -> None:
         self._x = executor
 
     def append(self, events: Sequence[NewEvent]) -> None:
         """Append events in order, in one statement."""
-        rows = [{name: getattr(event, name) for name in _FIELDS} for event in events]
+        shared = {"operation_id": self.operation_id}
+        rows = [{name: getattr(event, name) for name in _GIVEN} | shared for event in events]
         self._x.change_many(self._insert(), rows)
 
     def append_each(
@@ -54,11 +62,17 @@ class EventRepository:
     ) -> None:
         """Append an event for each subject, with its key and changes, alike in all else."""
         columns: dict[str, Iterable[Any]] = {
-            name: itertools.repeat(getattr(event, name)) for name in _FIELDS
+            name: itertools.repeat(getattr(event, name)) for name in _GIVEN
         }
+        columns["operation_id"] = itertools.repeat(self.operation_id)
         self._x.change_columns(
             self._insert(), {**columns, "subject_key": subject_keys, "changes": changes}
         )
+
+    @cached_property
+    def operation_id(self) -> str:
+        """Id of the operation that the transaction is part of, or is."""
+        return operations.current() or operations.new_id()
 
     def _insert(self) -> Prepared:
         table = self._x.tables.events
@@ -114,6 +128,83 @@ class EventRepository:
             table.c.subject_kind == kind, table.c.subject_key == key
         )
         return lineage(key, moves, at=None if is_there else self._x.execute(last).scalar())
+
+    def told(self, kind: str) -> list[Told]:
+        """Return what all events of mice or sessions say of their rows, oldest first."""
+        table = self._x.tables.events
+        statement = (
+            select(table.c.event_id, table.c.subject_key, table.c.verb, table.c.changes)
+            .where(table.c.subject_kind == kind)
+            .order_by(table.c.event_id)
+        )
+        rows = self._x.execute(statement)
+        return [Told(row.event_id, row.subject_key, row.verb, row.changes) for row in rows]
+
+    def told_of(self, kind: str, key: str, *, before: int = _LAST) -> list[Told]:
+        """Return what the events say of the row that has a key, oldest first; an indexed read."""
+        table = self._x.tables.events
+        prepared = self._x.database.prepare(
+            "events.told_of",
+            lambda: (
+                select(table.c.event_id, table.c.verb, table.c.changes)
+                .where(
+                    table.c.subject_key == bindparam("key"),
+                    table.c.subject_kind == bindparam("kind"),
+                    table.c.event_id < bindparam("before"),
+                )
+                .order_by(table.c.event_id)
+            ),
+        )
+        rows = self._x.rows(prepared, key=key, kind=kind, before=before)
+        told = [Told(number, key, verb, changes) for number, verb, changes in rows]
+        for number, _, verb, changes in tuple(told):
+            if verb == "rekeyed":
+                told += self.told_of(kind, changes["key"][0], before=number)
+        return sorted({each.number: each for each in told}.values())
+
+    # -- for undoing -----------------------------------------------------------------------
+
+    def of_operations(self, operations: Sequence[str]) -> list[Past]:
+        """Return the events of operations, newest first."""
+        table = self._x.tables.events
+        return self._past(table.c.operation_id, operations)
+
+    def after(self, event_id: int, kind: str, keys: Sequence[str]) -> list[Past]:
+        """Return the events of subjects after one, newest first."""
+        table = self._x.tables.events
+        return self._past(
+            table.c.subject_key, keys, table.c.subject_kind == kind, table.c.event_id > event_id
+        )
+
+    def undone(self) -> list[Past]:
+        """Return the events of undoings, newest first."""
+        table = self._x.tables.events
+        return self._past(table.c.verb, ["undone"])
+
+    def operations_of(self, actor: str, since: dt.datetime | None = None) -> list[str]:
+        """Return the operations of somebody, newest first."""
+        table = self._x.tables.events
+        statement = select(table.c.operation_id).where(
+            table.c.operation_id.is_not(None), table.c.actor == actor
+        )
+        if since is not None:
+            statement = statement.where(table.c.occurred_at >= since)
+        newest_first = statement.group_by(table.c.operation_id).order_by(
+            func.max(table.c.event_id).desc()
+        )
+        return [row[0] for row in self._x.execute(newest_first)]
+
+    def _past(self, column: Any, values: Sequence[str], *more: ColumnElement[bool]) -> list[Past]:
+        table, size = self._x.tables.events, self._x.database.backend.max_in_list
+        chosen = [table.c[field.name] for field in dataclasses.fields(Past)]
+        found: list[Past] = []
+        for start in range(0, len(values), size):
+            statement = select(*chosen).where(column.in_(values[start : start + size]), *more)
+            found += [
+                Past(**{**row, "changes": row["changes"] or {}})
+                for row in self._x.execute(statement).mappings()
+            ]
+        return sorted(found, key=lambda event: -event.event_id)
 
     def changes_of(self, kind: str, verb: str) -> list[Any]:
         """Return the changes of all events with a verb, oldest first."""

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
-    delete,
     insert,
     select,
     update,
@@ -192,10 +191,6 @@ class RowRepository(Generic[Record]):
             if isinstance(value, dt.datetime):
                 parameters[f"until_{column}"] = value + dt.timedelta(seconds=1)
         return bool(self._x.change(self._prepared(name, build), id=number, **parameters) == 1)
-
-    def delete(self, number: int) -> None:
-        """Delete one row."""
-        self._x.execute(delete(self.table).where(self.id_column == number))
 
 
 def _fetched(result: Any) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Table, select
 
 from vrtracker.database import Tables
 from vrtracker.domain.keys import SessionKey
@@ -43,28 +43,3 @@ class SessionRepository(RowRepository[SessionRecord]):
         column = self.table.c[name]
         statement = select(column).where(column.is_not(None)).distinct()
         return [row[0] for row in self._x.execute(statement)]
-
-    def dependents(self, number: int) -> dict[str, int]:
-        """Return how many rows of the tracker's history hang on a session, by what they are."""
-        tables = self._x.tables
-        counts = {}
-        for name, table in (
-            ("attempts", tables.attempts),
-            ("QC decisions", tables.qc_decisions),
-            ("datasets", tables.datasets),
-            ("stage states", tables.stage_states),
-        ):
-            statement = select(func.count(table.c.uSessionID)).where(table.c.uSessionID == number)
-            counts[name] = int(self._x.execute(statement).scalar())
-        return {name: count for name, count in counts.items() if count}
-
-    def delete_dependents(self, number: int) -> None:
-        """Delete the tracker's rows that hang on a session; events stay."""
-        tables = self._x.tables
-        for table in (
-            tables.datasets,
-            tables.qc_decisions,
-            tables.stage_states,
-            tables.attempts,
-        ):
-            self._x.execute(delete(table).where(table.c.uSessionID == number))

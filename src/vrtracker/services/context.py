@@ -41,9 +41,9 @@ class LabContext:
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
 
-    def unit(self, *, readonly: bool = False) -> UnitOfWork:
+    def unit(self, *, readonly: bool = False, of_one_moment: bool = False) -> UnitOfWork:
         """Return a new unit of work."""
-        return UnitOfWork(self.database, readonly=readonly)
+        return UnitOfWork(self.database, readonly=readonly, of_one_moment=of_one_moment)
 
     def lab_now(self) -> dt.datetime:
         """Return the lab's local clock, naive, whole seconds."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,11 @@ from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import ALLOWED, Mark, State, Transition, allowed_from
 from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotFoundError
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.row_images import STAGES, differences
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
+from vrtracker.services.history.outside import absorb_row
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "Reasons",
     "expire_claims",
     "explain",
+    "noting_stages",
     "outcome_columns",
     "read",
     "require",
@@ -71,6 +75,8 @@ class Reasons(Shown, tuple[Reason, ...]):
 def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
     """Return the session as it is now; inside a unit it is locked where the database can.
 
+    Inside a unit, what was changed of it past the tracker is entered in the history first.
+
     Raises
     ------
     NotFoundError
@@ -82,6 +88,8 @@ def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
         snapshot = unit.stages.snapshot(key, lock=True)
     if snapshot is None:
         raise NotFoundError("session", key)
+    if unit is not None:
+        absorb_row(lab, unit, snapshot.record)
     return snapshot
 
 
@@ -210,6 +218,15 @@ def update_session(
     return {
         name: [expected[name], value] for name, value in values.items() if value != expected[name]
     }
+
+
+@contextlib.contextmanager
+def noting_stages(unit: UnitOfWork, number: int) -> Iterator[dict[str, list[Any]]]:
+    """Note what the block changes of a session's stage rows, for an event that undoing needs."""
+    before = unit.images.of([number], STAGES)[number]
+    changes: dict[str, list[Any]] = {}
+    yield changes
+    changes |= differences(before, unit.images.of([number], STAGES)[number])
 
 
 def outcome_columns(stage: Stage, *, done: bool, date: dt.datetime | None) -> dict[str, Any]:

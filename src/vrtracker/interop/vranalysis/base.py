@@ -21,8 +21,9 @@ from vrtracker.interop.vranalysis.metadata import (
 )
 from vrtracker.interop.vranalysis.printing import say, shown_key
 from vrtracker.models.types import CalendarDate, LabTime
+from vrtracker.opening import tracker_of
 from vrtracker.services.entries import RowService, Update
-from vrtracker.tracker import Tracker, tracker_of
+from vrtracker.tracker import Tracker
 from vrtracker.unit_of_work import driver_cursor
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.interop.vranalysis.printing import say
+from vrtracker.operations import operation
 from vrtracker.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ RED_CELL_DATE = DateFromFiles(
 )
 
 
+@operation()
 def check_suite2p(
     tracker: Tracker, conditions: Mapping[str, Any], *, files: Iterable[str], update: bool
 ) -> bool:

@@ -16,7 +16,8 @@ from vrtracker.interop.vranalysis.base import BaseDatabase
 from vrtracker.interop.vranalysis.front import LazySession
 from vrtracker.interop.vranalysis.printing import say
 from vrtracker.interop.vranalysis.session_backends import SessionBackend, backend_named
-from vrtracker.tracker import Tracker, tracker_of
+from vrtracker.opening import tracker_of
+from vrtracker.tracker import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd

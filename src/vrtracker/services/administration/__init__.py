@@ -5,6 +5,7 @@ from vrtracker.services.administration.backups import Backup, Restored, back_up,
 from vrtracker.services.administration.cloning import Clone, clone
 from vrtracker.services.administration.migrating import Migrated, downgrade, upgrade
 from vrtracker.services.administration.opening import lab_of
+from vrtracker.services.administration.past import past_of
 
 __all__ = [
     "Backup",
@@ -17,6 +18,7 @@ __all__ = [
     "downgrade",
     "inspect",
     "lab_of",
+    "past_of",
     "restore",
     "upgrade",
 ]

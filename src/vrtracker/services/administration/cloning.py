@@ -24,7 +24,7 @@ from vrtracker.repositories.copying import TableRepository
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Clone", "ClonedTable", "Progress", "clone"]
+__all__ = ["Clone", "ClonedTable", "Copying", "Progress", "clone"]
 
 Progress = Callable[[str, int, int], object]
 """Called with a table's name, the rows that are copied, and how many there are."""
@@ -83,20 +83,23 @@ def clone(source: Any, destination: Any, *, progress: Progress | None = None) ->
         read.backend.check_target(read.url)
         require_current(read)
         written.backend.check_target(written.url, create=True)
-        return _Cloning(read, written, progress or _tell_nobody).run()
+        return Copying(read, written, progress or _tell_nobody).run()
 
 
 def _tell_nobody(table: str, done: int, total: int) -> None:
     del table, done, total
 
 
-class _Cloning:
+class Copying:
+    """Copies a database table by table, and compares both."""
+
     def __init__(self, source: Database, destination: Database, progress: Progress) -> None:
         self._source = source
         self._destination = destination
         self._progress = progress
 
     def run(self) -> Clone:
+        """Copy, compare, and return what was copied."""
         same_kind = type(self._source.backend) is type(self._destination.backend)
         with self._source.snapshot() as reading:
             self._check_destination(reading)

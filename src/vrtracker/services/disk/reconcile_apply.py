@@ -13,6 +13,7 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, RootUnavailableError
 from vrtracker.repositories.listing import coercer_of
+from vrtracker.repositories.row_images import DATASETS, STAGES, differences
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.reconcile_rules import recorded
@@ -55,17 +56,24 @@ class Reconciler:
         at = self._lab.now()
         with self._lab.unit() as unit:
             seen = [(change, self._seen(unit, change, at)) for change in changes]
+            numbers = [snapshot.record.uSessionID for _, (snapshot, _) in seen]
+            before = unit.images.of(numbers, STAGES, DATASETS)
             for change, (snapshot, known) in seen:
                 self._one(unit, snapshot, change, known, at)
-            unit.events.append([self._event(change, prefix, at) for change in changes])
+            after = unit.images.of(numbers, STAGES, DATASETS)
+            rows = [differences(before[number], after[number]) for number in numbers]
+            unit.events.append(
+                [self._event(*each, prefix, at) for each in zip(changes, rows, strict=True)]
+            )
             unit.commit()
         return [change.key for change in changes]
 
-    def _event(self, change: SessionChange, prefix: str, at: dt.datetime) -> Any:
+    def _event(
+        self, change: SessionChange, rows: Mapping[str, Any], prefix: str, at: dt.datetime
+    ) -> Any:
         reason = prefix + "; ".join(change.reasons)
-        return self._lab.event(
-            change.key, _VERB, at=at, changes=change.document(), reason=reason or None
-        )
+        changes = {**change.document(), **rows}
+        return self._lab.event(change.key, _VERB, at=at, changes=changes, reason=reason or None)
 
     # -- before anything is written -------------------------------------------------------------
 

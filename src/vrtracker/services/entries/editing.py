@@ -1,4 +1,4 @@
-"""Edit and delete rows: every change with its event, in one transaction."""
+"""Edit rows: every change with its event, in one transaction."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import Any
 from vrtracker.backends.base import ViolationError
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.mice import tells_genotype
-from vrtracker.domain.records import values_of
-from vrtracker.errors import (
-    DependentRowsError,
-    EditConflictError,
-    InvalidValueError,
-    NotFoundError,
-)
+from vrtracker.errors import EditConflictError, InvalidValueError
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
+from vrtracker.services.history.outside import absorb_row
 
-__all__ = ["Update", "delete_row", "update_rows"]
+__all__ = ["Update", "update_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +120,8 @@ def _update(
         is_held = len(changed) > 1 and not copied
         if dry_run or not changed or is_held:
             return update, is_held and not dry_run
+        if len(changed) == 1:
+            absorb_row(rules.lab, unit, repository.by_id(next(iter(changed))))
         repository.set_values(list(changed), values)
         events: list[Any] = []
         for row, difference in changed.values():
@@ -165,29 +162,3 @@ def _moved(
     old = [{name: row[name] for name in names} for row in found]
     new = {name: values[name] for name in names if name in values}
     return [{**row, **new} for row in old if {**row, **new} != row] or [{}]
-
-
-def delete_row(rules: TableRules[Any, Any], key: Any, *, force: bool, reason: str | None) -> None:
-    """Delete one row; see `RowService.delete`."""
-    if force and not (reason and reason.strip()):
-        raise InvalidValueError("A forced deletion needs a reason; give reason=….")
-    wanted = rules.key(key)
-    with rules.lab.unit() as unit:
-        repository = rules.of(unit)
-        columns = rules.columns_of(wanted)
-        # Once the row is locked, nobody can hang anything on it or delete it first.
-        repository.present(Listing(columns, include_scratched=True), lock=True)
-        record = repository.by_key(**columns)
-        if record is None:
-            raise NotFoundError(repository.subject, wanted)
-        dependents = rules.dependents(unit, record)
-        if dependents and not force:
-            raise DependentRowsError(repository.subject, wanted, dependents)
-        rules.delete_dependents(unit, record, reason or "")
-        number = getattr(record, repository.id_column.name)
-        repository.delete(number)
-        changes = old_and_new(values_of(record), {})
-        event = rules.lab.event(wanted, "deleted", changes=changes, reason=reason)
-        unit.events.append([event])
-        rules.settle(unit, number, reason)
-        unit.commit()

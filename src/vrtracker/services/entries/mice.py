@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vrtracker.backends.base import Violation, ViolationError
-from vrtracker.domain.keys import SessionKey, parse_mouse_name
-from vrtracker.domain.records import MouseRecord, values_of
+from vrtracker.domain.keys import parse_mouse_name
+from vrtracker.domain.records import MouseRecord
 from vrtracker.errors import DuplicateError, InvalidValueError, nearest
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
-from vrtracker.services.context import LabContext, old_and_new
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries.removing import remove
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules, taken
 from vrtracker.unit_of_work import UnitOfWork
@@ -106,14 +107,8 @@ class MouseRules(TableRules[MouseRecord, str]):
     def delete_dependents(self, unit: UnitOfWork, record: MouseRecord, reason: str) -> None:
         """Delete the sessions with what hangs on them, each with its event."""
         sessions = Listing({"mouseName": record.mouseName}, include_scratched=True)
-        for session in list(unit.sessions.records(sessions)):
-            unit.sessions.delete_dependents(session.uSessionID)
-            unit.sessions.delete(session.uSessionID)
-            old = old_and_new(values_of(session), {})
-            key: SessionKey = session.key
-            unit.events.append(
-                [self.lab.event(key, "deleted", changes=old, reason=f"with its mouse: {reason}")]
-            )
+        records = list(unit.sessions.records(sessions))
+        remove(self.lab, unit, records, reason=f"with its mouse: {reason}")
 
 
 class MouseService(RowService[MouseRecord, str]):

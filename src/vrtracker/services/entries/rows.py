@@ -14,7 +14,8 @@ from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.adding import add_rows, fitted
-from vrtracker.services.entries.editing import Update, delete_row, update_rows
+from vrtracker.services.entries.deleting import RowDeletion
+from vrtracker.services.entries.editing import Update, update_rows
 from vrtracker.services.entries.imports import ImportPlan, plan_import
 from vrtracker.services.entries.rules import Key, Record, TableRules
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RowService"]
 
 
-class RowService(Generic[Record, Key]):
+class RowService(RowDeletion, Generic[Record, Key]):
     """Lists, looks up, adds, edits and deletes rows; `rules` say what the table's own are."""
 
     def __init__(self, lab: LabContext, rules: TableRules[Record, Key]) -> None:
@@ -351,21 +352,3 @@ class RowService(Generic[Record, Key]):
         return update_rows(
             self.rules, fitted_values, wanted, dry_run=dry_run, reason=reason, seen=seen
         )
-
-    def delete(self, key: Any, *, force: bool = False, reason: str | None = None) -> None:
-        """Delete one row.
-
-        Parameters
-        ----------
-        force
-            Delete it together with the history that hangs on it. Its events, which hold its
-            last values, stay.
-        reason
-            Why; needed with `force`.
-
-        Raises
-        ------
-        DependentRowsError
-            If history depends on it and `force` is not set.
-        """
-        delete_row(self.rules, key, force=force, reason=reason)

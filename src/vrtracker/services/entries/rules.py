@@ -96,13 +96,16 @@ class TableRules(ABC, Generic[Record, Key]):
 
     # -- what hangs on a row ------------------------------------------------------------------
 
-    @abstractmethod
     def dependents(self, unit: UnitOfWork, record: Record) -> dict[str, int]:
-        """Return how many rows hang on this one, by what they are."""
+        """Return how many rows must not be left behind when this one goes, by what they are."""
+        del unit, record
+        return {}
 
-    @abstractmethod
     def delete_dependents(self, unit: UnitOfWork, record: Record, reason: str) -> None:
-        """Delete what hangs on a row, before the row itself."""
+        """Delete those rows, before the row itself."""
+
+    def check_parent(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
+        """Raise NotFoundError if what a row to be restored hangs on is not there."""
 
     def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
         """Mend what other rows say of a row that got another key or is gone."""

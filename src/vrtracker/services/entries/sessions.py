@@ -12,6 +12,7 @@ from vrtracker.domain.records import SessionRecord
 from vrtracker.errors import (
     DuplicateError,
     InvalidValueError,
+    MissingParentError,
     UnknownMouseError,
     VrtrackerError,
     nearest,
@@ -137,14 +138,11 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
                 return DuplicateError("session", f"uSessionID {row['uSessionID']}")
         return None
 
-    def dependents(self, unit: UnitOfWork, record: SessionRecord) -> dict[str, int]:
-        """Count attempts, QC decisions, datasets and stage states."""
-        return unit.sessions.dependents(record.uSessionID)
-
-    def delete_dependents(self, unit: UnitOfWork, record: SessionRecord, reason: str) -> None:
-        """Delete attempts, QC decisions, datasets and stage states."""
-        del reason
-        unit.sessions.delete_dependents(record.uSessionID)
+    def check_parent(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
+        """Refuse a session whose mouse is not there."""
+        mouse = row["mouseName"]
+        if unit.mice.get(mouse) is None:
+            raise MissingParentError(mouse, can_return=bool(unit.deletions.of("mouse", mouse)))
 
     def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
         """Keep the parts of a recording on one mouse and day."""

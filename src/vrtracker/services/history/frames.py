@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.failures import ErrorGroup, Failure, grouped
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageKind
+from vrtracker.domain.undoing import ENTRY
 from vrtracker.errors import NotFoundError, UnknownNameError
 from vrtracker.repositories.attempts import AttemptRepository
+from vrtracker.repositories.row_images import IMAGE
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
@@ -33,7 +35,8 @@ class HistoryService:
         -------
         pandas.DataFrame
             occurred_at (UTC), actor, host_name, subject_key, verb, stage, from_state, to_state,
-            changes (a dict of ``column: [old, new]``, or None), reason, attempt_id.
+            changes (a dict of ``column: [old, new]``, or None), reason, attempt_id, operation_id
+            (what one call wrote has one; pandas.NA for events from before there were any).
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit(readonly=True) as unit:
@@ -167,7 +170,7 @@ class HistoryService:
         import pandas as pd
 
         frame = self._read(statement)
-        decoded = [json.loads(text) if isinstance(text, str) else None for text in frame["changes"]]
+        decoded = [_changes(text) for text in frame["changes"]]
         frame["changes"] = pd.Series(decoded, index=frame.index, dtype=object)
         return frame.drop(columns=["event_id", "subject_kind"])
 
@@ -182,3 +185,11 @@ class HistoryService:
         if record is None:
             raise NotFoundError("session", wanted)
         return record.uSessionID
+
+
+def _changes(text: Any) -> dict[str, Any] | None:
+    """Return changes as people read them: without the rows that undoing needs."""
+    if not isinstance(text, str):
+        return None
+    changes = json.loads(text).items()
+    return {name: pair for name, pair in changes if not name.startswith((IMAGE, ENTRY))} or None

@@ -17,6 +17,7 @@ from vrtracker.repositories.listing import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
     expire_claims,
+    noting_stages,
     outcome_columns,
     read,
     require,
@@ -334,14 +335,15 @@ class QualityService:
         elif done:
             mark = Mark.DONE
         expire_claims(unit, snapshot, [stage], at=at)
-        # A person's word ends what the last attempt said.
-        settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)
+        with noting_stages(unit, snapshot.record.uSessionID) as rows:
+            # A person's word ends what the last attempt said.
+            settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)
         now = replace(
             snapshot,
             record=replace(snapshot.record, **values),
             rows={**snapshot.rows, stage.name: StageRow(mark, None, None, None)},
         )
-        return changes, now.state(stage, self._lab.stages, at)
+        return {**changes, **rows}, now.state(stage, self._lab.stages, at)
 
     def _decide(
         self,

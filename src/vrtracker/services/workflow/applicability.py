@@ -11,7 +11,7 @@ from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, allowed_from
 from vrtracker.errors import InvalidTransitionError
 from vrtracker.services.context import LabContext
-from vrtracker.services.transitions import read, settle_stages
+from vrtracker.services.transitions import noting_stages, read, settle_stages
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["ApplicabilityService", "exclude_open"]
@@ -86,7 +86,8 @@ def _settle(
     """Set or take off the mark, with its event; return the state that follows."""
     key, at = snapshot.record.key, lab.now()
     attempt_id = snapshot.row(stage).attempt_id
-    settle_stages(unit, snapshot, stage, mark=mark, attempt_id=attempt_id, at=at)
+    with noting_stages(unit, snapshot.record.uSessionID) as rows:
+        settle_stages(unit, snapshot, stage, mark=mark, attempt_id=attempt_id, at=at)
     after = read(lab, unit, key).state(stage, lab.stages, at)
     event = lab.event(
         key,
@@ -95,6 +96,7 @@ def _settle(
         stage=stage.name,
         from_state=snapshot.state(stage, lab.stages, at).value,
         to_state=after.value,
+        changes=rows,
         reason=reason,
     )
     unit.events.append([event])

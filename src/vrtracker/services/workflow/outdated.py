@@ -16,6 +16,7 @@ from vrtracker.errors import ConcurrentUpdateError
 from vrtracker.models.types import to_json
 from vrtracker.registrars import version_of
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.row_images import STAGES, differences
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.workflow.outcomes import REGISTRAR
 from vrtracker.unit_of_work import UnitOfWork
@@ -165,8 +166,10 @@ class OutdatingService:
             late = [row.latest_id for row in now.values() if row.latest_outcome == "running"]
             if late:
                 unit.attempts.expire(late, at=at)
+            before = unit.images.of(numbers, STAGES)
             if unit.stages.mark_stale(stage.name, numbers, changed_at=at) != len(numbers):
                 raise ConcurrentUpdateError(f"One of {len(numbers)} sessions")
+            after = unit.images.of(numbers, STAGES)
             unit.events.append(
                 [
                     self._lab.event(
@@ -176,6 +179,7 @@ class OutdatingService:
                         stage=stage.name,
                         from_state=State.DONE.value,
                         to_state=State.STALE.value,
+                        changes=differences(before[session.number], after[session.number]),
                         reason=session.reason,
                         attempt_id=session.attempt_id,
                     )

@@ -10,6 +10,7 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
 from vrtracker.errors import InvalidValueError
+from vrtracker.operations import operation
 from vrtracker.registrars import require_working
 from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.repositories.rows import LookUps
@@ -181,6 +182,7 @@ class WorkflowService:
         statement = self._stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
         return read_frame(self._lab.database, statement)
 
+    @operation()
     def run(
         self,
         stage: str = "registration",

@@ -1,0 +1,76 @@
+"""``vrtracker undo``: take operations back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vrtracker.cli.exits import Exit, say_error
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Json, Reason
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.records import plain_value
+from vrtracker.cli.shell import shell_of
+from vrtracker.errors import InvalidValueError
+
+__all__ = ["undo"]
+
+
+def undo(
+    context: typer.Context,
+    *,
+    last: Annotated[
+        bool, typer.Option("--last", help="The last operation that still stands.")
+    ] = False,
+    operation: Annotated[
+        str | None,
+        typer.Option("--operation", metavar="ID", help="An operation, by its id in the history."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="All operations since then, by the lab's clock."
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--actor", metavar="NAME", help="Whose --last or --since means; yours if not given."
+        ),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Take it back, all or nothing.")] = False,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Show what undoing an operation would change; --apply does it.
+
+    What later work rests on is not undone, nor is a run, whose files are on the disk; it says
+    what to do instead. An undoing is an operation too: by its id it can be undone.
+
+    Example: vrtracker undo --last
+
+    Example: vrtracker undo --actor ann --since "2026-03-02 14:00" --apply
+    """
+    if (operation is not None) + last + (since is not None) != 1:
+        raise InvalidValueError("Say what: --last, or --operation, or --since; one of these.")
+    with shell_of(context).open(readonly=not apply) as tracker:
+        plan = tracker.undo(operation, last=last, actor=actor, since=since)
+        if not json:
+            write_table(plain_value(plan.rows()))
+            for problem in plan.problems:
+                say(f"problem: {problem}")
+        applied = apply and not plan.problems
+        if applied:
+            plan.apply(reason=reason)
+    values = counted(len(plan.cells), "value")
+    if json:
+        document = {"operations": list(plan.operations), "applied": applied}
+        write_json({**document, "values": plan.rows(), "problems": list(plan.problems)})
+    elif applied:
+        say(f"{values} taken back")
+    elif not plan.problems:
+        note(f"{values} to take back; nothing was written. Repeat it with --apply.")
+    if plan.problems:
+        say_error(f"{counted(len(plan.problems), 'problem')}; nothing was undone.")
+        raise typer.Exit(Exit.CONFLICT)

@@ -1,0 +1,78 @@
+"""Open a lab: find its settings and its database, and hand out the tracker."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from vrtracker.database import Database
+from vrtracker.database.versions import require_current
+from vrtracker.services.administration import lab_of, upgrade
+from vrtracker.settings import Settings, settings_for
+from vrtracker.tracker import Tracker
+
+__all__ = ["init", "open_tracker", "tracker_of"]
+
+
+def open_tracker(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    readonly: bool = False,
+    actor: str | None = None,
+) -> Tracker:
+    """Open a lab's database.
+
+    Parameters
+    ----------
+    target
+        Path of the database, SQLAlchemy URL, or name of a profile. When not given:
+        ``VRTRACKER_URL``, else the profile of ``VRTRACKER_PROFILE``, else the default profile.
+    root
+        Folder that holds the sessions' folders; ``VRTRACKER_ROOT`` or the profile's when not
+        given.
+    readonly
+        Refuse to write.
+    actor
+        Name under which events are signed; the user's when not given.
+
+    Returns
+    -------
+    Tracker
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        If the database is missing (it is not made), not permitted, or not reachable.
+    SchemaError
+        If its schema is older, newer, or foreign; the message says both revisions and the
+        command that mends it.
+    ConfigurationError
+        If no database is named, or the settings are wrong.
+    """
+    return tracker_of(settings_for(target), root=root, readonly=readonly, actor=actor)
+
+
+def tracker_of(
+    settings: Settings,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    readonly: bool = False,
+    actor: str | None = None,
+) -> Tracker:
+    """Open the database of settings that were read before; the rest as `open_tracker`."""
+    database = Database(settings.database, readonly=readonly)
+    database.backend.check_target(database.url)
+    try:
+        require_current(database)
+        lab = lab_of(database, settings, root=root, actor=actor)
+        return Tracker(lab, registrars=settings.registrars)
+    except BaseException:
+        database.dispose()
+        raise
+
+
+def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
+    """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
+    upgrade(settings_for(target))
+    return open_tracker(target, **options)

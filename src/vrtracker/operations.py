@@ -1,0 +1,46 @@
+"""Which call of the API, or which shell command, is being carried out.
+
+All events of one operation carry its id (`vrt_event.operation_id`). A call that makes one
+transaction needs nothing of this: the transaction is its operation. A call that makes several is
+wrapped in `operation`; calls within it belong to it. Threads and other processes that work for the
+same call take it up with ``operation(id)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import uuid
+from collections.abc import Iterator
+
+__all__ = ["current", "new_id", "operation"]
+
+_current: contextvars.ContextVar[str | None] = contextvars.ContextVar("operation", default=None)
+
+
+def current() -> str | None:
+    """Return the id of the operation that is being carried out here, or None."""
+    return _current.get()
+
+
+def new_id() -> str:
+    """Return an id that no other operation has."""
+    return uuid.uuid4().hex
+
+
+@contextlib.contextmanager
+def operation(operation_id: str | None = None) -> Iterator[str]:
+    """Make one operation of all that is written inside; yield its id.
+
+    Parameters
+    ----------
+    operation_id
+        Go on with this one, begun in another thread or process; when not given, with the one
+        that is being carried out here, else with a new one.
+    """
+    chosen = operation_id or current() or new_id()
+    token = _current.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _current.reset(token)

@@ -1,0 +1,231 @@
+"""Delete a row so that it can come back, restore it, or remove it for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.backends.base import ViolationError
+from vrtracker.domain.records import values_of
+from vrtracker.domain.undoing import ENTRY, THERE
+from vrtracker.errors import (
+    DependentRowsError,
+    DuplicateError,
+    InvalidValueError,
+    NotFoundError,
+    UnknownNameError,
+    nearest,
+)
+from vrtracker.repositories.deletions import Deletion
+from vrtracker.repositories.listing import Listing
+from vrtracker.services.context import old_and_new
+from vrtracker.services.entries.removing import remove
+from vrtracker.services.entries.rules import TableRules
+from vrtracker.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RowDeletion", "bring_back"]
+
+
+class RowDeletion:
+    """The verbs of `RowService` that take rows away and bring them back."""
+
+    rules: TableRules[Any, Any]
+
+    def get(self, key: Any) -> Any:
+        """Return the row with this key."""
+        raise NotImplementedError
+
+    def delete(self, key: Any, *, force: bool = False, reason: str | None = None) -> None:
+        """Delete one row with all that hangs on it; both can be restored, the key is free at once.
+
+        Parameters
+        ----------
+        force
+            Delete a mouse together with its sessions.
+        reason
+            Why; needed with `force`.
+
+        Raises
+        ------
+        DependentRowsError
+            If a mouse has sessions and `force` is not set.
+        InvalidTransitionError
+            If a session is being worked on.
+        """
+        _delete(self.rules, key, force=force, reason=reason)
+
+    def restore(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> Any:
+        """Bring a deleted row back, with its number and all that hung on it; return it.
+
+        Parameters
+        ----------
+        deletion
+            Which one, by its number in `deleted`; the newest when not given.
+
+        Raises
+        ------
+        NotFoundError, InvalidValueError
+            If no such row was deleted, or it is there.
+        DuplicateError
+            If another row has its key, or its number, by now.
+        MissingParentError
+            If the session's mouse is not there.
+        """
+        return self.get(_restore(self.rules, key, deletion=deletion, reason=reason))
+
+    def deleted(self) -> pd.DataFrame:
+        """Return what can be restored, newest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            key, deleted_at (UTC), actor, reason, hanging (what hung on it, in words),
+            deletion (int64).
+        """
+        return _frame(self.rules)
+
+    def purge(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> None:
+        """Remove a deleted row for good, with all that hung on it; its events stay.
+
+        Parameters
+        ----------
+        deletion
+            Which one, as in `restore`; needed if the key was deleted more than once.
+
+        Raises
+        ------
+        NotFoundError, InvalidValueError
+            If no such row was deleted; one that is there must be deleted first.
+        """
+        _purge(self.rules, key, deletion=deletion, reason=reason)
+
+
+def _delete(rules: TableRules[Any, Any], key: Any, *, force: bool, reason: str | None) -> None:
+    """Delete one row."""
+    if force and not (reason and reason.strip()):
+        raise InvalidValueError("A forced deletion needs a reason; give reason=….")
+    wanted = rules.key(key)
+    with rules.lab.unit() as unit:
+        repository = rules.of(unit)
+        columns = rules.columns_of(wanted)
+        # Once the row is locked, nobody can hang anything on it or delete it first.
+        repository.present(Listing(columns, include_scratched=True), lock=True)
+        record = repository.by_key(**columns)
+        if record is None:
+            raise NotFoundError(repository.subject, wanted)
+        dependents = rules.dependents(unit, record)
+        if dependents and not force:
+            raise DependentRowsError(repository.subject, wanted, dependents)
+        rules.delete_dependents(unit, record, reason or "")
+        remove(rules.lab, unit, [record], reason=reason)
+        rules.settle(unit, getattr(record, repository.id_column.name), reason)
+        unit.commit()
+
+
+def _restore(
+    rules: TableRules[Any, Any], key: Any, *, deletion: int | None, reason: str | None
+) -> Any:
+    """Bring a deleted row back and return its key."""
+    wanted = rules.key(key)
+    try:
+        with rules.lab.unit() as unit:
+            entry = _entry(rules, unit, wanted, deletion)
+            bring_back(rules, unit, wanted, entry)
+            values = values_of(rules.of(unit).by_id(entry.row_number))
+            # Beside the columns, the entry that it was, so that this can be undone.
+            changes = {**old_and_new({}, values), ENTRY: [entry.meta, THERE]}
+            unit.events.append(
+                [rules.lab.event(wanted, "restored", changes=changes, reason=reason)]
+            )
+            rules.settle(unit, entry.row_number, reason)
+            unit.commit()
+    except ViolationError as error:
+        raise rules.explain(error, [rules.columns_of(wanted)]) from error
+    return wanted
+
+
+def bring_back(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: Deletion) -> None:
+    """Put the rows of an entry back, within a transaction.
+
+    Raises
+    ------
+    DuplicateError
+        If its key or its number is taken by now.
+    MissingParentError
+        If its mouse is not there.
+    """
+    repository = rules.of(unit)
+    if repository.by_key(**rules.columns_of(key)) is not None:
+        raise DuplicateError(
+            repository.subject, key, "the deleted one can come back once that has another key"
+        )
+    rules.check_keys(unit, [key])
+    other = repository.by_id(entry.row_number)
+    if other is not None:
+        taken_by = rules.key_of_row(values_of(other))
+        number = f"{repository.id_column.name} {entry.row_number}"
+        raise DuplicateError(repository.subject, taken_by, f"it has {number} of the deleted one")
+    rules.check_parent(unit, entry.row)
+    unit.deletions.put_back([entry])
+
+
+def _purge(
+    rules: TableRules[Any, Any], key: Any, *, deletion: int | None, reason: str | None
+) -> None:
+    """Remove a deleted row for good."""
+    wanted = rules.key(key)
+    with rules.lab.unit() as unit:
+        entries = unit.deletions.of(rules.repository.subject, str(wanted))
+        if len(entries) > 1 and deletion is None:
+            numbers = ", ".join(str(each.deletion_id) for each in entries)
+            raise InvalidValueError(
+                f"{wanted} was deleted {len(entries)} times; say which one goes: deletion "
+                f"{numbers}."
+            )
+        entry = _entry(rules, unit, wanted, deletion)
+        unit.deletions.purge([entry.deletion_id])
+        unit.events.append([rules.lab.event(wanted, "purged", reason=reason)])
+        unit.commit()
+
+
+def _frame(rules: TableRules[Any, Any]) -> pd.DataFrame:
+    """Return what can be restored."""
+    import pandas as pd
+
+    from vrtracker.frames import INSTANT, TEXT
+
+    with rules.lab.unit(readonly=True) as unit:
+        entries = unit.deletions.of(rules.repository.subject)
+    columns: dict[str, tuple[Any, list[Any]]] = {
+        "key": (TEXT, [each.subject_key for each in entries]),
+        "deleted_at": (INSTANT, [each.deleted_at for each in entries]),
+        "actor": (TEXT, [each.actor for each in entries]),
+        "reason": (TEXT, [each.reason for each in entries]),
+        "hanging": (TEXT, [each.hanging for each in entries]),
+        "deletion": ("int64", [each.deletion_id for each in entries]),
+    }
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=dtype) for name, (dtype, values) in columns.items()}
+    )
+
+
+def _entry(
+    rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, deletion: int | None
+) -> Deletion:
+    """Return the newest deletion of a key, or the one that is meant."""
+    subject = rules.repository.subject
+    entries = {each.deletion_id: each for each in unit.deletions.of(subject, str(key))}
+    if not entries:
+        if rules.of(unit).by_key(**rules.columns_of(key)) is not None:
+            raise InvalidValueError(
+                f"{key} is not deleted. To delete it: vrtracker {rules.plural} delete {key}"
+            )
+        known = [each.subject_key for each in unit.deletions.of(subject)]
+        raise NotFoundError(f"deleted {subject}", key, nearest(str(key), known))
+    if deletion is None:
+        return next(iter(entries.values()))
+    if deletion not in entries:
+        raise UnknownNameError(f"deletion of {key}", deletion, map(str, entries))
+    return entries[deletion]

@@ -1,0 +1,81 @@
+"""Take rows out of a table, within a transaction: they are kept, with all that hung on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.records import MouseRecord, SessionRecord, values_of
+from vrtracker.domain.states import State
+from vrtracker.errors import InvalidTransitionError
+from vrtracker.services.context import LabContext, old_and_new
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["refuse_claimed", "remove"]
+
+
+def remove(
+    lab: LabContext,
+    unit: UnitOfWork,
+    records: Sequence[SessionRecord] | Sequence[MouseRecord],
+    *,
+    reason: str | None,
+) -> None:
+    """Move rows of one kind to the deleted ones, each with its event.
+
+    Raises
+    ------
+    InvalidTransitionError
+        If a session is being worked on.
+    """
+    if not records:
+        return
+    keys = {_number(record): _key(record) for record in records}
+    kind = "session" if isinstance(records[0], SessionRecord) else "mouse"
+    if kind == "session":
+        refuse_claimed(lab, unit, keys)
+    events = [
+        lab.event(
+            keys[_number(each)], "deleted", changes=old_and_new(values_of(each), {}), reason=reason
+        )
+        for each in records
+    ]
+    content = unit.deletions.take(kind, list(keys))
+    unit.deletions.keep(
+        [
+            {
+                "subject_kind": kind,
+                "subject_key": str(keys[number]),
+                "row_number": number,
+                "content": rows,
+                "deleted_at": lab.now(),
+                "actor": lab.actor,
+                "operation_id": unit.events.operation_id,
+                "reason": reason,
+            }
+            for number, rows in content.items()
+        ]
+    )
+    unit.events.append(events)
+
+
+def refuse_claimed(lab: LabContext, unit: UnitOfWork, keys: Mapping[int, Any]) -> None:
+    """Raise InvalidTransitionError for the first session, by number, that is being worked on."""
+    for number, stage in unit.deletions.claimed(list(keys), now=lab.now()):
+        raise InvalidTransitionError(
+            keys[number],
+            stage,
+            "delete the session",
+            current=State.RUNNING.value,
+            allowed=(),
+            why="Wait for it to end.",
+        )
+
+
+def _number(record: SessionRecord | MouseRecord) -> int:
+    return record.uSessionID if isinstance(record, SessionRecord) else record.uMouseID
+
+
+def _key(record: SessionRecord | MouseRecord) -> SessionKey | str:
+    return record.key if isinstance(record, SessionRecord) else record.mouseName
