@@ -9,6 +9,7 @@ import pytest
 
 from support.registrars import bad, good
 from support.workflow_lab import WorkflowLab
+from vrtracker.repositories.events import EventRepository
 from vrtracker.services.history.outside import Difference
 
 ONE, TWO, THREE = (f"M1.2023-01-20.{number}" for number in (1, 2, 3))
@@ -166,3 +167,26 @@ def test_mouse_that_was_edited_by_hand_has_an_event_of_it(lab):
     lab.tracker.mice.update({"notes": "seen"}, "M2")
 
     assert outside(lab.tracker, "M2") == [("edited", {"sex": [None, "F"]})]
+
+
+def test_history_of_a_row_is_read_again_only_after_an_edit_by_hand(lab, monkeypatch):
+    lab.add(ONE, imaging=True)
+    replayed = []
+    told_of = EventRepository.told_of
+    monkeypatch.setattr(
+        EventRepository, "told_of", lambda *a, **k: replayed.append(a) or told_of(*a, **k)
+    )
+    lab.tracker.workflow.scratch(ONE, "light leak")
+    assert len(replayed) == 1
+    lab.tracker.workflow.unscratch(ONE)
+    lab.tracker.workflow.run(registrar=good)
+    lab.tracker.workflow.complete(ONE, "suite2p", date="2023-01-22 03:04:05.678")
+    lab.tracker.workflow.reset(ONE, "suite2p")
+    after_transitions = len(replayed)
+
+    lab.edit(ONE, numPlanes=5)
+    lab.tracker.workflow.scratch(ONE, "laser off")
+
+    assert after_transitions == 1
+    assert len(replayed) == 2
+    assert lab.tracker.verify().differences == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -11,7 +12,10 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import veiled
 
-__all__ = ["MouseRecord", "SessionRecord", "values_of"]
+__all__ = ["MouseRecord", "SessionRecord", "row_digest", "values_of"]
+
+
+_NONE: Mapping[str, Any] = {}
 
 
 def _facts(title: str, values: Mapping[str, Any]) -> Facts:
@@ -23,6 +27,22 @@ def values_of(record: Any) -> dict[str, Any]:
     """Return every column of a record by name, those that the lab has added too."""
     known = {name: getattr(record, name) for name in record.__slots__ if name != "extra"}
     return {**known, **record.extra}
+
+
+def row_digest(record: Any, changes: Mapping[str, Any] = _NONE) -> str:
+    """Return what tells whether a row is as it was: 24 letters, of all its columns.
+
+    Parameters
+    ----------
+    changes
+        New values of some columns.
+    """
+    stored = {
+        name: value.replace(microsecond=0) if isinstance(value, dt.datetime) else value
+        for name, value in changes.items()
+    }
+    values = repr({**values_of(record), **stored})
+    return hashlib.blake2b(values.encode(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Snapshot:
     record: SessionRecord
     rows: Mapping[str, StageRow]
     """By stage; a stage that the tracker has not touched has none."""
+    row_digest: str | None = None
+    """Of the row after its latest event, where that is known; read with a lock alone."""
 
     def row(self, stage: Stage) -> StageRow:
         """Return what is remembered of a stage."""

@@ -49,3 +49,6 @@ class Event(Base):
     operation_id: Mapped[str | None] = mapped_column(
         text(32), doc="random id of the call that all events of it share"
     )
+    row_digest: Mapped[str | None] = mapped_column(
+        text(24), doc="digest of the session's row after the event, where that was known"
+    )

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, inse
 
 from vrtracker import operations
 from vrtracker.database import Executor, Prepared
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.lineage import Move, Span, lineage
 from vrtracker.domain.replay import Told
 from vrtracker.domain.undoing import Past
@@ -42,7 +43,7 @@ class NewEvent:
 
 _LAST = 2**31 - 1
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
-_FIELDS = (*_GIVEN, "operation_id")
+_FIELDS = (*_GIVEN, "operation_id", "row_digest")
 
 
 class EventRepository:
@@ -50,11 +51,23 @@ class EventRepository:
 
     def __init__(self, executor: Executor) -> None:
         self._x = executor
+        self._digests: dict[str, str] = {}
+
+    def now_holds(self, session: SessionKey, digest: str) -> None:
+        """Have the events of a session that follow keep the digest of its row."""
+        self._digests[str(session)] = digest
 
     def append(self, events: Sequence[NewEvent]) -> None:
         """Append events in order, in one statement."""
-        shared = {"operation_id": self.operation_id}
-        rows = [{name: getattr(event, name) for name in _GIVEN} | shared for event in events]
+        operation_id = self.operation_id
+        rows = [
+            {
+                **{name: getattr(event, name) for name in _GIVEN},
+                "operation_id": operation_id,
+                "row_digest": self._digests.get(event.subject_key),
+            }
+            for event in events
+        ]
         self._x.change_many(self._insert(), rows)
 
     def append_each(
@@ -65,6 +78,7 @@ class EventRepository:
             name: itertools.repeat(getattr(event, name)) for name in _GIVEN
         }
         columns["operation_id"] = itertools.repeat(self.operation_id)
+        columns["row_digest"] = itertools.repeat(None)
         self._x.change_columns(
             self._insert(), {**columns, "subject_key": subject_keys, "changes": changes}
         )

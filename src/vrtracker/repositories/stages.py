@@ -34,13 +34,11 @@ class StageRepository:
 
         With `lock`, other writers wait for this transaction where the database can do that.
         """
-        locking = lock and self._x.database.backend.supports_for_update
         prepared = self._x.database.prepare(
-            f"stages.snapshot:{locking}", lambda: self._snapshot_statement(locking=locking)
+            f"stages.snapshot:{lock}", lambda: self._snapshot_statement(lock=lock)
         )
-        rows = self._x.rows(
-            prepared, mouseName=key.mouse, sessionDate=key.date, sessionID=key.number
-        )
+        values = {"mouseName": key.mouse, "sessionDate": key.date, "sessionID": key.number}
+        rows = self._x.rows(prepared, **values, **({"subject_key": str(key)} if lock else {}))
         if not rows:
             return None
         width = len(self._x.tables.sessions.c)
@@ -48,11 +46,10 @@ class StageRepository:
         if record.mouseName != key.mouse:
             # As in `RowRepository.by_key`.
             return None
-        return Snapshot(
-            record, {row[width]: StageRow(*row[width + 1 :]) for row in rows if row[width]}
-        )
+        stages = {row[width]: StageRow(*row[width + 1 : width + 8]) for row in rows if row[width]}
+        return Snapshot(record, stages, rows[0][-1] if lock else None)
 
-    def _snapshot_statement(self, *, locking: bool) -> Select[Any]:
+    def _snapshot_statement(self, *, lock: bool) -> Select[Any]:
         tables = self._x.tables
         sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
         source = sessions.outerjoin(states, states.c.uSessionID == sessions.c.uSessionID).outerjoin(
@@ -77,7 +74,21 @@ class StageRepository:
                 sessions.c.sessionID == bindparam("sessionID"),
             )
         )
+        if not lock:
+            return statement
+        statement = statement.add_columns(self._latest_digest())
+        locking = self._x.database.backend.supports_for_update
         return statement.with_for_update(of=sessions) if locking else statement
+
+    def _latest_digest(self) -> Any:
+        events = self._x.tables.events
+        theirs = events.alias("theirs")
+        latest = select(func.max(theirs.c.event_id)).where(
+            theirs.c.subject_key == bindparam("subject_key"),
+            theirs.c.subject_kind == literal("session"),
+        )
+        digest = select(events.c.row_digest).where(events.c.event_id == latest.scalar_subquery())
+        return digest.scalar_subquery().label("row_digest")
 
     def queue(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.records import row_digest
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import ALLOWED, Mark, State, Transition, allowed_from
@@ -89,7 +90,10 @@ def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
     if snapshot is None:
         raise NotFoundError("session", key)
     if unit is not None:
-        absorb_row(lab, unit, snapshot.record)
+        digest = row_digest(snapshot.record)
+        if digest != snapshot.row_digest:
+            absorb_row(lab, unit, snapshot.record)
+        unit.events.now_holds(key, digest)
     return snapshot
 
 
@@ -215,6 +219,7 @@ def update_session(
     expected = {name: getattr(record, name) for name in dict.fromkeys([*values, *seen])}
     if not unit.sessions.compare_and_set(record.uSessionID, seen=expected, values=values):
         raise ConcurrentUpdateError(record.key)
+    unit.events.now_holds(record.key, row_digest(record, values))
     return {
         name: [expected[name], value] for name, value in values.items() if value != expected[name]
     }
