@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Executor"]
 
+_NONE: Mapping[str, Any] = {}
+
 
 class Executor:
     """Runs statements inside one open connection; translates the driver's errors."""
@@ -63,9 +65,20 @@ class Executor:
             many = len(rows) != 1
             self._run(prepared, parameters if many else parameters[0], many=many).close()
 
-    def change_columns(self, prepared: Prepared, columns: Mapping[str, Iterable[Any]]) -> None:
-        """Run a prepared statement once for each row of columns of values."""
-        rows = prepared.parameter_rows(columns)
+    def change_columns(
+        self,
+        prepared: Prepared,
+        columns: Mapping[str, Iterable[Any]],
+        shared: Mapping[str, Any] = _NONE,
+    ) -> None:
+        """Run a prepared statement once for each row of columns of values.
+
+        Parameters
+        ----------
+        shared
+            Values that are the same in all rows.
+        """
+        rows = prepared.parameter_rows(columns, shared)
         if self._most_rows is not None:
             rows = iter(known := list(rows))
             self._count(len(known))

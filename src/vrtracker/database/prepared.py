@@ -8,6 +8,7 @@ look-up and a transition cost little more than the driver's own time. Listeners 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -54,18 +55,25 @@ class Prepared:
             return [merged[name] for name in self._names]
         return {self._escaped.get(name, name): value for name, value in merged.items()}
 
-    def parameter_rows(self, columns: Mapping[str, Iterable[Any]]) -> Iterator[Any]:
-        """Yield the parameters of many runs from columns of values; a constant is repeated."""
-        names = self._names or list(columns)
-        converted = [
-            map(self._to_driver[name], columns[name]) if name in self._to_driver else columns[name]
-            for name in names
-        ]
-        rows = zip(*converted, strict=False)
+    def parameter_rows(
+        self, columns: Mapping[str, Iterable[Any]], shared: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """Yield the parameters of many runs from columns of values, and from what all share."""
+        names = self._names or [*columns, *shared]
+        rows = zip(*(self._converted(name, columns, shared) for name in names), strict=False)
         if self._names is not None:
             return rows
         spelled = [self._escaped.get(name, name) for name in names]
         return (dict(zip(spelled, row, strict=True)) for row in rows)
+
+    def _converted(
+        self, name: str, columns: Mapping[str, Iterable[Any]], shared: Mapping[str, Any]
+    ) -> Iterable[Any]:
+        """Return the values of a parameter as the driver takes them; one that is shared, ever."""
+        processor = self._to_driver.get(name)
+        if name in shared:
+            return itertools.repeat(processor(shared[name]) if processor else shared[name])
+        return map(processor, columns[name]) if processor else columns[name]
 
     def read(self, cursor: Any) -> list[list[Any]]:
         """Fetch all rows of a cursor that ran this statement, as Python values."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,13 +73,12 @@ class EventRepository:
         self, event: NewEvent, subject_keys: Iterable[str], changes: Iterable[JSONDocument]
     ) -> None:
         """Append an event for each subject, with its key and changes, alike in all else."""
-        columns: dict[str, Iterable[Any]] = {
-            name: itertools.repeat(getattr(event, name)) for name in _GIVEN
-        }
-        columns["operation_id"] = itertools.repeat(self.operation_id)
-        columns["row_digest"] = itertools.repeat(None)
+        shared = {name: getattr(event, name) for name in _GIVEN}
+        del shared["subject_key"], shared["changes"]
         self._x.change_columns(
-            self._insert(), {**columns, "subject_key": subject_keys, "changes": changes}
+            self._insert(),
+            {"subject_key": subject_keys, "changes": changes},
+            {**shared, "operation_id": self.operation_id, "row_digest": None},
         )
 
     @cached_property

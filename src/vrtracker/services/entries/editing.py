@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,8 @@ from vrtracker.backends.base import ViolationError
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import EditConflictError, InvalidValueError
+from vrtracker.models.types import JSONDocument, to_json
+from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new
@@ -104,52 +106,70 @@ def _update(
                 f"{', '.join(sorted(moved))} is part of the key; change it for one row at a "
                 f"time ({len(found)} match)."
             )
-        changed = {
-            row[repository.id_column.name]: (row, difference)
-            for row in found
-            if (difference := old_and_new({name: row[name] for name in values}, values))
-        }
-        changes = {str(rules.key_of_row(row)): difference for row, difference in changed.values()}
+        changed = _differing(found, values)
+        numbers = [row[repository.id_column.name] for row, _ in changed]
+        changes = {str(rules.key_of_row(row)): difference for row, difference in changed}
         if seen is not None and seen.changes != changes:
             present = {str(rules.key_of_row(row)) for row in found}
             raise EditConflictError(conflicts(seen.changes, changes, values, present))
-        rekeyed = {number: changed[number][1] for number in changed if moved}
-        for number, difference in rekeyed.items():
+        rekeyed = numbers if moved else []
+        for number, (_, difference) in zip(rekeyed, changed, strict=False):
             rules.check_rekeyed(unit, number, difference)
         update = Update(len(found), len(changed), changes, dry_run)
         is_held = len(changed) > 1 and not copied
         if dry_run or not changed or is_held:
             return update, is_held and not dry_run
         if len(changed) == 1:
-            absorb_row(rules.lab, unit, repository.by_id(next(iter(changed))))
-        repository.set_values(list(changed), values)
-        events: list[Any] = []
-        for row, difference in changed.values():
-            events += _edited(rules, row, values, difference, moved=bool(moved), reason=reason)
-        unit.events.append(events)
+            absorb_row(rules.lab, unit, repository.by_id(numbers[0]))
+        repository.set_values(numbers, values)
+        edited = rules.lab.event("", "edited", subject_kind=repository.subject, reason=reason)
+        unit.events.append_each(edited, changes, _documents(changes.values()))
+        if moved:
+            unit.events.append(_rekeyed(rules, changed, values, reason))
         for number in rekeyed:
             rules.settle(unit, number, reason)
         unit.commit()
     return update, False
 
 
-def _edited(
+def _differing(
+    found: Sequence[Mapping[str, Any]], values: Mapping[str, Any]
+) -> list[tuple[Mapping[str, Any], Mapping[str, list[Any]]]]:
+    """Return the rows that the values change, with what they change of each.
+
+    Rows that were alike share what changes of them.
+    """
+    differences: dict[tuple[Any, ...], dict[str, list[Any]]] = {}
+    changed: list[tuple[Mapping[str, Any], Mapping[str, list[Any]]]] = []
+    for row in found:
+        old = tuple([row[name] for name in values])
+        if old not in differences:
+            differences[old] = old_and_new(dict(zip(values, old, strict=True)), values)
+        if differences[old]:
+            changed.append((row, differences[old]))
+    return changed
+
+
+def _documents(changes: Collection[Mapping[str, Any]]) -> Iterator[JSONDocument]:
+    """Yield what changed of each row as JSON, which those that share it share too."""
+    different = {id(each): each for each in changes}
+    written = {number: JSONDocument(to_json(each)) for number, each in different.items()}
+    return (written[id(each)] for each in changes)
+
+
+def _rekeyed(
     rules: TableRules[Any, Any],
-    row: Mapping[str, Any],
+    changed: Sequence[tuple[Mapping[str, Any], Any]],
     values: Mapping[str, Any],
-    changes: Mapping[str, Any],
-    *,
-    moved: bool,
     reason: str | None,
-) -> list[Any]:
-    """Return the event of an edit; a new key gets one too, which names the old one."""
-    old_key: Any = rules.key_of_row(row)
-    events = [rules.lab.event(old_key, "edited", changes=changes, reason=reason)]
-    new_key: Any = rules.key_of_row({**row, **values})
-    if moved and new_key != old_key:
-        named = {"key": [str(old_key), str(new_key)]}
-        events.append(rules.lab.event(new_key, "rekeyed", changes=named, reason=reason))
-    return events
+) -> list[NewEvent]:
+    """Return the events of new keys, which name the old ones."""
+    keys = [(rules.key_of_row(row), rules.key_of_row({**row, **values})) for row, _ in changed]
+    return [
+        rules.lab.event(new, "rekeyed", changes={"key": [str(old), str(new)]}, reason=reason)
+        for old, new in keys
+        if new != old
+    ]
 
 
 def _moved(
