@@ -23,7 +23,11 @@ from vrtracker.database.versions import HEAD
 from vrtracker.errors import BackendError
 from vrtracker.services.administration import adopt, inspect
 
-RULES = ("ix_sessiondb_red_cell", "ix_sessiondb_registration", "ix_sessiondb_suite2p")
+RULES = (
+    "ix_sessiondb_next_registration",
+    "ix_sessiondb_next_suite2p",
+    "ix_sessiondb_red_cell",
+)
 
 
 @pytest.fixture

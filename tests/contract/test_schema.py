@@ -86,13 +86,14 @@ def test_models_and_migrations_agree(backend):
 def test_check_tells_of_a_missing_index(backend):
     url = backend.migrated_url()
     change_schema(
-        url, lambda alter: alter.drop_index("ix_sessiondb_registration", table_name="sessiondb")
+        url,
+        lambda alter: alter.drop_index("ix_sessiondb_next_registration", table_name="sessiondb"),
     )
 
     differences = check(url)
 
     assert len(differences) == 1
-    assert "ix_sessiondb_registration" in differences[0]
+    assert "ix_sessiondb_next_registration" in differences[0]
 
 
 def test_check_tells_of_a_missing_table(backend):

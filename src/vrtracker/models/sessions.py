@@ -19,8 +19,8 @@ class Session(Base):
     __tablename__ = "sessiondb"
     __table_args__ = (
         UniqueConstraint("mouseName", "sessionDate", "sessionID", name="uq_sessiondb_key"),
-        Index("ix_sessiondb_registration", "vrRegistration", "sessionQC"),
-        Index("ix_sessiondb_suite2p", "imaging", "suite2p", "sessionQC"),
+        Index("ix_sessiondb_next_registration", "vrRegistration", "sessionQC", "uSessionID"),
+        Index("ix_sessiondb_next_suite2p", "imaging", "suite2p", "sessionQC", "uSessionID"),
         Index("ix_sessiondb_red_cell", "vrRegistration", "redCellQC", "sessionQC"),
         {"sqlite_autoincrement": True},
     )
