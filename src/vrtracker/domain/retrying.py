@@ -6,8 +6,12 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
-__all__ = ["NextTry", "RunPolicy", "names_of_class"]
+from vrtracker.display import counted
 
+__all__ = ["SET_ASIDE", "NextTry", "RunPolicy", "names_of_class"]
+
+SET_ASIDE = "set aside"
+"""What is said of a session that is not tried again until somebody says so."""
 # Beyond that every wait is the longest one, and powers would leave the numbers.
 _MOST_DOUBLINGS = 64
 
@@ -32,7 +36,7 @@ class NextTry:
 
     def __str__(self) -> str:
         if self.set_aside is not None:
-            return "set aside"
+            return SET_ASIDE
         if self.retry_after is not None:
             return f"tried again from {self.retry_after:%Y-%m-%d %H:%M:%S} UTC on"
         return "tried again by the next run"
@@ -85,7 +89,7 @@ class RunPolicy:
         if found:
             return NextTry(failures, set_aside=f"{found[0]} is permanent. The error: {message}")
         if self.attempts is not None and failures >= self.attempts:
-            why = f"it failed {failures} times, and may {self.attempts}"
+            why = f"{counted(failures, 'failure')}, with attempts = {self.attempts}"
             return NextTry(failures, set_aside=f"{why}. The last error: {message}")
         if self.attempts is None and not self.first_wait:
             return NextTry(failures)

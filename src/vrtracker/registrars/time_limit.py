@@ -144,8 +144,7 @@ def _in_process(request: Any, *, timeout_s: float) -> Any:
 
 def _run(folder: str, timeout_s: float) -> int:
     """Run the other process to its end, or end it; return its exit code."""
-    path = [folder for folder in sys.path if isinstance(folder, str)]
-    code = _CHILD.format(path=path, module=__name__, folder=folder)
+    code = _CHILD.format(path=sys.path, module=__name__, folder=folder)
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -162,7 +161,7 @@ def _as_raised(sent: _Raised) -> Exception:
     try:
         error = pickle.loads(sent.pickled)  # noqa: S301
     except Exception:  # noqa: BLE001 - classes of the lab's own may refuse to be made again
-        kind = Exception
+        kind: Any = Exception
         for module, name in reversed(sent.names):
             kind = type(name.rpartition(".")[2], (kind,), {"__module__": module})
             kind.__qualname__ = name

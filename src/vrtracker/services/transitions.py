@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vrtracker.display import Facts, Shown
+from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage, StageKind
@@ -189,8 +189,8 @@ def _held_back(
         most = lab.policy(stage.name).attempts
         of = "" if most is None else f" of at most {most}"
         message = (
-            f"{stage.title} failed {row.failures} times{of}, and is tried again from "
-            f"{row.retry_after:%Y-%m-%d %H:%M:%S} UTC on; now: {now}"
+            f"{stage.title} has {counted(row.failures or 0, 'failure')}{of}, and is tried again "
+            f"from {row.retry_after:%Y-%m-%d %H:%M:%S} UTC on; now: {now}"
         )
         yield Reason("later", stage.name, message)
 

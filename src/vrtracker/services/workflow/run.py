@@ -356,7 +356,7 @@ class _Run:
         if self._options.raise_errors:
             raise error
         text = f"{type(error).__name__}: {error}"
-        more = {"attempt_id": claim.attempt_id, "following": str(following)}
+        more: Any = {"attempt_id": claim.attempt_id, "following": str(following)}
         return RunResult(claim.key, "failed", duration_s, error=text, **more)
 
 
