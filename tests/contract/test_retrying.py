@@ -105,6 +105,7 @@ def test_one_run_tries_again_what_is_due_before_it_ends(lab):
     assert workflow.held_back().empty
 
 
+@pytest.mark.own_rule
 def test_run_stops_after_failures_in_a_row(lab):
     workflow = under(lab, max_failures_in_a_row=2)
     for key in (ONE, TWO, THREE, FOUR):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     false,
     literal,
     or_,
@@ -130,7 +131,7 @@ class StageQuery:
         )
         died_over = column.in_(select(attempts.c.attempt_id).where(died))
         retry_after = self._stage_row(stage).c.retry_after
-        has_failed = column.in_(select(attempts.c.attempt_id).where(attempts.c.outcome == "failed"))
+        has_failed = exists().where(attempts.c.attempt_id == column, attempts.c.outcome == "failed")
         is_due_again = and_(retry_after.is_not(None), retry_after <= self._now, has_failed)
         return or_(column.is_(None), of_others, died_over, is_due_again)
 
