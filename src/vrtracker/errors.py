@@ -38,6 +38,7 @@ __all__ = [
     "SchemaError",
     "SchemaOutOfDateError",
     "SchemaTooNewError",
+    "SessionTimeoutError",
     "UnknownMouseError",
     "UnknownNameError",
     "VrtrackerError",
@@ -352,6 +353,21 @@ class WorkerDiedError(VrtrackerError):
             f"{why[0].upper()}{why[1:]} before {stage} of {key} ended. Look at what the work needs "
             f"(memory?), then try again: vrtracker register {key}"
         )
+
+
+class SessionTimeoutError(VrtrackerError, TimeoutError):
+    """The work on a session took longer than it may, and was ended with all that it started."""
+
+    def __init__(self, key: object, minutes: float) -> None:
+        self.key = key
+        self.minutes = minutes
+        super().__init__(
+            f"The work on {key} took longer than {minutes:g} minutes and was ended. See what "
+            f"holds it up, or give it more time: vrtracker register {key} --timeout MINUTES"
+        )
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.key, self.minutes)
 
 
 class BudgetError(VrtrackerError):

@@ -13,10 +13,10 @@ import re
 import tomllib
 import zoneinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vrtracker.errors import ConfigurationError, UnknownNameError
@@ -24,6 +24,7 @@ from vrtracker.errors import ConfigurationError, UnknownNameError
 __all__ = [
     "DatabaseSettings",
     "DiskSettings",
+    "PolicySettings",
     "Profile",
     "Settings",
     "StageSettings",
@@ -44,6 +45,57 @@ class StageSettings(BaseModel):
     kind: str = Field(default="process", pattern="^(process|review)$")
     requires: list[str] = []
     applies_if: list[str] = []
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class PolicySettings(BaseModel):
+    """How runs of a stage treat failures; not given: as `RunPolicy` has it.
+
+    Attributes
+    ----------
+    attempts : int or None
+        After so many failures in a row a session is set aside.
+    first_wait_minutes, wait_factor, longest_wait_minutes : float
+        How long a session waits after its first failure, by how much longer after each further
+        one, and at most.
+    permanent : list of str
+        Classes of exceptions after which it is set aside at once, base classes too.
+    max_failures_in_a_row : int or None
+        A run stops after so many sessions that failed one after the other.
+    timeout_minutes : float or None
+        How long the registrar may work on one session.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    attempts: int | None = Field(default=None, ge=1)
+    first_wait_minutes: _Number = Field(default=0, ge=0)
+    wait_factor: _Number = Field(default=2, ge=1, le=100)
+    longest_wait_minutes: _Number = Field(default=1440, ge=0, le=525_600)
+    permanent: list[str] = []
+    max_failures_in_a_row: int | None = Field(default=None, ge=1)
+    timeout_minutes: _Number | None = Field(default=None, gt=0)
+
+    @field_validator("permanent")
+    @classmethod
+    def _names_of_classes(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not all(part.isidentifier() for part in name.split(".")):
+                raise ValueError(
+                    f"{name!r} is no name of a class; write FileNotFoundError, or lab.steps.NoFlips"
+                )
+        return names
+
+    @model_validator(mode="after")
+    def _waits_fit(self) -> Self:
+        if self.first_wait_minutes > self.longest_wait_minutes:
+            raise ValueError(
+                f"the first wait, {self.first_wait_minutes:g} minutes, is over the longest, "
+                f"{self.longest_wait_minutes:g}; raise longest_wait_minutes"
+            )
+        return self
 
 
 class DatabaseSettings(BaseModel):
@@ -95,6 +147,7 @@ class Profile(BaseModel):
     reconcile: DiskSettings = DiskSettings()
     registrars: dict[str, str] = {}
     stages: dict[str, StageSettings] = {}
+    policies: dict[str, PolicySettings] = {}
     backups: Path | None = None
     safety_copies: bool = True
     raw_data: str | None = None

@@ -69,6 +69,47 @@ def test_register_reports_failures_and_what_to_do(demo):
     assert "errors --stage registration --traceback" in result.stdout
 
 
+@pytest.fixture
+def policy(tmp_path, monkeypatch) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[profiles.lab.policies.registration]\npermanent = ['InvalidValueError']\n")
+    monkeypatch.setenv("VRTRACKER_CONFIG", str(config))
+    monkeypatch.setenv("VRTRACKER_PROFILE", "lab")
+
+
+@pytest.mark.usefixtures("policy")
+def test_session_that_is_set_aside_is_shown_and_given_free_again(demo):
+    result = run(*demo.options, "register")
+    assert "set aside" in result.stdout
+    assert "register KEY" in result.stdout
+
+    (held,) = demo.told("errors", "--held-back")
+    assert (held["key"], held["stage"], held["failures"]) == (BROKEN, "registration", 2)
+    assert held["set_aside"].startswith("InvalidValueError is permanent. The error: licks.times")
+    assert "errors --held-back" in demo.good("status")
+    assert demo.told("status")["held_back"] == 1
+    (reason,) = demo.told("why-not", BROKEN)["reasons"]
+    assert f"vrtracker reset {BROKEN} registration" in reason["message"]
+    queue = demo.told("register", "--dry-run")
+    assert (queue["queue"], [row["key"] for row in queue["held_back"]]) == ([], [BROKEN])
+    assert demo.told("register")["results"] == []
+
+    demo.good("reset", BROKEN, "registration", "--reason", "mended")
+    assert demo.told("errors", "--held-back") == []
+    assert [row["key"] for row in demo.told("register", "--dry-run")["queue"]] == [BROKEN]
+
+
+def test_register_ends_after_failures_in_a_row_and_work_that_takes_too_long(demo):
+    words = ("register", "--mouse", "DEMO001", "--force", "--stop-after-failures", "2")
+    result = run(*demo.options, *words, "--timeout", "0.0001", "--json")
+
+    document = json.loads(result.stdout)
+    assert (document["failed"], document["succeeded"]) == (2, 0)
+    assert document["stopped"].startswith("2 sessions in a row failed")
+    assert all("SessionTimeoutError" in one["error"] for one in document["results"])
+    assert document["results"][0]["following"] == "tried again by the next run"
+
+
 def test_register_answers_in_json(demo):
     result = run(*demo.options, "register", "--json")
 
@@ -401,7 +442,7 @@ def test_attempts_are_listed(sample):
 def test_status_counts_every_session_once_in_each_stage(sample):
     status = sample.told("status")
 
-    assert set(status) == {"url", "root", "mice", "sessions", "stages"}
+    assert set(status) == {"url", "root", "mice", "sessions", "held_back", "stages"}
     assert (status["mice"], status["sessions"]) == (3, 12)
     assert {sum(states.values()) for states in status["stages"].values()} == {12}
 

@@ -7,6 +7,7 @@ functions below; tests start it in order to kill it.
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -60,6 +61,39 @@ def hang(job: Job) -> None:
     (job.staging / "trials.startTimes.npy").write_bytes(b"half")
     (job.session_path / HANGS).touch()
     time.sleep(600)
+
+
+WRITES = """
+import os, sys, time
+with open(sys.argv[1], "w") as file:
+    file.write(f"{os.getpid()}\\n")
+    while True:
+        file.write(".")
+        file.flush()
+        time.sleep(0.01)
+"""
+LEAVES = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
+WRITERS = ("child", "orphan")
+"""Files in the session's folder that `leave_writers` has other processes write to for ever."""
+
+
+def leave_writers(job: Job) -> None:
+    """Start a process, and one in a session of its own whose parent ends; both write for ever."""
+    child, orphan = (
+        [sys.executable, "-c", WRITES, str(job.session_path / name)] for name in WRITERS
+    )
+    subprocess.Popen(child)
+    subprocess.run([sys.executable, "-c", LEAVES, *orphan], check=True)
+    hang(job)
+
+
+def fail_locally(job: Job) -> None:
+    """Raise an exception of a class that no other process can find."""
+
+    class LocalError(LookupError):
+        pass
+
+    raise LocalError(f"no flips in {job.key}")
 
 
 def slow(job: Job) -> None:

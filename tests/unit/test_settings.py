@@ -7,6 +7,7 @@ import pytest
 
 import vrtracker
 from vrtracker import settings as settings_module
+from vrtracker.domain.retrying import RunPolicy
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.settings import config_path, load_settings, profile_names, resolve_url
 
@@ -91,6 +92,35 @@ def test_default_profile_is_taken(config):
     assert found.registrars == {"registration": "lab.registration:register"}
     assert found.stages["tracking"].requires == ["registration"]
     assert found.stages["tracking"].kind == "process"
+
+
+def test_policy_of_a_stage_is_read_and_what_it_leaves_open_is_as_without(config, tmp_path):
+    text = "[profiles.rig.policies.tracking]\nattempts = 3\npermanent = ['OSError']"
+    config.write_text(f"{FILE}\n{text}\ntimeout_minutes = 0.5\n", encoding="utf-8")
+    with vrtracker.init(tmp_path / "new.db") as tracker:
+        policy = tracker._lab.policy("tracking")
+        assert tracker._lab.policy("registration") == RunPolicy()
+    assert policy == RunPolicy(attempts=3, permanent=("OSError",), timeout_minutes=0.5)
+
+
+@pytest.mark.parametrize(
+    ("stage", "line", "said"),
+    [
+        ("tracking", "attempts = 0", r"policies\.tracking\.attempts: .*greater than or equal to 1"),
+        ("tracking", "timeout_minutes = nan", "timeout_minutes"),
+        ("tracking", "first_wait_minutes = 2000", "over the longest.*longest_wait_minutes"),
+        ("tracking", "permanent = ['not a name']", "'not a name' is no name of a class"),
+        ("tracking", "atempts = 3", "atempts"),
+        ("red_cell_qc", "attempts = 3", "which people do"),
+        ("traking", "attempts = 3", "Did you mean 'tracking'"),
+    ],
+)
+def test_policy_that_cannot_be_is_refused(config, tmp_path, stage: str, line: str, said: str):
+    url = tmp_path / "new.db"
+    vrtracker.init(url).close()
+    config.write_text(f"{FILE}\n[profiles.rig.policies.{stage}]\n{line}\n", encoding="utf-8")
+    with pytest.raises((ConfigurationError, UnknownNameError), match=said):
+        vrtracker.open(url)
 
 
 def test_environment_comes_before_the_default_profile(config, monkeypatch):

@@ -33,6 +33,9 @@ def next_steps(
     else:
         counts = state["stages"]
         steps = [step for stage in stages.values() for step in _failed(stage, counts[stage.name])]
+        if state["held_back"]:
+            why = f"{state['held_back']} failed and are not tried now. Until when, or why:"
+            steps.append((why, ["errors --held-back"]))
         steps += [step for stage in stages.values() for step in _open(stage, counts[stage.name])]
     return [(why, [shell.command(words) for words in lines]) for why, lines in steps]
 

@@ -25,6 +25,7 @@ __all__ = ["attempts", "datasets", "errors", "history", "show_state", "state_of"
 
 _EVENTS = ("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "changes", "reason")
 _ERRORS = ("key", "stage", "failed_at", "error_type", "error_message")
+_HELD_BACK = ("key", "stage", "failures", "retry_after", "set_aside")
 _GROUPS = ("group", "count", "stage", "message", "first_at", "last_at", "sessions")
 _DATASETS = ("rel_path", "stage", "size_bytes", "md5", "recorded_at")
 _ATTEMPTS = (
@@ -85,6 +86,7 @@ def state_of(tracker: Tracker, filters: Mapping[str, Any]) -> dict[str, Any]:
         "root": None if tracker.root is None else str(tracker.root),
         "mice": mice,
         "sessions": tracker.sessions.count(filters, include_scratched=True),
+        "held_back": len(tracker.workflow.held_back(None, filters)),
         "stages": stages,
     }
 
@@ -179,6 +181,12 @@ def errors(
         bool,
         typer.Option("--group", help="Put together what differs in numbers, paths and keys alone."),
     ] = False,
+    held_back: Annotated[
+        bool,
+        typer.Option(
+            "--held-back", help="Those that are not tried now: until when, or set aside and why."
+        ),
+    ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the tracebacks too.")
     ] = False,
@@ -189,10 +197,22 @@ def errors(
     With --group there is one line for each kind of failure, with a short name; all of its
     sessions are run again by: vrtracker register --error NAME
 
+    A session that is set aside is tried again when it is named: vrtracker register KEY; or by the
+    next run after: vrtracker reset KEY STAGE
+
     Example: vrtracker errors --stage registration --traceback
 
     Example: vrtracker errors --group
+
+    Example: vrtracker errors --held-back
     """
+    if held_back:
+        if group or traceback:
+            raise InvalidValueError("--held-back has neither groups nor tracebacks; give it alone.")
+        with shell_of(context).open(readonly=True) as tracker:
+            rows = records(tracker.workflow.held_back(stage))
+        _write(rows, _HELD_BACK, json=json, nothing="Nothing is held back.")
+        return
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.workflow.errors(stage, group=group))
     if json or not traceback:

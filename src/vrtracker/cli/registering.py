@@ -24,9 +24,10 @@ from vrtracker.cli.options import (
 )
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import running
-from vrtracker.cli.records import records
+from vrtracker.cli.records import chosen, records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
+from vrtracker.domain.retrying import SET_ASIDE
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
 from vrtracker.errors import InvalidTransitionError, InvalidValueError, NoRegistrarError
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "write_failures"]
 
-_FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id")
+_HELD = ("key", "failures", "retry_after", "set_aside")
+_FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
 
 
 def register(
@@ -76,6 +78,24 @@ def register(
         int | None,
         typer.Option("--max-errors", metavar="N", min=1, help="Stop after so many failures."),
     ] = None,
+    stop_after_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--stop-after-failures",
+            metavar="N",
+            min=0,
+            help="Stop after so many sessions that failed one after the other; 0: never.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="MINUTES",
+            min=0,
+            help="End the work on a session that takes longer, with all that it started; 0: never.",
+        ),
+    ] = None,
     no_retry: Annotated[
         bool, typer.Option("--no-retry", help="Leave out what failed before.")
     ] = False,
@@ -95,7 +115,8 @@ def register(
 ) -> None:
     """Register the sessions that need it, or run another stage, one session after the other.
 
-    A failure is recorded with its message, leaves earlier output alone, and the run goes on.
+    A failure is recorded with its message, leaves earlier output alone, and the run goes on. What
+    failed is tried again as the stage's policy in the profile has it; a KEY, or --error, at once.
     Ctrl-C gives the session back that is being worked on. Exit code 3 if some failed.
 
     Example: vrtracker register --mouse ATL012 --budget 50GB
@@ -113,18 +134,21 @@ def register(
         "budget_bytes": None if budget is None else size_of(budget),
         "max_sessions": max_sessions,
         "max_errors": max_errors,
+        "max_failures_in_a_row": stop_after_failures,
+        "timeout_minutes": timeout,
     }
     which = _Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
     shell = shell_of(context)
     with shell.open(readonly=dry_run) as tracker:
-        chosen = _chosen(tracker, keys, error, which) or (which, filters)
+        meant = _chosen(tracker, keys, error, which) or (which, filters)
         if dry_run:
             # The queue of a stage that nothing does here is worth seeing too.
             with contextlib.suppress(NoRegistrarError):
-                tracker.workflow.registrar(chosen[0].stage, registrar, options=options)
-            _show_queue(tracker, *chosen, json=json)
+                tracker.workflow.registrar(meant[0].stage, registrar, options=options)
+            _show_queue(tracker, shell, *meant, json=json)
             return
-        run = _run(tracker, *chosen, how)
+        run = _run(tracker, *meant, how)
+        _note_held_back(_held_back(tracker, *meant), shell)
     _report(run, shell, json=json)
 
 
@@ -229,18 +253,37 @@ def _named(tracker: Tracker, keys: Sequence[str], which: _Which) -> tuple[_Which
     return _Which(which.stage, include_stale=True, force=which.force), {"uSessionID": numbers}
 
 
-def _show_queue(tracker: Tracker, which: _Which, filters: Mapping[str, Any], *, json: bool) -> None:
+def _show_queue(
+    tracker: Tracker, shell: Shell, which: _Which, filters: Mapping[str, Any], *, json: bool
+) -> None:
     column = f"state:{tracker.workflow.stages[which.stage].name}"
+    held_back = _held_back(tracker, which, filters)
+    keys = {row["key"] for row in held_back}
     queue = [
         {"key": row["key"], "state": row[column]}
         for row in records(tracker.workflow.table(filters))
-        if row[column] in which.states
+        if row[column] in which.states and row["key"] not in keys
     ]
     if json:
-        write_json({"stage": which.stage, "dry_run": True, "queue": queue})
+        document = {"stage": which.stage, "dry_run": True, "queue": queue, "held_back": held_back}
+        write_json(document)
         return
     write_table(queue)
     note(f"{len(queue)} in the queue of {which.stage}; nothing was done.")
+    _note_held_back(held_back, shell)
+
+
+def _held_back(tracker: Tracker, which: _Which, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what failed before and a run leaves out; what is named or forced, it takes."""
+    if which.force or "uSessionID" in filters:
+        return []
+    return chosen(records(tracker.workflow.held_back(which.stage, filters)), _HELD)
+
+
+def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:
+    if held_back:
+        see = shell.command("errors --held-back")
+        note(f"{len(held_back)} failed and are not tried now; see: {see}")
 
 
 def _run(
@@ -304,13 +347,20 @@ def _write_summary(run: _Run, shell: Shell) -> None:
         say()
         say(f"more:  {shell.command(f'errors --stage {run.stage} --traceback')}")
         again = "" if run.stage == "registration" else f" --stage {run.stage}"
+        if all(result.following == SET_ASIDE for result in run.results if result.following):
+            again = f" KEY{again}"
         say(f"then:  mend what is wrong, and {shell.command(f'register{again}')}")
 
 
 def write_failures(results: Sequence[RunResult]) -> None:
     """List the sessions that were not done, and why."""
     failures = [
-        {"key": str(result.key), "outcome": result.outcome, "error": result.error}
+        {
+            "key": str(result.key),
+            "outcome": result.outcome,
+            "error": result.error,
+            "following": result.following,
+        }
         for result in results
         if result.outcome != "succeeded"
     ]

@@ -70,6 +70,13 @@ class Snapshot:
             return True
         return self.row(stage).mark == Mark.FAILED
 
+    def setback(self, stage: Stage) -> StageRow:
+        """Return what is remembered of a stage, as far as it still counts as failed."""
+        if stage.error_column and not getattr(self.record, stage.error_column):
+            # People untick it by hand, which counts as mended.
+            return _UNTOUCHED
+        return self.row(stage)
+
     def running(self, stage: Stage, now: dt.datetime) -> bool:
         """Return whether somebody holds a claim that has not expired."""
         row = self.row(stage)

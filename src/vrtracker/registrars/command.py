@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import signal
 import string
 import subprocess
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from vrtracker import processes
 from vrtracker.domain.registrars import Job, RegistrarResult
 from vrtracker.errors import ConfigurationError, RegistrarError, UnknownNameError
 
@@ -160,19 +157,10 @@ def _run(
         try:
             printed = process.communicate(timeout=timeout_s)
         except BaseException:
-            _stop(process)
+            if process.poll() is None:
+                processes.end_tree(process.pid)
             raise
     return subprocess.CompletedProcess(words, process.returncode, *printed)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    if sys.platform == "win32":
-        tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
-        subprocess.run(tree, capture_output=True, check=False)  # noqa: S603
-    else:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
 
 
 def _values(job: Job) -> dict[str, str]:

@@ -111,6 +111,19 @@ class StageRepository:
         )
         return statement.select_from(query.joined()).where(wanted)
 
+    def held_back(
+        self, stage: Stage, stages: StageGraph, *, now: dt.datetime, listing: Listing
+    ) -> Select[Any]:
+        """Return the SELECT of the sessions that failed and that no run takes by itself now.
+
+        Its last columns are `failures`, `retry_after` and `set_aside`.
+        """
+        query = StageQuery(self._x.tables, stages, now)
+        wanted = query.is_in(stage, set(State) - {State.NOT_APPLICABLE, State.RUNNING})
+        also = [literal(stage.name).label("stage"), *query.setback(stage)]
+        statement = listing_statement(self._x.tables, self._x.tables.sessions, listing, also=also)
+        return statement.select_from(query.joined()).where(wanted, query.is_held_back(stage))
+
     def next_statement(
         self,
         stage: Stage,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     false,
     literal,
     or_,
@@ -107,6 +108,8 @@ class StageQuery:
     def is_untried(self, stage: Stage, run: str, *, left_behind: bool) -> Clause:
         """Return the condition that no worker of a run has ended an attempt at the stage.
 
+        One that failed, and by its policy is due again, counts as not tried.
+
         Parameters
         ----------
         run
@@ -120,19 +123,41 @@ class StageQuery:
         if left_behind:
             given_up = attempts.c.outcome.in_(["cancelled", "expired"])
             of_others = and_(of_others, column.in_(select(attempts.c.attempt_id).where(given_up)))
-        # What a worker of the run lost while it lived is not tried again; over what it died, is.
+        # What a worker of the run lost while it lived is not tried again; over what it died, is,
+        # and what failed and is due again.
         died = or_(
             attempts.c.outcome == "running",
             and_(attempts.c.outcome == "expired", attempts.c.error_type.is_not(None)),
         )
         died_over = column.in_(select(attempts.c.attempt_id).where(died))
-        return or_(column.is_(None), of_others, died_over)
+        retry_after = self._stage_row(stage).c.retry_after
+        has_failed = exists().where(attempts.c.attempt_id == column, attempts.c.outcome == "failed")
+        is_due_again = and_(retry_after.is_not(None), retry_after <= self._now, has_failed)
+        return or_(column.is_(None), of_others, died_over, is_due_again)
 
     def is_due(self, stage: Stage) -> Clause:
         """Return the condition that a stage that failed is not set aside, nor waits for a time."""
+        return self._held_back(stage).fails
+
+    def is_held_back(self, stage: Stage) -> Clause:
+        """Return the condition that a stage failed and is set aside, or waits for a time."""
+        return self._held_back(stage).holds
+
+    def setback(self, stage: Stage) -> tuple[ColumnElement[Any], ...]:
+        """Return how often a stage failed, when it is tried again, and why not, as columns."""
         row = self._stage_row(stage)
-        waits_no_more = or_(row.c.retry_after.is_(None), row.c.retry_after <= self._now)
-        return and_(row.c.set_aside.is_(None), waits_no_more)
+        return row.c.failures, row.c.retry_after, row.c.set_aside
+
+    def _held_back(self, stage: Stage) -> Fact:
+        _, retry_after, set_aside = self.setback(stage)
+        aside = Fact(set_aside.is_not(None), set_aside.is_(None))
+        waits = Fact(
+            and_(retry_after.is_not(None), retry_after > self._now),
+            or_(retry_after.is_(None), retry_after <= self._now),
+        )
+        held = _any([aside, waits])
+        # People untick it by hand, which counts as mended.
+        return _all([held, self._flag(stage.error_column)]) if stage.error_column else held
 
     def state(self, stage: Stage) -> ColumnElement[str]:
         """Return the state as a column of text."""

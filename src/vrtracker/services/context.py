@@ -13,6 +13,7 @@ from vrtracker import clock
 from vrtracker.database import Database
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DiskRules
+from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import SessionFolders
@@ -37,6 +38,7 @@ class LabContext:
     backups: Path | None = None
     safety_copies: bool = True
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    policies: Mapping[str, RunPolicy] = field(default_factory=dict)
     disk: DiskRules = field(default_factory=DiskRules)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
@@ -44,6 +46,10 @@ class LabContext:
     def unit(self, *, readonly: bool = False, of_one_moment: bool = False) -> UnitOfWork:
         """Return a new unit of work."""
         return UnitOfWork(self.database, readonly=readonly, of_one_moment=of_one_moment)
+
+    def policy(self, stage: str) -> RunPolicy:
+        """Return how runs of a stage treat failures."""
+        return self.policies.get(stage, RunPolicy())
 
     def lab_now(self) -> dt.datetime:
         """Return the lab's local clock, naive, whole seconds."""

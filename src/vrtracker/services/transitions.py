@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vrtracker.display import Facts, Shown
+from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import row_digest
 from vrtracker.domain.snapshots import Snapshot
@@ -46,8 +46,8 @@ class Reason:
     Attributes
     ----------
     code : str
-        ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale``, ``set_aside`` or
-        ``unmet``.
+        ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale``, ``unmet``, ``later``
+        or ``set_aside``.
     stage : str
         The stage that the condition is about: for ``unmet`` the one that is waited for.
     message : str
@@ -168,14 +168,35 @@ def explain(
     if state is State.DONE:
         return (Reason("done", name, _done(snapshot, stage)),)
     if state is State.STALE:
-        return (Reason("stale", name, _stale(lab, snapshot, stage, why_stale)),)
+        stale = Reason("stale", name, _stale(lab, snapshot, stage, why_stale))
+        return (stale, *_held_back(lab, snapshot, stage, at))
     unmet = [
         Reason("unmet", required, _unmet(lab.stages[required], key)) for required in facts.unmet
     ]
-    aside = snapshot.row(stage).set_aside
-    if state is State.FAILED and aside:
-        unmet.append(Reason("set_aside", name, f"It is not tried again by itself: {aside}"))
-    return tuple(unmet)
+    return (*unmet, *_held_back(lab, snapshot, stage, at))
+
+
+def _held_back(
+    lab: LabContext, snapshot: Snapshot, stage: Stage, at: dt.datetime
+) -> Iterator[Reason]:
+    """Say why runs leave a session out that failed, and how to have it tried all the same."""
+    row, key = snapshot.setback(stage), snapshot.record.key
+    option = "" if stage.name == "registration" else f" --stage {stage.name}"
+    now = f"vrtracker register {key}{option}"
+    if row.set_aside:
+        message = (
+            f"{stage.title} is not tried again by itself: {row.set_aside} Mend it, then: {now}, or "
+            f"leave it to the next run: vrtracker reset {key} {stage.name}"
+        )
+        yield Reason("set_aside", stage.name, message)
+    elif row.retry_after is not None and row.retry_after > at:
+        most = lab.policy(stage.name).attempts
+        of = "" if most is None else f" of at most {most}"
+        message = (
+            f"{stage.title} has {counted(row.failures or 0, 'failure')}{of}, and is tried again "
+            f"from {row.retry_after:%Y-%m-%d %H:%M:%S} UTC on; now: {now}"
+        )
+        yield Reason("later", stage.name, message)
 
 
 def _unmet(stage: Stage, key: SessionKey) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Boolean
 
 from vrtracker.database import Database
 from vrtracker.domain.reconciling import DiskRules
+from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.services.context import LabContext
@@ -32,13 +33,16 @@ def lab_of(
     Raises
     ------
     ConfigurationError
-        If a declared stage does not fit the database.
+        If a declared stage does not fit the database, or a policy is for a stage of review.
+    UnknownNameError
+        If a policy is for a stage that there is not.
     """
     declared = _declared(settings)
     _check_columns(declared, database)
+    stages = StageGraph(declared)
     return LabContext(
         database=database,
-        stages=StageGraph(declared),
+        stages=stages,
         actor=actor or settings.actor,
         root=_root(root or settings.root),
         zone=_zone(settings),
@@ -47,6 +51,7 @@ def lab_of(
         backups=settings.backups,
         safety_copies=settings.safety_copies,
         presets=settings.presets,
+        policies=_policies(settings, stages),
         disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
     )
 
@@ -62,6 +67,27 @@ def _declared(settings: Settings) -> list[Stage]:
         )
         for name, stage in settings.stages.items()
     ]
+
+
+def _policies(settings: Settings, stages: StageGraph) -> dict[str, RunPolicy]:
+    """Return the policies of stages; refuse those of stages that no program does."""
+    for name in settings.policies:
+        if stages[name].kind is StageKind.REVIEW:
+            raise ConfigurationError(
+                f"The profile has a policy for {name!r}, which people do; take it out."
+            )
+    return {
+        name: RunPolicy(
+            attempts=given.attempts,
+            first_wait=_minutes(given.first_wait_minutes),
+            wait_factor=given.wait_factor,
+            longest_wait=_minutes(given.longest_wait_minutes),
+            permanent=tuple(given.permanent),
+            max_failures_in_a_row=given.max_failures_in_a_row,
+            timeout_minutes=given.timeout_minutes,
+        )
+        for name, given in settings.policies.items()
+    }
 
 
 def _check_columns(declared: list[Stage], database: Database) -> None:

@@ -336,8 +336,10 @@ class QualityService:
             mark = Mark.DONE
         expire_claims(unit, snapshot, [stage], at=at)
         with noting_stages(unit, snapshot.record.uSessionID) as rows:
-            # A person's word ends what the last attempt said.
+            # A person's word ends what the last attempt said, and what followed from that.
             settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)
+            if snapshot.row(stage).failures:
+                unit.stages.set_retry(snapshot.record.uSessionID, stage.name)
         now = replace(
             snapshot,
             record=replace(snapshot.record, **values),

@@ -15,6 +15,7 @@ from vrtracker import processes
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.retrying import NextTry
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
@@ -197,8 +198,13 @@ class Claims:
             exclude_open(self._lab, unit, claim.key, finished.excludes)
             unit.commit()
 
-    def fail(self, claim: Claim, error: BaseException, finished: Finished) -> State:
+    def fail(self, claim: Claim, error: BaseException, finished: Finished) -> NextTry:
         """Record that the work failed, with the exception; earlier output and dates stay.
+
+        Returns
+        -------
+        NextTry
+            When it is tried again, by the policy of the stage.
 
         Raises
         ------
@@ -207,9 +213,9 @@ class Claims:
         """
         at = self._lab.now()
         with self._lab.unit() as unit:
-            after = record_failure(self._lab, unit, claim, error, finished=finished, at=at)
+            following = record_failure(self._lab, unit, claim, error, finished=finished, at=at)
             unit.commit()
-        return after
+        return following
 
     def cancel(self, claim: Claim, reason: str, finished: Finished) -> None:
         """Give a claim back; the session is again as it was before."""

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from vrtracker.domain.retrying import NextTry
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import ConcurrentUpdateError, LostClaimError
 from vrtracker.repositories.events import NewEvent
@@ -56,22 +57,32 @@ def record_failure(
     finished: Finished,
     at: dt.datetime,
     set_aside: str | None = None,
-) -> State:
-    """Record that the work failed, and return the state after it; earlier output stays."""
+) -> NextTry:
+    """Record that the work failed, and when it is tried again; earlier output stays.
+
+    Parameters
+    ----------
+    set_aside
+        Why it is not tried again, whatever the policy of the stage says.
+    """
     close_attempt(unit, claim, "failed", finished, at, error=error)
     changes = _write_failed(unit, claim, error, at)
-    row = claim.snapshot.row(claim.stage)
+    reason, stage = message_of(error), claim.stage.name
+    failures = (claim.snapshot.setback(claim.stage).failures or 0) + 1
+    following = lab.policy(stage).after_failure(error, reason, failures=failures, at=at)
+    if set_aside is not None:
+        following = NextTry(failures, set_aside=set_aside)
     unit.stages.set_retry(
         claim.snapshot.record.uSessionID,
-        claim.stage.name,
-        failures=(row.failures or 0) + 1,
-        set_aside=set_aside,
+        stage,
+        failures=failures,
+        retry_after=following.retry_after,
+        set_aside=following.set_aside,
     )
     after = claim.before if claim.snapshot.has_output(claim.stage) else State.FAILED
-    reason = message_of(error)
     event = event_of(lab, claim, Transition.FAIL, after, at, changes=changes, reason=reason)
     unit.events.append([event])
-    return after
+    return following
 
 
 def _write_failed(

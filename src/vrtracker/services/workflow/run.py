@@ -32,7 +32,7 @@ from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
-from vrtracker.registrars import version_of
+from vrtracker.registrars import time_limited, version_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
@@ -57,6 +57,8 @@ def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOpt
         )
     folders = lab.folders()
     folders.check()
+    options = options.under(lab.policy(stage))
+    registrar = time_limited(registrar, options.timeout_minutes)
     return _Run(lab, stage, registrar, folders, options).work()
 
 
@@ -115,8 +117,8 @@ class _Run:
     def _claim(self) -> Claim | None:
         """Claim the next session that this run has not tried; None if there is none.
 
-        At the end of the queue begin once more at its head, where others may have given sessions
-        back or died over them.
+        At the end of the queue begin again at its head, where others may have given sessions back
+        or died over them, and failed ones be due again; until there are none.
         """
         while True:
             found = self._claims.start_next(
@@ -129,6 +131,7 @@ class _Run:
             )
             if isinstance(found, Claim):
                 self._after = found.snapshot.record.uSessionID
+                self._begun_again = False
                 return found
             if found is not None:
                 self._after = found
@@ -347,13 +350,14 @@ class _Run:
 
     def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
         try:
-            self._claims.fail(claim, error, Finished(duration_s=duration_s))
+            following = self._claims.fail(claim, error, Finished(duration_s=duration_s))
         except LostClaimError as lost:
             return RunResult(claim.key, "skipped", duration_s, error=str(lost))
         if self._options.raise_errors:
             raise error
         text = f"{type(error).__name__}: {error}"
-        return RunResult(claim.key, "failed", duration_s, error=text, attempt_id=claim.attempt_id)
+        more: Any = {"attempt_id": claim.attempt_id, "following": str(following)}
+        return RunResult(claim.key, "failed", duration_s, error=text, **more)
 
 
 def _ours(report: SwapReport, written: Collection[str], earlier: Collection[str]) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.states import State
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class RunResult(Shown):
         Number of datasets recorded.
     error : str or None
         Class and message of the exception.
+    following : str or None
+        Of one that failed: when it is tried again, or that it is set aside.
     """
 
     key: SessionKey
@@ -43,10 +47,11 @@ class RunResult(Shown):
     files: int = 0
     error: str | None = None
     attempt_id: str | None = None
+    following: str | None = None
 
     def facts(self) -> Facts:
         """Return what became of it."""
-        notes = [] if self.error is None else [self.error]
+        notes = [note for note in (self.error, self.following) if note is not None]
         return Facts(
             f"{self.key}: {self.outcome}",
             [(name, getattr(self, name)) for name in ("duration_s", "files", "bytes")],
@@ -143,6 +148,8 @@ class RunOptions:
     budget_bytes: float | None = None
     max_sessions: int | None = None
     max_errors: int | None = None
+    max_failures_in_a_row: int | None = None
+    timeout_minutes: float | None = None
     raise_errors: bool = False
     progress: Progress | None = None
     is_named: bool = False
@@ -162,6 +169,12 @@ class RunOptions:
             states.append(State.DONE)
         return states
 
+    def under(self, policy: RunPolicy) -> Self:
+        """Return the options, with what they leave open as the policy of the stage has it."""
+        names = ("max_failures_in_a_row", "timeout_minutes")
+        left_open = [name for name in names if getattr(self, name) is None]
+        return replace(self, **{name: getattr(policy, name) for name in left_open})
+
     def limit_reached(self, results: Sequence[RunResult]) -> str | None:
         """Return which limit forbids another session, if any."""
         worked = sum(result.outcome in {"succeeded", "failed"} for result in results)
@@ -172,4 +185,17 @@ class RunOptions:
             return f"the limit of {self.max_sessions} sessions is reached"
         if self.max_errors is not None and failed >= self.max_errors:
             return f"the limit of {self.max_errors} errors is reached"
+        streak = _streak(results)
+        if self.max_failures_in_a_row and len(streak) >= self.max_failures_in_a_row:
+            return f"{len(streak)} sessions in a row failed, the last with {streak[0].error}"
         return None
+
+
+def _streak(results: Sequence[RunResult]) -> list[RunResult]:
+    """Return the latest result of each session that failed since one succeeded, newest first."""
+    worked = (one for one in reversed(results) if one.outcome in {"succeeded", "failed"})
+    failed = takewhile(lambda result: result.outcome == "failed", worked)
+    newest: dict[SessionKey, RunResult] = {}
+    for result in failed:
+        newest.setdefault(result.key, result)
+    return list(newest.values())

@@ -22,6 +22,7 @@ from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
+from vrtracker.services.workflow.held_back import HeldBackService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
 from vrtracker.services.workflow.run import require_runnable, run_stage
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
@@ -63,6 +64,7 @@ class WorkflowService:
         self.errors = self._history.errors
         self.error_group = self._history.error_group
         self.attempts = self._history.attempts
+        self.held_back = HeldBackService(lab).held_back
         claims = ClaimListService(lab)
         self.claims = claims.claims
         self.release = claims.release
@@ -199,6 +201,8 @@ class WorkflowService:
         budget_bytes: float | None = None,
         max_sessions: int | None = None,
         max_errors: int | None = None,
+        max_failures_in_a_row: int | None = None,
+        timeout_minutes: float | None = None,
         raise_errors: bool = False,
         progress: Progress | None = None,
         **filters: Any,
@@ -220,7 +224,8 @@ class WorkflowService:
         options
             Options for it; kept with each attempt.
         retry_failed
-            Try sessions again that failed before.
+            Try sessions again that failed before, unless they are set aside or wait for a later
+            time; those that are named, or forced, are tried all the same.
         include_stale
             Also sessions that are done from inputs that were made again since, or were marked
             as outdated.
@@ -238,6 +243,13 @@ class WorkflowService:
             be larger than what is left is discarded.
         max_sessions, max_errors
             Stop after so many sessions, or failures.
+        max_failures_in_a_row
+            Stop after so many sessions that failed one after the other; as the policy of the stage
+            has it when not given, 0: never.
+        timeout_minutes
+            End the work on a session that takes longer, with all that it started; as the policy
+            of the stage has it when not given, 0: never. The registrar then works in a process of
+            its own.
         raise_errors
             Raise the first failure, after recording it.
         progress
@@ -252,7 +264,8 @@ class WorkflowService:
         Raises
         ------
         ConfigurationError
-            If the registrar cannot be loaded, or could work on no session; nothing is changed.
+            If the registrar cannot be loaded, could work on no session, or has a time limit and
+            cannot be sent to a process of its own; nothing is changed.
         RootUnavailableError
             If the folder that holds the sessions is not there; nothing is changed.
         InvalidTransitionError
@@ -275,6 +288,8 @@ class WorkflowService:
             budget_bytes=budget_bytes,
             max_sessions=max_sessions,
             max_errors=max_errors,
+            max_failures_in_a_row=max_failures_in_a_row,
+            timeout_minutes=timeout_minutes,
             raise_errors=raise_errors,
             progress=progress,
             is_named=is_key or "uSessionID" in wanted,
@@ -336,8 +351,8 @@ class WorkflowService:
         group
             Short name of the group.
         **options
-            As `run`: registrar, options, budget_bytes, max_sessions, max_errors, raise_errors,
-            progress.
+            As `run`: registrar, options, budget_bytes, max_sessions, max_errors,
+            max_failures_in_a_row, timeout_minutes, raise_errors, progress.
 
         Raises
         ------

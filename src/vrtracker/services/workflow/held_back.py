@@ -1,0 +1,60 @@
+"""Which sessions failed and are not tried again now, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.stages import StageKind
+from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.context import LabContext
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["HeldBackService"]
+
+_KEY = ("uSessionID", "mouseName", "sessionDate", "sessionID")
+
+
+class HeldBackService:
+    """The sessions that no run takes by itself, since they failed."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def held_back(
+        self, stage: str | None = None, where: Any = None, /, **filters: Any
+    ) -> pd.DataFrame:
+        """Return the sessions that failed and are set aside, or are tried again later.
+
+        ``run`` takes them when they are named, or with ``force``; `reset` gives them free again.
+
+        Parameters
+        ----------
+        stage
+            This one alone; every stage of processing when not given.
+        where, **filters
+            As for ``tracker.sessions.frame``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            uSessionID, mouseName, sessionDate, sessionID, stage, failures (how often since the last
+            success), retry_after (UTC; NaT where it is set aside), set_aside (why); by stage.
+        """
+        from vrtracker.frames import read_frame
+
+        stages = self._lab.stages
+        chosen = [stages[stage]] if stage is not None else list(stages.values())
+        repository = StageRepository(LookUps(self._lab.database))
+        listing = Listing(filters_of(where, filters), _KEY)
+        return read_frame(
+            self._lab.database,
+            *(
+                repository.held_back(one, stages, now=self._lab.now(), listing=listing)
+                for one in chosen
+                if one.kind is StageKind.PROCESS or stage is not None
+            ),
+        )
