@@ -27,7 +27,6 @@ from vrtracker.errors import (
     LostClaimError,
     RegistrarError,
 )
-from vrtracker.files import staging as staging_files
 from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
@@ -38,7 +37,7 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, require
-from vrtracker.services.workflow.abandoned import free_abandoned, live_tokens
+from vrtracker.services.workflow.abandoned import clean, free_abandoned
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import REGISTRAR
@@ -268,20 +267,13 @@ class _Run:
             raise RegistrarError(
                 f"{claim.key} has no folder below {self._folders.root}; copy it there, then retry."
             )
-        if staging_files.is_left_over(path, output=self._lab.output):
-            live = self._live_attempts(claim)
-            self._notes += staging_files.recover(path, output=self._lab.output, live_tokens=live)
+        self._notes += clean(self._lab, claim.snapshot.record.uSessionID, path)
         staging = Staging.prepare(path, output=self._lab.output, token=claim.attempt_id)
         try:
             yield path, staging
         except BaseException:
             staging.discard()
             raise
-
-    def _live_attempts(self, claim: Claim) -> list[str]:
-        with self._lab.unit(readonly=True) as unit:
-            rows = unit.attempts.unfinished(claim.snapshot.record.uSessionID)
-        return live_tokens(self._lab, rows)
 
     def _keep_aside(self, claim: Claim, staging: Staging) -> None:
         """Keep the output of a result that came too late under a name that says so."""
