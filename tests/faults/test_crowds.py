@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import platform
 import random
-import time
 
 import pytest
 
@@ -18,6 +18,8 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL and SIGSTOP")
+
+log = logging.getLogger(__name__)
 
 IS_SMALL = SESSIONS < 500
 BETWEEN_KILLS_S = 0.2
@@ -84,9 +86,10 @@ def all_is_done(lab: WorkflowLab, keys: list[str], lines) -> None:
 
 def test_each_session_is_done_once_by_many_processes(lab, keys, crowd):
     many = crowd()
-    begun = time.monotonic()
     many.wait(lambda: None)
-    print(f"{len(keys)} sessions, {len(many.processes)} processes: {time.monotonic() - begun:.1f} s")
+    print(
+        f"{len(keys)} sessions, {len(many.processes)} processes: {time.monotonic() - begun:.1f} s"
+    )
 
     assert many.lines() == dict.fromkeys(keys, 1)
     outcomes = many.outcomes()
@@ -115,7 +118,7 @@ def test_killed_processes_cost_only_the_session_at_hand(lab, keys, crowd, rescue
         rescuer.workflow.run("registration", key, registrar=good)
 
     lines = many.lines()
-    print(f"{len(keys)} sessions, {sum(kills)} kills, {len(aside)} set aside")
+    log.info("%d sessions, %d kills, %d set aside", len(keys), sum(kills), len(aside))
     assert lines.total() - len(lines) <= sum(kills)
     all_is_done(lab, keys, lines)
 
@@ -137,7 +140,7 @@ def test_result_of_a_process_suspended_beyond_its_lease_is_refused(lab, keys, cr
 
     outcomes = many.outcomes()
     late = [key for key in keys if list(lab.folder(key).glob("late_output_*"))]
-    print(f"{len(keys)} sessions, {len(late)} late, {len(taken_over)} taken over by us")
+    log.info("%d sessions, %d late, %d taken over here", len(keys), len(late), len(taken_over))
     assert outcomes == {"succeeded": len(keys) - len(taken_over), "skipped": len(late)}
     assert late
     assert set(taken_over) <= set(late)

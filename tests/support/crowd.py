@@ -109,6 +109,7 @@ class Crowd:
             drain, lab.url, str(lab.root), str(self.ledger), lease_s, suspends
         )
         self._context = quick_processes()
+        self._begun = time.monotonic()
         self.processes = [self._start() for _ in range(count)]
 
     def _start(self) -> Any:
@@ -145,6 +146,11 @@ class Crowd:
             meanwhile()
             assert time.monotonic() < end, "the crowd does not come to an end"
             time.sleep(pause_s)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the first was started."""
+        return time.monotonic() - self._begun
 
     def suspended(self) -> Iterator[tuple[psutil.Process, str]]:
         """Yield the processes that have stopped themselves, each with its session."""
@@ -196,4 +202,4 @@ def attempts(lab: WorkflowLab) -> Counter[str]:
     table = database.tables.attempts
     statement = select(table.c.outcome, func.count()).group_by(table.c.outcome)
     with database.read_engine.connect() as connection:
-        return Counter({outcome: n for outcome, n in connection.execute(statement)})
+        return Counter(dict(map(tuple, connection.execute(statement))))

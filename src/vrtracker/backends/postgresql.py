@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 import subprocess
@@ -127,6 +128,20 @@ class PostgreSQLBackend(Backend):
     def hold_snapshot(self, connection: Connection) -> None:
         """Choose the isolation level that is a snapshot."""
         connection.execution_options(isolation_level="REPEATABLE READ")
+
+    def time(self, url: URL, engine: Engine, *, readonly: bool) -> dt.datetime | None:
+        """Ask the server."""
+        del url, readonly
+        with contextlib.closing(engine.raw_connection()) as connection:
+            try:
+                cursor = connection.cursor()
+                cursor.execute("SELECT clock_timestamp()")
+                [[found]] = cursor.fetchall()
+                return found.astimezone(dt.UTC)  # type: ignore[no-any-return]
+            except Exception as error:
+                # A server that was restarted has ended it; the next try gets another one.
+                connection.invalidate(error)
+                raise
 
     def identity(self, url: URL, connection: Connection) -> object:
         """Return the server, by the microsecond of its start, and the database in it."""
