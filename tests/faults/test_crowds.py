@@ -87,9 +87,7 @@ def all_is_done(lab: WorkflowLab, keys: list[str], lines) -> None:
 def test_each_session_is_done_once_by_many_processes(lab, keys, crowd):
     many = crowd()
     many.wait(lambda: None)
-    print(
-        f"{len(keys)} sessions, {len(many.processes)} processes: {time.monotonic() - begun:.1f} s"
-    )
+    log.info("%d sessions in %.1f s", len(keys), many.seconds)
 
     assert many.lines() == dict.fromkeys(keys, 1)
     outcomes = many.outcomes()
