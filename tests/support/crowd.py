@@ -56,6 +56,8 @@ def drain(url: str, root: str, ledger: str, lease_s: float, suspends: int = 0) -
     # Else it is looked for among all that is installed, which takes longer than many live.
     work.version = "1"
     with Tracker(lab) as tracker:
+        tracker.sessions.count()
+        append(Path(ledger).with_suffix(".open"), str(os.getpid()))
         report = tracker.workflow.run(registrar=work)
     for result in report.results:
         append(told(Path(ledger)), result.outcome)
@@ -159,6 +161,12 @@ class Crowd:
                 found = psutil.Process(process.pid)
                 if found.status() == psutil.STATUS_STOPPED:
                     yield found, suspended_at(self.ledger, found.pid).read_text()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether all processes have opened the database."""
+        opened = self.ledger.with_suffix(".open")
+        return opened.exists() and len(opened.read_text().split()) >= len(self.processes)
 
     def lines(self) -> Counter[str]:
         """Return how often each session was begun."""

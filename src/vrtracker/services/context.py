@@ -33,6 +33,8 @@ class LabContext:
     root: Path | None = None
     zone: dt.tzinfo | None = None
     lease: dt.timedelta = dt.timedelta(minutes=15)
+    patience: dt.timedelta = dt.timedelta(minutes=1)
+    """How long a run goes on while its database does not answer, or somebody else holds it."""
     output: str = "oneData"
     backups: Path | None = None
     safety_copies: bool = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,10 @@ from vrtracker.errors import LostClaimError, NotFoundError, VrtrackerError, Work
 from vrtracker.files import staging
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read
+from vrtracker.services.workflow.at_work import is_given_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import Claim, Finished
+from vrtracker.services.workflow.patience import patiently
 
 __all__ = [
     "abandon",
@@ -45,6 +46,10 @@ def free_abandoned(lab: LabContext) -> list[str]:
     list of str
         What was done, a sentence each.
     """
+    return patiently(lab, lambda: _free_abandoned(lab))
+
+
+def _free_abandoned(lab: LabContext) -> list[str]:
     with lab.unit(readonly=True) as unit:
         open_claims = unit.attempts.open_claims()
         of_host = unit.attempts.of_host(lab.host_name, since=lab.now() - _MEMORY)
@@ -141,13 +146,15 @@ def _live_tokens(lab: LabContext, number: int) -> list[str]:
 def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
     if row["outcome"] == "running" and why_abandoned(lab, row) is None:
         return True
-    return row["process_id"] != os.getpid() and bool(is_alive(lab, row))
+    return bool(is_alive(lab, row)) and not is_given_up(row)
 
 
 def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] | None:
     """Return why nobody holds a running claim any more, and whether its process has died."""
     if is_alive(lab, row) is False:
         return f"its process {row['process_id']} on {row['host_name']} is gone", True
+    if is_alive(lab, row) and is_given_up(row):
+        return f"its process {row['process_id']} on {row['host_name']} has given it up", False
     if row["lease_until"] <= lab.now():
         return f"its lease ended, {row['host_name']} did not renew it", False
     return None

@@ -23,6 +23,7 @@ from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarRe
 from vrtracker.domain.states import Transition
 from vrtracker.errors import (
     BudgetError,
+    DatabaseAwayError,
     InvalidValueError,
     LostClaimError,
     RegistrarError,
@@ -38,9 +39,11 @@ from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, require
 from vrtracker.services.workflow.abandoned import clean, free_abandoned
+from vrtracker.services.workflow.at_work import let_go
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import REGISTRAR
+from vrtracker.services.workflow.patience import patiently
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 
 __all__ = ["require_runnable", "run_stage"]
@@ -152,8 +155,11 @@ class _Run:
         )
 
     def _left(self) -> int:
-        with self._lab.unit(readonly=True) as unit:
-            return unit.stages.count_in(self._queue, now=self._lab.now())
+        def count() -> int:
+            with self._lab.unit(readonly=True) as unit:
+                return unit.stages.count_in(self._queue, now=self._lab.now())
+
+        return patiently(self._lab, count)
 
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
@@ -207,6 +213,8 @@ class _Run:
             self._tell(claim.key, None)
             with Heartbeat(self._lab, claim.attempt_id):
                 return self._work(claim, started)
+        except DatabaseAwayError:
+            raise
         except BudgetError as error:
             duration_s = time.monotonic() - started
             self._cancel(claim, str(error), duration_s)
@@ -219,6 +227,8 @@ class _Run:
             reason = f"interrupted ({type(error).__name__})"
             self._cancel(claim, reason, time.monotonic() - started)
             raise
+        finally:
+            let_go(claim.attempt_id)
 
     def _work(self, claim: Claim, started: float) -> RunResult:
         """Do the work in a staging folder and put it in place together with the record of it."""
@@ -245,6 +255,9 @@ class _Run:
                 self._claims.succeed(claim, finished, known=known)
             except LostClaimError:
                 self._keep_aside(claim, staging)
+                raise
+            except DatabaseAwayError:
+                # It may be on record: the new output stays, as after a kill.
                 raise
             except BaseException:
                 staging.undo()
