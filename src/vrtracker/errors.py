@@ -265,6 +265,10 @@ class DatabaseUnavailableError(BackendError):
     """The database cannot be opened: missing, not permitted, wrong password, unreachable."""
 
 
+class DatabaseAwayError(DatabaseUnavailableError):
+    """The database does not answer just now, or somebody else holds it; try again in a moment."""
+
+
 class SchemaError(BackendError):
     """The database's schema is not the one that this version works with."""
 

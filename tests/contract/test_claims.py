@@ -49,6 +49,13 @@ def claimed(lab: WorkflowLab, key: str, token: str = "a" * 32, **values: Any) ->
     return token
 
 
+def as_of_a_dead_process(lab: WorkflowLab, gone: dict[str, Any]) -> None:
+    """Let all attempts that succeeded be those of a process that has ended."""
+    table = lab.tracker.database.tables.attempts
+    with lab.tracker.database.write_engine.begin() as connection:
+        connection.execute(table.update().where(table.c.outcome == "succeeded").values(gone))
+
+
 def left_behind(lab: WorkflowLab, key: str, token: str) -> None:
     folder = lab.folder(key) / f".vrtracker-staging-{token}"
     folder.mkdir()
@@ -75,6 +82,38 @@ def test_claim_of_another_process_with_the_same_number_is_free_too(lab, workflow
     earlier = living["process_started_at"] - dt.timedelta(hours=1)
     claimed(lab, ONE, **living | {"process_started_at": earlier})
     assert workflow.run(registrar=good).succeeded == 1
+
+
+def test_named_session_of_a_process_that_is_gone_is_run_at_once(lab, workflow, gone):
+    lab.add(ONE)
+    claimed(lab, ONE, **gone)
+    report = workflow.run("registration", ONE, registrar=good)
+    assert report.succeeded == 1
+    assert any("is gone" in note for note in report.notes)
+
+
+def test_reconciling_names_what_ended_attempts_left_and_applying_removes_it(
+    lab, workflow, living, gone
+):
+    for key in (ONE, TWO, THREE):
+        lab.add(key)
+    left_behind(lab, ONE, "e" * 32)
+    left_behind(lab, TWO, claimed(lab, TWO, "d" * 32, **living))
+    left_behind(lab, THREE, claimed(lab, THREE, "f" * 32, **gone))
+    before = lab.dump()
+
+    plan = lab.tracker.reconcile()
+
+    named = {note.where: note.message for note in plan.found.notes if note.kind == "left over"}
+    assert list(named) == [ONE]
+    assert f".vrtracker-staging-{'e' * 32}" in named[ONE]
+    assert (lab.dump(), len(lab.litter(ONE))) == (before, 1)
+
+    assert plan.apply() == []
+
+    assert [len(lab.litter(key)) for key in (ONE, TWO, THREE)] == [0, 1, 0]
+    assert sum("Removed" in sentence for sentence in plan.removed) == 2
+    assert list(workflow.claims()["key"]) == [TWO]
 
 
 @pytest.mark.parametrize("who", ["living", "elsewhere", "unknown"])
@@ -126,8 +165,7 @@ def test_what_a_process_left_that_died_after_its_success_is_removed(lab, workflo
     lab.add(TWO)
     workflow.run("registration", ONE, registrar=writes({"a.b.npy": b"new"}))
     token = workflow.attempts(ONE)["attempt_id"].iloc[0]
-    with lab.tracker._lab.database.write_engine.begin() as connection:
-        connection.execute(lab.tracker._lab.database.tables.attempts.update().values(gone))
+    as_of_a_dead_process(lab, gone)
     (lab.folder(ONE) / f".vrtracker-old-{token}").mkdir()
 
     workflow.run("registration", TWO, registrar=good)
@@ -136,12 +174,15 @@ def test_what_a_process_left_that_died_after_its_success_is_removed(lab, workflo
     assert lab.output(ONE) == {"a.b.npy": b"new"}
 
 
-def test_folder_of_a_process_that_was_suspended_is_left_to_it(lab, workflow, living):
+def test_folder_of_a_process_that_was_suspended_is_left_to_it(lab, workflow, living, gone):
     lab.add(ONE)
     token = claimed(lab, ONE, **living)
     left_behind(lab, ONE, token)
     lab.clock.advance(minutes=15)
 
+    assert workflow.run(registrar=good).succeeded == 1
+    lab.add(TWO)
+    as_of_a_dead_process(lab, gone)
     assert workflow.run(registrar=good).succeeded == 1
 
     assert lab.litter(ONE) == [f".vrtracker-staging-{token}"]

@@ -147,13 +147,17 @@ class OwnServer(PostgresServer):
     """A server that this run started in `folder` and stops again."""
 
     folder: Path
-    stop: Any
+    control: Any
+
+    def restart(self) -> None:
+        """Stop the server, whoever is connected, and start it again."""
+        self.control("-m", "fast", "-l", str(self.folder / "data" / "log"), "restart")
 
     def close(self) -> None:
         """Stop the server and remove its files; a second call does nothing."""
         atexit.unregister(self.close)
         if self.folder.exists():
-            self.stop()
+            self.control("-m", "immediate", "stop")
             shutil.rmtree(self.folder)
 
 
@@ -208,7 +212,7 @@ def start_server(version: int) -> PostgresServer:
         host="127.0.0.1",
         port=port,
         folder=base,
-        stop=functools.partial(run, "-m", "immediate", "stop"),
+        control=run,
     )
     atexit.register(server.close)
     server.create_password_role()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import datetime as dt
 import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
 
+from vrtracker.backends.disk import time_of_drive
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
@@ -160,6 +162,16 @@ class Backend(abc.ABC):
     def hold_snapshot(self, connection: Connection) -> None:
         """Let all that the connection's next transaction reads be of one moment."""
         del connection
+
+    def time(self, url: URL, engine: Engine, *, readonly: bool) -> dt.datetime | None:
+        """Return what time it is where the database is, aware UTC, or None if nobody tells.
+
+        Of a file it is the clock of its drive, which dates a new file beside it; with `readonly`
+        none is made. Those who watch statements see nothing of it.
+        """
+        del engine
+        file = None if readonly else self.file(url)
+        return None if file is None else time_of_drive(file.parent)
 
     @abc.abstractmethod
     def identity(self, url: URL, connection: Connection) -> object:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ __all__ = [
     "flush_folder",
     "is_file_there",
     "may_write",
+    "time_of_drive",
 ]
 
 
@@ -78,6 +81,19 @@ def dated_name(path: Path) -> Path:
         target = path.with_name(f"{path.stem}.before-{moment}-{number}{path.suffix}")
         number += 1
     return target
+
+
+def time_of_drive(folder: Path) -> dt.datetime | None:
+    """Return what time it is by the clock that dates new files in a folder, aware UTC.
+
+    On a shared drive that is the server's. None where no file can be made.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            made = os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return None
+    return dt.datetime.fromtimestamp(made, dt.UTC)
 
 
 def may_write(path: Path) -> bool:

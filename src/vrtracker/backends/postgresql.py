@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.errors import (
     BackendError,
+    DatabaseAwayError,
     DatabaseUnavailableError,
     MissingDependencyError,
     ReadOnlyError,
@@ -87,9 +89,9 @@ class PostgreSQLBackend(Backend):
                 f"The role {url.username!r} may not do this in {where}; ask for the permission."
             )
         if state in {"55P03", "40P01", "57014"}:
-            return BackendError(f"{where} is busy with other writers; try again.")
+            return DatabaseAwayError(f"{where} is busy with other writers; try again.")
         if isinstance(error, psycopg.OperationalError):
-            return DatabaseUnavailableError(_unreachable(error, url, where))
+            return _unreachable(error, url, where)
         return None
 
     def lock_schema(self, connection: Connection) -> None:
@@ -127,6 +129,20 @@ class PostgreSQLBackend(Backend):
     def hold_snapshot(self, connection: Connection) -> None:
         """Choose the isolation level that is a snapshot."""
         connection.execution_options(isolation_level="REPEATABLE READ")
+
+    def time(self, url: URL, engine: Engine, *, readonly: bool) -> dt.datetime | None:
+        """Ask the server."""
+        del url, readonly
+        with contextlib.closing(engine.raw_connection()) as connection:
+            try:
+                cursor = connection.cursor()
+                cursor.execute("SELECT clock_timestamp()")
+                [[found]] = cursor.fetchall()
+                return found.astimezone(dt.UTC)  # type: ignore[no-any-return]
+            except Exception as error:
+                # A server that was restarted has ended it; the next try gets another one.
+                connection.invalidate(error)
+                raise
 
     def identity(self, url: URL, connection: Connection) -> object:
         """Return the server, by the microsecond of its start, and the database in it."""
@@ -309,14 +325,18 @@ def _run(program: str, *arguments: str, password: str | None = None) -> None:
         raise kind(f"{program} failed, nothing was changed: {said}")
 
 
-def _unreachable(error: BaseException, url: URL, where: str) -> str:
+def _unreachable(error: BaseException, url: URL, where: str) -> DatabaseUnavailableError:
     """Phrase a failure to connect. The server sends no SQLSTATE then, only text."""
     text_of_server = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
     if "password" in text_of_server or "authentication" in text_of_server:
-        return (
+        return DatabaseUnavailableError(
             f"{where} refused the user {url.username!r}: wrong or missing password. "
             "Set it in the URL, PGPASSWORD or ~/.pgpass."
         )
     if "does not exist" in text_of_server:
-        return f"{where} does not exist on its server; have it created: createdb {url.database}"
-    return f"{where} cannot be reached ({text_of_server}); check host, port and that it runs."
+        return DatabaseUnavailableError(
+            f"{where} does not exist on its server; have it created: createdb {url.database}"
+        )
+    return DatabaseAwayError(
+        f"{where} cannot be reached ({text_of_server}); check host, port and that it runs."
+    )

@@ -6,6 +6,7 @@ import sqlite3
 
 from vrtracker.errors import (
     BackendError,
+    DatabaseAwayError,
     DatabaseUnavailableError,
     ForeignSchemaError,
     ReadOnlyError,
@@ -22,7 +23,7 @@ _UNOPENED = (
     "{path} cannot be opened; check that you may read and write it and its folder.",
 )
 _LOCKED = (
-    BackendError,
+    DatabaseAwayError,
     f"Another program has been writing to {{path}} for over {BUSY_SECONDS} s; try again later.",
 )
 _NOT_A_DATABASE = (

@@ -126,18 +126,20 @@ def current(context: typer.Context, *, json: Json = False) -> None:
 def check(context: typer.Context, *, json: Json = False) -> None:
     """Compare the database with what this version expects; exit code 1 if they differ.
 
-    Columns and tables that the lab has added are not differences.
+    Columns and tables that the lab has added are not differences. If the clock of this computer
+    and that of the database, or of its drive, are 2 s or more apart, a warning says so.
 
     Example: vrtracker db check
     """
-    from vrtracker.database import migration
+    from vrtracker.database import DatabaseClock, migration
 
     url = shell_of(context).database_url()
     differences = migration.check(url)
     with _database(url) as database:
         name = str(database)
+        skew = DatabaseClock(database).skew().total_seconds()
     if json:
-        write_json({"url": name, "differences": differences})
+        write_json({"url": name, "differences": differences, "clock_ahead_s": skew})
     else:
         for difference in differences:
             say(difference)

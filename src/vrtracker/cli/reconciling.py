@@ -69,7 +69,8 @@ def reconcile(
 ) -> None:
     """Compare the database with the disk and list what differs; --apply writes it.
 
-    Without --apply nothing is written. A root that is missing, empty, or lacks more than half of
+    Without --apply nothing is written. Folders that ended attempts left are named, and removed
+    with --apply. A root that is missing, empty, or lacks more than half of
     what is marked done is not believed. What was saved with --save can be applied later, and
     taken back while nobody has changed it.
 
@@ -116,8 +117,11 @@ def _report(
 ) -> None:
     keys = [str(key) for key in written or ()]
     if json:
-        write_json({**plan.found.to_json(), "written": keys, "applied": written is not None})
+        done = {"written": keys, "applied": written is not None, "removed": plan.removed}
+        write_json({**plan.found.to_json(), **done})
     elif written is not None:
+        for sentence in plan.removed:
+            say(sentence)
         say(f"{counted(len(keys), 'session')} {verb}")
     elif plan.found.changes:
         note("Nothing was written; repeat it with --apply to write it.")

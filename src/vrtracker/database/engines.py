@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import datetime as dt
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -118,6 +119,11 @@ class Database:
         if self._reader is not None:
             self._reader.close()
         self._forget()
+
+    def time(self) -> dt.datetime | None:
+        """Return what time it is where the database is; see `Backend.time`."""
+        with self.translating():
+            return self.backend.time(self.url, self.read_engine, readonly=self.readonly)
 
     # -- statements ------------------------------------------------------------------------
 

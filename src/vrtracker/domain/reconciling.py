@@ -10,7 +10,18 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["SUITE2P_FILES", "DatasetChange", "DiskRules", "Finding", "Findings", "SessionChange"]
+__all__ = [
+    "LEFT_OVER",
+    "SUITE2P_FILES",
+    "DatasetChange",
+    "DiskRules",
+    "Finding",
+    "Findings",
+    "SessionChange",
+]
+
+LEFT_OVER = "left over"
+"""Kind of the finding that attempts which have ended left folders in a session's."""
 
 SUITE2P_FILES = ("stat", "ops", "F", "Fneu", "iscell", "spks")
 """What suite2p leaves of each plane, without ``.npy``."""
@@ -47,7 +58,8 @@ class Finding:
     Attributes
     ----------
     kind : str
-        ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future`` or ``touched``.
+        ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future``, ``touched`` or
+        ``left over``.
     where : str
         A session's key, or a path.
     """

@@ -38,7 +38,7 @@ from vrtracker.files.trees import (
     unused,
 )
 
-__all__ = ["Staging", "SwapReport", "is_left_over", "recover"]
+__all__ = ["Staging", "SwapReport", "left_over", "recover"]
 
 _log = logging.getLogger(__name__)
 
@@ -278,10 +278,10 @@ class Staging:
         _restore(self._old, self._output)
 
 
-def is_left_over(session_folder: Path, *, output: str = ONE_DATA) -> bool:
-    """Return whether attempts have left something that `recover` would look at."""
-    folder = Path(session_folder)
-    return any(any(_left_over(folder, prefix, output)) for prefix in (_OLD, _STAGING))
+def left_over(session_folder: Path, *, output: str = ONE_DATA) -> list[tuple[str, str]]:
+    """Return what `recover` would look at: the attempt, and the name of a folder of its."""
+    found = (_left_over(Path(session_folder), prefix, output) for prefix in (_OLD, _STAGING))
+    return [(token, path.name) for pairs in found for token, path in pairs]
 
 
 def recover(

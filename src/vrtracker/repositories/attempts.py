@@ -72,6 +72,12 @@ class AttemptRepository:
         """Extend the claim of a running attempt; False if it is not running any more."""
         return self.close(attempt_id, {"heartbeat_at": now, "lease_until": lease_until})
 
+    def outcome(self, attempt_id: str) -> str | None:
+        """Return how an attempt ended, or that it runs; None if there is none."""
+        table = self._x.tables.attempts
+        found = self._x.execute(select(table.c.outcome).where(table.c.attempt_id == attempt_id))
+        return found.scalar()  # type: ignore[no-any-return]
+
     def expire(self, attempt_ids: Sequence[str], *, at: dt.datetime) -> None:
         """Close attempts whose lease ended while they were running; one statement."""
         table = self._x.tables.attempts

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker import clock
-from vrtracker.database import Database
+from vrtracker.database import Database, DatabaseClock
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
@@ -34,6 +34,8 @@ class LabContext:
     root: Path | None = None
     zone: dt.tzinfo | None = None
     lease: dt.timedelta = dt.timedelta(minutes=15)
+    patience: dt.timedelta = dt.timedelta(minutes=1)
+    """How long a run goes on while its database does not answer, or somebody else holds it."""
     output: str = "oneData"
     backups: Path | None = None
     safety_copies: bool = True
@@ -42,6 +44,11 @@ class LabContext:
     disk: DiskRules = field(default_factory=DiskRules)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
+    """What time it is; by the database's clock unless another one is given."""
+
+    def __post_init__(self) -> None:
+        if self.now is clock.now:
+            object.__setattr__(self, "now", DatabaseClock(self.database))
 
     def unit(self, *, readonly: bool = False, of_one_moment: bool = False) -> UnitOfWork:
         """Return a new unit of work."""

@@ -21,6 +21,7 @@ from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import file_identity, is_file_there
 from vrtracker.errors import (
     BackendError,
+    DatabaseAwayError,
     DatabaseUnavailableError,
     ForeignSchemaError,
     MissingDependencyError,
@@ -310,7 +311,9 @@ class AccessBackend(Backend):
             return DatabaseUnavailableError(text)
         if "readonly" in type(error).__name__.casefold():
             return ReadOnlyError(f"{name} is open read-only; open it without readonly=True.")
-        if state.startswith(("40", "53")):
+        if state.startswith("40"):
+            return DatabaseAwayError(text)
+        if state.startswith("53"):
             return BackendError(text)
         return _explain_java(error, name) if _is_java(url) else explain_odbc(_text_of(error), name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vrtracker.errors import BackendError
+from vrtracker.errors import DatabaseAwayError
 
 __all__ = ["check_nobody_has_it_open", "holders", "lock_file"]
 
@@ -45,14 +45,14 @@ def check_nobody_has_it_open(path: Path) -> None:
 
     Raises
     ------
-    BackendError
+    DatabaseAwayError
         It is; the message names it and who is listed in it.
     """
     found = holders(path)
     if found is None:
         return
     who = f" by {', '.join(found)}" if found else ""
-    raise BackendError(
+    raise DatabaseAwayError(
         f"{path} is open in Access{who}. Close it there and try again. If nobody has it open, "
         f"Access has crashed: delete {lock_file(path)}"
     )

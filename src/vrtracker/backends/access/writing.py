@@ -22,7 +22,7 @@ from vrtracker.backends.access.java_errors import OperationalError, translated
 from vrtracker.backends.access.statements import first_word, is_pure_select
 from vrtracker.backends.access.undo import check_writable
 from vrtracker.backends.disk import copy_whole
-from vrtracker.errors import BackendError, ConfigurationError, ReadOnlyError
+from vrtracker.errors import BackendError, ConfigurationError, DatabaseAwayError, ReadOnlyError
 
 __all__ = ["OPTIONS", "WriteOptions", "back_up_once_a_day", "guard_odbc", "guard_ucanaccess"]
 
@@ -128,7 +128,7 @@ def guard_odbc(engine: Engine, path: Path, options: WriteOptions) -> None:
         try:
             lock.acquire(timeout_s=LOCK_TIMEOUT_S)
         except OperationalError as error:
-            raise BackendError(str(error)) from error
+            raise DatabaseAwayError(str(error)) from error
         connection.info[_LOCK] = lock
         if options.daily_backup:
             back_up_once_a_day(path)

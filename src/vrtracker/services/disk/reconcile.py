@@ -6,25 +6,26 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.reconciling import Finding, Findings, SessionChange
+from vrtracker.domain.reconciling import LEFT_OVER, Finding, Findings, SessionChange
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark, State
-from vrtracker.errors import InvalidValueError, UnknownNameError, VrtrackerError
+from vrtracker.errors import InvalidValueError, VrtrackerError
 from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.scan import ScanResult, scan
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.reconcile_apply import Reconciler
-from vrtracker.services.disk.reconcile_rules import PARTS, Proposal, Seen
+from vrtracker.services.disk.reconcile_rules import PARTS, Proposal, Seen, parts_of
 from vrtracker.services.disk.unseen_folders import unseen_folders
 from vrtracker.services.transitions import outcome_columns, read, stale_dependents
+from vrtracker.services.workflow.abandoned import left_by_the_ended
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,8 @@ class ReconcilePlan(Shown):
 
     found: Findings
     _service: ReconcileService
+    removed: list[str] = field(default_factory=list)
+    """What `apply` did about attempts that had ended, a sentence each."""
 
     def facts(self) -> Facts:
         """Return what would change and why, and what is to be known besides."""
@@ -62,6 +65,9 @@ class ReconcilePlan(Shown):
 
     def apply(self, *, force: bool = False) -> list[SessionKey]:
         """Write all changes in one transaction, an event a session; return the sessions.
+
+        Then remove what ended attempts left in the sessions' folders, and end the claims that
+        nobody holds any more; `removed` lists it.
 
         Parameters
         ----------
@@ -77,7 +83,9 @@ class ReconcilePlan(Shown):
         NotFoundError
             If a session is gone.
         """
-        return self._service.apply(self.found, force=force)
+        keys = self._service.apply(self.found, force=force)
+        self.removed.extend(self._service.clean(self.found))
+        return keys
 
     def undo(self) -> list[SessionKey]:
         """Take the changes back, if nobody changed them since; as `apply`."""
@@ -138,7 +146,7 @@ class ReconcileService:
         progress: Callable[[int], None] | None = None,
     ) -> ReconcilePlan:
         """Look at the disk; see `vrtracker.tracker.Tracker.reconcile`."""
-        parts = _parts(stages)
+        parts = parts_of(stages)
         root = self._lab.folders().root
         self._lab.folders().check()
         rows, datasets = self._recorded(Listing(filters, _COLUMNS, include_scratched=named), parts)
@@ -170,6 +178,10 @@ class ReconcileService:
         """Write the changes; see `ReconcilePlan.apply`."""
         return Reconciler(self._lab).apply(found, force=force)
 
+    def clean(self, found: Findings) -> list[str]:
+        """Remove what ended attempts left; see `ReconcilePlan.apply`."""
+        return Reconciler(self._lab).clean(found)
+
     def undo(self, found: Findings) -> list[SessionKey]:
         """Take the changes back; see `ReconcilePlan.undo`."""
         return Reconciler(self._lab).undo(found)
@@ -186,16 +198,6 @@ class ReconcileService:
             for row in unit.datasets.of_listing(bare):
                 datasets[row["uSessionID"]].append(row)
         return rows, datasets
-
-
-def _parts(stages: Collection[str] | None) -> list[str]:
-    if stages is None:
-        return list(PARTS)
-    wanted = [stages] if isinstance(stages, str) else list(stages)
-    for name in wanted:
-        if name not in PARTS:
-            raise UnknownNameError("stage with output to compare", name, PARTS)
-    return [name for name in PARTS if name in wanted]
 
 
 class _Comparison:
@@ -238,6 +240,10 @@ class _Comparison:
                 zone=self._lab.zone,
             )
             self._one(key, row, folder, found)
+            left = left_by_the_ended(self._lab, row["uSessionID"], Path(folder))
+            if left:
+                names = ", ".join(left)
+                self._note(LEFT_OVER, key, f"Applying removes what ended attempts left: {names}.")
         self._folders.add(key)
 
     def _may_change(self, key: SessionKey, row: Mapping[str, Any]) -> bool:

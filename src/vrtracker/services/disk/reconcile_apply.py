@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.reconciling import DatasetChange, Findings, SessionChange
+from vrtracker.domain.reconciling import LEFT_OVER, DatasetChange, Findings, SessionChange
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, RootUnavailableError
@@ -18,6 +18,7 @@ from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.reconcile_rules import recorded
 from vrtracker.services.transitions import expire_claims, read, update_session
+from vrtracker.services.workflow.abandoned import clean, free_abandoned
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Reconciler"]
@@ -47,6 +48,20 @@ class Reconciler:
         """Take the changes of a plan back, if they all still stand."""
         changes = [self._fitted(change).inverse() for change in found.changes]
         return self._write(changes, "undone: ")
+
+    def clean(self, found: Findings) -> list[str]:
+        """End the claims that nobody holds any more, and remove what ended attempts left.
+
+        That is what is known of in the database, and what the plan names.
+        """
+        removed = free_abandoned(self._lab)
+        for name in [each.where for each in found.notes if each.kind == LEFT_OVER]:
+            key = SessionKey.parse(name)
+            path = self._lab.folders().find(key)
+            if path is not None:
+                number = read(self._lab, None, key).record.uSessionID
+                removed += [f"{key}: {done}" for done in clean(self._lab, number, path)]
+        return removed
 
     def _write(self, planned: Sequence[SessionChange], prefix: str) -> list[SessionKey]:
         changes = [self._fitted(change) for change in planned]

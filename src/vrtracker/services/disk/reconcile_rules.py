@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DatasetChange, DiskRules, Finding
 from vrtracker.domain.states import State
+from vrtracker.errors import UnknownNameError
 from vrtracker.files.alf import hash_file, is_curated, parse_alf_name, revision_of
 from vrtracker.files.probe import FolderProbe, local_time
 from vrtracker.files.trees import FileFacts
 
-__all__ = ["PARTS", "Proposal", "Seen"]
+__all__ = ["PARTS", "Proposal", "Seen", "parts_of"]
 
 PARTS = ("suite2p", "registration", "red_cell_qc")
 """The stages whose output on disk is compared."""
@@ -26,6 +27,17 @@ _NOT_RED_OUTPUT = "mpciROIs.redS2P"  # suite2p's own guess, which is there witho
 _CUT_OFFS = re.compile(r"parametersRed\w*\.minMaxCutoff\.npy")
 _OPEN = {State.READY, State.FAILED, State.BLOCKED}
 _OF_DATASET = ("stage", "attempt_id", "written", "revision", "size_bytes", "md5", "qc_level")
+
+
+def parts_of(stages: Collection[str] | None) -> list[str]:
+    """Return the stages to compare, in order: all if none are named."""
+    if stages is None:
+        return list(PARTS)
+    wanted = [stages] if isinstance(stages, str) else list(stages)
+    for name in wanted:
+        if name not in PARTS:
+            raise UnknownNameError("stage with output to compare", name, PARTS)
+    return [name for name in PARTS if name in wanted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from vrtracker import processes
@@ -20,10 +20,20 @@ from vrtracker.errors import LostClaimError, NotFoundError, VrtrackerError, Work
 from vrtracker.files import staging
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read
+from vrtracker.services.workflow.at_work import is_given_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import Claim, Finished
+from vrtracker.services.workflow.patience import patiently
 
-__all__ = ["abandon", "free_abandoned", "is_alive", "key_of", "live_tokens", "why_abandoned"]
+__all__ = [
+    "abandon",
+    "clean",
+    "free_abandoned",
+    "is_alive",
+    "key_of",
+    "left_by_the_ended",
+    "why_abandoned",
+]
 
 _MEMORY = dt.timedelta(days=7)
 
@@ -36,6 +46,10 @@ def free_abandoned(lab: LabContext) -> list[str]:
     list of str
         What was done, a sentence each.
     """
+    return patiently(lab, lambda: _free_abandoned(lab))
+
+
+def _free_abandoned(lab: LabContext) -> list[str]:
     with lab.unit(readonly=True) as unit:
         open_claims = unit.attempts.open_claims()
         of_host = unit.attempts.of_host(lab.host_name, since=lab.now() - _MEMORY)
@@ -49,7 +63,21 @@ def free_abandoned(lab: LabContext) -> list[str]:
     # One that was killed right after it had recorded its end may have left something too.
     last = {(row["process_id"], row["process_started_at"]): row for row in of_host}
     left += [row for row in last.values() if is_alive(lab, row) is False]
-    return [*notes, *_clean(lab, left, live_tokens(lab, open_claims))]
+    return [*notes, *_clean(lab, left)]
+
+
+def clean(lab: LabContext, number: int, path: Path) -> list[str]:
+    """Remove what attempts that have ended left in a session's folder; see `staging.recover`."""
+    if not staging.left_over(path, output=lab.output):
+        return []
+    return staging.recover(path, output=lab.output, live_tokens=_live_tokens(lab, number))
+
+
+def left_by_the_ended(lab: LabContext, number: int, path: Path) -> list[str]:
+    """Return the names of the folders that `clean` would look at, and nobody writes to."""
+    found = staging.left_over(path, output=lab.output)
+    live = _live_tokens(lab, number) if found else ()
+    return [name for token, name in found if token not in live]
 
 
 def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> list[str]:  # noqa: FBT001
@@ -105,38 +133,39 @@ def key_of(row: Mapping[str, Any]) -> SessionKey:
     return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
 
 
-def live_tokens(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the attempts whose folders somebody may still write to.
+def _live_tokens(lab: LabContext, number: int) -> list[str]:
+    """Return the attempts at a session whose folders somebody may still write to.
 
     Those are the claims that hold, and those that another process here has lost, but lives on.
     """
+    with lab.unit(readonly=True) as unit:
+        rows = unit.attempts.unfinished(number)
     return [row["attempt_id"] for row in rows if _may_write(lab, row)]
 
 
 def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
     if row["outcome"] == "running" and why_abandoned(lab, row) is None:
         return True
-    return row["process_id"] != os.getpid() and bool(is_alive(lab, row))
+    return bool(is_alive(lab, row)) and not is_given_up(row)
 
 
 def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] | None:
     """Return why nobody holds a running claim any more, and whether its process has died."""
     if is_alive(lab, row) is False:
         return f"its process {row['process_id']} on {row['host_name']} is gone", True
+    if is_alive(lab, row) and is_given_up(row):
+        return f"its process {row['process_id']} on {row['host_name']} has given it up", False
     if row["lease_until"] <= lab.now():
         return f"its lease ended, {row['host_name']} did not renew it", False
     return None
 
 
-def _clean(
-    lab: LabContext, rows: Iterable[Mapping[str, Any]], live: Collection[str]
-) -> Iterator[str]:
+def _clean(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Remove what attempts left in the sessions' folders, as far as those are in reach."""
     if lab.root is None:
         return
-    for key in dict.fromkeys(map(key_of, rows)):
+    for key, number in {key_of(row): row["uSessionID"] for row in rows}.items():
         with contextlib.suppress(VrtrackerError):
             path = lab.folders().find(key)
             if path is not None:
-                for done in staging.recover(path, output=lab.output, live_tokens=live):
-                    yield f"{key}: {done}"
+                yield from (f"{key}: {done}" for done in clean(lab, number, path))

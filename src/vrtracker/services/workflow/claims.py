@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,8 +36,10 @@ from vrtracker.services.transitions import (
     update_session,
 )
 from vrtracker.services.workflow.applicability import exclude_open
+from vrtracker.services.workflow.at_work import let_go, take_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes
+from vrtracker.services.workflow.patience import patiently
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Claim", "Claims", "Finished"]
@@ -90,7 +92,7 @@ class Claims:
         try:
             with self._lab.unit() as unit:
                 claim = self._start(unit, key, stage, registrar, rerun=rerun, without=without)
-                unit.commit()
+                _commit(unit, claim)
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error
         return claim
@@ -99,6 +101,8 @@ class Claims:
         self, queue: Select[Any], after: int, stage: Stage, registrar: Registrar, **how: Any
     ) -> Claim | int | None:
         """Claim the first session of a queue whose number is higher than `after`, in one step.
+
+        Wait for a database that is away.
 
         Parameters
         ----------
@@ -113,6 +117,11 @@ class Claims:
             The claim; the number of a session that somebody else took in the same moment; or
             None at the end of the queue.
         """
+        return patiently(self._lab, lambda: self._start_next(queue, after, stage, registrar, **how))
+
+    def _start_next(
+        self, queue: Select[Any], after: int, stage: Stage, registrar: Registrar, **how: Any
+    ) -> Claim | int | None:
         number = after
         try:
             with self._lab.unit() as unit:
@@ -121,15 +130,19 @@ class Claims:
                     return None
                 number, key = found
                 claim = self._start(unit, key, stage, registrar, **how)
-                unit.commit()
+                _commit(unit, claim)
         except (ConcurrentUpdateError, InvalidTransitionError, NotFoundError, ViolationError):
             return number
         return claim
 
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
         """Return the datasets that are on record for the session."""
-        with self._lab.unit(readonly=True) as unit:
-            return unit.datasets.of_session(claim.snapshot.record.uSessionID)
+
+        def look_up() -> list[dict[str, Any]]:
+            with self._lab.unit(readonly=True) as unit:
+                return unit.datasets.of_session(claim.snapshot.record.uSessionID)
+
+        return patiently(self._lab, look_up)
 
     def succeed(
         self, claim: Claim, finished: Finished, *, known: Sequence[Mapping[str, Any]]
@@ -147,7 +160,14 @@ class Claims:
             If the lease ended and somebody else took the session over.
         ConcurrentUpdateError
             If the stage's columns were changed by hand in the meantime.
+        DatabaseAwayError
+            If the database is away for long; whether it was recorded is not known then.
         """
+        self._end(claim, "succeeded", lambda: self._succeed_as_it_is(claim, finished, known))
+
+    def _succeed_as_it_is(
+        self, claim: Claim, finished: Finished, known: Sequence[Mapping[str, Any]]
+    ) -> None:
         try:
             self._succeed(claim, finished, known, is_outdated=False)
         except LostClaimError:
@@ -211,14 +231,24 @@ class Claims:
         LostClaimError
             If the lease ended and somebody else took the session over.
         """
-        at = self._lab.now()
-        with self._lab.unit() as unit:
-            following = record_failure(self._lab, unit, claim, error, finished=finished, at=at)
-            unit.commit()
-        return following
+        told: list[NextTry] = []
+
+        def record() -> None:
+            at = self._lab.now()
+            with self._lab.unit() as unit:
+                told.append(
+                    record_failure(self._lab, unit, claim, error, finished=finished, at=at)
+                )
+                unit.commit()
+
+        self._end(claim, "failed", record)
+        return told[-1]
 
     def cancel(self, claim: Claim, reason: str, finished: Finished) -> None:
         """Give a claim back; the session is again as it was before."""
+        self._end(claim, "cancelled", lambda: self._cancel(claim, reason, finished))
+
+    def _cancel(self, claim: Claim, reason: str, finished: Finished) -> None:
         at = self._lab.now()
         with self._lab.unit() as unit:
             close_attempt(unit, claim, "cancelled", finished, at)
@@ -227,6 +257,26 @@ class Claims:
             unit.commit()
 
     # -- helpers ------------------------------------------------------------------------------
+
+    def _end(self, claim: Claim, outcome: str, record: Callable[[], None]) -> None:
+        """Record an end patiently: once, also where the database went away after its commit."""
+        tries = 0
+
+        def try_once() -> None:
+            nonlocal tries
+            tries += 1
+            try:
+                record()
+            except LostClaimError:
+                if tries == 1 or self._outcome(claim) != outcome:
+                    raise
+
+        patiently(self._lab, try_once)
+        let_go(claim.attempt_id)
+
+    def _outcome(self, claim: Claim) -> str | None:
+        with self._lab.unit(readonly=True) as unit:
+            return unit.attempts.outcome(claim.attempt_id)
 
     def _start(
         self,
@@ -326,6 +376,16 @@ class Claims:
         dependents = self._lab.stages.dependents(stage.name)
         seen = tuple(other.done_column for other in dependents if other.done_column)
         return update_session(unit, claim.snapshot, values, seen=seen)
+
+
+def _commit(unit: UnitOfWork, claim: Claim) -> None:
+    """Make a claim lasting; if nobody knows whether that was done, it is one given up."""
+    take_up(claim.attempt_id)
+    try:
+        unit.commit()
+    except BaseException:
+        let_go(claim.attempt_id)
+        raise
 
 
 def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:

@@ -23,11 +23,11 @@ from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarRe
 from vrtracker.domain.states import Transition
 from vrtracker.errors import (
     BudgetError,
+    DatabaseAwayError,
     InvalidValueError,
     LostClaimError,
     RegistrarError,
 )
-from vrtracker.files import staging as staging_files
 from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
@@ -38,10 +38,12 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, require
-from vrtracker.services.workflow.abandoned import free_abandoned, live_tokens
+from vrtracker.services.workflow.abandoned import clean, free_abandoned
+from vrtracker.services.workflow.at_work import let_go
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import REGISTRAR
+from vrtracker.services.workflow.patience import patiently
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 
 __all__ = ["require_runnable", "run_stage"]
@@ -156,8 +158,11 @@ class _Run:
         )
 
     def _left(self) -> int:
-        with self._lab.unit(readonly=True) as unit:
-            return unit.stages.count_in(self._queue, now=self._lab.now())
+        def count() -> int:
+            with self._lab.unit(readonly=True) as unit:
+                return unit.stages.count_in(self._queue, now=self._lab.now())
+
+        return patiently(self._lab, count)
 
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
@@ -211,6 +216,8 @@ class _Run:
             self._tell(claim.key, None)
             with Heartbeat(self._lab, claim.attempt_id):
                 return self._work(claim, started)
+        except DatabaseAwayError:
+            raise
         except BudgetError as error:
             duration_s = time.monotonic() - started
             self._cancel(claim, str(error), duration_s)
@@ -223,6 +230,8 @@ class _Run:
             reason = f"interrupted ({type(error).__name__})"
             self._cancel(claim, reason, time.monotonic() - started)
             raise
+        finally:
+            let_go(claim.attempt_id)
 
     def _work(self, claim: Claim, started: float) -> RunResult:
         """Do the work in a staging folder and put it in place together with the record of it."""
@@ -250,6 +259,9 @@ class _Run:
             except LostClaimError:
                 self._keep_aside(claim, staging)
                 raise
+            except DatabaseAwayError:
+                # It may be on record: the new output stays, as after a kill.
+                raise
             except BaseException:
                 staging.undo()
                 raise
@@ -271,20 +283,13 @@ class _Run:
             raise RegistrarError(
                 f"{claim.key} has no folder below {self._folders.root}; copy it there, then retry."
             )
-        if staging_files.is_left_over(path, output=self._lab.output):
-            live = self._live_attempts(claim)
-            self._notes += staging_files.recover(path, output=self._lab.output, live_tokens=live)
+        self._notes += clean(self._lab, claim.snapshot.record.uSessionID, path)
         staging = Staging.prepare(path, output=self._lab.output, token=claim.attempt_id)
         try:
             yield path, staging
         except BaseException:
             staging.discard()
             raise
-
-    def _live_attempts(self, claim: Claim) -> list[str]:
-        with self._lab.unit(readonly=True) as unit:
-            rows = unit.attempts.unfinished(claim.snapshot.record.uSessionID)
-        return live_tokens(self._lab, rows)
 
     def _keep_aside(self, claim: Claim, staging: Staging) -> None:
         """Keep the output of a result that came too late under a name that says so."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
@@ -20,6 +22,7 @@ from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
+from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.held_back import HeldBackService
@@ -68,6 +71,7 @@ class WorkflowService:
         claims = ClaimListService(lab)
         self.claims = claims.claims
         self.release = claims.release
+        self.free_abandoned = partial(free_abandoned, lab)
 
     @property
     def stages(self) -> StageGraph:
@@ -272,10 +276,11 @@ class WorkflowService:
             If one session is named by its key and its state does not allow it.
         """
         self._require_process(stage)
-        wanted = filters_of(where, filters)
+        wanted, freed = filters_of(where, filters), []
         is_key = where is not None and not isinstance(where, Mapping)
         if is_key:
             key = SessionKey.parse(where)
+            freed = self.free_abandoned()
             require_runnable(self._lab, key, stage, force=force, without=without)
             retry_failed, include_stale = True, True
         options_of_run = RunOptions(
@@ -295,7 +300,8 @@ class WorkflowService:
             is_named=is_key or "uSessionID" in wanted,
         )
         chosen = self.registrar(stage, registrar, options=options)
-        return run_stage(self._lab, stage, chosen, options_of_run)
+        report = run_stage(self._lab, stage, chosen, options_of_run)
+        return replace(report, notes=(*freed, *report.notes))
 
     def outdated(
         self,

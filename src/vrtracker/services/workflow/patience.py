@@ -1,0 +1,38 @@
+"""Go on with a run while its database is away for a moment: a server restarts, somebody locks."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from vrtracker.errors import DatabaseAwayError
+from vrtracker.services.context import LabContext
+
+__all__ = ["patiently"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+def patiently(lab: LabContext, work: Callable[[], T]) -> T:
+    """Do work with the database, again and again while that is away; see `LabContext.patience`.
+
+    Raises
+    ------
+    DatabaseAwayError
+        If it is away for longer.
+    """
+    end = time.monotonic() + lab.patience.total_seconds()
+    while True:
+        try:
+            return work()
+        except DatabaseAwayError as error:
+            if time.monotonic() > end:
+                raise
+            _log.warning("The run waits for its database: %s", error)
+            # Those who wait for the same one do not all come back at once.
+            time.sleep(random.uniform(0.2, 1.0))  # noqa: S311
