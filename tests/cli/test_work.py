@@ -401,7 +401,7 @@ def test_attempts_are_listed(sample):
 def test_status_counts_every_session_once_in_each_stage(sample):
     status = sample.told("status")
 
-    assert set(status) == {"url", "root", "mice", "sessions", "stages"}
+    assert set(status) == {"url", "root", "role", "mice", "sessions", "stages"}
     assert (status["mice"], status["sessions"]) == (3, 12)
     assert {sum(states.values()) for states in status["stages"].values()} == {12}
 

@@ -83,6 +83,7 @@ def state_of(tracker: Tracker, filters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "url": tracker.url,
         "root": None if tracker.root is None else str(tracker.root),
+        "role": tracker.role,
         "mice": mice,
         "sessions": tracker.sessions.count(filters, include_scratched=True),
         "stages": stages,
@@ -93,6 +94,7 @@ def show_state(tracker: Tracker, shell: Shell, state: Mapping[str, Any]) -> None
     """Write the state for people, and the commands to go on with."""
     say(f"database  {state['url']}")
     say(f"root      {state['root'] or 'not set (VRTRACKER_ROOT or --root)'}")
+    say(f"your role {state['role'] or 'none'}")
     say(
         f"holds     {counted(state['mice'], 'mouse', 'mice')}, "
         f"{counted(state['sessions'], 'session')}"
