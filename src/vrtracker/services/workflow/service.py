@@ -20,6 +20,7 @@ from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
+from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
@@ -66,6 +67,7 @@ class WorkflowService:
         claims = ClaimListService(lab)
         self.claims = claims.claims
         self.release = claims.release
+        self.activity = ActivityService(lab).activity
 
     @property
     def stages(self) -> StageGraph:
