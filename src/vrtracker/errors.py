@@ -34,6 +34,7 @@ __all__ = [
     "NotUndoableError",
     "ReadOnlyError",
     "RegistrarError",
+    "RoleError",
     "RootUnavailableError",
     "SchemaError",
     "SchemaOutOfDateError",
@@ -41,6 +42,7 @@ __all__ = [
     "SessionTimeoutError",
     "UnknownMouseError",
     "UnknownNameError",
+    "UnknownUserError",
     "VrtrackerError",
     "WorkerDiedError",
 ]
@@ -127,6 +129,17 @@ class UnknownMouseError(NotFoundError):
         if near and near[0].casefold() == mouse.casefold():
             remedy = f" Write it as {near[0]!r}: the case of letters alone tells no mice apart."
         self.args = (f"{self.args[0]}{remedy}",)
+
+
+class UnknownUserError(NotFoundError):
+    """The server has no such user; have it made first."""
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        super().__init__("user", name, near)
+        quoted = name.replace('"', '""')
+        remedy = f"Its administrator makes it: CREATE ROLE \"{quoted}\" LOGIN PASSWORD '…'"
+        said = f"The server of the database has no user {name!r}.{did_you_mean(near)} {remedy}"
+        self.args = (said,)
 
 
 class MissingParentError(NotFoundError):
@@ -255,6 +268,18 @@ class LostClaimError(ConcurrentUpdateError):
 
 class ReadOnlyError(VrtrackerError):
     """The tracker was opened read-only; open it without ``readonly=True`` to write."""
+
+
+class RoleError(VrtrackerError):
+    """You may not do this; `who` has the `role` (None: none, or not told), not what is `needed`."""
+
+    def __init__(
+        self, message: str, *, who: str, role: str | None = None, needed: str | None = None
+    ) -> None:
+        self.who = who
+        self.role = role
+        self.needed = needed
+        super().__init__(message)
 
 
 class BackendError(VrtrackerError):

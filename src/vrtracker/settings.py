@@ -35,6 +35,8 @@ __all__ = [
     "settings_for",
 ]
 
+RoleName = Literal["reader", "editor", "admin"]
+
 
 class StageSettings(BaseModel):
     """A stage that the lab declares."""
@@ -153,6 +155,8 @@ class Profile(BaseModel):
     raw_data: str | None = None
     session_backend: Literal["auto", "null", "folders", "vranalysis"] = "auto"
     databases: dict[str, DatabaseSettings] = {}
+    default_role: RoleName = "admin"
+    roles: dict[str, RoleName] = {}
     presets: dict[str, dict[str, Any]] = {}
 
     @field_validator("timezone")

@@ -15,11 +15,12 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.dates import parse_date, parse_moment
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
+from vrtracker.domain.roles import Role
 from vrtracker.errors import InvalidKeyError, NoRegistrarError, UnknownNameError
 from vrtracker.files.tables import PLAIN_CSV
 from vrtracker.registrars import registrar_from
 from vrtracker.repositories.listing import filters_of
-from vrtracker.services.administration import Backup, back_up, past_of
+from vrtracker.services.administration import Backup, RoleService, back_up, past_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk import ReconcilePlan, ReconcileService, ScanPlan, ScanService
 from vrtracker.services.entries import (
@@ -85,6 +86,10 @@ class Tracker(Shown):
         outside = OutsideService(lab)
         self.verify = outside.verify
         self.absorb = outside.absorb
+        roles = RoleService(lab)
+        self.roles = roles.roles
+        self.grant = roles.grant
+        self.revoke = roles.revoke
 
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""
@@ -130,6 +135,11 @@ class Tracker(Shown):
     def root(self) -> Path | None:
         """The folder that holds the sessions' folders."""
         return self._lab.root
+
+    @property
+    def role(self) -> Role | None:
+        """What you may do here, None for nothing; PostgreSQL is asked, elsewhere the profile."""
+        return self._lab.standing().role
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones, but of a tracker of the past."""

@@ -6,11 +6,9 @@ import os
 from collections.abc import Callable
 
 from vrtracker.database import Database
-from vrtracker.domain.stages import StageGraph
 from vrtracker.services import administration
 from vrtracker.services.administration import Clone, Restored
-from vrtracker.services.context import LabContext
-from vrtracker.settings import resolve_url
+from vrtracker.settings import resolve_url, settings_for
 
 __all__ = ["clone", "restore"]
 
@@ -54,7 +52,11 @@ def clone(
 
 
 def restore(
-    database: str | os.PathLike[str] | None, backup: str | os.PathLike[str], *, save: bool = True
+    database: str | os.PathLike[str] | None,
+    backup: str | os.PathLike[str],
+    *,
+    save: bool = True,
+    actor: str | None = None,
 ) -> Restored:
     """Put a backup in the place of a database, whole or not at all.
 
@@ -66,6 +68,8 @@ def restore(
         What `Tracker.back_up` wrote for a database of the same kind.
     save
         Back up what the database holds now, into the folder of the backup; refuse if that fails.
+    actor
+        Who asks; the user when not given. It takes an admin.
 
     Returns
     -------
@@ -81,12 +85,15 @@ def restore(
     SchemaError
         If the backup holds rows alone (COPY archive of PostgreSQL), and the database has not
         their tables and columns; the message holds the statements that make them.
+    RoleError
+        If one is no admin.
     BackendError
         If the backup is damaged, or somebody uses the database; it is as it was then.
     """
-    found = Database(resolve_url(database), create=True)
+    settings = settings_for(database)
+    found = Database(settings.database, create=True)
     try:
-        lab = LabContext(database=found, stages=StageGraph(), actor="")
+        lab = administration.plain_lab(found, settings, actor=actor)
         return administration.restore(lab, backup, save=save)
     finally:
         found.dispose()

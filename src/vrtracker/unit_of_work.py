@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vrtracker.database import Database, Executor
+from vrtracker.repositories.activity import ActivityRepository
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.deletions import DeletionRepository
@@ -103,6 +104,11 @@ class UnitOfWork:
     def deletions(self) -> DeletionRepository:
         """What was deleted and can come back."""
         return DeletionRepository(self._executor)
+
+    @cached_property
+    def activity(self) -> ActivityRepository:
+        """What is going on, summed."""
+        return ActivityRepository(self._executor)
 
     @cached_property
     def images(self) -> RowImages:

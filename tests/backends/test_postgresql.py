@@ -26,7 +26,13 @@ from support.sample_lab import (
     session_rows,
 )
 from vrtracker.database.migration import check, upgrade
-from vrtracker.errors import BackendError, DatabaseUnavailableError, ReadOnlyError, VrtrackerError
+from vrtracker.errors import (
+    BackendError,
+    DatabaseUnavailableError,
+    ReadOnlyError,
+    RoleError,
+    VrtrackerError,
+)
 
 WRONG = "s3cret-w%rd@x"
 
@@ -152,7 +158,7 @@ def test_role_without_rights_is_told_so(postgres_server, server_database):
     vrtracker.init(owner).close()
 
     with (
-        pytest.raises(DatabaseUnavailableError, match="permission"),
+        pytest.raises(RoleError, match=r"permission denied .* admin grant rig"),
         open_lab(postgres_server.password_url(server_database)) as tracker,
     ):
         tracker.sessions.count()
@@ -166,7 +172,7 @@ def test_role_that_may_only_read_reads(postgres_server, server_database):
 
     with open_lab(postgres_server.password_url(server_database)) as tracker:
         assert len(tracker.mice.frame()) == 1
-        with pytest.raises(DatabaseUnavailableError, match="permission"):
+        with pytest.raises(RoleError, match="role reader"):
             tracker.mice.add("B1")
 
 

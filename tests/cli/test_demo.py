@@ -21,7 +21,7 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 def test_demo_ends_with_every_kind_of_state(tmp_path: Path):
     state = told("demo", "--dir", tmp_path / "d")
 
-    assert set(state) == {"url", "root", "mice", "sessions", "held_back", "stages"}
+    assert set(state) == {"url", "root", "role", "mice", "sessions", "held_back", "stages"}
     assert state["url"] == str(tmp_path / "d" / "lab.db")
     assert state["root"] == str(tmp_path / "d" / "lab")
     assert (state["mice"], state["sessions"]) == (3, 12)

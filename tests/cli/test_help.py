@@ -27,6 +27,7 @@ EXPECTED = {
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("deleted", "restore")),
     *("sessions purge", "mice purge"),
     *("sessions split", "sessions merge"),
+    *("admin grant", "admin revoke", "admin roles"),
     *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
 }

@@ -442,7 +442,7 @@ def test_attempts_are_listed(sample):
 def test_status_counts_every_session_once_in_each_stage(sample):
     status = sample.told("status")
 
-    assert set(status) == {"url", "root", "mice", "sessions", "held_back", "stages"}
+    assert set(status) == {"url", "root", "role", "mice", "sessions", "held_back", "stages"}
     assert (status["mice"], status["sessions"]) == (3, 12)
     assert {sum(states.values()) for states in status["stages"].values()} == {12}
 

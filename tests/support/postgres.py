@@ -110,11 +110,25 @@ class PostgresServer:
 
     def create_password_role(self) -> None:
         """Create `PASSWORD_ROLE`, which may log in with `PASSWORD` and owns nothing."""
+        self.drop_role(PASSWORD_ROLE)
+        self.create_role(PASSWORD_ROLE)
+
+    def create_role(self, name: str, *, may: str = "") -> None:
+        """Create a role that logs in with `PASSWORD`; `may` are further words, as CREATEROLE."""
         from psycopg import sql
 
-        role, password = sql.Identifier(PASSWORD_ROLE), sql.Literal(PASSWORD)
+        statement = sql.SQL(f"CREATE ROLE {{}} LOGIN PASSWORD {{}} {may}")
+        self._execute(statement.format(sql.Identifier(name), sql.Literal(PASSWORD)))
+
+    def drop_role(self, name: str, *, database: str | None = None) -> None:
+        """Drop a role if it exists, with all that it may do in a database."""
+        from psycopg import sql
+
+        role = sql.Identifier(name)
+        if database is not None:
+            for statement in ("REASSIGN OWNED BY {} TO CURRENT_USER", "DROP OWNED BY {} CASCADE"):
+                self._execute(sql.SQL(statement).format(role), database)
         self._execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
-        self._execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
 
     def connections(self, database: str) -> int:
         """Return how many connections to a database are open."""
@@ -126,10 +140,11 @@ class PostgresServer:
             ).fetchone()
         return row[0] if row else 0
 
-    def _execute(self, statement: Any) -> None:
+    def _execute(self, statement: Any, database: str | None = None) -> None:
         import psycopg
 
-        address = self._render(self.address.set(drivername="postgresql"))
+        name = database or self.address.database
+        address = self._render(self.address.set(drivername="postgresql", database=name))
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
 
+    from vrtracker.backends.roles import Roles
     from vrtracker.backends.table_conversion import TableConversion
 
 __all__ = ["Backend", "Violation", "ViolationError"]
@@ -55,6 +56,8 @@ class Backend(abc.ABC):
     """Whether a tick box can also be neither true nor false."""
     keys_tell_case: bool = True
     """Whether values of a key may differ by the case of letters alone."""
+    roles: Roles | None = None
+    """The roles that the database keeps by its own users; None where it keeps none."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 

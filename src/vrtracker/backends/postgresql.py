@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import getpass
 import os
 import shutil
 import subprocess
@@ -16,12 +17,14 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
 from vrtracker.errors import (
     BackendError,
     DatabaseAwayError,
     DatabaseUnavailableError,
     MissingDependencyError,
     ReadOnlyError,
+    RoleError,
     VrtrackerError,
 )
 
@@ -49,6 +52,7 @@ class PostgreSQLBackend(Backend):
 
     name = "postgresql"
     supports_for_update = True
+    roles = PostgreSQLRoles()
     driver_versions = ("psycopg",)
 
     def check_target(self, url: URL, *, create: bool = False) -> None:
@@ -85,9 +89,7 @@ class PostgreSQLBackend(Backend):
         if state == "25006":
             return ReadOnlyError(f"{where} was opened read-only; open it for writing.")
         if state == "42501":
-            return DatabaseUnavailableError(
-                f"The role {url.username!r} may not do this in {where}; ask for the permission."
-            )
+            return _not_permitted(error, url, where)
         if state in {"55P03", "40P01", "57014"}:
             return DatabaseAwayError(f"{where} is busy with other writers; try again.")
         if isinstance(error, psycopg.OperationalError):
@@ -97,6 +99,7 @@ class PostgreSQLBackend(Backend):
     def lock_schema(self, connection: Connection) -> None:
         """Take the advisory lock; it falls with the transaction."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _SCHEMA_LOCK})
+        act_as_owner(connection)
 
     @contextlib.contextmanager
     def keeping_ids(
@@ -235,7 +238,8 @@ class PostgreSQLBackend(Backend):
             with self._explaining(url):
                 postgresql_copy.restore(_for_libpq(url.set(drivername="postgresql")), backup)
             return
-        options = ["--clean", "--if-exists", "--single-transaction", "--no-owner", "--no-password"]
+        options = ["--clean", "--if-exists", "--single-transaction", "--no-owner"]
+        options += ["--no-privileges", "--no-password"]
         address = _for_libpq(url.set(drivername="postgresql", password=None))
         _run("pg_restore", *options, f"--dbname={address}", str(backup), password=url.password)
 
@@ -323,6 +327,16 @@ def _run(program: str, *arguments: str, password: str | None = None) -> None:
         kind = _NoProgramError if "server version mismatch" in done.stderr else BackendError
         said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         raise kind(f"{program} failed, nothing was changed: {said}")
+
+
+def _not_permitted(error: BaseException, url: URL, where: str) -> RoleError:
+    who = url.username or os.environ.get("PGUSER") or getpass.getuser()
+    said = str(error).strip().splitlines()[0]
+    return RoleError(
+        f"{where} refused this to the user {who!r}: {said}. Nothing was written. An admin gives "
+        f"the role that it needs: vrtracker --url {where} admin grant {who} ROLE",
+        who=who,
+    )
 
 
 def _unreachable(error: BaseException, url: URL, where: str) -> DatabaseUnavailableError:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from vrtracker.cli import (
     access,
+    admin,
     backups,
     claims,
     cloning,
@@ -170,6 +171,7 @@ for _name, _function, _panel in (
     ("backup", backups.backup, _DATABASE),
     ("restore", backups.restore, _DATABASE),
     ("db", db.commands, _DATABASE),
+    ("admin", admin.commands, _DATABASE),
     ("access", access.commands, _DATABASE),
 ):
     if isinstance(_function, typer.Typer):

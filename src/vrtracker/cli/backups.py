@@ -61,9 +61,10 @@ def restore(
     """
     from vrtracker.transfers import restore as restore_database
 
-    url = shell_of(context).database_url()
+    shell = shell_of(context)
+    url = shell.database_url()
     agree(f"{path} takes the place of {without_password(url)}.", yes=yes)
-    made = restore_database(url, path, save=save)
+    made = restore_database(shell.url, path, save=save, actor=shell.actor)
     if json:
         write_json(dataclasses.asdict(made))
         return

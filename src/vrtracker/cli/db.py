@@ -88,7 +88,7 @@ def downgrade(
 
     settings = shell_of(context).settings()
     with _database(settings.database) as database:
-        if not _is_empty(database):
+        if not _is_empty(database, settings):
             agree(
                 f"{database} holds data; what came after revision {revision} will be lost.",
                 yes=yes,
@@ -180,16 +180,15 @@ def _database(url: str, *, readonly: bool = False) -> Iterator[Database]:
         database.dispose()
 
 
-def _is_empty(database: Database) -> bool:
+def _is_empty(database: Database, settings: Settings) -> bool:
     """Return whether there is certainly neither a mouse nor a session, at whatever revision."""
     from vrtracker.database.versions import current_revision
-    from vrtracker.domain.stages import StageGraph
-    from vrtracker.services.context import LabContext
+    from vrtracker.services.administration import plain_lab
     from vrtracker.tracker import Tracker
 
     if current_revision(database) is None:
         return True
-    tracker = Tracker(LabContext(database=database, stages=StageGraph(), actor=""))
+    tracker = Tracker(plain_lab(database, settings))
     try:
         return not tracker.mice.count() + tracker.sessions.count(include_scratched=True)
     except BackendError:

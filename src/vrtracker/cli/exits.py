@@ -18,6 +18,7 @@ from vrtracker.errors import (
     NotEmptyError,
     NotUndoableError,
     ReadOnlyError,
+    RoleError,
     RootUnavailableError,
     VrtrackerError,
 )
@@ -47,7 +48,8 @@ _MEANINGS = {
     Exit.NO: "nothing went wrong, but the answer is no: the schema differs, you declined",
     Exit.BAD_INPUT: "wrong usage or input: an option, key, name, value, filter, file or setting",
     Exit.SOME_FAILED: "the run ended, and some sessions failed",
-    Exit.UNAVAILABLE: "the database or the root is not available, or the schema is another one",
+    Exit.UNAVAILABLE: "the database or the root is not available, the schema is another one, or "
+    "your role does not allow it",
     Exit.CONFLICT: "in conflict with what is there: a duplicate, a state that does not allow it, "
     "somebody else's change",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); the state is clean",
@@ -62,7 +64,7 @@ _CONFLICTS = (
     NotEmptyError,
     NotUndoableError,
 )
-_UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
+_UNAVAILABLE = (BackendError, ReadOnlyError, RoleError, RootUnavailableError)
 
 _IN_THE_SHELL = (
     (r"with force=True and a reason", "with --force and --reason"),

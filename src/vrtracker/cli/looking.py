@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli import watching
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["attempts", "datasets", "errors", "history", "show_state", "state_of", "status"]
 
+_INTERVAL = 2.0
+"""Seconds between two looks."""
 _EVENTS = ("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "changes", "reason")
 _ERRORS = ("key", "stage", "failed_at", "error_type", "error_message")
 _HELD_BACK = ("key", "stage", "failures", "retry_after", "set_aside")
@@ -51,17 +54,34 @@ def status(
     since: Since = None,
     until: Until = None,
     imaging: Imaging = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Show what is going on, again and again until Ctrl-C."),
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option("--interval", metavar="S", min=0.1, help="With --watch: seconds between."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show how many sessions are in each state of each stage, and what to do next.
 
-    Scratched sessions are counted too.
+    Scratched sessions are counted too. With --watch: the stages, also by mouse, who works on what,
+    how many sessions an hour and how long it takes at that rate, the newest errors. It is drawn in
+    place on a terminal, else block by block, with --json a document a line.
 
     Example: vrtracker status --mouse ATL012
+
+    Example: vrtracker status --watch --interval 10
     """
+    if interval is not None and not watch:
+        raise InvalidValueError("--interval belongs to --watch; give that too.")
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     shell = shell_of(context)
     with shell.open(readonly=True) as tracker:
+        if watch:
+            watching.watch(tracker, filters, interval=interval or _INTERVAL, json_lines=json)
+            return
         state = state_of(tracker, filters)
         if json:
             write_json(state)
@@ -84,6 +104,7 @@ def state_of(tracker: Tracker, filters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "url": tracker.url,
         "root": None if tracker.root is None else str(tracker.root),
+        "role": tracker.role,
         "mice": mice,
         "sessions": tracker.sessions.count(filters, include_scratched=True),
         "held_back": len(tracker.workflow.held_back(None, filters)),
@@ -95,6 +116,7 @@ def show_state(tracker: Tracker, shell: Shell, state: Mapping[str, Any]) -> None
     """Write the state for people, and the commands to go on with."""
     say(f"database  {state['url']}")
     say(f"root      {state['root'] or 'not set (VRTRACKER_ROOT or --root)'}")
+    say(f"your role {state['role'] or 'none'}")
     say(
         f"holds     {counted(state['mice'], 'mouse', 'mice')}, "
         f"{counted(state['sessions'], 'session')}"

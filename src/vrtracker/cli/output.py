@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from vrtracker.cli.shell import is_terminal
 
-__all__ = ["note", "say", "write_json", "write_pairs", "write_table"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["note", "say", "table_of", "write_json", "write_pairs", "write_table"]
 
 _KEYS = ("key", "mouseName", "subject_key", "attempt_id", "path", "rel_path", "revision")
 """Columns that are copied from the screen, and hence never cut or folded."""
@@ -49,13 +52,34 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None
     """
     if not rows:
         return
+    if is_terminal("stdout"):
+        _write_folded(table_of(rows, columns))
+        return
+    names, cells, numeric = _laid_out(rows, columns)
+    _write_lines([names, *cells], [name in numeric for name in names])
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> Table:
+    """Return rows as a table for a terminal, which folds all but its keys; see `write_table`."""
+    from rich.table import Table
+
+    names, cells, numeric = _laid_out(rows, columns)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        justify: Literal["left", "right"] = "right" if name in numeric else "left"
+        table.add_column(name, justify=justify, no_wrap=name in _KEYS, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _laid_out(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None
+) -> tuple[list[str], list[list[str]], set[str]]:
+    """Return the names of the columns, what stands in them, and which hold numbers."""
     names = list(columns if columns is not None else rows[0])
     numeric = {name for name in names if all(_is_number(row[name]) for row in rows)}
-    cells = [[_shown(row[name]) for name in names] for row in rows]
-    if is_terminal("stdout"):
-        _write_folded(names, cells, numeric)
-    else:
-        _write_lines([names, *cells], [name in numeric for name in names])
+    return names, [[_shown(row[name]) for name in names] for row in rows], numeric
 
 
 def write_pairs(pairs: Mapping[str, Any]) -> None:
@@ -77,19 +101,10 @@ def _write_lines(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
     typer.echo("\n".join(text))
 
 
-def _write_folded(
-    names: Sequence[str], cells: Sequence[Sequence[str]], numeric: Collection[str]
-) -> None:
+def _write_folded(table: Table) -> None:
     """Write a table that is folded to the width of the terminal, all but its keys."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        justify: Literal["left", "right"] = "right" if name in numeric else "left"
-        table.add_column(name, justify=justify, no_wrap=name in _KEYS, overflow="fold")
-    for row in cells:
-        table.add_row(*row)
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
     # A terminal that is narrower than the keys wraps the line itself; none of it is lost.
     least = table.__rich_measure__(console, console.options.update(width=_UNLIMITED)).minimum

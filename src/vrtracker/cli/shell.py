@@ -38,7 +38,8 @@ class Shell:
         """Return the settings that hold for the database that is meant."""
         from vrtracker.settings import settings_for
 
-        return settings_for(self.url)
+        signed = {} if self.actor is None else {"actor": self.actor}
+        return settings_for(self.url).model_copy(update=signed)
 
     def database_url(self) -> str:
         """Return the database that is meant, whether it is there or not."""

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
 from vrtracker.database.prepared import Prepared, announce, closed_on_error
-from vrtracker.database.tables import LAB_TABLES, Tables
+from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
+from vrtracker.domain.roles import Role, Standing
 from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Database:
         self._reader: ArrowReader | None = None
         self._reader_known = False
         self._prepared: dict[str, Prepared] = {}
+        self._standing: Standing | None = None
 
     def __repr__(self) -> str:
         return f"Database({str(self)!r})"
@@ -294,6 +296,24 @@ class Database:
             with contextlib.suppress(NoSuchTableError):
                 found[name] = inspector.get_columns(name)
         return Tables.of(found)
+
+    # -- roles -----------------------------------------------------------------------------
+
+    def standing(self, enough: Role | None = None) -> Standing | None:
+        """Return who one is to the database, and the role there; None where it keeps no roles.
+
+        Parameters
+        ----------
+        enough
+            A role that need not be asked for again once the database has said that one has it.
+        """
+        self._check_process()
+        known = self._standing
+        if self.backend.roles is None or (known and enough and known.allows(enough)):
+            return known
+        with self.connect(readonly=True) as connection:
+            self._standing = self.backend.roles.of_user(connection, TRACKED)
+        return self._standing
 
     # -- errors ----------------------------------------------------------------------------
 

@@ -14,11 +14,13 @@ from vrtracker.database import Database, DatabaseClock
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
+from vrtracker.domain.roles import ProfileRoles, Role, Standing
 from vrtracker.domain.stages import StageGraph
-from vrtracker.errors import RootUnavailableError
+from vrtracker.errors import RoleError, RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.values import storable_text
+from vrtracker.settings import config_path
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["LabContext"]
@@ -42,6 +44,7 @@ class LabContext:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     policies: Mapping[str, RunPolicy] = field(default_factory=dict)
     disk: DiskRules = field(default_factory=DiskRules)
+    roles: ProfileRoles = field(default_factory=ProfileRoles)
     host_name: str = field(default_factory=platform.node)
     now: Callable[[], dt.datetime] = clock.now
     """What time it is; by the database's clock unless another one is given."""
@@ -50,13 +53,60 @@ class LabContext:
         if self.now is clock.now:
             object.__setattr__(self, "now", DatabaseClock(self.database))
 
-    def unit(self, *, readonly: bool = False, of_one_moment: bool = False) -> UnitOfWork:
-        """Return a new unit of work."""
+    def unit(
+        self, *, readonly: bool = False, of_one_moment: bool = False, needs: Role = Role.EDITOR
+    ) -> UnitOfWork:
+        """Return a new unit of work.
+
+        Parameters
+        ----------
+        needs
+            The role that one has to have, to write.
+
+        Raises
+        ------
+        RoleError
+            If one has not; where somebody may do nothing, the database itself refuses to read.
+        """
+        if not readonly:
+            self.require(needs)
         return UnitOfWork(self.database, readonly=readonly, of_one_moment=of_one_moment)
 
     def policy(self, stage: str) -> RunPolicy:
         """Return how runs of a stage treat failures."""
         return self.policies.get(stage, RunPolicy())
+    def standing(self, enough: Role | None = None) -> Standing:
+        """Return who one is here, and the role: by the database, else by the profile."""
+        own = Standing(self.actor, self.roles.of(self.actor))
+        return self.database.standing(enough) or own
+
+    def require(self, needed: Role) -> None:
+        """Refuse who has not the role.
+
+        Raises
+        ------
+        RoleError
+            It names the role that one has, the one that is needed, and how to get it.
+        """
+        standing = self.standing(needed)
+        if not standing.allows(needed):
+            raise self._role_error(standing, needed)
+
+    def _role_error(self, standing: Standing, needed: Role) -> RoleError:
+        name, role = standing
+        if self.database.backend.roles is None:
+            remedy = f'The profile says so, under roles in {config_path()}: {name} = "{needed}"'
+        else:
+            command = f"vrtracker --url {self.database} admin grant {name} {needed}"
+            remedy = f"An admin gives it: {command}"
+        has = f"has the role {role}" if role else "has no role"
+        return RoleError(
+            f"{name!r} {has} in {self.database}, and this needs {needed}; nothing was written. "
+            f"{remedy}",
+            who=name,
+            role=role,
+            needed=needed,
+        )
 
     def lab_now(self) -> dt.datetime:
         """Return the lab's local clock, naive, whole seconds."""

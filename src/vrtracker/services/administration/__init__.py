@@ -4,14 +4,16 @@ from vrtracker.services.administration.adoption import adopt, inspect
 from vrtracker.services.administration.backups import Backup, Restored, back_up, restore
 from vrtracker.services.administration.cloning import Clone, clone
 from vrtracker.services.administration.migrating import Migrated, downgrade, upgrade
-from vrtracker.services.administration.opening import lab_of
+from vrtracker.services.administration.opening import lab_of, plain_lab
 from vrtracker.services.administration.past import past_of
+from vrtracker.services.administration.roles import RoleService
 
 __all__ = [
     "Backup",
     "Clone",
     "Migrated",
     "Restored",
+    "RoleService",
     "adopt",
     "back_up",
     "clone",
@@ -19,6 +21,7 @@ __all__ = [
     "inspect",
     "lab_of",
     "past_of",
+    "plain_lab",
     "restore",
     "upgrade",
 ]

@@ -17,12 +17,14 @@ from vrtracker.database.tables import LAB_TABLES
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision, require_current
 from vrtracker.domain.adoption import AdoptionReport
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.roles import Role
 from vrtracker.errors import BackendError, ForeignSchemaError, SchemaError
 from vrtracker.repositories.adoption import append_events, typed_rows, write
 from vrtracker.repositories.events import NewEvent
 from vrtracker.services.administration.adoption_columns import TableReading
 from vrtracker.services.administration.adoption_plan import Plan, new_mouse_rows, plan_of
-from vrtracker.settings import load_settings
+from vrtracker.services.administration.opening import plain_lab
+from vrtracker.settings import settings_for
 
 __all__ = ["adopt", "inspect"]
 
@@ -93,7 +95,9 @@ def adopt(
     if report.revision is not None:
         return report
     _require_free(report)
+    settings = settings_for(target)
     with _opened(target) as database:
+        plain_lab(database, settings, actor=actor).require(Role.ADMIN)
         database.backend.check_adoptable(database.url)
         say("copying and changing")
         with database.changing_schema(rewritten=LAB_TABLES) as connection:
@@ -104,7 +108,7 @@ def adopt(
             _require_free(report)
             _carry_out(database, connection, plan)
             migration.upgrade_around(connection, LAB_TABLES)
-            append_events(connection, _events(plan, actor or load_settings().actor))
+            append_events(connection, _events(plan, actor or settings.actor))
             say("checking every value")
             _verify(connection, plan)
         return dataclasses.replace(report, revision=HEAD, applied=True)

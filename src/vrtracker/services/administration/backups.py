@@ -16,6 +16,7 @@ from pathlib import Path
 from vrtracker.database import Database
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision, is_empty
 from vrtracker.display import Facts, Shown
+from vrtracker.domain.roles import Role
 from vrtracker.errors import (
     BackendError,
     ConfigurationError,
@@ -23,6 +24,7 @@ from vrtracker.errors import (
     InvalidValueError,
     SchemaTooNewError,
 )
+from vrtracker.services.administration.roles import keeping_roles
 from vrtracker.services.context import LabContext
 
 __all__ = ["Backup", "Restored", "back_up", "copy_before", "keep_copy", "restore"]
@@ -187,6 +189,7 @@ def restore(lab: LabContext, backup: str | os.PathLike[str], *, save: bool = Tru
     """Put a backup in the database's place; `vrtracker.restore` describes it."""
     path = Path(backup).expanduser().absolute()
     database = lab.database
+    lab.require(Role.ADMIN)
     if not path.is_file():
         raise InvalidValueError(f"There is no backup {path}; correct the path.")
     if database.backend.file(database.url) is not None:
@@ -197,7 +200,7 @@ def restore(lab: LabContext, backup: str | os.PathLike[str], *, save: bool = Tru
     if revision is not None and is_empty(database):
         _make_schema(database, revision)
     database.dispose()
-    with database.translating():
+    with database.translating(), keeping_roles(database):
         database.backend.restore(database.url, path)
     found = current_revision(database)
     if found is None:

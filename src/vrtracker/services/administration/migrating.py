@@ -8,7 +8,9 @@ from pathlib import Path
 from vrtracker import clock
 from vrtracker.database import Database, migration
 from vrtracker.database.versions import current_revision
+from vrtracker.domain.roles import Role
 from vrtracker.services.administration.backups import copy_before
+from vrtracker.services.administration.opening import plain_lab
 from vrtracker.settings import Settings
 
 __all__ = ["Migrated", "downgrade", "upgrade"]
@@ -41,13 +43,16 @@ def downgrade(settings: Settings, revision: str) -> Migrated:
 
 
 def _copied(settings: Settings, revision: str) -> Path | None:
-    """Copy a database that is ours and at another revision."""
+    """Ask for the right to change a database that is ours and at another revision; copy it."""
     database = Database(settings.database, readonly=True)
     try:
         database.backend.check_target(database.url, create=True)
-        if not settings.safety_copies or not database.backend.exists(database.url):
+        if not database.backend.exists(database.url):
             return None
         if current_revision(database) in {None, revision}:
+            return None
+        plain_lab(database, settings).require(Role.ADMIN)
+        if not settings.safety_copies:
             return None
         return copy_before(database, "migration", folder=settings.backups, at=clock.now())
     finally:

@@ -13,12 +13,13 @@ from sqlalchemy import Boolean
 from vrtracker.database import Database
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
+from vrtracker.domain.roles import ProfileRoles, Role
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.services.context import LabContext
 from vrtracker.settings import Settings
 
-__all__ = ["lab_of"]
+__all__ = ["lab_of", "plain_lab"]
 
 
 def lab_of(
@@ -53,7 +54,25 @@ def lab_of(
         presets=settings.presets,
         policies=_policies(settings, stages),
         disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
+        roles=_roles(settings),
     )
+
+
+def plain_lab(database: Database, settings: Settings, *, actor: str | None = None) -> LabContext:
+    """Return a lab for what is done to a database as a whole, at whatever revision it is."""
+    return LabContext(
+        database=database,
+        stages=StageGraph(),
+        actor=actor or settings.actor,
+        backups=settings.backups,
+        safety_copies=settings.safety_copies,
+        roles=_roles(settings),
+    )
+
+
+def _roles(settings: Settings) -> ProfileRoles:
+    by_name = {name: Role(role) for name, role in settings.roles.items()}
+    return ProfileRoles(by_name, Role(settings.default_role))
 
 
 def _declared(settings: Settings) -> list[Stage]:

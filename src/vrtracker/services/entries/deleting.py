@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.records import values_of
+from vrtracker.domain.roles import Role
 from vrtracker.domain.undoing import ENTRY, THERE
 from vrtracker.errors import (
     DependentRowsError,
@@ -176,7 +177,7 @@ def _purge(
 ) -> None:
     """Remove a deleted row for good."""
     wanted = rules.key(key)
-    with rules.lab.unit() as unit:
+    with rules.lab.unit(needs=Role.ADMIN) as unit:
         entries = unit.deletions.of(rules.repository.subject, str(wanted))
         if len(entries) > 1 and deletion is None:
             numbers = ", ".join(str(each.deletion_id) for each in entries)

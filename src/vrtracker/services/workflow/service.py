@@ -23,6 +23,7 @@ from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
 from vrtracker.services.workflow.abandoned import free_abandoned
+from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.held_back import HeldBackService
@@ -72,6 +73,7 @@ class WorkflowService:
         self.claims = claims.claims
         self.release = claims.release
         self.free_abandoned = partial(free_abandoned, lab)
+        self.activity = ActivityService(lab).activity
 
     @property
     def stages(self) -> StageGraph:

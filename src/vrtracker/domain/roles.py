@@ -1,0 +1,56 @@
+"""Roles: what somebody may do in a lab."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = ["ProfileRoles", "Role", "Standing"]
+
+
+class Role(enum.StrEnum):
+    """What one may do; each includes those before it."""
+
+    READER = "reader"
+    """Look at everything."""
+    EDITOR = "editor"
+    """Work: entries, runs, decisions, undoing."""
+    ADMIN = "admin"
+    """Change the schema, purge, restore, adopt, give roles."""
+
+    def includes(self, other: Role) -> bool:
+        """Return whether this role may do all that the other may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+class Standing(NamedTuple):
+    """Who one is to a database, and the role there; None for no role at all."""
+
+    name: str
+    role: Role | None
+
+    def allows(self, needed: Role) -> bool:
+        """Return whether the role is enough."""
+        return self.role is not None and self.role.includes(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRoles:
+    """The roles of a profile, for databases that keep none: by who signs, in any case of letters.
+
+    Attributes
+    ----------
+    default : Role
+        The role of all others.
+    """
+
+    by_name: Mapping[str, Role] = field(default_factory=dict)
+    default: Role = Role.ADMIN
+
+    def of(self, name: str) -> Role:
+        """Return the role of somebody."""
+        folded = {known.casefold(): role for known, role in self.by_name.items()}
+        return folded.get(name.casefold(), self.default)

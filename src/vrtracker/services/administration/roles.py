@@ -1,0 +1,118 @@
+"""Who may do what: list the roles, give and take them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.database import Database
+from vrtracker.database.tables import TRACKED
+from vrtracker.domain.roles import Role
+from vrtracker.errors import ConfigurationError, UnknownNameError
+from vrtracker.services.context import LabContext
+from vrtracker.settings import config_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vrtracker.backends.roles import Roles
+
+__all__ = ["RoleService", "keeping_roles"]
+
+
+class RoleService:
+    """The roles of a lab: on PostgreSQL those of the server's users, elsewhere the profile's."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def roles(self) -> pd.DataFrame:
+        """Return who has a role.
+
+        Returns
+        -------
+        pandas.DataFrame
+            name, role, is_you. A profile's role of all others has no name.
+        """
+        import pandas as pd
+
+        from vrtracker.frames import TEXT
+
+        you, found = self._lab.standing().name, self._listed()
+        rows = [(name, role.value, name is not None and _is(name, you)) for name, role in found]
+        types: dict[str, Any] = {"name": TEXT, "role": TEXT, "is_you": "bool"}
+        return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+    def _listed(self) -> list[tuple[str | None, Role]]:
+        database, profile = self._lab.database, self._lab.roles
+        if database.backend.roles is None:
+            return [*profile.by_name.items(), (None, profile.default)]
+        with database.connect(readonly=True) as connection:
+            return list(database.backend.roles.listed(connection, TRACKED).items())
+
+    def grant(self, name: str, role: str) -> None:
+        """Give a user of the server a role, in place of the one that it has.
+
+        Readers get SELECT on all tables, editors INSERT, UPDATE and DELETE on the tracker's and
+        the lab's two; tables that come later are covered. Admins become members of the role that
+        owns the tables.
+
+        Parameters
+        ----------
+        role
+            ``reader``, ``editor`` or ``admin``.
+
+        Raises
+        ------
+        RoleError
+            If you are no admin; or if the user may do more, whatever is granted.
+        UnknownUserError
+            If the server has no such user.
+        ConfigurationError
+            If the database keeps no users: then the roles are in the profile.
+        """
+        if role not in list(Role):
+            raise UnknownNameError("role", role, list(Role))
+        self._give(name, Role(role))
+
+    def revoke(self, name: str) -> None:
+        """Take the role of a user of the server away; errors as `grant`."""
+        self._give(name, None)
+
+    def _give(self, name: str, role: Role | None) -> None:
+        roles = self._kept()
+        self._lab.require(Role.ADMIN)
+        with self._lab.database.altering() as connection:
+            roles.give(connection, TRACKED, name, role)
+
+    def _kept(self) -> Roles:
+        roles = self._lab.database.backend.roles
+        if roles is None:
+            raise ConfigurationError(
+                f"{self._lab.database} keeps no users; its roles are those of the profile, in "
+                f'{config_path()}: [profiles.NAME.roles] with lines such as anna = "editor", and '
+                "default_role for all others."
+            )
+        return roles
+
+
+@contextlib.contextmanager
+def keeping_roles(database: Database) -> Iterator[None]:
+    """Give who has a role the same again after the block, which makes the tables anew."""
+    roles = database.backend.roles
+    if roles is None:
+        yield
+        return
+    with database.connect(readonly=True) as connection:
+        had = roles.listed(connection, TRACKED)
+    yield
+    with database.altering() as connection:
+        there = roles.listed(connection, TRACKED)
+        for name, role in had.items():
+            if there.get(name) != role:
+                roles.give(connection, TRACKED, name, role)
+
+
+def _is(name: str, other: str) -> bool:
+    return name.casefold() == other.casefold()
