@@ -42,6 +42,7 @@ __all__ = [
     "UnknownNameError",
     "VrtrackerError",
     "WorkerDiedError",
+    "WorkersError",
 ]
 
 
@@ -352,6 +353,10 @@ class WorkerDiedError(VrtrackerError):
             f"{why[0].upper()}{why[1:]} before {stage} of {key} ended. Look at what the work needs "
             f"(memory?), then try again: vrtracker register {key}"
         )
+
+
+class WorkersError(VrtrackerError):
+    """The workers of a run end before they do anything, or none can be placed any more."""
 
 
 class BudgetError(VrtrackerError):

@@ -22,7 +22,9 @@ from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
+from vrtracker.services.workflow.engines import engine_for
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
+from vrtracker.services.workflow.placing import run_placed
 from vrtracker.services.workflow.run import require_runnable, run_stage
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.staleness import why_stale
@@ -201,6 +203,8 @@ class WorkflowService:
         max_errors: int | None = None,
         raise_errors: bool = False,
         progress: Progress | None = None,
+        workers: int | None = None,
+        executor: Any = None,
         **filters: Any,
     ) -> RunReport:
         """Run a stage over the sessions that need it, in order of their numbers.
@@ -242,7 +246,15 @@ class WorkflowService:
             Raise the first failure, after recording it.
         progress
             Called before and after each session with its position, the number of sessions, the
-            key, and the result (None before).
+            key, and the result (None before). With workers or an executor: after each alone.
+        workers
+            Work in so many processes of this computer, started anew; with `executor`, place so
+            many shares of the work at a time.
+        executor
+            What places the work elsewhere: a `concurrent.futures.Executor`, a `Client` of
+            dask.distributed, or an executor of submitit. They need not know what there is to do:
+            each worker takes the next session of the queue. Limits hold for all together; what is
+            being worked on when one is reached is finished. See ``docs/workers.md``.
 
         Returns
         -------
@@ -252,7 +264,8 @@ class WorkflowService:
         Raises
         ------
         ConfigurationError
-            If the registrar cannot be loaded, or could work on no session; nothing is changed.
+            If the registrar cannot be loaded, could work on no session, or cannot be sent to
+            workers; nothing is changed.
         RootUnavailableError
             If the folder that holds the sessions is not there; nothing is changed.
         InvalidTransitionError
@@ -280,7 +293,10 @@ class WorkflowService:
             is_named=is_key or "uSessionID" in wanted,
         )
         chosen = self.registrar(stage, registrar, options=options)
-        return run_stage(self._lab, stage, chosen, options_of_run)
+        if workers is None and executor is None:
+            return run_stage(self._lab, stage, chosen, options_of_run)
+        engine = engine_for(executor, workers)
+        return run_placed(self._lab, stage, chosen, options_of_run, engine)
 
     def outdated(
         self,
