@@ -53,6 +53,8 @@ class Backend(abc.ABC):
     """Whether a tick box can also be neither true nor false."""
     keys_tell_case: bool = True
     """Whether values of a key may differ by the case of letters alone."""
+    waking: str | None = None
+    """What tells those who `listen` that there may be work, once the transaction is committed."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 
@@ -225,6 +227,23 @@ class Backend(abc.ABC):
         """Return a columnar reader, or None where the driver for it is not installed."""
         del url
         return None
+
+    def listen(self, url: URL) -> Listener | None:
+        """Return what hears of changes that others commit, or None where nobody can tell."""
+        del url
+        return None
+
+
+class Listener(abc.ABC):
+    """Hears of changes that others commit, through a connection of its own."""
+
+    @abc.abstractmethod
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; return whether there may be something new."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class ArrowReader(abc.ABC):

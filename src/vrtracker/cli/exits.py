@@ -20,6 +20,7 @@ from vrtracker.errors import (
     ReadOnlyError,
     RootUnavailableError,
     VrtrackerError,
+    WorkersError,
 )
 
 __all__ = ["Exit", "code_of", "in_the_shell", "report", "say_error"]
@@ -34,6 +35,7 @@ class Exit(enum.IntEnum):
     SOME_FAILED = 3
     UNAVAILABLE = 4
     CONFLICT = 5
+    NOTHING_LEFT = 6
     INTERRUPTED = 130
 
     @property
@@ -50,6 +52,8 @@ _MEANINGS = {
     Exit.UNAVAILABLE: "the database or the root is not available, or the schema is another one",
     Exit.CONFLICT: "in conflict with what is there: a duplicate, a state that does not allow it, "
     "somebody else's change",
+    Exit.NOTHING_LEFT: "a worker with a limit found nothing left to do before it was reached: no "
+    "other one is needed",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); the state is clean",
 }
 
@@ -62,7 +66,7 @@ _CONFLICTS = (
     NotEmptyError,
     NotUndoableError,
 )
-_UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError)
+_UNAVAILABLE = (BackendError, ReadOnlyError, RootUnavailableError, WorkersError)
 
 _IN_THE_SHELL = (
     (r"with force=True and a reason", "with --force and --reason"),

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
 
 from vrtracker import operations
 from vrtracker.database import Executor, Prepared
@@ -41,6 +52,8 @@ class NewEvent:
 
 
 _LAST = 2**31 - 1
+_QUIET = {"start", "rerun", "succeed", "fail"}
+"""What makes no work for those who wait, by itself."""
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
 _FIELDS = (*_GIVEN, "operation_id")
 
@@ -51,11 +64,19 @@ class EventRepository:
     def __init__(self, executor: Executor) -> None:
         self._x = executor
 
-    def append(self, events: Sequence[NewEvent]) -> None:
-        """Append events in order, in one statement."""
+    def append(self, events: Sequence[NewEvent], *, wakes: bool = False) -> None:
+        """Append events in order, in one statement.
+
+        Parameters
+        ----------
+        wakes
+            Wake those who wait for work, also for what does not make any by itself.
+        """
         shared = {"operation_id": self.operation_id}
         rows = [{name: getattr(event, name) for name in _GIVEN} | shared for event in events]
         self._x.change_many(self._insert(), rows)
+        if wakes or any(event.verb not in _QUIET for event in events):
+            self._wake()
 
     def append_each(
         self, event: NewEvent, subject_keys: Iterable[str], changes: Iterable[JSONDocument]
@@ -68,6 +89,12 @@ class EventRepository:
         self._x.change_columns(
             self._insert(), {**columns, "subject_key": subject_keys, "changes": changes}
         )
+        self._wake()
+
+    def _wake(self) -> None:
+        waking = self._x.database.backend.waking
+        if waking is not None:
+            self._x.execute(text(waking))
 
     @cached_property
     def operation_id(self) -> str:

@@ -134,6 +134,11 @@ class StageQuery:
         waits_no_more = or_(row.c.retry_after.is_(None), row.c.retry_after <= self._now)
         return and_(row.c.set_aside.is_(None), waits_no_more)
 
+    def is_planned(self, stage: Stage) -> Clause:
+        """Return the condition that a stage is to be tried again at a time that was set."""
+        planned: Clause = self._stage_row(stage).c.retry_after.is_not(None)
+        return planned
+
     def state(self, stage: Stage) -> ColumnElement[str]:
         """Return the state as a column of text."""
         *rules, (last, _) = self._rules(stage)

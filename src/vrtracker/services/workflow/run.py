@@ -165,6 +165,7 @@ class _Run:
             left_behind=left_behind,
             only_due=not self._options.force and not self._options.is_named,
             without=self._options.without,
+            only_planned=self._options.only_planned,
         )
 
     def left(self) -> int:

@@ -147,6 +147,8 @@ class RunOptions:
     progress: Progress | None = None
     stop: Callable[[], str | None] | None = None
     """Asked before each session; why no other is to be begun, or None to go on."""
+    only_planned: bool = False
+    """Of what failed before, only what is to be tried again at a time that has come."""
     is_named: bool = False
     """One session is meant, whether it is to be tried later or not."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])

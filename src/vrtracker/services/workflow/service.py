@@ -28,6 +28,7 @@ from vrtracker.services.workflow.placing import run_placed
 from vrtracker.services.workflow.run import require_runnable, run_stage
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.staleness import why_stale
+from vrtracker.services.workflow.waiting import WaitingService
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ class WorkflowService:
         claims = ClaimListService(lab)
         self.claims = claims.claims
         self.release = claims.release
+        self.serve = WaitingService(lab, self.run).serve
 
     @property
     def stages(self) -> StageGraph:
@@ -193,7 +195,7 @@ class WorkflowService:
         *,
         registrar: Any = None,
         options: Mapping[str, Any] | None = None,
-        retry_failed: bool = True,
+        retry_failed: bool | None = True,
         include_stale: bool = False,
         without: Collection[str] = (),
         excludes: Mapping[str, str] | None = None,
@@ -203,6 +205,7 @@ class WorkflowService:
         max_errors: int | None = None,
         raise_errors: bool = False,
         progress: Progress | None = None,
+        stop: Callable[[], str | None] | None = None,
         workers: int | None = None,
         executor: Any = None,
         **filters: Any,
@@ -224,7 +227,7 @@ class WorkflowService:
         options
             Options for it; kept with each attempt.
         retry_failed
-            Try sessions again that failed before.
+            Try sessions again that failed before; None: those alone that are due by a policy.
         include_stale
             Also sessions that are done from inputs that were made again since, or were marked
             as outdated.
@@ -247,6 +250,8 @@ class WorkflowService:
         progress
             Called before and after each session with its position, the number of sessions, the
             key, and the result (None before). With workers or an executor: after each alone.
+        stop
+            Asked before each session; why no other one is begun, or None to go on.
         workers
             Work in so many processes of this computer, started anew; with `executor`, place so
             many shares of the work at a time.
@@ -280,7 +285,8 @@ class WorkflowService:
             retry_failed, include_stale = True, True
         options_of_run = RunOptions(
             filters=wanted,
-            retry_failed=retry_failed,
+            retry_failed=retry_failed is not False,
+            only_planned=retry_failed is None,
             include_stale=include_stale,
             without=tuple(self._lab.stages[name].name for name in without),
             excludes={self._lab.stages[name].name: why for name, why in (excludes or {}).items()},
@@ -290,6 +296,7 @@ class WorkflowService:
             max_errors=max_errors,
             raise_errors=raise_errors,
             progress=progress,
+            stop=stop,
             is_named=is_key or "uSessionID" in wanted,
         )
         chosen = self.registrar(stage, registrar, options=options)
