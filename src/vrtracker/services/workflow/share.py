@@ -143,9 +143,20 @@ def _recipe_here(recipe: Recipe | bytes) -> Recipe:
     if getattr(_mine, "sent", None) != recipe:
         if getattr(_mine, "recipe", None) is not None:
             _mine.recipe.lab.database.dispose()
-        _mine.recipe = pickle.loads(recipe).here()  # noqa: S301 - the process that began the run
+        _mine.recipe = _unpacked(recipe).here()
         _mine.sent = recipe
     found: Recipe = _mine.recipe
+    return found
+
+
+def _unpacked(recipe: bytes) -> Recipe:
+    try:
+        found: Recipe = pickle.loads(recipe)  # noqa: S301 - the process that began the run
+    except Exception as error:
+        raise ConfigurationError(
+            f"A worker on {platform.node()} cannot load what it is to run ({error}); install the "
+            "registrar's module there, or name its folder in PYTHONPATH."
+        ) from error
     return found
 
 

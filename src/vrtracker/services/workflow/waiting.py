@@ -114,7 +114,7 @@ class WaitingService:
                 notes += [note for note in report.notes if note not in notes]
                 again = None if retry_failed else False
                 if report.stopped is None and not until_empty:
-                    if len(results) != told:
+                    if len(results) != told and clock.over() is None:
                         tell("Nothing is left to do; waiting for more.")
                         told = len(results)
                     report = replace(report, stopped=self._wait(listener, clock))
