@@ -101,9 +101,10 @@ def _counted(number: int | None) -> int:
 
 
 def _cloudpickled(recipe: Recipe) -> bytes:
-    import cloudpickle  # type: ignore[import-untyped,unused-ignore]
+    import cloudpickle
 
-    return cloudpickle.dumps(recipe)  # type: ignore[no-any-return,unused-ignore]
+    packed: bytes = cloudpickle.dumps(recipe)
+    return packed
 
 
 def _packed(recipe: Recipe, dumps: Callable[[Recipe], bytes]) -> bytes:

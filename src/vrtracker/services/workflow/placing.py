@@ -97,7 +97,8 @@ class _PlacedRun:
 
     @property
     def _free_slots(self) -> int:
-        return (1 if self._one_at_a_time else self._engine.slots) - len(self._placed)
+        slots = 1 if self._one_at_a_time else min(self._engine.slots, self._total)
+        return slots - len(self._placed)
 
     def _may_place(self) -> bool:
         if self._error or self._stopped or self._nothing_left or self._free_slots < 1:
