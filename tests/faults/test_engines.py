@@ -33,7 +33,7 @@ def drain(lab, tmp_path, **how):
         registrar=kills_once, options={"file": str(file), "deadly": keys[5]}, **how
     )
 
-    assert (report.succeeded, report.failed, report.left) == (12, 0, 0)
+    assert (report.succeeded, report.failed, report.left) == (12, 0, 0), repr(report)
     assert sorted(result.key.number for result in report.results) == list(range(1, 13))
     assert sorted(file.read_text().split()) == sorted(keys)
     outcomes = lab.tracker.workflow.attempts(keys[5])["outcome"]
