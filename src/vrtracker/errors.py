@@ -45,6 +45,7 @@ __all__ = [
     "UnknownUserError",
     "VrtrackerError",
     "WorkerDiedError",
+    "WorkersError",
 ]
 
 
@@ -397,6 +398,10 @@ class SessionTimeoutError(VrtrackerError, TimeoutError):
 
     def __reduce__(self) -> Any:
         return type(self), (self.key, self.minutes)
+
+
+class WorkersError(VrtrackerError):
+    """The workers of a run end before they do anything, or none can be placed any more."""
 
 
 class BudgetError(VrtrackerError):

@@ -59,7 +59,7 @@ class Tracker(Shown):
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
-        ``needs, why_not, status, states, table, run, outdated, set_qc, scratch, unscratch,
+        ``needs, why_not, status, states, table, run, serve, outdated, set_qc, scratch, unscratch,
         complete, reset, exclude, include``.
     recordings : RecordingService
         ``parts, merge, split, separate``: recordings that went on under another number.

@@ -18,8 +18,8 @@ from vrtracker.cli.exits import Exit
 
 COMMANDS = [pytest.param(words, command, id=words) for words, command in commands()]
 EXPECTED = {
-    *("demo", "init", "status", "scan", "needs", "why-not", "register", "complete", "reset"),
-    *("scratch", "unscratch", "history", "undo", "errors", "datasets", "attempts"),
+    *("demo", "init", "status", "scan", "needs", "why-not", "register", "worker", "complete"),
+    *("reset", "scratch", "unscratch", "history", "undo", "errors", "datasets", "attempts"),
     *("import table", "import csv"),
     *("clone", "backup", "restore", "reconcile", "outdated", "claims", "release"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),

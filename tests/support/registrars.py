@@ -7,6 +7,8 @@ functions below; tests start it in order to kill it.
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,6 +102,23 @@ def slow(job: Job) -> None:
     """Take as many seconds as the options say."""
     time.sleep(job.options["seconds"])
     good(job)
+
+
+def noted(job: Job) -> None:
+    """Append the session to the file that the options name, and write an output."""
+    with Path(job.options["file"]).open("a", encoding="utf-8") as file:
+        file.write(f"{job.key}\n")
+    good(job)
+
+
+def kills_once(job: Job) -> None:
+    """Do as `noted`; over the session that the options name, the first time, kill the process."""
+    begun = job.session_path / HANGS
+    if str(job.key) == job.options["deadly"] and not begun.exists():
+        begun.touch()
+        (job.staging / "trials.startTimes.npy").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    noted(job)
 
 
 def options_of(job: Job) -> None:

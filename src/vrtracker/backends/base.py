@@ -58,6 +58,8 @@ class Backend(abc.ABC):
     """Whether values of a key may differ by the case of letters alone."""
     roles: Roles | None = None
     """The roles that the database keeps by its own users; None where it keeps none."""
+    waking: str | None = None
+    """What tells those who `listen` that there may be work, once the transaction is committed."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 
@@ -240,6 +242,23 @@ class Backend(abc.ABC):
         """Return a columnar reader, or None where the driver for it is not installed."""
         del url
         return None
+
+    def listen(self, url: URL) -> Listener | None:
+        """Return what hears of changes that others commit, or None where nobody can tell."""
+        del url
+        return None
+
+
+class Listener(abc.ABC):
+    """Hears of changes that others commit, through a connection of its own."""
+
+    @abc.abstractmethod
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; return whether there may be something new."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class ArrowReader(abc.ABC):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
 from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
 from vrtracker.errors import (
     BackendError,
@@ -53,6 +53,7 @@ class PostgreSQLBackend(Backend):
     name = "postgresql"
     supports_for_update = True
     roles = PostgreSQLRoles()
+    waking = "NOTIFY vrtracker"
     driver_versions = ("psycopg",)
 
     def check_target(self, url: URL, *, create: bool = False) -> None:
@@ -260,6 +261,12 @@ class PostgreSQLBackend(Backend):
         except ImportError:
             return None
         return _PostgreSQLArrowReader(url, (adbc.Error, OSError))
+
+    def listen(self, url: URL) -> Listener | None:
+        """Listen on the channel that `waking` names."""
+        from vrtracker.backends.postgresql_listener import PostgreSQLListener
+
+        return PostgreSQLListener(_for_libpq(url.set(drivername="postgresql")))
 
 
 class _NoProgramError(BackendError):

@@ -27,6 +27,7 @@ from vrtracker.cli import (
     starting,
     undoing,
     work,
+    worker,
 )
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
@@ -153,6 +154,7 @@ for _name, _function, _panel in (
     ("needs", work.needs, _WORK),
     ("why-not", work.why_not, _WORK),
     ("register", registering.register, _WORK),
+    ("worker", worker.worker, _WORK),
     ("claims", claims.claims, _WORK),
     ("release", claims.release, _WORK),
     ("outdated", outdating.outdated, _WORK),

@@ -21,6 +21,7 @@ from vrtracker.errors import (
     RoleError,
     RootUnavailableError,
     VrtrackerError,
+    WorkersError,
 )
 
 __all__ = ["Exit", "code_of", "in_the_shell", "report", "say_error"]
@@ -35,6 +36,7 @@ class Exit(enum.IntEnum):
     SOME_FAILED = 3
     UNAVAILABLE = 4
     CONFLICT = 5
+    NOTHING_LEFT = 6
     INTERRUPTED = 130
 
     @property
@@ -52,6 +54,8 @@ _MEANINGS = {
     "your role does not allow it",
     Exit.CONFLICT: "in conflict with what is there: a duplicate, a state that does not allow it, "
     "somebody else's change",
+    Exit.NOTHING_LEFT: "a worker with a limit found nothing left to do before it was reached: no "
+    "other one is needed",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); the state is clean",
 }
 
@@ -64,7 +68,7 @@ _CONFLICTS = (
     NotEmptyError,
     NotUndoableError,
 )
-_UNAVAILABLE = (BackendError, ReadOnlyError, RoleError, RootUnavailableError)
+_UNAVAILABLE = (BackendError, ReadOnlyError, RoleError, RootUnavailableError, WorkersError)
 
 _IN_THE_SHELL = (
     (r"with force=True and a reason", "with --force and --reason"),

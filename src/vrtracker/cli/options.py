@@ -16,7 +16,10 @@ __all__ = [
     "Json",
     "Key",
     "Limit",
+    "MaxErrors",
+    "MaxSessions",
     "Mouse",
+    "NoRetry",
     "Reason",
     "Registrar",
     "RegistrarOption",
@@ -86,6 +89,15 @@ RegistrarOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option for it, as JSON. Repeatable."),
 ]
+MaxSessions = Annotated[
+    int | None,
+    typer.Option("--max-sessions", metavar="N", min=1, help="Stop after so many sessions."),
+]
+MaxErrors = Annotated[
+    int | None,
+    typer.Option("--max-errors", metavar="N", min=1, help="Stop after so many failures."),
+]
+NoRetry = Annotated[bool, typer.Option("--no-retry", help="Leave out what failed before.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,7 +15,10 @@ from vrtracker.cli.options import (
     Imaging,
     IncludeStale,
     Json,
+    MaxErrors,
+    MaxSessions,
     Mouse,
+    NoRetry,
     Registrar,
     RegistrarOption,
     Since,
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from vrtracker.services.workflow import RunReport, RunResult
     from vrtracker.tracker import Tracker
 
-__all__ = ["register", "write_failures"]
+__all__ = ["Followed", "register", "write_failures", "write_summary"]
 
 _HELD = ("key", "failures", "retry_after", "set_aside")
 _FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
@@ -70,13 +73,11 @@ def register(
         str | None,
         typer.Option("--budget", metavar="SIZE", help="Stop before the output exceeds it: 50GB."),
     ] = None,
-    max_sessions: Annotated[
+    max_sessions: MaxSessions = None,
+    max_errors: MaxErrors = None,
+    workers: Annotated[
         int | None,
-        typer.Option("--max-sessions", metavar="N", min=1, help="Stop after so many sessions."),
-    ] = None,
-    max_errors: Annotated[
-        int | None,
-        typer.Option("--max-errors", metavar="N", min=1, help="Stop after so many failures."),
+        typer.Option("--workers", metavar="N", min=1, help="Work in so many processes."),
     ] = None,
     stop_after_failures: Annotated[
         int | None,
@@ -96,9 +97,7 @@ def register(
             help="End the work on a session that takes longer, with all that it started; 0: never.",
         ),
     ] = None,
-    no_retry: Annotated[
-        bool, typer.Option("--no-retry", help="Leave out what failed before.")
-    ] = False,
+    no_retry: NoRetry = False,
     include_stale: IncludeStale = False,
     force: Annotated[
         bool,
@@ -113,13 +112,16 @@ def register(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the queue; do nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Register the sessions that need it, or run another stage, one session after the other.
+    """Register the sessions that need it, or run another stage.
 
-    A failure is recorded with its message, leaves earlier output alone, and the run goes on. What
-    failed is tried again as the stage's policy in the profile has it; a KEY, or --error, at once.
-    Ctrl-C gives the session back that is being worked on. Exit code 3 if some failed.
+    One session after the other, or with --workers as many at a time. A failure is recorded with
+    its message, leaves earlier output alone, and the run goes on. What failed is tried again as
+    the stage's policy in the profile has it; a KEY, or --error, at once. Ctrl-C gives back what is
+    being worked on. Exit code 3 if some failed.
 
     Example: vrtracker register --mouse ATL012 --budget 50GB
+
+    Example: vrtracker register --workers 4
 
     Example: vrtracker register ATL012.2023-01-20.702 --force --registrar lab.steps:register
 
@@ -136,6 +138,7 @@ def register(
         "max_errors": max_errors,
         "max_failures_in_a_row": stop_after_failures,
         "timeout_minutes": timeout,
+        "workers": workers,
     }
     which = _Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
     shell = shell_of(context)
@@ -174,7 +177,7 @@ class _Which:
 
 
 @dataclass(slots=True)
-class _Run:
+class Followed:
     """What is known of a run, also of one that was interrupted."""
 
     stage: str
@@ -184,20 +187,25 @@ class _Run:
 
     @property
     def left(self) -> int:
+        """How many sessions it did not get to."""
         return self.total - len(self.results) if self.report is None else self.report.left
 
     @property
     def interrupted(self) -> bool:
+        """Whether it was interrupted."""
         return self.report is None
 
     def count(self, outcome: str) -> int:
+        """Return the number of sessions with this outcome."""
         return sum(result.outcome == outcome for result in self.results)
 
     @property
     def bytes(self) -> int:
+        """Size of all outputs, bytes."""
         return sum(result.bytes for result in self.results if result.outcome == "succeeded")
 
     def document(self) -> dict[str, Any]:
+        """Return what --json writes."""
         outcomes = ("succeeded", "failed", "skipped", "cancelled")
         return {
             "stage": self.stage,
@@ -291,8 +299,8 @@ def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:
 
 def _run(
     tracker: Tracker, which: _Which, filters: Mapping[str, Any], how: Mapping[str, Any]
-) -> _Run:
-    run = _Run(which.stage)
+) -> Followed:
+    run = Followed(which.stage)
     with running(which.stage) as bar:
 
         def follow(position: int, total: int, key: Any, result: RunResult | None) -> None:
@@ -317,19 +325,20 @@ def _run(
     return run
 
 
-def _report(run: _Run, shell: Shell, *, json: bool) -> None:
+def _report(run: Followed, shell: Shell, *, json: bool) -> None:
     """Write the summary, the failures and what to do about them; exit as they ask."""
     if json:
         write_json(run.document())
     else:
-        _write_summary(run, shell)
+        write_summary(run, shell)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
     if run.count("failed"):
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _write_summary(run: _Run, shell: Shell) -> None:
+def write_summary(run: Followed, shell: Shell) -> None:
+    """Write how many sessions ended how, and what to do about the failures."""
     if not run.results and not run.interrupted and run.left == 0:
         say(f"{run.stage}: nothing to do")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import (
@@ -111,12 +112,21 @@ class AttemptRepository:
             attempts, attempts.c.host_name == host_name, attempts.c.started_at >= since
         )
 
-    def _with_keys(self, source: Any, *conditions: Any) -> list[dict[str, Any]]:
+    def of_run(self, run: str) -> list[dict[str, Any]]:
+        """Return the attempts of a run, whose ids begin with these letters; also error_message."""
+        attempts = self._x.tables.attempts
+        # Ids are hexadecimal: all of the run's lie between these two.
+        ids = attempts.c.attempt_id
+        return self._with_keys(attempts, ids >= run, ids < f"{run}g", also={"error_message"})
+
+    def _with_keys(
+        self, source: Any, *conditions: Any, also: AbstractSet[str] = frozenset()
+    ) -> list[dict[str, Any]]:
         attempts, sessions = self._x.tables.attempts, self._x.tables.sessions
         columns = [
             column
             for column in attempts.c
-            if column.name not in {"options", "versions", "error_message", "error_traceback"}
+            if column.name not in {"options", "versions", "error_message", "error_traceback"} - also
         ]
         statement = (
             select(*columns, sessions.c.mouseName, sessions.c.sessionDate, sessions.c.sessionID)

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
 
 from vrtracker import operations
 from vrtracker.database import Executor, Prepared
@@ -41,6 +52,8 @@ class NewEvent:
 
 
 _LAST = 2**31 - 1
+_QUIET = {"start", "rerun", "succeed", "fail"}
+"""What makes no work for those who wait, by itself."""
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
 _FIELDS = (*_GIVEN, "operation_id", "row_digest")
 
@@ -56,8 +69,14 @@ class EventRepository:
         """Have the events of a session that follow keep the digest of its row."""
         self._digests[str(session)] = digest
 
-    def append(self, events: Sequence[NewEvent]) -> None:
-        """Append events in order, in one statement."""
+    def append(self, events: Sequence[NewEvent], *, wakes: bool = False) -> None:
+        """Append events in order, in one statement.
+
+        Parameters
+        ----------
+        wakes
+            Wake those who wait for work, also for what does not make any by itself.
+        """
         operation_id = self.operation_id
         rows = [
             {
@@ -68,6 +87,8 @@ class EventRepository:
             for event in events
         ]
         self._x.change_many(self._insert(), rows)
+        if wakes or any(event.verb not in _QUIET for event in events):
+            self._wake()
 
     def append_each(
         self, event: NewEvent, subject_keys: Iterable[str], changes: Iterable[JSONDocument]
@@ -80,6 +101,12 @@ class EventRepository:
             {"subject_key": subject_keys, "changes": changes},
             {**shared, "operation_id": self.operation_id, "row_digest": None},
         )
+        self._wake()
+
+    def _wake(self) -> None:
+        waking = self._x.database.backend.waking
+        if waking is not None:
+            self._x.execute(text(waking))
 
     @cached_property
     def operation_id(self) -> str:

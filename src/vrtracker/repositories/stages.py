@@ -135,6 +135,7 @@ class StageRepository:
         left_behind: bool,
         only_due: bool,
         without: Collection[str],
+        only_planned: bool = False,
     ) -> Select[Any]:
         """Return the SELECT that `next_key` takes: of a queue, in order of numbers.
 
@@ -149,6 +150,8 @@ class StageRepository:
             Leave out what is set aside, or to be tried later.
         without
             Stages that it need not wait for.
+        only_planned
+            Leave out what failed, unless it is to be tried again at a time that has come.
         """
         sessions = self._x.tables.sessions
         # `next_key` says what time it is.
@@ -160,6 +163,9 @@ class StageRepository:
         ]
         if only_due:
             conditions.append(query.is_due(stage))
+        if only_planned:
+            others = [state for state in states if state is not State.FAILED]
+            conditions.append(or_(query.is_planned(stage), query.is_in(stage, others)))
         if not {State.DONE, State.STALE} & set(states):
             # Said once more by itself, this is found through an index.
             conditions.append(query.is_open(stage))

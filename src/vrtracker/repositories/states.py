@@ -159,6 +159,11 @@ class StageQuery:
         # People untick it by hand, which counts as mended.
         return _all([held, self._flag(stage.error_column)]) if stage.error_column else held
 
+    def is_planned(self, stage: Stage) -> Clause:
+        """Return the condition that a stage is to be tried again at a time that was set."""
+        planned: Clause = self._stage_row(stage).c.retry_after.is_not(None)
+        return planned
+
     def state(self, stage: Stage) -> ColumnElement[str]:
         """Return the state as a column of text."""
         *rules, (last, _) = self._rules(stage)

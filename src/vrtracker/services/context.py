@@ -75,6 +75,7 @@ class LabContext:
     def policy(self, stage: str) -> RunPolicy:
         """Return how runs of a stage treat failures."""
         return self.policies.get(stage, RunPolicy())
+
     def standing(self, enough: Role | None = None) -> Standing:
         """Return who one is here, and the role: by the database, else by the profile."""
         own = Standing(self.actor, self.roles.of(self.actor))

@@ -17,7 +17,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.retrying import NextTry
 from vrtracker.domain.snapshots import Snapshot, StageRow
-from vrtracker.domain.stages import Stage
+from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import (
     ConcurrentUpdateError,
@@ -214,7 +214,8 @@ class Claims:
             after = State.STALE if is_outdated else State.DONE
             event = event_of(self._lab, claim, Transition.SUCCEED, after, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
-            unit.events.append([event, *events])
+            wakes = any(other.kind is StageKind.PROCESS for other in dependents)
+            unit.events.append([event, *events], wakes=wakes)
             exclude_open(self._lab, unit, claim.key, finished.excludes)
             unit.commit()
 
@@ -236,9 +237,7 @@ class Claims:
         def record() -> None:
             at = self._lab.now()
             with self._lab.unit() as unit:
-                told.append(
-                    record_failure(self._lab, unit, claim, error, finished=finished, at=at)
-                )
+                told.append(record_failure(self._lab, unit, claim, error, finished=finished, at=at))
                 unit.commit()
 
         self._end(claim, "failed", record)

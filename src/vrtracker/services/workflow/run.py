@@ -8,11 +8,9 @@ when it succeeded.
 from __future__ import annotations
 
 import contextlib
-import platform
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
-from vrtracker.registrars import time_limited, version_of
+from vrtracker.registrars import time_limited
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
@@ -42,17 +40,31 @@ from vrtracker.services.workflow.abandoned import clean, free_abandoned
 from vrtracker.services.workflow.at_work import let_go
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
-from vrtracker.services.workflow.outcomes import REGISTRAR
 from vrtracker.services.workflow.patience import patiently
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
+from vrtracker.services.workflow.software import versions_of
 
-__all__ = ["require_runnable", "run_stage"]
+__all__ = ["count_left", "require_runnable", "run_share", "run_stage"]
 
 _PATH_LENGTH = 255
 
 
 def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
     """Run a stage; see `WorkflowService.run`."""
+    return _begun(lab, stage, registrar, options).work()
+
+
+def run_share(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
+    """Do one worker's share of a run that others take part in: its `left` is not counted."""
+    return _begun(lab, stage, registrar, options).share()
+
+
+def count_left(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> int:
+    """Return how many sessions a run has still to try, checked as `run_stage` does."""
+    return _begun(lab, stage, registrar, options).left()
+
+
+def _begun(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> _Run:
     if options.force and not options.filters:
         raise InvalidValueError(
             "Running everything again needs a filter; give a key or filters with force=True."
@@ -61,7 +73,7 @@ def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOpt
     folders.check()
     options = options.under(lab.policy(stage))
     registrar = time_limited(registrar, options.timeout_minutes)
-    return _Run(lab, stage, registrar, folders, options).work()
+    return _Run(lab, stage, registrar, folders, options)
 
 
 def require_runnable(
@@ -89,7 +101,7 @@ class _Run:
         self._registrar = registrar
         self._folders = folders
         self._options = options
-        self._claims = Claims(lab, _versions(lab, registrar), run=options.run)
+        self._claims = Claims(lab, versions_of(lab, registrar), run=options.run)
         self._queue = self._sessions()
         self._total = 0
         self._after = 0
@@ -100,14 +112,18 @@ class _Run:
     def work(self) -> RunReport:
         """Work until the queue is empty or a limit is reached."""
         self._notes += free_abandoned(self._lab)
-        self._total = self._left()
+        self._total = self.left()
+        report = self.share()
+        left = self.left() if report.stopped else 0
+        is_done = not left and not report.count("cancelled")
+        return replace(report, stopped=None if is_done else report.stopped, left=left)
+
+    def share(self) -> RunReport:
+        """Take session after session, and no more; see `work`."""
         while not (stopped := self._limit()) and (claim := self._claim()):
             self._results.append(self._one(claim))
             self._tell(claim.key, self._results[-1])
-        left = self._left() if stopped else 0
-        if not left and not any(result.outcome == "cancelled" for result in self._results):
-            stopped = None
-        return RunReport(self._stage.name, tuple(self._results), stopped, left, tuple(self._notes))
+        return RunReport(self._stage.name, tuple(self._results), stopped, notes=tuple(self._notes))
 
     def _tell(self, key: SessionKey, result: RunResult | None) -> None:
         if self._options.progress is not None:
@@ -155,9 +171,12 @@ class _Run:
             left_behind=left_behind,
             only_due=not self._options.force and not self._options.is_named,
             without=self._options.without,
+            only_planned=self._options.only_planned,
         )
 
-    def _left(self) -> int:
+    def left(self) -> int:
+        """Return how many sessions of the queue are left."""
+
         def count() -> int:
             with self._lab.unit(readonly=True) as unit:
                 return unit.stages.count_in(self._queue, now=self._lab.now())
@@ -377,24 +396,3 @@ def _stated(result: RegistrarResult) -> int:
     if result.bytes is not None:
         return result.bytes
     return sum(file.size_bytes for file in result.datasets or ())
-
-
-def _versions(lab: LabContext, registrar: Registrar) -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    code = version_of(registrar)
-    if code is not None:
-        versions[REGISTRAR] = code
-    for name in ("vrtracker", "sqlalchemy", *lab.database.backend.driver_versions):
-        installed = _installed(name)
-        if installed is not None:
-            versions[name] = installed
-    return versions
-
-
-@cache
-def _installed(name: str) -> str | None:
-    """Return the version of a package, which is looked for on the disk, or None without it."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -152,6 +152,10 @@ class RunOptions:
     timeout_minutes: float | None = None
     raise_errors: bool = False
     progress: Progress | None = None
+    stop: Callable[[], str | None] | None = None
+    """Asked before each session; why no other is to be begun, or None to go on."""
+    only_planned: bool = False
+    """Of what failed before, only what is to be tried again at a time that has come."""
     is_named: bool = False
     """One session is meant, whether it is to be tried later or not."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
@@ -177,6 +181,8 @@ class RunOptions:
 
     def limit_reached(self, results: Sequence[RunResult]) -> str | None:
         """Return which limit forbids another session, if any."""
+        if self.stop is not None and (why := self.stop()):
+            return why
         worked = sum(result.outcome in {"succeeded", "failed"} for result in results)
         failed = sum(result.outcome == "failed" for result in results)
         if any(result.outcome == "cancelled" for result in results):

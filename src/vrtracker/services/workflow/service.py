@@ -26,11 +26,14 @@ from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
+from vrtracker.services.workflow.engines import engine_for
 from vrtracker.services.workflow.held_back import HeldBackService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
+from vrtracker.services.workflow.placing import run_placed
 from vrtracker.services.workflow.run import require_runnable, run_stage
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.staleness import why_stale
+from vrtracker.services.workflow.waiting import WaitingService
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +77,7 @@ class WorkflowService:
         self.release = claims.release
         self.free_abandoned = partial(free_abandoned, lab)
         self.activity = ActivityService(lab).activity
+        self.serve = WaitingService(lab, self.run).serve
 
     @property
     def stages(self) -> StageGraph:
@@ -199,7 +203,7 @@ class WorkflowService:
         *,
         registrar: Any = None,
         options: Mapping[str, Any] | None = None,
-        retry_failed: bool = True,
+        retry_failed: bool | None = True,
         include_stale: bool = False,
         without: Collection[str] = (),
         excludes: Mapping[str, str] | None = None,
@@ -211,6 +215,9 @@ class WorkflowService:
         timeout_minutes: float | None = None,
         raise_errors: bool = False,
         progress: Progress | None = None,
+        stop: Callable[[], str | None] | None = None,
+        workers: int | None = None,
+        executor: Any = None,
         **filters: Any,
     ) -> RunReport:
         """Run a stage over the sessions that need it, in order of their numbers.
@@ -231,7 +238,8 @@ class WorkflowService:
             Options for it; kept with each attempt.
         retry_failed
             Try sessions again that failed before, unless they are set aside or wait for a later
-            time; those that are named, or forced, are tried all the same.
+            time; those that are named, or forced, are tried all the same. None: those alone that
+            are due by a policy.
         include_stale
             Also sessions that are done from inputs that were made again since, or were marked
             as outdated.
@@ -260,7 +268,17 @@ class WorkflowService:
             Raise the first failure, after recording it.
         progress
             Called before and after each session with its position, the number of sessions, the
-            key, and the result (None before).
+            key, and the result (None before). With workers or an executor: after each alone.
+        stop
+            Asked before each session; why no other one is begun, or None to go on.
+        workers
+            Work in so many processes of this computer, started anew; with `executor`, place so
+            many shares of the work at a time.
+        executor
+            What places the work elsewhere: a `concurrent.futures.Executor`, a `Client` of
+            dask.distributed, or an executor of submitit. They need not know what there is to do:
+            each worker takes the next session of the queue. Limits hold for all together; what is
+            being worked on when one is reached is finished. See ``docs/workers.md``.
 
         Returns
         -------
@@ -270,8 +288,8 @@ class WorkflowService:
         Raises
         ------
         ConfigurationError
-            If the registrar cannot be loaded, could work on no session, or has a time limit and
-            cannot be sent to a process of its own; nothing is changed.
+            If the registrar cannot be loaded, could work on no session, or cannot be sent to
+            workers, or to the process of its own that a time limit needs; nothing is changed.
         RootUnavailableError
             If the folder that holds the sessions is not there; nothing is changed.
         InvalidTransitionError
@@ -287,7 +305,8 @@ class WorkflowService:
             retry_failed, include_stale = True, True
         options_of_run = RunOptions(
             filters=wanted,
-            retry_failed=retry_failed,
+            retry_failed=retry_failed is not False,
+            only_planned=retry_failed is None,
             include_stale=include_stale,
             without=tuple(self._lab.stages[name].name for name in without),
             excludes={self._lab.stages[name].name: why for name, why in (excludes or {}).items()},
@@ -299,10 +318,15 @@ class WorkflowService:
             timeout_minutes=timeout_minutes,
             raise_errors=raise_errors,
             progress=progress,
+            stop=stop,
             is_named=is_key or "uSessionID" in wanted,
         )
         chosen = self.registrar(stage, registrar, options=options)
-        report = run_stage(self._lab, stage, chosen, options_of_run)
+        if workers is None and executor is None:
+            report = run_stage(self._lab, stage, chosen, options_of_run)
+        else:
+            engine = engine_for(executor, workers)
+            report = run_placed(self._lab, stage, chosen, options_of_run, engine)
         return replace(report, notes=(*freed, *report.notes))
 
     def outdated(

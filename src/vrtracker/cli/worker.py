@@ -1,0 +1,158 @@
+"""``vrtracker worker``: a process that stays and does what there is to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vrtracker.cli.exits import Exit, in_the_shell, say_error
+from vrtracker.cli.options import (
+    Date,
+    Imaging,
+    IncludeStale,
+    Json,
+    MaxErrors,
+    MaxSessions,
+    Mouse,
+    NoRetry,
+    Registrar,
+    RegistrarOption,
+    Since,
+    Stage,
+    Until,
+    Where,
+)
+from vrtracker.cli.output import note, say, write_json
+from vrtracker.cli.registering import Followed, write_summary
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of, options_of, size_of
+
+if TYPE_CHECKING:
+    from vrtracker.services.workflow import RunResult
+
+__all__ = ["worker"]
+
+_TOLD = "it was told to end"
+
+
+def worker(
+    context: typer.Context,
+    stage: Stage = "registration",
+    *,
+    exit_when_empty: Annotated[
+        bool,
+        typer.Option("--exit-when-empty", help="End when nothing is left, with exit code 0."),
+    ] = False,
+    max_sessions: MaxSessions = None,
+    budget_bytes: Annotated[
+        str | None,
+        typer.Option(
+            "--budget-bytes", metavar="SIZE", help="End before the output exceeds it: 50GB."
+        ),
+    ] = None,
+    budget_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-minutes",
+            metavar="N",
+            min=0,
+            help="Begin no session after so many minutes; the one at hand is finished.",
+        ),
+    ] = None,
+    max_errors: MaxErrors = None,
+    registrar: Registrar = None,
+    option: RegistrarOption = None,
+    no_retry: NoRetry = False,
+    include_stale: IncludeStale = False,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    json: Json = False,
+) -> None:
+    """Do the sessions that need a stage, one after the other, and wait for more.
+
+    Start as many as you like, on as many computers: each session is done by one. Ctrl-C or SIGTERM
+    ends it after the session at hand; a second one gives that session back. A database that goes
+    away is waited for. What failed before is tried once, at the start.
+
+    With a limit (--max-sessions, --budget-bytes, --budget-minutes) it does not wait: it ends with
+    exit code 0 when the limit is reached, and 6 when nothing is left, or 0 with --exit-when-empty.
+
+    Example: vrtracker worker registration
+
+    Example: vrtracker worker registration --exit-when-empty
+
+    Example: vrtracker worker registration --budget-minutes 220 --no-retry
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    limits: dict[str, Any] = {
+        "max_sessions": max_sessions,
+        "budget_bytes": None if budget_bytes is None else size_of(budget_bytes),
+        "budget_minutes": budget_minutes,
+    }
+    is_limited = any(limit is not None for limit in limits.values())
+    shell = shell_of(context)
+    run = Followed(stage)
+
+    def follow(_position: int, total: int, key: Any, result: RunResult | None) -> None:
+        run.total = total
+        if result is not None:
+            run.results.append(result)
+            if not json:
+                say(f"{key}: {result.outcome}{f' ({result.error})' if result.error else ''}")
+
+    with shell.open() as tracker, _ending_after_the_session() as stop:
+        try:
+            run.report = tracker.workflow.serve(
+                stage,
+                filters,
+                registrar=registrar,
+                options=options_of(option),
+                until_empty=exit_when_empty or is_limited,
+                retry_failed=not no_retry,
+                include_stale=include_stale,
+                max_errors=max_errors,
+                stop=stop,
+                progress=follow,
+                say=lambda text: note(in_the_shell(text)),
+                **limits,
+            )
+        except KeyboardInterrupt:
+            say_error("interrupted; the session that was being worked on was given back.")
+    if json:
+        write_json(run.document())
+    else:
+        write_summary(run, shell)
+    if run.report is None:
+        raise typer.Exit(Exit.INTERRUPTED)
+    if is_limited and not exit_when_empty and run.report.stopped is None:
+        raise typer.Exit(Exit.NOTHING_LEFT)
+
+
+@contextlib.contextmanager
+def _ending_after_the_session() -> Iterator[Callable[[], str | None]]:
+    """Yield what says whether it is to end; the second signal interrupts what goes on."""
+    signals = 0
+
+    def heed(_number: int, _frame: Any) -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            raise KeyboardInterrupt
+        # Not through Python's stream, which may be in the middle of a line.
+        os.write(2, b"Ends after the session at hand; once more to give it back.\n")
+
+    before = {name: signal.signal(name, heed) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: _TOLD if signals else None
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

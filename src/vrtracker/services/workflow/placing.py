@@ -1,0 +1,246 @@
+"""One run on many workers: place shares, add up what they answer, replace who is lost.
+
+The database hands out the sessions, each once. What is handed out here is how far a share goes: a
+part of the sessions and bytes that the run may still use, so that all shares together never
+exceed them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vrtracker import operations
+from vrtracker.domain.registrars import Registrar
+from vrtracker.errors import VrtrackerError, WorkersError
+from vrtracker.services.context import LabContext
+from vrtracker.services.workflow.abandoned import free_abandoned, key_of
+from vrtracker.services.workflow.engines import Engine
+from vrtracker.services.workflow.run import count_left
+from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
+from vrtracker.services.workflow.share import Limits, Recipe, Share
+
+__all__ = ["run_placed"]
+
+_PATIENCE = 10
+"""How many workers in a row may be lost for nothing, for each that the run has."""
+
+
+def run_placed(
+    lab: LabContext, stage: str, registrar: Registrar, options: RunOptions, engine: Engine
+) -> RunReport:
+    """Run a stage on the workers of an engine; see `WorkflowService.run`."""
+    options = options.under(lab.policy(stage))
+    return _PlacedRun(lab, stage, registrar, options, engine).work()
+
+
+class _PlacedRun:
+    """One run, as the process that began it sees it."""
+
+    def __init__(
+        self,
+        lab: LabContext,
+        stage: str,
+        registrar: Registrar,
+        options: RunOptions,
+        engine: Engine,
+    ) -> None:
+        self._lab = lab
+        self._what = (lab, stage, registrar, options)
+        self._stage = stage
+        self._options = options
+        self._engine = engine
+        self._placed: dict[Any, Limits] = {}
+        self._results: list[RunResult] = []
+        self._notes: list[str] = []
+        self._total = 0
+        self._nothing_left = False
+        self._one_at_a_time = False
+        self._stopped: str | None = None
+        self._error: Exception | None = None
+        self._lost_for_nothing = 0
+        self._attempts = 0
+
+    def work(self) -> RunReport:
+        """Work until nothing is left or a limit is reached."""
+        self._engine.prepare(Recipe.of(*self._what, operation=operations.current()))
+        self._notes += free_abandoned(self._lab)
+        self._total = count_left(*self._what)
+        try:
+            with _interrupted_by_termination():
+                self._place_and_take()
+        except BaseException:
+            self._engine.stop(self._placed)
+            raise
+        finally:
+            self._engine.close()
+            with contextlib.suppress(VrtrackerError):
+                self._add_what_is_recorded()
+        if self._error is not None:
+            raise self._error
+        return self._report()
+
+    def _place_and_take(self) -> None:
+        while True:
+            while self._may_place():
+                self._place()
+            if not self._placed:
+                return
+            for done in self._engine.wait(self._placed):
+                limits = self._placed.pop(done)
+                self._take(self._engine.answer(done), limits)
+
+    # -- how far a share goes -----------------------------------------------------------------
+
+    @property
+    def _free_slots(self) -> int:
+        slots = 1 if self._one_at_a_time else min(self._engine.slots, self._total)
+        return slots - len(self._placed)
+
+    def _may_place(self) -> bool:
+        if self._error or self._stopped or self._nothing_left or self._free_slots < 1:
+            return False
+        return not self._placed or (self._sessions_left != 0 and self._bytes_left != 0)
+
+    def _place(self) -> None:
+        free, errors = self._free_slots, self._options.max_errors
+        sessions, size = self._sessions_left, self._bytes_left
+        limits = Limits(
+            sessions=None if sessions is None else math.ceil(sessions / free),
+            errors=None if errors is None else math.ceil((errors - self._failed) / free),
+            bytes=None if size is None else size / free,
+            seconds=self._engine.share_s,
+        )
+        try:
+            self._placed[self._engine.place(limits)] = limits
+        except WorkersError as error:
+            self._error = error
+
+    @property
+    def _failed(self) -> int:
+        return sum(result.outcome == "failed" for result in self._results)
+
+    @property
+    def _sessions_left(self) -> int | None:
+        """How many sessions no share may take yet; None for no limit."""
+        if self._options.max_sessions is None:
+            return None
+        worked = sum(result.outcome == "succeeded" for result in self._results) + self._failed
+        placed = sum(limits.sessions or 0 for limits in self._placed.values())
+        return max(0, self._options.max_sessions - worked - placed)
+
+    @property
+    def _bytes_left(self) -> float | None:
+        """How many bytes no share may use yet; None for no limit."""
+        if self._options.budget_bytes is None:
+            return None
+        placed = sum(limits.bytes or 0 for limits in self._placed.values())
+        return max(0, self._options.budget_bytes - self._spent - placed)
+
+    @property
+    def _spent(self) -> int:
+        return sum(result.bytes for result in self._results if result.outcome == "succeeded")
+
+    # -- what came of a share -----------------------------------------------------------------
+
+    def _take(self, answer: Share | str, limits: Limits) -> None:
+        if isinstance(answer, str):
+            self._lose(f"A worker was lost: {answer}.")
+        elif answer.error is not None:
+            self._error = self._error or answer.error
+        elif answer.report is None:
+            self._lose("A worker was told to end; it gave its session back.")
+        else:
+            self._add(answer.report, limits, lacks_budget=answer.lacks_budget)
+
+    def _add(self, report: RunReport, limits: Limits, *, lacks_budget: bool) -> None:
+        if lacks_budget:
+            # With a part of what is left: all of it may do, for one worker alone.
+            had_all = (limits.bytes or 0) >= (self._bytes_left or 0) and not self._placed
+            self._one_at_a_time = True
+            self._stopped = report.stopped if had_all else None
+        for result in report.results:
+            self._tell(result)
+        self._notes += [note for note in report.notes if note not in self._notes]
+        self._nothing_left = report.stopped is None
+        self._stopped = self._stopped or self._options.limit_reached(self._results)
+
+    def _tell(self, result: RunResult) -> None:
+        self._results.append(result)
+        if self._options.progress is not None:
+            done = len(self._results)
+            self._options.progress(done, max(self._total, done), result.key, result)
+
+    def _lose(self, note: str) -> None:
+        """Go on without a worker, unless they are lost one after the other for nothing."""
+        self._notes += [note, *free_abandoned(self._lab)]
+        self._nothing_left = False
+        attempts = len(self._recorded())
+        is_new = attempts > self._attempts
+        self._lost_for_nothing = 0 if is_new else self._lost_for_nothing + 1
+        self._attempts = attempts
+        slots = self._engine.slots
+        if self._lost_for_nothing >= (_PATIENCE * slots if attempts else slots):
+            self._error = self._error or WorkersError(
+                f"{note} So did {self._lost_for_nothing} of them, and nothing was done. A script "
+                "that runs a stage with workers does so below: if __name__ == '__main__':"
+            )
+
+    def _recorded(self) -> list[dict[str, Any]]:
+        with self._lab.unit(readonly=True) as unit:
+            return unit.attempts.of_run(self._options.run)
+
+    def _add_what_is_recorded(self) -> None:
+        """Add the sessions that workers did, but could not tell of any more."""
+        if self._placed:
+            self._notes += free_abandoned(self._lab)
+        told = {result.attempt_id for result in self._results}
+        for row in self._recorded():
+            if row["outcome"] in {"succeeded", "failed"} and row["attempt_id"] not in told:
+                self._tell(_result(row))
+
+    def _report(self) -> RunReport:
+        left = count_left(*self._what) if self._stopped else 0
+        is_done = not left and not any(result.outcome == "cancelled" for result in self._results)
+        return RunReport(
+            self._lab.stages[self._stage].name,
+            tuple(self._results),
+            None if is_done else self._stopped,
+            left,
+            tuple(self._notes),
+        )
+
+
+def _result(row: Mapping[str, Any]) -> RunResult:
+    failed = row["outcome"] == "failed"
+    return RunResult(
+        key_of(row),
+        row["outcome"],
+        row["duration_s"] or 0.0,
+        int(row["output_bytes"] or 0),
+        row["output_files"] or 0,
+        error=f"{row['error_type']}: {row['error_message']}" if failed else None,
+        attempt_id=row["attempt_id"],
+    )
+
+
+@contextlib.contextmanager
+def _interrupted_by_termination() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, where nobody has said otherwise."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,159 @@
+"""A run on several workers: each session once, limits for all together, nobody is waited for."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from support.registrars import HANGS, bad, good, hang, kills_once, noted, writes
+from support.workflow_lab import wait_for
+from vrtracker.errors import ConfigurationError, InvalidValueError, WorkersError
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+def keys_of(lab, number: int) -> list[str]:
+    return [str(lab.add(f"M1.2023-01-20.{each}")) for each in range(1, number + 1)]
+
+
+def children() -> list[psutil.Process]:
+    """Return the processes that were started from here, without that which minds semaphores."""
+    return [
+        child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
+    ]
+
+
+def test_workers_do_each_session_once(lab, workflow, tmp_path):
+    keys, file, seen = keys_of(lab, 8), tmp_path / "done", []
+
+    def follow(position, total, key, result):
+        seen.append((position, total, str(key)))
+
+    options = {"file": str(file)}
+    report = workflow.run(registrar=noted, options=options, workers=2, progress=follow)
+
+    assert (report.succeeded, report.stopped, report.left, report.notes) == (8, None, 0, ())
+    assert sorted(file.read_text().split()) == keys
+    assert [(place, total) for place, total, _ in seen] == [(n, 8) for n in range(1, 9)]
+    assert sorted(key for *_, key in seen) == keys
+    events = lab.tracker.events(100)
+    worked = events[events["verb"].isin(["start", "succeed"])]
+    assert len(worked) == 16
+    assert worked["operation_id"].nunique() == 1
+    assert children() == []
+
+
+@posix
+@on_sqlite
+def test_a_worker_that_dies_costs_its_session_s_time_alone(lab, workflow, tmp_path):
+    keys, file = keys_of(lab, 6), tmp_path / "done"
+
+    options = {"file": str(file), "deadly": keys[2]}
+    report = workflow.run(registrar=kills_once, options=options, workers=2)
+
+    assert (report.succeeded, report.failed, report.left) == (6, 0, 0)
+    assert sorted(file.read_text().split()) == keys
+    assert any("ended with exit code -9" in note for note in report.notes)
+    assert sorted(workflow.attempts(keys[2])["outcome"]) == ["expired", "succeeded"]
+    assert lab.litter(keys[2]) == []
+
+
+@posix
+@on_sqlite
+def test_an_interruption_gives_all_sessions_back(lab, workflow):
+    keys = keys_of(lab, 2)
+
+    def interrupt():
+        wait_for(lambda: all((lab.folder(key) / HANGS).exists() for key in keys))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(registrar=hang, workers=2)
+    thread.join()
+
+    assert [lab.state(key, "registration") for key in keys] == ["ready", "ready"]
+    assert [list(workflow.attempts(key)["outcome"]) for key in keys] == [["cancelled"]] * 2
+    assert [lab.litter(key) for key in keys] == [[], []]
+    assert children() == []
+
+
+@on_sqlite
+def test_a_function_that_cannot_be_sent_is_refused_before_anything_is_claimed(lab, workflow):
+    key = keys_of(lab, 1)[0]
+
+    with pytest.raises(ConfigurationError, match="module:function"):
+        workflow.run(registrar=writes({"a.b.npy": b"x"}), workers=2)
+
+    assert len(workflow.attempts(key)) == 0
+
+
+# -- executors ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(3) as executor:
+        yield executor
+
+
+@on_sqlite
+def test_an_error_of_a_worker_is_raised_where_the_run_began(lab, workflow, threads):
+    keys_of(lab, 3)
+    with pytest.raises(ValueError, match="first flips"):
+        workflow.run(registrar=bad, executor=threads, raise_errors=True)
+
+
+@on_sqlite
+def test_limits_of_sessions_and_errors_hold_for_all_workers(lab, workflow, threads):
+    keys_of(lab, 9)
+    report = workflow.run(registrar=good, executor=threads, max_sessions=5)
+    assert (report.succeeded, report.left) == (5, 4)
+    assert report.stopped == "the limit of 5 sessions is reached"
+
+    report = workflow.run(registrar=bad, executor=threads, max_errors=1)
+    assert 1 <= report.failed <= 3
+    assert report.left == 4 - report.failed
+
+
+@on_sqlite
+def test_all_workers_together_keep_within_the_budget(lab, workflow, threads):
+    keys_of(lab, 9)
+    ten = writes({"a.b.npy": b"0123456789"})
+    ten.estimate = lambda _job: 10
+
+    report = workflow.run(registrar=ten, executor=threads, budget_bytes=55)
+
+    assert (report.bytes, report.count("cancelled"), report.left) == (50, 0, 4)
+    assert "budget" in report.stopped
+
+
+@on_sqlite
+def test_a_pool_of_the_caller_s_own_is_left_open(lab, workflow, tmp_path):
+    keys, file = keys_of(lab, 4), tmp_path / "done"
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        run = functools.partial(workflow.run, executor=executor, options={"file": str(file)})
+        assert run(registrar=noted, max_sessions=2).left == 2
+        assert run(registrar=noted).succeeded == 2
+    assert sorted(file.read_text().split()) == keys
+
+    lab.add("M1.2023-01-20.9")
+    with pytest.raises(WorkersError):
+        run(registrar=noted)
+
+
+@on_sqlite
+def test_what_places_no_work_is_refused(lab, workflow):
+    for options in ({"executor": "dask"}, {"workers": 0}):
+        with pytest.raises(InvalidValueError):
+            workflow.run(registrar=good, **options)
