@@ -19,23 +19,31 @@ from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import VrtrackerError, WorkersError
 from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.abandoned import free_abandoned, key_of
-from vrtracker.services.workflow.engines import Engine
-from vrtracker.services.workflow.run import count_left
+from vrtracker.services.workflow.engines import Engine, engine_for
+from vrtracker.services.workflow.run import count_left, run_stage
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.share import Limits, Recipe, Share
 
-__all__ = ["run_placed"]
+__all__ = ["run_on"]
 
 _PATIENCE = 10
 """How many workers in a row may be lost for nothing, for each that the run has."""
 
 
-def run_placed(
-    lab: LabContext, stage: str, registrar: Registrar, options: RunOptions, engine: Engine
+def run_on(
+    lab: LabContext,
+    stage: str,
+    registrar: Registrar,
+    options: RunOptions,
+    *,
+    workers: int | None,
+    executor: Any,
 ) -> RunReport:
-    """Run a stage on the workers of an engine; see `WorkflowService.run`."""
+    """Run a stage here, or on workers where some are asked for; see `WorkflowService.run`."""
+    if workers is None and executor is None:
+        return run_stage(lab, stage, registrar, options)
     options = options.under(lab.policy(stage))
-    return _PlacedRun(lab, stage, registrar, options, engine).work()
+    return _PlacedRun(lab, stage, registrar, options, engine_for(executor, workers)).work()
 
 
 class _PlacedRun:

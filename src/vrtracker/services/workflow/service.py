@@ -26,11 +26,10 @@ from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
-from vrtracker.services.workflow.engines import engine_for
 from vrtracker.services.workflow.held_back import HeldBackService
 from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
-from vrtracker.services.workflow.placing import run_placed
-from vrtracker.services.workflow.run import require_runnable, run_stage
+from vrtracker.services.workflow.placing import run_on
+from vrtracker.services.workflow.run import require_runnable
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.staleness import why_stale
 from vrtracker.services.workflow.waiting import WaitingService
@@ -276,9 +275,8 @@ class WorkflowService:
             many shares of the work at a time.
         executor
             What places the work elsewhere: a `concurrent.futures.Executor`, a `Client` of
-            dask.distributed, or an executor of submitit. They need not know what there is to do:
-            each worker takes the next session of the queue. Limits hold for all together; what is
-            being worked on when one is reached is finished. See ``docs/workers.md``.
+            dask.distributed, or an executor of submitit. Limits hold for all workers together;
+            what is being worked on when one is reached is finished. See ``docs/workers.md``.
 
         Returns
         -------
@@ -322,11 +320,8 @@ class WorkflowService:
             is_named=is_key or "uSessionID" in wanted,
         )
         chosen = self.registrar(stage, registrar, options=options)
-        if workers is None and executor is None:
-            report = run_stage(self._lab, stage, chosen, options_of_run)
-        else:
-            engine = engine_for(executor, workers)
-            report = run_placed(self._lab, stage, chosen, options_of_run, engine)
+        engine: Any = {"workers": workers, "executor": executor}
+        report = run_on(self._lab, stage, chosen, options_of_run, **engine)
         return replace(report, notes=(*freed, *report.notes))
 
     def outdated(

@@ -175,8 +175,8 @@ def _do(recipe: Recipe, limits: Limits) -> Share:
         stop=stop,
     )
     report = run_share(recipe.lab, recipe.stage, recipe.registrar, options)
-    lacks_budget = report.stopped is not None and options.limit_reached(report.results) is None
-    return Share(report=report, lacks_budget=lacks_budget)
+    by_budget = report.stopped is not None and options.limit_reached(report.results) is None
+    return Share(report=report, lacks_budget=by_budget and limits.bytes is not None)
 
 
 @contextlib.contextmanager
