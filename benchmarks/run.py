@@ -429,6 +429,29 @@ def disk_lines(folder: Path, sessions: int) -> Iterator[Line]:
     return DiskBench(folder, sessions, line).lines()
 
 
+def queue_lines(backend: str, url: str, folder: Path, rows: int, *, quick: bool) -> Iterator[Line]:
+    """Measure queues and workers, on a database of their own."""
+    from queue_lines import QueueBench
+
+    def line(operation: str, rows: int, ours: float, floor: float) -> Line:
+        return Line(operation, backend, rows, ours, floor, None, "", 0)
+
+    work = folder / f"queue-{backend}-{rows}"
+    work.mkdir()
+    own = str(work / "queue.db") if backend == "sqlite" else _another(url, f"queue_{rows}")
+    yield from QueueBench(own, work, rows, line, quick=quick).lines()
+
+
+def _another(url: str, name: str) -> str:
+    """Make another database on a server and return its address."""
+    database = Database(url)
+    engine = database.write_engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    database.dispose()
+    return database.url.set(database=name).render_as_string(hide_password=False)
+
+
 def main() -> None:
     """Run all measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -449,7 +472,12 @@ def main() -> None:
                     if backend == "access"
                     else Bench(backend, url, rows, quick=options.quick).lines()
                 )
-                for line in measured:
+                queued = (
+                    queue_lines(backend, url, Path(folder), count, quick=options.quick)
+                    for count in ([rows] if options.quick else [10_000, rows])
+                    if backend != "access"
+                )
+                for line in itertools.chain(measured, *queued):
                     print(line, flush=True)
                     lines.append(asdict(line))
             if "sqlite" in urls:

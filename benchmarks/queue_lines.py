@@ -1,0 +1,268 @@
+"""Measure what many workers need: claiming the next session, working side by side, bulk edits."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import lab as filling
+from sqlalchemy import text
+
+import vrtracker
+from vrtracker.database import Database
+from vrtracker.database.migration import upgrade
+from vrtracker.domain.registrars import RegistrarResult
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.workflow.claims import Claim, Claims
+from vrtracker.services.workflow.run_report import RunOptions
+
+READY_PERCENT = 1
+MOST_CLAIMS = 100
+
+
+class QueueBench:
+    """A database in which one session of a hundred is ready to be registered.
+
+    Parameters
+    ----------
+    line
+        Makes a line of an operation, the number of rows, and the seconds of ours and the floor.
+    """
+
+    def __init__(
+        self, url: str, folder: Path, rows: int, line: Callable[..., Any], *, quick: bool
+    ) -> None:
+        self.url, self.rows, self.line = url, rows, line
+        self.claims = min(MOST_CLAIMS, rows * READY_PERCENT // 200)
+        self.processes, self.each = (2, 25) if quick else (8, 250)
+        self.root = folder / "sessions"
+        self.root.mkdir(exist_ok=True)
+        upgrade(url)
+        self.database = Database(url)
+        self.is_sqlite = self.database.backend.name == "sqlite"
+        filling.fill(self.database, rows)
+        self._set("1", "0", where=f'"uSessionID" % 100 >= {READY_PERCENT}')
+        self._set("0", "0", where=f'"uSessionID" % 100 < {READY_PERCENT}')
+        self.tracker = vrtracker.open(url, root=self.root)
+
+    def lines(self) -> Iterator[Any]:
+        """Measure everything."""
+        yield self.claim()
+        yield self.workers()
+        yield self.update()
+        self.tracker.close()
+        self.database.dispose()
+
+    def _set(self, done: str, failed: str, *, where: str) -> None:
+        values = {"vrRegistration": done, "vrRegistrationError": failed, "sessionQC": "1"}
+        values |= {"imaging": "0"}
+        if not self.is_sqlite:
+            values = {name: {"1": "true", "0": "false"}[value] for name, value in values.items()}
+        sets = ", ".join(f'"{name}" = {value}' for name, value in values.items())
+        with self.database.write_engine.begin() as connection:
+            connection.execute(text(f"UPDATE sessiondb SET {sets} WHERE {where}"))
+        engine = self.database.write_engine.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("ANALYZE" if self.is_sqlite else "VACUUM ANALYZE"))
+
+    # -- claim next ---------------------------------------------------------------------------
+
+    def claim(self) -> Any:
+        """Claim the next session; the floor is hand-written SQL that writes the same rows."""
+        lab = self.tracker._lab  # noqa: SLF001 - the part of a run that is measured alone
+        stage = lab.stages["registration"]
+        registrar = self.tracker.workflow.registrar("registration", nothing)
+        columns = ("uSessionID", "mouseName", "sessionDate", "sessionID")
+        queue = StageRepository(LookUps(lab.database)).next_statement(
+            stage,
+            lab.stages,
+            RunOptions(filters={}).states,
+            listing=Listing({}, columns),
+            run="benchmrk",
+            left_behind=False,
+            only_due=True,
+            without=(),
+        )
+        claims = Claims(lab, {}, run="benchmrk")
+        after, ours = 0, []
+        for _ in range(self.claims):
+            began = time.perf_counter()
+            claim = claims.start_next(queue, after, stage, registrar)
+            ours.append(time.perf_counter() - began)
+            assert isinstance(claim, Claim)
+            after = claim.snapshot.record.uSessionID
+        floor = self._bare_claims(after)
+        return self.line("claim next, 1 % ready", self.rows, _middle(ours), _middle(floor))
+
+    def _bare_claims(self, after: int) -> list[float]:
+        false, true = ("0", "1") if self.is_sqlite else ("false", "true")
+        mark = "?" if self.is_sqlite else "%s"
+        lock = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
+        select = (
+            'SELECT "uSessionID", "mouseName", "sessionDate", "sessionID" FROM sessiondb '
+            f'WHERE "vrRegistration" = {false} AND "sessionQC" = {true} '
+            f'AND "vrRegistrationError" = {false} AND "uSessionID" > {mark} '
+            f'ORDER BY "uSessionID" LIMIT 1{lock}'
+        )
+        state = (
+            'INSERT INTO vrt_stage_state ("uSessionID", stage, attempt_id, changed_at) '
+            f"VALUES ({mark}, 'registration', {mark}, {mark})"
+        )
+        attempt = (
+            'INSERT INTO vrt_attempt (attempt_id, "uSessionID", stage, outcome, started_at, '
+            "heartbeat_at, lease_until, actor, host_name, process_id, registrar, options, versions)"
+            f" VALUES ({mark}, {mark}, 'registration', 'running', {mark}, {mark}, {mark}, "
+            f"'bare', 'here', 1, 'nothing', {mark}, {mark})"
+        )
+        event = (
+            "INSERT INTO vrt_event (occurred_at, actor, host_name, subject_kind, subject_key, "
+            f"verb, stage, attempt_id) VALUES ({mark}, 'bare', 'here', 'session', {mark}, "
+            f"'start', 'registration', {mark})"
+        )
+        now, taken = "2026-01-01 00:00:00", []
+        with closing(self._driver()) as connection:
+            for _ in range(self.claims):
+                began = time.perf_counter()
+                connection.execute("BEGIN")
+                found = connection.execute(select, (after,)).fetchone()
+                number, *key = found
+                attempt_id = uuid.uuid4().hex
+                connection.execute(state, (number, attempt_id, now))
+                row = (attempt_id, number, now, now, now, "{}", "{}")
+                connection.execute(attempt, row)
+                connection.execute(event, (now, ".".join(map(str, key)), attempt_id))
+                connection.execute("COMMIT")
+                taken.append(time.perf_counter() - began)
+                after = number
+        return taken
+
+    def _driver(self) -> Any:
+        return bare_driver(self.url)
+
+    # -- side by side -------------------------------------------------------------------------
+
+    def workers(self) -> Any:
+        """Drain a queue of empty work; the floor is as many loops of compare-and-set and commit."""
+        count = self.processes * self.each
+        with self.database.read_engine.connect() as connection:
+            found = connection.execute(
+                text('SELECT "uSessionID" FROM sessiondb WHERE "uSessionID" > :half LIMIT :n'),
+                {"half": self.rows // 2, "n": count},
+            )
+            numbers = [row[0] for row in found]
+        self._set("1", "0", where="1 = 1")
+        listed = ", ".join(map(str, numbers))
+        self._set("0", "0", where=f'"uSessionID" IN ({listed})')
+        for row in self.tracker.sessions.iter(uSessionID=numbers):
+            (self.root / row.key.path).mkdir(parents=True)
+        ours = _side_by_side(self.processes, _drain, self.url, str(self.root))
+        assert self.tracker.sessions.count(vrRegistration=True) == self.rows
+        self._set("0", "0", where=f'"uSessionID" IN ({listed})')
+        floor = _side_by_side(self.processes, _bare_loop, self.url, numbers)
+        name = f"{self.processes} workers, no work, each"
+        return self.line(name, count, ours / count, floor / count)
+
+    # -- many rows ----------------------------------------------------------------------------
+
+    def update(self) -> Any:
+        """Update many rows, an event each; the floor is one UPDATE."""
+        rows = min(100_000, self.rows)
+        bare = f'UPDATE sessiondb SET "numPlanes" = 97 WHERE "uSessionID" <= {rows}'
+        filters = {"uSessionID": (rows, "<=")}
+        ours, floor = [], []
+        for planes in (91, 92):
+            began = time.perf_counter()
+            self.tracker.sessions.update({"numPlanes": planes}, **filters)
+            ours.append(time.perf_counter() - began)
+            with closing(self._driver()) as connection:
+                began = time.perf_counter()
+                connection.execute("BEGIN")
+                connection.execute(bare)
+                connection.execute("COMMIT")
+                floor.append(time.perf_counter() - began)
+        return self.line("update, an event each", rows, min(ours), min(floor))
+
+
+def nothing(job: Any) -> RegistrarResult:
+    """Do nothing."""
+    del job
+    return RegistrarResult(datasets=[])
+
+
+nothing.version = "1"  # type: ignore[attr-defined]
+
+
+def bare_driver(url: str) -> Any:
+    """Open the driver alone, as safe as the tracker has it."""
+    database = Database(url)
+    if database.backend.name == "sqlite":
+        connection = sqlite3.connect(database.url.database, isolation_level=None, timeout=60)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+    import psycopg
+
+    address = database.url.set(drivername="postgresql")
+    return psycopg.connect(address.render_as_string(hide_password=False), autocommit=True)
+
+
+def _middle(seconds: list[float]) -> float:
+    return sorted(seconds)[len(seconds) // 2]
+
+
+def _side_by_side(processes: int, work: Callable[..., Any], *args: Any) -> float:
+    """Return how long processes take from when all are ready to the end of the last, seconds."""
+    context = multiprocessing.get_context("spawn")
+    barrier, times = context.Barrier(processes), context.Queue()
+    started = [
+        context.Process(target=_timed, args=(index, processes, barrier, times, work, *args))
+        for index in range(processes)
+    ]
+    for process in started:
+        process.start()
+    taken = [times.get(timeout=1800) for _ in started]
+    for process in started:
+        process.join()
+    return max(end for _, end in taken) - min(begin for begin, _ in taken)
+
+
+def _timed(index: int, processes: int, barrier: Any, times: Any, work: Any, *args: Any) -> None:
+    ready = work(index, processes, *args)
+    barrier.wait()
+    begin = time.monotonic()
+    ready()
+    times.put((begin, time.monotonic()))
+
+
+def _drain(index: int, processes: int, url: str, root: str) -> Callable[[], Any]:
+    del index, processes
+    tracker = vrtracker.open(url, root=root)
+    tracker.sessions.count()
+    return lambda: tracker.workflow.run("registration", registrar=nothing)
+
+
+def _bare_loop(index: int, processes: int, url: str, numbers: list[int]) -> Callable[[], Any]:
+    connection = bare_driver(url)
+    mine = numbers[index::processes]
+    is_sqlite = isinstance(connection, sqlite3.Connection)
+    mark, true, false = ("?", "1", "0") if is_sqlite else ("%s", "true", "false")
+    begin = "BEGIN IMMEDIATE" if is_sqlite else "BEGIN"
+    sql = (
+        f'UPDATE sessiondb SET "vrRegistration" = {true} '
+        f'WHERE "uSessionID" = {mark} AND "vrRegistration" = {false}'
+    )
+
+    def loop() -> None:
+        for number in mine:
+            connection.execute(begin)
+            connection.execute(sql, (number,))
+            connection.execute("COMMIT")
+
+    return loop
