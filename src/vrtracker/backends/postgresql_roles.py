@@ -152,9 +152,9 @@ class PostgreSQLRoles(Roles):
         found = self.listed(connection, tables).get(name)
         if found is not role:
             raise RoleError(
-                f"{name!r} would still be {found or 'without a role'}: as a superuser, as owner of "
-                "the tables, or as member of a role that may do more. Nothing was changed; take "
-                "that away first, with SQL.",
+                f"{name!r} would have {f'the role {found}' if found else 'no role'} all the same: "
+                "as a superuser, as owner of the tables, as member of a role that may more, or as "
+                "one that inherits nothing. Nothing was changed; mend that first, with SQL.",
                 who=name,
                 role=found,
                 needed=role,
@@ -190,17 +190,24 @@ class _Giving:
         self._sequences = [row.relname for row in rows if row.relkind == "S"]
 
     def give(self, name: str, role: Role | None) -> None:
-        self._leave(name)
+        if role is not Role.ADMIN:
+            self._leave(name)
         names = {
             "tables": self._readable,
             "ours": [table for table in self._readable if table in set(self._tables)],
             "sequences": self._sequences,
         }
-        run = [*_REVOKE, *_GIVE[role]]
+        run = [*_REVOKE, *([] if role is Role.ADMIN and self._is_in(name) else _GIVE[role])]
         if not self._sequences:
             run = [statement for statement in run if "{sequences}" not in statement]
         place = self._place
         _run(self._connection, run, names, name=name, owner=place.owner, schema=place.schema)
+
+    def _is_in(self, name: str) -> bool:
+        """Return whether somebody is a member of the owner already, by whomever it was given."""
+        member = text("SELECT pg_has_role(:name, :owner, 'MEMBER')")
+        names = {"name": name, "owner": self._place.owner}
+        return bool(self._connection.scalar(member, names))
 
     def _leave(self, name: str) -> None:
         """Take membership in the owner away, by whomever it was given."""

@@ -22,8 +22,14 @@ class Role(enum.StrEnum):
 
     def includes(self, other: Role) -> bool:
         """Return whether this role may do all that the other may."""
-        order = list(Role)
-        return order.index(self) >= order.index(other)
+        return self is other or other in _BELOW[self]
+
+
+_BELOW = {
+    Role.READER: frozenset[Role](),
+    Role.EDITOR: frozenset({Role.READER}),
+    Role.ADMIN: frozenset({Role.READER, Role.EDITOR}),
+}
 
 
 class Standing(NamedTuple):
@@ -52,5 +58,7 @@ class ProfileRoles:
 
     def of(self, name: str) -> Role:
         """Return the role of somebody."""
+        if not self.by_name:
+            return self.default
         folded = {known.casefold(): role for known, role in self.by_name.items()}
         return folded.get(name.casefold(), self.default)
