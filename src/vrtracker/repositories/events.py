@@ -52,8 +52,8 @@ class NewEvent:
 
 
 _LAST = 2**31 - 1
-_QUIET = {"start", "rerun", "succeed", "fail"}
-"""What makes no work for those who wait, by itself."""
+_QUIET = {"start", "rerun", "fail"}
+"""What makes no work for those who wait."""
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
 _FIELDS = (*_GIVEN, "operation_id")
 
@@ -64,18 +64,20 @@ class EventRepository:
     def __init__(self, executor: Executor) -> None:
         self._x = executor
 
-    def append(self, events: Sequence[NewEvent], *, wakes: bool = False) -> None:
+    def append(self, events: Sequence[NewEvent], *, wakes: bool | None = None) -> None:
         """Append events in order, in one statement.
 
         Parameters
         ----------
         wakes
-            Wake those who wait for work, also for what does not make any by itself.
+            Whether to wake those who wait for work; by what happened when not given.
         """
         shared = {"operation_id": self.operation_id}
         rows = [{name: getattr(event, name) for name in _GIVEN} | shared for event in events]
         self._x.change_many(self._insert(), rows)
-        if wakes or any(event.verb not in _QUIET for event in events):
+        if wakes is None:
+            wakes = any(event.verb not in _QUIET for event in events)
+        if wakes:
             self._wake()
 
     def append_each(
