@@ -173,7 +173,7 @@ def test_statements_do_not_grow_with_the_sessions(lab, statement_counter):
             plan.apply()
         counts.append((len(plan.sessions), seen.count))
     assert [sessions for sessions, _ in counts] == [1, 7]
-    assert counts[0][1] == counts[1][1] < 8
+    assert counts[0][1] == counts[1][1] <= 8
 
 
 # -- what applying writes -----------------------------------------------------------------------

@@ -52,8 +52,8 @@ class NewEvent:
 
 
 _LAST = 2**31 - 1
-_QUIET = {"start", "rerun", "succeed", "fail"}
-"""What makes no work for those who wait, by itself."""
+_QUIET = {"start", "rerun", "fail"}
+"""What makes no work for those who wait."""
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
 _FIELDS = (*_GIVEN, "operation_id", "row_digest")
 
@@ -69,13 +69,13 @@ class EventRepository:
         """Have the events of a session that follow keep the digest of its row."""
         self._digests[str(session)] = digest
 
-    def append(self, events: Sequence[NewEvent], *, wakes: bool = False) -> None:
+    def append(self, events: Sequence[NewEvent], *, wakes: bool | None = None) -> None:
         """Append events in order, in one statement.
 
         Parameters
         ----------
         wakes
-            Wake those who wait for work, also for what does not make any by itself.
+            Whether to wake those who wait for work; by what happened when not given.
         """
         operation_id = self.operation_id
         rows = [
@@ -87,7 +87,9 @@ class EventRepository:
             for event in events
         ]
         self._x.change_many(self._insert(), rows)
-        if wakes or any(event.verb not in _QUIET for event in events):
+        if wakes is None:
+            wakes = any(event.verb not in _QUIET for event in events)
+        if wakes:
             self._wake()
 
     def append_each(

@@ -44,6 +44,9 @@ from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Claim", "Claims", "Finished"]
 
+_WAKING_S = 1
+"""How long work takes whose success wakes those who wait for the next stage, seconds."""
+
 
 class Claims:
     """The transitions of a stage that a program works on.
@@ -214,8 +217,7 @@ class Claims:
             after = State.STALE if is_outdated else State.DONE
             event = event_of(self._lab, claim, Transition.SUCCEED, after, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
-            wakes = any(other.kind is StageKind.PROCESS for other in dependents)
-            unit.events.append([event, *events], wakes=wakes)
+            unit.events.append([event, *events], wakes=_wakes(finished, dependents))
             exclude_open(self._lab, unit, claim.key, finished.excludes)
             unit.commit()
 
@@ -385,6 +387,12 @@ def _commit(unit: UnitOfWork, claim: Claim) -> None:
     except BaseException:
         let_go(claim.attempt_id)
         raise
+
+
+def _wakes(finished: Finished, dependents: Collection[Stage]) -> bool:
+    """Return whether others are to be woken: commits that do so wait for each other."""
+    took_long = (finished.duration_s or 0) > _WAKING_S
+    return took_long and any(other.kind is StageKind.PROCESS for other in dependents)
 
 
 def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:

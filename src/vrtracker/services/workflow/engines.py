@@ -224,9 +224,8 @@ class _Processes(Engine):
         except (EOFError, OSError):
             share = None
         if share is None:
-            done.process.join(_LOOK_S)
+            done.end(_LOOK_S)
             self._all.remove(done)
-            done.pipe.close()
             return f"process {done.process.pid} ended with exit code {done.process.exitcode}"
         self._idle.append(done)
         return share
@@ -234,9 +233,10 @@ class _Processes(Engine):
     def stop(self, placed: Collection[Any]) -> None:
         end = time.monotonic() + _GRACE_S
         left = list(placed)
-        for worker in left:
-            worker.process.terminate()
         while left and time.monotonic() < end:
+            # Again and again: between two shares it changes nothing, after the first time either.
+            for worker in left:
+                worker.process.terminate()
             for worker in self.wait(left):
                 self.answer(worker)
                 left.remove(worker)
@@ -245,10 +245,7 @@ class _Processes(Engine):
         for worker in self._all:
             worker.pipe.close()
         for worker in self._all:
-            worker.process.join(_GRACE_S if worker in self._idle else 0)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.end(_GRACE_S if worker in self._idle else 0)
         self._all, self._idle = [], []
 
 
@@ -262,6 +259,14 @@ class _Worker:
         )
         self.process.start()
         theirs.close()
+
+    def end(self, seconds: float) -> None:
+        """Close its pipe, on which it ends by itself; kill it if it takes longer."""
+        self.pipe.close()
+        self.process.join(seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
     def send(self, limits: Limits) -> bool:
         """Send it a share to do; False if it is gone."""

@@ -26,7 +26,7 @@ from vrtracker.services.workflow.share import Limits, Recipe, Share
 
 __all__ = ["run_on"]
 
-_PATIENCE = 10
+_PATIENCE, _PATIENCE_AT_FIRST = 10, 3
 """How many workers in a row may be lost for nothing, for each that the run has."""
 
 
@@ -192,7 +192,7 @@ class _PlacedRun:
         self._lost_for_nothing = 0 if is_new else self._lost_for_nothing + 1
         self._attempts = attempts
         slots = self._engine.slots
-        if self._lost_for_nothing >= (_PATIENCE * slots if attempts else slots):
+        if self._lost_for_nothing >= slots * (_PATIENCE if attempts else _PATIENCE_AT_FIRST):
             self._error = self._error or WorkersError(
                 f"{note} So did {self._lost_for_nothing} of them, and nothing was done. A script "
                 "that runs a stage with workers does so below: if __name__ == '__main__':"

@@ -126,11 +126,14 @@ def do_share(recipe: Recipe | bytes, limits: Limits) -> Share:
     try:
         ours = _recipe_here(recipe)
         with operation(ours.operation), _heeding_signals():
-            return _do(ours, limits)
+            share = _do(ours, limits)
+        if share.report is None or share.report.stopped is None:
+            _close()
     except KeyboardInterrupt:
         return Share()
     except Exception as error:  # noqa: BLE001 - it is raised where the run was begun
         return Share(error=_sendable(error))
+    return share
 
 
 _mine = threading.local()
@@ -141,12 +144,17 @@ def _recipe_here(recipe: Recipe | bytes) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     if getattr(_mine, "sent", None) != recipe:
-        if getattr(_mine, "recipe", None) is not None:
-            _mine.recipe.lab.database.dispose()
+        _close()
         _mine.recipe = _unpacked(recipe).here()
         _mine.sent = recipe
     found: Recipe = _mine.recipe
     return found
+
+
+def _close() -> None:
+    """Let go of the database, as far as it was opened for this thread."""
+    if getattr(_mine, "recipe", None) is not None:
+        _mine.recipe.lab.database.dispose()
 
 
 def _unpacked(recipe: bytes) -> Recipe:

@@ -22,7 +22,7 @@ from vrtracker.services.workflow.run_report import Progress, RunReport, RunResul
 __all__ = ["WaitingService"]
 
 _LOOK_S = 10.0
-_LOOK_WHEN_WOKEN_S = 60.0
+_LOOK_WHEN_WOKEN_S = 30.0
 """How often a worker looks for work, if others cannot or can wake it; half as much more or less."""
 _PATIENCE_S = 15 * 60.0
 """How long a database may be away."""
