@@ -21,10 +21,14 @@ class DatasetRepository:
 
     def of_session(self, number: int) -> list[dict[str, Any]]:
         """Return the datasets of a session, by path."""
-        result = self._x.execute(self.listing(number))
-        return [dict(row) for row in result.mappings()]
+        table = self._x.tables.datasets
+        prepared = self._x.database.prepare(
+            "datasets.of_session", lambda: self.listing(bindparam("number"))
+        )
+        names = table.c.keys()
+        return [dict(zip(names, row, strict=True)) for row in self._x.rows(prepared, number=number)]
 
-    def listing(self, number: int) -> Select[Any]:
+    def listing(self, number: Any) -> Select[Any]:
         """Return the SELECT of the datasets of a session, for a frame."""
         table = self._x.tables.datasets
         return select(*table.c).where(table.c.uSessionID == number).order_by(table.c.rel_path)

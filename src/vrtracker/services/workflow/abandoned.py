@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -146,7 +147,7 @@ def _live_tokens(lab: LabContext, number: int) -> list[str]:
 def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
     if row["outcome"] == "running" and why_abandoned(lab, row) is None:
         return True
-    return bool(is_alive(lab, row)) and not is_given_up(row)
+    return row["process_id"] != os.getpid() and bool(is_alive(lab, row))
 
 
 def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] | None:

@@ -1,0 +1,66 @@
+"""Claims of processes that are gone, in the shell."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from support.command_line import run
+from vrtracker import processes
+
+FIRST = "DEMO001.2023-01-18.701"
+TOKEN = "d" * 32
+
+
+def of_the_dead(demo) -> Path:
+    """Let the registration of a session be claimed by a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        since = processes.started_at(process.pid)
+        process.communicate(b"\n")
+    assert since is not None
+    connection = sqlite3.connect(demo.url)
+    connection.execute(
+        "UPDATE vrt_attempt SET outcome = 'running', finished_at = NULL, attempt_id = ?, "
+        "lease_until = '2999-01-01 00:00:00', host_name = ?, process_id = ?, "
+        "process_started_at = ? WHERE attempt_id = (SELECT attempt_id FROM vrt_stage_state s "
+        "JOIN sessiondb d ON d.uSessionID = s.uSessionID WHERE s.stage = 'registration' "
+        "AND d.mouseName = 'DEMO001' AND d.sessionDate LIKE '2023-01-18%')",
+        (TOKEN, platform.node(), process.pid, since.replace(tzinfo=None).isoformat(" ")),
+    )
+    connection.execute(
+        "UPDATE vrt_stage_state SET attempt_id = ? WHERE stage = 'registration' AND uSessionID = "
+        "(SELECT uSessionID FROM vrt_attempt WHERE attempt_id = ?)",
+        (TOKEN, TOKEN),
+    )
+    connection.commit()
+    connection.close()
+    folder = Path(demo.root, *FIRST.split("."), f".vrtracker-staging-{TOKEN}")
+    folder.mkdir()
+    return folder
+
+
+def test_named_session_of_a_dead_process_is_registered_at_once(demo):
+    folder = of_the_dead(demo)
+    [claim] = demo.told("claims")
+    assert (claim["key"], claim["alive"]) == (FIRST, False)
+
+    result = run(*demo.options, "register", FIRST, "--force", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert demo.told("claims") == []
+    assert not folder.exists()
+
+
+def test_reconcile_names_what_ended_attempts_left_and_removes_it_with_apply(demo):
+    folder = of_the_dead(demo)
+    demo.told("release", FIRST)
+
+    [note] = [note for note in demo.told("reconcile")["notes"] if note["kind"] == "left over"]
+    assert (note["where"], folder.name in note["message"]) == (FIRST, True)
+    assert folder.exists()
+
+    assert "Removed" in " ".join(demo.told("reconcile", "--apply")["removed"])
+    assert not folder.exists()
