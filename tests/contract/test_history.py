@@ -189,8 +189,8 @@ def test_nothing_of_a_transition_is_seen_before_its_end(lab, monkeypatch):
     calls = transitions(lab)
     seen = []
 
-    def look(self, events):
-        original(self, events)
+    def look(self, events, **options):
+        original(self, events, **options)
         seen.append(lab.dump())
 
     before = lab.dump()

@@ -742,11 +742,11 @@ def test_output_is_put_back_when_success_cannot_be_recorded(lab, workflow, monke
     refuse = {"on": False}
 
     def failing(original):
-        def call(self, *args):
+        def call(self, *args, **options):
             if refuse["on"]:
                 refuse["on"] = False
                 raise BackendError("the disk is full")
-            return original(self, *args)
+            return original(self, *args, **options)
 
         return call
 
