@@ -18,7 +18,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -285,7 +285,10 @@ def left_over(session_folder: Path, *, output: str = ONE_DATA) -> list[tuple[str
 
 
 def recover(
-    session_folder: Path, *, output: str = ONE_DATA, live_tokens: Collection[str] = ()
+    session_folder: Path,
+    *,
+    output: str = ONE_DATA,
+    live_tokens: Callable[[], Collection[str]] = tuple,
 ) -> list[str]:
     """Clean up after interrupted attempts; the output is then the last good one.
 
@@ -297,7 +300,8 @@ def recover(
     session_folder, output
         Folder of the session, and the name of its output; a missing folder needs nothing.
     live_tokens
-        Attempts that may still be at work; their folders are left alone.
+        Asked, once the folders are listed, for the attempts that may still be at work; theirs are
+        left alone. One that begins later has none among those listed.
 
     Returns
     -------
@@ -311,7 +315,7 @@ def recover(
     """
     folder = Path(session_folder)
     try:
-        return _recover(folder, output, frozenset(live_tokens))
+        return _recover(folder, output, live_tokens)
     except OSError as error:
         raise RegistrarError(
             f"{str(folder)!r} could not be recovered ({reason_of(error)}). "
@@ -319,9 +323,10 @@ def recover(
         ) from error
 
 
-def _recover(session: Path, output: str, live: frozenset[str]) -> list[str]:
+def _recover(session: Path, output: str, live_tokens: Callable[[], Collection[str]]) -> list[str]:
     olds = dict(_left_over(session, _OLD, output))
     staged = dict(_left_over(session, _STAGING, output))
+    live = frozenset(live_tokens())
     done: list[str] = []
     if not sizes(session / output):
         if live & olds.keys():

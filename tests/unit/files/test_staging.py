@@ -511,10 +511,21 @@ def test_recover_leaves_a_live_attempt_alone(session, step):
         staging.swap_in(earlier=EARLIER)
     before = read(session)
 
-    done = recover(session, live_tokens=["live"])
+    done = recover(session, live_tokens=lambda: ["live"])
 
     assert done == []
     assert read(session) == before
+
+
+def test_recover_leaves_alone_what_begins_while_it_asks_who_lives(session):
+    def live_tokens() -> list[str]:
+        begun.append(run(session, {"licks.times.npy": b"new"}, token="new"))
+        return []
+
+    begun: list[Staging] = []
+
+    assert recover(session, live_tokens=live_tokens) == []
+    assert begun[0].path.is_dir()
 
 
 def test_recover_waits_while_a_live_attempt_holds_the_output(session):
@@ -524,7 +535,7 @@ def test_recover_waits_while_a_live_attempt_holds_the_output(session):
     (session / ".vrtracker-old-dead").mkdir()
     before = names(session)
 
-    assert recover(session, live_tokens={"live"}) == []
+    assert recover(session, live_tokens=lambda: {"live"}) == []
     assert names(session) == before
 
 

@@ -11,6 +11,7 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def clean(lab: LabContext, number: int, path: Path) -> list[str]:
     """Remove what attempts that have ended left in a session's folder; see `staging.recover`."""
     if not staging.left_over(path, output=lab.output):
         return []
-    return staging.recover(path, output=lab.output, live_tokens=_live_tokens(lab, number))
+    return staging.recover(path, output=lab.output, live_tokens=partial(_live_tokens, lab, number))
 
 
 def left_by_the_ended(lab: LabContext, number: int, path: Path) -> list[str]:
