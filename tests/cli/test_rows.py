@@ -493,6 +493,7 @@ def test_edits_past_the_tracker_are_told_then_entered(demo):
     assert demo.told("history", FIRST)[-1]["actor"] == "outside"
     refused(*demo.options, "history", FIRST, "--verify", code=Exit.BAD_INPUT)
 
+
 def test_last_command_is_shown_undone_and_the_undoing_undone(demo):
     demo.good("sessions", "edit", FIRST, "--set", "numPlanes=9")
 

@@ -140,7 +140,7 @@ def test_edit_by_hand_is_entered_before_the_tracker_changes_the_row(lab, name):
     history = lab.tracker.history(ONE)
     assert list(history["actor"])[:3] == ["ann", "outside", "ann"]
     assert history["changes"][1] == {"numPlanes": [None, 5]}
-    assert history["operation_id"][1] == history["operation_id"][2]
+    assert len(set(history["operation_id"][:3])) == 3
     assert lab.tracker.verify().differences == ()
 
 

@@ -411,4 +411,4 @@ def test_stage_marks_are_told_with_the_change(lab):
     lab.tracker.workflow.reset(ONE, "significant")
 
     changes = lab.tracker.history(ONE).iloc[-1]["changes"]
-    assert changes == {"mark:significant": ["done", None]}
+    assert changes == {"significant:mark": ["done", None]}

@@ -14,7 +14,7 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
-from vrtracker.services.history.outside import absorb_row
+from vrtracker.services.history.outside import absorb_few
 
 __all__ = ["Update", "update_rows"]
 
@@ -120,8 +120,7 @@ def _update(
         is_held = len(changed) > 1 and not copied
         if dry_run or not changed or is_held:
             return update, is_held and not dry_run
-        if len(changed) == 1:
-            absorb_row(rules.lab, unit, repository.by_id(next(iter(changed))))
+        absorb_few(rules.lab, unit, repository, list(changed))
         repository.set_values(list(changed), values)
         events: list[Any] = []
         for row, difference in changed.values():

@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.undoing import ENTRY, THERE, UNDOES, Net, Subject
+from vrtracker.domain.told import ENTRY, THERE, UNDOES, mark_name, split_image
+from vrtracker.domain.undoing import Net, Subject
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.row_images import STAGES
 from vrtracker.services.context import LabContext
 from vrtracker.services.undoing.reading import Reading
 from vrtracker.unit_of_work import UnitOfWork
@@ -121,9 +123,10 @@ def _events(
         changes[ENTRY] = net.entry
         changes |= {name: [value, None] for name, value in values.items() if value is not None}
     for name, pair in _differing(net.rows.items()).items():
-        if name.startswith("row:vrt_stage_state:"):
+        table, stage = split_image(name)
+        if table == STAGES:
             marks = [row and row["mark"] for row in pair]
-            changes |= _differing([(f"mark:{name.split(':', 2)[2]}", marks)])
+            changes |= _differing([(mark_name(stage), marks)])
         changes[name] = pair
     yield event(key, "undone", changes=changes)
     names = ("mouseName", "sessionDate", "sessionID") if is_session else ("mouseName",)
