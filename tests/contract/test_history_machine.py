@@ -18,7 +18,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from support.examples import examples
 from support.registrars import bad, good
@@ -53,8 +59,8 @@ COLUMNS = {
 VALUES = st.fixed_dictionaries({}, optional=COLUMNS)
 BLANK: dict[str, Any] = dict.fromkeys(COLUMNS) | {"imaging": False}
 MICE = st.sampled_from(["M1", "M2"])
-NUMBERS = st.integers(1, 2)
-KEYS = st.builds("{}.2023-01-20.{}".format, MICE, NUMBERS)
+KEYS = tuple(f"{mouse}.2023-01-20.{number}" for mouse in ("M1", "M2") for number in (1, 2))
+PLACES = st.integers(0, 3)
 RUNS = {"start", "rerun", "succeed", "fail", "cancel"}
 
 
@@ -166,18 +172,23 @@ class HistoryMachine(RuleBasedStateMachine):
         self.held: list[Any] = []
         self.model = Model()
         self.done: list[Done] = []
+        self.stack: list[Done] = []
         self.copies: list[Copy] = []
         self.by_hand: set[str] = set()
-        for mouse in ("M1", "M2"):
-            for number in (1, 2):
-                self.lab.folder(f"{mouse}.2023-01-20.{number}").mkdir(parents=True)
+        self.steps = 0
+        for key in KEYS:
+            self.lab.folder(key).mkdir(parents=True)
         self.now = self.lab.dump()
-        for key in ("M1.2023-01-20.1", "M1.2023-01-20.2", "M2.2023-01-20.1"):
-            self.add(key, {"imaging": True})
+        for place in (0, 1, 2):
+            self.add(place, {"imaging": True})
+        self.attempt(lambda: self.workflow.complete(KEYS[0], "suite2p"))
+        self.attempt(lambda: self.workflow.run("registration", KEYS[0], registrar=good))
 
     def teardown(self) -> None:
         try:
-            for each in self.copies[-2:]:
+            # What was done by hand counts from when it was entered.
+            self.tracker.absorb()
+            for each in self.copies[:3:2]:
                 self.compare(each)
         finally:
             self.lab.close()
@@ -213,11 +224,17 @@ class HistoryMachine(RuleBasedStateMachine):
         events = [row for row in self.now["events"] if row["operation_id"] == begun]
         if events:
             verbs = {row["verb"] for row in events}
-            self.done.append(Done(begun, model, before, verbs))
+            done = Done(begun, model, before, verbs)
             # What was done by hand was done before.
-            self.done[-1].is_outside = events[0]["actor"] == OUTSIDE
+            done.is_outside = events[0]["actor"] == OUTSIDE
+            self.done.append(done)
+            self.stack.append(done)
             for each in self.copies:
                 each.is_run |= bool(verbs & RUNS)
+
+    def key(self, place: int) -> str:
+        """Return the key of a session that is there, if there is one."""
+        return (sorted(self.model.sessions) or KEYS)[place % (len(self.model.sessions) or 4)]
 
     def is_running(self, *keys: str) -> bool:
         rows = [row for row in self.now["attempts"] if row["outcome"] == "running"]
@@ -228,14 +245,16 @@ class HistoryMachine(RuleBasedStateMachine):
 
     # -- rows -------------------------------------------------------------------------------
 
-    @rule(key=KEYS, values=VALUES)
-    def add(self, key, values):
+    @rule(place=PLACES, values=VALUES)
+    def add(self, place, values):
+        key = KEYS[place]
         self.both(
             lambda: self.model.add(key, values), lambda: self.tracker.sessions.add(key, **values)
         )
 
-    @rule(key=KEYS, values=VALUES)
-    def edit(self, key, values):
+    @rule(place=PLACES, values=VALUES)
+    def edit(self, place, values):
+        key = self.key(place)
         self.both(
             lambda: self.model.edit(key, values),
             lambda: values and self.tracker.sessions.update(values, key),
@@ -250,22 +269,26 @@ class HistoryMachine(RuleBasedStateMachine):
 
         self.both(on_model, lambda: values and self.tracker.sessions.update(values, mouseName=name))
 
-    @rule(key=KEYS, number=NUMBERS)
-    def rekey(self, key, number):
+    @rule(place=PLACES, number=st.integers(1, 2))
+    def rekey(self, place, number):
+        key = self.key(place)
         new = f"{key.rpartition('.')[0]}.{number}"
         self.both(
             lambda: self.model.rekey(key, new),
             lambda: self.tracker.sessions.update({"sessionID": number}, key),
         )
 
-    @rule(key=KEYS)
-    def delete(self, key):
+    @precondition(lambda self: len(self.model.sessions) > 1)
+    @rule(place=PLACES)
+    def delete(self, place):
+        key = self.key(place)
         is_running = self.is_running(key)
         self.both(
             lambda: self.model.delete(key, is_running=is_running),
             lambda: self.tracker.sessions.delete(key, reason="why not"),
         )
 
+    @precondition(lambda self: len(self.model.sessions) > 2 and len(self.model.mice) > 1)
     @rule(name=MICE)
     def delete_mouse(self, name):
         is_running = self.is_running(*(f"{name}.2023-01-20.{number}" for number in (1, 2)))
@@ -274,13 +297,17 @@ class HistoryMachine(RuleBasedStateMachine):
             lambda: self.tracker.mice.delete(name, force=True, reason="why not"),
         )
 
-    @rule(key=KEYS | MICE)
-    def restore(self, key):
+    @precondition(lambda self: self.model.deleted)
+    @rule(place=PLACES)
+    def restore(self, place):
+        key = self.model.deleted[-1 - place % len(self.model.deleted)][0]
         service = self.tracker.mice if mouse_of(key) == key else self.tracker.sessions
         self.both(lambda: self.model.restore(key), lambda: service.restore(key))
 
-    @rule(key=KEYS)
-    def purge(self, key):
+    @precondition(lambda self: len(self.model.deleted) > 2)
+    @rule(place=PLACES)
+    def purge(self, place):
+        key = KEYS[place]
         entries = self.tracker.sessions.deleted()
         found = entries[entries["key"] == key]
         if found.empty:
@@ -302,13 +329,15 @@ class HistoryMachine(RuleBasedStateMachine):
 
     # -- work -------------------------------------------------------------------------------
 
-    @rule(key=KEYS, stage=st.sampled_from(PROCESSES), how=st.sampled_from([good, bad]))
-    def run(self, key, stage, how):
+    @rule(place=PLACES, stage=st.sampled_from(PROCESSES), how=st.sampled_from([good, bad]))
+    def run(self, place, stage, how):
+        key = self.key(place)
         force = how is good
         self.attempt(lambda: self.workflow.run(stage, key, registrar=how, force=force))
 
-    @rule(key=KEYS, stage=st.sampled_from(PROCESSES), rerun=st.booleans())
-    def start(self, key, stage, rerun):
+    @rule(place=PLACES, stage=st.sampled_from(PROCESSES), rerun=st.booleans())
+    def start(self, place, stage, rerun):
+        key = self.key(place)
         registrar, parsed = FunctionRegistrar(good), SessionKey.parse(key)
 
         def begin():
@@ -329,32 +358,38 @@ class HistoryMachine(RuleBasedStateMachine):
         }
         self.attempt(calls[outcome])
 
-    @rule(key=KEYS, stage=st.sampled_from(PROCESSES), done=st.booleans())
-    def say(self, key, stage, done):
+    @rule(place=PLACES, stage=st.sampled_from(PROCESSES), done=st.booleans())
+    def say(self, place, stage, done):
+        key = self.key(place)
         said = self.workflow.complete if done else self.workflow.reset
         self.attempt(lambda: said(key, stage))
 
     @rule(
-        key=KEYS,
+        place=PLACES,
         check=st.sampled_from(["suite2p", "red_cell", "session"]),
         level=st.sampled_from(["PASS", "WARNING", "FAIL", "NOT_SET"]),
     )
-    def judge(self, key, check, level):
+    def judge(self, place, check, level):
+        key = self.key(place)
         self.attempt(lambda: self.workflow.set_qc(key, check, level, reason="seen"))
 
-    @rule(key=KEYS, level=st.sampled_from(["PASS", "FAIL"]))
-    def judge_file(self, key, level):
+    @rule(place=PLACES, level=st.sampled_from(["PASS", "FAIL"]))
+    def judge_file(self, place, level):
+        key = self.key(place)
         if key in self.model.sessions:
-            for path in self.tracker.datasets(key)["rel_path"][:1]:
-                self.attempt(lambda: self.workflow.set_dataset_qc(key, path, level))
+            paths = list(self.tracker.datasets(key)["rel_path"])
+            if paths:
+                self.attempt(lambda: self.workflow.set_dataset_qc(key, paths[0], level))
 
-    @rule(key=KEYS, stage=st.sampled_from(STAGES), excluded=st.booleans())
-    def exclude(self, key, stage, excluded):
+    @rule(place=PLACES, stage=st.sampled_from(STAGES), excluded=st.booleans())
+    def exclude(self, place, stage, excluded):
+        key = self.key(place)
         call = self.workflow.exclude if excluded else self.workflow.include
         self.attempt(lambda: call(key, stage))
 
-    @rule(key=KEYS)
-    def unscratch(self, key):
+    @rule(place=PLACES)
+    def unscratch(self, place):
+        key = self.key(place)
         self.attempt(lambda: self.workflow.unscratch(key))
 
     @rule()
@@ -363,15 +398,17 @@ class HistoryMachine(RuleBasedStateMachine):
 
     # -- past the tracker -------------------------------------------------------------------
 
-    @rule(key=KEYS, planes=st.sampled_from([7, 9]), absorbed=st.booleans())
-    def edit_by_hand(self, key, planes, absorbed):
+    @rule(place=PLACES, planes=st.sampled_from([7, 9]), absorbed=st.booleans())
+    def edit_by_hand(self, place, planes, absorbed):
+        key = self.key(place)
         if key in self.model.sessions:
             self.lab.edit(key, numPlanes=planes)
             self.model.edit(key, {"numPlanes": planes})
             self.enter(key, absorbed=absorbed)
 
-    @rule(key=KEYS, absorbed=st.booleans())
-    def add_by_hand(self, key, absorbed):
+    @rule(place=PLACES, absorbed=st.booleans())
+    def add_by_hand(self, place, absorbed):
+        key = KEYS[place]
         if key not in self.model.sessions and mouse_of(key) in self.model.mice:
             flags = ("variableGain", "behavior", "imaging", "faceCamera", "vrRegistration")
             flags += ("suite2p", "suite2pQC", "redCellQC", "vrRegistrationError", "dontTrack")
@@ -382,8 +419,9 @@ class HistoryMachine(RuleBasedStateMachine):
                 each.found.add(key)
             self.enter(key, absorbed=absorbed)
 
-    @rule(key=KEYS)
-    def delete_by_hand(self, key):
+    @rule(place=PLACES)
+    def delete_by_hand(self, place):
+        key = self.key(place)
         if key in self.model.sessions:
             number = self.lab.number(key)
             tables = [self.now[name] for name in ("attempts", "stage_states", "qc_decisions")]
@@ -411,19 +449,20 @@ class HistoryMachine(RuleBasedStateMachine):
     @rule()
     def undo_last(self):
         """Take the last operation back, which may be an undoing: all is as it was before."""
-        if self.done:
-            last = self.done.pop()
-            plan = self.tracker.undo(last.id)
-            if last.verbs & RUNS:
-                assert plan.problems
-                return
-            if last.is_outside or "purged" in last.verbs or self.by_hand:
-                return
-            assert plan.problems == ()
-            model = copy.deepcopy(self.model)
-            self.perform(plan.apply, model)
-            assert_restored(self.now, last.before)
-            self.model = copy.deepcopy(last.model)
+        if not self.stack or self.by_hand:
+            return
+        last = self.stack.pop()
+        plan = self.tracker.undo(last.id)
+        if last.verbs & RUNS:
+            assert plan.problems
+        if last.is_outside or last.verbs & {*RUNS, "purged"}:
+            # It stays, and may stand in the way of all before.
+            self.stack.clear()
+            return
+        assert plan.problems == (), plan.problems
+        self.perform(plan.apply, copy.deepcopy(self.model))
+        assert_restored(self.now, last.before)
+        self.model = copy.deepcopy(last.model)
 
     @rule(place=st.integers(0, 30))
     def undo_some(self, place):
@@ -438,19 +477,13 @@ class HistoryMachine(RuleBasedStateMachine):
             assert self.lab.dump() == before
             return
         self.perform(plan.apply, copy.deepcopy(self.model))
-        undoing = self.done.pop()
+        undoing = self.stack.pop()
         assert self.tracker.verify().differences == ()
         self.perform(self.tracker.undo(undoing.id).apply, copy.deepcopy(self.model))
         assert_restored(self.now, before)
-        self.done.pop()
+        self.stack.pop()
 
     # -- the past ---------------------------------------------------------------------------
-
-    @rule()
-    def copy(self):
-        if not self.by_hand and not (self.copies and self.copies[-1].tables is self.now):
-            self.copies.append(Copy(self.lab.clock(), self.now, self.workflow.status()))
-            self.lab.clock.advance(seconds=1)
 
     def compare(self, taken: Copy) -> None:
         with self.tracker.as_of(taken.time) as past:
@@ -459,6 +492,12 @@ class HistoryMachine(RuleBasedStateMachine):
                 assert past.workflow.status().equals(taken.status)
         for name, rows in told(taken.tables, taken).items():
             assert tables[name] == rows, f"{name} at {taken.time}"
+
+    @invariant()
+    def copy_is_taken_now_and_then(self):
+        self.steps += 1
+        if self.steps % 7 == 6 and not self.by_hand:
+            self.copies.append(Copy(self.lab.clock(), self.now, self.workflow.status()))
 
     # -- agreement --------------------------------------------------------------------------
 
@@ -498,7 +537,9 @@ def assert_restored(now: Any, before: Any) -> None:
         found, expected = without(now[name], ours), without(rows, ours)
         if name == "attempts":
             # A claim that had run out and was closed stays closed.
-            found, expected = (without(each, "outcome", "finished_at") for each in (found, expected))
+            found, expected = (
+                without(each, "outcome", "finished_at") for each in (found, expected)
+            )
         assert found == expected, name
 
 

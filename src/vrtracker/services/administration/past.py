@@ -191,7 +191,8 @@ class _Past:
         )
         for event in reversed(self._events(kind, later=True)):
             past.take_back(event, table.name)
-        free = max((row[number] for row in self._now[table.name]), default=0)
+        given = [*self._now[table.name], *(was.values for was in past.rows.values())]
+        free = max((row[number] or 0 for row in given), default=0)
         for was in past.rows.values():
             if was.values[number] is None:
                 # Deleted past the tracker: nobody knows which number it had.

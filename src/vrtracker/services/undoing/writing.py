@@ -128,7 +128,12 @@ def _events(
             marks = [row and row["mark"] for row in pair]
             changes |= _differing([(mark_name(stage), marks)])
         changes[name] = pair
-    yield event(key, "undone", changes=changes)
+    told = [event(key, "undone", changes=changes)]
+    if net.parts and net.parts[0] != net.parts[1]:
+        # Told of while the row is there, under its key.
+        is_back = net.entry is not None and net.entry[1] == THERE
+        told.insert(1 if is_back else 0, event(key, "linked", changes={"parts": net.parts}))
+    yield from told
     names = ("mouseName", "sessionDate", "sessionID") if is_session else ("mouseName",)
     if not net.entry and any(name in net.columns for name in names):
         new = {name: net.columns[name][1] for name in names if name in net.columns}
@@ -136,8 +141,6 @@ def _events(
         if renamed != key:
             named = {"key": [str(key), str(renamed)]}
             yield event(renamed, "rekeyed", changes=named)
-    if net.parts and net.parts[0] != net.parts[1]:
-        yield event(key, "linked", changes={"parts": net.parts})
 
 
 def _differing(pairs: Iterable[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
