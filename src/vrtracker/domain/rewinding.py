@@ -119,7 +119,9 @@ class Past:
             self._take_away(event, entry[0])
         elif entry:
             number = event.changes.get(self._number, [None])[0]
-            row = self._later.pop(number, None) or self._revived(event)
+            # Of one that was deleted by hand the number is not known.
+            is_known = number is not None and number in self._later
+            row = self._later.pop(number) if is_known else self._revived(event)
             self.deleted.pop(number, None)
             self.not_deleted.add(number)
             self.rows[event.key] = row

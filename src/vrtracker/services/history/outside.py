@@ -31,7 +31,7 @@ __all__ = [
     "absorb_rows",
 ]
 
-FEW = 1000
+FEW = 100
 """How many rows a change of several looks at before it: events of more would take longer to read
 than the change (ADR 0010)."""
 
