@@ -134,6 +134,11 @@ class _Past:
     def rows(self) -> dict[str, list[_Row]]:
         """Return the rows of then, by table."""
         mice, sessions = (self._rewound(kind) for kind in _LAB)
+        # What was found later had no place while its mouse was deleted.
+        names = {row.values["mouseName"] for row in mice.rows.values()}
+        for key, found in tuple(sessions.rows.items()):
+            if found.values["mouseName"] not in names:
+                del sessions.rows[key]
         past = {"vrt_event": [row for row in self._now["vrt_event"] if self._is_of_then(row)]}
         past["vrt_deleted"] = [
             *self._deleted("mouse", mice),
