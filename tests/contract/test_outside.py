@@ -9,7 +9,7 @@ import pytest
 
 from support.registrars import bad, good
 from support.workflow_lab import WorkflowLab
-from vrtracker.services.history.outside import Difference
+from vrtracker.services.history.outside import FEW, Difference
 
 ONE, TWO, THREE = (f"M1.2023-01-20.{number}" for number in (1, 2, 3))
 
@@ -183,6 +183,19 @@ def test_what_was_done_by_hand_can_be_undone(lab):
     operation = lab.tracker.events(1)["operation_id"][0]
     lab.tracker.undo(operation).apply()
     assert told(lab) == after
+
+
+@pytest.mark.own_rule
+def test_edit_of_many_rows_is_undone_although_they_were_found_after_it(lab):
+    lab.insert("sessions", [by_hand(sessionID=number) for number in range(FEW + 1)])
+    before = told(lab)
+    lab.tracker.sessions.update({"numPlanes": 3}, all_rows=True)
+    assert "found" not in set(lab.tracker.events(1000)["verb"])
+    lab.tracker.absorb()
+
+    lab.tracker.undo(last=True).apply()
+
+    assert told(lab) == before
 
 
 def told(lab) -> list[dict]:

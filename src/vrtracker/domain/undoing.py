@@ -187,8 +187,11 @@ def in_the_way(
     for event in undone:
         own = _touched(event, stages)
         for other in by_subject.get(event.subject, ()):
-            if other.event_id > event.event_id and (
-                own & _rests_on(other, stages) or _WHOLE in _touched(other, stages)
+            # That a row was found says that it had been there, and nothing of what became of it.
+            if (
+                other.verb != FOUND
+                and other.event_id > event.event_id
+                and (own & _rests_on(other, stages) or _WHOLE in _touched(other, stages))
             ):
                 yield event, other
                 break
