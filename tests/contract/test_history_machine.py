@@ -252,22 +252,22 @@ class HistoryMachine(RuleBasedStateMachine):
             lambda: self.model.add(key, values), lambda: self.tracker.sessions.add(key, **values)
         )
 
-    @rule(place=PLACES, values=VALUES)
+    @rule(place=PLACES, values=VALUES.filter(bool))
     def edit(self, place, values):
         key = self.key(place)
         self.both(
             lambda: self.model.edit(key, values),
-            lambda: values and self.tracker.sessions.update(values, key),
+            lambda: self.tracker.sessions.update(values, key),
         )
 
-    @rule(name=MICE, values=VALUES)
+    @rule(name=MICE, values=VALUES.filter(bool))
     def edit_several(self, name, values):
         def on_model():
             for key in self.model.sessions:
                 if mouse_of(key) == name:
                     self.model.edit(key, values)
 
-        self.both(on_model, lambda: values and self.tracker.sessions.update(values, mouseName=name))
+        self.both(on_model, lambda: self.tracker.sessions.update(values, mouseName=name))
 
     @rule(place=PLACES, number=st.integers(1, 2))
     def rekey(self, place, number):
@@ -346,10 +346,9 @@ class HistoryMachine(RuleBasedStateMachine):
 
         self.attempt(begin)
 
+    @precondition(lambda self: self.held)
     @rule(outcome=st.sampled_from(["succeed", "fail", "cancel"]))
     def end(self, outcome):
-        if not self.held:
-            return
         claim, finished = self.held.pop(), Finished(duration_s=1)
         calls = {
             "succeed": lambda: self.claims.succeed(claim, finished, known=[]),
@@ -373,6 +372,7 @@ class HistoryMachine(RuleBasedStateMachine):
         key = self.key(place)
         self.attempt(lambda: self.workflow.set_qc(key, check, level, reason="seen"))
 
+    @precondition(lambda self: self.now["datasets"])
     @rule(place=PLACES, level=st.sampled_from(["PASS", "FAIL"]))
     def judge_file(self, place, level):
         key = self.key(place)
@@ -387,11 +387,13 @@ class HistoryMachine(RuleBasedStateMachine):
         call = self.workflow.exclude if excluded else self.workflow.include
         self.attempt(lambda: call(key, stage))
 
+    @precondition(lambda self: not all(row["sessionQC"] for row in self.now["sessions"]))
     @rule(place=PLACES)
     def unscratch(self, place):
         key = self.key(place)
         self.attempt(lambda: self.workflow.unscratch(key))
 
+    @precondition(lambda self: self.held)
     @rule()
     def let_claims_run_out(self):
         self.lab.clock.advance(seconds=LEASE.total_seconds())
@@ -446,11 +448,10 @@ class HistoryMachine(RuleBasedStateMachine):
 
     # -- undoing ----------------------------------------------------------------------------
 
+    @precondition(lambda self: self.stack and not self.by_hand)
     @rule()
     def undo_last(self):
         """Take the last operation back, which may be an undoing: all is as it was before."""
-        if not self.stack or self.by_hand:
-            return
         last = self.stack.pop()
         plan = self.tracker.undo(last.id)
         if last.verbs & RUNS:
@@ -464,11 +465,10 @@ class HistoryMachine(RuleBasedStateMachine):
         assert_restored(self.now, last.before)
         self.model = copy.deepcopy(last.model)
 
+    @precondition(lambda self: self.done and not self.by_hand)
     @rule(place=st.integers(0, 30))
     def undo_some(self, place):
         """Take any operation back, or be refused; and back again, to where all was."""
-        if not self.done or self.by_hand:
-            return
         chosen, before = self.done[place % len(self.done)], self.now
         plan = self.tracker.undo(chosen.id)
         if plan.problems:
