@@ -90,6 +90,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in repeated(items):
         item.stash[REPEATED] = True
     out = set(left_out(items))
+    if "long" not in config.option.markexpr:
+        out |= {item for item in items if item.get_closest_marker("long")}
     items[:] = [item for item in items if item not in out]
     config.hook.pytest_deselected(items=list(out))
 

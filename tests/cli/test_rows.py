@@ -492,6 +492,8 @@ def test_edits_past_the_tracker_are_told_then_entered(demo):
     assert demo.told("history", "--verify")["differences"] == []
     assert demo.told("history", FIRST)[-1]["actor"] == "outside"
     refused(*demo.options, "history", FIRST, "--verify", code=Exit.BAD_INPUT)
+    assert demo.told("undo", "--actor", "outside", "--since", "2020-01-01", "--apply")["applied"]
+    assert demo.told("sessions", "show", FIRST)["sessionNotes"] is None
 
 
 def test_last_command_is_shown_undone_and_the_undoing_undone(demo):

@@ -10,7 +10,7 @@ import pytest
 from support.registrars import bad, good
 from support.workflow_lab import WorkflowLab
 from vrtracker.repositories.events import EventRepository
-from vrtracker.services.history.outside import Difference
+from vrtracker.services.history.outside import FEW, Difference
 
 ONE, TWO, THREE = (f"M1.2023-01-20.{number}" for number in (1, 2, 3))
 
@@ -123,26 +123,88 @@ def test_verification_as_a_document_names_key_column_and_both_values(lab):
     }
 
 
-EDITS = {
+def from_file(lab) -> None:
+    path = lab.root / "rows.csv"
+    path.write_text(
+        "mouseName,sessionDate,sessionID,numPlanes\nM1,2023-01-20,1,90\nM1,2023-01-20,2,90\n"
+    )
+    lab.tracker.edit_csv(path).apply()
+
+
+WRITES = {
     "update": lambda lab: lab.tracker.sessions.update({"imaging": True}, ONE),
+    "update of several": lambda lab: lab.tracker.sessions.update(
+        {"behavior": True}, mouseName="M1"
+    ),
+    "edits of a file": from_file,
+    "complete": lambda lab: lab.tracker.workflow.complete(ONE, "suite2p"),
+    "decision": lambda lab: lab.tracker.workflow.set_qc(ONE, "suite2p", "PASS"),
+    "run": lambda lab: lab.tracker.workflow.run("registration", ONE, registrar=good),
+    "exclude": lambda lab: lab.tracker.workflow.exclude(ONE, "red_cell_qc"),
     "scratch": lambda lab: lab.tracker.workflow.scratch(ONE, "light leak"),
-    "run": lambda lab: lab.tracker.workflow.run(registrar=good),
-    "exclude": lambda lab: lab.tracker.workflow.exclude(ONE, "registration"),
+    "undo": lambda lab: lab.tracker.undo(last=True).apply(),
+    "merge": lambda lab: lab.tracker.recordings.merge(ONE, TWO),
+    "delete": lambda lab: lab.tracker.sessions.delete(ONE),
 }
 
 
-@pytest.mark.parametrize("name", EDITS)
-def test_edit_by_hand_is_entered_before_the_tracker_changes_the_row(lab, name):
+def test_edit_by_hand_is_entered_before_the_tracker_writes_the_row(lab):
     lab.add(ONE)
+    lab.add(TWO)
+    for number, (name, write) in enumerate(WRITES.items(), start=1):
+        lab.edit(ONE, vrEnvironments=number)
+
+        write(lab)
+
+        history = lab.tracker.history(ONE)
+        place = history.index[history["actor"] == "outside"][-1]
+        assert history["changes"][place] == {"vrEnvironments": [number - 1 or None, number]}, name
+        assert place < len(history) - 1, name
+        # It is no part of what the tracker did: undoing that leaves it.
+        ids = list(history["operation_id"])
+        assert ids.count(ids[place]) == 1, name
+        assert lab.tracker.verify().differences == (), name
+
+
+def test_what_was_done_by_hand_can_be_undone(lab):
+    lab.add(ONE, numPlanes=3)
+    lab.add(TWO, numPlanes=4, sessionNotes="two")
+    before = told(lab)
+    lab.clock.advance(minutes=1)
     lab.edit(ONE, numPlanes=5)
+    drop(lab, TWO)
+    lab.insert("sessions", [by_hand(sessionID=4, sessionNotes="entered")])
+    after = told(lab)
+    lab.tracker.absorb()
 
-    EDITS[name](lab)
-
-    history = lab.tracker.history(ONE)
-    assert list(history["actor"])[:3] == ["ann", "outside", "ann"]
-    assert history["changes"][1] == {"numPlanes": [None, 5]}
-    assert history["operation_id"][1] == history["operation_id"][2]
+    lab.tracker.undo(actor="outside", since=lab.clock()).apply()
+    assert told(lab) == before
     assert lab.tracker.verify().differences == ()
+
+    operation = lab.tracker.events(1)["operation_id"][0]
+    lab.tracker.undo(operation).apply()
+    assert told(lab) == after
+
+
+@pytest.mark.own_rule
+def test_edit_of_many_rows_is_undone_although_they_were_found_after_it(lab):
+    lab.insert("sessions", [by_hand(sessionID=number) for number in range(FEW + 1)])
+    before = told(lab)
+    lab.tracker.sessions.update({"numPlanes": 3}, all_rows=True)
+    assert "found" not in set(lab.tracker.events(1000)["verb"])
+    lab.tracker.absorb()
+
+    lab.tracker.undo(last=True).apply()
+
+    assert told(lab) == before
+
+
+def told(lab) -> list[dict]:
+    """Return the sessions without their numbers: that of a row which is gone is not known."""
+    rows = [dict(row) for row in lab.dump()["sessions"]]
+    for row in rows:
+        del row["uSessionID"]
+    return sorted(rows, key=str)
 
 
 def test_edit_of_a_row_whose_key_changed_back_and_forth_is_entered_once(lab):

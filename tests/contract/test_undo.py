@@ -80,7 +80,7 @@ def prepared(lab) -> None:
 VERBS = {
     "added": lambda t, _: t.sessions.add(NEW, **FULL),
     "added many": lambda t, _: t.sessions.add_many(
-        [{"mouseName": "M1", "sessionDate": "2023-02-01", "sessionID": n} for n in range(60)]
+        [{"mouseName": "M1", "sessionDate": "2023-02-01", "sessionID": n} for n in (1, 2)]
     ),
     "added mouse": lambda t, _: t.mice.add("M9", dateOfBirth="2022-05-01", KO=True),
     "imported": lambda t, path: (
@@ -122,25 +122,26 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_undoing_gives_every_cell_back_and_undoing_that_brings_it_again(lab, tmp_path, verb):
+def test_undoing_any_verb_gives_every_cell_back_and_undoing_that_brings_it_again(lab, tmp_path):
     done(lab, lambda: prepared(lab))
-    if verb == "reconciled":
-        for path in (lab.folder(ONE) / "oneData").iterdir():
-            path.unlink()
     before = rows(lab)
-    made = done(lab, lambda: VERBS[verb](lab.tracker, tmp_path / "rows.csv"))
-    after = rows(lab)
-    assert after != before
+    for verb, call in VERBS.items():
+        if verb == "reconciled":
+            for path in (lab.folder(ONE) / "oneData").iterdir():
+                path.unlink()
+        made = done(lab, lambda call=call: call(lab.tracker, tmp_path / "rows.csv"))
+        after = rows(lab)
+        assert after != before, verb
 
-    undoing = undone(lab, made)
-    assert rows(lab) == before
+        undoing = undone(lab, made)
+        assert rows(lab) == before, verb
 
-    again = undone(lab, undoing)
-    assert rows(lab) == after
+        again = undone(lab, undoing)
+        assert rows(lab) == after, verb
 
-    undone(lab, again)
-    assert rows(lab) == before
+        undone(lab, again)
+        assert rows(lab) == before, verb
+    assert lab.tracker.verify().differences == ()
 
 
 # -- what is chosen -----------------------------------------------------------------------------
@@ -411,4 +412,4 @@ def test_stage_marks_are_told_with_the_change(lab):
     lab.tracker.workflow.reset(ONE, "significant")
 
     changes = lab.tracker.history(ONE).iloc[-1]["changes"]
-    assert changes == {"mark:significant": ["done", None]}
+    assert changes == {"significant:mark": ["done", None]}

@@ -137,8 +137,13 @@ class WorkflowLab:
 
     def dump(self, key: Any = None) -> Dump:
         """Return every row of every table, or what hangs on one session."""
-        database = self.tracker._lab.database
         number = None if key is None else self.number(key)
+        return self.dump_of(self.tracker, key, number)
+
+    @staticmethod
+    def dump_of(tracker: Tracker, key: Any = None, number: int | None = None) -> Dump:
+        """Return every row that a tracker sees, or what hangs on one session."""
+        database = tracker.database
         dump: Dump = {}
         with database.read_engine.connect() as connection:
             for name in TABLES:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrtracker.domain.dates import parse_date, parse_datetime, plain
+from vrtracker.domain.dates import parse_date, parse_datetime, parse_moment, plain
 from vrtracker.errors import InvalidValueError
 
 DAY = dt.date(2023, 1, 20)
@@ -205,3 +205,38 @@ def test_scalars_become_pythons_own(value, meaning):
 
     assert found == meaning
     assert type(found) is type(meaning)
+
+
+LAB = dt.timezone(dt.timedelta(hours=2))
+EVENING = dt.datetime(2026, 3, 2, 21, 59, 59, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "2026-03-02",
+        "20260302",
+        dt.date(2026, 3, 2),
+        "2026-03-02 23:59:59",
+        dt.datetime(2026, 3, 2, 23, 59, 59),
+        pd.Timestamp("2026-03-02 23:59:59.9"),
+        "2026-03-02T21:59:59+00:00",
+        EVENING,
+        EVENING.astimezone(dt.timezone(dt.timedelta(hours=9))),
+    ],
+    ids=str,
+)
+def test_moment_without_a_zone_is_the_labs_clock_and_a_date_is_its_end(shown):
+    assert parse_moment(shown, LAB) == EVENING
+
+
+def test_date_stands_for_another_time_of_day_where_that_is_asked_for():
+    midnight = dt.datetime(2026, 3, 2, tzinfo=LAB)
+
+    assert parse_moment("2026-03-02", LAB, of_day=dt.time()) == midnight
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-02-30", None, 5])
+def test_what_shows_no_moment_is_refused(wrong):
+    with pytest.raises(InvalidValueError):
+        parse_moment(wrong, LAB)

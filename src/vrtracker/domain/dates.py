@@ -81,15 +81,19 @@ def parse_datetime(value: Any) -> dt.datetime:
     return value.replace(microsecond=0)
 
 
-def parse_moment(value: Any, zone: dt.tzinfo | None) -> dt.datetime:
+def parse_moment(
+    value: Any, zone: dt.tzinfo | None, *, of_day: dt.time = dt.time(23, 59, 59)
+) -> dt.datetime:
     """Return the instant that `value` shows, aware, whole seconds.
 
     Parameters
     ----------
     value
-        A date stands for its end, its last second. A time without a zone is the lab's clock.
+        A time without a zone is the lab's clock.
     zone
         The lab's time zone; the system's if None.
+    of_day
+        What time a date stands for; its last second if not given.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def parse_moment(value: Any, zone: dt.tzinfo | None) -> dt.datetime:
         is_day = _DAY.fullmatch(text) or _COMPACT.fullmatch(text)
         value = _date_of_text(text) if is_day else _datetime_of_text(text)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = dt.datetime.combine(value, dt.time(23, 59, 59))
+        value = dt.datetime.combine(value, of_day)
     if not isinstance(value, dt.datetime):
         raise InvalidValueError(_not_a("time", value), value=value)
     if value.tzinfo is None:

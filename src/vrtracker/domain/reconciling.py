@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.told import mark_name
 from vrtracker.errors import InvalidValueError
 
 __all__ = [
@@ -127,13 +128,13 @@ class SessionChange:
     def values(self) -> list[tuple[str, Any, Any]]:
         """Return each value that changes: what, old, new; of a file its size, bytes."""
         listed = [(name, *pair) for name, pair in self.columns.items()]
-        listed += [(f"{stage}:mark", *pair) for stage, pair in self.marks.items()]
+        listed += [(mark_name(stage), *pair) for stage, pair in self.marks.items()]
         return [*listed, *((each.rel_path, *each.sizes) for each in self.datasets)]
 
     def document(self) -> dict[str, Any]:
         """Return the change as the history keeps it and people read it."""
         changes: dict[str, Any] = {name: list(pair) for name, pair in self.columns.items()}
-        changes |= {f"{stage}:mark": list(pair) for stage, pair in self.marks.items()}
+        changes |= {mark_name(stage): list(pair) for stage, pair in self.marks.items()}
         for each in self.datasets:
             changes.setdefault(f"datasets:{each.kind}", []).append(each.rel_path)
         return changes

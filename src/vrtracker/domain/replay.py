@@ -6,14 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["BASELINES", "FOUND", "OUTSIDE", "Known", "Told", "replay"]
+from vrtracker.domain.told import THERE, entry_of
 
-OUTSIDE = "outside"
-"""Who signs what was changed past the tracker."""
-FOUND = "found"
-"""A row of which no event told before; all that it holds beside defaults."""
-BASELINES = frozenset({"added", FOUND, "restored"})
-"""Verbs of events from which on every column of the row is known."""
+__all__ = ["Known", "Told", "replay"]
 
 
 class Told(NamedTuple):
@@ -55,16 +50,17 @@ class Known:
 def replay(events: Iterable[Told]) -> dict[str, Known]:
     """Return what the history knows of each row that should be there, by its key."""
     rows: dict[str, Known] = {}
-    gone: dict[str, Known] = {}
     for _, key, verb, changes in events:
-        if verb == "deleted":
-            gone[key] = rows.pop(key, Known())
+        entry = entry_of(verb, changes or {})
+        if entry and entry[1] != THERE:
+            rows.pop(key, None)
+        elif verb == "purged":
+            continue
         elif verb == "rekeyed":
             rows[key] = rows.pop(changes["key"][0], Known())
-        elif verb in BASELINES:
-            rows[key] = gone.pop(key, Known()) if verb == "restored" else Known()
-            rows[key].is_whole = True
-            rows[key].learn(changes)
         else:
+            if entry:
+                # All that it holds beside defaults is told with it.
+                rows[key] = Known(is_whole=True)
             rows.setdefault(key, Known()).learn(changes)
     return rows

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from vrtracker.domain.stages import StageGraph
+from vrtracker.domain.told import (
+    ENTRY,
+    FOUND,
+    UNDOES,
+    entry_of,
+    images_of,
+    split_image,
+)
 
 __all__ = [
-    "ENTRY",
-    "THERE",
-    "UNDOES",
     "Net",
     "Past",
     "Subject",
@@ -22,23 +27,14 @@ __all__ = [
     "undoings",
 ]
 
-IMAGE, ENTRY, UNDOES = "row:", "entry", "undoes"
-THERE = "there"
-"""The value of `entry` for a row that is in its table; None: nowhere; a mapping: deleted."""
-
 _RUNS = frozenset({"start", "rerun", "succeed", "fail", "cancel"})
 _UNDOABLE = frozenset(
     {
-        *("added", "edited", "rekeyed", "linked", "deleted", "restored", "undone"),
+        *("added", FOUND, "edited", "rekeyed", "linked", "deleted", "restored", "undone"),
         *("scratched", "unscratched", "qc_decided", "pass_qc", "fail_qc", "clear_qc"),
         *("complete", "reset", "excluded", "included", "invalidated", "reconciled"),
     }
 )
-_ENTRIES: dict[str, tuple[Any, Any]] = {
-    "added": (None, THERE),
-    "deleted": (THERE, {}),
-    "restored": ({}, THERE),
-}
 _KEYS = {"session": ("mouseName", "sessionDate", "sessionID"), "mouse": ("mouseName",)}
 _ON_SESSION = frozenset({"scratched", "unscratched", "qc_decided"})
 _CALLED = {"vrt_stage_state": "stage", "vrt_dataset": "file"}
@@ -74,8 +70,7 @@ class Past:
     @property
     def entry(self) -> tuple[Any, Any] | None:
         """Whether the row was there before and after, where that changed."""
-        pair = self.changes.get(ENTRY)
-        return tuple(pair) if pair else _ENTRIES.get(self.verb)
+        return entry_of(self.verb, self.changes)
 
     @property
     def columns(self) -> dict[str, list[Any]]:
@@ -171,7 +166,7 @@ def net_of(
             )
         extra = more(event, subject)
         _compose(net.columns, event.columns)
-        _compose(net.rows, {**_images(event.changes), **extra.rows})
+        _compose(net.rows, {**dict(images_of(event.changes)), **extra.rows})
         if event.entry:
             entry = extra.entry or event.entry
             net.entry = [net.entry[0] if net.entry else entry[1], entry[0]]
@@ -192,8 +187,11 @@ def in_the_way(
     for event in undone:
         own = _touched(event, stages)
         for other in by_subject.get(event.subject, ()):
-            if other.event_id > event.event_id and (
-                own & _rests_on(other, stages) or _WHOLE in _touched(other, stages)
+            # That a row was found says that it had been there, and nothing of what became of it.
+            if (
+                other.verb != FOUND
+                and other.event_id > event.event_id
+                and (own & _rests_on(other, stages) or _WHOLE in _touched(other, stages))
             ):
                 yield event, other
                 break
@@ -212,8 +210,8 @@ def _touched(event: Past, stages: StageGraph) -> set[str]:
         found.add(f"file:{event.changes['dataset']}")
     if "parts" in event.changes:
         found.add("parts")
-    for name in _images(event.changes):
-        _, table, row = name.split(":", 2)
+    for name, _ in images_of(event.changes):
+        table, row = split_image(name)
         found.add(f"{_CALLED.get(table, table)}:{row}")
     for stage in stages.values():
         outcome = (stage.done_column, stage.date_column, stage.error_column, stage.message_column)
@@ -248,10 +246,6 @@ def _mixes(net: Net, event: Past) -> bool:
     entries = [entry for entry in (net.entry, event.entry) if entry]
     is_kept = any(isinstance(value, Mapping) for entry in entries for value in entry)
     return is_kept and bool(net.events)
-
-
-def _images(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: pair for name, pair in changes.items() if name.startswith(IMAGE)}
 
 
 def _compose(net: dict[str, list[Any]], changes: Mapping[str, Sequence[Any]]) -> None:

@@ -69,15 +69,23 @@ class EventRepository:
         """Have the events of a session that follow keep the digest of its row."""
         self._digests[str(session)] = digest
 
-    def append(self, events: Sequence[NewEvent], *, wakes: bool | None = None) -> None:
+    def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        operation_id: str | None = None,
+        wakes: bool | None = None,
+    ) -> None:
         """Append events in order, in one statement.
 
         Parameters
         ----------
+        operation_id
+            Another operation than the one that the transaction is part of.
         wakes
             Whether to wake those who wait for work; by what happened when not given.
         """
-        operation_id = self.operation_id
+        operation_id = operation_id or self.operation_id
         rows = [
             {
                 **{name: getattr(event, name) for name in _GIVEN},
@@ -202,6 +210,29 @@ class EventRepository:
             if verb == "rekeyed":
                 told += self.told_of(kind, changes["key"][0], before=number)
         return sorted({each.number: each for each in told}.values())
+
+    def told_of_each(self, kind: str, keys: Sequence[str]) -> dict[str, list[Told]]:
+        """Return `told_of` of several rows, by key; one statement, unless keys changed."""
+        table, size = self._x.tables.events, self._x.database.backend.max_in_list
+        found: dict[str, list[Told]] = {key: [] for key in keys}
+        for start in range(0, len(keys), size):
+            statement = (
+                select(table.c.event_id, table.c.subject_key, table.c.verb, table.c.changes)
+                .where(
+                    table.c.subject_key.in_(keys[start : start + size]),
+                    table.c.subject_kind == kind,
+                )
+                .order_by(table.c.event_id)
+            )
+            for row in self._x.execute(statement):
+                # Where the engine compares as Microsoft's does, other cases of letters are found.
+                if row.subject_key in found:
+                    told = Told(row.event_id, row.subject_key, row.verb, row.changes)
+                    found[told.key].append(told)
+        return {
+            key: self.told_of(kind, key) if any(one.verb == "rekeyed" for one in events) else events
+            for key, events in found.items()
+        }
 
     # -- for undoing -----------------------------------------------------------------------
 

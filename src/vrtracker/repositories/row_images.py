@@ -1,7 +1,6 @@
 """The tracker's own rows of sessions as events keep them, so that a change can be taken back.
 
-In an event's changes, ``row:<table>:<name>`` holds such a row as it was and as it became, None
-where there was none; ``mark:<stage>`` says the mark alone, for people.
+See `vrtracker.domain.told` for what they are called there.
 """
 
 from __future__ import annotations
@@ -10,23 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vrtracker.database import Executor
+from vrtracker.domain.told import image_name, mark_name, split_image
 from vrtracker.repositories.stored_rows import Row, StoredRows
 
-__all__ = ["DATASETS", "DECISIONS", "IMAGE", "STAGES", "RowImages", "differences", "image_name"]
+__all__ = ["DATASETS", "DECISIONS", "STAGES", "RowImages", "differences"]
 
 STAGES, DECISIONS, DATASETS = "vrt_stage_state", "vrt_qc_decision", "vrt_dataset"
-IMAGE = "row:"
 _NAMED_BY = {STAGES: "stage", DECISIONS: "decision_id", DATASETS: "rel_path"}
 _NUMBERED_BY = {DECISIONS: "decision_id", DATASETS: "dataset_id"}
 _NUMBER = "uSessionID"
 
 Images = dict[str, Row]
 """Rows of one session, by what they are called in an event."""
-
-
-def image_name(table: str, name: Any) -> str:
-    """Return what a row is called in an event."""
-    return f"{IMAGE}{table}:{name}"
 
 
 def differences(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, list[Any]]:
@@ -36,10 +30,10 @@ def differences(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
-        _, table, stage = name.split(":", 2)
+        table, stage = split_image(name)
         marks = [row and row["mark"] for row in (old, new)] if table == STAGES else [None, None]
         if marks[0] != marks[1]:
-            changes[f"mark:{stage}"] = marks
+            changes[mark_name(stage)] = marks
         changes[name] = [old, new]
     return changes
 
@@ -80,5 +74,5 @@ class RowImages:
 def _by_table(images: Sequence[tuple[int, str, Row]]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for number, name, row in images:
-        found.setdefault(name.split(":", 2)[1], []).append({**row, _NUMBER: number})
+        found.setdefault(split_image(name)[0], []).append({**row, _NUMBER: number})
     return found

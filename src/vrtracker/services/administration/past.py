@@ -19,7 +19,8 @@ from sqlalchemy import Date, Time
 from vrtracker.database import Database
 from vrtracker.domain.fingerprints import Fingerprint
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.rewinding import Happened, PastRow, StagePast, rewound, stages_of
+from vrtracker.domain.rewinding import STAGES, Happened, Past, PastRow, stages_of
+from vrtracker.domain.told import image_name, split_image
 from vrtracker.errors import InvalidValueError
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, Moment, to_json
@@ -35,15 +36,16 @@ if TYPE_CHECKING:
 __all__ = ["past_of"]
 
 _Row = dict[str, Any]
-_LAB = {"session": "sessiondb", "mouse": "mousedb"}
-_DATED = {
-    "vrt_event": "occurred_at",
-    "vrt_attempt": "started_at",
-    "vrt_qc_decision": "decided_at",
-    "vrt_dataset": "recorded_at",
-    "vrt_deleted": "deleted_at",
+_LAB = {"mouse": "mousedb", "session": "sessiondb"}
+_HANGING = {
+    "vrt_attempt": "attempt_id",
+    STAGES: "stage",
+    "vrt_qc_decision": "decision_id",
+    "vrt_dataset": "rel_path",
 }
-"""When the rows of a table came to be; they are not there before."""
+"""The tables whose rows hang on a session, with the column that they are called by."""
+_DATES = ("occurred_at", "started_at", "decided_at", "recorded_at", "deleted_at")
+"""The columns that say when a row came to be."""
 _OF_THE_END = (
     "finished_at",
     "duration_s",
@@ -60,8 +62,9 @@ def past_of(lab: LabContext, moment: dt.datetime) -> tuple[LabContext, Temporary
     """Return a lab as it was at a moment, and the folder of its database, to be removed after.
 
     Events tell of mice and sessions, of marks and claims. Not told, and hence as they are now, or
-    not there: what was changed past the tracker and not entered, datasets that were replaced
-    since, and how often a stage had failed.
+    not there: what was changed past the tracker and not entered, datasets that a later run has
+    replaced, and when a stage that failed was to be tried again. Of a row that was purged since its
+    columns and marks are known, but no attempt, decision or dataset.
     """
     if moment > lab.now():
         raise InvalidValueError(f"{moment} has not come yet; give an earlier time.", value=moment)
@@ -127,25 +130,37 @@ class _Past:
         }
         self._stages = stages
         self._moment = moment
-        self._extra: dict[str, list[_Row]] = defaultdict(list)
 
     def rows(self) -> dict[str, list[_Row]]:
         """Return the rows of then, by table."""
-        mice, sessions = (self._rewound(kind) for kind in ("mouse", "session"))
-        numbers = {None, *(row.values["uSessionID"] for row in sessions.values())}
-        past = {
-            name: [
+        mice, sessions = (self._rewound(kind) for kind in _LAB)
+        # What was found later had no place while its mouse was deleted.
+        names = {row.values["mouseName"] for row in mice.rows.values()}
+        for key, found in tuple(sessions.rows.items()):
+            if found.values["mouseName"] not in names:
+                del sessions.rows[key]
+        past = {"vrt_event": [row for row in self._now["vrt_event"] if self._is_of_then(row)]}
+        past["vrt_deleted"] = [
+            *self._deleted("mouse", mice),
+            *self._deleted("session", sessions),
+        ]
+        for name in _HANGING:
+            past[name] = [
                 row
-                for row in [*self._now[name], *self._extra[name]]
-                if row[date] <= self._moment and row.get("uSessionID") in numbers
+                for session in sessions.rows.values()
+                for called, row in session.hanging.items()
+                if split_image(called)[0] == name and self._is_of_then(row)
             ]
-            for name, date in _DATED.items()
-        }
         past["vrt_attempt"] = [self._attempt(row) for row in past["vrt_attempt"]]
         past["vrt_stage_state"] = list(self._stage_rows(sessions))
-        past["mousedb"] = [row.values for row in mice.values()]
-        past["sessiondb"] = [row.values for row in sessions.values()]
+        past["mousedb"] = [row.values for row in mice.rows.values()]
+        past["sessiondb"] = [row.values for row in sessions.rows.values()]
         return past
+
+    def _is_of_then(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a row had come to be; of others than these, nobody knows."""
+        date = next((row[name] for name in _DATES if name in row), None)
+        return date is None or bool(date <= self._moment)
 
     # -- rows ---------------------------------------------------------------------------------
 
@@ -160,54 +175,91 @@ class _Past:
                 row["attempt_id"],
             )
             for row in self._now["vrt_event"]
-            if row["subject_kind"] == kind and (row["occurred_at"] > self._moment) is later
+            if row["subject_kind"] == kind and self._is_of_then(row) is not later
         ]
 
-    def _rewound(self, kind: str) -> dict[str, PastRow]:
+    def _rewound(self, kind: str) -> Past:
         table = self._tables[_LAB[kind]]
-        now = {_key_of(kind, row): row for row in self._now[table.name]}
-        past = rewound(
-            now,
-            reversed(self._events(kind, later=True)),
-            fitted=lambda name, value: _fitted(table, name, value),
+        hanging: dict[int, dict[str, _Row]] = defaultdict(dict)
+        for name, called in _HANGING.items() if kind == "session" else ():
+            for row in self._now[name]:
+                hanging[row["uSessionID"]][image_name(name, row[called])] = row
+        number = _number(table)
+        past = Past(
+            {
+                _key_of(kind, row): PastRow(row, hanging[row[number]])
+                for row in self._now[table.name]
+            },
+            number=number,
+            fitted=self._fitted,
             revived=lambda event: self._revived(kind, event),
         )
-        number = next(iter(table.primary_key.columns)).name
-        free = max((row[number] for row in self._now[table.name]), default=0)
-        for row in past.values():
-            if row.values[number] is None:
+        for event in reversed(self._events(kind, later=True)):
+            past.take_back(event, table.name)
+        given = [*self._now[table.name], *(was.values for was in past.rows.values())]
+        free = max((row[number] or 0 for row in given), default=0)
+        for was in past.rows.values():
+            if was.values[number] is None:
                 # Deleted past the tracker: nobody knows which number it had.
-                row.values[number] = free = free + 1
+                was.values[number] = free = free + 1
+            for each in was.hanging.values():
+                each["uSessionID"] = was.values[number]
         return past
 
     def _revived(self, kind: str, event: Happened) -> PastRow:
-        """Return what an event has deleted, and take up what was kept of what hung on it."""
+        """Return what an event has deleted, and what was kept of what hung on it."""
         table = self._tables[_LAB[kind]]
-        defaults = Base.metadata.tables[table.name].c
-        values = {
-            name: getattr(defaults[name].default, "arg", None) if name in defaults else None
-            for name in _names(table)
-        }
-        for name, (old, _) in event.changes.items():
-            if name in values:
-                values[name] = _fitted(table, name, old)
+        number = event.changes.get(_number(table), [None])[0]
         kept = [
-            row["content"]
+            json.loads(row["content"])
             for row in self._now["vrt_deleted"]
-            if (row["subject_kind"], row["subject_key"]) == (kind, event.key)
-            and row["deleted_at"] > self._moment
+            if (row["subject_kind"], row["row_number"]) == (kind, number)
         ]
-        content: Mapping[str, Any] = json.loads(kept[-1]) if kept else {}
-        for name, rows in content.items():
-            if name == table.name and rows:
-                values |= self._kept(table, rows[0])
-            elif name in self._tables and name not in _LAB.values():
-                self._extra[name] += [self._kept(self._tables[name], row) for row in rows]
-        return PastRow(values, touched=set() if kept else set(self._stages))
+        if kept:
+            content = {
+                name: [self._whole(name, row) for row in rows]
+                for name, rows in kept[-1].items()
+                if name in self._tables
+            }
+            hanging = {
+                image_name(name, row[called]): row
+                for name, called in _HANGING.items()
+                for row in content.get(name, ())
+            }
+            return PastRow(content[table.name][0], hanging)
+        # Purged since, deleted by hand, or never kept: the event has the columns alone.
+        told = {name: pair[0] for name, pair in event.changes.items() if name in table.c}
+        defaults = {
+            column.name: getattr(column.default, "arg", None)
+            for column in Base.metadata.tables[table.name].c
+        }
+        row = self._whole(table.name, {**defaults, **told})
+        return PastRow(row, touched=set(self._stages))
 
-    @staticmethod
-    def _kept(table: Table, row: Mapping[str, Any]) -> _Row:
-        return {name: _fitted(table, name, row.get(name)) for name in _names(table)}
+    def _whole(self, table: str, row: Mapping[str, Any]) -> _Row:
+        """Return a row with all the columns of today, without those that were dropped."""
+        columns = self._tables[table].c.keys()
+        return dict.fromkeys(columns) | self._fitted(table, row)
+
+    def _fitted(self, table: str, row: Mapping[str, Any]) -> _Row:
+        """Return what a copied table holds for values that JSON has kept."""
+        found = self._tables[table]
+        return {name: _fitted(found, name, row[name]) for name in row if name in found.c}
+
+    def _deleted(self, kind: str, past: Past) -> Iterator[_Row]:
+        """Yield the entries of rows that were deleted then; some have come back since."""
+        for row in self._now["vrt_deleted"]:
+            is_later = row["row_number"] in past.not_deleted or not self._is_of_then(row)
+            if row["subject_kind"] == kind and not is_later:
+                yield row
+        for number, (event, was) in past.deleted.items():
+            meta, _ = event.entry or ({}, None)
+            content: dict[str, list[_Row]] = defaultdict(list)
+            content[_LAB[kind]].append(was.values)
+            for called, each in was.hanging.items():
+                content[split_image(called)[0]].append(each)
+            whose = {"subject_kind": kind, "subject_key": event.key, "row_number": number}
+            yield self._whole("vrt_deleted", {**meta, **whose, "content": content})
 
     # -- stages -------------------------------------------------------------------------------
 
@@ -217,21 +269,23 @@ class _Past:
             return row
         return {**row, **dict.fromkeys(_OF_THE_END), "outcome": "running"}
 
-    def _stage_rows(self, sessions: Mapping[str, PastRow]) -> Iterator[_Row]:
-        told = stages_of(self._events("session", later=False), self._stages)
-        now: dict[int, dict[str, _Row]] = defaultdict(dict)
-        for row in [*self._now["vrt_stage_state"], *self._extra["vrt_stage_state"]]:
-            now[row["uSessionID"]][row["stage"]] = row
-        blank = dict.fromkeys(self._tables["vrt_stage_state"].c.keys())
-        for key, session in sessions.items():
-            number = session.values["uSessionID"]
-            for name, row in now[number].items():
-                if name not in session.touched:
+    def _stage_rows(self, sessions: Past) -> Iterator[_Row]:
+        number = _number(self._tables[_LAB["session"]])
+        told = stages_of(self._events("session", later=False), self._stages, number)
+        blank = dict.fromkeys(self._tables[STAGES].c.keys())
+        for key, session in sessions.rows.items():
+            for called, row in session.hanging.items():
+                table, stage = split_image(called)
+                if table == STAGES and stage not in session.touched:
                     yield row
             for name in session.touched & told.get(key, {}).keys():
-                past: StagePast = told[key][name]
-                whose = {"uSessionID": number, "stage": name, "changed_at": self._moment}
-                yield {**blank, **whose, **past._asdict()}
+                past = told[key][name]
+                whose = {"uSessionID": session.values[number], "stage": name}
+                changed_at = {"changed_at": self._moment}
+                known = self._fitted(STAGES, past.row or {})
+                marks = {"mark": past.mark, "attempt_id": past.attempt_id}
+                if past.row or any(marks.values()):
+                    yield {**blank, **changed_at, **known, **marks, **whose}
 
 
 def _read(table: TableRepository) -> Iterator[list[_Row]]:
@@ -241,8 +295,8 @@ def _read(table: TableRepository) -> Iterator[list[_Row]]:
             yield [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _names(table: Table) -> list[str]:
-    return list(table.c.keys())
+def _number(table: Table) -> str:
+    return str(next(iter(table.primary_key.columns)).name)
 
 
 def _key_of(kind: str, row: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from vrtracker.services.entries.editing import Update
 from vrtracker.services.entries.entering import odd_words
 from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.entries.table_rows import Problem, TableReading
+from vrtracker.services.history.outside import absorb_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +157,7 @@ class BulkEditService:
             }
             if conflicts:
                 raise EditConflictError(conflicts)
+            absorb_few(self._lab, unit, unit.sessions, numbers)
             for values, alike in _alike(plan.edits):
                 unit.sessions.set_values(alike, values)
             unit.events.append(

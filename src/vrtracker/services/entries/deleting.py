@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.records import values_of
 from vrtracker.domain.roles import Role
-from vrtracker.domain.undoing import ENTRY, THERE
+from vrtracker.domain.told import ENTRY, THERE
 from vrtracker.errors import (
     DependentRowsError,
     DuplicateError,

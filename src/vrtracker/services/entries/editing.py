@@ -16,7 +16,7 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
-from vrtracker.services.history.outside import absorb_row
+from vrtracker.services.history.outside import absorb_few
 
 __all__ = ["Update", "update_rows"]
 
@@ -119,8 +119,7 @@ def _update(
         is_held = len(changed) > 1 and not copied
         if dry_run or not changed or is_held:
             return update, is_held and not dry_run
-        if len(changed) == 1:
-            absorb_row(rules.lab, unit, repository.by_id(numbers[0]))
+        absorb_few(rules.lab, unit, repository, numbers)
         repository.set_values(numbers, values)
         edited = rules.lab.event("", "edited", subject_kind=repository.subject, reason=reason)
         unit.events.append_each(edited, changes, _documents(changes.values()))

@@ -10,6 +10,7 @@ from vrtracker.domain.records import MouseRecord, SessionRecord, values_of
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError
 from vrtracker.services.context import LabContext, old_and_new
+from vrtracker.services.history.outside import absorb_rows
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["refuse_claimed", "remove"]
@@ -35,6 +36,7 @@ def remove(
     kind = "session" if isinstance(records[0], SessionRecord) else "mouse"
     if kind == "session":
         refuse_claimed(lab, unit, keys)
+    absorb_rows(lab, unit, records)
     events = [
         lab.event(
             keys[_number(each)], "deleted", changes=old_and_new(values_of(each), {}), reason=reason

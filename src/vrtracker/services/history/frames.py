@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.failures import ErrorGroup, Failure, grouped
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageKind
-from vrtracker.domain.undoing import ENTRY
+from vrtracker.domain.told import ENTRY, IMAGE
 from vrtracker.errors import NotFoundError, UnknownNameError
 from vrtracker.repositories.attempts import AttemptRepository
-from vrtracker.repositories.row_images import IMAGE
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
@@ -192,4 +191,6 @@ def _changes(text: Any) -> dict[str, Any] | None:
     if not isinstance(text, str):
         return None
     changes = json.loads(text).items()
-    return {name: pair for name, pair in changes if not name.startswith((IMAGE, ENTRY))} or None
+    return {
+        name: pair for name, pair in changes if name != ENTRY and not name.startswith(IMAGE)
+    } or None

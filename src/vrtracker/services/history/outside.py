@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vrtracker import operations
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.domain.records import values_of
-from vrtracker.domain.replay import FOUND, OUTSIDE, Known, replay
+from vrtracker.domain.replay import Known, Told, replay
+from vrtracker.domain.told import ENTRY, FOUND, OUTSIDE, THERE, alike
 from vrtracker.models.types import to_json
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
@@ -19,9 +21,19 @@ from vrtracker.repositories.rows import RowRepository
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Difference", "OutsideService", "Verification", "absorb_row"]
+__all__ = [
+    "FEW",
+    "Difference",
+    "OutsideService",
+    "Verification",
+    "absorb_few",
+    "absorb_row",
+    "absorb_rows",
+]
 
-_THERE = "there"
+FEW = 100
+"""How many rows a change of several looks at before it: events of more would take longer to read
+than the change (ADR 0010)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,8 @@ class OutsideService:
 
         An edit becomes ``edited``, a row that is gone ``deleted``, and one of which no event told
         before (adopted, or inserted by hand) ``found``, with all that it holds beside defaults.
-        Before the tracker itself changes a single row, it does so for that row.
+        Before the tracker itself changes rows, it does so for those, if they are no more than
+        `FEW`. What was entered can be undone, by the id of its operation.
 
         Returns
         -------
@@ -138,13 +151,53 @@ def absorb_row(lab: LabContext, unit: UnitOfWork, record: Any) -> None:
     record
         The row as it is now.
     """
-    repository: RowRepository[Any] = unit.sessions if hasattr(record, "sessionID") else unit.mice
+    repository = _of(unit, record)
     row = values_of(record)
     key = _key(repository, row)
-    known = replay(unit.events.told_of(repository.subject, str(key))).get(str(key), Known())
-    event = _event(lab, repository, key, known, row)
-    if event is not None:
-        unit.events.append([event])
+    told = unit.events.told_of(repository.subject, str(key))
+    _append(unit, [_event(lab, repository, key, _known(told, str(key)), row)])
+
+
+def absorb_rows(lab: LabContext, unit: UnitOfWork, records: Sequence[Any]) -> None:
+    """Do as `absorb_row` for several rows of one table, with one statement for all of them."""
+    if not records:
+        return
+    repository = _of(unit, records[0])
+    rows = {str(_key(repository, row)): row for row in map(values_of, records)}
+    told = unit.events.told_of_each(repository.subject, list(rows))
+    _append(
+        unit,
+        [
+            _event(lab, repository, _key(repository, row), _known(told[name], name), row)
+            for name, row in rows.items()
+        ],
+    )
+
+
+def absorb_few(
+    lab: LabContext, unit: UnitOfWork, repository: RowRepository[Any], numbers: Sequence[int]
+) -> None:
+    """Do as `absorb_rows` for the rows with these numbers, if they are no more than `FEW`."""
+    if len(numbers) == 1:
+        absorb_row(lab, unit, repository.by_id(numbers[0]))
+    elif len(numbers) <= FEW:
+        listing = Listing({repository.id_column.name: list(numbers)}, include_scratched=True)
+        absorb_rows(lab, unit, list(repository.records(listing)))
+
+
+def _known(told: Sequence[Told], name: str) -> Known:
+    return replay(told).get(name, Known())
+
+
+def _of(unit: UnitOfWork, record: Any) -> RowRepository[Any]:
+    return unit.sessions if hasattr(record, "sessionID") else unit.mice
+
+
+def _append(unit: UnitOfWork, found: Iterable[NewEvent | None]) -> None:
+    """Append the events of one look, which is an operation by itself: others are undone alone."""
+    events = [event for event in found if event is not None]
+    if events:
+        unit.events.append(events, operation_id=operations.new_id())
 
 
 def _tables(unit: UnitOfWork) -> tuple[RowRepository[Any], ...]:
@@ -185,12 +238,12 @@ class _Compared:
         for name, (_, row) in self._rows.items():
             known = self._known.get(name, Known())
             if not known.is_whole:
-                yield Difference(name, None, None, _THERE)
+                yield Difference(name, None, None, THERE)
                 continue
             for column, (by_history, found) in _differing(self._repository, known, row).items():
                 yield Difference(name, column, by_history, found)
         for name in self._gone():
-            yield Difference(name, None, _THERE, None)
+            yield Difference(name, None, THERE, None)
 
     def events(self) -> Iterator[NewEvent]:
         """Yield the events that make the history agree with the rows."""
@@ -199,10 +252,15 @@ class _Compared:
             event = _event(self._lab, self._repository, key, known, row)
             if event is not None:
                 yield event
+        columns, defaults = self._repository.table.c.keys(), self._repository.coercer.defaults
         for name in self._gone():
-            old = {column: [value, None] for column, value in self._known[name].values.items()}
+            known = self._known[name]
+            values = {column: known.of(column, defaults) for column in columns}
+            changes = {column: [old, None] for column, old in values.items() if old is not None}
+            # It was not kept: undoing makes it anew.
+            changes[ENTRY] = [THERE, None]
             kind = self._repository.subject
-            yield _signed(self._lab.event(name, "deleted", subject_kind=kind, changes=old))
+            yield _signed(self._lab.event(name, "deleted", subject_kind=kind, changes=changes))
 
     def _gone(self) -> list[str]:
         return [name for name in self._known if name not in self._rows]
@@ -250,11 +308,10 @@ def _differing(
     found = {}
     for name, value in row.items():
         by_history = known.of(name, defaults)
-        is_alike = type(value) is type(by_history) and value == by_history
-        if is_alike or name == number or isinstance(value, bytes | memoryview):
+        if name == number or isinstance(value, bytes | memoryview):
             continue
         plain = _plain(value)
-        if to_json(by_history) != to_json(plain):
+        if not alike(by_history, plain):
             found[name] = [by_history, plain]
     return found
 

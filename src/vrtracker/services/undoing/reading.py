@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.records import values_of
+from vrtracker.domain.told import THERE, alike, image_name
 from vrtracker.domain.undoing import (
-    THERE,
     Net,
     Past,
     Subject,
@@ -25,7 +24,7 @@ from vrtracker.errors import NotFoundError
 from vrtracker.models.types import to_json
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.row_images import DATASETS, DECISIONS, STAGES, image_name
+from vrtracker.repositories.row_images import DATASETS, DECISIONS, STAGES
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -152,7 +151,7 @@ class _Beside:
         if event.verb in _DECIDES and number is not None:
             net.rows |= self._decision(event, number, images)
             net.rows |= _level(event, images)
-        if event.verb == "deleted":
+        if event.verb == "deleted" and event.entry != (THERE, None):
             self._find(event, subject)
             net.entry = [THERE, self._meta(subject)]
         elif event.verb == "undone" and event.entry and isinstance(event.entry[1], Mapping):
@@ -226,19 +225,11 @@ def _changed(reading: Reading, subject: Subject, net: Net) -> Iterator[str]:
     now, images = reading.values[subject], reading.images.get(reading.numbers[subject], {})
     for values, pairs in ((now, net.columns), (images, net.rows)):
         for name, (left, _) in pairs.items():
-            if not _same(values.get(name), left):
+            if not alike(values.get(name), left):
                 yield (
                     f"{subject.key}: {name} is {values.get(name)!r}, not {left!r} as it was left; "
                     "somebody changed it past the tracker."
                 )
-
-
-def _same(value: Any, other: Any) -> bool:
-    """Return whether two values are one; decimals are written as text when they are read."""
-    if isinstance(value, str) and isinstance(other, int | float):
-        with contextlib.suppress(ValueError):
-            return float(value) == other
-    return bool(value == other)
 
 
 class _Arrivals:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.display import SHOWN, Facts, Shown, counted
-from vrtracker.domain.dates import parse_datetime, plain
+from vrtracker.domain.dates import parse_moment
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.domain.qc import QC
-from vrtracker.domain.undoing import THERE, Net, Subject, undoings
+from vrtracker.domain.told import THERE, split_image
+from vrtracker.domain.undoing import Net, Subject, undoings
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, NotUndoableError
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
+from vrtracker.services.history.outside import absorb_few
 from vrtracker.services.undoing.reading import Reading, read_operations
 from vrtracker.services.undoing.writing import write_back
 
@@ -111,7 +112,8 @@ class UndoService:
         actor
             Whose operations `last` and `since` mean; yours when not given.
         since
-            All operations since then: a time, of the lab's clock where it has no zone.
+            All operations since then: a time, of the lab's clock where it has no zone; a date is
+            its beginning.
 
         Raises
         ------
@@ -141,6 +143,10 @@ class UndoService:
                 now = self._of(plan.operations, reading)
                 if now != plan:
                     raise ConcurrentUpdateError(_first_difference(plan, now))
+                for kind, repository in (("mouse", unit.mice), ("session", unit.sessions)):
+                    here = [reading.numbers.get(subject) for subject, _ in reading.of(kind)]
+                    numbers = [number for number in here if number is not None]
+                    absorb_few(self._lab, unit, repository, numbers)
                 write_back(self._lab, unit, reading, plan.operations, reason)
                 unit.commit()
         except ViolationError as error:
@@ -152,21 +158,13 @@ class UndoService:
         who = actor or self._lab.actor
         undone = undoings(unit.events.undone())
         silent = {*undone, *undone.values()}
-        found = unit.events.operations_of(who, None if since is None else self._moment(since))
+        begun = dt.time()
+        moment = None if since is None else parse_moment(since, self._lab.zone, of_day=begun)
+        found = unit.events.operations_of(who, moment)
         standing = [each for each in found if each not in silent]
         if not standing:
             raise NotUndoableError([f"There is nothing of {who} to be undone."])
         return standing[:1] if since is None else standing
-
-    def _moment(self, since: Any) -> dt.datetime:
-        """Return an instant; one without a zone is of the lab's clock."""
-        value = plain(since)
-        if isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                value = dt.datetime.fromisoformat(value)
-        if isinstance(value, dt.datetime) and value.tzinfo:
-            return value
-        return parse_datetime(value).replace(tzinfo=self._lab.zone).astimezone(dt.UTC)
 
     def _of(self, operations: Sequence[str], reading: Reading) -> UndoPlan:
         cells = [
@@ -185,7 +183,7 @@ def _cells(reading: Reading, subject: Subject, net: Net) -> list[tuple[str, tupl
         return [("row", (now, f"{after}, with {hanging}" if hanging else after))]
     found = [(name, (now, new)) for name, (now, new) in net.columns.items() if now != new]
     for name, (now, new) in net.rows.items():
-        _, table, row = name.split(":", 2)
+        table, row = split_image(name)
         called = _CALLED[table] + ("" if table == "vrt_qc_decision" else f" {row}")
         if now != new:
             found.append((called, (_told(table, now), _told(table, new))))

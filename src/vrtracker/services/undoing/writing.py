@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.undoing import ENTRY, THERE, UNDOES, Net, Subject
+from vrtracker.domain.told import ENTRY, THERE, UNDOES, mark_name, split_image
+from vrtracker.domain.undoing import Net, Subject
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.row_images import STAGES
 from vrtracker.services.context import LabContext
 from vrtracker.services.undoing.reading import Reading
 from vrtracker.unit_of_work import UnitOfWork
@@ -121,11 +123,17 @@ def _events(
         changes[ENTRY] = net.entry
         changes |= {name: [value, None] for name, value in values.items() if value is not None}
     for name, pair in _differing(net.rows.items()).items():
-        if name.startswith("row:vrt_stage_state:"):
+        table, stage = split_image(name)
+        if table == STAGES:
             marks = [row and row["mark"] for row in pair]
-            changes |= _differing([(f"mark:{name.split(':', 2)[2]}", marks)])
+            changes |= _differing([(mark_name(stage), marks)])
         changes[name] = pair
-    yield event(key, "undone", changes=changes)
+    told = [event(key, "undone", changes=changes)]
+    if net.parts and net.parts[0] != net.parts[1]:
+        # Told of while the row is there, under its key.
+        is_back = net.entry is not None and net.entry[1] == THERE
+        told.insert(1 if is_back else 0, event(key, "linked", changes={"parts": net.parts}))
+    yield from told
     names = ("mouseName", "sessionDate", "sessionID") if is_session else ("mouseName",)
     if not net.entry and any(name in net.columns for name in names):
         new = {name: net.columns[name][1] for name in names if name in net.columns}
@@ -133,8 +141,6 @@ def _events(
         if renamed != key:
             named = {"key": [str(key), str(renamed)]}
             yield event(renamed, "rekeyed", changes=named)
-    if net.parts and net.parts[0] != net.parts[1]:
-        yield event(key, "linked", changes={"parts": net.parts})
 
 
 def _differing(pairs: Iterable[tuple[str, list[Any]]]) -> dict[str, list[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark
+from vrtracker.domain.told import mark_name
 from vrtracker.services.context import LabContext
 
 __all__ = ["why_stale"]
@@ -31,5 +32,5 @@ def why_stale(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
 def _marks(verb: str, changes: Any, stage: Stage) -> bool:
     if verb == "invalidated":
         return True
-    _, after = (changes or {}).get(f"{stage.name}:mark", (None, None))
+    _, after = (changes or {}).get(mark_name(stage.name), (None, None))
     return bool(after == Mark.STALE)
