@@ -129,7 +129,8 @@ def test_result_of_a_process_suspended_beyond_its_lease_is_refused(lab, keys, cr
     def take_over() -> None:
         for process, key in many.suspended():
             if rescuer.workflow.states(key)["registration"] is State.READY:
-                report = rescuer.workflow.run("registration", key, registrar=good)
+                # By its number: a worker may have taken it over a moment before.
+                report = rescuer.workflow.run(uSessionID=lab.number(key), registrar=good)
                 taken_over.extend(str(result.key) for result in report.results)
             if rescuer.workflow.states(key)["registration"] is State.DONE:
                 process.resume()

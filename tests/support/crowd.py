@@ -28,7 +28,7 @@ SESSIONS = int(os.environ.get("VRTRACKER_TEST_CROWD", "60"))
 """How many sessions a crowd works on; .ci/run asks for 2000. Access has a tenth of them."""
 
 WORK_S = 0.001
-PATIENCE_S = 100 + SESSIONS / 10
+PATIENCE_S = 100 + SESSIONS / 5
 
 
 def drain(url: str, root: str, ledger: str, lease_s: float, suspends: int = 0) -> None:

@@ -364,41 +364,29 @@ class StageRepository:
             Whether all were as seen; if not, roll back.
         """
         table = self._x.tables.stage_states
-
-        def build() -> Any:
-            as_seen = (
-                and_(table.c.stage == name, _same(table.c.mark, mark, f"seen_{at}"))
-                for at, (name, mark) in enumerate(seen.items())
+        as_seen = (
+            and_(
+                table.c.stage == name,
+                table.c.mark.is_(None) if mark is None else table.c.mark == mark,
             )
-            new_marks = (
-                (table.c.stage == name, bindparam(f"new_{at}", type_=table.c.mark.type))
-                for at, name in enumerate(marks)
+            for name, mark in seen.items()
+        )
+        new_marks = (
+            (table.c.stage == name, literal(mark, table.c.mark.type))
+            for name, mark in marks.items()
+        )
+        new_attempt = (table.c.stage == settled, literal(attempt_id, table.c.attempt_id.type))
+        new_time = (table.c.stage.in_(list(marks)), literal(changed_at, table.c.changed_at.type))
+        result = self._x.execute(
+            update(table)
+            .where(table.c.uSessionID == number, or_(*as_seen))
+            .values(
+                mark=case(*new_marks, else_=table.c.mark),
+                attempt_id=case(new_attempt, else_=table.c.attempt_id),
+                changed_at=case(new_time, else_=table.c.changed_at),
             )
-            new_attempt = bindparam("new_attempt", type_=table.c.attempt_id.type)
-            new_time = bindparam("new_time", type_=table.c.changed_at.type)
-            is_settled = table.c.stage == settled
-            is_marked = or_(*(table.c.stage == name for name in marks))
-            return (
-                update(table)
-                .where(table.c.uSessionID == bindparam("number"), or_(*as_seen))
-                .values(
-                    mark=case(*new_marks, else_=table.c.mark),
-                    attempt_id=case((is_settled, new_attempt), else_=table.c.attempt_id),
-                    changed_at=case((is_marked, new_time), else_=table.c.changed_at),
-                )
-            )
-
-        shape = [(name, mark is None) for name, mark in seen.items()]
-        parameters = {
-            "number": number,
-            "new_attempt": attempt_id,
-            "new_time": changed_at,
-            **{f"seen_{at}": mark for at, mark in enumerate(seen.values()) if mark is not None},
-            **{f"new_{at}": mark for at, mark in enumerate(marks.values())},
-        }
-        name = f"stages.settle:{settled}:{shape}:{list(marks)}"
-        prepared = self._x.database.prepare(name, build)
-        return bool(self._x.change(prepared, **parameters) == len(seen))
+        )
+        return bool(result.rowcount == len(seen))
 
 
 def _same(column: Any, seen: str | None, name: str) -> Any:

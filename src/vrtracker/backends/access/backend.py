@@ -311,10 +311,8 @@ class AccessBackend(Backend):
             return DatabaseUnavailableError(text)
         if "readonly" in type(error).__name__.casefold():
             return ReadOnlyError(f"{name} is open read-only; open it without readonly=True.")
-        if state.startswith("40"):
-            return DatabaseAwayError(text)
-        if state.startswith("53"):
-            return BackendError(text)
+        if state.startswith(("40", "53")):
+            return (DatabaseAwayError if state.startswith("40") else BackendError)(text)
         return _explain_java(error, name) if _is_java(url) else explain_odbc(_text_of(error), name)
 
 
