@@ -29,6 +29,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
+from support.compiling import compiled_once
 from support.coverage import coverage_paused
 from support.environment import heed_interrupts, isolate, keep_temporary_files_in_memory
 from support.examples import PROFILE_VARIABLE, examples
@@ -109,6 +110,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     # With so few objects left that count, each tenth collection would be one of all of them.
     gc.set_threshold(700, 10, 30)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    with compiled_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -10,12 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
+import typer.main
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from vrtracker.cli.app import app
 
 SRC = Path(__file__).resolve().parents[2] / "src"
+
+# The runner makes all commands anew for each line, which takes longer than most lines do; the
+# commands keep nothing of a line.
+get_command = typer.testing._get_command = functools.cache(typer.main.get_command)
 
 
 def run(*words: object, answer: str | None = None) -> Result:

@@ -45,6 +45,9 @@ max_connections = 100
 timezone = 'Asia/Tokyo'
 """
 
+# Connections to maintenance databases, by address and process.
+_KEPT: dict[tuple[str, int], Any] = {}
+
 
 @dataclass(frozen=True)
 class PostgresServer:
@@ -143,10 +146,36 @@ class PostgresServer:
     def _execute(self, statement: Any, database: str | None = None) -> None:
         import psycopg
 
-        name = database or self.address.database
-        address = self._render(self.address.set(drivername="postgresql", database=name))
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(statement)
+        if database is not None:
+            address = self._render(self.address.set(drivername="postgresql", database=database))
+            with psycopg.connect(address, autocommit=True) as connection:
+                connection.execute(statement)
+            return
+        kept = self._maintenance()
+        try:
+            kept.execute(statement)
+        except psycopg.OperationalError:
+            if not kept.closed:
+                raise
+            # The server was restarted meanwhile.
+            self._maintenance().execute(statement)
+
+    def _maintenance(self) -> Any:
+        """Return the connection that this process keeps, since each test makes a database."""
+        import psycopg
+
+        place = self._place()
+        if place not in _KEPT or _KEPT[place].closed:
+            _KEPT[place] = psycopg.connect(place[0], autocommit=True)
+        return _KEPT[place]
+
+    def _let_go(self) -> None:
+        kept = _KEPT.pop(self._place(), None)
+        if kept is not None:
+            kept.close()
+
+    def _place(self) -> tuple[str, int]:
+        return self._render(self.address.set(drivername="postgresql")), os.getpid()
 
     @staticmethod
     def _render(url: Any) -> str:
@@ -155,6 +184,7 @@ class PostgresServer:
 
     def close(self) -> None:
         """Leave the server as it is; it belongs to somebody else."""
+        self._let_go()
 
 
 @dataclass(frozen=True)
@@ -171,6 +201,7 @@ class OwnServer(PostgresServer):
     def close(self) -> None:
         """Stop the server and remove its files; a second call does nothing."""
         atexit.unregister(self.close)
+        self._let_go()
         if self.folder.exists():
             self.control("-m", "immediate", "stop")
             shutil.rmtree(self.folder)
