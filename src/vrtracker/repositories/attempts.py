@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import (
     Select,
+    and_,
     bindparam,
+    func,
     insert,
     literal,
     null,
@@ -105,12 +107,24 @@ class AttemptRepository:
             attempts, attempts.c.uSessionID == number, attempts.c.outcome.in_(_UNFINISHED)
         )
 
-    def of_host(self, host_name: str, *, since: dt.datetime) -> list[dict[str, Any]]:
-        """Return the attempts of a computer that began since then, as `open_claims` does."""
+    def last_of_processes(self, host_name: str, *, since: dt.datetime) -> list[dict[str, Any]]:
+        """Return the last attempts of each process of a computer, as `open_claims` does.
+
+        Those are all that it began in its last second, if that was since then.
+        """
         attempts = self._x.tables.attempts
-        return self._with_keys(
-            attempts, attempts.c.host_name == host_name, attempts.c.started_at >= since
+        names = ("process_id", "process_started_at")
+        last = (
+            select(
+                *(attempts.c[name] for name in names), func.max(attempts.c.started_at).label("at")
+            )
+            .where(attempts.c.host_name == host_name, attempts.c.started_at >= since)
+            .group_by(*(attempts.c[name] for name in names))
+            .subquery("last")
         )
+        same = [attempts.c[name] == last.c[name] for name in names]
+        source = attempts.join(last, and_(*same, attempts.c.started_at == last.c.at))
+        return self._with_keys(source, attempts.c.host_name == host_name)
 
     def of_run(self, run: str) -> list[dict[str, Any]]:
         """Return the attempts of a run, whose ids begin with these letters; also error_message."""

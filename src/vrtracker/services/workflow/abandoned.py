@@ -54,7 +54,7 @@ def free_abandoned(lab: LabContext) -> list[str]:
 def _free_abandoned(lab: LabContext) -> list[str]:
     with lab.unit(readonly=True) as unit:
         open_claims = unit.attempts.open_claims()
-        of_host = unit.attempts.of_host(lab.host_name, since=lab.now() - _MEMORY)
+        last = unit.attempts.last_of_processes(lab.host_name, since=lab.now() - _MEMORY)
     notes, left = [], []
     for row in open_claims:
         why = why_abandoned(lab, row) if row["outcome"] == "running" else None
@@ -63,8 +63,7 @@ def _free_abandoned(lab: LabContext) -> list[str]:
         if why is not None or row["outcome"] == "expired":
             left.append(row)
     # One that was killed right after it had recorded its end may have left something too.
-    last = {(row["process_id"], row["process_started_at"]): row for row in of_host}
-    left += [row for row in last.values() if is_alive(lab, row) is False]
+    left += [row for row in last if is_alive(lab, row) is False]
     return [*notes, *_clean(lab, left)]
 
 
