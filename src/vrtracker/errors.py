@@ -7,8 +7,9 @@ fact and then the remedy; the values behind it are attributes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
+
+from vrtracker.spelling import did_you_mean, nearest
 
 __all__ = [
     "BackendError",
@@ -16,6 +17,7 @@ __all__ = [
     "ClaimHeldError",
     "ConcurrentUpdateError",
     "ConfigurationError",
+    "DatabaseAwayError",
     "DatabaseUnavailableError",
     "DependentRowsError",
     "DuplicateError",
@@ -47,20 +49,6 @@ __all__ = [
     "WorkerDiedError",
     "WorkersError",
 ]
-
-
-def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return up to three of `known` that are spelled most like `name`, best first."""
-    by_fold: dict[str, str] = {}
-    for candidate in known:
-        by_fold.setdefault(candidate.casefold(), candidate)
-    matches = get_close_matches(str(name).casefold(), by_fold, n=3, cutoff=0.5)
-    return tuple(by_fold[match] for match in matches)
-
-
-def did_you_mean(names: Sequence[str]) -> str:
-    """Phrase a suggestion, or the empty string when there is none."""
-    return f" Did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
 
 
 class VrtrackerError(Exception):

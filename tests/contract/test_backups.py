@@ -103,7 +103,7 @@ def test_folder_that_cannot_be_made_and_senseless_number_are_refused(lab, tmp_pa
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_backup_is_made_while_another_writes(lab, tmp_path):
     with lab.another()._lab.unit() as unit:
-        unit.mice.delete(999)
+        unit.deletions.purge([999])
 
         backup = lab.tracker.back_up(tmp_path / "safe")
 

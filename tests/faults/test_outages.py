@@ -92,7 +92,7 @@ def test_each_session_is_done_once_though_the_server_is_restarted_at_any_moment(
             restarts.append(server.restart())
 
     try:
-        crowd.wait(restart, 1.5)
+        crowd.wait(restart, 0.1)
     finally:
         crowd.close()
     host = lab.another(now=clock.now, host_name=platform.node())

@@ -14,7 +14,8 @@ from sqlalchemy import Row, text
 
 from vrtracker.backends.roles import Roles
 from vrtracker.domain.roles import Role, Standing
-from vrtracker.errors import RoleError, UnknownUserError, nearest
+from vrtracker.errors import RoleError, UnknownUserError
+from vrtracker.spelling import nearest
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

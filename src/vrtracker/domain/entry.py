@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vrtracker.errors import did_you_mean, nearest
+from vrtracker.spelling import did_you_mean, nearest
 
 __all__ = ["DESCRIPTIVE", "VOCABULARIES", "new_word"]
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vrtracker.errors import ConfigurationError, UnknownNameError
+from vrtracker.errors import ConfigurationError, InvalidValueError, UnknownNameError
 
 __all__ = ["BUILT_IN", "Stage", "StageGraph", "StageKind"]
 
@@ -146,6 +146,18 @@ class StageGraph(Mapping[str, Stage]):
             if name in reviews:
                 return self[name]
         raise UnknownNameError("QC check", check, ["session", *reviews])
+
+    def process(self, name: str) -> Stage:
+        """Return a stage of processing.
+
+        Raises
+        ------
+        InvalidValueError
+            If people do it.
+        """
+        if self[name].kind is StageKind.REVIEW:
+            raise InvalidValueError(f"{name} is done by people; use set_qc.")
+        return self[name]
 
     def dependents(self, name: str) -> tuple[Stage, ...]:
         """Return every stage that directly or indirectly requires `name`, in order."""

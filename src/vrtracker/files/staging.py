@@ -42,6 +42,7 @@ __all__ = ["Staging", "SwapReport", "left_over", "recover"]
 
 _log = logging.getLogger(__name__)
 
+LiveTokens = Callable[[], Collection[str]]
 _STAGING = ".vrtracker-staging-"
 _OLD = ".vrtracker-old-"
 _LATE = "late_output_"
@@ -285,10 +286,7 @@ def left_over(session_folder: Path, *, output: str = ONE_DATA) -> list[tuple[str
 
 
 def recover(
-    session_folder: Path,
-    *,
-    output: str = ONE_DATA,
-    live_tokens: Callable[[], Collection[str]] = tuple,
+    session_folder: Path, *, output: str = ONE_DATA, live_tokens: LiveTokens = tuple
 ) -> list[str]:
     """Clean up after interrupted attempts; the output is then the last good one.
 
@@ -300,8 +298,7 @@ def recover(
     session_folder, output
         Folder of the session, and the name of its output; a missing folder needs nothing.
     live_tokens
-        Asked, once the folders are listed, for the attempts that may still be at work; theirs are
-        left alone. One that begins later has none among those listed.
+        Asked, once the folders are listed, for the attempts that may still be at work.
 
     Returns
     -------
@@ -323,7 +320,7 @@ def recover(
         ) from error
 
 
-def _recover(session: Path, output: str, live_tokens: Callable[[], Collection[str]]) -> list[str]:
+def _recover(session: Path, output: str, live_tokens: LiveTokens) -> list[str]:
     olds = dict(_left_over(session, _OLD, output))
     staged = dict(_left_over(session, _STAGING, output))
     live = frozenset(live_tokens())
@@ -384,9 +381,7 @@ def _forget(old: Path, *, by_way_of: Path) -> bool:
 
 
 def _left_over(session: Path, prefix: str, output: str) -> Iterator[tuple[str, Path]]:
-    if not session.is_dir():
-        return
-    for path in sorted(session.iterdir()):
+    for path in sorted(session.iterdir()) if session.is_dir() else ():
         token, _, other = path.name.removeprefix(prefix).partition(".")
         if path.name.startswith(prefix) and (other or ONE_DATA) == output and path.is_dir():
             yield token, path

@@ -134,7 +134,7 @@ class EventRepository:
         """Return the SELECT of the events of a subject under its keys, oldest first."""
         table = self._x.tables.events
         return (
-            select(*table.c)
+            select(*self._shown())
             .where(table.c.subject_kind == kind, or_(*(_within(table, each) for each in spans)))
             .order_by(table.c.event_id)
         )
@@ -142,7 +142,11 @@ class EventRepository:
     def latest(self, limit: int) -> Select[Any]:
         """Return the SELECT of the newest events, newest first."""
         table = self._x.tables.events
-        return select(*table.c).order_by(table.c.event_id.desc()).limit(limit)
+        return select(*self._shown()).order_by(table.c.event_id.desc()).limit(limit)
+
+    def _shown(self) -> list[Any]:
+        """Return the columns that people are shown: not the digests."""
+        return [column for column in self._x.tables.events.c if column.name != "row_digest"]
 
     def about_staleness(
         self, kind: str, spans: Sequence[Span], stage: str

@@ -14,13 +14,13 @@ from vrtracker.errors import (
     InvalidValueError,
     NotFoundError,
     UnknownNameError,
-    nearest,
 )
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.context import old_and_new
 from vrtracker.services.entries.removing import remove
 from vrtracker.services.entries.rules import TableRules
+from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:

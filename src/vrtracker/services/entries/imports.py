@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.display import SHOWN, Facts, Shown, counted, table_of
 from vrtracker.domain.mice import veiled
-from vrtracker.errors import ImportFileError, UnknownMouseError, nearest
+from vrtracker.errors import ImportFileError, UnknownMouseError
 from vrtracker.files.tables import TableOptions
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.entries.adding import add_rows
 from vrtracker.services.entries.rules import TableRules, taken
 from vrtracker.services.entries.table_rows import Problem, TableReading
+from vrtracker.spelling import nearest
 
 if TYPE_CHECKING:
     import pandas as pd

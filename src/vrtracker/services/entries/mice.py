@@ -9,13 +9,14 @@ from typing import Any
 from vrtracker.backends.base import Violation, ViolationError
 from vrtracker.domain.keys import parse_mouse_name
 from vrtracker.domain.records import MouseRecord
-from vrtracker.errors import DuplicateError, InvalidValueError, nearest
+from vrtracker.errors import DuplicateError, InvalidValueError
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.removing import remove
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules, taken
+from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["MouseRules", "MouseService"]

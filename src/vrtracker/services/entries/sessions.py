@@ -15,7 +15,6 @@ from vrtracker.errors import (
     MissingParentError,
     UnknownMouseError,
     VrtrackerError,
-    nearest,
 )
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
@@ -24,6 +23,7 @@ from vrtracker.services.entries.recording_notes import parts_of, renew_notes
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.entries.session_files import Session
+from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.retrying import NextTry
 from vrtracker.domain.snapshots import Snapshot, StageRow
-from vrtracker.domain.stages import Stage, StageKind
+from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import (
     ConcurrentUpdateError,
@@ -38,14 +38,11 @@ from vrtracker.services.transitions import (
 from vrtracker.services.workflow.applicability import exclude_open
 from vrtracker.services.workflow.at_work import let_go, take_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
-from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes
+from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes, wakes
 from vrtracker.services.workflow.patience import patiently
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Claim", "Claims", "Finished"]
-
-_WAKING_S = 1
-"""How long work takes whose success wakes those who wait for the next stage, seconds."""
 
 
 class Claims:
@@ -217,7 +214,7 @@ class Claims:
             after = State.STALE if is_outdated else State.DONE
             event = event_of(self._lab, claim, Transition.SUCCEED, after, at, changes=changes)
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
-            unit.events.append([event, *events], wakes=_wakes(finished, dependents))
+            unit.events.append([event, *events], wakes=wakes(finished, dependents))
             exclude_open(self._lab, unit, claim.key, finished.excludes)
             unit.commit()
 
@@ -387,12 +384,6 @@ def _commit(unit: UnitOfWork, claim: Claim) -> None:
     except BaseException:
         let_go(claim.attempt_id)
         raise
-
-
-def _wakes(finished: Finished, dependents: Collection[Stage]) -> bool:
-    """Return whether others are to be woken: commits that do so wait for each other."""
-    took_long = (finished.duration_s or 0) > _WAKING_S
-    return took_long and any(other.kind is StageKind.PROCESS for other in dependents)
 
 
 def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:

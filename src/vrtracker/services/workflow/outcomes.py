@@ -11,13 +11,23 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile
 from vrtracker.domain.snapshots import Snapshot
-from vrtracker.domain.stages import Stage
+from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import State
 
-__all__ = ["REGISTRAR", "Claim", "Finished", "dataset_changes", "message_of", "traceback_of"]
+__all__ = [
+    "REGISTRAR",
+    "Claim",
+    "Finished",
+    "dataset_changes",
+    "message_of",
+    "traceback_of",
+    "wakes",
+]
 
 REGISTRAR = "registrar"
 """The key in an attempt's versions under which the registrar's own stands."""
+_WAKING_S = 1
+"""How long work takes whose success wakes those who wait for the next stage, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +117,9 @@ def traceback_of(error: BaseException) -> str:
 def _storable(text: str) -> str:
     """Write as escapes what no database keeps: NUL, and halves of characters."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def wakes(finished: Finished, dependents: Collection[Stage]) -> bool:
+    """Return whether others are to be woken: commits that do so wait for each other."""
+    took_long = (finished.duration_s or 0) > _WAKING_S
+    return took_long and any(other.kind is StageKind.PROCESS for other in dependents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError
 from vrtracker.models.types import to_json
 from vrtracker.registrars import version_of
-from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.repositories.row_images import STAGES, differences
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.workflow.outcomes import REGISTRAR
@@ -132,11 +132,55 @@ class OutdatedPlan(Shown):
 class OutdatingService:
     """Compares what attempts recorded with a registrar."""
 
-    def __init__(self, lab: LabContext) -> None:
+    def __init__(self, lab: LabContext, find_registrar: Callable[[str, Any], Registrar]) -> None:
         self._lab = lab
+        self._find_registrar = find_registrar
 
-    def plan(self, stage: str, registrar: Registrar, filters: Mapping[str, Any]) -> OutdatedPlan:
-        """Compare; see `vrtracker.services.workflow.service.WorkflowService.outdated`."""
+    def outdated(
+        self,
+        stage: str = "registration",
+        where: Any = None,
+        /,
+        *,
+        registrar: Any = None,
+        options: Mapping[str, Any] | None = None,
+        **filters: Any,
+    ) -> OutdatedPlan:
+        """Find the sessions that `run` would do otherwise now; ``.apply()`` marks them as stale.
+
+        The latest attempt that succeeded is compared with what `run` would use if it were called
+        with the same `registrar` and `options`: another registrar, another option, other code. An
+        attempt keeps its options alike, whoever gave them. So a session that was run with options
+        of its own is listed, unless they are given here too, or filters leave it out.
+
+        Nothing is known, and nothing listed, of a session that was registered before the tracker,
+        or that somebody said is done; and of the code, where the attempt or the registrar names
+        no version. An option that is not given counts as None.
+
+        Parameters
+        ----------
+        stage
+            A stage of processing.
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``.
+        registrar, options
+            As for `run`.
+
+        Returns
+        -------
+        OutdatedPlan
+            ``rows()``, ``frame()``, ``apply()``.
+
+        Raises
+        ------
+        InvalidValueError
+            If people do the stage.
+        """
+        self._lab.stages.process(stage)
+        chosen = self._find_registrar(stage, (registrar, options))
+        return self._plan(stage, chosen, filters_of(where, filters))
+
+    def _plan(self, stage: str, registrar: Registrar, filters: Mapping[str, Any]) -> OutdatedPlan:
         with self._lab.unit(readonly=True) as unit:
             rows = self._rows(unit, self._lab.stages[stage], filters)
         code = version_of(registrar)

@@ -11,7 +11,6 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
-from vrtracker.errors import InvalidValueError
 from vrtracker.operations import operation
 from vrtracker.registrars import require_working
 from vrtracker.repositories.listing import Listing, filters_of
@@ -27,7 +26,7 @@ from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.held_back import HeldBackService
-from vrtracker.services.workflow.outdated import OutdatedPlan, OutdatingService
+from vrtracker.services.workflow.outdated import OutdatingService
 from vrtracker.services.workflow.placing import run_on
 from vrtracker.services.workflow.run import require_runnable
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
@@ -76,6 +75,7 @@ class WorkflowService:
         self.release = claims.release
         self.free_abandoned = partial(free_abandoned, lab)
         self.activity = ActivityService(lab).activity
+        self.outdated = OutdatingService(lab, find_registrar).outdated
         self.serve = WaitingService(lab, self.run).serve
 
     @property
@@ -293,7 +293,7 @@ class WorkflowService:
         InvalidTransitionError
             If one session is named by its key and its state does not allow it.
         """
-        self._require_process(stage)
+        self._lab.stages.process(stage)
         wanted, freed = filters_of(where, filters), []
         is_key = where is not None and not isinstance(where, Mapping)
         if is_key:
@@ -324,50 +324,6 @@ class WorkflowService:
         report = run_on(self._lab, stage, chosen, options_of_run, **engine)
         return replace(report, notes=(*freed, *report.notes))
 
-    def outdated(
-        self,
-        stage: str = "registration",
-        where: Any = None,
-        /,
-        *,
-        registrar: Any = None,
-        options: Mapping[str, Any] | None = None,
-        **filters: Any,
-    ) -> OutdatedPlan:
-        """Find the sessions that `run` would do otherwise now; ``.apply()`` marks them as stale.
-
-        The latest attempt that succeeded is compared with what `run` would use if it were called
-        with the same `registrar` and `options`: another registrar, another option, other code. An
-        attempt keeps its options alike, whoever gave them. So a session that was run with options
-        of its own is listed, unless they are given here too, or filters leave it out.
-
-        Nothing is known, and nothing listed, of a session that was registered before the tracker,
-        or that somebody said is done; and of the code, where the attempt or the registrar names
-        no version. An option that is not given counts as None.
-
-        Parameters
-        ----------
-        stage
-            A stage of processing.
-        where, **filters
-            A key, or filters as for ``tracker.sessions.frame``.
-        registrar, options
-            As for `run`.
-
-        Returns
-        -------
-        OutdatedPlan
-            ``rows()``, ``frame()``, ``apply()``.
-
-        Raises
-        ------
-        InvalidValueError
-            If people do the stage.
-        """
-        self._require_process(stage)
-        chosen = self._find_registrar(stage, (registrar, options))
-        return OutdatingService(self._lab).plan(stage, chosen, filters_of(where, filters))
-
     def retry(self, group: str, **options: Any) -> RunReport:
         """Run a stage again over the sessions that failed alike; see ``errors(group=True)``.
 
@@ -389,10 +345,6 @@ class WorkflowService:
         failing = self.error_group(group)
         numbers = {"uSessionID": list(failing.numbers)}
         return self.run(failing.stage, numbers, force=True, **options)
-
-    def _require_process(self, stage: str) -> None:
-        if self._lab.stages[stage].kind is StageKind.REVIEW:
-            raise InvalidValueError(f"{stage} is done by people; use set_qc.")
 
     def registrar(
         self, stage: str, registrar: Any = None, *, options: Mapping[str, Any] | None = None
