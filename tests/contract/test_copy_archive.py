@@ -18,7 +18,13 @@ from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, open_lab, run_sql, 
 from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
 from vrtracker.database.migration import downgrade
-from vrtracker.errors import BackendError, ForeignSchemaError, SchemaError, SchemaTooNewError
+from vrtracker.errors import (
+    BackendError,
+    ForeignSchemaError,
+    RoleError,
+    SchemaError,
+    SchemaTooNewError,
+)
 from vrtracker.services.administration import back_up
 
 pytestmark = pytest.mark.parametrize("backend", POSTGRES_NAMES, indirect=True)
@@ -131,7 +137,7 @@ def test_settings_of_the_server_change_no_value(lab, backend, tmp_path):
 def test_archive_is_of_one_moment_while_another_writes(lab, backend, tmp_path):
     before, other = rows(lab.url), backend.new_url()
     with lab.another()._lab.unit() as unit:
-        unit.mice.delete(lab.tracker.mice.get("M2").uMouseID)
+        unit.deletions.take("mouse", [lab.tracker.mice.get("M2").uMouseID])
         backup = lab.tracker.back_up(tmp_path / "safe")
 
     vrtracker.restore(other, backup.path, save=False)
@@ -412,7 +418,7 @@ def test_archive_that_is_refused_leaves_nothing_and_tells_no_password(lab, backe
     address = backend.source.server.password_url(lab.tracker.database.url.database)
     database = Database(address)
 
-    with pytest.raises(BackendError, match="may not") as refused:
+    with pytest.raises(RoleError, match="refused this to the user") as refused:
         database.backend.back_up(database.url, tmp_path, "lab")
 
     assert database.url.password not in str(refused.value)
