@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from support.registrars import bad, good, noted
@@ -115,7 +117,7 @@ def test_a_worker_outlives_a_server_that_goes_away(postgres_server, tmp_path, mo
 
     try:
         with WorkflowLab(postgres_server.url(name), tmp_path / "root") as lab:
-            report = lab.another().workflow.serve(
+            report = lab.another(patience=dt.timedelta(seconds=1)).workflow.serve(
                 registrar=good,
                 say=say,
                 stop=ends_after(1, done),
