@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from support.registrars import bad, good, noted
+from vrtracker.errors import RootUnavailableError
 from vrtracker.services.workflow import waiting
 
 
@@ -82,6 +83,13 @@ def test_limits_of_a_worker_hold_for_all_that_it_does(lab, workflow, waits_short
         1,
     )
     assert workflow.serve(registrar=good, until_empty=True, max_sessions=3).stopped is None
+
+
+@pytest.mark.own_rule
+def test_a_root_that_is_missing_from_the_start_is_not_waited_for(lab):
+    for root in (None, lab.root / "nowhere"):
+        with pytest.raises(RootUnavailableError):
+            lab.another(root=root).workflow.serve(registrar=good, until_empty=True)
 
 
 def test_a_worker_outlives_a_server_that_goes_away(postgres_server, tmp_path, monkeypatch):

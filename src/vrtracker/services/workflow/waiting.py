@@ -105,6 +105,7 @@ class WaitingService:
                     **options,
                 )
 
+        self._lab.folders().check()
         again: bool | None = retry_failed
         told = -1
         tell = say or (lambda _text: None)
