@@ -233,7 +233,7 @@ class Staging:
     def confirm(self) -> None:
         """Remove the old output for good; call it after the database has committed."""
         if self._old.exists() and not self.path.exists():
-            _forget(self._old, by_way_of=self.path)
+            _forget(self._old)
 
     def keep_aside(self, time: str) -> Path | None:
         """Put the old output back; keep what the run wrote, if that is there, and return where."""
@@ -354,7 +354,7 @@ def _sweep(old: Path | None, staged: Path | None) -> list[str]:
     done = []
     if staged is not None and remove_tree(staged):
         done.append(f"Removed {staged.name}, which an interrupted attempt left.")
-    if old is not None and _forget(old, by_way_of=_staging_of(old)):
+    if old is not None and _forget(old):
         done.append(f"Removed {old.name}, whose replacement is in place.")
     return done
 
@@ -370,8 +370,9 @@ def _restore(old: Path, output: Path) -> None:
     rename(old, output)
 
 
-def _forget(old: Path, *, by_way_of: Path) -> bool:
+def _forget(old: Path) -> bool:
     # Renamed first, so that a kill in the middle leaves no half-empty folder that looks good.
+    by_way_of = old.with_name(_STAGING + old.name.removeprefix(_OLD))
     try:
         rename(old, by_way_of)
     except OSError as error:
@@ -381,14 +382,11 @@ def _forget(old: Path, *, by_way_of: Path) -> bool:
 
 
 def _left_over(session: Path, prefix: str, output: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted(session.iterdir()) if session.is_dir() else ():
-        token, _, other = path.name.removeprefix(prefix).partition(".")
-        if path.name.startswith(prefix) and (other or ONE_DATA) == output and path.is_dir():
-            yield token, path
-
-
-def _staging_of(old: Path) -> Path:
-    return old.with_name(_STAGING + old.name.removeprefix(_OLD))
+    names = os.listdir(session) if session.is_dir() else ()  # noqa: PTH208 - no Path for each
+    for name in sorted(name for name in names if name.startswith(prefix)):
+        token, _, other = name.removeprefix(prefix).partition(".")
+        if (other or ONE_DATA) == output and (session / name).is_dir():
+            yield token, session / name
 
 
 def _suffix(output: str) -> str:
