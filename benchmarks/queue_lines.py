@@ -18,9 +18,7 @@ import vrtracker
 from vrtracker.database import Database
 from vrtracker.database.migration import upgrade
 from vrtracker.domain.registrars import RegistrarResult
-from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.rows import LookUps
-from vrtracker.repositories.stages import StageRepository
+from vrtracker.repositories.queue import Queue
 from vrtracker.services.workflow.claims import Claim, Claims
 from vrtracker.services.workflow.run_report import RunOptions
 
@@ -80,12 +78,12 @@ class QueueBench:
         lab = self.tracker._lab  # noqa: SLF001 - the part of a run that is measured alone
         stage = lab.stages["registration"]
         registrar = self.tracker.workflow.registrar("registration", nothing)
-        columns = ("uSessionID", "mouseName", "sessionDate", "sessionID")
-        queue = StageRepository(LookUps(lab.database)).next_statement(
+        queue = Queue(
+            lab.database,
             stage,
             lab.stages,
             RunOptions(filters={}).states,
-            listing=Listing({}, columns),
+            filters={},
             run="benchmrk",
             left_behind=False,
             only_due=True,

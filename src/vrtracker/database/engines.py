@@ -24,6 +24,7 @@ from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection, Select
+    from sqlalchemy.sql.base import Executable as CompilableExecutable
 
 __all__ = ["Database"]
 
@@ -157,8 +158,12 @@ class Database:
         self._check_process()
         prepared = self._prepared.get(name)
         if prepared is None:
-            prepared = self._prepared[name] = Prepared(build(), self.read_engine.dialect)
+            prepared = self._prepared[name] = self.compiled(build())
         return prepared
+
+    def compiled(self, statement: CompilableExecutable) -> Prepared:
+        """Return a statement, compiled, for whoever keeps it."""
+        return Prepared(statement, self.read_engine.dialect)
 
     def look_up(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
         """Run one prepared SELECT on a pooled read-only connection, outside any transaction."""

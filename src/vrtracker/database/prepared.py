@@ -27,17 +27,21 @@ class Prepared:
 
     def __init__(self, statement: CompilableExecutable, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-        self.sql: str = compiled.string
-        self._names: list[str] | None = compiled.positiontup
+        given_later = {name: None for name, bind in compiled.binds.items() if bind.required}
+        # Writes out the lists that the statement holds.
+        state = compiled.construct_expanded_state(given_later, escape_names=False)
+        self.sql: str = state.statement
+        self._names: list[str] | None = state.positiontup
         self._escaped: Mapping[str, str] = compiled.escaped_bind_names or {}
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._to_driver = {
+        self._to_driver = dict(state.processors) | {
             name: processor
             for name, bind in compiled.binds.items()
             # A truth value is passed on as it is: every driver takes Python's own.
             if not isinstance(bind.type, Boolean)
             and (processor := bind.type.dialect_impl(dialect).bind_processor(dialect))
         }
+        fixed = {name: v for name, v in state.parameters.items() if name not in given_later}
+        self._fixed = self._in_drivers_form(fixed)
         self._types = (
             [column.type.dialect_impl(dialect) for column in statement.selected_columns]
             if isinstance(statement, Select)
@@ -48,12 +52,14 @@ class Prepared:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return the parameters in the form that the driver takes."""
-        merged = {**self._fixed, **values}
-        for name, processor in self._to_driver.items():
-            merged[name] = processor(merged[name])
+        merged = {**self._fixed, **self._in_drivers_form(values)}
         if self._names is not None:
             return [merged[name] for name in self._names]
         return {self._escaped.get(name, name): value for name, value in merged.items()}
+
+    def _in_drivers_form(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        convert = self._to_driver
+        return {name: convert[name](v) if name in convert else v for name, v in values.items()}
 
     def parameter_rows(
         self, columns: Mapping[str, Iterable[Any]], shared: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Select, and_, bindparam, case, func, insert, literal, or_, select, update
@@ -15,6 +15,7 @@ from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import Mark, State
 from vrtracker.repositories.listing import Listing, listing_statement, where
+from vrtracker.repositories.queue import Queue
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
 
@@ -124,76 +125,15 @@ class StageRepository:
         statement = listing_statement(self._x.tables, self._x.tables.sessions, listing, also=also)
         return statement.select_from(query.joined()).where(wanted, query.is_held_back(stage))
 
-    def next_statement(
-        self,
-        stage: Stage,
-        stages: StageGraph,
-        states: Collection[State],
-        *,
-        listing: Listing,
-        run: str,
-        left_behind: bool,
-        only_due: bool,
-        without: Collection[str],
-        only_planned: bool = False,
-    ) -> Select[Any]:
-        """Return the SELECT that `next_key` takes: of a queue, in order of numbers.
-
-        Parameters
-        ----------
-        run
-            The letters with which the ids of the run's attempts begin: what it has tried is left
-            out.
-        left_behind
-            Leave out what anybody has tried to the end.
-        only_due
-            Leave out what is set aside, or to be tried later.
-        without
-            Stages that it need not wait for.
-        only_planned
-            Leave out what failed, unless it is to be tried again at a time that has come.
-        """
-        sessions = self._x.tables.sessions
-        # `next_key` says what time it is.
-        never = dt.datetime.min.replace(tzinfo=dt.UTC)
-        query = StageQuery(self._x.tables, stages, never, without=without)
-        conditions = [
-            query.is_in(stage, states),
-            query.is_untried(stage, run, left_behind=left_behind),
-        ]
-        if only_due:
-            conditions.append(query.is_due(stage))
-        if only_planned:
-            others = [state for state in states if state is not State.FAILED]
-            conditions.append(or_(query.is_planned(stage), query.is_in(stage, others)))
-        if not {State.DONE, State.STALE} & set(states):
-            # Said once more by itself, this is found through an index.
-            conditions.append(query.is_open(stage))
-        statement = listing_statement(self._x.tables, sessions, listing)
-        return statement.select_from(query.joined()).where(
-            *conditions, sessions.c.uSessionID > bindparam("after", 0)
-        )
-
     def next_key(
-        self, statement: Select[Any], *, after: int, now: dt.datetime, lock: bool
+        self, queue: Queue, *, after: int, now: dt.datetime, lock: bool
     ) -> tuple[int, SessionKey] | None:
-        """Return number and key of the first session of a queue with a higher number than `after`.
+        """Return number and key of the next session of a queue; see `Queue.first`."""
+        return queue.first(self._x, after=after, now=now, lock=lock)
 
-        Parameters
-        ----------
-        lock
-            Lock its row until the end of the transaction, where the database can, and pass over
-            those that others have locked.
-        """
-        if lock and self._x.database.backend.supports_for_update:
-            statement = statement.with_for_update(of=self._x.tables.sessions, skip_locked=True)
-        found = self._x.execute(statement.limit(1), {"after": after, "now": now}).first()
-        return None if found is None else (found[0], SessionKey(*found[1:4]))
-
-    def count_in(self, statement: Select[Any], *, now: dt.datetime) -> int:
+    def count_in(self, queue: Queue, *, now: dt.datetime) -> int:
         """Return how many sessions are in a queue."""
-        counted = select(func.count()).select_from(statement.order_by(None).subquery("in_queue"))
-        return int(self._x.execute(counted, {"after": 0, "now": now}).scalar())
+        return queue.count(self._x, now=now)
 
     def table(self, stages: StageGraph, *, now: dt.datetime, listing: Listing) -> Select[Any]:
         """Return the SELECT of a listing with the state of each stage, named as the stage."""
@@ -363,6 +303,16 @@ class StageRepository:
         bool
             Whether all were as seen; if not, roll back.
         """
+        prepared = self._x.database.prepare(
+            f"stages.settle:{dict(seen)}:{dict(marks)}:{settled}",
+            lambda: self._settling(seen, marks, settled),
+        )
+        values = {"number": number, "new_attempt": attempt_id, "new_time": changed_at}
+        return bool(self._x.change(prepared, **values) == len(seen))
+
+    def _settling(
+        self, seen: Mapping[str, str | None], marks: Mapping[str, str | None], settled: str
+    ) -> Any:
         table = self._x.tables.stage_states
         as_seen = (
             and_(
@@ -375,18 +325,17 @@ class StageRepository:
             (table.c.stage == name, literal(mark, table.c.mark.type))
             for name, mark in marks.items()
         )
-        new_attempt = (table.c.stage == settled, literal(attempt_id, table.c.attempt_id.type))
-        new_time = (table.c.stage.in_(list(marks)), literal(changed_at, table.c.changed_at.type))
-        result = self._x.execute(
+        attempt = bindparam("new_attempt", type_=table.c.attempt_id.type)
+        time = bindparam("new_time", type_=table.c.changed_at.type)
+        return (
             update(table)
-            .where(table.c.uSessionID == number, or_(*as_seen))
+            .where(table.c.uSessionID == bindparam("number"), or_(*as_seen))
             .values(
                 mark=case(*new_marks, else_=table.c.mark),
-                attempt_id=case(new_attempt, else_=table.c.attempt_id),
-                changed_at=case(new_time, else_=table.c.changed_at),
+                attempt_id=case((table.c.stage == settled, attempt), else_=table.c.attempt_id),
+                changed_at=case((table.c.stage.in_(list(marks)), time), else_=table.c.changed_at),
             )
         )
-        return bool(result.rowcount == len(seen))
 
 
 def _same(column: Any, seen: str | None, name: str) -> Any:

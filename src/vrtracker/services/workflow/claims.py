@@ -9,8 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select
-
 from vrtracker import processes
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
@@ -25,6 +23,7 @@ from vrtracker.errors import (
     LostClaimError,
     NotFoundError,
 )
+from vrtracker.repositories.queue import Queue
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
     expire_claims,
@@ -98,7 +97,7 @@ class Claims:
         return claim
 
     def start_next(
-        self, queue: Select[Any], after: int, stage: Stage, registrar: Registrar, **how: Any
+        self, queue: Queue, after: int, stage: Stage, registrar: Registrar, **how: Any
     ) -> Claim | int | None:
         """Claim the first session of a queue whose number is higher than `after`, in one step.
 
@@ -107,7 +106,7 @@ class Claims:
         Parameters
         ----------
         queue
-            Of `StageRepository.next_statement`.
+            Of the run.
         **how
             As for `start`.
 
@@ -120,7 +119,7 @@ class Claims:
         return patiently(self._lab, lambda: self._start_next(queue, after, stage, registrar, **how))
 
     def _start_next(
-        self, queue: Select[Any], after: int, stage: Stage, registrar: Registrar, **how: Any
+        self, queue: Queue, after: int, stage: Stage, registrar: Registrar, **how: Any
     ) -> Claim | int | None:
         number = after
         try:

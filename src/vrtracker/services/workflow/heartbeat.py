@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -16,15 +18,19 @@ _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Renews the lease of one attempt in a thread of its own, three times a lease."""
+    """Renews the lease of what a run is working on in a thread of its own, three times a lease.
 
-    def __init__(self, lab: LabContext, attempt_id: str) -> None:
+    The thread lives as long as the block; within it, each claim has a block of its own.
+    """
+
+    def __init__(self, lab: LabContext) -> None:
         self._lab = lab
-        self._attempt_id = attempt_id
+        self._attempt_id: str | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="vrtracker heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._beat, name="vrtracker heartbeat", daemon=True)
         self._thread.start()
         return self
 
@@ -37,20 +43,28 @@ class Heartbeat:
         self._stop.set()
         self._thread.join()
 
+    @contextlib.contextmanager
+    def of(self, attempt_id: str) -> Iterator[None]:
+        """Renew the claim of an attempt during the block."""
+        self._attempt_id = attempt_id
+        try:
+            yield
+        finally:
+            self._attempt_id = None
+
     def _beat(self) -> None:
         while not self._stop.wait(self._lab.lease.total_seconds() / 3):
+            attempt_id = self._attempt_id
+            if attempt_id is None:
+                continue
             try:
-                if not self._renew():
-                    return
+                self._renew(attempt_id)
             except VrtrackerError as error:
                 # The next beat tries again; the lease outlasts two beats that failed.
-                _log.warning("The claim %s could not be renewed: %s", self._attempt_id, error)
+                _log.warning("The claim %s could not be renewed: %s", attempt_id, error)
 
-    def _renew(self) -> bool:
+    def _renew(self, attempt_id: str) -> None:
         now = self._lab.now()
         with self._lab.unit() as unit:
-            alive = unit.attempts.renew(
-                self._attempt_id, now=now, lease_until=now + self._lab.lease
-            )
+            unit.attempts.renew(attempt_id, now=now, lease_until=now + self._lab.lease)
             unit.commit()
-        return alive

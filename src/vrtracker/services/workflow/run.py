@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select
-
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
 from vrtracker.domain.states import Transition
@@ -31,9 +29,7 @@ from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
 from vrtracker.registrars import time_limited
-from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.rows import LookUps
-from vrtracker.repositories.stages import StageRepository
+from vrtracker.repositories.queue import Queue
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, require
 from vrtracker.services.workflow.abandoned import clean, free_abandoned
@@ -102,6 +98,7 @@ class _Run:
         self._folders = folders
         self._options = options
         self._claims = Claims(lab, versions_of(lab, registrar), run=options.run)
+        self._heartbeat = Heartbeat(lab)
         self._queue = self._sessions()
         self._total = 0
         self._after = 0
@@ -120,9 +117,10 @@ class _Run:
 
     def share(self) -> RunReport:
         """Take session after session, and no more; see `work`."""
-        while not (stopped := self._limit()) and (claim := self._claim()):
-            self._results.append(self._one(claim))
-            self._tell(claim.key, self._results[-1])
+        with self._heartbeat:
+            while not (stopped := self._limit()) and (claim := self._claim()):
+                self._results.append(self._one(claim))
+                self._tell(claim.key, self._results[-1])
         return RunReport(self._stage.name, tuple(self._results), stopped, notes=tuple(self._notes))
 
     def _tell(self, key: SessionKey, result: RunResult | None) -> None:
@@ -160,13 +158,13 @@ class _Run:
                 self._queue = self._sessions(left_behind=True)
                 self._notes += free_abandoned(self._lab)
 
-    def _sessions(self, *, left_behind: bool = False) -> Select[Any]:
-        columns = ("uSessionID", "mouseName", "sessionDate", "sessionID")
-        return StageRepository(LookUps(self._lab.database)).next_statement(
+    def _sessions(self, *, left_behind: bool = False) -> Queue:
+        return Queue(
+            self._lab.database,
             self._stage,
             self._lab.stages,
             self._options.states,
-            listing=Listing(self._options.filters, columns),
+            filters=self._options.filters,
             run=self._options.run,
             left_behind=left_behind,
             only_due=not self._options.force and not self._options.is_named,
@@ -233,7 +231,7 @@ class _Run:
         started = time.monotonic()
         try:
             self._tell(claim.key, None)
-            with Heartbeat(self._lab, claim.attempt_id):
+            with self._heartbeat.of(claim.attempt_id):
                 return self._work(claim, started)
         except DatabaseAwayError:
             raise

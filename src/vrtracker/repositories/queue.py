@@ -1,0 +1,111 @@
+"""The queue of a run: which session is next, and how many are left."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, or_, select
+
+from vrtracker.database import Database, Executor, Prepared
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.stages import Stage, StageGraph
+from vrtracker.domain.states import State
+from vrtracker.repositories.listing import Listing, listing_statement
+from vrtracker.repositories.states import StageQuery
+
+__all__ = ["Queue"]
+
+_COLUMNS = ("uSessionID", "mouseName", "sessionDate", "sessionID")
+_NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+class Queue:
+    """The sessions that a run works on, in order of their numbers; compiled once.
+
+    Parameters
+    ----------
+    filters
+        As for ``tracker.sessions.frame``.
+    run
+        The letters with which the ids of the run's attempts begin: what it has tried is left out.
+    left_behind
+        Leave out what anybody has tried to the end.
+    only_due
+        Leave out what is set aside, or to be tried later.
+    without
+        Stages that it need not wait for.
+    only_planned
+        Leave out what failed, unless it is to be tried again at a time that has come.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        stage: Stage,
+        stages: StageGraph,
+        states: Collection[State],
+        *,
+        filters: Mapping[str, Any],
+        run: str,
+        left_behind: bool,
+        only_due: bool,
+        without: Collection[str],
+        only_planned: bool = False,
+    ) -> None:
+        self._database = database
+        tables = database.tables
+        # Each look says what time it is.
+        query = StageQuery(tables, stages, _NEVER, without=without)
+        conditions = [
+            query.is_in(stage, states),
+            query.is_untried(stage, run, left_behind=left_behind),
+        ]
+        if only_due:
+            conditions.append(query.is_due(stage))
+        if only_planned:
+            others = [state for state in states if state is not State.FAILED]
+            conditions.append(or_(query.is_planned(stage), query.is_in(stage, others)))
+        if not {State.DONE, State.STALE} & set(states):
+            # Said once more by itself, this is found through an index.
+            conditions.append(query.is_open(stage))
+        statement = listing_statement(tables, tables.sessions, Listing(filters, _COLUMNS))
+        self._statement: Select[Any] = statement.select_from(query.joined()).where(
+            *conditions, tables.sessions.c.uSessionID > bindparam("after", 0)
+        )
+
+    def first(
+        self, executor: Executor, *, after: int, now: dt.datetime, lock: bool
+    ) -> tuple[int, SessionKey] | None:
+        """Return number and key of the first session with a higher number than `after`.
+
+        Parameters
+        ----------
+        lock
+            Lock its row until the end of the transaction, where the database can, and pass over
+            those that others have locked.
+        """
+        prepared = self._first_locked if lock else self._first
+        rows = executor.rows(prepared, after=after, now=now)
+        return (rows[0][0], SessionKey(*rows[0][1:4])) if rows else None
+
+    def count(self, executor: Executor, *, now: dt.datetime) -> int:
+        """Return how many sessions are in it."""
+        counted = select(func.count()).select_from(
+            self._statement.order_by(None).subquery("in_queue")
+        )
+        return int(executor.execute(counted, {"after": 0, "now": now}).scalar() or 0)
+
+    @cached_property
+    def _first(self) -> Prepared:
+        return self._database.compiled(self._statement.limit(1))
+
+    @cached_property
+    def _first_locked(self) -> Prepared:
+        if not self._database.backend.supports_for_update:
+            return self._first
+        sessions = self._database.tables.sessions
+        locking = self._statement.limit(1).with_for_update(of=sessions, skip_locked=True)
+        return self._database.compiled(locking)
