@@ -56,6 +56,8 @@ class Backend(abc.ABC):
     """Whether a tick box can also be neither true nor false."""
     keys_tell_case: bool = True
     """Whether values of a key may differ by the case of letters alone."""
+    takes_parameters_in_case: bool = True
+    """Whether a result of CASE can be a parameter of the statement."""
     roles: Roles | None = None
     """The roles that the database keeps by its own users; None where it keeps none."""
     waking: str | None = None

@@ -6,7 +6,19 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Select, and_, bindparam, case, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from vrtracker.database import Executor
 from vrtracker.domain.keys import SessionKey
@@ -303,16 +315,19 @@ class StageRepository:
         bool
             Whether all were as seen; if not, roll back.
         """
-        prepared = self._x.database.prepare(
-            f"stages.settle:{dict(seen)}:{dict(marks)}:{settled}",
-            lambda: self._settling(seen, marks, settled),
-        )
         values = {"number": number, "new_attempt": attempt_id, "new_time": changed_at}
-        return bool(self._x.change(prepared, **values) == len(seen))
+
+        def build() -> Update:
+            return self._settling(seen, marks, settled)
+
+        if not self._x.database.backend.takes_parameters_in_case:
+            return bool(self._x.execute(build(), values).rowcount == len(seen))
+        name = f"stages.settle:{dict(seen)}:{dict(marks)}:{settled}"
+        return bool(self._x.change(self._x.database.prepare(name, build), **values) == len(seen))
 
     def _settling(
         self, seen: Mapping[str, str | None], marks: Mapping[str, str | None], settled: str
-    ) -> Any:
+    ) -> Update:
         table = self._x.tables.stage_states
         as_seen = (
             and_(

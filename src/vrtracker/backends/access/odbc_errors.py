@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import URL
 
+from vrtracker.backends.base import Violation
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -22,7 +23,16 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["cannot_adopt", "explain_odbc"]
+__all__ = ["NATIVE", "cannot_adopt", "explain_odbc"]
+
+# Codes of Microsoft's engine, at the end of the driver's message.
+NATIVE = {
+    "-1605": Violation.UNIQUE,
+    "-1613": Violation.FOREIGN_KEY,
+    "-1612": Violation.FOREIGN_KEY,
+    "-1611": Violation.NOT_NULL,
+    "-1053": Violation.NOT_NULL,
+}
 
 _BITS = 8 * struct.calcsize("P")
 _INSTALL = (
