@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import vrtracker
+
 SRC = Path(__file__).resolve().parents[2] / "src"
 HEAVY = {
     "adbc_driver_manager",
@@ -74,6 +76,16 @@ def test_import_loads_nothing_heavy(tmp_path: Path):
 
     assert "vrtracker" in loaded
     assert not loaded & HEAVY
+
+
+def test_opening_a_lab_loads_neither_migrations_nor_frames(tmp_path: Path):
+    vrtracker.init(tmp_path / "lab.db").close()
+
+    opening = "import vrtracker; vrtracker.open('lab.db').sessions.count()"
+    loaded, _ = observe(opening, tmp_path)
+
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"alembic", "pandas", "numpy", "pyarrow"}
 
 
 def test_import_touches_nothing(tmp_path: Path):

@@ -8,11 +8,10 @@ import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from vrtracker import clock
-from vrtracker.database import Database, migration
+from vrtracker.database import Database
 from vrtracker.database.tables import LAB_TABLES
 from vrtracker.database.versions import HEAD, REVISIONS, current_revision, require_current
 from vrtracker.domain.adoption import AdoptionReport
@@ -89,6 +88,8 @@ def adopt(
     BackendError
         If the driver cannot do it; the message says by which way it is done.
     """
+    from vrtracker.database.migration import upgrade_around
+
     say = progress or (lambda _: None)
     say("inspecting")
     report = inspect(target)
@@ -107,7 +108,7 @@ def adopt(
             report = _report(database, plan)
             _require_free(report)
             _carry_out(database, connection, plan)
-            migration.upgrade_around(connection, LAB_TABLES)
+            upgrade_around(connection, LAB_TABLES)
             append_events(connection, _events(plan, actor or settings.actor))
             say("checking every value")
             _verify(connection, plan)
@@ -160,6 +161,8 @@ def _require_free(report: AdoptionReport) -> None:
 
 def _carry_out(database: Database, connection: Connection, plan: Plan) -> None:
     """Give the lab's tables our form and the repaired values."""
+    from alembic.migration import MigrationContext
+
     wanted, readings = plan.holding.wanted, plan.readings
     impl = MigrationContext.configure(connection).impl
     if "mousedb" not in readings:
@@ -215,10 +218,12 @@ def _key(row: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 def _verify(connection: Connection, plan: Plan) -> None:
     """Compare every value with the plan, and the schema with the models."""
-    differences = migration.differences(connection)
-    if differences:
+    from vrtracker.database.migration import differences
+
+    differing = differences(connection)
+    if differing:
         raise BackendError(
-            f"The adopted tables would differ from the tracker's ({'; '.join(differences[:3])}); "
+            f"The adopted tables would differ from the tracker's ({'; '.join(differing[:3])}); "
             "nothing was changed. Correct these columns in the database, then try again."
         )
     for name, reading in plan.readings.items():

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
-from vrtracker.database.migration import build
 from vrtracker.database.structure import Structure, read_structure
 from vrtracker.database.versions import HEAD, require_current
 from vrtracker.display import Facts, Shown
@@ -171,6 +170,8 @@ class Copying:
     def _write(
         self, work: Database, structure: Structure, tables: list[TableRepository]
     ) -> dict[str, Fingerprint]:
+        from vrtracker.database.migration import build
+
         in_place = work.url == self._destination.url
         with work.altering() as connection:
             # Whoever came first was waited for.

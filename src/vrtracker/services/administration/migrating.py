@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vrtracker import clock
-from vrtracker.database import Database, migration
+from vrtracker.database import Database
 from vrtracker.database.versions import current_revision
 from vrtracker.domain.roles import Role
 from vrtracker.services.administration.backups import copy_before
@@ -32,12 +32,16 @@ class Migrated:
 
 def upgrade(settings: Settings, revision: str = "head") -> Migrated:
     """Bring a database to a revision; see `vrtracker.database.migration.upgrade`."""
+    from vrtracker.database import migration
+
     copy = _copied(settings, migration.target_of(revision))
     return Migrated(migration.upgrade(settings.database, revision), copy)
 
 
 def downgrade(settings: Settings, revision: str) -> Migrated:
     """Take a database back to an earlier revision; what later ones added is lost."""
+    from vrtracker.database import migration
+
     copy = _copied(settings, migration.target_of(revision))
     return Migrated(migration.downgrade(settings.database, revision), copy)
 
