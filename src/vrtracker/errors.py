@@ -198,7 +198,9 @@ class InvalidTransitionError(VrtrackerError):
         self.current = current
         self.allowed = tuple(allowed)
         where = f"{stage} of {key}" if stage else f"{key}"
-        choices = ", ".join(self.allowed) or "nothing"
+        # The others only the process that works on the session makes.
+        theirs = [one for one in self.allowed if one not in {"succeed", "fail", "cancel"}]
+        choices = ", ".join(theirs) or "nothing"
         because = f" {why}" if why else ""
         super().__init__(
             f"Cannot {transition}: {where} is {current}.{because} Allowed now: {choices}."

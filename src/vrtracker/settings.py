@@ -169,6 +169,16 @@ class Profile(BaseModel):
                 raise ValueError(f"{name!r} is not a time zone; write Europe/London") from error
         return name
 
+    @field_validator("roles")
+    @classmethod
+    def _each_name_once(cls, roles: dict[str, RoleName]) -> dict[str, RoleName]:
+        seen: dict[str, str] = {}
+        for name in roles:
+            if name.casefold() in seen:
+                raise ValueError(f"{seen[name.casefold()]!r} and {name!r} are one name; keep one")
+            seen[name.casefold()] = name
+        return roles
+
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -170,15 +171,21 @@ class Tracker(Shown):
         Parameters
         ----------
         when
-            A time; without a zone the lab's clock. A date stands for the end of that day.
+            A time; without a zone the lab's clock. A date stands for the end of that day, today's
+            for now.
 
         Raises
         ------
         InvalidValueError
             If it shows no time, or one that has not come yet.
         """
-        lab, folder = past_of(self._lab, parse_moment(when, self._lab.zone))
+        lab, folder = past_of(self._lab, self._moment(when))
         return Tracker(lab, registrars=self._registrars, folder=folder)
+
+    def _moment(self, when: Any) -> dt.datetime:
+        begin = parse_moment(when, self._lab.zone, of_day=dt.time())
+        end, now = parse_moment(when, self._lab.zone), self._lab.now()
+        return now if begin <= now < end else end
 
     def undo(self, operation: str | None = None, **chosen: Any) -> UndoPlan:
         """Plan to take back an operation, ``last=True`` or ``since=…``; see `UndoService.plan`."""

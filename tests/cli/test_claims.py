@@ -11,7 +11,7 @@ from pathlib import Path
 from support.command_line import run
 from vrtracker import processes
 
-FIRST = "DEMO001.2023-01-18.701"
+FIRST, SECOND = "DEMO001.2023-01-18.701", "DEMO001.2023-01-19.701"
 TOKEN = "d" * 32
 
 
@@ -52,6 +52,22 @@ def test_named_session_of_a_dead_process_is_registered_at_once(demo):
     assert result.exit_code == 0, result.output
     assert demo.told("claims") == []
     assert not folder.exists()
+
+
+def test_a_dry_run_shows_what_a_dead_process_holds(demo):
+    of_the_dead(demo)
+    demo.good("sessions", "edit", FIRST, "--set", "vrRegistration=false")
+
+    for words in ((FIRST,), ("--mouse", "DEMO001")):
+        [row] = demo.told("register", *words, "--dry-run")["queue"]
+        assert (row["key"], row["state"]) == (FIRST, "running")
+
+
+def test_a_dry_run_shows_as_many_as_the_limit(demo):
+    for key in (FIRST, SECOND):
+        demo.good("reset", key, "registration", "--reason", "again")
+    shown = demo.told("register", "--mouse", "DEMO001", "--dry-run", "--max-sessions", 1)
+    assert [row["key"] for row in shown["queue"]] == [FIRST]
 
 
 def test_reconcile_names_what_ended_attempts_left_and_removes_it_with_apply(demo):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.command_line import command_line, environment, run
+from support.command_line import SRC, command_line, environment, run
 from support.workflow_lab import wait_for
 from vrtracker.cli.exits import Exit
 
@@ -121,3 +121,49 @@ def test_workers_end_with_the_process_that_began_the_run(demo, tmp_path: Path):
     for key in (FIRST, SECOND):
         assert demo.told("attempts", key)[-1]["outcome"] == "cancelled"
         assert demo.told("sessions", "show", key)["states"]["registration"] == "done"
+
+
+@pytest.mark.parametrize("how", [(), ("--workers", 2), ("--timeout", 1)], ids=str)
+def test_what_a_registrar_prints_does_not_get_into_the_document(demo, tmp_path, how):
+    (tmp_path / "talks.py").write_text(
+        "import os\n"
+        "def register(job):\n"
+        "    print('hello')\n"
+        "    os.system('echo hello from a program')\n",
+        encoding="utf-8",
+    )
+    words = ("register", FIRST, "--force", "--registrar", "talks:register", "--json", *how)
+
+    result = subprocess.run(
+        command_line(*demo.options, *words),
+        env=environment(PYTHONPATH=os.pathsep.join([str(SRC), str(tmp_path)])),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(result.stdout)["succeeded"] == 1
+    assert result.stderr.count("hello") == 2
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_register_gives_the_session_back_when_it_is_told_to_end(demo, tmp_path, name):
+    for key in (FIRST, SECOND):
+        demo.good("reset", key, "registration", "--reason", "again")
+    program = tmp_path / "waits.py"
+    program.write_text(WAITS, encoding="utf-8")
+    registrar = f"command: {sys.executable} {program} {{key}} {{staging}} {tmp_path}"
+    words = ("register", "--mouse", "DEMO001", "--registrar", registrar, "--json")
+
+    with subprocess.Popen(
+        command_line(*demo.options, *words), env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        wait_for((tmp_path / FIRST).exists)
+        process.send_signal(getattr(signal, name))
+        document = json.loads(process.communicate(timeout=60)[0])
+
+    assert process.returncode == Exit.INTERRUPTED
+    assert (document["cancelled"], document["left"]) == (1, 2)
+    assert [result["outcome"] for result in document["results"]] == ["cancelled"]
+    assert demo.told("claims") == []

@@ -78,6 +78,8 @@ def test_time_without_a_zone_is_the_labs_clock_and_a_date_is_its_end(lab):
     assert known("2026-03-02 23:59:58") == 0
     assert known(dt.date(2026, 3, 2)) == 1
     assert known(lab.clock.time) == 2
+    # Today has not ended: it stands for now.
+    assert known(dt.date(2026, 3, 3)) == 2
 
 
 @pytest.mark.own_rule

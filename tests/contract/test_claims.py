@@ -15,7 +15,12 @@ import pytest
 from support.registrars import good, raises, writes
 from support.workflow_lab import WorkflowLab
 from vrtracker import processes
-from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
+from vrtracker.errors import (
+    ClaimHeldError,
+    InvalidTransitionError,
+    InvalidValueError,
+    NotFoundError,
+)
 from vrtracker.registrars.function import FunctionRegistrar
 from vrtracker.services.workflow.claims import Claims, Finished
 
@@ -205,6 +210,55 @@ def test_late_output_is_kept_under_a_name_that_says_so(lab, workflow):
     [kept] = lab.folder(key).glob("late_output_*")
     assert (kept / "a.b.npy").read_bytes() == b"late"
     assert any(kept.name in note for note in report.notes)
+
+
+def test_late_output_is_no_data_of_the_session(lab, workflow):
+    key = lab.add(ONE)
+    kept = lab.folder(key) / "late_output_20230101T120000_aaaaaaaa"
+    kept.mkdir()
+    (kept / "licks.times.npy").write_bytes(b"refused")
+    lab.tracker.workflow.run(registrar=writes({"trials.startTimes.npy": b"good"}))
+
+    lab.tracker.workflow.run("registration", key, registrar="alf", force=True)
+
+    recorded = lab.tracker.datasets(key)["rel_path"]
+    assert list(recorded) == ["oneData/trials.startTimes.npy"]
+    opened = lab.tracker.sessions.get(key).open()
+    assert [file.rel_path for file in opened.files()] == ["oneData/trials.startTimes.npy"]
+
+
+def test_the_key_of_a_session_that_is_worked_on_stays(lab, workflow, living):
+    key = lab.add(ONE)
+    claimed(lab, key, **living)
+    before = lab.dump()
+
+    with pytest.raises(InvalidTransitionError, match=r"Cannot change the key.* running"):
+        lab.tracker.sessions.update({"sessionID": 9}, key)
+
+    assert lab.dump() == before
+    assert lab.tracker.sessions.update({"numPlanes": 3}, key).rows == 1
+
+
+def test_why_not_tells_that_the_process_is_gone_and_how_to_take_a_claim_away(
+    lab, workflow, living, gone
+):
+    for key, process in ((ONE, living), (TWO, gone)):
+        lab.add(key)
+        claimed(lab, key, key[-1] * 32, **process)
+
+    [alive], [dead] = (workflow.why_not(key, "registration") for key in (ONE, TWO))
+
+    assert f"vrtracker release {ONE} --force --reason WHY" in alive.message
+    assert "is gone: the next run takes it" in dead.message
+    assert "is gone" not in alive.message
+
+
+def test_releasing_what_is_not_there_says_so(lab, workflow):
+    with pytest.raises(NotFoundError, match="session"):
+        workflow.release(ONE)
+    lab.add(ONE)
+    with pytest.raises(NotFoundError, match="claim"):
+        workflow.release(ONE)
 
 
 def test_claims_say_who_works_on_what_and_whether_it_lives(lab, workflow, living, gone):

@@ -24,8 +24,19 @@ def lab(backend, tmp_path):
         yield made
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(2)], ids=repr)
-def test_an_interruption_leaves_everything_as_it_was(lab, interruption):
+class EndOfAllError(BaseException):
+    """What no `except Exception` catches."""
+
+
+class SilentError(Exception):
+    """It cannot be printed."""
+
+    def __str__(self):
+        raise AttributeError("no text")
+
+
+def test_an_interruption_leaves_everything_as_it_was(lab):
+    interruption = KeyboardInterrupt()
     workflow = lab.tracker.workflow
     key = lab.add(ONE, imaging=True, suite2p=True)
     lab.add(TWO)
@@ -35,7 +46,7 @@ def test_an_interruption_leaves_everything_as_it_was(lab, interruption):
     lab.clock.advance(hours=1)
 
     half = raises(interruption, after={"trials.startTimes.npy": b"half"})
-    with pytest.raises(type(interruption)) as caught:
+    with pytest.raises(KeyboardInterrupt) as caught:
         workflow.run("registration", key, registrar=half, force=True)
 
     assert caught.value is interruption
@@ -57,6 +68,45 @@ def test_an_interruption_ends_the_run(lab):
         lab.tracker.workflow.run(registrar=raises(KeyboardInterrupt()))
     assert len(lab.tracker.workflow.attempts(TWO)) == 0
     assert lab.state(ONE, "registration") == "ready"
+
+
+def test_an_interrupted_session_is_told_as_cancelled(lab):
+    lab.add(ONE)
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        lab.tracker.workflow.run(
+            registrar=raises(KeyboardInterrupt()),
+            progress=lambda _position, _total, key, result: told.append((str(key), result)),
+        )
+    assert [(key, result and result.outcome) for key, result in told] == [
+        (ONE, None),
+        (ONE, "cancelled"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(0), SystemExit(6), GeneratorExit(), EndOfAllError("x")], ids=repr
+)
+def test_a_registrar_that_would_end_the_program_has_failed_at_its_session(lab, error):
+    lab.add(ONE)
+    lab.add(TWO)
+
+    report = lab.tracker.workflow.run(registrar=raises(error))
+
+    assert [result.outcome for result in report.results] == ["failed", "failed"]
+    assert type(error).__name__ in report.results[0].error
+    assert "would end the whole program" in lab.tracker.workflow.errors()["error_message"].iloc[0]
+    assert lab.litter(ONE) == []
+
+
+def test_an_exception_that_cannot_be_printed_is_a_failure_like_others(lab):
+    lab.add(ONE)
+    lab.add(TWO)
+
+    report = lab.tracker.workflow.run(registrar=raises(SilentError()))
+
+    assert report.count("failed") == 2
+    assert report.results[0].error == "SilentError: a SilentError that cannot be printed"
 
 
 def test_the_claim_is_free_after_an_interruption(lab):

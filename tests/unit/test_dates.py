@@ -240,3 +240,11 @@ def test_date_stands_for_another_time_of_day_where_that_is_asked_for():
 def test_what_shows_no_moment_is_refused(wrong):
     with pytest.raises(InvalidValueError):
         parse_moment(wrong, LAB)
+
+
+@pytest.mark.parametrize("zone", [LAB, None, dt.timezone(dt.timedelta(hours=3))])
+def test_a_moment_beyond_what_times_hold_is_refused(zone):
+    least = dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=3)))
+    for value in (least, dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-3)))):
+        with pytest.raises(InvalidValueError, match="out of range"):
+            parse_moment(value, zone)

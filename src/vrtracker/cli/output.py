@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
@@ -15,11 +16,12 @@ from vrtracker.cli.shell import is_terminal
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["note", "say", "table_of", "write_json", "write_pairs", "write_table"]
+__all__ = ["kept_for_json", "note", "say", "table_of", "write_json", "write_pairs", "write_table"]
 
 _KEYS = ("key", "mouseName", "subject_key", "attempt_id", "path", "rel_path", "revision")
 """Columns that are copied from the screen, and hence never cut or folded."""
 _UNLIMITED = 1_000_000
+_STDOUT, _STDERR = 1, 2
 
 
 def write_json(document: Any) -> None:
@@ -30,6 +32,31 @@ def write_json(document: Any) -> None:
         document, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=os.fspath
     )
     typer.echo(text)
+
+
+@contextlib.contextmanager
+def kept_for_json(*, json: bool) -> Iterator[None]:
+    """With --json, lead what the lab's code and its programs print in the block to standard error.
+
+    So standard output holds the one document alone.
+    """
+    if not json:
+        yield
+        return
+    sys.stdout.flush()
+    with contextlib.redirect_stdout(sys.stderr), _descriptor_led_to_stderr():
+        yield
+
+
+@contextlib.contextmanager
+def _descriptor_led_to_stderr() -> Iterator[None]:
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
 
 
 def say(text: str = "") -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vrtracker.cli.exits import Exit, say_error
+from vrtracker.cli.following import Followed, write_summary
 from vrtracker.cli.options import (
     Date,
     Imaging,
@@ -25,25 +26,23 @@ from vrtracker.cli.options import (
     Until,
     Where,
 )
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.output import kept_for_json, note, write_json, write_table
 from vrtracker.cli.progress import running
 from vrtracker.cli.records import chosen, records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
-from vrtracker.domain.retrying import SET_ASIDE
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
 from vrtracker.errors import InvalidTransitionError, InvalidValueError, NoRegistrarError
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
-    from vrtracker.services.workflow import RunReport, RunResult
+    from vrtracker.services.workflow import RunResult
     from vrtracker.tracker import Tracker
 
-__all__ = ["Followed", "register", "write_failures", "write_summary"]
+__all__ = ["Which", "left_in_queue", "register"]
 
 _HELD = ("key", "failures", "retry_after", "set_aside")
-_FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
 
 
 def register(
@@ -140,7 +139,7 @@ def register(
         "timeout_minutes": timeout,
         "workers": workers,
     }
-    which = _Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
+    which = Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
     shell = shell_of(context)
     with shell.open(readonly=dry_run) as tracker:
         if keys and not dry_run:
@@ -151,15 +150,16 @@ def register(
             # The queue of a stage that nothing does here is worth seeing too.
             with contextlib.suppress(NoRegistrarError):
                 tracker.workflow.registrar(meant[0].stage, registrar, options=options)
-            _show_queue(tracker, shell, *meant, json=json)
+            _show_queue(tracker, shell, *meant, most=max_sessions, json=json)
             return
-        run = _run(tracker, *meant, how)
+        with kept_for_json(json=json):
+            run = _run(tracker, *meant, how)
         _note_held_back(_held_back(tracker, *meant), shell)
     _report(run, shell, json=json)
 
 
 @dataclass(frozen=True, slots=True)
-class _Which:
+class Which:
     """Which sessions of the stage a run takes."""
 
     stage: str
@@ -169,56 +169,12 @@ class _Which:
 
     @property
     def states(self) -> set[str]:
+        """The states of the sessions that it takes."""
         states = {State.READY}
         states |= {State.FAILED} if self.retry_failed or self.force else set()
         states |= {State.STALE} if self.include_stale or self.force else set()
         states |= {State.DONE} if self.force else set()
         return {state.value for state in states}
-
-
-@dataclass(slots=True)
-class Followed:
-    """What is known of a run, also of one that was interrupted."""
-
-    stage: str
-    results: list[RunResult] = field(default_factory=list)
-    total: int = 0
-    report: RunReport | None = None
-
-    @property
-    def left(self) -> int:
-        """How many sessions it did not get to."""
-        return self.total - len(self.results) if self.report is None else self.report.left
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was interrupted."""
-        return self.report is None
-
-    def count(self, outcome: str) -> int:
-        """Return the number of sessions with this outcome."""
-        return sum(result.outcome == outcome for result in self.results)
-
-    @property
-    def bytes(self) -> int:
-        """Size of all outputs, bytes."""
-        return sum(result.bytes for result in self.results if result.outcome == "succeeded")
-
-    def document(self) -> dict[str, Any]:
-        """Return what --json writes."""
-        outcomes = ("succeeded", "failed", "skipped", "cancelled")
-        return {
-            "stage": self.stage,
-            **{outcome: self.count(outcome) for outcome in outcomes},
-            "bytes": self.bytes,
-            "left": self.left,
-            "stopped": "interrupted" if self.report is None else self.report.stopped,
-            "notes": [] if self.report is None else list(self.report.notes),
-            "results": [
-                {"key": str(result.key), **{name: getattr(result, name) for name in _FIELDS}}
-                for result in self.results
-            ],
-        }
 
 
 def _check(
@@ -231,17 +187,17 @@ def _check(
 
 
 def _chosen(
-    tracker: Tracker, keys: Sequence[str] | None, error: str | None, which: _Which
-) -> tuple[_Which, dict[str, Any]] | None:
+    tracker: Tracker, keys: Sequence[str] | None, error: str | None, which: Which
+) -> tuple[Which, dict[str, Any]] | None:
     """Return what stands for sessions by key or by failure, or None where neither is given."""
     if error is not None:
         group = tracker.workflow.error_group(error)
         # Done ones are among them whose latest run failed: force means these too.
-        return _Which(group.stage, force=True), {"uSessionID": list(group.numbers)}
+        return Which(group.stage, force=True), {"uSessionID": list(group.numbers)}
     return _named(tracker, keys, which) if keys else None
 
 
-def _named(tracker: Tracker, keys: Sequence[str], which: _Which) -> tuple[_Which, dict[str, Any]]:
+def _named(tracker: Tracker, keys: Sequence[str], which: Which) -> tuple[Which, dict[str, Any]]:
     """Return the filter that stands for sessions by key, once all of them may be run."""
     stage = tracker.workflow.stages[which.stage]
     transition = Transition.RERUN if which.force else Transition.START
@@ -249,8 +205,9 @@ def _named(tracker: Tracker, keys: Sequence[str], which: _Which) -> tuple[_Which
     for key in keys:
         session = tracker.sessions.get(key)
         state = tracker.workflow.states(session.key)[stage.name]
+        is_free = state is State.RUNNING and str(session.key) in _given_up(tracker, stage.name)
         # A stage of people's review is refused as such when the run begins.
-        if stage.kind is StageKind.PROCESS and state not in ALLOWED[transition]:
+        if stage.kind is StageKind.PROCESS and state not in ALLOWED[transition] and not is_free:
             raise InvalidTransitionError(
                 session.key,
                 stage.name,
@@ -261,20 +218,20 @@ def _named(tracker: Tracker, keys: Sequence[str], which: _Which) -> tuple[_Which
             )
         numbers.append(session.uSessionID)
     # What is named is meant, whether it failed before or is stale.
-    return _Which(which.stage, include_stale=True, force=which.force), {"uSessionID": numbers}
+    return Which(which.stage, include_stale=True, force=which.force), {"uSessionID": numbers}
 
 
 def _show_queue(
-    tracker: Tracker, shell: Shell, which: _Which, filters: Mapping[str, Any], *, json: bool
+    tracker: Tracker,
+    shell: Shell,
+    which: Which,
+    filters: Mapping[str, Any],
+    *,
+    most: int | None,
+    json: bool,
 ) -> None:
-    column = f"state:{tracker.workflow.stages[which.stage].name}"
     held_back = _held_back(tracker, which, filters)
-    keys = {row["key"] for row in held_back}
-    queue = [
-        {"key": row["key"], "state": row[column]}
-        for row in records(tracker.workflow.table(filters))
-        if row[column] in which.states and row["key"] not in keys
-    ]
+    queue = _queue(tracker, which, filters, held_back)[:most]
     if json:
         document = {"stage": which.stage, "dry_run": True, "queue": queue, "held_back": held_back}
         write_json(document)
@@ -284,7 +241,32 @@ def _show_queue(
     _note_held_back(held_back, shell)
 
 
-def _held_back(tracker: Tracker, which: _Which, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _queue(
+    tracker: Tracker, which: Which, filters: Mapping[str, Any], held_back: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Return key and state of the sessions that a run would take."""
+    column = f"state:{tracker.workflow.stages[which.stage].name}"
+    left_out, free = {row["key"] for row in held_back}, _given_up(tracker, which.stage)
+    return [
+        {"key": row["key"], "state": row[column]}
+        for row in records(tracker.workflow.table(filters))
+        if (row[column] in which.states or row["key"] in free) and row["key"] not in left_out
+    ]
+
+
+def _given_up(tracker: Tracker, stage: str) -> set[str]:
+    """Return the sessions whose worker is known to be gone: the next run takes them."""
+    name = tracker.workflow.stages[stage].name
+    claims = records(tracker.workflow.claims())
+    return {row["key"] for row in claims if row["stage"] == name and row["alive"] is False}
+
+
+def left_in_queue(tracker: Tracker, which: Which, filters: Mapping[str, Any]) -> int:
+    """Return how many sessions a run would take now."""
+    return len(_queue(tracker, which, filters, _held_back(tracker, which, filters)))
+
+
+def _held_back(tracker: Tracker, which: Which, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what failed before and a run leaves out; what is named or forced, it takes."""
     if which.force or "uSessionID" in filters:
         return []
@@ -298,13 +280,12 @@ def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:
 
 
 def _run(
-    tracker: Tracker, which: _Which, filters: Mapping[str, Any], how: Mapping[str, Any]
+    tracker: Tracker, which: Which, filters: Mapping[str, Any], how: Mapping[str, Any]
 ) -> Followed:
     run = Followed(which.stage)
     with running(which.stage) as bar:
 
         def follow(position: int, total: int, key: Any, result: RunResult | None) -> None:
-            run.total = total
             if result is not None:
                 run.results.append(result)
             if bar is not None:
@@ -321,7 +302,10 @@ def _run(
                 **how,
             )
         except KeyboardInterrupt:
-            say_error("interrupted; the session that was being worked on was given back.")
+            say_error("interrupted; what was being worked on was given back.")
+            run.left = left_in_queue(tracker, which, filters)
+    if run.report is not None:
+        run.left = run.report.left
     return run
 
 
@@ -335,47 +319,3 @@ def _report(run: Followed, shell: Shell, *, json: bool) -> None:
         raise typer.Exit(Exit.INTERRUPTED)
     if run.count("failed"):
         raise typer.Exit(Exit.SOME_FAILED)
-
-
-def write_summary(run: Followed, shell: Shell) -> None:
-    """Write how many sessions ended how, and what to do about the failures."""
-    if not run.results and not run.interrupted and run.left == 0:
-        say(f"{run.stage}: nothing to do")
-        return
-    parts = [f"{run.count('succeeded')} succeeded", f"{run.count('failed')} failed"]
-    parts += [
-        f"{run.count(outcome)} {outcome}"
-        for outcome in ("skipped", "cancelled")
-        if run.count(outcome)
-    ]
-    say(f"{run.stage}: {', '.join(parts)}; {run.bytes} bytes recorded")
-    stopped = run.document()["stopped"]
-    if stopped:
-        say(f"stopped: {stopped}; {run.left} left")
-    for text in run.document()["notes"]:
-        note(text)
-    write_failures(run.results)
-    if run.count("failed"):
-        say()
-        say(f"more:  {shell.command(f'errors --stage {run.stage} --traceback')}")
-        again = "" if run.stage == "registration" else f" --stage {run.stage}"
-        if all(result.following == SET_ASIDE for result in run.results if result.following):
-            again = f" KEY{again}"
-        say(f"then:  mend what is wrong, and {shell.command(f'register{again}')}")
-
-
-def write_failures(results: Sequence[RunResult]) -> None:
-    """List the sessions that were not done, and why."""
-    failures = [
-        {
-            "key": str(result.key),
-            "outcome": result.outcome,
-            "error": result.error,
-            "following": result.following,
-        }
-        for result in results
-        if result.outcome != "succeeded"
-    ]
-    if failures:
-        say()
-        write_table(failures)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vrtracker.cli.db import make_or_upgrade
+from vrtracker.cli.following import write_failures
 from vrtracker.cli.looking import show_state, state_of
 from vrtracker.cli.options import Json
 from vrtracker.cli.output import say, write_json
 from vrtracker.cli.progress import finding_and_running
-from vrtracker.cli.registering import write_failures
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 

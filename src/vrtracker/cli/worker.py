@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
+from vrtracker.cli.following import Followed, write_summary
 from vrtracker.cli.options import (
     Date,
     Imaging,
@@ -27,8 +28,8 @@ from vrtracker.cli.options import (
     Until,
     Where,
 )
-from vrtracker.cli.output import note, say, write_json
-from vrtracker.cli.registering import Followed, write_summary
+from vrtracker.cli.output import kept_for_json, note, say, write_json
+from vrtracker.cli.registering import Which, left_in_queue
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
 
@@ -102,14 +103,17 @@ def worker(
     shell = shell_of(context)
     run = Followed(stage)
 
-    def follow(_position: int, total: int, key: Any, result: RunResult | None) -> None:
-        run.total = total
+    def follow(_position: int, _total: int, key: Any, result: RunResult | None) -> None:
         if result is not None:
             run.results.append(result)
             if not json:
                 say(f"{key}: {result.outcome}{f' ({result.error})' if result.error else ''}")
 
-    with shell.open() as tracker, _ending_after_the_session() as stop:
+    with (
+        shell.open() as tracker,
+        _ending_after_the_session() as stop,
+        kept_for_json(json=json),
+    ):
         try:
             run.report = tracker.workflow.serve(
                 stage,
@@ -127,6 +131,10 @@ def worker(
             )
         except KeyboardInterrupt:
             say_error("interrupted; the session that was being worked on was given back.")
+            which = Which(stage, retry_failed=not no_retry, include_stale=include_stale)
+            run.left = left_in_queue(tracker, which, filters)
+        else:
+            run.left = run.report.left
     if json:
         write_json(run.document())
     else:
@@ -150,9 +158,13 @@ def _ending_after_the_session() -> Iterator[Callable[[], str | None]]:
         # Not through Python's stream, which may be in the middle of a line.
         os.write(2, b"Ends after the session at hand; once more to give it back.\n")
 
-    before = {name: signal.signal(name, heed) for name in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # What nohup has the process ignore stays ignored.
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, heed) for number in heeded}
     try:
         yield lambda: _TOLD if signals else None
     finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -64,7 +64,7 @@ def require_current(database: Database) -> None:
         )
     raise ForeignSchemaError(
         f"{database} is not a tracker's database: it holds {listing}. Give the right one, or make "
-        "a new one: vrtracker init"
+        "a new one at another path: vrtracker --url NEW.db init"
     )
 
 

@@ -109,9 +109,12 @@ def parse_moment(
         value = dt.datetime.combine(value, of_day)
     if not isinstance(value, dt.datetime):
         raise InvalidValueError(_not_a("time", value), value=value)
-    if value.tzinfo is None:
-        value = value.astimezone() if zone is None else value.replace(tzinfo=zone)
-    moment: dt.datetime = value.astimezone(dt.UTC)
+    try:
+        if value.tzinfo is None:
+            value = value.astimezone() if zone is None else value.replace(tzinfo=zone)
+        moment: dt.datetime = value.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidValueError(f"{value} is out of range for a time.", value=value) from error
     return moment.replace(microsecond=0)
 
 

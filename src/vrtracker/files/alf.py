@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vrtracker.errors import InvalidValueError, NotFoundError
-from vrtracker.files.layout import SUITE2P, SUPERSEDED
+from vrtracker.files.layout import LATE, SUITE2P, SUPERSEDED
 from vrtracker.files.trees import is_hidden, reason_of, walk
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ def find_alf_files(folder: Path) -> list[AlfFile]:
 
 def _may_hold_alf(rel_path: str) -> bool:
     name = rel_path.rpartition("/")[2]
-    return not is_hidden(name) and name not in _NOT_ALF_FOLDERS and rel_path != SUPERSEDED
+    if is_hidden(name) or name in _NOT_ALF_FOLDERS:
+        return False
+    return rel_path != SUPERSEDED and not rel_path.startswith(LATE)
 
 
 def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
 
 __all__ = [
+    "LATE",
     "ONE_DATA",
     "SUBJECTS",
     "SUITE2P",
@@ -32,6 +33,8 @@ ONE_DATA = "oneData"
 SUBJECTS = "Subjects"
 # Where copies of curated files go that no longer fit a session's output.
 SUPERSEDED = "curated"
+# How folders begin that keep outputs whose record was refused.
+LATE = "late_output_"
 # What systems make on their drives, in capitals or not, and often let nobody read.
 _OF_THE_SYSTEM = {"lost+found", "system volume information", "$recycle.bin", "#recycle"}
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from vrtracker import clock
 from vrtracker.errors import NotFoundError, RegistrarError
 from vrtracker.files.alf import is_curated
-from vrtracker.files.layout import ONE_DATA, SUPERSEDED
+from vrtracker.files.layout import LATE, ONE_DATA, SUPERSEDED
 from vrtracker.files.staging_names import check_names
 from vrtracker.files.trees import (
     carry,
@@ -45,7 +45,6 @@ _log = logging.getLogger(__name__)
 LiveTokens = Callable[[], Collection[str]]
 _STAGING = ".vrtracker-staging-"
 _OLD = ".vrtracker-old-"
-_LATE = "late_output_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +241,7 @@ class Staging:
             self.discard()
             return None
         token = self.path.name.removeprefix(_STAGING)
-        kept = unused(self._session / f"{_LATE}{time}_{token[:8]}")
+        kept = unused(self._session / f"{LATE}{time}_{token[:8]}")
         rename(self.path, kept)
         return kept
 
@@ -385,7 +384,8 @@ def _left_over(session: Path, prefix: str, output: str) -> Iterator[tuple[str, P
     names = os.listdir(session) if session.is_dir() else ()  # noqa: PTH208 - no Path for each
     for name in sorted(name for name in names if name.startswith(prefix)):
         token, _, other = name.removeprefix(prefix).partition(".")
-        if (other or ONE_DATA) == output and (session / name).is_dir():
+        # A registrar may have put a file in the place of its staging folder.
+        if (other or ONE_DATA) == output and (prefix == _STAGING or (session / name).is_dir()):
             yield token, session / name
 
 

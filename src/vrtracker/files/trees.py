@@ -261,14 +261,17 @@ def rename(source: Path, target: Path) -> None:
 
 
 def remove_tree(folder: Path) -> bool:
-    """Delete a folder and all in it; write to the log and return False where that fails.
+    """Delete a folder and all in it, or a file; log it and return False where that fails.
 
     What is left over does no harm and is removed by the next recovery, so a file that
     somebody holds open must not turn a success into a failure.
     """
     try:
         try:
-            shutil.rmtree(folder)
+            if folder.is_file():
+                folder.unlink()
+            else:
+                shutil.rmtree(folder)
         except PermissionError:
             _make_writable(folder)
             shutil.rmtree(folder)

@@ -4,5 +4,6 @@ from vrtracker.registrars.checking import require_working
 from vrtracker.registrars.loading import registrar_from
 from vrtracker.registrars.time_limit import time_limited
 from vrtracker.registrars.versions import version_of
+from vrtracker.registrars.working import registered
 
-__all__ = ["registrar_from", "require_working", "time_limited", "version_of"]
+__all__ = ["registered", "registrar_from", "require_working", "time_limited", "version_of"]

@@ -163,7 +163,10 @@ def explain(
         )
     if state is State.RUNNING:
         until = snapshot.row(stage).lease_until
-        message = f"{stage.title} is running; its claim holds until {until} unless renewed."
+        message = (
+            f"{stage.title} is running; its claim holds until {until} unless renewed. Who works on "
+            f"it: vrtracker claims; to take it away: vrtracker release {key} --force --reason WHY"
+        )
         return (Reason("running", name, message),)
     if state is State.DONE:
         return (Reason("done", name, _done(snapshot, stage)),)

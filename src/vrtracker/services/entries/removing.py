@@ -62,16 +62,18 @@ def remove(
     unit.events.append(events)
 
 
-def refuse_claimed(lab: LabContext, unit: UnitOfWork, keys: Mapping[int, Any]) -> None:
+def refuse_claimed(
+    lab: LabContext, unit: UnitOfWork, keys: Mapping[int, Any], *, to: str = "delete the session"
+) -> None:
     """Raise InvalidTransitionError for the first session, by number, that is being worked on."""
     for number, stage in unit.deletions.claimed(list(keys), now=lab.now()):
         raise InvalidTransitionError(
             keys[number],
             stage,
-            "delete the session",
+            to,
             current=State.RUNNING.value,
             allowed=(),
-            why="Wait for it to end.",
+            why="Wait for it to end; who works on it: vrtracker claims.",
         )
 
 

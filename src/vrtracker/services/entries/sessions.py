@@ -20,6 +20,7 @@ from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.recording_notes import parts_of, renew_notes
+from vrtracker.services.entries.removing import refuse_claimed
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.entries.session_files import Session
@@ -145,10 +146,11 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
             raise MissingParentError(mouse, can_return=bool(unit.deletions.of("mouse", mouse)))
 
     def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
-        """Keep the parts of a recording on one mouse and day."""
+        """Keep the key of what is worked on, and the parts of a recording on one mouse and day."""
+        key = SessionKey(*unit.sessions.keys_of([number])[number])
+        refuse_claimed(self.lab, unit, {number: key}, to="change the key")
         moved = next((name for name in ("mouseName", "sessionDate") if name in changes), None)
         if moved is not None and parts_of(unit, number):
-            key = SessionKey(*unit.sessions.keys_of([number])[number])
             raise InvalidValueError(
                 f"{key} is a part of a recording, whose parts are of one mouse and day; take it "
                 f"out first: vrtracker sessions merge --undo {key}",

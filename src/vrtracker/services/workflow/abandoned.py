@@ -17,6 +17,8 @@ from typing import Any
 
 from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Transition
 from vrtracker.errors import LostClaimError, NotFoundError, VrtrackerError, WorkerDiedError
 from vrtracker.files import staging
@@ -35,6 +37,7 @@ __all__ = [
     "key_of",
     "left_by_the_ended",
     "why_abandoned",
+    "why_free",
 ]
 
 _MEMORY = dt.timedelta(days=7)
@@ -159,6 +162,15 @@ def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] |
     if row["lease_until"] <= lab.now():
         return f"its lease ended, {row['host_name']} did not renew it", False
     return None
+
+
+def why_free(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
+    """Return why a session that seems to be worked on is taken by the next run all the same."""
+    with lab.unit(readonly=True) as unit:
+        rows = unit.attempts.unfinished(snapshot.record.uSessionID)
+    held = (row for row in rows if row["attempt_id"] == snapshot.row(stage).attempt_id)
+    whys = (why_abandoned(lab, row) for row in held if row["outcome"] == "running")
+    return next((f"But {why[0]}: the next run takes it." for why in whys if why), None)
 
 
 def _clean(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

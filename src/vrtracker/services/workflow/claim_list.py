@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
 from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import read
 from vrtracker.services.workflow.abandoned import abandon, is_alive, key_of, why_abandoned
 
 if TYPE_CHECKING:
@@ -80,10 +81,10 @@ class ClaimListService:
         ClaimHeldError
             If somebody may still work on it.
         NotFoundError
-            If nobody has claimed it.
+            If nobody has claimed it, or there is no such session.
         """
         if force and not reason:
-            raise InvalidValueError("To take a claim away says why: give a reason.")
+            raise InvalidValueError("Taking a claim away needs a reason; give reason=….")
         wanted = SessionKey.parse(key)
         if stage is not None:
             stage = self._lab.stages[stage].name
@@ -93,6 +94,7 @@ class ClaimListService:
             if key_of(row) == wanted and stage in {None, row["stage"]}
         ]
         if not rows:
+            read(self._lab, None, wanted)
             raise NotFoundError("claim", f"{wanted} {stage}" if stage else wanted)
         whys = [why_abandoned(self._lab, row) for row in rows]
         for row, why in zip(rows, whys, strict=True):

@@ -41,7 +41,8 @@ def run_on(
 ) -> RunReport:
     """Run a stage here, or on workers where some are asked for; see `WorkflowService.run`."""
     if workers is None and executor is None:
-        return run_stage(lab, stage, registrar, options)
+        with _interrupted_by_termination():
+            return run_stage(lab, stage, registrar, options)
     options = options.under(lab.policy(stage))
     return _PlacedRun(lab, stage, registrar, options, engine_for(executor, workers)).work()
 
@@ -238,17 +239,21 @@ def _result(row: Mapping[str, Any]) -> RunResult:
 
 @contextlib.contextmanager
 def _interrupted_by_termination() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, where nobody has said otherwise."""
+    """Let SIGTERM, and a terminal that closes, end the block as Ctrl-C does.
+
+    Where somebody has said otherwise, as nohup does, that holds.
+    """
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in ours if is_main else ():
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours if is_main else ():
+            signal.signal(number, signal.SIG_DFL)

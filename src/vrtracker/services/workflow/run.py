@@ -28,7 +28,7 @@ from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.staging import Staging, SwapReport
 from vrtracker.files.trees import sizes
-from vrtracker.registrars import time_limited
+from vrtracker.registrars import registered, time_limited
 from vrtracker.repositories.queue import Queue
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, require
@@ -36,6 +36,7 @@ from vrtracker.services.workflow.abandoned import clean, free_abandoned
 from vrtracker.services.workflow.at_work import let_go
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
+from vrtracker.services.workflow.outcomes import message_of
 from vrtracker.services.workflow.patience import patiently
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
@@ -236,16 +237,14 @@ class _Run:
         except DatabaseAwayError:
             raise
         except BudgetError as error:
-            duration_s = time.monotonic() - started
-            self._cancel(claim, str(error), duration_s)
-            return RunResult(claim.key, "cancelled", duration_s, error=str(error))
+            return self._cancelled(claim, str(error), started)
         except LostClaimError as error:
             return RunResult(claim.key, "skipped", time.monotonic() - started, error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever the lab's own code raises is recorded
             return self._failed(claim, error, time.monotonic() - started)
         except BaseException as error:
             reason = f"interrupted ({type(error).__name__})"
-            self._cancel(claim, reason, time.monotonic() - started)
+            self._tell(claim.key, self._cancelled(claim, reason, started))
             raise
         finally:
             let_go(claim.attempt_id)
@@ -254,7 +253,7 @@ class _Run:
         """Do the work in a staging folder and put it in place together with the record of it."""
         with self._staging(claim) as (path, staging):
             job = self._job(claim.key, path, staging.path, record=claim.snapshot.record)
-            result = self._registrar.register(job) or RegistrarResult()
+            result = registered(self._registrar, job)
             written = sizes(staging.path)
             self._refuse_over_budget(claim.key, max(sum(written.values()), _stated(result)))
             known = self._claims.datasets(claim)
@@ -365,10 +364,12 @@ class _Run:
                 )
         return datasets
 
-    def _cancel(self, claim: Claim, reason: str, duration_s: float) -> None:
+    def _cancelled(self, claim: Claim, reason: str, started: float) -> RunResult:
+        duration_s = time.monotonic() - started
         # A claim that somebody else has taken over by now needs no giving back.
         with contextlib.suppress(LostClaimError):
             self._claims.cancel(claim, reason, Finished(duration_s=duration_s))
+        return RunResult(claim.key, "cancelled", duration_s, error=reason)
 
     def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
         try:
@@ -377,7 +378,7 @@ class _Run:
             return RunResult(claim.key, "skipped", duration_s, error=str(lost))
         if self._options.raise_errors:
             raise error
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {message_of(error)}"
         more: Any = {"attempt_id": claim.attempt_id, "following": str(following)}
         return RunResult(claim.key, "failed", duration_s, error=text, **more)
 

@@ -21,7 +21,7 @@ from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
-from vrtracker.services.workflow.abandoned import free_abandoned
+from vrtracker.services.workflow.abandoned import free_abandoned, why_free
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
@@ -141,7 +141,12 @@ class WorkflowService:
         chosen = self._lab.stages[stage]
         snapshot = read(self._lab, None, SessionKey.parse(key))
         why = why_stale(self._lab, snapshot, chosen)
-        return Reasons(explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why))
+        reasons = explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
+        is_running = any(reason.code == "running" for reason in reasons)
+        free = why_free(self._lab, snapshot, chosen) if is_running else None
+        return Reasons(
+            replace(each, message=f"{each.message}. {free}") if free else each for each in reasons
+        )
 
     def states(self, key: Any) -> dict[str, State]:
         """Return the state of one session in each stage."""

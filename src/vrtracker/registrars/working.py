@@ -1,0 +1,30 @@
+"""Have a registrar work on a session, whatever it does to the program that it is part of."""
+
+from __future__ import annotations
+
+import traceback
+
+from vrtracker.domain.registrars import Job, Registrar, RegistrarResult
+from vrtracker.errors import RegistrarError
+
+__all__ = ["registered"]
+
+
+def registered(registrar: Registrar, job: Job) -> RegistrarResult:
+    """Do the work on a session and return what the registrar says of it.
+
+    Raises
+    ------
+    RegistrarError
+        If it would end the whole program, as `sys.exit` does: then it failed at this session.
+    """
+    try:
+        return registrar.register(job) or RegistrarResult()
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        what = traceback.format_exception_only(error)[-1].strip()
+        raise RegistrarError(
+            f"The registrar ended with {what}, which would end the whole program; raise an "
+            "exception where something is wrong, and return where nothing is."
+        ) from error
