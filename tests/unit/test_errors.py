@@ -36,7 +36,7 @@ MADE = [
     NotUndoableError(["A run cannot be undone.", "Nor can this."]),
     DependentRowsError("session", KEY, {"attempts": 2}),
     InvalidTransitionError(
-        KEY, "registration", "start", current="running", allowed=["cancel"], why="It runs."
+        KEY, "registration", "start", current="running", allowed=["cancel", "scratch"], why="So."
     ),
     LostClaimError(KEY, "registration"),
     SchemaOutOfDateError("0001", "0002", "vrtracker db upgrade"),
@@ -99,7 +99,8 @@ def test_message_carries_values_and_remedy():
     assert "no laser" in texts[DuplicateError]
     assert "2 attempts" in texts[DependentRowsError]
     assert "force=True" in texts[DependentRowsError]
-    assert "cancel" in texts[InvalidTransitionError]
+    # A claim is given back by who holds it.
+    assert texts[InvalidTransitionError].endswith("Allowed now: scratch.")
     assert "vrtracker db upgrade" in texts[SchemaOutOfDateError]
     assert "pip install" in texts[SchemaTooNewError]
     assert "vrtracker[postgresql]" in texts[MissingDependencyError]
