@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -25,7 +26,7 @@ class Heartbeat:
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
-        self._attempt_id: str | None = None
+        self._held: tuple[str, float] | None = None
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
@@ -46,17 +47,22 @@ class Heartbeat:
     @contextlib.contextmanager
     def of(self, attempt_id: str) -> Iterator[None]:
         """Renew the claim of an attempt during the block."""
-        self._attempt_id = attempt_id
+        self._held = attempt_id, time.monotonic()
         try:
             yield
         finally:
-            self._attempt_id = None
+            self._held = None
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._lab.lease.total_seconds() / 3):
-            attempt_id = self._attempt_id
-            if attempt_id is None:
+        interval = self._lab.lease.total_seconds() / 3
+        delay = interval
+        while not self._stop.wait(delay):
+            attempt_id, since = self._held or ("", time.monotonic())
+            # The time of each claim begins anew: most end before it needs to be renewed.
+            delay = interval - (time.monotonic() - since)
+            if delay > 0:
                 continue
+            delay = interval
             try:
                 self._renew(attempt_id)
             except VrtrackerError as error:
