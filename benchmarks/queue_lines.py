@@ -24,6 +24,15 @@ from vrtracker.services.workflow.run_report import RunOptions
 
 READY_PERCENT = 1
 MOST_CLAIMS = 100
+_UPDATE = 'UPDATE sessiondb SET "numPlanes" = {planes} WHERE "uSessionID" <= {rows}'
+_EVENTS = (
+    "INSERT INTO vrt_event (occurred_at, actor, host_name, subject_kind, subject_key, verb, "
+    "changes) SELECT '2026-01-01 00:00:00', 'bare', 'here', 'session', \"mouseName\" || '.' || "
+    "substr(CAST(\"sessionDate\" AS varchar), 1, 10) || '.' || \"sessionID\", 'edited', "
+    "'{{\"numPlanes\": [' || COALESCE(CAST(\"numPlanes\" AS varchar), 'null') || ', {planes}]}}' "
+    'FROM sessiondb WHERE "uSessionID" <= {rows}'
+)
+"""What is written of an update at the least: the key of each row and what changed of it."""
 
 
 class QueueBench:
@@ -55,7 +64,8 @@ class QueueBench:
         """Measure everything."""
         yield self.claim()
         yield self.workers()
-        yield self.update()
+        yield from self.update()
+        yield self.scratch()
         self.tracker.close()
         self.database.dispose()
 
@@ -170,23 +180,77 @@ class QueueBench:
 
     # -- many rows ----------------------------------------------------------------------------
 
-    def update(self) -> Any:
-        """Update many rows, an event each; the floor is one UPDATE."""
+    def update(self) -> Iterator[Any]:
+        """Update many rows, an event each; the floors are one UPDATE, and events by SQL with it."""
         rows = min(100_000, self.rows)
-        bare = f'UPDATE sessiondb SET "numPlanes" = 97 WHERE "uSessionID" <= {rows}'
         filters = {"uSessionID": (rows, "<=")}
-        ours, floor = [], []
+        ours, bare, events = [], [], []
         for planes in (91, 92):
             began = time.perf_counter()
             self.tracker.sessions.update({"numPlanes": planes}, **filters)
             ours.append(time.perf_counter() - began)
-            with closing(self._driver()) as connection:
+            bare.append(self._in_one(_UPDATE.format(planes=planes + 2, rows=rows)))
+            with_events = _EVENTS.format(planes=planes + 4, rows=rows)
+            update = _UPDATE.format(planes=planes + 4, rows=rows)
+            events.append(self._in_one(with_events, update))
+        yield self.line("update, an event each", rows, min(ours), min(bare))
+        yield self.line("the same, to SQL with events", rows, min(ours), min(events))
+
+    def _in_one(self, *statements: str) -> float:
+        """Return how long statements take in one transaction of the driver, seconds."""
+        with closing(self._driver()) as connection:
+            began = time.perf_counter()
+            for statement in ("BEGIN", *statements, "COMMIT"):
+                connection.execute(statement)
+            return time.perf_counter() - began
+
+    # -- one decision -------------------------------------------------------------------------
+
+    def scratch(self) -> Any:
+        """Scratch sessions; the floor is hand-written SQL that writes the same three rows."""
+        false, true = ("0", "1") if self.is_sqlite else ("false", "true")
+        mark = "?" if self.is_sqlite else "%s"
+        lock = "" if self.is_sqlite else " FOR UPDATE"
+        select = (
+            "SELECT s.*, t.stage, t.mark, a.outcome, a.lease_until FROM sessiondb s "
+            'LEFT JOIN vrt_stage_state t ON t."uSessionID" = s."uSessionID" '
+            "LEFT JOIN vrt_attempt a ON a.attempt_id = t.attempt_id "
+            f'WHERE s."mouseName" = {mark} AND s."sessionDate" = {mark} AND s."sessionID" = {mark}'
+            f"{lock and lock + ' OF s'}"
+        )
+        update = (
+            f'UPDATE sessiondb SET "sessionQC" = {false}, "scratchJustification" = {mark} '
+            f'WHERE "uSessionID" = {mark} AND "sessionQC" = {true}'
+        )
+        decision = (
+            'INSERT INTO vrt_qc_decision ("uSessionID", check_name, qc_level, decided_at, actor, '
+            f"reason) VALUES ({mark}, 'session', 40, {mark}, 'bare', 'measured')"
+        )
+        event = (
+            "INSERT INTO vrt_event (occurred_at, actor, host_name, subject_kind, subject_key, "
+            f"verb, changes, reason) VALUES ({mark}, 'bare', 'here', 'session', {mark}, "
+            f"'scratch', '{{\"sessionQC\": [true, false]}}', 'measured')"
+        )
+        sessions = list(self.tracker.sessions.iter(uSessionID=(2 * self.claims, "<=")))
+        half, now = len(sessions) // 2, "2026-01-01 00:00:00"
+        ours, floor = [], []
+        for session in sessions[:half]:
+            began = time.perf_counter()
+            self.tracker.workflow.scratch(session.key, "measured")
+            ours.append(time.perf_counter() - began)
+        with closing(self._driver()) as connection:
+            for session in sessions[half:]:
+                key = session.key
+                date = key.date.isoformat() + (" 00:00:00" if self.is_sqlite else "")
                 began = time.perf_counter()
-                connection.execute("BEGIN")
-                connection.execute(bare)
+                connection.execute("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
+                connection.execute(select, (key.mouse, date, key.number)).fetchall()
+                connection.execute(update, ("measured", session.uSessionID))
+                connection.execute(decision, (session.uSessionID, now))
+                connection.execute(event, (now, str(key)))
                 connection.execute("COMMIT")
                 floor.append(time.perf_counter() - began)
-        return self.line("update, an event each", rows, min(ours), min(floor))
+        return self.line("scratch, to the same rows by SQL", 1, _middle(ours), _middle(floor))
 
 
 def nothing(job: Any) -> RegistrarResult:
