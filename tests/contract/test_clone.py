@@ -254,7 +254,15 @@ def test_destination_with_something_of_the_labs_is_refused(small_lab, other, cha
     assert contents(url)["mousedb"] == []
 
 
-@pytest.mark.parametrize("revision", [None, *REVISIONS])
+# What stands in the tables of an old revision is a matter of their names; SQLite shows them all.
+EMPTY = [
+    pytest.param(*kind.values, revision, marks=kind.marks)
+    for kind in OTHERS
+    for revision in ([None, *REVISIONS] if "sqlite" in kind.values else [None, REVISIONS[0], HEAD])
+]
+
+
+@pytest.mark.parametrize(("other", "revision"), EMPTY, indirect=["other"])
 @each_source
 def test_destination_without_rows_is_filled(backend, small_lab, other, revision):
     url = other.migrated_url()
