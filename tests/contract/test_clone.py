@@ -256,9 +256,9 @@ def test_destination_with_something_of_the_labs_is_refused(small_lab, other, cha
 
 # What stands in the tables of an old revision is a matter of their names; SQLite shows them all.
 EMPTY = [
-    pytest.param(*kind.values, revision, marks=kind.marks)
-    for kind in OTHERS
-    for revision in ([None, *REVISIONS] if "sqlite" in kind.values else [None, REVISIONS[0], HEAD])
+    pytest.param(name, revision, marks=getattr(pytest.mark, marker(name)))
+    for name in KINDS
+    for revision in ([None, *REVISIONS] if name == "sqlite" else [None, REVISIONS[0], HEAD])
 ]
 
 
