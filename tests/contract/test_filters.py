@@ -325,6 +325,7 @@ def test_filter_on_a_column_of_the_mouse_keeps_the_default(sample):
 # -- what is refused ---------------------------------------------------------------------------
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("name", "near"),
     [("imagin", "imaging"), ("sessionid", "sessionID"), ("mouse__K0", "mouse__KO")],
@@ -359,6 +360,7 @@ def test_unknown_operator_names_the_nearest(sample):
     assert refused.value.nearest[0] == "between"
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "name", ["imaging; --", 'imaging" OR 1=1 --', "", "uSessionID)", "mouse__"]
 )
@@ -367,6 +369,7 @@ def test_column_is_looked_up_and_never_executed(sample, name):
         sample.sessions.frame({name: True})
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
@@ -429,6 +432,7 @@ def test_value_that_does_not_fit_is_refused(sample, name, wanted):
     assert str(refused.value)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "options",
     [
