@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from support.command_line import command_line, environment, good, spawn
+from support.processes import fork, wait
+from vrtracker.cli import main
 
 FIRST = "DEMO001.2023-01-18.701"
 SECOND = "DEMO001.2023-01-19.701"
@@ -26,6 +28,20 @@ SLOW = (
     "    pathlib.Path(started).touch()\n"
     "    time.sleep(120)\n"
 )
+# The outputs of two command lines, with a form feed between them.
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from vrtracker.cli import main
+first, second = json.loads(sys.argv[1])
+sys.argv = first
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code
+print(end="\\f")
+sys.argv = second
+main()
+"""
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 
@@ -123,28 +139,23 @@ def test_reader_that_goes_away_is_no_error(sample, tmp_path: Path):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_any_encoding_of_the_terminal_will_do(empty: str, encoding: str):
-    words = ("--url", empty, "mice")
-    good(*words, "add", "ATL012", "--set", "notes=✓ 小鼠")
+    words = ["vrtracker", "--url", empty, "mice", "list"]
+    good(*words[1:-1], "add", "ATL012", "--set", "notes=✓ 小鼠")
 
-    listed = subprocess.run(
-        command_line(*words, "list"),
-        env=environment(PYTHONIOENCODING=encoding, PYTHONUTF8="0"),
-        capture_output=True,
-        check=False,
-    )
-    told = subprocess.run(
-        command_line(*words, "list", "--json"),
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps([words, [*words, "--json"]])],
         env=environment(PYTHONIOENCODING=encoding, PYTHONUTF8="0"),
         capture_output=True,
         check=False,
     )
 
-    assert (listed.returncode, told.returncode) == (0, 0)
-    assert b"ATL012" in listed.stdout
-    assert json.loads(told.stdout.decode(encoding))[0]["notes"] == "✓ 小鼠"
+    assert done.returncode == 0
+    listed, told = done.stdout.split(b"\f")
+    assert b"ATL012" in listed
+    assert json.loads(told.decode(encoding))[0]["notes"] == "✓ 小鼠"
 
 
-def on_a_terminal(words: list[str], *, columns: int, answer: str = "") -> tuple[int, str]:
+def on_a_terminal(*words: object, columns: int, answer: str = "") -> tuple[int, str]:
     """Run the shell on a terminal of its own; return the exit code and what stands on it."""
     import fcntl
     import pty
@@ -153,14 +164,22 @@ def on_a_terminal(words: list[str], *, columns: int, answer: str = "") -> tuple[
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        words,
-        env=environment(TERM="xterm", COLUMNS=str(columns)),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
+
+    def begin() -> None:
+        os.close(ours)
+        os.setsid()
+        for stream in range(3):
+            os.dup2(theirs, stream)
+        os.close(theirs)
+        os.environ.update(TERM="xterm", COLUMNS=str(columns))
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "rww"[n]) for n in range(3))
+        sys.argv = ["vrtracker", *map(str, words)]
+        try:
+            main()
+        except SystemExit as ended:
+            os._exit(ended.code or 0)
+
+    child = fork(begin)
     os.close(theirs)
     os.write(ours, answer.encode())
     shown = b""
@@ -171,15 +190,15 @@ def on_a_terminal(words: list[str], *, columns: int, answer: str = "") -> tuple[
         # The other end of a terminal that was closed reads as an error on Linux.
         pass
     os.close(ours)
-    return process.wait(timeout=60), shown.decode()
+    return wait(child), shown.decode()
 
 
 @posix
 @pytest.mark.parametrize("columns", [15, 40, 200])
 def test_narrow_terminal_does_not_cut_keys(sample, columns: int):
-    words = command_line(*sample.options, "sessions", "list", "--mouse", "DEMO001")
+    words = (*sample.options, "sessions", "list", "--mouse", "DEMO001")
 
-    code, shown = on_a_terminal(words, columns=columns)
+    code, shown = on_a_terminal(*words, columns=columns)
 
     assert code == 0
     assert all(key in shown for key in (FIRST, SECOND, THIRD))
@@ -190,7 +209,7 @@ def test_narrow_terminal_does_not_cut_keys(sample, columns: int):
 def test_edit_of_several_rows_asks_on_a_terminal(demo, answer: str, code: int, planes: int):
     edit = ("sessions", "edit", "--mouse", "DEMO001", "--set", "numPlanes=7")
 
-    ended, shown = on_a_terminal(command_line(*demo.options, *edit), columns=120, answer=answer)
+    ended, shown = on_a_terminal(*demo.options, *edit, columns=120, answer=answer)
 
     assert ended == code
     assert "This changes 4 rows. Go on?" in shown
@@ -206,7 +225,7 @@ def test_import_asks_on_a_terminal(empty, tmp_path: Path, answer: str, code: int
     file.write_text("mouseName\nATL012\n", encoding="utf-8")
 
     ended, shown = on_a_terminal(
-        command_line("--url", empty, "import", "csv", "mice", file), columns=120, answer=answer
+        "--url", empty, "import", "csv", "mice", file, columns=120, answer=answer
     )
 
     assert ended == code
@@ -216,7 +235,7 @@ def test_import_asks_on_a_terminal(empty, tmp_path: Path, answer: str, code: int
 
 @posix
 def test_demo_runs_on_a_terminal(tmp_path: Path):
-    code, shown = on_a_terminal(command_line("demo", "--dir", tmp_path / "d"), columns=120)
+    code, shown = on_a_terminal("demo", "--dir", tmp_path / "d", columns=120)
 
     assert code == 0
     assert "11/11" in shown
@@ -227,7 +246,7 @@ def test_demo_runs_on_a_terminal(tmp_path: Path):
 def test_progress_is_shown_on_a_terminal_alone(demo):
     words = ("register", "--mouse", "DEMO001", "--force")
 
-    code, shown = on_a_terminal(command_line(*demo.options, *words), columns=120)
+    code, shown = on_a_terminal(*demo.options, *words, columns=120)
     piped = spawn(*demo.options, *words, cwd=demo.root)
 
     assert code == 0

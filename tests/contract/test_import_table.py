@@ -12,9 +12,10 @@ import openpyxl
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.legacy import FLAGS, FLOATS, NUMBERS, TIMES, WHOLE
 from support.sample_lab import change_schema, new_lab, table_counts
 from support.tables import (
@@ -179,6 +180,10 @@ def frames(tracker: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
+PLAIN = {str, int, float, bool, dt.date, dt.datetime, type(None)}
+
+
+@pytest.mark.own_rule
 @pytest.mark.parametrize("way", WAYS)
 def test_rows_are_the_same_whichever_way_they_are_kept(labs, expected, rows, tmp_path, way):
     ending, write = WAYS[way]
@@ -190,6 +195,8 @@ def test_rows_are_the_same_whichever_way_they_are_kept(labs, expected, rows, tmp
         plan = service.read_table(write(tmp_path / f"{what}.{ending}", rows[what], **more))
 
         assert plan.problems == ()
+        # However they were kept, a database is given the same.
+        assert {type(value) for row in plan.rows for value in row.values()} <= PLAIN
         assert plan.apply() == len(rows[what])
 
     for found, wanted in zip(frames(tracker), frames(expected), strict=True):
@@ -240,9 +247,12 @@ HOW = st.fixed_dictionaries(
         "comma": st.booleans(),
     }
 )
-several = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+
+
+def for_random_rows(kind: str, check: Any) -> None:
+    """Call `check` with rows and how they are written; no database has a part in what is read."""
+    drawn = given(rows=RANDOM_ROWS, how=HOW)(check)
+    settings(max_examples=examples(50, kind), deadline=None)(drawn)()
 
 
 def written(folder: Path, rows: Any, how: dict[str, Any]) -> Path:
@@ -255,40 +265,38 @@ def as_read(plan: Any, names: Any) -> list[dict[str, Any]]:
     return [{name: row[name] for name in names} for row in plan.rows]
 
 
-@several
-@given(rows=RANDOM_ROWS, how=HOW)
-def test_random_rows_come_back_equal_when_it_is_said_how_they_are_written(
-    small, tmp_path, rows, how
-):
-    path = written(tmp_path, rows, how)
+def test_random_rows_come_back_equal_when_it_is_said_how_they_are_written(backend, small, tmp_path):
+    def check(rows, how):
+        plan = small.sessions.read_table(
+            written(tmp_path, rows, how),
+            delimiter=how["delimiter"],
+            encoding=how["encoding"],
+            decimal="," if how["comma"] else ".",
+            date_format=how["date"],
+        )
 
-    plan = small.sessions.read_table(
-        path,
-        delimiter=how["delimiter"],
-        encoding=how["encoding"],
-        decimal="," if how["comma"] else ".",
-        date_format=how["date"],
-    )
+        assert plan.problems == ()
+        assert as_read(plan, rows[0]) == rows
 
-    assert plan.problems == ()
-    assert as_read(plan, rows[0]) == rows
+    for_random_rows(backend.marker, check)
 
 
-@several
-@given(rows=RANDOM_ROWS, how=HOW)
-def test_random_rows_are_found_out_or_refused_and_never_read_as_others(small, tmp_path, rows, how):
-    path = written(tmp_path, rows, how)
+def test_random_rows_are_found_out_or_refused_and_never_read_as_others(backend, small, tmp_path):
+    def check(rows, how):
+        path = written(tmp_path, rows, how)
 
-    try:
-        plan = small.sessions.read_table(path)
-    except ImportFileError as error:
-        told = str(error)
-    else:
-        told = " ".join(problem.message for problem in plan.problems)
-        if not plan.problems:
-            assert as_read(plan, rows[0]) == rows
+        try:
+            plan = small.sessions.read_table(path)
+        except ImportFileError as error:
+            told = str(error)
+        else:
+            told = " ".join(problem.message for problem in plan.problems)
+            if not plan.problems:
+                assert as_read(plan, rows[0]) == rows
 
-    assert not told or "date_format=" in told or "decimal=" in told or "encoding=" in told
+        assert not told or "date_format=" in told or "decimal=" in told or "encoding=" in told
+
+    for_random_rows(backend.marker, check)
 
 
 # -- refused, and nothing written ------------------------------------------------------------------

@@ -23,23 +23,41 @@ class Coded(Counting):
         self.version = version
 
 
-@pytest.fixture
-def lab(backend, tmp_path):
+def new_lab(backend, folder) -> WorkflowLab:
     declared = [
         Stage(name="significant", title="significant transients", requires=("registration",)),
         Stage(name="significant_qc", title="their QC", kind=StageKind.REVIEW),
     ]
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
+    return WorkflowLab(backend.migrated_url(), folder / "root", declared=declared)
+
+
+def with_runs(lab: WorkflowLab) -> WorkflowLab:
+    for key in (ONE, TWO):
+        lab.add(key)
+    lab.tracker.workflow.run(registrar=Coded())
+    return lab
+
+
+@pytest.fixture
+def lab(backend, tmp_path):
+    with new_lab(backend, tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def made(lab):
     """Two sessions that were registered with size 3 by version 1.0."""
-    for key in (ONE, TWO):
-        lab.add(key)
-    lab.tracker.workflow.run(registrar=Coded())
-    return lab
+    return with_runs(lab)
+
+
+@pytest.fixture
+def shown(backend, shared_labs, tmp_path_factory):
+    """The lab of `made`, for reading alone."""
+
+    def build(keeper):
+        return with_runs(new_lab(keeper, tmp_path_factory.mktemp("outdated")))
+
+    return shared_labs.get(backend, "outdated", build)
 
 
 def differences(lab, registrar, *args, **more) -> list[tuple]:
@@ -58,8 +76,8 @@ def queue(lab, **options) -> list[int]:
 # -- what is found ------------------------------------------------------------------------------
 
 
-def test_what_would_be_done_alike_is_not_outdated(made):
-    plan = made.tracker.workflow.outdated(registrar=Coded())
+def test_what_would_be_done_alike_is_not_outdated(shown):
+    plan = shown.tracker.workflow.outdated(registrar=Coded())
     assert (plan.sessions, plan.rows(), plan.compared) == ((), [], 2)
     assert (plan.registrar, plan.version) == ("counting", "1.0")
     frame = plan.frame()
@@ -67,35 +85,35 @@ def test_what_would_be_done_alike_is_not_outdated(made):
     assert plan.apply() == []
 
 
-def test_another_option_is_named_with_both_values(made):
-    plan = made.tracker.workflow.outdated(registrar=Coded(5))
+def test_another_option_is_named_with_both_values(shown):
+    plan = shown.tracker.workflow.outdated(registrar=Coded(5))
     assert plan.frame().to_dict("records") == plan.rows()
-    assert differences(made, Coded(5)) == [
+    assert differences(shown, Coded(5)) == [
         (ONE, "option size", 3, 5),
         (TWO, "option size", 3, 5),
     ]
 
 
-def test_another_version_is_named(made):
-    assert differences(made, Coded(version="1.1"), ONE) == [(ONE, "version", "1.0", "1.1")]
+def test_another_version_is_named(shown):
+    assert differences(shown, Coded(version="1.1"), ONE) == [(ONE, "version", "1.0", "1.1")]
 
 
-def test_each_difference_has_a_row(made):
-    assert differences(made, Coded(5, "1.1"), ONE) == [
+def test_each_difference_has_a_row(shown):
+    assert differences(shown, Coded(5, "1.1"), ONE) == [
         (ONE, "option size", 3, 5),
         (ONE, "version", "1.0", "1.1"),
     ]
 
 
-def test_another_registrar_is_all_that_is_said(made):
-    (row,) = differences(made, good, ONE)
+def test_another_registrar_is_all_that_is_said(shown):
+    (row,) = differences(shown, good, ONE)
     assert row == (ONE, "registrar", "counting", "support.registrars:good")
 
 
-def test_without_registrar_the_profiles_is_meant(made):
-    tracker = made.another(registrars={"registration": "support.registrars:Counting"})
+def test_without_registrar_the_profiles_is_meant(shown):
+    tracker = shown.another(registrars={"registration": "support.registrars:Counting"})
     assert tracker.workflow.outdated().rows() == []
-    (row, _) = made.tracker.workflow.outdated().rows()
+    (row, _) = shown.tracker.workflow.outdated().rows()
     assert (row["what"], row["new"]) == ("registrar", "alf")
 
 
@@ -179,10 +197,10 @@ def test_statements_do_not_grow_with_the_sessions(lab, statement_counter):
 # -- what applying writes -----------------------------------------------------------------------
 
 
-def test_a_plan_writes_nothing(made):
-    before = made.dump()
-    made.tracker.workflow.outdated(registrar=Coded(5))
-    assert made.dump() == before
+def test_a_plan_writes_nothing(shown):
+    before = shown.dump()
+    shown.tracker.workflow.outdated(registrar=Coded(5))
+    assert shown.dump() == before
 
 
 def test_applied_it_is_stale_and_says_why(made):

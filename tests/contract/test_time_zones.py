@@ -25,10 +25,10 @@ WINTER = dt.datetime(2023, 1, 21, 9, 30, tzinfo=dt.UTC)
 SUMMER = dt.datetime(2023, 7, 1, 23, 30, tzinfo=dt.UTC)
 LOCAL = ["2023-01-21 09:30:00", "2023-07-02 00:30:00"]
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its zone"),
-    pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"]),
-]
+pytestmark = pytest.mark.skipif(
+    not hasattr(time, "tzset"), reason="this system cannot change its zone"
+)
+in_each_zone = pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo"])
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def texts(frame: pd.DataFrame, column: str) -> list[str]:
     return frame[column].astype(str).tolist()
 
 
+@in_each_zone
 def test_dates_are_those_of_the_lab(lab):
     lab.clock.time = SUMMER.replace(year=2025)
     tracker = lab.another(zone=zoneinfo.ZoneInfo(LAB))
@@ -72,6 +73,7 @@ def test_dates_are_those_of_the_lab(lab):
     assert tracker.reconcile(stages=["suite2p"]).found.changes == ()
 
 
+@in_each_zone
 def test_today_is_that_of_the_lab(lab):
     lab.clock.time = SUMMER.replace(year=2025)
     (lab.root / "M1" / "2025-07-02" / "1").mkdir(parents=True)
@@ -82,7 +84,7 @@ def test_today_is_that_of_the_lab(lab):
     assert [row["sessionID"] for row in plan.new] == [1]
 
 
-@pytest.mark.own_rule
+@pytest.mark.parametrize("zone", ["America/New_York"])
 def test_whole_process_in_another_zone_writes_and_reads_the_same(lab, zone):
     """The driver too may have an idea of the time of its own: Java takes its zone at its start."""
     code = (

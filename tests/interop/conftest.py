@@ -153,11 +153,11 @@ def legacy(backend, legacy_urls, tmp_path, monkeypatch) -> Iterator[Desk]:
     made.close()
 
 
-@pytest.fixture
-def adopted(shared_file, tmp_path) -> Path:
-    """The lab's own Access file, adopted."""
+@pytest.fixture(scope="session")
+def adopted(shared_file, tmp_path_factory) -> Path:
+    """The lab's own Access file, adopted; for reading alone."""
     pytest.importorskip("jpype", reason="the extra 'access' is not installed")
-    path = tmp_path / "vrDatabase.accdb"
+    path = tmp_path_factory.mktemp("adopted") / "vrDatabase.accdb"
     shutil.copy(shared_file("legacy/vrDatabase.accdb"), path)
     path.chmod(0o644)
     adopt(path)

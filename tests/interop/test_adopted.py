@@ -38,12 +38,18 @@ def answers(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame
     return found
 
 
+@pytest.fixture(scope="module")
+def ours(adopted) -> dict[str, pd.DataFrame]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return answers(str(adopted), monkeypatch)
+
+
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql16", "postgresql18"], indirect=True)
-def test_frames_of_a_copy_are_those_of_the_adopted_file(adopted, backend, monkeypatch):
+def test_frames_of_a_copy_are_those_of_the_adopted_file(adopted, ours, backend, monkeypatch):
     copy = backend.new_url()
     vrtracker.clone(adopted, copy)
 
-    ours, theirs = (answers(url, monkeypatch) for url in (str(adopted), copy))
+    theirs = answers(copy, monkeypatch)
 
     assert len(ours["scratched too"]) == 244
     assert len(ours["mice"]) == 14

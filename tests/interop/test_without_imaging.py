@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import signal
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
+from support.processes import in_child
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidValueError
+from vrtracker.interop.vranalysis import get_database
 from vrtracker.services.workflow.claims import Claims
+from vrtracker.unit_of_work import UnitOfWork
 
 NAMES = ("ATL012", "2023-01-20", 701)
 OUTPUT = 305
@@ -134,6 +137,7 @@ REGISTRARS = {
 }
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(("registrar", "own"), REGISTRARS.items())
 def test_attempt_tells_whether_it_was_with_imaging_whatever_the_registrar(
     desk, fake_vranalysis, configured, registrar, own
@@ -167,24 +171,19 @@ def test_function_of_the_profile_is_told_of_imaging(desk, configured):
 
 # -- killed -------------------------------------------------------------------------------------
 
-KILLED_AFTER_A_COMMIT = """
-import os, signal, sys
-from vrtracker.interop.vranalysis import get_database
-from vrtracker.unit_of_work import UnitOfWork
 
-left = int(sys.argv[1])
-commit = UnitOfWork.commit
+def register_until(commits: int) -> None:
+    """Register all without the imaging; die after so many commits."""
+    left, commit = [commits], UnitOfWork.commit
 
-def commit_and_die(self):
-    global left
-    commit(self)
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def commit_and_die(self: UnitOfWork) -> None:
+        commit(self)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-UnitOfWork.commit = commit_and_die
-get_database("vrSessions").register_sessions(imaging=False)
-"""
+    UnitOfWork.commit = commit_and_die
+    get_database("vrSessions").register_sessions(imaging=False)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
@@ -196,17 +195,10 @@ def test_kill_at_any_commit_leaves_no_registered_session_waiting_for_suite2p(
     desk, fake_vranalysis, commits, state, lacks_suite2p
 ):
     key = desk.add(imaging=True)
-    paths = [str(fake_vranalysis), *filter(None, [os.environ.get("PYTHONPATH")])]
 
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_AFTER_A_COMMIT, str(commits)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    code = in_child(lambda: register_until(commits))
 
-    assert (done.returncode == 0) is (commits == 9), done.stderr
+    assert code == (0 if commits == 9 else -signal.SIGKILL)
     assert desk.tracker.workflow.states(key)["registration"] == state
     assert waiting(desk) == lacks_suite2p
     assert desk.sessions.needs_red_cell_qc().empty

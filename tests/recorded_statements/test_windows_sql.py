@@ -110,17 +110,19 @@ def test_each_statement_is_compiled_for_windows_and_taken_by_a_real_file(
     recorded_statements, engine
 ):
     refused = []
-    for recorded in recorded_statements.statements.values():
-        try:
-            text, values = written(recorded, engine.dialect)
-            if text not in recorded_statements.ran:
-                with engine.connect() as connection:
-                    connection.exec_driver_sql(text, values)
-        except sa.exc.IntegrityError:
-            # It was understood; the rows that it refers to are in another file.
-            continue
-        except sa.exc.SQLAlchemyError as error:
-            refused.append(f"{recorded.compiled.string}\n  {error}")
+    # A file is read anew for a connection that is the only one.
+    with engine.connect() as connection:
+        for recorded in recorded_statements.statements.values():
+            try:
+                text, values = written(recorded, engine.dialect)
+                if text not in recorded_statements.ran:
+                    connection.exec_driver_sql(text, values).close()
+            except sa.exc.IntegrityError:
+                # It was understood; the rows that it refers to are in another file.
+                pass
+            except sa.exc.SQLAlchemyError as error:
+                refused.append(f"{recorded.compiled.string}\n  {error}")
+            connection.rollback()
     assert not refused, "\n".join(refused)
 
 
