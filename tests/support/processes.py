@@ -68,7 +68,7 @@ def spawned_at_once(*works: Work) -> list[int]:
 
 def spawned_in_step(*courses: Sequence[Work]) -> list[int]:
     """Do several courses of works, each in a new process, and each step at the same moment."""
-    context = multiprocessing.get_context("spawn")
+    context = quick_processes()
     gate = context.Barrier(len(courses))
     children = [context.Process(target=_pass_gates, args=(gate, works)) for works in courses]
     for child in children:
