@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 import vrtracker
 from support.access_files import take_lock
-from support.backends import Sources
 from support.processes import spawned_at_once
 from support.sample_lab import open_lab
 from vrtracker import clock
@@ -37,14 +36,8 @@ TODAY = dt.date(2026, 3, 2)
 
 
 @pytest.fixture
-def file(tmp_path, database_sources) -> Path:
-    return migrated(database_sources, tmp_path / "lab.accdb")
-
-
-def migrated(sources: Sources, path: Path) -> Path:
-    """Put a copy of a database without rows where the path leads."""
-    sources.get("access").migrated(path.parent, path.stem)
-    return path
+def file(tmp_path, put_migrated) -> Path:
+    return put_migrated(tmp_path / "lab.accdb")
 
 
 @pytest.fixture
@@ -123,9 +116,9 @@ MAKERS = [make_by_upgrade, make_by_adoption, make_by_clone]
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_commit_that_fails_is_told_with_its_own_reason_and_the_file(
-    legacy_file, tmp_path, database_sources, monkeypatch, make
+    legacy_file, tmp_path, put_migrated, monkeypatch, make
 ):
-    source, path = migrated(database_sources, tmp_path / "source.accdb"), tmp_path / "made.accdb"
+    source, path = put_migrated(tmp_path / "source.accdb"), tmp_path / "made.accdb"
     add(source, "M1")
     full_copy = shutil.copyfile
 
@@ -189,10 +182,10 @@ def test_disk_without_room_for_the_changed_copy_leaves_the_file(legacy_file, no_
 
 
 def test_disk_without_room_for_a_clone_or_a_restored_backup_is_told(
-    file, tmp_path, database_sources, no_room
+    file, tmp_path, put_migrated, no_room
 ):
     add(file, "M1")
-    empty = migrated(database_sources, tmp_path / "empty.accdb")
+    empty = put_migrated(tmp_path / "empty.accdb")
     backup = shutil.copy(file, tmp_path / "backup.accdb")
     no_room()
 
@@ -205,9 +198,9 @@ def test_disk_without_room_for_a_clone_or_a_restored_backup_is_told(
 
 
 @pytest.fixture
-def empty_and_locked(tmp_path, database_sources, monkeypatch):
+def empty_and_locked(tmp_path, put_migrated, monkeypatch):
     """An empty database whose lock of writers another process holds; nobody waits for it."""
-    path = migrated(database_sources, tmp_path / "empty.accdb")
+    path = put_migrated(tmp_path / "empty.accdb")
     acquire = FileLock.acquire
     monkeypatch.setattr(FileLock, "acquire", lambda lock, **_: acquire(lock, timeout_s=0))
     hold = "import sys; from support.access_files import take_lock; take_lock(sys.argv[1]); "
