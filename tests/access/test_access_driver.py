@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -10,6 +11,8 @@ from decimal import Decimal
 
 import pytest
 
+from support.access_files import raise_number
+from support.processes import spawned_at_once
 from vrtracker.backends.access import jvm, ucanaccess
 from vrtracker.errors import BackendError
 
@@ -197,15 +200,10 @@ def test_writers_of_several_processes_lose_no_update_and_are_seen_at_once(people
     people.commit()
     people.cursor().execute("SELECT * FROM [people]").fetchall()
     people.rollback()
-    code = (
-        "import sys\nfrom vrtracker.backends.access import ucanaccess\n"
-        "c = ucanaccess.connect(sys.argv[1])\n"
-        "for _ in range(10):\n"
-        "    c.cursor().execute('UPDATE [people] SET [n]=[n]+1'); c.commit()\n"
-        "c.close()"
-    )
-    workers = [subprocess.Popen([sys.executable, "-c", code, str(people.path)]) for _ in range(3)]
-    assert [worker.wait(120) for worker in workers] == [0, 0, 0]
+    work = functools.partial(raise_number, str(people.path), 10)
+
+    assert spawned_at_once(work, work, work) == [0, 0, 0]
+
     assert people.cursor().execute("SELECT [n] FROM [people]").fetchone() == (30,)
 
 
