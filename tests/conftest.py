@@ -2,7 +2,8 @@
 
 ``backend``
     Parametrised over every database that the suite knows: ``backend.new_url()`` is a database
-    without tables, ``backend.migrated_url()`` one with the newest schema; each call makes
+    without tables, ``backend.migrated_url()`` one with the newest schema, and
+    ``backend.copied_url(make)`` a copy of what `make` makes once in a run; each call makes
     another one, and all are dropped when the test ends. To run on some alone:
     ``@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)``.
 ``postgres_server``

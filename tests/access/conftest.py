@@ -28,6 +28,17 @@ def new_file(tmp_path):
 
 
 @pytest.fixture
+def put_migrated(database_sources):
+    """Put a database with the newest schema and no rows where a path leads."""
+
+    def put(path):
+        database_sources.get("access").migrated(path.parent, path.stem)
+        return path
+
+    return put
+
+
+@pytest.fixture
 def legacy_file(tmp_path):
     source = DATA / "legacy" / "vrDatabase.accdb"
     if not source.is_file():

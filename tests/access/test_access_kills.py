@@ -10,14 +10,13 @@ import pytest
 from support.access_files import add_mice_when_told, mdb_rows
 from support.processes import KILLS, killed_when_ready
 from support.sample_lab import open_lab
-from vrtracker.database.migration import check, upgrade
+from vrtracker.database.migration import check
 
 
 @pytest.mark.slow
-def test_killed_commit_is_whole_or_not_there(tmp_path):
+def test_killed_commit_is_whole_or_not_there(tmp_path, put_migrated):
     draw = random.Random(7)
-    path = tmp_path / "lab.accdb"
-    upgrade(path)
+    path = put_migrated(tmp_path / "lab.accdb")
     known: set[str] = set()
     for number in range(KILLS):
         ready = tmp_path / f"told-{number}"

@@ -33,10 +33,9 @@ def front(new_file, legacy_file) -> Path:
 
 
 @pytest.fixture
-def file(tmp_path) -> Path:
+def file(tmp_path, put_migrated) -> Path:
     """Return a tracker's file with a link to a file that is gone."""
-    path = tmp_path / "tracker.accdb"
-    upgrade(path)
+    path = put_migrated(tmp_path / "tracker.accdb")
     link(path, "Other", to=GONE)
     return path
 

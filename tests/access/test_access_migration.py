@@ -11,27 +11,28 @@ import pytest
 import sqlalchemy as sa
 
 from support.access_files import mdb_rows, upgrade_when_told
-from support.processes import KILLS, killed_when_ready, spawned_at_once
+from support.legacy import insert_rows
+from support.processes import KILLS, killed_when_ready
 from support.sample_lab import open_lab, run_sql
 from vrtracker.backends.access import replacement
 from vrtracker.database import Database
-from vrtracker.database.migration import check, downgrade, upgrade
+from vrtracker.database.migration import check, upgrade
 from vrtracker.database.versions import HEAD, current_revision
 from vrtracker.errors import BackendError
 
-MICE = [{"uMouseID": 3, "mouseName": "ATL012"}, {"uMouseID": 9, "mouseName": "atl-ü"}]
+FLAGS = dict.fromkeys(("tracked", "trackerExists", "KO", "Blinded"), False)
+MICE = [
+    {"uMouseID": 3, "mouseName": "ATL012", **FLAGS},
+    {"uMouseID": 9, "mouseName": "atl-ü", **FLAGS},
+]
 
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory) -> Path:
     """A file at the first revision, with two mice."""
     path = tmp_path_factory.mktemp("older") / "lab.accdb"
-    upgrade(path)
-    with open_lab(str(path)) as tracker:
-        tracker.mice.add_many(MICE)
-    downgrade(path, "0001")
-    for kept in path.parent.glob("lab.before-*"):
-        kept.unlink()
+    upgrade(path, "0001")
+    insert_rows(str(path), "mousedb", MICE)
     return path
 
 
@@ -127,9 +128,8 @@ def open_lab_below(path: Path):
 
 def mouse(name: str) -> str:
     """Return the SQL that adds a mouse past the tracker."""
-    flags = ("tracked", "trackerExists", "KO", "Blinded")
-    columns = ", ".join(f'"{column}"' for column in ("mouseName", *flags))
-    return f"INSERT INTO mousedb ({columns}) VALUES ('{name}'{', False' * len(flags)})"
+    columns = ", ".join(f'"{column}"' for column in ("mouseName", *FLAGS))
+    return f"INSERT INTO mousedb ({columns}) VALUES ('{name}'{', False' * len(FLAGS)})"
 
 
 def test_names_that_differ_by_case_are_refused_by_the_file_and_the_tracker_goes_on(file):
@@ -151,15 +151,6 @@ def test_many_names_of_which_two_differ_by_case_are_refused_in_our_words(file):
         tracker.mice.add("B1")
 
     assert set(names(file).values()) == {"ATL012", "B1", "atl-ü"}
-
-
-def test_two_migrations_at_once_end_at_the_newest(file):
-    work = functools.partial(upgrade, str(file))
-
-    assert spawned_at_once(work, work) == [0, 0]
-
-    assert revision_of(file) == HEAD
-    assert names(file) == {"3": "ATL012", "9": "atl-ü"}
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ import pytest
 
 from support.sample_lab import open_lab
 from vrtracker.backends.access import ucanaccess
-from vrtracker.database.migration import upgrade
 from vrtracker.errors import BackendError
 from vrtracker.services.administration import adopt
 
@@ -18,11 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a ri
 
 
 @pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "data" / "lab.accdb"
-    path.parent.mkdir()
-    upgrade(path)
-    return path
+def file(tmp_path, put_migrated) -> Path:
+    (tmp_path / "data").mkdir()
+    return put_migrated(tmp_path / "data" / "lab.accdb")
 
 
 @pytest.fixture(params=["link to the file", "link to the folder", "dots", "relative"])

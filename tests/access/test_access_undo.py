@@ -21,9 +21,8 @@ LONG_AGO_S = 24 * 3600.0
 
 
 @pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "lab.accdb"
-    upgrade(path)
+def file(tmp_path, put_migrated) -> Path:
+    path = put_migrated(tmp_path / "lab.accdb")
     with open_lab(str(path)) as tracker:
         tracker.mice.add("M1")
     return path
@@ -38,12 +37,9 @@ def copy(file) -> Path:
 
 
 @pytest.fixture
-def restored(file, copy, tmp_path) -> bytes:
+def restored(file, copy, put_migrated) -> bytes:
     """Return what somebody has put in the file's place since."""
-    earlier = tmp_path / "earlier.accdb"
-    upgrade(earlier)
-    shutil.copyfile(earlier, file)
-    return file.read_bytes()
+    return put_migrated(file).read_bytes()
 
 
 def mice(path: Path) -> list[str]:

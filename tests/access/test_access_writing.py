@@ -36,10 +36,8 @@ TODAY = dt.date(2026, 3, 2)
 
 
 @pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "lab.accdb"
-    upgrade(path)
-    return path
+def file(tmp_path, put_migrated) -> Path:
+    return put_migrated(tmp_path / "lab.accdb")
 
 
 @pytest.fixture
@@ -118,10 +116,9 @@ MAKERS = [make_by_upgrade, make_by_adoption, make_by_clone]
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_commit_that_fails_is_told_with_its_own_reason_and_the_file(
-    legacy_file, tmp_path, monkeypatch, make
+    legacy_file, tmp_path, put_migrated, monkeypatch, make
 ):
-    source, path = tmp_path / "source.accdb", tmp_path / "made.accdb"
-    upgrade(source)
+    source, path = put_migrated(tmp_path / "source.accdb"), tmp_path / "made.accdb"
     add(source, "M1")
     full_copy = shutil.copyfile
 
@@ -184,10 +181,11 @@ def test_disk_without_room_for_the_changed_copy_leaves_the_file(legacy_file, no_
     assert legacy_file.read_bytes() == before
 
 
-def test_disk_without_room_for_a_clone_or_a_restored_backup_is_told(file, tmp_path, no_room):
+def test_disk_without_room_for_a_clone_or_a_restored_backup_is_told(
+    file, tmp_path, put_migrated, no_room
+):
     add(file, "M1")
-    empty = tmp_path / "empty.accdb"
-    upgrade(empty)
+    empty = put_migrated(tmp_path / "empty.accdb")
     backup = shutil.copy(file, tmp_path / "backup.accdb")
     no_room()
 
@@ -200,10 +198,9 @@ def test_disk_without_room_for_a_clone_or_a_restored_backup_is_told(file, tmp_pa
 
 
 @pytest.fixture
-def empty_and_locked(tmp_path, monkeypatch):
+def empty_and_locked(tmp_path, put_migrated, monkeypatch):
     """An empty database whose lock of writers another process holds; nobody waits for it."""
-    path = tmp_path / "empty.accdb"
-    upgrade(path)
+    path = put_migrated(tmp_path / "empty.accdb")
     acquire = FileLock.acquire
     monkeypatch.setattr(FileLock, "acquire", lambda lock, **_: acquire(lock, timeout_s=0))
     hold = "import sys; from support.access_files import take_lock; take_lock(sys.argv[1]); "
@@ -216,14 +213,11 @@ def empty_and_locked(tmp_path, monkeypatch):
         holder.kill()
 
 
-def test_clone_tells_of_a_lock_that_another_process_holds(file, empty_and_locked):
+def test_clone_and_restore_tell_of_a_lock_that_another_process_holds(file, empty_and_locked):
     add(file, "M1")
 
     with pytest.raises(BackendError, match="Another process is writing"):
         vrtracker.clone(file, empty_and_locked)
-
-
-def test_restore_tells_of_a_lock_that_another_process_holds(file, empty_and_locked):
     with pytest.raises(BackendError, match="Another process is writing"):
         AccessBackend().restore(parse_url(empty_and_locked), file)
 
@@ -260,12 +254,9 @@ def test_option_with_a_wrong_value_is_refused(file):
         add(f"access:///{file}?daily_backup=weekly", "M1")
 
 
-@pytest.mark.parametrize(
-    "folder", ["OneDrive - UCL", "Dropbox (Lab)", "Google Drive", "CloudStorage", "Nextcloud"]
-)
-def test_synchronised_folder_is_read_but_not_written(file, tmp_path, folder):
+def test_synchronised_folder_is_read_but_not_written(file, tmp_path):
     add(file, "M1")
-    synced = tmp_path / folder / "lab"
+    synced = tmp_path / "OneDrive - UCL" / "lab"
     synced.mkdir(parents=True)
     file = file.rename(synced / "lab.accdb")
 
@@ -274,6 +265,16 @@ def test_synchronised_folder_is_read_but_not_written(file, tmp_path, folder):
 
     assert mice(file) == ["M1"]
     assert [one.name for one in synced.iterdir()] == ["lab.accdb"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["OneDrive - UCL", "Dropbox (Lab)", "Google Drive", "CloudStorage", "Nextcloud"]
+)
+def test_folder_of_every_such_service_is_known(tmp_path, folder):
+    options = writing.WriteOptions(daily_backup=True, synced_folder=False)
+
+    with pytest.raises(BackendError, match="synced_folder=allow"):
+        writing.check_folder(tmp_path / folder / "lab" / "lab.accdb", options)
 
 
 def test_no_file_is_made_in_a_synchronised_folder(tmp_path):

@@ -51,13 +51,35 @@ def url(postgres_server: PostgresServer, server_database: str) -> str:
     return postgres_server.password_url(server_database)
 
 
+@pytest.fixture(scope="module")
+def filled_databases() -> Iterator[dict[PostgresServer, str]]:
+    """A database with three sessions by server, made when a test first copies it."""
+    made: dict[PostgresServer, str] = {}
+    yield made
+    for server, name in made.items():
+        server.drop_database(name)
+
+
+def fill(url: str) -> None:
+    with vrtracker.init(url, actor="tester") as tracker:
+        tracker.mice.add("ATL012")
+        tracker.sessions.add_many(session_rows(3))
+
+
 @pytest.fixture
-def lab(url) -> Iterator[Any]:
-    tracker = vrtracker.init(url, actor="tester")
-    tracker.mice.add("ATL012")
-    tracker.sessions.add_many(session_rows(3))
-    yield tracker
-    tracker.close()
+def lab(postgres_server, server_database, url, filled_databases) -> Iterator[Any]:
+    """A tracker of the role that must give its password, on three sessions of its own."""
+    if postgres_server not in filled_databases:
+        filled = f"vrt_{uuid.uuid4().hex[:12]}"
+        postgres_server.create_database(filled, owner=PASSWORD_ROLE)
+        filled_databases[postgres_server] = filled
+        fill(postgres_server.password_url(filled))
+    postgres_server.drop_database(server_database)
+    postgres_server.create_database(
+        server_database, template=filled_databases[postgres_server], owner=PASSWORD_ROLE
+    )
+    with vrtracker.open(url, actor="tester") as tracker:
+        yield tracker
 
 
 def texts_of(error: BaseException | None) -> Iterator[str]:
@@ -333,52 +355,54 @@ def test_address_without_a_user_or_password_is_shown_as_one_types_it(lab, url):
     assert shown.password is None
 
 
+KINDS = [
+    ("boolean", "true", "boolean"),
+    ("bigint", "9007199254740993", "Int64"),
+    ("smallint", "7", "Int64"),
+    ("real", "0.5", "float64"),
+    ("numeric(10, 2)", "12.25", "float64"),
+    ("date", "'2022-05-01'", "datetime64[us]"),
+    ("timestamptz", "'2022-05-01 09:30+00'", "datetime64[us]"),
+    ("char(3)", "'abc'", "str"),
+    ("uuid", "'00000000-0000-0000-0000-000000000007'", "object"),
+    ("jsonb", "jsonb_build_object('a', 1)", "object"),
+    ("integer[]", "'{1,2}'", "object"),
+    ("time", "'09:30'", "object"),
+    ("interval", "'2 days'", "object"),
+    ("bytea", "'\\x00ff'", "object"),
+    ("point", "'(1,2)'", "object"),
+]
+
+
 @pytest.mark.filterwarnings("ignore:Did not recognize type:sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize("backend", ["postgresql16"], indirect=True)
-@pytest.mark.parametrize(
-    ("kind", "value", "dtype"),
-    [
-        ("boolean", "true", "boolean"),
-        ("bigint", "9007199254740993", "Int64"),
-        ("smallint", "7", "Int64"),
-        ("real", "0.5", "float64"),
-        ("numeric(10, 2)", "12.25", "float64"),
-        ("date", "'2022-05-01'", "datetime64[us]"),
-        ("timestamptz", "'2022-05-01 09:30+00'", "datetime64[us]"),
-        ("char(3)", "'abc'", "str"),
-        ("uuid", "'00000000-0000-0000-0000-000000000007'", "object"),
-        ("jsonb", "jsonb_build_object('a', 1)", "object"),
-        ("integer[]", "'{1,2}'", "object"),
-        ("time", "'09:30'", "object"),
-        ("interval", "'2 days'", "object"),
-        ("bytea", "'\\x00ff'", "object"),
-        ("point", "'(1,2)'", "object"),
-    ],
-)
-def test_columns_of_any_type_come_along(backend, monkeypatch, kind, value, dtype):
+def test_columns_of_any_type_come_along(backend, monkeypatch):
     tracker = new_lab(backend, sessions=3)
     tracker.close()
-    run_sql(
-        tracker.url,
-        f"ALTER TABLE sessiondb ADD COLUMN odd {kind}",
-        f'UPDATE sessiondb SET odd = {value} WHERE "sessionID" = 702',
-    )
+    columns = {f"odd{number}": dtype for number, (_, _, dtype) in enumerate(KINDS)}
+    for name, (kind, value, _) in zip(columns, KINDS, strict=True):
+        run_sql(
+            tracker.url,
+            f"ALTER TABLE sessiondb ADD COLUMN {name} {kind}",
+            f'UPDATE sessiondb SET {name} = {value} WHERE "sessionID" = 702',
+        )
 
     with open_lab(tracker.url) as again, open_lab(tracker.url) as slow:
-        frame = again.sessions.frame()
-        assert str(frame["odd"].dtype) == dtype
-        assert frame["odd"].isna().tolist() == [True, False, True]
-        assert str(again.sessions.frame(sessionID=0)["odd"].dtype) == dtype
-        assert again.sessions.get(("ATL012", DAY, 702)).extra["odd"] is not None
-        assert len(list(again.sessions.iter())) == 3
+        frame, none = again.sessions.frame(), again.sessions.frame(sessionID=0)
         monkeypatch.setattr(slow._lab.database.backend, "arrow_reader", lambda _url: None)
         by_rows = slow.sessions.frame()
-        assert str(by_rows["odd"].dtype) == dtype
-        if dtype != "object":
-            pd.testing.assert_frame_equal(by_rows, frame)
+        odd = again.sessions.get(("ATL012", DAY, 702)).extra
+        assert len(list(again.sessions.iter())) == 3
         again.sessions.delete(("ATL012", DAY, 702))
         deleted = again.history(("ATL012", DAY, 702))["changes"].iloc[-1]
-        assert deleted["odd"][0] is not None
+    for name, dtype in columns.items():
+        for found in (frame, none, by_rows):
+            assert str(found[name].dtype) == dtype
+        assert frame[name].isna().tolist() == [True, False, True]
+        assert odd[name] is not None
+        assert deleted[name][0] is not None
+    same = [name for name in frame.columns if columns.get(name) != "object"]
+    pd.testing.assert_frame_equal(by_rows[same], frame[same])
 
 
 @pytest.mark.parametrize("backend", ["postgresql18"], indirect=True)

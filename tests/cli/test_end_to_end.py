@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,16 +15,16 @@ FORCE = ("register", "--mouse", "DEMO001", "--force")
 
 
 @pytest.fixture
-def lab(backend, demo_template: Path) -> tuple[tuple[str, ...], Any]:
-    """Return the options for a new database on the demo's files, which are only read."""
-    return (
-        ("--url", backend.new_url(), "--root", str(demo_template / "lab")),
-        make_demo_lab(demo_template / "lab"),
-    )
+def options(backend) -> tuple[str, ...]:
+    """Return the options for a database without rows."""
+    return ("--url", backend.migrated_url())
 
 
-def test_main_job_runs_from_an_empty_database_to_the_verdict(lab, tmp_path: Path):
-    options, on_disk = lab
+def test_main_job_runs_from_an_empty_database_to_the_verdict(
+    backend, demo_template: Path, tmp_path: Path
+):
+    options = ("--url", backend.new_url(), "--root", str(demo_template / "lab"))
+    on_disk = make_demo_lab(demo_template / "lab")
     file = tmp_path / "mice.csv"
     names = ("mouseName", "sex", "genotype", "KO")
     rows = [",".join(str(mouse[name]) for name in names) for mouse in on_disk.mice]
@@ -49,9 +48,7 @@ def test_main_job_runs_from_an_empty_database_to_the_verdict(lab, tmp_path: Path
     assert told(*options, "why-not", on_disk.without_suite2p)["state"] == "blocked"
 
 
-def test_rows_mean_the_same(lab):
-    options, _ = lab
-    good(*options, "init")
+def test_rows_mean_the_same(options):
     good(*options, "mice", "add", "ATL012", "--set", "KO=yes", "--set", "dateOfBirth=2022-05-01")
     good(*options, "sessions", "add", "ATL012.2023-01-20.702", "--set", "headPlateRotation=8.5")
 
@@ -69,8 +66,8 @@ def test_rows_mean_the_same(lab):
     assert told(*options, "status")["sessions"] == 0
 
 
-def test_schema_goes_up_and_down(lab):
-    options, _ = lab
+def test_schema_goes_up_and_down(backend):
+    options = ("--url", backend.new_url())
     refused(*options, "status", code=4)
 
     good(*options, "db", "upgrade")
@@ -85,9 +82,7 @@ def test_schema_goes_up_and_down(lab):
     assert [mouse["mouseName"] for mouse in told(*options, "mice", "list")] == ["ATL012"]
 
 
-def test_conflicts_and_bad_input_are_refused(lab):
-    options, _ = lab
-    good(*options, "init")
+def test_conflicts_and_bad_input_are_refused(options):
     good(*options, "mice", "add", "ATL012")
     good(*options, "sessions", "add", "ATL012.2023-01-20.702")
 

@@ -140,6 +140,7 @@ def test_a_plane_without_a_file_is_incomplete_and_named(kept):
     assert "plane1 lacks stat.npy" in change.reasons[0]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("write", [write_suite2p_0, write_suite2p_1])
 @pytest.mark.parametrize("planes", [None, 2, 3])
 def test_a_plane_that_suite2p_ignored_keeps_nobody_waiting(kept, write, planes):
@@ -175,6 +176,7 @@ def test_output_of_which_suite2p_ignored_every_plane_is_incomplete(kept):
     assert "ignore every plane" in change.reasons[0]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("content", [{"a": 1j}, {"a": print}, None], ids=["number", "call", "cut"])
 def test_settings_that_are_not_plain_are_noted_and_excuse_nothing(kept, content):
     kept.add(THREE, imaging=True)
@@ -364,6 +366,7 @@ def test_files_missing_new_and_changed_are_recorded(made):
     assert made.tracker.reconcile(THREE).found.changes == ()
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(("content", "changed"), [(b"x", False), (b"y", True)])
 def test_a_file_written_later_is_told_and_hashed_on_request(made, content, changed):
     after = made.clock() + dt.timedelta(hours=1)
@@ -388,6 +391,7 @@ def test_undo_brings_the_recorded_files_back(made):
 # -- a disk that is not to be believed ----------------------------------------------------------
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("loss", ["missing", "empty"])
 def test_a_drive_that_is_not_mounted_changes_nothing(kept, loss):
     shutil.rmtree(kept.root)
@@ -465,6 +469,7 @@ def test_part_of_a_plan_is_applied_alone(kept):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
+@pytest.mark.own_rule
 @pytest.mark.parametrize("level", ["session", "date", "plane"])
 def test_an_unreadable_folder_is_told_and_the_rest_goes_on(kept, level):
     kept.add("M2.2023-01-20.1", **DONE)
@@ -516,6 +521,7 @@ def test_labs_folders_agree_with_the_database(labs):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
+@pytest.mark.own_rule
 @pytest.mark.parametrize("filters", [{}, {"mouseName": "M1"}])
 @pytest.mark.parametrize("closed", ["labA", "labA/Subjects"])
 def test_a_lab_that_cannot_be_read_loses_nothing(labs, closed, filters):
@@ -589,6 +595,7 @@ def test_a_link_into_an_unreadable_place_loses_nothing(kept):
     assert ("unreadable", "M2.2023-01-20.1") in notes(plan)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("place", ["suite2p", "suite2p/plane0"])
 def test_a_loop_of_links_is_told_and_the_rest_goes_on(kept, place):
     kept.add("M2.2023-01-20.1", imaging=True)
@@ -609,6 +616,7 @@ def test_a_link_back_to_the_session_is_not_followed(kept):
     assert (plan.found.changes, plan.found.looked_at) == ((), 2)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("name", ["M 3", "M3(old)", "Mäuse"])
 def test_a_name_that_no_mouse_has_is_told_and_the_rest_goes_on(kept, name):
     (kept.root / name / "2023-01-20" / "1").mkdir(parents=True)

@@ -128,6 +128,7 @@ def test_update_that_was_seen_before_keeps_a_copy_too(several, safe):
     assert len(list(safe.iterdir())) == 1
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("where", "options"),
     [
@@ -268,6 +269,7 @@ def test_copies_that_several_make_in_one_second_all_come_to_their_end(lab, safe,
     assert len({path.name for path in made}) == 8
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_more_copies_than_are_kept_within_one_second_leave_the_newest(lab, safe, tmp_path):
     for number in range(12):
         lab.tracker.sessions.update({"numPlanes": number + 20}, ONE)

@@ -69,6 +69,7 @@ def test_a_session_with_a_link_to_nothing_is_skipped_and_the_rest_is_found(lab, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of Windows are not those of chmod")
+@pytest.mark.own_rule
 @pytest.mark.parametrize("folder", ["oneData/more", "alf"])
 def test_a_session_with_an_unreadable_folder_is_skipped_and_the_rest_is_found(lab, put, folder):
     put(f"M1/2023-01-20/701/{folder}/a.b.npy")
@@ -129,6 +130,7 @@ def test_unknown_mice_are_added_on_request(lab, put):
     assert lab.tracker.mice.get("M3").mouseName == "M3"
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("add_mice", [False, True])
 def test_folder_in_another_case_than_its_mouse_is_to_be_renamed(lab, put, add_mice):
     put("m1/2023-01-20/701/a.b.npy")
@@ -208,6 +210,7 @@ def test_planes_that_suite2p_ignored_are_not_counted(lab):
     assert (row.imaging, row.suite2p, row.numPlanes) == (True, True, 2)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("flaw", ["missing", "empty"])
 def test_incomplete_suite2p_does_not_count(lab, put, flaw):
     for name in PLANE[1:]:
@@ -249,6 +252,7 @@ def test_progress_is_told_after_each_session(lab, put):
     assert seen == [1, 2, 3]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("root", ["missing", "empty", None])
 def test_a_root_that_is_not_there_plans_nothing(lab, tmp_path, root):
     path = None if root is None else tmp_path / root

@@ -37,6 +37,16 @@ def add_mice_when_told(path: str, ready: str, prefix: str) -> None:
                 told.write(f"{prefix}-{number}\n")
 
 
+def raise_number(path: str, times: int) -> None:
+    """Raise the number of a file's people by one, in as many transactions."""
+    from vrtracker.backends.access import ucanaccess
+
+    with ucanaccess.connect(path) as connection:
+        for _ in range(times):
+            connection.cursor().execute("UPDATE [people] SET [n]=[n]+1")
+            connection.commit()
+
+
 def take_lock(path: str) -> None:
     """Take the lock of the writers of a file without waiting; a process of its own does."""
     from vrtracker.backends.access.file_lock import FileLock, lock_of

@@ -22,6 +22,9 @@ from support.missing import BackendMissingError, give_up, required_backends
 from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
 from support.recorded_statements import RecordedStatements
 
+Make = Callable[[str], object]
+"""Makes a database where the URL leads: nothing is there before, or nothing is in it."""
+
 
 def migrate(url: str) -> None:
     """Bring an empty database to the newest schema, the way that a lab does."""
@@ -40,12 +43,16 @@ class Source(ABC):
         """Return the URL of a database without tables; a file may come to be on first use."""
 
     @abstractmethod
+    def copied(self, folder: Path, name: str, make: Make) -> str:
+        """Return the URL of a copy of the database that `make` makes, once in a run."""
+
     def migrated(self, folder: Path, name: str) -> str:
         """Return the URL of a database of its own with the newest schema and no rows."""
+        return self.copied(folder, name, migrate)
 
     @abstractmethod
     def drop(self, folder: Path, name: str) -> None:
-        """Remove the database that `new` or `migrated` made under this name."""
+        """Remove the database that `new` or `copied` made under this name."""
 
     @abstractmethod
     def close(self) -> None:
@@ -53,10 +60,11 @@ class Source(ABC):
 
 
 class SqliteSource(Source):
-    """Files; the migrated one is made once and copied."""
+    """Files; one that is copied is made once."""
 
     def __init__(self, run_folder: Path) -> None:
-        self._template = run_folder / "sqlite-template.db"
+        self._run_folder = run_folder
+        self._templates: dict[Make, Path] = {}
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path:
@@ -65,16 +73,19 @@ class SqliteSource(Source):
     def new(self, folder: Path, name: str) -> str:
         return f"sqlite:///{self._file(folder, name)}"
 
-    def migrated(self, folder: Path, name: str) -> str:
-        if not self._template.exists():
-            migrate(f"sqlite:///{self._template}")
-            self._settle()
-        shutil.copyfile(self._template, self._file(folder, name))
+    def copied(self, folder: Path, name: str, make: Make) -> str:
+        if make not in self._templates:
+            template = self._run_folder / f"template-{uuid.uuid4().hex}.db"
+            make(f"sqlite:///{template}")
+            self._settle(template)
+            self._templates[make] = template
+        shutil.copyfile(self._templates[make], self._file(folder, name))
         return self.new(folder, name)
 
-    def _settle(self) -> None:
+    @staticmethod
+    def _settle(template: Path) -> None:
         """Bring what stands in the write-ahead log into the file, which alone is copied."""
-        connection = sqlite3.connect(self._template)
+        connection = sqlite3.connect(template)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
 
@@ -84,11 +95,12 @@ class SqliteSource(Source):
             file.with_name(file.name + suffix).unlink(missing_ok=True)
 
     def close(self) -> None:
-        self._template.unlink(missing_ok=True)
+        for template in self._templates.values():
+            template.unlink()
 
 
 class AccessSource(Source):
-    """Files; the migrated one is made once and copied.
+    """Files; one that is copied is made once.
 
     Elsewhere than on Windows they are opened through Java, which no fork survives, and what is
     sent is recorded.
@@ -97,7 +109,8 @@ class AccessSource(Source):
     survives_fork = False
 
     def __init__(self, run_folder: Path) -> None:
-        self._template = run_folder / "access-template.accdb"
+        self._run_folder = run_folder
+        self._templates: dict[Make, Path] = {}
         self.recorded_statements = RecordedStatements()
         if sys.platform == "win32":
             _require_odbc()
@@ -117,10 +130,12 @@ class AccessSource(Source):
     def _url(self, folder: Path, name: str) -> str:
         return f"access+{self._driver}:///{self._file(folder, name).as_posix()}"
 
-    def migrated(self, folder: Path, name: str) -> str:
-        if not self._template.exists():
-            migrate(str(self._template))
-        shutil.copyfile(self._template, self._file(folder, name))
+    def copied(self, folder: Path, name: str, make: Make) -> str:
+        if make not in self._templates:
+            template = self._run_folder / f"template-{uuid.uuid4().hex}.accdb"
+            make(str(template))
+            self._templates[make] = template
+        shutil.copyfile(self._templates[make], self._file(folder, name))
         return self._url(folder, name)
 
     def drop(self, folder: Path, name: str) -> None:
@@ -129,7 +144,8 @@ class AccessSource(Source):
 
     def close(self) -> None:
         self.recorded_statements.stop()
-        self._template.unlink(missing_ok=True)
+        for template in self._templates.values():
+            template.unlink()
 
 
 def _require_odbc() -> None:
@@ -156,23 +172,23 @@ def _start_java() -> None:
 
 
 class PostgresSource(Source):
-    """Databases of one server; the migrated one is made once and serves as template."""
+    """Databases of one server; one that is copied is made once and serves as template."""
 
     def __init__(self, server: PostgresServer) -> None:
         self.server = server
-        self._template: str | None = None
+        self._templates: dict[Make, str] = {}
 
     def new(self, folder: Path, name: str) -> str:
         self.server.create_database(name)
         return self.server.url(name)
 
-    def migrated(self, folder: Path, name: str) -> str:
-        if self._template is None:
+    def copied(self, folder: Path, name: str, make: Make) -> str:
+        if make not in self._templates:
             template = f"vrt_template_{uuid.uuid4().hex[:12]}"
             self.server.create_database(template)
-            self._template = template
-            migrate(self.server.url(template))
-        self.server.create_database(name, template=self._template)
+            self._templates[make] = template
+            make(self.server.url(template))
+        self.server.create_database(name, template=self._templates[make])
         return self.server.url(name)
 
     def drop(self, folder: Path, name: str) -> None:
@@ -180,8 +196,8 @@ class PostgresSource(Source):
 
     def close(self) -> None:
         try:
-            if self._template is not None:
-                self.server.drop_database(self._template)
+            for template in self._templates.values():
+                self.server.drop_database(template)
         finally:
             self.server.close()
 
@@ -286,6 +302,10 @@ class Backend:
     def migrated_url(self) -> str:
         """Return the URL of another database with the newest schema and no rows."""
         return self.source.migrated(self._folder, self._name())
+
+    def copied_url(self, make: Make) -> str:
+        """Return the URL of a copy of the database that `make` makes, once in a run."""
+        return self.source.copied(self._folder, self._name(), make)
 
     def _name(self) -> str:
         name = f"vrt_{uuid.uuid4().hex[:12]}"

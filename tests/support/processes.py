@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,14 @@ def at_once(*works: Work) -> list[int]:
 
 def spawned_at_once(*works: Work) -> list[int]:
     """Do several works at the same moment, each in a new process; return the exit codes."""
-    context = multiprocessing.get_context("spawn")
-    gate = context.Barrier(len(works))
-    children = [context.Process(target=_pass_gate, args=(gate, work)) for work in works]
+    return spawned_in_step(*([work] for work in works))
+
+
+def spawned_in_step(*courses: Sequence[Work]) -> list[int]:
+    """Do several courses of works, each in a new process, and each step at the same moment."""
+    context = quick_processes()
+    gate = context.Barrier(len(courses))
+    children = [context.Process(target=_pass_gates, args=(gate, works)) for works in courses]
     for child in children:
         child.start()
     for child in children:
@@ -73,9 +78,15 @@ def spawned_at_once(*works: Work) -> list[int]:
     return [int(child.exitcode) for child in children]  # type: ignore[arg-type]
 
 
-def _pass_gate(gate: Any, work: Work) -> None:
-    gate.wait()
-    work()
+def _pass_gates(gate: Any, works: Sequence[Work]) -> None:
+    try:
+        for work in works:
+            gate.wait()
+            work()
+    except BaseException:
+        # Nobody is to wait for this process any more.
+        gate.abort()
+        raise
 
 
 def quick_processes() -> Any:
