@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -12,7 +13,7 @@ from decimal import Decimal
 import pytest
 
 from support.access_files import raise_number
-from support.processes import spawned_at_once
+from support.processes import in_child, spawned_at_once
 from vrtracker.backends.access import jvm, ucanaccess
 from vrtracker.errors import BackendError
 
@@ -239,6 +240,20 @@ def test_forked_process_is_refused_and_told_of_spawn():
     worker.start()
     assert "spawn" in queue.get(timeout=30)
     worker.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_garbage_is_collected_in_a_fork_without_java():
+    jvm.start()
+
+    def collect() -> None:
+        # By pressure and by itself, JPype would ask Java for a collection of its own in some.
+        for _ in range(200):
+            gc.collect()
+        assert not [each for each in gc.callbacks if each.__module__ == "_jpype"]
+
+    assert in_child(collect) == 0
+    assert [each for each in gc.callbacks if getattr(each, "__module__", "") == "_jpype"]
 
 
 def test_file_is_free_after_the_last_connection_has_closed(people):

@@ -97,7 +97,8 @@ def test_interrupted_run_gives_the_session_back(demo, tmp_path: Path, form: str)
     if form == "json":
         document = json.loads(stdout)
         assert (document["succeeded"], document["left"]) == (1, 2)
-        assert [result["key"] for result in document["results"]] == [FIRST]
+        told = [(result["key"], result["outcome"]) for result in document["results"]]
+        assert told == [(FIRST, "succeeded"), (SECOND, "cancelled")]
     else:
         assert "1 succeeded" in stdout
         assert "2 left" in stdout

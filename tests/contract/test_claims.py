@@ -212,6 +212,19 @@ def test_late_output_is_kept_under_a_name_that_says_so(lab, workflow):
     assert any(kept.name in note for note in report.notes)
 
 
+def test_claim_that_ran_out_is_ended_in_the_history_by_who_takes_the_session_over(lab, living):
+    key = lab.add(ONE)
+    token = claimed(lab, ONE, **living | {"host_name": "other"})
+    lab.clock.advance(minutes=16)
+    inner = lab.tracker._lab
+
+    Claims(inner, {}).start(key, inner.stages["registration"], FunctionRegistrar(good))
+
+    assert [row[0] for row in lab.events(ONE)] == ["added", "cancel", "start"]
+    ended = lab.tracker.history(key).iloc[1]
+    assert (ended["attempt_id"], ended["reason"]) == (token, "its lease ended")
+
+
 def test_late_output_is_no_data_of_the_session(lab, workflow):
     key = lab.add(ONE)
     kept = lab.folder(key) / "late_output_20230101T120000_aaaaaaaa"

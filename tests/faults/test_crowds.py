@@ -25,7 +25,7 @@ IS_SMALL = SESSIONS < 500
 BETWEEN_KILLS_S = 0.2
 # Java takes seconds to start, and a worker that is killed before has shown nothing.
 BETWEEN_KILLS_ON_ACCESS_S = 3.0
-LEASE_S = 3
+LEASE_S = 6
 
 
 @pytest.fixture

@@ -261,9 +261,11 @@ def _given_up(tracker: Tracker, stage: str) -> set[str]:
     return {row["key"] for row in claims if row["stage"] == name and row["alive"] is False}
 
 
-def left_in_queue(tracker: Tracker, which: Which, filters: Mapping[str, Any]) -> int:
-    """Return how many sessions a run would take now."""
-    return len(_queue(tracker, which, filters, _held_back(tracker, which, filters)))
+def left_in_queue(tracker: Tracker, which: Which, filters: Mapping[str, Any], run: Followed) -> int:
+    """Return how many sessions of its queue an interrupted run did not get to the end of."""
+    queue = _queue(tracker, which, filters, _held_back(tracker, which, filters))
+    ended = (result for result in run.results if result.outcome in {"succeeded", "failed"})
+    return len({row["key"] for row in queue} - {str(result.key) for result in ended})
 
 
 def _held_back(tracker: Tracker, which: Which, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -303,7 +305,7 @@ def _run(
             )
         except KeyboardInterrupt:
             say_error("interrupted; what was being worked on was given back.")
-            run.left = left_in_queue(tracker, which, filters)
+            run.left = left_in_queue(tracker, which, filters, run)
     if run.report is not None:
         run.left = run.report.left
     return run

@@ -132,7 +132,7 @@ def worker(
         except KeyboardInterrupt:
             say_error("interrupted; the session that was being worked on was given back.")
             which = Which(stage, retry_failed=not no_retry, include_stale=include_stale)
-            run.left = left_in_queue(tracker, which, filters)
+            run.left = left_in_queue(tracker, which, filters, run)
         else:
             run.left = run.report.left
     if json:

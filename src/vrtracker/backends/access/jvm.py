@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
@@ -125,11 +126,23 @@ def _start(jpype: Any, progress: jars.Progress | None) -> None:
             convertStrings=False,
             interrupt=True,
         )
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_leave_java_alone)
         # What it warns of is raised as an error as well.
         _Machine.quiet = jpype.JClass("java.util.logging.Logger").getLogger("net.ucanaccess")
         _Machine.quiet.setLevel(jpype.JClass("java.util.logging.Level").OFF)
     except Exception as error:
         raise BackendError(f"Java of {home} did not start: {error}. {_remedy()}") from error
+
+
+def _leave_java_alone() -> None:
+    """Keep garbage collections in a fork from waiting for Java, whose threads do not exist there.
+
+    JPype calls it at the end of each, in whatever the fork does.
+    """
+    gc.callbacks[:] = [
+        each for each in gc.callbacks if getattr(each, "__module__", None) != "_jpype"
+    ]
 
 
 def _remedy() -> str:

@@ -36,7 +36,7 @@ from vrtracker.services.transitions import (
 )
 from vrtracker.services.workflow.applicability import exclude_open
 from vrtracker.services.workflow.at_work import let_go, take_up
-from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
+from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure, run_out
 from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes, wakes
 from vrtracker.services.workflow.patience import patiently
 from vrtracker.unit_of_work import UnitOfWork
@@ -291,6 +291,7 @@ class Claims:
         before = snapshot.state(stage, self._lab.stages, at)
         attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
         expire_claims(unit, snapshot, [stage], at=at)
+        events = run_out(self._lab, snapshot, stage, before, at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
         unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
         event = self._lab.event(
@@ -302,7 +303,7 @@ class Claims:
             to_state=State.RUNNING.value,
             attempt_id=attempt_id,
         )
-        unit.events.append([event])
+        unit.events.append([*events, event])
         return Claim(attempt_id, stage, snapshot, before)
 
     def _take(
