@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["adopt_orphans", "end_tree", "is_alive", "started_at"]
+__all__ = ["adopt_orphans", "end_tree", "is_alive", "signals_here", "started_at"]
 
 # Systems reckon the start from the start of the computer, which moves with its clock.
 _TOLERANCE = dt.timedelta(seconds=3)
 _PATIENCE_S = 10
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+def signals_here(*names: str) -> list[signal.Signals]:
+    """Return the signals of these names that this system has."""
+    return [signal.Signals[name] for name in names if hasattr(signal, name)]
 
 
 def started_at(process_id: int) -> dt.datetime | None:

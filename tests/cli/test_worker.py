@@ -29,6 +29,19 @@ WAITS = (
 )
 
 
+def waiting_in(folder: Path) -> str:
+    """Return a registrar that names its session in a folder, and waits for ``go`` there."""
+    program = folder / "waits.py"
+    program.write_text(WAITS, encoding="utf-8")
+    return f"command: {sys.executable} {program} {{key}} {{staging}} {folder}"
+
+
+def again(demo) -> None:
+    """Let the first two sessions be registered again."""
+    for key in (FIRST, SECOND):
+        demo.good("reset", key, "registration", "--reason", "again")
+
+
 def test_a_worker_ends_with_0_when_nothing_is_left(demo):
     first = run(*demo.options, "worker", "--mouse", "DEMO001", "--exit-when-empty")
     assert (first.exit_code, first.stdout) == (0, "registration: nothing to do\n")
@@ -39,8 +52,7 @@ def test_a_worker_ends_with_0_when_nothing_is_left(demo):
 
 
 def test_a_worker_with_a_limit_tells_whether_anything_is_left(demo):
-    for key in (FIRST, SECOND):
-        demo.good("reset", key, "registration", "--reason", "again")
+    again(demo)
     worker = (*demo.options, "worker", "--mouse", "DEMO001", "--max-sessions", 1)
 
     codes = [run(*worker).exit_code for _ in range(3)]
@@ -69,11 +81,8 @@ def test_register_with_workers_reports_as_without(demo):
 @posix
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_worker_ends_after_the_session_at_hand_or_gives_it_back(demo, tmp_path, signals):
-    for key in (FIRST, SECOND):
-        demo.good("reset", key, "registration", "--reason", "again")
-    program = tmp_path / "waits.py"
-    program.write_text(WAITS, encoding="utf-8")
-    registrar = f"command: {sys.executable} {program} {{key}} {{staging}} {tmp_path}"
+    again(demo)
+    registrar = waiting_in(tmp_path)
     words = ("worker", "--mouse", "DEMO001", "--registrar", registrar, "--json")
 
     with subprocess.Popen(
@@ -106,9 +115,7 @@ def test_a_worker_ends_after_the_session_at_hand_or_gives_it_back(demo, tmp_path
 
 @posix
 def test_workers_end_with_the_process_that_began_the_run(demo, tmp_path: Path):
-    program = tmp_path / "waits.py"
-    program.write_text(WAITS, encoding="utf-8")
-    registrar = f"command: {sys.executable} {program} {{key}} {{staging}} {tmp_path}"
+    registrar = waiting_in(tmp_path)
     words = ("register", FIRST, SECOND, "--force", "--workers", 2, "--registrar", registrar)
 
     process = psutil.Popen(command_line(*demo.options, *words), env=environment())
@@ -149,11 +156,8 @@ def test_what_a_registrar_prints_does_not_get_into_the_document(demo, tmp_path, 
 @posix
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_register_gives_the_session_back_when_it_is_told_to_end(demo, tmp_path, name):
-    for key in (FIRST, SECOND):
-        demo.good("reset", key, "registration", "--reason", "again")
-    program = tmp_path / "waits.py"
-    program.write_text(WAITS, encoding="utf-8")
-    registrar = f"command: {sys.executable} {program} {{key}} {{staging}} {tmp_path}"
+    again(demo)
+    registrar = waiting_in(tmp_path)
     words = ("register", "--mouse", "DEMO001", "--registrar", registrar, "--json")
 
     with subprocess.Popen(

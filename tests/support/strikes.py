@@ -90,25 +90,27 @@ def fill(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def register(session: Path) -> None:
-    staging = Staging.prepare(session, token="1")
+def _swap(staging: Staging) -> None:
     fill(staging.path, WRITTEN)
     staging.swap_in(earlier=EARLIER)
+
+
+def register(session: Path) -> None:
+    staging = Staging.prepare(session, token="1")
+    _swap(staging)
     staging.confirm()
 
 
 def register_and_undo(session: Path) -> None:
     staging = Staging.prepare(session, token="1")
-    fill(staging.path, WRITTEN)
-    staging.swap_in(earlier=EARLIER)
+    _swap(staging)
     staging.undo()
 
 
 def register_and_clean_up(session: Path) -> None:
     staging = Staging.prepare(session, token="1")
     try:
-        fill(staging.path, WRITTEN)
-        staging.swap_in(earlier=EARLIER)
+        _swap(staging)
     except BaseException:  # noqa: BLE001 (as whoever runs registrars must)
         staging.undo()
     else:
@@ -118,8 +120,7 @@ def register_and_clean_up(session: Path) -> None:
 def swap_or_undo(session: Path) -> None:
     staging = Staging.prepare(session, token="1")
     try:
-        fill(staging.path, WRITTEN)
-        staging.swap_in(earlier=EARLIER)
+        _swap(staging)
     except (KeyboardInterrupt, OSError, RegistrarError):
         staging.undo()
 

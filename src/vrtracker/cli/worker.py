@@ -32,6 +32,7 @@ from vrtracker.cli.output import kept_for_json, note, say, write_json
 from vrtracker.cli.registering import Which, left_in_queue
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
+from vrtracker.processes import signals_here
 
 if TYPE_CHECKING:
     from vrtracker.services.workflow import RunResult
@@ -158,8 +159,7 @@ def _ending_after_the_session() -> Iterator[Callable[[], str | None]]:
         # Not through Python's stream, which may be in the middle of a line.
         os.write(2, b"Ends after the session at hand; once more to give it back.\n")
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = signals_here("SIGINT", "SIGTERM", "SIGHUP")
     # What nohup has the process ignore stays ignored.
     heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, heed) for number in heeded}

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vrtracker import operations
+from vrtracker import operations, processes
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import VrtrackerError, WorkersError
 from vrtracker.services.context import LabContext
@@ -244,16 +244,17 @@ def _interrupted_by_termination() -> Iterator[None]:
     Where somebody has said otherwise, as nohup does, that holds.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    numbers = processes.signals_here("SIGTERM", "SIGHUP")
+    unheeded = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    ours = unheeded if is_main else []
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    for number in ours if is_main else ():
+    for number in ours:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in ours if is_main else ():
+        for number in ours:
             signal.signal(number, signal.SIG_DFL)

@@ -18,6 +18,7 @@ from vrtracker.database import Database
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import ConfigurationError, RegistrarError
 from vrtracker.operations import operation
+from vrtracker.processes import signals_here
 from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.run import run_share
 from vrtracker.services.workflow.run_report import RunOptions, RunReport
@@ -201,8 +202,7 @@ def _heeding_signals() -> Iterator[None]:
             told = True
             raise KeyboardInterrupt
 
-    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    before = {number: signal.signal(number, end) for number in numbers}
+    before = {number: signal.signal(number, end) for number in signals_here(*_SIGNALS)}
     try:
         yield
     finally:
