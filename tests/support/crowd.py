@@ -157,10 +157,9 @@ class Crowd:
     def suspended(self) -> Iterator[tuple[psutil.Process, str]]:
         """Yield the processes that have stopped themselves, each with its session."""
         for process in self.processes:
-            if process.exitcode is None:
+            if process.exitcode is None and _is_stopped(process.pid):
                 found = psutil.Process(process.pid)
-                if found.status() == psutil.STATUS_STOPPED:
-                    yield found, suspended_at(self.ledger, found.pid).read_text()
+                yield found, suspended_at(self.ledger, found.pid).read_text()
 
     @property
     def is_open(self) -> bool:
@@ -175,6 +174,14 @@ class Crowd:
     def outcomes(self) -> Counter[str]:
         """Return how many sessions came to which end in the processes that lived to tell."""
         return Counter(told(self.ledger).read_text().splitlines())
+
+
+def _is_stopped(pid: int | None) -> bool:
+    # It may end by itself while it is looked at.
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 def fill(lab: WorkflowLab, count: int) -> list[str]:
