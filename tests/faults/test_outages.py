@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import platform
+import sqlite3
 import time
 
 import pytest
@@ -145,6 +147,28 @@ def test_run_goes_on_when_somebody_else_holds_the_file_for_a_while(file_lab):
 
     assert report.succeeded == COUNT
     all_is_done_once(lab, keys)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_worker_that_is_to_end_while_the_file_is_held_waits_no_longer(file_lab):
+    lab = file_lab
+    (key,) = fill(lab, 1)
+    said = []
+
+    with contextlib.closing(sqlite3.connect(parse_url(lab.url).database)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        # It may be away for a minute.
+        began = time.monotonic()
+        report = lab.tracker.workflow.serve(
+            registrar=good,
+            say=said.append,
+            stop=lambda: "told to end" if time.monotonic() > began + BUSY_S / 2 else None,
+        )
+        took_s = time.monotonic() - began
+
+    assert took_s < 10 * BUSY_S
+    assert (report.stopped, report.succeeded, said) == ("told to end", 0, [])
+    assert lab.state(key, "registration") == "ready"
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)

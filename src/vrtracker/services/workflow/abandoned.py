@@ -27,7 +27,7 @@ from vrtracker.services.transitions import read
 from vrtracker.services.workflow.at_work import is_given_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import Claim, Finished
-from vrtracker.services.workflow.patience import patiently
+from vrtracker.services.workflow.patience import Stop, patiently
 
 __all__ = [
     "abandon",
@@ -43,15 +43,20 @@ __all__ = [
 _MEMORY = dt.timedelta(days=7)
 
 
-def free_abandoned(lab: LabContext) -> list[str]:
+def free_abandoned(lab: LabContext, *, stop: Stop | None = None) -> list[str]:
     """End the claims that nobody holds any more, and remove what their workers left on the disk.
+
+    Parameters
+    ----------
+    stop
+        As for `patiently`.
 
     Returns
     -------
     list of str
         What was done, a sentence each.
     """
-    return patiently(lab, lambda: _free_abandoned(lab))
+    return patiently(lab, lambda: _free_abandoned(lab), stop=stop)
 
 
 def _free_abandoned(lab: LabContext) -> list[str]:

@@ -101,8 +101,6 @@ class Claims:
     ) -> Claim | int | None:
         """Claim the first session of a queue whose number is higher than `after`, in one step.
 
-        Wait for a database that is away.
-
         Parameters
         ----------
         queue
@@ -116,11 +114,6 @@ class Claims:
             The claim; the number of a session that somebody else took in the same moment; or
             None at the end of the queue.
         """
-        return patiently(self._lab, lambda: self._start_next(queue, after, stage, registrar, **how))
-
-    def _start_next(
-        self, queue: Queue, after: int, stage: Stage, registrar: Registrar, **how: Any
-    ) -> Claim | int | None:
         number = after
         try:
             with self._lab.unit() as unit:

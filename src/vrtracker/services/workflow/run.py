@@ -37,7 +37,7 @@ from vrtracker.services.workflow.at_work import let_go
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import message_of
-from vrtracker.services.workflow.patience import patiently
+from vrtracker.services.workflow.patience import Stop, patiently
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
 
@@ -104,12 +104,14 @@ class _Run:
         self._total = 0
         self._after = 0
         self._begun_again = False
+        self._stop: Stop | None = None
         self._results: list[RunResult] = []
         self._notes: list[str] = []
 
     def work(self) -> RunReport:
         """Work until the queue is empty or a limit is reached."""
-        self._notes += free_abandoned(self._lab)
+        self._stop = self._options.stop
+        self._notes += free_abandoned(self._lab, stop=self._stop)
         self._total = self.left()
         report = self.share()
         left = self.left() if report.stopped else 0
@@ -138,14 +140,7 @@ class _Run:
         or died over them, and failed ones be due again; until there are none.
         """
         while True:
-            found = self._claims.start_next(
-                self._queue,
-                self._after,
-                self._stage,
-                self._registrar,
-                rerun=self._options.force,
-                without=self._options.without,
-            )
+            found = patiently(self._lab, self._start_next, stop=self._stop)
             if isinstance(found, Claim):
                 self._after = found.snapshot.record.uSessionID
                 self._begun_again = False
@@ -157,7 +152,13 @@ class _Run:
             else:
                 self._begun_again, self._after = True, 0
                 self._queue = self._sessions(left_behind=True)
-                self._notes += free_abandoned(self._lab)
+                self._notes += free_abandoned(self._lab, stop=self._stop)
+
+    def _start_next(self) -> Claim | int | None:
+        options = {"rerun": self._options.force, "without": self._options.without}
+        return self._claims.start_next(
+            self._queue, self._after, self._stage, self._registrar, **options
+        )
 
     def _sessions(self, *, left_behind: bool = False) -> Queue:
         return Queue(
@@ -180,7 +181,7 @@ class _Run:
             with self._lab.unit(readonly=True) as unit:
                 return unit.stages.count_in(self._queue, now=self._lab.now())
 
-        return patiently(self._lab, count)
+        return patiently(self._lab, count, stop=self._stop)
 
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
@@ -197,10 +198,7 @@ class _Run:
         budget = self._options.budget_bytes
         if budget is None:
             return None
-        with self._lab.unit(readonly=True) as unit:
-            ahead = unit.stages.next_key(
-                self._queue, after=self._after, now=self._lab.now(), lock=False
-            )
+        ahead = patiently(self._lab, self._ahead, stop=self._stop)
         if ahead is None:
             return None
         _, key = ahead
@@ -211,6 +209,11 @@ class _Run:
             f"the budget of {budget:.0f} bytes would be exceeded ({self._spent} used, "
             f"{key} needs about {expected})"
         )
+
+    def _ahead(self) -> tuple[int, SessionKey] | None:
+        with self._lab.unit(readonly=True) as unit:
+            now = self._lab.now()
+            return unit.stages.next_key(self._queue, after=self._after, now=now, lock=False)
 
     def _expected(self, key: SessionKey) -> int:
         path = self._folders.find(key)
@@ -282,14 +285,8 @@ class _Run:
                 staging.undo()
                 raise
             staging.confirm()
-        return RunResult(
-            claim.key,
-            "succeeded",
-            duration_s,
-            finished.bytes,
-            len(datasets),
-            attempt_id=claim.attempt_id,
-        )
+        made = (duration_s, finished.bytes, len(datasets))
+        return RunResult(claim.key, "succeeded", *made, attempt_id=claim.attempt_id)
 
     @contextlib.contextmanager
     def _staging(self, claim: Claim) -> Iterator[tuple[Path, Staging]]:

@@ -12,6 +12,7 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.states import State
+from vrtracker.services.workflow.patience import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ class RunOptions:
     timeout_minutes: float | None = None
     raise_errors: bool = False
     progress: Progress | None = None
-    stop: Callable[[], str | None] | None = None
+    stop: Stop | None = None
     """Asked before each session; why no other is to be begun, or None to go on."""
     only_planned: bool = False
     """Of what failed before, only what is to be tried again at a time that has come."""

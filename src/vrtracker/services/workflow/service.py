@@ -27,6 +27,7 @@ from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.held_back import HeldBackService
 from vrtracker.services.workflow.outdated import OutdatingService
+from vrtracker.services.workflow.patience import Stop
 from vrtracker.services.workflow.placing import run_on
 from vrtracker.services.workflow.run import require_runnable
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
@@ -219,7 +220,7 @@ class WorkflowService:
         timeout_minutes: float | None = None,
         raise_errors: bool = False,
         progress: Progress | None = None,
-        stop: Callable[[], str | None] | None = None,
+        stop: Stop | None = None,
         workers: int | None = None,
         executor: Any = None,
         **filters: Any,
@@ -274,7 +275,8 @@ class WorkflowService:
             Called before and after each session with its position, the number of sessions, the
             key, and the result (None before). With workers or an executor: after each alone.
         stop
-            Asked before each session; why no other one is begun, or None to go on.
+            Asked before each session, and while the database is away; why no other one is begun,
+            or None to go on.
         workers
             Work in so many processes of this computer, started anew; with `executor`, place so
             many shares of the work at a time.

@@ -17,6 +17,7 @@ from vrtracker.backends.base import Listener
 from vrtracker.errors import BackendError, DatabaseUnavailableError, RootUnavailableError
 from vrtracker.operations import new_id, operation
 from vrtracker.services.context import LabContext
+from vrtracker.services.workflow.patience import Stop
 from vrtracker.services.workflow.run_report import Progress, RunReport, RunResult
 
 __all__ = ["WaitingService"]
@@ -28,8 +29,6 @@ _PATIENCE_S = 15 * 60.0
 """How long a database may be away."""
 _STEP_S = 0.2
 """How soon a worker that waits notices that it is to end."""
-
-Stop = Callable[[], str | None]
 
 
 class WaitingService:
@@ -156,7 +155,7 @@ class WaitingService:
             except (BackendError, RootUnavailableError) as error:
                 if not _may_pass(error) or time.monotonic() - began > _PATIENCE_S:
                     raise
-                if pause == 1.0:
+                if pause == 1.0 and clock.over() is None:
                     tell(f"{error} Trying again, for {_PATIENCE_S / 60:.0f} minutes.")
             end = time.monotonic() + _about(pause)
             while time.monotonic() < end and clock.over() is None:
