@@ -98,8 +98,9 @@ def test_past_cannot_be_changed_and_leaves_no_file(lab):
         lambda: past.mice.delete("M2"),
         lambda: past.workflow.complete(ONE, "suite2p"),
         lambda: past.undo(last=True).apply(),
+        lambda: past.database.write_engine,
     ):
-        with pytest.raises(ReadOnlyError):
+        with pytest.raises(ReadOnlyError, match=r"cannot be changed.*that as_of was asked of"):
             write()
     past.close()
 

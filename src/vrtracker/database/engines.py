@@ -36,17 +36,25 @@ class Database:
     ----------
     target
         Path or URL.
-    readonly
-        Refuse to write.
+    readonly, refusal
+        Refuse to write, and what to say then in place of how it was opened.
     create
         Make a missing file on the first write (for migrations alone).
     """
 
-    def __init__(self, target: Any, *, readonly: bool = False, create: bool = False) -> None:
+    def __init__(
+        self,
+        target: Any,
+        *,
+        readonly: bool = False,
+        create: bool = False,
+        refusal: str | None = None,
+    ) -> None:
         self.url: URL = parse_url(target)
         self.backend: Backend = backend_for(self.url)
         self.readonly = readonly
         self._create = create
+        self._refusal = refusal
         self._translation = Translation(self)
         self._lock = threading.RLock()
         self._forget()
@@ -69,10 +77,11 @@ class Database:
 
     def __getstate__(self) -> dict[str, Any]:
         # A password stays in the process: the other side finds its own (PGPASSWORD, ~/.pgpass).
-        return {"url": without_password(self.url), "readonly": self.readonly}
+        url = without_password(self.url)
+        return {"url": url, "readonly": self.readonly, "refusal": self._refusal}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["url"], readonly=state["readonly"])  # type: ignore[misc]
+        self.__init__(state.pop("url"), **state)  # type: ignore[misc]
 
     # -- engines ---------------------------------------------------------------------------
 
@@ -95,8 +104,7 @@ class Database:
         ReadOnlyError
             If the database was opened read-only.
         """
-        if self.readonly:
-            raise ReadOnlyError(f"{self} was opened read-only; open it without readonly=True.")
+        self._require_writable()
         self._check_process()
         with self._lock:
             if self._write_engine is None:
@@ -105,6 +113,11 @@ class Database:
                     self.url, readonly=False, create=self._create
                 )
             return self._write_engine
+
+    def _require_writable(self) -> None:
+        if self.readonly:
+            usual = f"{self} was opened read-only; open it without readonly=True."
+            raise ReadOnlyError(self._refusal or usual)
 
     def _check_process(self) -> None:
         """Drop what was inherited through a fork: a connection serves one process only."""
@@ -242,8 +255,7 @@ class Database:
         rewritten
             Tables whose values the block changes on purpose, and answers for.
         """
-        if self.readonly:
-            raise ReadOnlyError(f"{self} was opened read-only; open it without readonly=True.")
+        self._require_writable()
         self.dispose()
         self.backend.load_operations()
         changing = self.backend.changing_schema(self.url, rewritten=rewritten)

@@ -79,8 +79,12 @@ def past_of(lab: LabContext, moment: dt.datetime) -> tuple[LabContext, Temporary
         raise
     written.dispose()
     # As `now`, the moment itself: it can be sent to another process.
-    past = replace(lab, database=Database(path, readonly=True), now=partial(moment.replace, fold=0))
-    return past, folder
+    refusal = (
+        f"This is {lab.database} as it was at {moment}, which cannot be changed. Change it as it "
+        "is now, with the tracker that as_of was asked of; undo takes back what was done since."
+    )
+    database = Database(path, readonly=True, refusal=refusal)
+    return replace(lab, database=database, now=partial(moment.replace, fold=0)), folder
 
 
 class _PastCopying(Copying):
