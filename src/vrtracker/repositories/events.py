@@ -185,31 +185,23 @@ class EventRepository:
     def told(self, kind: str) -> list[Told]:
         """Return what all events of mice or sessions say of their rows, oldest first."""
         table = self._x.tables.events
-        statement = (
-            select(table.c.event_id, table.c.subject_key, table.c.verb, table.c.changes)
-            .where(table.c.subject_kind == kind)
-            .order_by(table.c.event_id)
-        )
-        rows = self._x.execute(statement)
-        return [Told(row.event_id, row.subject_key, row.verb, row.changes) for row in rows]
+        statement = self._telling(table.c.subject_kind == kind)
+        return [Told._make(row) for row in self._x.execute(statement)]
 
     def told_of(self, kind: str, key: str, *, before: int = _LAST) -> list[Told]:
         """Return what the events say of the row that has a key, oldest first; an indexed read."""
         table = self._x.tables.events
         prepared = self._x.database.prepare(
             "events.told_of",
-            lambda: (
-                select(table.c.event_id, table.c.verb, table.c.changes)
-                .where(
-                    table.c.subject_key == bindparam("key"),
-                    table.c.subject_kind == bindparam("kind"),
-                    table.c.event_id < bindparam("before"),
-                )
-                .order_by(table.c.event_id)
+            lambda: self._telling(
+                table.c.subject_key == bindparam("key"),
+                table.c.subject_kind == bindparam("kind"),
+                table.c.event_id < bindparam("before"),
             ),
         )
         rows = self._x.rows(prepared, key=key, kind=kind, before=before)
-        told = [Told(number, key, verb, changes) for number, verb, changes in rows]
+        # Where the engine compares as Microsoft's does, other cases of letters are found too.
+        told = [each for each in map(Told._make, rows) if each.key == key]
         for number, _, verb, changes in tuple(told):
             if verb == "rekeyed":
                 told += self.told_of(kind, changes["key"][0], before=number)
@@ -220,23 +212,22 @@ class EventRepository:
         table, size = self._x.tables.events, self._x.database.backend.max_in_list
         found: dict[str, list[Told]] = {key: [] for key in keys}
         for start in range(0, len(keys), size):
-            statement = (
-                select(table.c.event_id, table.c.subject_key, table.c.verb, table.c.changes)
-                .where(
-                    table.c.subject_key.in_(keys[start : start + size]),
-                    table.c.subject_kind == kind,
-                )
-                .order_by(table.c.event_id)
-            )
-            for row in self._x.execute(statement):
-                # Where the engine compares as Microsoft's does, other cases of letters are found.
-                if row.subject_key in found:
-                    told = Told(row.event_id, row.subject_key, row.verb, row.changes)
+            some = table.c.subject_key.in_(keys[start : start + size])
+            statement = self._telling(some, table.c.subject_kind == kind)
+            for told in map(Told._make, self._x.execute(statement)):
+                # As in `told_of`.
+                if told.key in found:
                     found[told.key].append(told)
         return {
             key: self.told_of(kind, key) if any(one.verb == "rekeyed" for one in events) else events
             for key, events in found.items()
         }
+
+    def _telling(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Return the SELECT of what events say of their rows, oldest first; see `Told`."""
+        table = self._x.tables.events
+        chosen = (table.c.event_id, table.c.subject_key, table.c.verb, table.c.changes)
+        return select(*chosen).where(*conditions).order_by(table.c.event_id)
 
     # -- for undoing -----------------------------------------------------------------------
 
