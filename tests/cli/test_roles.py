@@ -37,6 +37,8 @@ def test_profile_says_who_may_do_what(profile):
     said = refused(*signed("bob", "mice", "add", "M2"), code=Exit.UNAVAILABLE)
     assert "'bob' has the role reader" in said
     assert f'under roles in {profile}: bob = "editor"' in said
+    said = refused(*signed("bob", "undo", "--last"), code=Exit.UNAVAILABLE)
+    assert "'bob' has the role reader" in said
     good(*signed("anna", "mice", "delete", "M1"))
     assert "needs admin" in refused(
         *signed("anna", "mice", "purge", "M1", "--yes"), code=Exit.UNAVAILABLE

@@ -25,7 +25,7 @@ READER_WRITES = {
     "run": lambda tracker: tracker.workflow.run("registration", registrar=good),
     "set_qc": lambda tracker: tracker.workflow.set_qc(ONE, "suite2p", "PASS"),
     "scratch": lambda tracker: tracker.workflow.scratch(ONE, "no"),
-    "undo": lambda tracker: tracker.undo(last=True, actor="ann").apply(),
+    "undo": lambda tracker: tracker.undo(last=True),
     "absorb": lambda tracker: tracker.absorb(),
 }
 

@@ -12,6 +12,7 @@ from vrtracker.display import SHOWN, Facts, Shown, counted
 from vrtracker.domain.dates import parse_moment
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.domain.qc import QC
+from vrtracker.domain.roles import Role
 from vrtracker.domain.told import THERE, split_image
 from vrtracker.domain.undoing import Net, Subject, undoings
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, NotUndoableError
@@ -117,11 +118,14 @@ class UndoService:
 
         Raises
         ------
+        RoleError
+            If you may not write, and hence not undo: a plan would lead nowhere.
         NotFoundError
             If there is no such operation.
         NotUndoableError
             If the actor has none that stands.
         """
+        self._lab.require(Role.EDITOR)
         if sum((operation is not None, last, since is not None)) != 1:
             raise InvalidValueError(
                 "Say what is to be undone: an operation, or last=True, or since=…; one of these."
