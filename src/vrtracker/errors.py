@@ -102,11 +102,12 @@ class UnknownNameError(VrtrackerError, ValueError):
 class NotFoundError(VrtrackerError, LookupError):
     """Nothing has this key; `key` is what was asked for, `nearest` what exists like it."""
 
-    def __init__(self, kind: str, key: object, near: Sequence[str] = ()) -> None:
+    def __init__(self, kind: str, key: object, near: Sequence[str] = (), remedy: str = "") -> None:
         self.kind = kind
         self.key = key
         self.nearest = tuple(near)
-        super().__init__(f"There is no {kind} {str(key)!r} in the database.{did_you_mean(near)}")
+        hint = f" {remedy}" if remedy else did_you_mean(near)
+        super().__init__(f"There is no {kind} {str(key)!r} in the database.{hint}")
 
 
 class UnknownMouseError(NotFoundError):
@@ -258,7 +259,7 @@ class LostClaimError(ConcurrentUpdateError):
 
 
 class ReadOnlyError(VrtrackerError):
-    """The tracker was opened read-only; open it without ``readonly=True`` to write."""
+    """The tracker was opened read-only, or is of the past; write with one that is neither."""
 
 
 class RoleError(VrtrackerError):

@@ -97,6 +97,29 @@ def test_key_is_free_at_once_and_the_deleted_session_waits_for_it(worked_on):
 
 
 @pytest.mark.own_rule
+def test_who_asks_for_a_deleted_row_is_told_how_to_have_it_back(lab):
+    sessions, workflow = lab.tracker.sessions, lab.tracker.workflow
+    sessions.add(ONE)
+    sessions.delete(ONE)
+    lab.tracker.mice.delete("M1")
+
+    for look in (
+        sessions.get,
+        sessions.delete,
+        lambda key: workflow.scratch(key, "light leak"),
+        workflow.states,
+        workflow.attempts,
+    ):
+        with pytest.raises(NotFoundError, match=rf"deleted.*vrtracker sessions restore {ONE}$"):
+            look(ONE)
+        with pytest.raises(NotFoundError) as never_there:
+            look(TWO)
+        assert "restore" not in str(never_there.value)
+    with pytest.raises(NotFoundError, match=r"vrtracker mice restore M1$"):
+        lab.tracker.mice.get("M1")
+
+
+@pytest.mark.own_rule
 def test_key_that_was_deleted_twice_is_told_by_its_number(lab):
     sessions = lab.tracker.sessions
     for notes in ("first", "second"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +17,7 @@ from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.roles import ProfileRoles, Role, Standing
 from vrtracker.domain.stages import StageGraph
-from vrtracker.errors import RoleError, RootUnavailableError
+from vrtracker.errors import NotFoundError, RoleError, RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.values import storable_text
@@ -108,6 +109,29 @@ class LabContext:
             role=role,
             needed=needed,
         )
+
+    def not_found(
+        self,
+        kind: str,
+        key: SessionKey | str,
+        near: Sequence[str] = (),
+        *,
+        unit: UnitOfWork | None = None,
+    ) -> NotFoundError:
+        """Return the error for a row that is not there; of a deleted one it says the way back.
+
+        Parameters
+        ----------
+        near
+            The keys that are most like it.
+        unit
+            The unit of work in which it was missed, if there is one.
+        """
+        with self.unit(readonly=True) if unit is None else contextlib.nullcontext(unit) as inside:
+            is_deleted = bool(inside.deletions.of(kind, str(key)))
+        plural = "mice" if kind == "mouse" else "sessions"
+        back = f"It was deleted; to have it back: vrtracker {plural} restore {key}"
+        return NotFoundError(kind, key, near, remedy=back if is_deleted else "")
 
     def lab_now(self) -> dt.datetime:
         """Return the lab's local clock, naive, whole seconds."""

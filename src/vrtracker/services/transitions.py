@@ -14,7 +14,7 @@ from vrtracker.domain.records import row_digest
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import ALLOWED, Mark, State, Transition, allowed_from
-from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, NotFoundError
+from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.row_images import STAGES, differences
 from vrtracker.repositories.rows import LookUps
@@ -88,7 +88,7 @@ def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
     else:
         snapshot = unit.stages.snapshot(key, lock=True)
     if snapshot is None:
-        raise NotFoundError("session", key)
+        raise lab.not_found("session", key, unit=unit)
     if unit is not None:
         digest = row_digest(snapshot.record)
         if digest != snapshot.row_digest:

@@ -115,7 +115,7 @@ def _delete(rules: TableRules[Any, Any], key: Any, *, force: bool, reason: str |
         repository.present(Listing(columns, include_scratched=True), lock=True)
         record = repository.by_key(**columns)
         if record is None:
-            raise NotFoundError(repository.subject, wanted)
+            raise rules.lab.not_found(repository.subject, wanted, unit=unit)
         dependents = rules.dependents(unit, record)
         if dependents and not force:
             raise DependentRowsError(repository.subject, wanted, dependents)

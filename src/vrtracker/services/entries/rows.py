@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
-from vrtracker.errors import ImportFileError, InvalidValueError, NotFoundError
+from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.files.tables import TableOptions
 from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.values import Coercer
@@ -169,7 +169,8 @@ class RowService(RowDeletion, Generic[Record, Key]):
         found = self.find(key)
         if found is None:
             wanted = self.rules.key(key)
-            raise NotFoundError(self.rules.look_ups.subject, wanted, self.rules.near(wanted))
+            subject, near = self.rules.look_ups.subject, self.rules.near(wanted)
+            raise self._lab.not_found(subject, wanted, near)
         return found
 
     def find(self, key: Any) -> Any:

@@ -9,7 +9,7 @@ from vrtracker.domain.failures import ErrorGroup, Failure, grouped
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.told import ENTRY, IMAGE
-from vrtracker.errors import NotFoundError, UnknownNameError
+from vrtracker.errors import UnknownNameError
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
@@ -182,7 +182,7 @@ class HistoryService:
         wanted = SessionKey.parse(key)
         record = SessionRepository(LookUps(self._lab.database)).get(wanted)
         if record is None:
-            raise NotFoundError("session", wanted)
+            raise self._lab.not_found("session", wanted)
         return record.uSessionID
 
 
