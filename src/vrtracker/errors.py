@@ -87,6 +87,17 @@ class InvalidValueError(VrtrackerError, ValueError):
         self.row = row
 
 
+class ConditionError(InvalidValueError):
+    """A condition that cannot be read; `at` is where, `expected` what could stand there."""
+
+    def __init__(self, text: str, at: int, expected: Sequence[str]) -> None:
+        self.at, self.expected = at, tuple(expected)
+        super().__init__(
+            f"The condition cannot be read here: {text[:at]}^{text[at:]} Expected "
+            f"{', '.join(expected)}."
+        )
+
+
 class UnknownNameError(VrtrackerError, ValueError):
     """A column, operator, stage or the like does not exist; `nearest` holds the likely ones."""
 

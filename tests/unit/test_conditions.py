@@ -1,0 +1,60 @@
+"""The grammar of conditions: what is read, and how an error points at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from vrtracker.domain.conditions import All, Any_, Comparison, FromToday, Not, parse_condition
+from vrtracker.errors import ConditionError
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("imaging", Comparison("imaging", "is_true")),
+        ("mouse.KO", Comparison("mouse.KO", "is_true")),
+        ("`vr date` = 3", Comparison("vr date", "==", ("3",))),
+        ("sessionID>=701", Comparison("sessionID", ">=", ("701",))),
+        ("mouseName~ATL%", Comparison("mouseName", "like", ("ATL%",))),
+        ("experimentType=", Comparison("experimentType", "==", (None,))),
+        ("a is not missing", Comparison("a", "!=", (None,))),
+        ("a=b,c", Comparison("a", "in", ("b", "c"))),
+        ("a != b, c", Comparison("a", "not_in", ("b", "c"))),
+        ("a <> 'it''s'", Comparison("a", "!=", ("it's",))),
+        ("a in ('VR', \"Blender VR\")", Comparison("a", "in", ("VR", "Blender VR"))),
+        ("a between 1 and 2", Comparison("a", "between", ("1", "2"))),
+        ("a not like 'x%'", Not(Comparison("a", "like", ("x%",)))),
+        ("d >= today - 7 days", Comparison("d", ">=", (FromToday(-7),))),
+        ("d < TODAY + 2 weeks", Comparison("d", "<", (FromToday(14),))),
+        ("d = today", Comparison("d", "==", (FromToday(),))),
+        ("order = inside", Comparison("order", "==", ("inside",))),
+    ],
+)
+def test_a_comparison_is_read(text, read):
+    assert parse_condition(text) == read
+
+
+def test_and_binds_more_than_or_and_not_more_than_both():
+    a, b, c = (Comparison(name, "is_true", (), at) for name, at in (("a", 0), ("b", 9), ("c", 15)))
+    assert parse_condition("a or not b and c") == Any_((a, All((Not(b), c))))
+    assert isinstance(parse_condition("(a or b) and c"), All)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "expected"),
+    [
+        ("imaging and", 11, "a name or a value"),
+        ("sessionID >=", 12, "a text in quotes"),
+        ("a in 1", 5, "("),
+        ("(a or b", 7, ")"),
+        ("a ! b", 2, "!="),
+        ("kind=Blender VR", 13, "and"),
+        ("", 0, "not"),
+    ],
+)
+def test_an_error_points_at_its_place_and_says_what_was_expected(text, at, expected):
+    with pytest.raises(ConditionError) as caught:
+        parse_condition(text)
+    assert caught.value.at == at
+    assert expected in caught.value.expected
+    assert f"{text[:at]}^" in str(caught.value)
