@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vrtracker.spelling import did_you_mean, nearest
+from vrtracker.spelling import did_you_mean, nearest, pointed
 
 __all__ = [
     "BackendError",
     "BudgetError",
     "ClaimHeldError",
     "ConcurrentUpdateError",
+    "ConditionError",
     "ConfigurationError",
     "DatabaseAwayError",
     "DatabaseUnavailableError",
@@ -74,37 +75,32 @@ class InvalidValueError(VrtrackerError, ValueError):
     """A value does not fit its column; `column`, `value` and `row` (from 0) say which."""
 
     def __init__(
-        self,
-        message: str,
-        *,
-        column: str | None = None,
-        value: Any = None,
-        row: int | None = None,
+        self, message: str, *, column: str | None = None, value: Any = None, row: int | None = None
     ) -> None:
         super().__init__(message)
-        self.column = column
-        self.value = value
-        self.row = row
+        self.column, self.value, self.row = column, value, row
 
 
 class ConditionError(InvalidValueError):
-    """A condition that cannot be read; `at` is where, `expected` what could stand there."""
+    """A condition is wrong at `at`: `expected` could stand there, `nearest` may be meant."""
 
-    def __init__(self, text: str, at: int, expected: Sequence[str]) -> None:
-        self.at, self.expected = at, tuple(expected)
-        super().__init__(
-            f"The condition cannot be read here: {text[:at]}^{text[at:]} Expected "
-            f"{', '.join(expected)}."
-        )
+    def __init__(
+        self,
+        problem: str,
+        text: str,
+        at: int,
+        expected: Iterable[str] = (),
+        near: Sequence[str] = (),
+    ) -> None:
+        super().__init__(f"{problem}\n{pointed(text, at)}")
+        self.text, self.at, self.expected, self.nearest = text, at, tuple(expected), tuple(near)
 
 
 class UnknownNameError(VrtrackerError, ValueError):
     """A column, operator, stage or the like does not exist; `nearest` holds the likely ones."""
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
-        self.kind = kind
-        self.name = name
-        self.known = tuple(known)
+        self.kind, self.name, self.known = kind, name, tuple(known)
         self.nearest = nearest(str(name), self.known)
         hint = did_you_mean(self.nearest) or f" Known: {', '.join(self.known)}."
         super().__init__(f"There is no {kind} {name!r}.{hint}")
@@ -114,9 +110,7 @@ class NotFoundError(VrtrackerError, LookupError):
     """Nothing has this key; `key` is what was asked for, `nearest` what exists like it."""
 
     def __init__(self, kind: str, key: object, near: Sequence[str] = (), remedy: str = "") -> None:
-        self.kind = kind
-        self.key = key
-        self.nearest = tuple(near)
+        self.kind, self.key, self.nearest = kind, key, tuple(near)
         hint = f" {remedy}" if remedy else did_you_mean(near)
         super().__init__(f"There is no {kind} {str(key)!r} in the database.{hint}")
 
@@ -157,9 +151,7 @@ class DuplicateError(VrtrackerError):
     """The key is taken; `key` is the one that exists, `note` says more (such as: scratched)."""
 
     def __init__(self, kind: str, key: object, note: str = "") -> None:
-        self.kind = kind
-        self.key = key
-        self.note = note
+        self.kind, self.key, self.note = kind, key, note
         detail = f" ({note})" if note else ""
         super().__init__(
             f"There is a {kind} {str(key)!r} already{detail}. Edit it, or use another key."
@@ -181,9 +173,7 @@ class DependentRowsError(VrtrackerError):
     """Deleting would lose history; `dependents` counts what hangs on the row, by table."""
 
     def __init__(self, kind: str, key: object, dependents: dict[str, int]) -> None:
-        self.kind = kind
-        self.key = key
-        self.dependents = dependents
+        self.kind, self.key, self.dependents = kind, key, dependents
         listing = ", ".join(f"{count} {name}" for name, count in dependents.items())
         super().__init__(
             f"The {kind} {str(key)!r} has history that depends on it: {listing}. "

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "nearest"]
+__all__ = ["did_you_mean", "nearest", "pointed"]
+
+_AROUND = 60
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -20,3 +22,11 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
 def did_you_mean(names: Sequence[str]) -> str:
     """Phrase a suggestion, or the empty string when there is none."""
     return f" Did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
+
+
+def pointed(text: str, at: int) -> str:
+    """Return the line of a text around a place, and under it a caret that points at the place."""
+    start = max(0, at - _AROUND)
+    # One character each, so that the caret stays below its place.
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return f"  {shown[start : at + _AROUND]}\n  {' ' * (at - start)}^"

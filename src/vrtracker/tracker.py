@@ -20,7 +20,6 @@ from vrtracker.domain.roles import Role
 from vrtracker.errors import InvalidKeyError, NoRegistrarError, UnknownNameError
 from vrtracker.files.tables import PLAIN_CSV
 from vrtracker.registrars import registrar_from
-from vrtracker.repositories.listing import filters_of
 from vrtracker.services.administration import Backup, RoleService, back_up, past_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk import ReconcilePlan, ReconcileService, ScanPlan, ScanService
@@ -295,8 +294,7 @@ class Tracker(Shown):
             If the root is missing, empty or cannot be read.
         """
         return ReconcileService(self._lab).plan(
-            filters_of(where, filters),
-            named=where is not None and not isinstance(where, Mapping),
+            self._lab.selection(where, filters),
             stages=stages,
             by_hash=by_hash,
             only_present=only_present,

@@ -5,78 +5,31 @@ from __future__ import annotations
 import pytest
 
 from vrtracker.cli.values import filters_of, names_of, options_of, size_of, values_of
-from vrtracker.errors import InvalidValueError
+from vrtracker.domain.conditions import Comparison
+from vrtracker.errors import ConditionError, InvalidValueError
+from vrtracker.repositories.selecting import Filters
 
 
-@pytest.mark.parametrize(
-    ("text", "column", "wanted"),
-    [
-        ("imaging=true", "imaging", ("true", "==")),
-        ("imaging == true", "imaging", ("true", "==")),
-        ("sessionID>=701", "sessionID", ("701", ">=")),
-        ("sessionID <= 701", "sessionID", ("701", "<=")),
-        ("sessionID>701", "sessionID", ("701", ">")),
-        ("sessionID<701", "sessionID", ("701", "<")),
-        ("sessionID!=701", "sessionID", ("701", "!=")),
-        ("sessionID<>701", "sessionID", ("701", "!=")),
-        ("mouseName~ATL%", "mouseName", ("ATL%", "like")),
-        ("sessionNotes~a, b%", "sessionNotes", ("a, b%", "like")),
-        ("experimentType=", "experimentType", (None, "==")),
-        ("experimentType!=", "experimentType", (None, "!=")),
-        ("experimentID=1,2", "experimentID", (["1", "2"], "in")),
-        ("experimentID=1, 2", "experimentID", (["1", "2"], "in")),
-        ("experimentID!=1,2", "experimentID", (["1", "2"], "not_in")),
-        ('sessionNotes="slow, late"', "sessionNotes", ("slow, late", "==")),
-        ("sessionNotes=two\nlines", "sessionNotes", ("two\nlines", "==")),
-        ('sessionNotes="two\nlines",one', "sessionNotes", (["two\nlines", "one"], "in")),
-        ("sessionNotes=a=b", "sessionNotes", ("a=b", "==")),
-        ("lab column=1", "lab column", ("1", "==")),
-    ],
-)
-def test_condition_is_read(text: str, column: str, wanted: object):
-    assert filters_of([text]) == {column: wanted}
+def test_conditions_and_options_are_parts_that_all_have_to_hold():
+    selection = filters_of(
+        ["sessionID=701 or KO", "numPlanes="], mouse=["A", "B"], since="2023-01-20", imaging=False
+    )
+
+    *_, first, second = selection.parts
+    assert selection.parts[0] == Filters(
+        (("mouseName", ["A", "B"]), ("sessionDate", ("2023-01-20", ">=")), ("imaging", False))
+    )
+    assert [first.text, second.text] == ["sessionID=701 or KO", "numPlanes="]
+    assert second.condition == Comparison("numPlanes", "==", (None,))
 
 
-@pytest.mark.parametrize("text", ["", "imaging", "=true", ">=3"])
-def test_text_without_column_and_operator_is_no_condition(text: str):
-    with pytest.raises(InvalidValueError, match="is no condition"):
-        filters_of([text])
+def test_without_options_everything_is_selected():
+    assert not filters_of()
 
 
-def test_list_with_a_bare_line_break_is_refused():
-    with pytest.raises(InvalidValueError, match="double quotes"):
-        filters_of(["sessionNotes=a,b\nc"])
-
-
-def test_options_become_filters():
-    filters = filters_of(["sessionID=701"], mouse=["A", "B"], date="2023-01-20", imaging=False)
-
-    assert filters == {
-        "sessionID": ("701", "=="),
-        "mouseName": (["A", "B"], "in"),
-        "sessionDate": ("2023-01-20", "=="),
-        "imaging": (False, "=="),
-    }
-
-
-def test_since_and_until_make_a_range():
-    filters = filters_of(since="2023-01-20", until="2023-02-01")
-
-    assert filters == {"sessionDate": (["2023-01-20", "2023-02-01"], "between")}
-
-
-def test_two_ends_of_a_range_are_joined_in_either_order():
-    filters = filters_of(["sessionID<=703", "sessionID>=701"])
-
-    assert filters == {"sessionID": (["701", "703"], "between")}
-
-
-@pytest.mark.parametrize(
-    "where", [["a=1", "a=2"], ["a>=1", "a>=2"], ["a>=1", "a<=2", "a=1"], ["a>1", "a<=2"]]
-)
-def test_conditions_that_cannot_be_joined_are_refused(where: list[str]):
-    with pytest.raises(InvalidValueError, match="a is filtered"):
-        filters_of(where)
+def test_a_condition_that_cannot_be_read_is_shown_with_its_place():
+    with pytest.raises(ConditionError, match=r"\n  imaging and\n             \^$"):
+        filters_of(["imaging and"])
 
 
 def test_values_are_read():

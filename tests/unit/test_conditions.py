@@ -28,6 +28,14 @@ from vrtracker.errors import ConditionError
         ("d < TODAY + 2 weeks", Comparison("d", "<", (FromToday(14),))),
         ("d = today", Comparison("d", "==", (FromToday(),))),
         ("order = inside", Comparison("order", "==", ("inside",))),
+        ("kind=Blender VR", Comparison("kind", "==", ("Blender VR",))),
+        ("kind = Blender VR, two  words", Comparison("kind", "in", ("Blender VR", "two  words"))),
+        ("lab column=1", Comparison("lab column", "==", ("1",))),
+        ("a=it's", Comparison("a", "==", ("it's",))),
+        ("a=x=y", Comparison("a", "==", ("x=y",))),
+        ("a='two\nlines'", Comparison("a", "==", ("two\nlines",))),
+        ("a IS Missing", Comparison("a", "==", (None,))),
+        ("a NOT IN (today)", Comparison("a", "not_in", (FromToday(),))),
     ],
 )
 def test_a_comparison_is_read(text, read):
@@ -43,12 +51,15 @@ def test_and_binds_more_than_or_and_not_more_than_both():
 @pytest.mark.parametrize(
     ("text", "at", "expected"),
     [
-        ("imaging and", 11, "a name or a value"),
-        ("sessionID >=", 12, "a text in quotes"),
+        ("imaging and", 11, "a name"),
+        ("sessionID >=", 12, "a value"),
         ("a in 1", 5, "("),
         ("(a or b", 7, ")"),
         ("a ! b", 2, "!="),
-        ("kind=Blender VR", 13, "and"),
+        ("a=1 b=2", 4, "and"),
+        ("a and and b", 6, "not"),
+        ("d > today - 7 parrots", 14, "days or weeks"),
+        ("a='no end", 2, "a value"),
         ("", 0, "not"),
     ],
 )
@@ -57,4 +68,26 @@ def test_an_error_points_at_its_place_and_says_what_was_expected(text, at, expec
         parse_condition(text)
     assert caught.value.at == at
     assert expected in caught.value.expected
-    assert f"{text[:at]}^" in str(caught.value)
+    said, line, caret = str(caught.value).split("\n")
+    assert expected in said
+    assert (line, caret) == (f"  {text}", f"  {' ' * at}^")
+
+
+def test_an_empty_value_before_and_is_a_missing_one():
+    missing, flag = Comparison("a", "==", (None,)), Comparison("b", "is_true", (), 7)
+    assert parse_condition("a= and b") == All((missing, flag))
+
+
+@pytest.mark.parametrize("text", ["not " * 60 + "a", "(" * 3 + " or ".join(["a"] * 201) + ")" * 3])
+def test_what_no_database_takes_is_refused(text):
+    with pytest.raises(ConditionError, match="more than"):
+        parse_condition(text)
+
+
+def test_the_caret_stays_under_its_place_in_a_long_text_of_several_lines():
+    text = f"{'a = 1 and ' * 20}\n\tb ! 2"
+    with pytest.raises(ConditionError) as caught:
+        parse_condition(text)
+    _, line, caret = str(caught.value).split("\n")
+    assert line[caret.index("^")] == "!"
+    assert len(line) < len(text)

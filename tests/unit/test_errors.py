@@ -8,6 +8,7 @@ import pytest
 from vrtracker import errors
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
+    ConditionError,
     DependentRowsError,
     DuplicateError,
     InvalidTransitionError,
@@ -29,6 +30,7 @@ KEY = SessionKey.parse("ATL012.2023-01-20.701")
 MADE = [
     InvalidValueError("wrong", column="imaging", value=3, row=2),
     UnknownNameError("column", "imagin", ["imaging", "sessionID"]),
+    ConditionError("It ends too soon.", "imaging and", 11, ("a name",), ("imaging",)),
     NotFoundError("session", KEY, ["ATL012.2023-01-20.702"]),
     UnknownMouseError("ATL021", ["ATL012"]),
     MissingParentError("ATL021", can_return=True),

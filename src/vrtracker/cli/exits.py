@@ -12,6 +12,7 @@ from vrtracker.errors import (
     BackendError,
     ClaimHeldError,
     ConcurrentUpdateError,
+    ConditionError,
     DependentRowsError,
     DuplicateError,
     InvalidTransitionError,
@@ -108,7 +109,11 @@ def report(error: VrtrackerError, *, debug: bool = False) -> Exit:
     """
     if debug:
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    say_error(in_the_shell(str(error)))
+    said, *below = in_the_shell(str(error)).split("\n", 1)
+    pointed = isinstance(error, ConditionError)
+    say_error(said if pointed else " ".join([said, *below]))
+    if pointed:
+        typer.echo("\n".join(below), err=True)
     return code_of(error)
 
 

@@ -12,6 +12,7 @@ from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from vrtracker.repositories.selecting import Selection
     from vrtracker.services.entries import RowService, Update
 
 __all__ = [
@@ -35,7 +36,7 @@ def counted(number: int, one: str, several: str | None = None) -> str:
 def list_rows(
     service: RowService[Any, Any],
     *,
-    filters: Mapping[str, Any],
+    filters: Selection,
     columns: Sequence[str] | None,
     order_by: Sequence[str] | None,
     limit: int | None,
@@ -48,7 +49,7 @@ def list_rows(
         rest = [name for name in columns if name not in {KEY, *KEY_COLUMNS}]
         wanted = [*service.key_columns, *rest]
     frame = service.frame(
-        dict(filters),
+        filters,
         columns=wanted,
         order_by=order_by,
         limit=limit,

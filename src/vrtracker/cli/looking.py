@@ -20,6 +20,7 @@ from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
+    from vrtracker.repositories.selecting import Selection
     from vrtracker.tracker import Tracker
 
 __all__ = ["attempts", "datasets", "errors", "history", "show_state", "state_of", "status"]
@@ -89,7 +90,7 @@ def status(
             show_state(tracker, shell, state)
 
 
-def state_of(tracker: Tracker, filters: Mapping[str, Any]) -> dict[str, Any]:
+def state_of(tracker: Tracker, filters: Selection) -> dict[str, Any]:
     """Return what ``status --json`` writes; mice are those of the sessions that are filtered."""
     counts = tracker.workflow.status(filters)
     stages = {

@@ -111,8 +111,9 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="CONDITION",
-        help="column=value, also != < <= > >= and ~ for a pattern with %; column=a,b for any of "
-        "several, column= for a missing value. Repeatable: all must hold.",
+        help="'imaging and mouse.KO and sessionDate >= today - 7 days': and, or, not, = != < <= > "
+        ">=, in (a, b), between, like 'ATL%', is missing; or short: column=a,b, column~ATL%, "
+        "column= for a missing value. Repeatable: all must hold. See docs/selecting.md.",
         rich_help_panel=_FILTERS,
     ),
 ]

@@ -18,6 +18,7 @@ from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
+    from vrtracker.repositories.selecting import Selection
     from vrtracker.services.disk import ReconcilePlan
     from vrtracker.tracker import Tracker
 
@@ -104,7 +105,7 @@ def reconcile(
 
 
 def _saved_or_new(
-    tracker: Tracker, file: Path | None, filters: dict[str, Any], **options: Any
+    tracker: Tracker, file: Path | None, filters: Selection, **options: Any
 ) -> ReconcilePlan:
     if file is not None:
         return tracker.load_reconciliation(file)

@@ -37,6 +37,7 @@ from vrtracker.errors import InvalidTransitionError, InvalidValueError, NoRegist
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
+    from vrtracker.repositories.selecting import Selection
     from vrtracker.services.workflow import RunResult
     from vrtracker.tracker import Tracker
 
@@ -178,7 +179,7 @@ class Which:
 
 
 def _check(
-    keys: Sequence[str] | None, filters: Mapping[str, Any], error: str | None, *, force: bool
+    keys: Sequence[str] | None, filters: Selection, error: str | None, *, force: bool
 ) -> None:
     if sum(map(bool, (keys, filters, error))) > 1:
         raise InvalidValueError("Give KEYs, filters or --error: one of them alone.")
@@ -188,16 +189,16 @@ def _check(
 
 def _chosen(
     tracker: Tracker, keys: Sequence[str] | None, error: str | None, which: Which
-) -> tuple[Which, dict[str, Any]] | None:
+) -> tuple[Which, Selection] | None:
     """Return what stands for sessions by key or by failure, or None where neither is given."""
     if error is not None:
         group = tracker.workflow.error_group(error)
         # Done ones are among them whose latest run failed: force means these too.
-        return Which(group.stage, force=True), {"uSessionID": list(group.numbers)}
+        return Which(group.stage, force=True), filters_of(numbers=group.numbers)
     return _named(tracker, keys, which) if keys else None
 
 
-def _named(tracker: Tracker, keys: Sequence[str], which: Which) -> tuple[Which, dict[str, Any]]:
+def _named(tracker: Tracker, keys: Sequence[str], which: Which) -> tuple[Which, Selection]:
     """Return the filter that stands for sessions by key, once all of them may be run."""
     stage = tracker.workflow.stages[which.stage]
     transition = Transition.RERUN if which.force else Transition.START
@@ -218,14 +219,15 @@ def _named(tracker: Tracker, keys: Sequence[str], which: Which) -> tuple[Which, 
             )
         numbers.append(session.uSessionID)
     # What is named is meant, whether it failed before or is stale.
-    return Which(which.stage, include_stale=True, force=which.force), {"uSessionID": numbers}
+    meant = Which(which.stage, include_stale=True, force=which.force)
+    return meant, filters_of(numbers=numbers)
 
 
 def _show_queue(
     tracker: Tracker,
     shell: Shell,
     which: Which,
-    filters: Mapping[str, Any],
+    filters: Selection,
     *,
     most: int | None,
     json: bool,
@@ -242,7 +244,7 @@ def _show_queue(
 
 
 def _queue(
-    tracker: Tracker, which: Which, filters: Mapping[str, Any], held_back: Sequence[Any]
+    tracker: Tracker, which: Which, filters: Selection, held_back: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """Return key and state of the sessions that a run would take."""
     column = f"state:{tracker.workflow.stages[which.stage].name}"
@@ -261,16 +263,16 @@ def _given_up(tracker: Tracker, stage: str) -> set[str]:
     return {row["key"] for row in claims if row["stage"] == name and row["alive"] is False}
 
 
-def left_in_queue(tracker: Tracker, which: Which, filters: Mapping[str, Any], run: Followed) -> int:
+def left_in_queue(tracker: Tracker, which: Which, filters: Selection, run: Followed) -> int:
     """Return how many sessions of its queue an interrupted run did not get to the end of."""
     queue = _queue(tracker, which, filters, _held_back(tracker, which, filters))
     ended = (result for result in run.results if result.outcome in {"succeeded", "failed"})
     return len({row["key"] for row in queue} - {str(result.key) for result in ended})
 
 
-def _held_back(tracker: Tracker, which: Which, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _held_back(tracker: Tracker, which: Which, filters: Selection) -> list[dict[str, Any]]:
     """Return what failed before and a run leaves out; what is named or forced, it takes."""
-    if which.force or "uSessionID" in filters:
+    if which.force or "uSessionID" in filters.names:
         return []
     return chosen(records(tracker.workflow.held_back(which.stage, filters)), _HELD)
 
@@ -281,9 +283,7 @@ def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:
         note(f"{len(held_back)} failed and are not tried now; see: {see}")
 
 
-def _run(
-    tracker: Tracker, which: Which, filters: Mapping[str, Any], how: Mapping[str, Any]
-) -> Followed:
+def _run(tracker: Tracker, which: Which, filters: Selection, how: Mapping[str, Any]) -> Followed:
     run = Followed(which.stage)
     with running(which.stage) as bar:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,9 @@ from vrtracker.cli.records import KEY_COLUMNS, of_record, plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of, values_of
 from vrtracker.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from vrtracker.repositories.selecting import Selection
 
 __all__ = ["commands"]
 
@@ -101,7 +104,7 @@ def list_sessions(
             include_scratched=include_scratched,
             unblind=unblind,
         )
-    scratched = include_scratched or "sessionQC" in filters
+    scratched = include_scratched or filters.shows_scratched
     listing.write_rows(
         rows,
         json=json,
@@ -303,7 +306,7 @@ def edit(
         )
 
 
-def _chosen(key: str | None, filters: dict[str, Any], *, everything: bool) -> Any:
+def _chosen(key: str | None, filters: Selection, *, everything: bool) -> Any:
     """Return the key or the filters, of which exactly one must be given."""
     ways = (key is not None, bool(filters), everything)
     if sum(ways) != 1:

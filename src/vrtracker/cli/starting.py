@@ -16,6 +16,7 @@ from vrtracker.cli.options import Json
 from vrtracker.cli.output import say, write_json
 from vrtracker.cli.progress import finding_and_running
 from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def demo(
     with finding_and_running("registration") as (found, progress):
         made = run_demo(folder, actor=shell.actor, found=found, progress=progress)
     with made.tracker as tracker:
-        state = state_of(tracker, {})
+        state = state_of(tracker, filters_of())
         if json:
             write_json(state)
             return

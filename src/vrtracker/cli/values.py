@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.errors import InvalidValueError
 
+if TYPE_CHECKING:
+    from vrtracker.repositories.selecting import Selection
+
 __all__ = ["filters_of", "names_of", "options_of", "size_of", "values_of"]
 
-_CONDITION = re.compile(r"([^<>=!~]+)(==|>=|<=|!=|<>|=|<|>|~)(.*)", re.DOTALL)
-_OPERATORS = {"=": "==", "<>": "!=", "~": "like"}
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.IGNORECASE)
 _UNITS = {
     "": 1.0,
@@ -32,75 +34,36 @@ def filters_of(
     since: str | None = None,
     until: str | None = None,
     imaging: bool | None = None,
-) -> dict[str, Any]:
-    """Return the filters that the options ask for; their values are fitted to the columns later.
+    numbers: Sequence[int] | None = None,
+) -> Selection:
+    """Return what the options select; values are fitted to the columns later.
 
     Parameters
     ----------
     where
-        Conditions such as ``sessionID>=701``; see `_condition`.
+        Conditions, such as ``imaging and sessionID >= 701``, which all have to hold.
+    numbers
+        Autonumbers of sessions that are meant.
 
     Raises
     ------
-    InvalidValueError
-        If a condition cannot be read, or a column has two that cannot be joined.
+    ConditionError
+        If one cannot be read; it shows where.
     """
-    asked = [_condition(text) for text in where or ()]
+    from vrtracker.repositories.selecting import Filters, Selection
+
+    given: list[tuple[str, Any]] = []
     if mouse:
-        asked.append(("mouseName", (list(mouse), "in")))
+        given.append(("mouseName", list(mouse)))
+    if numbers is not None:
+        given.append(("uSessionID", list(numbers)))
     for value, operator in ((date, "=="), (since, ">="), (until, "<=")):
         if value is not None:
-            asked.append(("sessionDate", (value, operator)))
+            given.append(("sessionDate", (value, operator)))
     if imaging is not None:
-        asked.append(("imaging", (imaging, "==")))
-    by_column: dict[str, list[tuple[Any, str]]] = {}
-    for column, condition in asked:
-        by_column.setdefault(column, []).append(condition)
-    return {column: _joined(column, several) for column, several in by_column.items()}
-
-
-def _condition(text: str) -> tuple[str, tuple[Any, str]]:
-    """Read ``column=value``, ``column=a,b``, ``column=`` (missing), ``!=``, ``<``, ``~`` (like).
-
-    A value with a comma stands in double quotes.
-    """
-    match = _CONDITION.fullmatch(text.strip())
-    if match is None:
-        raise InvalidValueError(
-            f"--where {text!r} is no condition; write column=value, such as imaging=true, "
-            '"sessionID>=701", "mouseName~ATL%" or "experimentType=" for a missing value.'
-        )
-    column, sign, value = match[1].strip(), match[2], match[3].strip()
-    operator = _OPERATORS.get(sign, sign)
-    if operator not in {"==", "!="}:
-        return column, (value, operator)
-    values = _split(value)
-    if len(values) > 1:
-        return column, (values, "in" if operator == "==" else "not_in")
-    return column, (values[0] if values and values[0] else None, operator)
-
-
-def _split(value: str) -> list[str]:
-    if not set(value) & {",", '"'}:
-        return [value] if value else []
-    rows = list(csv.reader(value.splitlines(keepends=True), skipinitialspace=True))
-    if len(rows) != 1:
-        raise InvalidValueError(
-            f"--where: {value!r} has several lines; put a value with a line break into double "
-            "quotes."
-        )
-    return rows[0]
-
-
-def _joined(column: str, conditions: list[tuple[Any, str]]) -> tuple[Any, str]:
-    if len(conditions) == 1:
-        return conditions[0]
-    ends = {operator: value for value, operator in conditions}
-    if len(conditions) == len(ends) and ends.keys() == {">=", "<="}:
-        return [ends[">="], ends["<="]], "between"
-    raise InvalidValueError(
-        f"{column} is filtered {len(conditions)} times; give one condition, or one >= with one <=."
-    )
+        given.append(("imaging", imaging))
+    asked = (Selection.written(text) for text in where or ())
+    return reduce(and_, asked, Selection((Filters(tuple(given)),) if given else ()))
 
 
 def values_of(assignments: Sequence[str] | None) -> dict[str, str | None]:

@@ -16,6 +16,7 @@ from vrtracker.cli.shell import is_terminal
 from vrtracker.errors import BackendError
 
 if TYPE_CHECKING:
+    from vrtracker.repositories.selecting import Selection
     from vrtracker.services.workflow.activity import Activity
     from vrtracker.tracker import Tracker
 
@@ -30,9 +31,7 @@ _Table = tuple[str, list[dict[str, Any]]]
 _Write = Callable[[dict[str, Any]], None]
 
 
-def watch(
-    tracker: Tracker, filters: Mapping[str, Any], *, interval: float, json_lines: bool
-) -> None:
+def watch(tracker: Tracker, filters: Selection, *, interval: float, json_lines: bool) -> None:
     """Show frame after frame; a database that goes away is told, and asked again."""
     with contextlib.suppress(KeyboardInterrupt), _writer(json_lines=json_lines) as write:
         for frame in _frames(tracker, filters):
@@ -40,7 +39,7 @@ def watch(
             time.sleep(interval)
 
 
-def _frames(tracker: Tracker, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _frames(tracker: Tracker, filters: Selection) -> Iterator[dict[str, Any]]:
     """Yield what is going on, or why nobody knows: then `error`, and the last that was known."""
     last: dict[str, Any] = {}
     while True:

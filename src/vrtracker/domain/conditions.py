@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,67 +16,90 @@ from vrtracker.errors import ConditionError
 if TYPE_CHECKING:
     from lark import Lark
 
-__all__ = ["All", "Any_", "Comparison", "Condition", "FromToday", "Not", "parse_condition"]
+__all__ = [
+    "All",
+    "Any_",
+    "Comparison",
+    "Condition",
+    "FromToday",
+    "Not",
+    "comparisons",
+    "parse_condition",
+]
 
 _GRAMMAR = r"""
 ?start: either
-?either: both ("or" both)*
-?both: opposite ("and" opposite)*
-?opposite: "not" opposite -> opposite
+?either: both (_OR both)*
+?both: opposite (_AND opposite)*
+?opposite: _NOT opposite -> opposite
          | "(" either ")"
          | comparison
 
-?comparison: name                               -> holds
-           | name EQUAL several                 -> equal
-           | name UNEQUAL several               -> unequal
-           | name EQUAL                         -> missing
-           | name UNEQUAL                       -> present
-           | name ORDER value                   -> ordered
-           | name "~" value                     -> like
-           | name "like" value                  -> like
-           | name "not" "like" value            -> unlike
-           | name "is" _MISSING                 -> missing
-           | name "is" "not" _MISSING           -> present
-           | name "in" "(" several ")"          -> one_of
-           | name "not" "in" "(" several ")"    -> none_of
-           | name "between" value "and" value   -> between
-           | name "not" "between" value "and" value -> not_between
+?comparison: name                                  -> holds
+           | name EQUAL several                    -> equal
+           | name UNEQUAL several                  -> unequal
+           | name EQUAL                            -> missing
+           | name UNEQUAL                          -> present
+           | name ORDER value                      -> ordered
+           | name ("~" | _LIKE) value              -> like
+           | name _NOT _LIKE value                 -> unlike
+           | name _IS _MISSING                     -> missing
+           | name _IS _NOT _MISSING                -> present
+           | name _IN "(" several ")"              -> one_of
+           | name _NOT _IN "(" several ")"         -> none_of
+           | name _BETWEEN value _AND value        -> between
+           | name _NOT _BETWEEN value _AND value   -> not_between
 
 several: value ("," value)*
-name: WORD | QUOTED_NAME
-?value: WORD -> word
+name: WORD+ | QUOTED_NAME
+?value: VALUE MORE* -> words
       | QUOTED -> quoted
-      | "today"i [SIGN NUMBER UNIT] -> today
+      | TODAY [SIGN NUMBER UNIT] -> today
 
+_AND.3: /and(?![^\s()])/i
+_OR.3: /or(?![^\s()])/i
+_NOT.3: /not(?![^\s()])/i
+_IN.3: /in(?![^\s()])/i
+_IS.3: /is(?![^\s()])/i
+_LIKE.3: /like(?![^\s"'])/i
+_BETWEEN.3: /between(?![^\s"'])/i
+_MISSING.3: /(missing|null|none)(?![^\s()])/i
+TODAY.3: /today(?![^\s(),+-])/i
+UNIT.3: /(days?|weeks?)(?![^\s(),])/i
 EQUAL: "==" | "="
 UNEQUAL.2: "!=" | "<>"
 ORDER: "<=" | ">=" | "<" | ">"
 SIGN: "-" | "+"
 NUMBER: /[0-9]+/
-UNIT.2: /days?\b/i | /weeks?\b/i
-_MISSING: "missing"i | "null"i | "none"i
 QUOTED: /"([^"]|"")*"/ | /'([^']|'')*'/
 QUOTED_NAME: /`[^`]+`/
-WORD: /[^\s()<>=!~,"'`]+/
+WORD: /(?!(and|or|not|in|is|like|between)(?![^\s()]))[^\s()<>=!~,"'`]+/i
+VALUE: /[^\s()<>=!~,"'`][^\s(),]*/
+MORE: /[^\s()<>=!~,"'`][^\s()<>=!~,]*(?![^\s(),])/
 %ignore /\s+/
 """
 _IN_WORDS = {
-    "WORD": "a name or a value",
-    "QUOTED": "a text in quotes",
+    "WORD": "a name",
     "QUOTED_NAME": "a name",
+    "VALUE": "a value",
+    "QUOTED": "a value",
+    "TODAY": "a value",
     "EQUAL": "=",
     "UNEQUAL": "!=",
-    "ORDER": "<, <=, > or >=",
+    "ORDER": "<",
     "LPAR": "(",
     "RPAR": ")",
     "COMMA": ",",
-    "TILDE": "~",
+    "TILDE": "like",
+    "MORE": "more of the value",
     "SIGN": "- or +",
     "NUMBER": "a number",
     "UNIT": "days or weeks",
-    "_MISSING": "missing",
     "$END": "the end",
 }
+_MOST = 200
+"""Comparisons of one condition; databases take no more than some hundreds."""
+_DEEPEST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +129,15 @@ class Comparison:
         ``is_true``.
     values : tuple
         Texts, days from today, or None for missing; as many as the operator takes.
-    at : int
-        Where the name stands in the text, counted from 0.
+    at, values_at : int
+        Where the name and the first value stand in the text, counted from 0.
     """
 
     name: str
     operator: str
     values: tuple[Value, ...] = ()
     at: int = 0
+    values_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +172,33 @@ def parse_condition(text: str) -> Condition:
     ConditionError
         If it cannot be read; it shows where, and what was expected there.
     """
-    from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+    from lark.exceptions import UnexpectedInput
 
     try:
         tree = _parser().parse(text)
-    except (UnexpectedToken, UnexpectedCharacters, UnexpectedEOF) as error:
-        at = getattr(error, "pos_in_stream", None)
-        at = len(text.rstrip()) if at is None or at < 0 or _is_end(error) else at
-        raise ConditionError(text, at, tuple(_expected(error))) from None
-    return _read(tree)
+    except UnexpectedInput as error:
+        at = getattr(error, "pos_in_stream", None) or 0
+        at = len(text.rstrip()) if _is_end(error) else at
+        expected = _expected(error)
+        shown = ", ".join(word if " " in word else repr(word) for word in expected)
+        problem = f"The condition cannot be read; expected {shown}."
+        raise ConditionError(problem, text, at, expected) from None
+    condition = _Reading(text).condition(tree)
+    if sum(1 for _ in comparisons(condition)) > _MOST:
+        problem = f"The condition has more than {_MOST} comparisons; write lists: name in (a, b)."
+        raise ConditionError(problem, text, 0)
+    return condition
+
+
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """Yield the comparisons of a condition, in the order of the text."""
+    if isinstance(condition, Comparison):
+        yield condition
+        return
+    parts: tuple[Condition, ...]
+    parts = (condition.part,) if isinstance(condition, Not) else condition.parts
+    for part in parts:
+        yield from comparisons(part)
 
 
 def _is_end(error: Any) -> bool:
@@ -164,10 +206,13 @@ def _is_end(error: Any) -> bool:
     return token is not None and token.type == "$END"
 
 
-def _expected(error: Any) -> Iterator[str]:
-    names = getattr(error, "accepts", None) or getattr(error, "expected", None)
-    names = names or getattr(error, "allowed", None) or ()
-    yield from sorted({_IN_WORDS.get(name, name.strip("_").lower()) for name in names})
+def _expected(error: Any) -> tuple[str, ...]:
+    """Return what could have stood there, the most likely first."""
+    names = getattr(error, "expected", None) or getattr(error, "allowed", None) or ()
+    order = list(_IN_WORDS)
+    known = sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+    words = (_IN_WORDS.get(name, name.strip("_").lower()) for name in known)
+    return tuple(sorted(dict.fromkeys(words), key=lambda word: word.isalpha()))
 
 
 @cache
@@ -177,49 +222,66 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)
 
 
-def _read(tree: Any) -> Condition:
-    """Return the condition that a part of the parse tree says."""
-    if tree.data in _JOINED:
-        return _JOINED[tree.data](tuple(_read(part) for part in tree.children))
-    if tree.data == "opposite":
-        return Not(_read(tree.children[0]))
-    name, at = _name(tree.children[0])
-    values = tuple(_values(tree.children[1:]))
-    negated = _NEGATED.get(tree.data)
-    if negated is not None:
-        return Not(Comparison(name, negated, values, at))
-    if tree.data in {"missing", "present"}:
-        return Comparison(name, "==" if tree.data == "missing" else "!=", (None,), at)
-    if tree.data in {"equal", "unequal"}:
-        one, several = _EQUALS[tree.data]
-        return Comparison(name, one if len(values) == 1 else several, values, at)
-    operator = str(tree.children[1]) if tree.data == "ordered" else _OPERATORS[tree.data]
-    return Comparison(name, operator, values, at)
+class _Reading:
+    """Turns the parse tree of a text into conditions."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def condition(self, tree: Any, depth: int = 0) -> Condition:
+        """Return the condition that a part of the tree says."""
+        if depth > _DEEPEST:
+            problem = f"The condition is nested more than {_DEEPEST} deep."
+            raise ConditionError(problem, self._text, 0)
+        if tree.data in _JOINED:
+            join: type[All | Any_] = _JOINED[tree.data]
+            return join(tuple(self.condition(part, depth + 1) for part in tree.children))
+        if tree.data == "opposite":
+            return Not(self.condition(tree.children[0], depth + 1))
+        negated = _NEGATED.get(tree.data)
+        return Not(self._comparison(tree, negated)) if negated else self._comparison(tree)
+
+    def _comparison(self, tree: Any, operator: str | None = None) -> Comparison:
+        first, *rest = tree.children
+        name, at = self._span(first.children).strip("`"), first.children[0].start_pos
+        values = tuple(self._values(rest))
+        if tree.data in _MISSING:
+            values, operator = (None,), _MISSING[tree.data]
+        elif tree.data in _EQUALS:
+            operator = _EQUALS[tree.data][len(values) > 1]
+        elif tree.data == "ordered":
+            operator = str(rest[0])
+        values_at = next((self._start(part) for part in rest if hasattr(part, "data")), at)
+        return Comparison(name, operator or _OPERATORS[tree.data], values, at, values_at)
+
+    def _values(self, parts: list[Any]) -> Iterator[Value]:
+        for part in parts:
+            kind = getattr(part, "data", None)
+            if kind == "several":
+                yield from self._values(part.children)
+            elif kind == "today":
+                yield _from_today([str(word) for word in part.children[1:]])
+            elif kind == "quoted":
+                yield _unquoted(str(part.children[0]))
+            elif kind == "words":
+                yield self._span(part.children)
+
+    def _span(self, tokens: list[Any]) -> str:
+        return self._text[tokens[0].start_pos : tokens[-1].end_pos]
+
+    def _start(self, part: Any) -> int:
+        while getattr(part, "children", None):
+            part = part.children[0]
+        return getattr(part, "start_pos", None) or 0
 
 
 _JOINED: dict[str, Any] = {"both": All, "either": Any_}
+_MISSING = {"missing": "==", "present": "!="}
 _EQUALS = {"equal": ("==", "in"), "unequal": ("!=", "not_in")}
 _OPERATORS = {"holds": "is_true", "like": "like", "between": "between"}
 _OPERATORS |= {"one_of": "in", "none_of": "not_in"}
 _NEGATED = {"unlike": "like", "not_between": "between"}
-
-
-def _name(tree: Any) -> tuple[str, int]:
-    token = tree.children[0]
-    return str(token).strip("`"), token.start_pos
-
-
-def _values(parts: list[Any]) -> Iterator[Value]:
-    for part in parts:
-        kind = getattr(part, "data", None)
-        if kind == "several":
-            yield from _values(part.children)
-        elif kind == "today":
-            yield _from_today([str(word) for word in part.children])
-        elif kind == "quoted":
-            yield _unquoted(str(part.children[0]))
-        elif kind == "word":
-            yield str(part.children[0])
+_WEEK = 7
 
 
 def _from_today(words: list[str]) -> FromToday:
@@ -228,9 +290,6 @@ def _from_today(words: list[str]) -> FromToday:
     sign, number, unit = words
     days = int(number) * (_WEEK if unit.lower().startswith("week") else 1)
     return FromToday(-days if sign == "-" else days)
-
-
-_WEEK = 7
 
 
 def _unquoted(text: str) -> str:

@@ -2,102 +2,185 @@
 
 ``imaging=True``, ``sessionID=(701, ">=")``, ``mouseName=["ATL012", "ATL015"]``,
 ``sessionNotes=None``, ``mouse__KO=False``.
+
+Each comparison is made with its opposite: the opposite of ``<``, ``between`` and ``like`` matches
+missing values, as ``~`` of a mask does in pandas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
-from sqlalchemy import Boolean, Column, ColumnElement, String, and_, bindparam, false, or_, true
+from sqlalchemy import Boolean, Column, String, and_, bindparam, false, or_, true
 
 from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.values import Coercer, storable_text
 
-__all__ = ["OPERATORS", "condition"]
+__all__ = ["OPERATORS", "Comparable", "Term", "condition", "several", "split"]
 
 _ESCAPE = "~"
 _INLINE_ABOVE = 500
 """Longer lists go into the SQL text: drivers limit the number of parameters."""
 
 
-def _equal(column: Column[Any], value: Any) -> ColumnElement[bool]:
+class Comparable(Protocol):
+    """What a filter's name stands for."""
+
+    @property
+    def takes_ranges(self) -> bool:
+        """Whether a pair of two numbers is a range, and not a value with its operator."""
+        ...
+
+    def fact(self, value: Any, operator: str) -> Fact:
+        """Return that it compares with a value as an operator says, and the opposite."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A column, or a number that is worked out of several.
+
+    Attributes
+    ----------
+    fit
+        Turns a value into what it is compared with, or raises InvalidValueError.
+    """
+
+    name: str
+    expression: Any
+    fit: Callable[[Any], Any]
+    nullable: bool = True
+    takes_ranges: bool = False
+
+    @classmethod
+    def of(cls, column: Column[Any], coercer: Coercer) -> Term:
+        """Return the term of a column."""
+        nullable = bool(column.nullable)
+        return cls(column.name, column, partial(coercer.value, column.name), nullable)
+
+    @property
+    def is_missing(self) -> Clause:
+        """The condition that there is no value."""
+        missing: Clause = self.expression.is_(None)
+        return missing
+
+    @property
+    def is_present(self) -> Clause:
+        """The condition that there is a value."""
+        present: Clause = self.expression.is_not(None)
+        return present
+
+    def fact(self, value: Any, operator: str) -> Fact:
+        """Return that it compares with a value as an operator says, and the opposite."""
+        if operator == "is_null":
+            absent = Fact(self.is_missing, self.is_present)
+            return absent if _truth(value) else Fact(*reversed(absent))
+        holds = self._holds(value, operator)
+        if operator in _OPPOSITES:
+            return Fact(holds, self._holds(value, _OPPOSITES[operator]))
+        return Fact(holds, or_(~holds, self.is_missing) if self.nullable else ~holds)
+
+    def _holds(self, value: Any, operator: str) -> Clause:
+        fit = partial(_pattern, self) if operator == "like" else self.fit
+        if operator == "between":
+            low, high = (fit(part) for part in several(value, operator, exactly=2))
+            _require_order(self, low, high)
+            between: Clause = self.expression.between(low, high)
+            return between
+        if operator in _MANY_VALUES:
+            return _MANY_VALUES[operator](self, [fit(part) for part in several(value, operator)])
+        if _is_several(value):
+            raise InvalidValueError(
+                f"{operator!r} takes one value, not {value!r}; to match any of several write the "
+                "list alone or (list, 'in'), to match none (list, 'not in').",
+                value=value,
+            )
+        return _ONE_VALUE[operator](self, fit(value))
+
+
+def _equal(term: Term, value: Any) -> Clause:
     if value is None:
-        return column.is_(None)
-    if isinstance(column.type, Boolean):
-        return column == (true() if value else false())
-    equal: ColumnElement[bool] = column == value
+        return term.is_missing
+    if isinstance(term.expression.type, Boolean):
+        value = true() if value else false()
+    equal: Clause = term.expression == value
     return equal
 
 
-def _unequal(column: Column[Any], value: Any) -> ColumnElement[bool]:
+def _unequal(term: Term, value: Any) -> Clause:
     """Match as pandas does: a missing value is unequal to every value."""
     if value is None:
-        return column.is_not(None)
-    if isinstance(column.type, Boolean):
-        return column == (false() if value else true())
-    return or_(column != value, column.is_(None)) if column.nullable else column != value
+        return term.is_present
+    if isinstance(term.expression.type, Boolean):
+        other: Clause = term.expression == (false() if value else true())
+    else:
+        other = term.expression != value
+    return or_(other, term.is_missing) if term.nullable else other
 
 
-def _in(column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
+def _in(term: Term, values: list[Any]) -> Clause:
     present = list(dict.fromkeys(value for value in values if value is not None))
-    parts: list[ColumnElement[bool]] = []
+    parts: list[Clause] = []
     if len(present) < len(values) and None in values:
-        parts.append(column.is_(None))
+        parts.append(term.is_missing)
     if present:
-        parts.extend(column.in_(part) for part in _listed(column, present))
+        parts.extend(term.expression.in_(part) for part in _listed(term, present))
     return or_(*parts) if parts else false()
 
 
-def _not_in(column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
+def _not_in(term: Term, values: list[Any]) -> Clause:
     present = list(dict.fromkeys(value for value in values if value is not None))
     if not present:
-        return column.is_not(None) if None in values else true()
-    outside = and_(*(column.not_in(part) for part in _listed(column, present)))
+        return term.is_present if None in values else true()
+    outside = and_(*(term.expression.not_in(part) for part in _listed(term, present)))
     if None in values:
-        return outside & column.is_not(None)
-    return or_(outside, column.is_(None)) if column.nullable else outside
+        return outside & term.is_present
+    return or_(outside, term.is_missing) if term.nullable else outside
 
 
-def _listed(column: Column[Any], values: list[Any]) -> list[Any]:
+def _listed(term: Term, values: list[Any]) -> list[Any]:
     """Return one or two lists as parameters, or as SQL text where they are long."""
+    kind = term.expression.type
     if len(values) <= _INLINE_ABOVE:
-        return [bindparam(None, values, type_=column.type, expanding=True)]
+        return [bindparam(None, values, type_=kind, expanding=True)]
     # SQLAlchemy takes %(…)s for a parameter, and escapes a backslash, inside text too.
     bound = [value for value in values if isinstance(value, str) and set(value) & {"%", "\\"}]
     rest = set(bound)
     inline = [value for value in values if value not in rest]
     return [
-        bindparam(None, part, type_=column.type, expanding=True, literal_execute=part is inline)
+        bindparam(None, part, type_=kind, expanding=True, literal_execute=part is inline)
         for part in (bound, inline)
         if part
     ]
 
 
-def _like(column: Column[Any], value: Any) -> ColumnElement[bool]:
-    if not isinstance(column.type, String):
-        raise InvalidValueError(f"{column.name} is not text; 'like' does not apply to it.")
+def _like(term: Term, value: Any) -> Clause:
     # Some servers take a backslash as an escape and some do not: here it stands for itself.
-    return column.ilike(value.replace(_ESCAPE, _ESCAPE * 2), escape=_ESCAPE)
+    like: Clause = term.expression.ilike(value.replace(_ESCAPE, _ESCAPE * 2), escape=_ESCAPE)
+    return like
 
 
-def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Column[Any], Any], Any]:
-    def compared(column: Column[Any], value: Any) -> Any:
-        _require_order(column, value)
-        return compare(column, value)
+def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Term, Any], Any]:
+    def compared(term: Term, value: Any) -> Any:
+        _require_order(term, value)
+        return compare(term.expression, value)
 
     return compared
 
 
-def _require_order(column: Column[Any], *values: Any) -> None:
+def _require_order(term: Term, *values: Any) -> None:
     if None in values:
-        raise InvalidValueError(f"{column.name}: a missing value has no order; give one.")
-    if isinstance(column.type, Boolean):
-        raise InvalidValueError(f"{column.name} is true or false, which have no order; use '=='.")
+        raise InvalidValueError(f"{term.name}: a missing value has no order; give one.")
+    if isinstance(term.expression.type, Boolean):
+        raise InvalidValueError(f"{term.name} is true or false, which have no order; use '=='.")
 
 
-_ONE_VALUE: dict[str, Callable[[Column[Any], Any], ColumnElement[bool]]] = {
+_ONE_VALUE: dict[str, Callable[[Term, Any], Clause]] = {
     "==": _equal,
     "!=": _unequal,
     "<": _ordered(lambda column, value: column < value),
@@ -106,17 +189,18 @@ _ONE_VALUE: dict[str, Callable[[Column[Any], Any], ColumnElement[bool]]] = {
     ">=": _ordered(lambda column, value: column >= value),
     "like": _like,
 }
-_MANY_VALUES: dict[str, Callable[[Column[Any], list[Any]], ColumnElement[bool]]] = {
+_MANY_VALUES: dict[str, Callable[[Term, list[Any]], Clause]] = {
     "in": _in,
     "not_in": _not_in,
 }
+_OPPOSITES = {"==": "!=", "!=": "==", "in": "not_in", "not_in": "in"}
 _SPELLINGS = {"=": "==", "<>": "!=", "not in": "not_in", "is null": "is_null"}
 
 OPERATORS = (*_ONE_VALUE, *_MANY_VALUES, "between", "is_null")
 """Every operator of a ``(value, operator)`` filter. `like` ignores the case of letters."""
 
 
-def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> ColumnElement[bool]:
+def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> Clause:
     """Return the SQL condition that a filter's value asks of a column.
 
     Raises
@@ -126,29 +210,23 @@ def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> ColumnEleme
     InvalidValueError
         If the value does not fit the column or the operator.
     """
-    value, operator = _split(wanted)
-    fit = _fitting(column, coercer, operator)
-    if operator == "between":
-        low, high = (fit(part) for part in _several(value, operator, exactly=2))
-        _require_order(column, low, high)
-        return column.between(low, high)
-    if operator == "is_null":
-        return column.is_(None) if _truth(value) else column.is_not(None)
-    if operator in _MANY_VALUES:
-        return _MANY_VALUES[operator](column, [fit(part) for part in _several(value, operator)])
-    if _is_several(value):
-        raise InvalidValueError(
-            f"{operator!r} takes one value, not {value!r}; to match any of several write the list "
-            "alone or (list, 'in'), to match none (list, 'not in').",
-            value=value,
-        )
-    return _ONE_VALUE[operator](column, fit(value))
+    return Term.of(column, coercer).fact(*split(wanted)).holds
 
 
-def _split(wanted: Any) -> tuple[Any, str]:
-    """Tell a plain value and a list from a ``(value, operator)`` pair."""
+def split(wanted: Any, *, takes_ranges: bool = False) -> tuple[Any, str]:
+    """Tell a plain value, a list and a range from a ``(value, operator)`` pair.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such operator.
+    InvalidValueError
+        If it is none of them.
+    """
     if not isinstance(wanted, tuple):
         return wanted, "in" if _is_several(wanted) else "=="
+    if len(wanted) == 2 and takes_ranges and not isinstance(wanted[1], str):  # noqa: PLR2004
+        return _range(*wanted)
     if len(wanted) != 2 or not isinstance(wanted[1], str):  # noqa: PLR2004
         raise InvalidValueError(
             f"{wanted!r} is neither a value nor (value, operator); write a list to match any of "
@@ -161,13 +239,23 @@ def _split(wanted: Any) -> tuple[Any, str]:
     return wanted[0], operator
 
 
+def _range(low: Any, high: Any) -> tuple[Any, str]:
+    low, high = plain(low), plain(high)
+    if low is None and high is None:
+        raise InvalidValueError("A range takes one end at least: (8, 12), (8, None) or (None, 12).")
+    if low is None or high is None:
+        return (high, "<=") if low is None else (low, ">=")
+    return (low, high), "between"
+
+
 def _is_several(value: Any) -> bool:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         return False
     return getattr(value, "ndim", 1) != 0
 
 
-def _several(value: Any, operator: str, *, exactly: int | None = None) -> list[Any]:
+def several(value: Any, operator: str, *, exactly: int | None = None) -> list[Any]:
+    """Return the values that an operator takes as a list, or raise InvalidValueError."""
     if isinstance(value, tuple) or _is_several(value):
         parts = list(value)
         if exactly is None or len(parts) == exactly:
@@ -176,16 +264,12 @@ def _several(value: Any, operator: str, *, exactly: int | None = None) -> list[A
     raise InvalidValueError(f"{operator!r} takes {wanted}, not {value!r}.", value=value)
 
 
-def _fitting(column: Column[Any], coercer: Coercer, operator: str) -> Callable[[Any], Any]:
-    if operator == "like":
-        return lambda value: _pattern(column, value)
-    return lambda value: coercer.value(column.name, value)
-
-
-def _pattern(column: Column[Any], value: Any) -> str:
+def _pattern(term: Term, value: Any) -> str:
+    if not isinstance(term.expression.type, String):
+        raise InvalidValueError(f"{term.name} is not text; 'like' does not apply to it.")
     text = plain(value)
     if not isinstance(text, str):
-        raise InvalidValueError(f"{column.name}: 'like' takes a pattern such as 'ATL%'.")
+        raise InvalidValueError(f"{term.name}: 'like' takes a pattern such as 'ATL%'.")
     return storable_text(text)
 
 

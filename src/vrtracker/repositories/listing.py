@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Table, func, select
+from sqlalchemy import Column, Select, Table, func, select
 
 from vrtracker.database import Tables
 from vrtracker.domain.dates import plain
-from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.repositories.conditions import MOUSE, Conditions
 from vrtracker.repositories.filters import condition
-from vrtracker.repositories.values import Coercer
+from vrtracker.repositories.selecting import Selection
+from vrtracker.repositories.values import coercer_of
 
-__all__ = ["Listing", "coercer_of", "count_statement", "filters_of", "listing_statement", "where"]
-
-_MOUSE = "mouse__"
+__all__ = ["Listing", "count_statement", "listing_statement", "where"]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a listing is asked for."""
 
-    filters: Mapping[str, Any] = field(default_factory=dict)
+    filters: Selection = field(default_factory=Selection)
     columns: Sequence[str] | None = None
     order_by: str | Sequence[str] | None = None
     limit: int | None = None
     include_scratched: bool = False
-
-
-def filters_of(where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the filters that a call asks for: a key, a mapping, or keywords."""
-    if where is None:
-        return dict(filters)
-    if isinstance(where, Mapping):
-        return {**where, **filters}
-    return {**SessionKey.parse(where).columns, **filters}
-
-
-@lru_cache(maxsize=64)
-def coercer_of(table: Table) -> Coercer:
-    """Return what fits values to this table's columns."""
-    return Coercer(table)
 
 
 def listing_statement(
@@ -78,22 +61,17 @@ def count_statement(tables: Tables, table: Table, listing: Listing) -> Select[An
 
 def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing) -> Select[Any]:
     """Add the filters of a listing, and what they need joined, to a SELECT from its table."""
-    for name, wanted in listing.filters.items():
-        column = _column(tables, table, name, "filter")
-        statement = statement.where(condition(column, coercer_of(column.table), wanted))
-    columns = () if listing.columns is None else listing.columns
-    named = [*listing.filters, *columns, *_order_names(listing.order_by)]
-    if table is tables.sessions and any(name.startswith(_MOUSE) for name in named):
+    conditions = Conditions(tables, table, listing.filters)
+    statement = statement.where(*conditions.clauses())
+    if table is not tables.sessions:
+        return statement
+    named = [*(listing.columns or ()), *_order_names(listing.order_by)]
+    if conditions.joins_mouse or any(name.startswith(MOUSE) for name in named):
         statement = statement.where(table.c.mouseName == tables.mice.c.mouseName)
-    if table is tables.sessions and not listing.include_scratched:
-        statement = statement.where(*_unscratched(table, listing.filters))
+    if not (listing.include_scratched or listing.filters.shows_scratched):
+        fine = condition(table.c.sessionQC, coercer_of(table), wanted=True)
+        statement = statement.where(fine)
     return statement
-
-
-def _unscratched(table: Table, filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    if "sessionQC" in filters:
-        return []
-    return [condition(table.c.sessionQC, coercer_of(table), wanted=True)]
 
 
 def _columns(tables: Tables, table: Table, names: Sequence[str] | None) -> list[Any]:
@@ -112,12 +90,12 @@ def _column(
 ) -> Column[Any]:
     if name in table.c:
         return table.c[name]
-    if table is tables.sessions and name.startswith(_MOUSE):
-        bare = name.removeprefix(_MOUSE)
+    if table is tables.sessions and name.startswith(MOUSE):
+        bare = name.removeprefix(MOUSE)
         if bare in tables.mice.c:
             column = tables.mice.c[bare]
             return column.label(name) if label else column  # type: ignore[return-value]
-        raise UnknownNameError(kind, name, [f"{_MOUSE}{column.name}" for column in tables.mice.c])
+        raise UnknownNameError(kind, name, [f"{MOUSE}{column.name}" for column in tables.mice.c])
     raise UnknownNameError(kind, name, table.c.keys())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import State
 from vrtracker.repositories.listing import Listing, listing_statement
+from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.states import StageQuery
 
 __all__ = ["Queue"]
@@ -28,7 +29,7 @@ class Queue:
     Parameters
     ----------
     filters
-        As for ``tracker.sessions.frame``.
+        What it is taken from; it holds at the moment of each look.
     run
         The letters with which the ids of the run's attempts begin: what it has tried is left out.
     left_behind
@@ -48,7 +49,7 @@ class Queue:
         stages: StageGraph,
         states: Collection[State],
         *,
-        filters: Mapping[str, Any],
+        filters: Selection,
         run: str,
         left_behind: bool,
         only_due: bool,

@@ -24,12 +24,11 @@ from vrtracker.errors import BackendError
 from vrtracker.models.types import LabTime
 from vrtracker.repositories.listing import (
     Listing,
-    coercer_of,
     count_statement,
     listing_statement,
     where,
 )
-from vrtracker.repositories.values import Coercer
+from vrtracker.repositories.values import Coercer, coercer_of
 
 __all__ = ["LookUps", "RowRepository"]
 

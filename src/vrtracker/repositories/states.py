@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,33 +29,9 @@ from vrtracker.database import Tables
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import Mark, State
 from vrtracker.models.types import UTCTime
+from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 
-__all__ = ["Fact", "StageQuery"]
-
-Clause = ColumnElement[bool]
-
-
-class Fact(NamedTuple):
-    """A condition and its opposite."""
-
-    holds: Clause
-    fails: Clause
-
-
-def _all(facts: Iterable[Fact]) -> Fact:
-    parts = list(facts)
-    if not parts:
-        return Fact(true(), false())
-    return Fact(and_(*(part.holds for part in parts)), or_(*(part.fails for part in parts)))
-
-
-def _any(facts: Iterable[Fact]) -> Fact:
-    opposite = _all(Fact(part.fails, part.holds) for part in facts)
-    return Fact(opposite.fails, opposite.holds)
-
-
-def _not(fact: Fact) -> Fact:
-    return Fact(fact.fails, fact.holds)
+__all__ = ["StageQuery"]
 
 
 class StageQuery:
@@ -155,9 +131,9 @@ class StageQuery:
             and_(retry_after.is_not(None), retry_after > self._now),
             or_(retry_after.is_(None), retry_after <= self._now),
         )
-        held = _any([aside, waits])
+        held = any_of([aside, waits])
         # People untick it by hand, which counts as mended.
-        return _all([held, self._flag(stage.error_column)]) if stage.error_column else held
+        return all_of([held, self._flag(stage.error_column)]) if stage.error_column else held
 
     def is_planned(self, stage: Stage) -> Clause:
         """Return the condition that a stage is to be tried again at a time that was set."""
@@ -175,12 +151,12 @@ class StageQuery:
     def _rules(self, stage: Stage) -> list[tuple[State, Fact]]:
         """List the states with the fact that decides each, in the order of `state_of`."""
         done = self._has_output(stage)
-        stale = _any([self._mark(stage, Mark.STALE), *self._newer_inputs(stage)])
+        stale = any_of([self._mark(stage, Mark.STALE), *self._newer_inputs(stage)])
         return [
-            (State.SCRATCHED, _not(self._flag("sessionQC"))),
-            (State.NOT_APPLICABLE, _not(self._applies(stage))),
+            (State.SCRATCHED, opposite(self._flag("sessionQC"))),
+            (State.NOT_APPLICABLE, opposite(self._applies(stage))),
             (State.RUNNING, self._running(stage)),
-            (State.STALE, _all([done, stale])),
+            (State.STALE, all_of([done, stale])),
             (State.DONE, done),
             (State.BLOCKED, self._blocked(stage)),
             (State.FAILED, self._failed(stage)),
@@ -197,22 +173,22 @@ class StageQuery:
 
     def _applies(self, stage: Stage) -> Fact:
         excluded = self._mark(stage, Mark.NOT_APPLICABLE)
-        return _all([*(self._flag(column) for column in stage.applies_if), _not(excluded)])
+        return all_of([*(self._flag(column) for column in stage.applies_if), opposite(excluded)])
 
     def _has_output(self, stage: Stage) -> Fact:
         if stage.done_column:
             return self._flag(stage.done_column)
-        return _any([self._mark(stage, Mark.DONE), self._mark(stage, Mark.STALE)])
+        return any_of([self._mark(stage, Mark.DONE), self._mark(stage, Mark.STALE)])
 
     def _failed(self, stage: Stage) -> Fact:
         failures = [self._mark(stage, Mark.FAILED)]
         if stage.error_column:
             failures.append(self._flag(stage.error_column))
-        return _any(failures)
+        return any_of(failures)
 
     def _blocked(self, stage: Stage) -> Fact:
-        return _any(
-            _all([self._applies(other), _not(self._has_output(other))])
+        return any_of(
+            all_of([self._applies(other), opposite(self._has_output(other))])
             for other in (self._stages[name] for name in stage.requires)
             if other.name not in self._without
         )
@@ -221,7 +197,7 @@ class StageQuery:
         """List for each required stage whether its date is later than that of the stage."""
         required = (self._stages[name] for name in stage.requires)
         return [
-            _all([self._applies(other), self._is_later(other.date_column, stage.date_column)])
+            all_of([self._applies(other), self._is_later(other.date_column, stage.date_column)])
             for other in required
             if other.date_column and stage.date_column
         ]

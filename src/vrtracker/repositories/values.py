@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -30,7 +30,7 @@ from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.files.tables import Kind, Target
 from vrtracker.models.types import CalendarDate, LabTime
 
-__all__ = ["Coercer", "require_columns", "storable_text"]
+__all__ = ["Coercer", "coercer_of", "number", "require_columns", "storable_text"]
 
 _TRUE = {"true", "yes", "1", "-1", "t", "y"}
 _FALSE = {"false", "no", "0", "f", "n"}
@@ -141,6 +141,12 @@ class Coercer:
                 error.row = row
                 raise
         return fitted
+
+
+@lru_cache(maxsize=64)
+def coercer_of(table: Table) -> Coercer:
+    """Return what fits values to this table's columns."""
+    return Coercer(table)
 
 
 _KINDS: tuple[tuple[type[Any] | tuple[type[Any], ...], Kind], ...] = (
@@ -273,14 +279,15 @@ def _of_digits(text: str) -> int | float | None:
     return None
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """Return the value as a finite number, or raise InvalidValueError."""
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValueError(f"{value!r} is not a number.") from error
-    if isinstance(value, bool) or not math.isfinite(number):
+    if isinstance(value, bool) or not math.isfinite(found):
         raise InvalidValueError(f"{value!r} is not a finite number.")
-    return number
+    return found
 
 
 def storable_text(value: Any) -> str:
@@ -321,7 +328,7 @@ _OF_TYPE: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...] = (
     (Boolean, _flag),
     (BigInteger, partial(_integer, bits=64)),
     (Integer, _integer),
-    (Double, _number),
-    (Float, _number),
-    (Numeric, _number),
+    (Double, number),
+    (Float, number),
+    (Numeric, number),
 )

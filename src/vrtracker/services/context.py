@@ -20,11 +20,14 @@ from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import NotFoundError, RoleError, RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.selecting import Selection, selection_of
 from vrtracker.repositories.values import storable_text
 from vrtracker.settings import config_path
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["LabContext"]
+
+_NONE: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,12 @@ class LabContext:
         if not readonly:
             self.require(needs)
         return UnitOfWork(self.database, readonly=readonly, of_one_moment=of_one_moment)
+
+    def selection(
+        self, where: Any, filters: Mapping[str, Any] = _NONE, **options: Any
+    ) -> Selection:
+        """Return what a call selects, with what is known here; see `selection_of`."""
+        return selection_of(where, filters, **options).known_to(self.stages, self.now, self.zone)
 
     def policy(self, stage: str) -> RunPolicy:
         """Return how runs of a stage treat failures."""

@@ -20,6 +20,7 @@ from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.scan import ScanResult, scan
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.reconcile_apply import Reconciler
 from vrtracker.services.disk.reconcile_rules import PARTS, Proposal, Seen, parts_of
@@ -137,9 +138,8 @@ class ReconcileService:
 
     def plan(
         self,
-        filters: Mapping[str, Any],
+        filters: Selection,
         *,
-        named: bool = False,
         stages: Collection[str] | None = None,
         by_hash: bool = False,
         only_present: bool = False,
@@ -149,7 +149,7 @@ class ReconcileService:
         parts = parts_of(stages)
         root = self._lab.folders().root
         self._lab.folders().check()
-        rows, datasets = self._recorded(Listing(filters, _COLUMNS, include_scratched=named), parts)
+        rows, datasets = self._recorded(Listing(filters, _COLUMNS), parts)
         comparison = _Comparison(self._lab, parts, rows, datasets, by_hash=by_hash)
         mice = {row["mouseName"] for row in rows}
         asked = mice if filters else None

@@ -12,8 +12,8 @@ from vrtracker.domain.reconciling import LEFT_OVER, DatasetChange, Findings, Ses
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, RootUnavailableError
-from vrtracker.repositories.listing import coercer_of
 from vrtracker.repositories.row_images import DATASETS, STAGES, differences
+from vrtracker.repositories.values import coercer_of
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.reconcile_rules import recorded

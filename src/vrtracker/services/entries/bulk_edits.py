@@ -12,6 +12,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import EditConflictError, ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.files.tables import PLAIN_CSV
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.entries.editing import Update
@@ -148,7 +149,9 @@ class BulkEditService:
         numbers = [edit.number for edit in plan.edits]
         with self._lab.unit() as unit:
             found = self._present(
-                Listing({_NUMBER: numbers}, include_scratched=True), plan.edits[0].seen, unit
+                Listing(Selection.of({_NUMBER: numbers}), include_scratched=True),
+                plan.edits[0].seen,
+                unit,
             )
             conflicts = {
                 str(edit.key): versions

@@ -17,6 +17,7 @@ from vrtracker.errors import (
 )
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import old_and_new
 from vrtracker.services.entries.removing import remove
 from vrtracker.services.entries.rules import TableRules
@@ -112,7 +113,7 @@ def _delete(rules: TableRules[Any, Any], key: Any, *, force: bool, reason: str |
         repository = rules.of(unit)
         columns = rules.columns_of(wanted)
         # Once the row is locked, nobody can hang anything on it or delete it first.
-        repository.present(Listing(columns, include_scratched=True), lock=True)
+        repository.present(Listing(Selection.of(columns), include_scratched=True), lock=True)
         record = repository.by_key(**columns)
         if record is None:
             raise rules.lab.not_found(repository.subject, wanted, unit=unit)

@@ -13,6 +13,7 @@ from vrtracker.errors import EditConflictError, InvalidValueError
 from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
@@ -64,7 +65,7 @@ def _shown(changes: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[tuple[Any
 def update_rows(
     rules: TableRules[Any, Any],
     values: Mapping[str, Any],
-    filters: Mapping[str, Any],
+    filters: Selection,
     *,
     dry_run: bool,
     reason: str | None,
@@ -87,7 +88,7 @@ def update_rows(
 def _update(
     rules: TableRules[Any, Any],
     values: Mapping[str, Any],
-    filters: Mapping[str, Any],
+    filters: Selection,
     *,
     dry_run: bool,
     reason: str | None,
@@ -172,7 +173,7 @@ def _rekeyed(
 
 
 def _moved(
-    rules: TableRules[Any, Any], values: Mapping[str, Any], filters: Mapping[str, Any]
+    rules: TableRules[Any, Any], values: Mapping[str, Any], filters: Selection
 ) -> list[dict[str, Any]]:
     """Return the key that an update meant to give, as a row, or an empty row for none."""
     names = rules.repository.key_columns

@@ -12,6 +12,7 @@ from vrtracker.domain.records import MouseRecord
 from vrtracker.errors import DuplicateError, InvalidValueError
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.removing import remove
 from vrtracker.services.entries.rows import RowService
@@ -101,13 +102,13 @@ class MouseRules(TableRules[MouseRecord, str]):
 
     def dependents(self, unit: UnitOfWork, record: MouseRecord) -> dict[str, int]:
         """Count the sessions."""
-        sessions = Listing({"mouseName": record.mouseName}, include_scratched=True)
+        sessions = Listing(Selection.of({"mouseName": record.mouseName}), include_scratched=True)
         count = unit.sessions.count(sessions)
         return {"sessions": count} if count else {}
 
     def delete_dependents(self, unit: UnitOfWork, record: MouseRecord, reason: str) -> None:
         """Delete the sessions with what hangs on them, each with its event."""
-        sessions = Listing({"mouseName": record.mouseName}, include_scratched=True)
+        sessions = Listing(Selection.of({"mouseName": record.mouseName}), include_scratched=True)
         records = list(unit.sessions.records(sessions))
         remove(self.lab, unit, records, reason=f"with its mouse: {reason}")
 

@@ -11,6 +11,7 @@ from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
 from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.files.tables import TableOptions
 from vrtracker.repositories.listing import Listing, listing_statement
+from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.adding import add_rows, fitted
@@ -67,8 +68,8 @@ class RowService(RowDeletion, Generic[Record, Key]):
         Parameters
         ----------
         where
-            Filters as a mapping, or a key; the same as `filters`, for names that are not
-            Python's.
+            A key, a condition such as ``"imaging and mouse.KO"``, filters as a mapping, a condition
+            of SQLAlchemy's, or a query. See ``docs/selecting.md``.
         columns
             Names of columns, also ``mouse__column`` for sessions; all when not given.
         order_by
@@ -181,18 +182,13 @@ class RowService(RowDeletion, Generic[Record, Key]):
 
     def _listing(self, where: Any, filters: Mapping[str, Any], *asked: Any) -> Listing:
         """Return what is asked for; a session named by its key is looked up, scratched or not."""
-        columns, order_by, limit, include_scratched = asked
-        named = where is not None and not isinstance(where, Mapping)
-        return Listing(
-            self._filters(where, filters), columns, order_by, limit, include_scratched or named
-        )
+        return Listing(self._where(where, filters), *asked)
 
-    def _filters(self, where: Any, filters: Mapping[str, Any]) -> dict[str, Any]:
-        if where is None:
-            return dict(filters)
-        if isinstance(where, Mapping):
-            return {**where, **filters}
-        return {**self.rules.columns_of(self.rules.key(where)), **filters}
+    def _where(self, where: Any, filters: Mapping[str, Any]) -> Selection:
+        def key(value: Any) -> Mapping[str, Any]:
+            return self.rules.columns_of(self.rules.key(value))
+
+        return self._lab.selection(where, filters, key=key)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -313,7 +309,7 @@ class RowService(RowDeletion, Generic[Record, Key]):
         values
             New values by column; None empties a column.
         where
-            A key, or filters as a mapping.
+            As `frame`.
         dry_run
             Report what would change, and write nothing.
         reason
@@ -339,7 +335,7 @@ class RowService(RowDeletion, Generic[Record, Key]):
         EditConflictError
             If somebody else changed what `seen` shows; it holds both versions.
         """
-        wanted = self._filters(where, filters)
+        wanted = self._where(where, filters)
         if not wanted and not all_rows:
             raise InvalidValueError(
                 "An update without a filter changes every row; give a key or filter, or "

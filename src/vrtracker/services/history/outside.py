@@ -18,6 +18,7 @@ from vrtracker.models.types import to_json
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import RowRepository
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -38,7 +39,7 @@ than the change (ADR 0010)."""
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where a row and its history part.
+    """Selection a row and its history part.
 
     Attributes
     ----------
@@ -181,7 +182,9 @@ def absorb_few(
     if len(numbers) == 1:
         absorb_row(lab, unit, repository.by_id(numbers[0]))
     elif len(numbers) <= FEW:
-        listing = Listing({repository.id_column.name: list(numbers)}, include_scratched=True)
+        listing = Listing(
+            Selection.of({repository.id_column.name: list(numbers)}), include_scratched=True
+        )
         absorb_rows(lab, unit, list(repository.records(listing)))
 
 

@@ -13,7 +13,7 @@ from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition, allowed_from
 from vrtracker.errors import InvalidTransitionError, InvalidValueError
-from vrtracker.repositories.listing import coercer_of
+from vrtracker.repositories.values import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
     expire_claims,

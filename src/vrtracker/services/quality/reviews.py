@@ -19,9 +19,10 @@ from vrtracker.domain.qc import (
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError, UnknownNameError
-from vrtracker.repositories.listing import Listing, coercer_of
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
+from vrtracker.repositories.values import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, update_session
 
@@ -135,11 +136,9 @@ class ReviewService:
 
         from vrtracker.frames import TEXT, read_frame
 
-        wanted = dict(where or {}) if where is None or isinstance(where, Mapping) else None
-        filters = {**(SessionKey.parse(where).columns if wanted is None else wanted), **filters}
-        listing = Listing(
-            filters, (*_KEY, "uSessionID", "sessionQC"), include_scratched=include_scratched
-        )
+        columns = (*_KEY, "uSessionID", "sessionQC")
+        asked = self._lab.selection(where, filters)
+        listing = Listing(asked, columns, include_scratched=include_scratched)
         stages = StageRepository(LookUps(self._lab.database))
         statement = stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
         table = read_frame(self._lab.database, statement)

@@ -25,6 +25,7 @@ from vrtracker.models.types import to_json
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.row_images import DATASETS, DECISIONS, STAGES
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -110,7 +111,7 @@ def _read_rows(
     repository: Any = unit.sessions if kind == "session" else unit.mice
     as_columns = _columns_of_session if kind == "session" else _columns_of_mouse
     parts = [as_columns(key) for key in keys]
-    filters = {name: sorted({each[name] for each in parts}) for name in parts[0]}
+    filters = Selection.of({name: sorted({each[name] for each in parts}) for name in parts[0]})
     listing = Listing(filters, include_scratched=True)
     if lock:
         repository.present(listing, lock=True)
@@ -245,7 +246,7 @@ class _Arrivals:
         for kind, repository in repositories.items():
             found = [self._number(*each) for each in coming if each[0].kind == kind]
             numbers = [number for number in found if number is not None]
-            listing = Listing({_ID[kind]: numbers}, include_scratched=True)
+            listing = Listing(Selection.of({_ID[kind]: numbers}), include_scratched=True)
             rows = repository.present(listing) if numbers else []
             self._taken[kind] = {row[_ID[kind]] for row in rows}
 
@@ -276,7 +277,7 @@ def _comes(net: Net) -> bool:
 def _cannot_go(unit: UnitOfWork, reading: Reading, subject: Subject, net: Net) -> list[str]:
     """Return what keeps a row from going: what hangs on it and came later."""
     if subject.kind == "mouse":
-        listing = Listing({"mouseName": subject.key}, include_scratched=True)
+        listing = Listing(Selection.of({"mouseName": subject.key}), include_scratched=True)
         going = {each.key for each, other in reading.of("session") if other.entry}
         keys = (str(SessionKey(*key)) for key in unit.sessions.present_keys(listing))
         left = [key for key in keys if key not in going]

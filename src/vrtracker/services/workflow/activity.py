@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
 from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.claim_list import ClaimListService
 
@@ -88,7 +88,7 @@ class ActivityService:
             ``at, stages, mice, claims, errors``.
         """
         now = self._lab.now()
-        listing = Listing(filters_of(where, filters), include_scratched=True)
+        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
             counts = unit.activity.counts(self._lab.stages, now=now, listing=listing)
             ended = unit.activity.ended(listing, since=now - WINDOW)

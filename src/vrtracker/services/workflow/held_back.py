@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.stages import StageKind
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
@@ -49,7 +49,7 @@ class HeldBackService:
         stages = self._lab.stages
         chosen = [stages[stage]] if stage is not None else list(stages.values())
         repository = StageRepository(LookUps(self._lab.database))
-        listing = Listing(filters_of(where, filters), _KEY)
+        listing = Listing(self._lab.selection(where, filters), _KEY)
         return read_frame(
             self._lab.database,
             *(

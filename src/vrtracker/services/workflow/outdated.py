@@ -15,8 +15,9 @@ from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError
 from vrtracker.models.types import to_json
 from vrtracker.registrars import version_of
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.row_images import STAGES, differences
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.workflow.outcomes import REGISTRAR
 from vrtracker.unit_of_work import UnitOfWork
@@ -178,9 +179,9 @@ class OutdatingService:
         """
         self._lab.stages.process(stage)
         chosen = self._find_registrar(stage, (registrar, options))
-        return self._plan(stage, chosen, filters_of(where, filters))
+        return self._plan(stage, chosen, self._lab.selection(where, filters))
 
-    def _plan(self, stage: str, registrar: Registrar, filters: Mapping[str, Any]) -> OutdatedPlan:
+    def _plan(self, stage: str, registrar: Registrar, filters: Selection) -> OutdatedPlan:
         with self._lab.unit(readonly=True) as unit:
             rows = self._rows(unit, self._lab.stages[stage], filters)
         code = version_of(registrar)
@@ -198,7 +199,7 @@ class OutdatingService:
             return []
         stage, at = self._lab.stages[plan.stage], self._lab.now()
         numbers = [session.number for session in plan.sessions]
-        only_these = {"uSessionID": numbers}
+        only_these = Selection.of({"uSessionID": numbers})
         with self._lab.unit() as unit:
             unit.sessions.present(Listing(only_these, include_scratched=True), lock=True)
             now = {row.uSessionID: row for row in self._rows(unit, stage, only_these)}
@@ -233,7 +234,7 @@ class OutdatingService:
             unit.commit()
         return [session.key for session in plan.sessions]
 
-    def _rows(self, unit: UnitOfWork, stage: Stage, filters: Mapping[str, Any]) -> list[Any]:
+    def _rows(self, unit: UnitOfWork, stage: Stage, filters: Selection) -> list[Any]:
         return unit.attempts.behind_done(
             stage, self._lab.stages, now=self._lab.now(), listing=Listing(filters)
         )

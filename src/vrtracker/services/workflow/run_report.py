@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.states import State
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.workflow.patience import Stop
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ Progress = Callable[[int, int, SessionKey, RunResult | None], None]
 class RunOptions:
     """What a run is asked for; see `vrtracker.services.workflow.service.WorkflowService.run`."""
 
-    filters: Mapping[str, Any]
+    filters: Selection
     retry_failed: bool = True
     include_stale: bool = False
     without: tuple[str, ...] = ()

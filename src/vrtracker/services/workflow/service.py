@@ -13,7 +13,7 @@ from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
 from vrtracker.operations import operation
 from vrtracker.registrars import require_working
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
@@ -123,7 +123,7 @@ class WorkflowService:
             states.append(State.BLOCKED)
         if include_stale:
             states.append(State.STALE)
-        listing = Listing(filters_of(where, filters), limit=limit)
+        listing = Listing(self._lab.selection(where, filters), limit=limit)
         statement = self._stages.queue(
             chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
         )
@@ -170,7 +170,7 @@ class WorkflowService:
 
         from vrtracker.frames import TEXT
 
-        listing = Listing(filters_of(where, filters), include_scratched=True)
+        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
             counts = unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
         frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
@@ -192,7 +192,7 @@ class WorkflowService:
         from vrtracker.frames import read_frame
 
         listing = Listing(
-            filters_of(where, filters),
+            self._lab.selection(where, filters),
             ("mouseName", "sessionDate", "sessionID"),
             include_scratched=include_scratched,
         )
@@ -301,9 +301,8 @@ class WorkflowService:
             If one session is named by its key and its state does not allow it.
         """
         self._lab.stages.process(stage)
-        wanted, freed = filters_of(where, filters), []
-        is_key = where is not None and not isinstance(where, Mapping)
-        if is_key:
+        wanted, freed = self._lab.selection(where, filters), []
+        if wanted.is_key:
             key = SessionKey.parse(where)
             freed = self.free_abandoned()
             require_runnable(self._lab, key, stage, force=force, without=without)
@@ -324,7 +323,7 @@ class WorkflowService:
             raise_errors=raise_errors,
             progress=progress,
             stop=stop,
-            is_named=is_key or "uSessionID" in wanted,
+            is_named=wanted.is_key or "uSessionID" in wanted.names,
         )
         chosen = self.registrar(stage, registrar, options=options)
         engine: Any = {"workers": workers, "executor": executor}

@@ -1,0 +1,344 @@
+"""Filters beyond columns: states, levels of quality control, ages, places in the mouse's history.
+
+``state={"registration": "done"}``, ``qc_lte={"session": "WARNING"}``, ``age_weeks=(8, 12)``,
+``days_since_last=(None, 3)``, ``nth_session="last"``, ``has_dataset="mpci.times"``,
+``changed_since="2023-01-20"``. Each is made of what all databases can do.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Table,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from vrtracker.backends.days import DaysBetween, DayText
+from vrtracker.database import Tables
+from vrtracker.domain.dates import parse_moment, plain
+from vrtracker.domain.qc import NOT_APPLICABLE, QC
+from vrtracker.domain.stages import Stage, StageKind
+from vrtracker.domain.states import State
+from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.repositories.comparables import Choice, Place, Question
+from vrtracker.repositories.facts import Clause, Fact
+from vrtracker.repositories.filters import Comparable, Term
+from vrtracker.repositories.selecting import Setting, spelled
+from vrtracker.repositories.states import StageQuery
+from vrtracker.repositories.values import number, storable_text
+
+__all__ = ["Beyond", "Found"]
+
+_DAYS_A_WEEK = 7
+_SESSION, _DATASET = "session", "dataset"
+_ACCEPTED = frozenset({QC.PASS, QC.WARNING})
+_BAD = frozenset({QC.FAIL, QC.CRITICAL})
+_ESCAPE = "~"
+_OF_SEVERAL = {
+    "state": '{"registration": "done"}',
+    "qc": '{"session": "PASS"}',
+    "qc_lte": '{"session": "WARNING"}',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name stands for."""
+
+    comparable: Comparable
+    joins_mouse: bool = False
+
+
+class Beyond:
+    """What names beyond columns stand for, in a SELECT from one of the lab's tables."""
+
+    def __init__(self, tables: Tables, table: Table, setting: Setting | None) -> None:
+        self._tables = tables
+        self._table = table
+        self._setting = setting
+
+    def find(self, name: str) -> Found | None:
+        """Return what a name stands for; None if it is no such name.
+
+        Raises
+        ------
+        UnknownNameError
+            If it begins as one does, and there is no such stage or check.
+        """
+        if name in _OF_SEVERAL:
+            raise InvalidValueError(f"{name} takes values by name: {name}={_OF_SEVERAL[name]}.")
+        if name == "changed_since":
+            return Found(Question(name, self._has_changed, ("==",)))
+        if self._table is not self._tables.sessions:
+            return None
+        plain_ones = {
+            "age_weeks": self._age_weeks,
+            "days_since_last": self._days_since_last,
+            "nth_session": self._nth_session,
+            "has_dataset": self._has_dataset,
+        }
+        if name in plain_ones:
+            return plain_ones[name]()
+        room, _, rest = spelled(name).partition("__")
+        if self._setting is None or not rest or room not in {"state", "qc"}:
+            return None
+        return self._state(name, rest) if room == "state" else self._qc(name, rest)
+
+    def names(self, dot: str = ".") -> list[str]:
+        """Return all such names."""
+        if self._table is not self._tables.sessions:
+            return ["changed_since"]
+        names = ["age_weeks", "days_since_last", "nth_session", "has_dataset", "changed_since"]
+        if self._setting is not None:
+            names += [f"state{dot}{stage}" for stage in self._setting.stages]
+            names += [f"qc{dot}{check}" for check in self._checks()]
+        return names
+
+    @property
+    def _known(self) -> Setting:
+        if self._setting is None:  # pragma: no cover - `Selection.known_to` sees to it
+            raise InvalidValueError("What the lab knows is not known here.")
+        return self._setting
+
+    # -- states ---------------------------------------------------------------------------------
+
+    def _state(self, name: str, stage: str) -> Found:
+        known = self._known.stages
+        if stage not in known:
+            raise UnknownNameError("stage", stage, list(known))
+
+        def tells(states: Collection[State]) -> Clause:
+            return self._is_in(known[stage], states)
+
+        return Found(Choice(name, tuple(State), _state_of, tells, is_ordered=False))
+
+    def _is_in(self, stage: Stage, states: Collection[State]) -> Clause:
+        query = StageQuery(self._tables, self._known.stages, self._known.now)
+        is_in = query.is_in(stage, states)
+        number_ = self._tables.sessions.c.uSessionID
+        return number_.in_(select(number_).select_from(query.joined()).where(is_in).correlate(None))
+
+    # -- quality control ------------------------------------------------------------------------
+
+    def _checks(self) -> list[str]:
+        stages = self._known.stages.values()
+        return [_SESSION, *(one.name for one in stages if one.kind is StageKind.REVIEW), _DATASET]
+
+    def _qc(self, name: str, check: str) -> Found:
+        wanted = check if check in self._checks() else f"{check}_qc"
+        if wanted not in self._checks():
+            raise UnknownNameError("check", check, self._checks())
+
+        def tells(levels: Collection[QC | None]) -> Clause:
+            if wanted == _SESSION:
+                return self._session_is(levels)
+            return (
+                self._datasets_are(levels)
+                if wanted == _DATASET
+                else self._review_is(wanted, levels)
+            )
+
+        return Found(Choice(name, (None, *QC), _level_of, tells, is_ordered=True))
+
+    def _review_is(self, check: str, levels: Collection[QC | None]) -> Clause:
+        """Say in SQL what `domain.qc.level_of` says of one session."""
+        stage = self._known.stages[check]
+        out = {State.NOT_APPLICABLE, State.SCRATCHED}
+        done = {State.DONE, State.STALE}
+        parts: list[Clause] = []
+        if None in levels:
+            parts.append(self._is_in(stage, out))
+        if decided := self._decided(check, levels, _ACCEPTED, QC.PASS):
+            parts.append(and_(self._is_in(stage, done), or_(*decided)))
+        if decided := self._decided(check, levels, _BAD, QC.FAIL):
+            parts.append(and_(self._is_in(stage, {State.FAILED}), or_(*decided)))
+        if QC.NOT_SET in levels:
+            parts.append(self._is_in(stage, set(State) - out - done - {State.FAILED}))
+        return or_(false(), *parts)
+
+    def _session_is(self, levels: Collection[QC | None]) -> Clause:
+        """Say in SQL what `domain.qc.session_level` says of one session."""
+        fine = self._tables.sessions.c.sessionQC == true()
+        scratched = self._tables.sessions.c.sessionQC == false()
+        parts: list[Clause] = []
+        if decided := self._decided(_SESSION, levels, frozenset({QC.CRITICAL}), QC.FAIL):
+            parts.append(and_(scratched, or_(*decided)))
+        if decided := self._decided(_SESSION, levels, _ACCEPTED, None):
+            parts.append(and_(fine, or_(*decided)))
+        return or_(false(), *parts)
+
+    def _decided(
+        self, check: str, levels: Collection[QC | None], counted: frozenset[QC], else_: QC | None
+    ) -> list[Clause]:
+        """Return conditions of which one holds if the level is among some.
+
+        It is the last decision where that is one of those `counted`, and another one else.
+        """
+        parts: list[Clause] = []
+        if wanted := counted & set(levels):
+            parts.append(self._last_is(check, wanted))
+        if else_ in levels:
+            parts.append(~self._last_is(check, counted))
+        return parts
+
+    def _last_is(self, check: str, levels: Iterable[QC]) -> Clause:
+        table = self._tables.qc_decisions
+        latest = (
+            select(func.max(table.c.decision_id))
+            .where(table.c.check_name == check)
+            .group_by(table.c.uSessionID)
+        )
+        theirs = select(table.c.uSessionID).where(
+            table.c.decision_id.in_(latest.correlate(None)),
+            table.c.qc_level.in_(sorted(map(int, levels))),
+        )
+        return self._tables.sessions.c.uSessionID.in_(theirs.correlate(None))
+
+    def _datasets_are(self, levels: Collection[QC | None]) -> Clause:
+        table = self._tables.datasets
+        decided = select(table.c.uSessionID).where(table.c.qc_level > 0)
+        number_ = self._tables.sessions.c.uSessionID
+        parts: list[Clause] = []
+        if None in levels:
+            parts.append(number_.not_in(decided))
+        if wanted := sorted(int(level) for level in levels if level):
+            worst = func.max(table.c.qc_level).in_(wanted)
+            parts.append(number_.in_(decided.group_by(table.c.uSessionID).having(worst)))
+        return or_(false(), *parts)
+
+    # -- the mouse's history --------------------------------------------------------------------
+
+    def _age_weeks(self) -> Found:
+        born, day = self._tables.mice.c.dateOfBirth, self._tables.sessions.c.sessionDate
+        days = DaysBetween(born, day)
+        fit = _number_of("age_weeks", times=_DAYS_A_WEEK)
+        return Found(Term("age_weeks", days, fit, takes_ranges=True), joins_mouse=True)
+
+    def _days_since_last(self) -> Found:
+        earlier, is_earlier = self._others(before=True)
+        last = select(func.max(earlier.c.sessionDate)).where(is_earlier)
+        days = DaysBetween(
+            last.correlate(self._table).scalar_subquery(), self._tables.sessions.c.sessionDate
+        )
+        name = "days_since_last"
+        return Found(Term(name, days, _number_of(name), takes_ranges=True))
+
+    def _nth_session(self) -> Found:
+        earlier, is_earlier = self._others(before=True)
+        later, is_later = self._others(before=False)
+        number_ = select(func.count(earlier.c.uSessionID)).where(is_earlier).correlate(self._table)
+        name = "nth_session"
+        count = Term(
+            name,
+            number_.scalar_subquery(),
+            _number_of(name, less=1),
+            nullable=False,
+            takes_ranges=True,
+        )
+        follows = exists(select(later.c.uSessionID).where(is_later).correlate(self._table))
+        quality = self._tables.sessions.c.sessionQC
+        counts = Fact(quality == true(), quality == false())
+        return Found(Place(name, counts, count, Fact(~follows, follows)))
+
+    def _others(self, *, before: bool) -> tuple[Any, Clause]:
+        """Return the mouse's other sessions that are not scratched, before or after a session."""
+        this = self._tables.sessions.c
+        other = self._tables.sessions.alias("before_it" if before else "after_it")
+        day, number_ = other.c.sessionDate, other.c.sessionID
+        same_day = and_(
+            day == this.sessionDate,
+            number_ < this.sessionID if before else number_ > this.sessionID,
+        )
+        on_side = day < this.sessionDate if before else day > this.sessionDate
+        return other, and_(
+            other.c.mouseName == this.mouseName,
+            other.c.sessionQC == true(),
+            or_(on_side, same_day),
+        )
+
+    # -- datasets and events --------------------------------------------------------------------
+
+    def _has_dataset(self) -> Found:
+        return Found(Question("has_dataset", self._has_file, ("==", "like")))
+
+    def _has_file(self, value: Any, operator: str) -> Clause:
+        if not isinstance(value, str):
+            raise InvalidValueError(f"has_dataset takes a name such as mpci.times, not {value!r}.")
+        name = storable_text(value.strip()).replace(_ESCAPE, _ESCAPE * 2)
+        patterns = [name]
+        if operator == "==":
+            for wild in "%_":
+                name = name.replace(wild, f"{_ESCAPE}{wild}")
+            patterns = [name, f"{name}.%"]
+        table = self._tables.datasets
+        paths = [path for pattern in patterns for path in (pattern, f"%/{pattern}")]
+        is_it = or_(*(table.c.rel_path.ilike(path, escape=_ESCAPE) for path in paths))
+        number_ = self._tables.sessions.c.uSessionID
+        return number_.in_(select(table.c.uSessionID).where(is_it))
+
+    def _has_changed(self, value: Any, operator: str) -> Clause:
+        del operator
+        since = parse_moment(value, self._known.zone, of_day=dt.time())
+        events = self._tables.events
+        row = self._table.c
+        kind: str = "mouse"
+        key: ColumnElement[str] = row.mouseName
+        if self._table is self._tables.sessions:
+            day, number_ = DayText(row.sessionDate), cast(row.sessionID, String(12))
+            kind, key = "session", _joined(row.mouseName, day, number_)
+        changed = select(events.c.subject_key).where(
+            events.c.subject_kind == kind, events.c.occurred_at >= since
+        )
+        return key.in_(changed)
+
+
+def _joined(first: Any, *others: Any) -> ColumnElement[str]:
+    joined: ColumnElement[str] = first
+    for other in others:
+        joined = joined.concat(literal(".")).concat(other)
+    return joined
+
+
+def _state_of(value: Any) -> State:
+    text = str(plain(value)).strip().lower()
+    if text not in set(State):
+        raise UnknownNameError("state", value, [state.value for state in State])
+    return State(text)
+
+
+def _level_of(value: Any) -> QC | None:
+    value = plain(value)
+    if isinstance(value, str) and value.strip().upper() == NOT_APPLICABLE:
+        return None
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value)
+    return QC.parse(value)
+
+
+def _number_of(name: str, *, times: int = 1, less: int = 0) -> Callable[[Any], float | None]:
+    """Return what fits a number to what the database counts."""
+
+    def fit(value: Any) -> float | None:
+        value = plain(value)
+        if value is None or value == "":
+            return None
+        try:
+            return number(value) * times - less
+        except InvalidValueError as error:
+            raise InvalidValueError(f"{name}: {error}", column=name, value=value) from error
+
+    return fit

@@ -1,0 +1,132 @@
+"""What filters compare beside columns: a choice of few values, a question, a place in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import false, true
+
+from vrtracker.domain.dates import plain
+from vrtracker.errors import InvalidValueError
+from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
+from vrtracker.repositories.filters import Term, several
+
+__all__ = ["Choice", "Place", "Question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few values, of which a condition in SQL tells any set.
+
+    Attributes
+    ----------
+    values
+        All of them, in their order if they have one; None for a missing one.
+    tells
+        Returns the condition that it is one of a set.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    fit: Callable[[Any], Any]
+    tells: Callable[[Collection[Any]], Clause]
+    is_ordered: bool
+    takes_ranges: bool = False
+
+    def fact(self, value: Any, operator: str) -> Fact:
+        """Return that it compares with a value as an operator says, and the opposite."""
+        chosen = self._chosen(value, operator)
+        rest = [each for each in self.values if each not in chosen]
+        return Fact(self._told(chosen), self._told(rest))
+
+    def _told(self, chosen: Collection[Any]) -> Clause:
+        if not chosen:
+            return false()
+        return true() if len(chosen) == len(self.values) else self.tells(chosen)
+
+    def _chosen(self, value: Any, operator: str) -> list[Any]:
+        if operator == "is_null":
+            return [each for each in self.values if (each is None) is bool(value)]
+        if operator in {"in", "not_in", "==", "!="}:
+            given = several(value, operator) if operator in {"in", "not_in"} else [value]
+            wanted = [None if plain(each) is None else self.fit(each) for each in given]
+            is_in = operator in {"in", "=="}
+            return [each for each in self.values if (each in wanted) is is_in]
+        if not self.is_ordered or operator == "like":
+            raise InvalidValueError(
+                f"{operator!r} does not apply to {self.name}; use '==' or 'in'."
+            )
+        many = several(value, operator, exactly=2) if operator == "between" else [value]
+        ends = [self.fit(each) for each in many]
+        present = [each for each in self.values if each is not None]
+        return [each for each in present if _COMPARES[operator](each, *ends)]
+
+
+_COMPARES: dict[str, Callable[..., bool]] = {
+    "<": lambda each, end: each < end,
+    "<=": lambda each, end: each <= end,
+    ">": lambda each, end: each > end,
+    ">=": lambda each, end: each >= end,
+    "between": lambda each, low, high: low <= each <= high,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that is so or is not, of a value.
+
+    Attributes
+    ----------
+    tells
+        Returns the condition for a value and an operator; it is never NULL.
+    """
+
+    name: str
+    tells: Callable[[Any, str], Clause]
+    operators: tuple[str, ...]
+    takes_ranges: bool = False
+
+    def fact(self, value: Any, operator: str) -> Fact:
+        """Return that it is so, and the opposite."""
+        if operator in _OPPOSED:
+            return opposite(self.fact(value, _OPPOSED[operator]))
+        if operator == "in":
+            return any_of(self.fact(each, "==") for each in several(value, operator))
+        if operator not in self.operators or plain(value) is None:
+            raise InvalidValueError(f"{self.name} takes a value and {' or '.join(self.operators)}.")
+        holds = self.tells(value, operator)
+        return Fact(holds, ~holds)
+
+
+_OPPOSED = {"!=": "==", "not_in": "in"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which session of its mouse it is; a scratched one is none, which is a missing place."""
+
+    name: str
+    counts: Fact
+    count: Term
+    is_last: Fact
+    takes_ranges: bool = True
+
+    def fact(self, value: Any, operator: str) -> Fact:
+        """Return that it compares with a place as an operator says, and the opposite."""
+        if operator in _OPPOSED:
+            return opposite(self.fact(value, _OPPOSED[operator]))
+        if operator == "in":
+            return any_of(self.fact(each, "==") for each in several(value, operator))
+        if operator == "is_null":
+            return opposite(self.counts) if value else self.counts
+        if plain(value) is None and operator == "==":
+            return opposite(self.counts)
+        if isinstance(value, str) and value.strip().lower() == "last":
+            if operator != "==":
+                raise InvalidValueError(
+                    f"{self.name}: 'last' takes '==' or '!=', not {operator!r}."
+                )
+            return all_of([self.counts, self.is_last])
+        return all_of([self.counts, self.count.fact(value, operator)])

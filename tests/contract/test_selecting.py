@@ -1,0 +1,520 @@
+"""Conditions as people write them select what plain Python and pandas say; so do names beyond
+columns, and every call takes every form of a selection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.examples import examples
+from support.registrars import good
+from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, numbers, passes
+from support.workflow_lab import WorkflowLab
+from vrtracker.domain.conditions import All, Comparison, Condition, Not, parse_condition
+from vrtracker.domain.qc import QC
+from vrtracker.domain.states import State
+from vrtracker.errors import ConditionError, InvalidValueError, UnknownNameError, VrtrackerError
+from vrtracker.models import Base, Dataset, Mouse, Session
+from vrtracker.repositories.selecting import Selection
+from vrtracker.repositories.values import coercer_of
+
+# -- the grammar against pandas ----------------------------------------------------------------
+
+FLAGS = ("imaging", "vrRegistration", "mouse.KO", "mouse.tracked")
+KINDS = {
+    "sessionID": "Int64",
+    "experimentID": "Int64",
+    "vrEnvironments": "Int64",
+    "mouse.experimentID": "Int64",
+    "headPlateRotation": "Float64",
+    "pockelsPercentage": "Float64",
+    "sessionDate": "datetime64[s]",
+    "suite2pDate": "datetime64[s]",
+    "mouse.dateOfBirth": "datetime64[s]",
+    "experimentType": "string",
+    "sessionNotes": "string",
+    "mouseName": "string",
+    "mouse.sex": "string",
+}
+
+
+def _table() -> pd.DataFrame:
+    """Return the sample's sessions with their mice, in pandas' own types with missing values."""
+    mice = pd.DataFrame(SAMPLE_MICE).rename(columns=lambda name: f"mouse.{name}")
+    sessions = pd.DataFrame(SAMPLE_SESSIONS)
+    table = sessions.merge(mice, left_on="mouseName", right_on="mouse.mouseName")
+    table = table.set_index("sessionID", drop=False).loc[sessions["sessionID"]]
+    for name in FLAGS:
+        table[name] = table[name].astype("boolean").fillna(value=False)
+    return table.astype(KINDS)
+
+
+TABLE = _table()
+LABS = {"": Base.metadata.tables["sessiondb"], "mouse": Base.metadata.tables["mousedb"]}
+
+
+def in_pandas(condition: Condition) -> Any:
+    """Return the mask of a condition, worked out by pandas."""
+    if isinstance(condition, Not):
+        return ~in_pandas(condition.part)
+    if isinstance(condition, Comparison):
+        return _compared(condition).fillna(value=False).astype(bool)
+    first, *rest = map(in_pandas, condition.parts)
+    for mask in rest:
+        first = first & mask if isinstance(condition, All) else first | mask
+    return first
+
+
+def _compared(asked: Comparison) -> Any:
+    room, _, bare = asked.name.replace("__", ".").rpartition(".")
+    column = TABLE[asked.name.replace("__", ".")]
+    operator, texts = asked.operator, list(asked.values)
+    if operator == "is_true":
+        return column
+    if operator == "like":
+        like = column.map(lambda text: passes(text, "like", texts[0]), na_action="ignore")
+        return like.astype("boolean")
+    values = [coercer_of(LABS[room]).value(bare, value) for value in texts]
+    if operator in {"==", "in"}:
+        return _is_any_of(column, values)
+    if operator in {"!=", "not_in"}:
+        return ~_is_any_of(column, values)
+    values = [pd.Timestamp(v) if isinstance(v, dt.date) else v for v in values]
+    if operator == "between":
+        return column.between(*values)
+    compare: dict[str, Callable[[Any, Any], Any]] = {
+        "<": lambda one, other: one < other,
+        "<=": lambda one, other: one <= other,
+        ">": lambda one, other: one > other,
+        ">=": lambda one, other: one >= other,
+    }
+    return compare[operator](column, values[0])
+
+
+def _is_any_of(column: Any, values: list[Any]) -> Any:
+    found = pd.Series(data=False, index=column.index)
+    for value in values:
+        wanted = pd.Timestamp(value) if isinstance(value, dt.date) else value
+        found |= column.isna() if value is None else (column == wanted).fillna(value=False)
+    return found
+
+
+def _case(word: str) -> st.SearchStrategy[str]:
+    return st.sampled_from((word, word.upper(), word.capitalize()))
+
+
+def _shown(value: Any) -> st.SearchStrategy[str]:
+    """Draw a way to write a value."""
+    text = f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, dt.datetime) else str(value)
+    ways = [f"'{text.replace(chr(39), chr(39) * 2)}'", '"' + text.replace('"', '""') + '"']
+    if re.fullmatch(r"[\w:.-]+( [\w:.-]+)*", text) and not re.search(
+        r"\b(and|or|today)\b", text, re.IGNORECASE
+    ):
+        ways.append(text)
+    return st.sampled_from(ways)
+
+
+@st.composite
+def _comparison(draw: Any) -> str:  # noqa: PLR0911
+    """Draw the text of a comparison, in every spelling."""
+    name = draw(st.sampled_from([*FLAGS, *KINDS]))
+    column = TABLE[name]
+    spelled = draw(st.sampled_from((name, name.replace(".", "__"), f"`{name}`")))
+    if name in FLAGS and draw(st.booleans()):
+        return spelled
+    known = sorted(column.dropna().unique().tolist(), key=str)
+    if KINDS.get(name, "").startswith("datetime"):
+        known = [pd.Timestamp(value).to_pydatetime() for value in known]
+    value = st.sampled_from(known).flatmap(_shown)
+    blank = draw(st.sampled_from(("", " ", "\n ")))
+    ways = ["equal", "missing", "in"] + ["ordered", "between"] * (name not in FLAGS)
+    if KINDS.get(name) == "string":
+        ways.append("like")
+    way = draw(st.sampled_from(ways))
+    negation = draw(st.sampled_from(("", draw(_case("not")) + " ")))
+    if way == "equal":
+        sign = draw(st.sampled_from(("=", "==", "!=", "<>")))
+        several = ", ".join(draw(st.lists(value, max_size=3)))
+        return f"{spelled}{blank}{sign}{blank}{several}"
+    if way == "missing":
+        word = draw(st.sampled_from(("missing", "null", "None", "MISSING")))
+        return f"{spelled} {draw(_case('is'))} {negation}{word}"
+    if way == "in":
+        several = ", ".join(draw(st.lists(value, min_size=1, max_size=4)))
+        return f"{spelled} {negation}{draw(_case('in'))}{blank}({several})"
+    if way == "ordered":
+        sign = draw(st.sampled_from(("<", "<=", ">", ">=")))
+        return f"{spelled}{blank}{sign}{blank}{draw(value)}"
+    if way == "between":
+        word = f"{negation}{draw(_case('between'))}"
+        return f"{spelled} {word} {draw(value)} {draw(_case('and'))} {draw(value)}"
+    pattern = draw(st.text(alphabet="aABbVvRrGg%_\\'ü 1:", min_size=1, max_size=6).flatmap(_shown))
+    return f"{spelled} {negation}{draw(_case('like'))} {pattern}"
+
+
+def _joined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    several = st.lists(parts, min_size=2, max_size=4)
+    words = st.sampled_from(("and", "or", "AND", "Or"))
+    return st.one_of(
+        st.tuples(several, words).map(lambda drawn: f" {drawn[1]} ".join(drawn[0])),
+        parts.map(lambda part: f"not {part}"),
+        parts.map(lambda part: f"( {part})"),
+        parts.map(lambda part: f"not({part} )"),
+    )
+
+
+WRITTEN = st.recursive(_comparison(), _joined, max_leaves=6)
+
+
+@st.composite
+def _damaged(draw: Any) -> str:
+    """Draw a condition in which some letters are gone, doubled or out of place."""
+    text = draw(WRITTEN)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(text)))
+        until = min(len(text), at + draw(st.integers(0, 5)))
+        put = draw(st.sampled_from(("", "(", ")", "'", '"', ",", "=", " and ", " not ", "!", "é")))
+        text = text[:at] + put + text[until:]
+    return text
+
+
+def test_any_condition_agrees_with_plain_python_and_pandas(backend, sample):
+    @settings(max_examples=examples(100, backend.marker))
+    @given(text=st.one_of(WRITTEN, WRITTEN, _damaged()))
+    def agree(text: str) -> None:
+        try:
+            found = numbers(sample.sessions.frame(text, columns=["sessionID"]))
+        except ConditionError as error:
+            _, line, caret = str(error).split("\n")
+            assert len(caret) <= len(line) + 1
+            assert caret.strip() == "^"
+        else:
+            condition = parse_condition(text)
+            in_order = TABLE[in_pandas(condition)]
+            if not re.search("sessionQC", text):
+                in_order = in_order[in_order["sessionQC"].astype(bool)]
+            assert found == in_order["sessionID"].tolist()
+
+    agree()
+
+
+@settings(max_examples=60)
+@given(text=WRITTEN)
+def test_a_condition_that_is_well_written_is_never_refused(text):
+    parse_condition(text)
+
+
+# -- names beyond columns ----------------------------------------------------------------------
+
+A1, A2, A3, A4, A5 = (
+    "M1.2022-12-01.1",
+    "M1.2022-12-01.2",
+    "M1.2022-12-04.1",
+    "M1.2022-12-10.7",
+    "M1.2022-12-24.1",
+)
+B1, B2 = "M2.2023-01-05.3", "M2.2023-01-06.1"
+KEYS = (A1, A2, A3, A4, A5, B1, B2)
+MADE = {"imaging": True, "suite2p": True, "vrRegistration": True}
+
+
+def _lab_with_a_history(keeper: Any, root: Any) -> WorkflowLab:
+    """Return a lab whose sessions are in all states, were judged, and have datasets."""
+    lab = WorkflowLab(keeper.migrated_url(), root)
+    tracker, workflow = lab.tracker, lab.tracker.workflow
+    tracker.mice.update({"dateOfBirth": "2022-10-06"}, "M1")
+    # Not in the order of the days: that is what counts.
+    for key, columns in {A4: MADE, A1: MADE, A2: MADE, A5: {"imaging": True}, A3: MADE}.items():
+        lab.add(key, folder=key == A1, **columns)
+    lab.add(B1)
+    lab.add(B2)
+    workflow.scratch(A3, "laser off")
+    workflow.set_qc(A1, "suite2p", "WARNING", reason="some drift")
+    workflow.set_qc(A1, "red_cell", "PASS")
+    workflow.set_qc(A2, "suite2p", "CRITICAL", reason="moved")
+    workflow.set_qc(A4, "red_cell", "FAIL", reason="dim")
+    workflow.set_qc(A4, "red_cell", "PASS")
+    tracker.sessions.update({"redCellQC": False}, A4)
+    workflow.run("registration", A1, registrar=good, force=True)
+    workflow.run("registration", B1, registrar=good)
+    path = tracker.datasets(A1)["rel_path"].iloc[0]
+    workflow.set_dataset_qc(A1, path, "WARNING")
+    workflow.exclude(B2, "registration", reason="no behaviour")
+    lab.clock.advance(days=3)
+    tracker.sessions.update({"sessionNotes": "seen again"}, B1)
+    return lab
+
+
+@pytest.fixture
+def history(backend, shared_labs, tmp_path_factory) -> Any:
+    """A lab with a history; for reading alone."""
+
+    def build(keeper: Any) -> Any:
+        lab = _lab_with_a_history(keeper, tmp_path_factory.mktemp("selecting") / "root")
+        return lab.tracker
+
+    return shared_labs.get(backend, "selecting", build)
+
+
+def keys_of(frame: Any) -> list[str]:
+    """Return the keys of a frame of sessions, in alphabetical order."""
+    rows = frame[["mouseName", "sessionDate", "sessionID"]].itertuples(index=False)
+    return sorted(f"{mouse}.{day:%Y-%m-%d}.{number}" for mouse, day, number in rows)
+
+
+def selected(tracker: Any, where: Any = None, **filters: Any) -> list[str]:
+    """Return the keys of the sessions that are selected, scratched ones too."""
+    return keys_of(tracker.sessions.frame(where, include_scratched=True, **filters))
+
+
+def test_states_are_those_of_the_table(history):
+    table = history.workflow.table(include_scratched=True)
+    for stage in history.workflow.stages:
+        states = table[f"state:{stage}"]
+        for state in State:
+            wanted = keys_of(table[states == state.value])
+            assert selected(history, state={stage: state.value}) == wanted
+            assert selected(history, f"state.{stage} = {state.value}") == wanted
+            others = keys_of(table[states != state.value])
+            assert selected(history, f"not state.{stage} = {state.value}") == others
+        two = ["done", "ready"]
+        assert selected(history, state={stage: two}) == keys_of(table[states.isin(two)])
+        wanted = keys_of(table[~states.isin(two)])
+        assert selected(history, f"state.{stage} not in (done, ready)") == wanted
+    assert set(table["state:registration"]) > {"done", "scratched", "not_applicable"}
+
+
+def test_levels_are_those_of_the_table(history):
+    table = history.workflow.qc_table(include_scratched=True)
+    seen = set()
+    for check in ("session", "suite2p_qc", "red_cell_qc", "dataset"):
+        levels = [None if x == "NOT_APPLICABLE" else QC[x] for x in table[f"qc:{check}"]]
+        seen |= set(levels)
+        for level in QC:
+            for operator in ("==", "!=", "<", "<=", ">", ">="):
+                mask = [passes(each, operator, level) for each in levels]
+                assert selected(history, {f"qc.{check}": (level.name, operator)}) == keys_of(
+                    table[mask]
+                ), (check, level, operator)
+                opposite = keys_of(table[[not each for each in mask]])
+                assert selected(history, f"not qc.{check} {operator} {level.name}") == opposite
+        missing = keys_of(table[[each is None for each in levels]])
+        assert selected(history, f"qc.{check} is missing") == missing
+        mask = [each in (QC.PASS, QC.WARNING) for each in levels]
+        assert selected(history, f"qc.{check} between PASS and WARNING") == keys_of(table[mask])
+    assert seen == {None, *QC} - {QC.FAIL} | ({QC.FAIL} & seen)
+    assert selected(history, qc_lte={"red_cell": "WARNING"}) == selected(
+        history, "qc.red_cell_qc <= 30"
+    )
+
+
+def test_level_of_the_session_shows_scratched_ones_by_itself(history):
+    assert keys_of(history.sessions.frame(qc={"session": "FAIL"})) == [A3]
+    assert keys_of(history.sessions.frame("qc.session >= FAIL")) == [A3]
+
+
+def test_age_is_counted_in_weeks_from_birth(history):
+    born = dt.date(2022, 10, 6)
+    ages = {key: (dt.date.fromisoformat(key[3:13]) - born).days / 7 for key in KEYS[:5]}
+    assert ages[A1] == 8
+    assert selected(history, age_weeks=(8, 9.3)) == [key for key in ages if ages[key] <= 9.3]
+    assert selected(history, age_weeks=(None, 8)) == [A1, A2]
+    assert selected(history, age_weeks=(8.2, None)) == [A3, A4, A5]
+    assert selected(history, age_weeks=(9, ">")) == [A4, A5]
+    assert selected(history, "not age_weeks > 8") == [A1, A2, B1, B2]
+    assert selected(history, "age_weeks is missing or age_weeks = 8") == [A1, A2, B1, B2]
+    assert selected(history, "age_weeks != 8") == [A3, A4, A5, B1, B2]
+
+
+def test_days_are_counted_since_the_session_before_that_is_not_scratched(history):
+    assert selected(history, days_since_last=(None, 3)) == [A2, A3, B2]
+    assert selected(history, days_since_last=0) == [A2]
+    assert selected(history, "days_since_last = 9") == [A4]
+    assert selected(history, "days_since_last >= 14") == [A5]
+    assert selected(history, "days_since_last is missing") == [A1, B1]
+    assert selected(history, "not days_since_last < 9") == [A1, A4, A5, B1]
+
+
+def test_place_among_the_sessions_of_the_mouse_leaves_scratched_ones_out(history):
+    assert selected(history, nth_session=1) == [A1, B1]
+    assert selected(history, nth_session=2) == [A2, B2]
+    assert selected(history, nth_session=(3, None)) == [A4, A5]
+    assert selected(history, nth_session="last") == [A5, B2]
+    assert selected(history, nth_session=[1, "last"]) == [A1, A5, B1, B2]
+    assert selected(history, "nth_session = last and imaging") == [A5]
+    assert selected(history, "nth_session != last") == [A1, A2, A3, A4, B1]
+    assert selected(history, "nth_session is missing") == [A3]
+    assert selected(history, "not nth_session < 3") == [A3, A4, A5]
+
+
+def test_datasets_are_named_with_or_without_extension_and_folder(history):
+    both = [A1, B1]
+    for name in ("trials.startTimes", "trials.startTimes.npy", "Trials.startTimes"):
+        assert selected(history, has_dataset=name) == both
+    assert selected(history, "has_dataset like 'trials.%'") == both
+    assert selected(history, has_dataset=["mpci.times", "trials.startTimes"]) == both
+    for name in ("trials", "startTimes", "trials.start", "trials_startTimes", "%"):
+        assert selected(history, has_dataset=name) == ([] if name != "trials" else both)
+    rest = [key for key in KEYS if key not in both]
+    assert selected(history, "not has_dataset = trials.startTimes") == rest
+    assert selected(history, has_dataset=("trials.startTimes", "!=")) == rest
+
+
+def test_changes_since_a_time_are_those_of_the_session_itself(history):
+    changed = history.history(B1)["occurred_at"].iloc[-1].to_pydatetime()
+    assert selected(history, changed_since=changed) == [B1]
+    assert selected(history, changed_since=changed + dt.timedelta(seconds=1)) == []
+    assert selected(history, "changed_since = today") == [B1]
+    assert selected(history, "changed_since = today - 3 days") == sorted(KEYS)
+    assert selected(history, "changed_since = 2020-01-01 and not changed_since = today") == sorted(
+        set(KEYS) - {B1}
+    )
+    assert list(history.mice.frame(changed_since="2020-01-01")["mouseName"]) == ["M1", "M2"]
+    assert history.mice.count("changed_since = today + 1 day") == 0
+
+
+@pytest.mark.own_rule
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ({"state": {"registraton": "done"}}, "Did you mean 'registration'"),
+        ({"state": {"registration": "dun"}}, "Did you mean 'done'"),
+        ({"state": "done"}, 'state={"registration": "done"}'),
+        ({"state": {"registration": ("done", "<")}}, "does not apply"),
+        ({"qc": {"sesion": "PASS"}}, "Did you mean 'session'"),
+        ({"qc_lte": {"session": "WARN"}}, "Did you mean 'WARNING'"),
+        ({"qc_lte": "WARNING"}, 'qc_lte={"session": "WARNING"}'),
+        ({"qc": {"session": ("P%", "like")}}, "does not apply"),
+        ({"age_weeks": (None, None)}, "one end at least"),
+        ({"age_weeks": "old"}, "not a number"),
+        ({"age_weeks": ("8%", "like")}, "not text"),
+        ({"days_since_last": (1, 2, 3)}, "neither a value nor"),
+        ({"nth_session": "first"}, "not a number"),
+        ({"nth_session": ("last", "<")}, "'last' takes"),
+        ({"has_dataset": 3}, "mpci.times"),
+        ({"has_dataset": None}, "takes a value"),
+        ({"has_dataset": ("a", "<")}, "== or like"),
+        ({"changed_since": "soon"}, "not a time"),
+        ({"nth_sesion": 1}, "Did you mean 'nth_session'"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_value_beyond_columns_gets_one_clear_error(history, filters, said):
+    with pytest.raises((InvalidValueError, UnknownNameError)) as refused:
+        history.sessions.frame(filters)
+    assert said in str(refused.value)
+
+
+def test_mice_have_no_filters_of_sessions(history):
+    for filters in ({"nth_session": 1}, {"state": {"registration": "done"}}, {"age_weeks": 8}):
+        with pytest.raises(VrtrackerError):
+            history.mice.frame(filters)
+
+
+# -- every form, everywhere --------------------------------------------------------------------
+
+IMAGED = (Session.imaging == sa.true()) & (sa.false() == Mouse.KO)
+FORMS: dict[str, Any] = {
+    "a mapping": {"imaging": True, "mouse__KO": False},
+    "a mapping with a point": {"imaging": True, "mouse.KO": False},
+    "a condition": "imaging and not mouse.KO",
+    "an expression": IMAGED,
+    "a subquery": Session.imaging.is_(True)
+    & sa.exists().where(Mouse.mouseName == Session.mouseName, Mouse.KO.is_(False)),
+    "a selection": Selection.written("imaging") & Selection.of({"mouse__KO": False}),
+}
+
+
+class Query:
+    """What holds a selection, as a query does."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_every_form_selects_the_same_in_every_call(history, form):
+    workflow, sessions = history.workflow, history.sessions
+    wanted = [A1, A2, A4, A5]
+    query = Query(history.sessions.rules.lab.selection(form))
+    for given_form in (form, query, pickle.loads(pickle.dumps(query.selection))):
+        assert keys_of(sessions.frame(given_form)) == wanted
+    assert sessions.count(form) == 4
+    assert sorted(str(one.key) for one in sessions.iter(form)) == wanted
+    assert sessions.update({"numPlanes": 5}, form, dry_run=True).matched == 5
+    assert keys_of(workflow.table(form)) == wanted
+    assert keys_of(workflow.qc_table(form)) == wanted
+    assert workflow.status(form).loc["registration"].sum() == 5
+    assert keys_of(workflow.needs("red_cell_qc", form)) == [A2, A4]
+    assert len(workflow.held_back(None, form)) == 0
+    assert len(workflow.activity(form).mice["mouseName"].unique()) == 1
+    assert workflow.outdated("registration", form, registrar=good).compared == 1
+    assert history.reconcile(form, only_present=True).found is not None
+
+
+def test_selections_are_narrowed_by_keywords_and_by_each_other(history):
+    imaged = history.sessions.rules.lab.selection("imaging")
+    assert keys_of(history.sessions.frame(imaged, sessionID=(1, "!="))) == [A2, A4]
+    assert keys_of(history.sessions.frame(imaged & Selection.of({"sessionID": 7}))) == [A4]
+    assert keys_of(history.sessions.frame({"imaging": True}, imaging=False)) == []
+
+
+def test_a_key_is_a_key_and_finds_a_scratched_session_too(history):
+    for key in (A3, A3.replace(".", "/"), tuple(A3.split(".")), history.sessions.get(A3)):
+        assert keys_of(history.sessions.frame(key)) == [A3]
+    assert history.mice.count("M2") == 1
+    assert history.mice.count("KO = true") == 1
+
+
+def test_a_text_that_is_neither_key_nor_condition_is_told_both(history):
+    with pytest.raises(ConditionError, match=r"Nor is it a key, such as ATL012\.2023-01-20\.702"):
+        history.sessions.frame("M1.2022-12-01")
+    with pytest.raises(ConditionError, match=r"Known: mouse\.KO"):
+        history.sessions.frame("KO and imaging")
+
+
+def test_an_expression_on_another_table_or_without_a_truth_is_refused(history):
+    for clause in (Dataset.stage == "registration", Session.sessionID):
+        with pytest.raises(InvalidValueError):
+            history.sessions.frame(clause)
+    with pytest.raises(InvalidValueError):
+        history.mice.frame(Session.imaging == sa.true())
+
+
+def test_a_condition_holds_at_the_moment_of_each_claim(lab, workflow):
+    for number in (1, 2, 3):
+        lab.add(f"M1.2023-01-20.{number}", sessionNotes="wanted")
+    seen: list[int] = []
+
+    def work(job: Any) -> None:
+        seen.append(job.key.number)
+        if job.key.number == 1:
+            lab.tracker.sessions.update({"sessionNotes": "not now"}, "M1.2023-01-20.2")
+
+    workflow.run(
+        "registration", "sessionNotes = wanted and state.registration = ready", registrar=work
+    )
+    assert seen == [1, 3]
+
+
+def test_a_condition_goes_to_workers(lab, workflow):
+    for number in (1, 2, 3):
+        lab.add(f"M1.2023-01-20.{number}")
+    lab.tracker.sessions.update({"sessionNotes": "wanted"}, sessionID=[1, 3])
+
+    report = workflow.run(
+        "registration", Session.sessionNotes == "wanted", registrar=good, workers=2
+    )
+
+    assert sorted(result.key.number for result in report.results) == [1, 3]
+    assert report.succeeded == 2
