@@ -125,6 +125,16 @@ def test_unknown_profile_in_the_environment_is_refused(monkeypatch: pytest.Monke
     assert "nope" in refused("status", code=2)
 
 
+def test_error_in_a_condition_points_at_its_place(sample):
+    result = run(*sample.options, "sessions", "list", "--where", "imaging and sesionID > 3")
+
+    assert result.exit_code == 2
+    said, text, caret = result.stderr.splitlines()
+    assert said.startswith("error: ")
+    assert "Did you mean 'sessionID'" in said
+    assert text[caret.index("^") :] == "sesionID > 3"
+
+
 def test_error_keeps_standard_output_empty(sample):
     result = run(*sample.options, "sessions", "list", "--where", "imagin=1", "--json")
 

@@ -8,6 +8,7 @@ import datetime as dt
 import pickle
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,6 @@ from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, numbers, passes
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.conditions import All, Comparison, Condition, Not, parse_condition
 from vrtracker.domain.qc import QC
-from vrtracker.domain.states import State
 from vrtracker.errors import ConditionError, InvalidValueError, UnknownNameError, VrtrackerError
 from vrtracker.models import Base, Dataset, Mouse, Session
 from vrtracker.repositories.selecting import Selection
@@ -188,9 +188,12 @@ def _damaged(draw: Any) -> str:
     return text
 
 
+TEXTS = st.integers(0, 4).flatmap(lambda drawn: WRITTEN if drawn else _damaged())
+
+
 def test_any_condition_agrees_with_plain_python_and_pandas(backend, sample):
     @settings(max_examples=examples(100, backend.marker))
-    @given(text=st.one_of(WRITTEN, WRITTEN, _damaged()))
+    @given(text=TEXTS)
     def agree(text: str) -> None:
         try:
             found = numbers(sample.sessions.frame(text, columns=["sessionID"]))
@@ -224,6 +227,7 @@ A1, A2, A3, A4, A5 = (
     "M1.2022-12-24.1",
 )
 B1, B2 = "M2.2023-01-05.3", "M2.2023-01-06.1"
+KEY = ["mouseName", "sessionDate", "sessionID"]
 KEYS = (A1, A2, A3, A4, A5, B1, B2)
 MADE = {"imaging": True, "suite2p": True, "vrRegistration": True}
 
@@ -268,54 +272,53 @@ def history(backend, shared_labs, tmp_path_factory) -> Any:
 
 def keys_of(frame: Any) -> list[str]:
     """Return the keys of a frame of sessions, in alphabetical order."""
-    rows = frame[["mouseName", "sessionDate", "sessionID"]].itertuples(index=False)
+    rows = frame[KEY].itertuples(index=False)
     return sorted(f"{mouse}.{day:%Y-%m-%d}.{number}" for mouse, day, number in rows)
 
 
 def selected(tracker: Any, where: Any = None, **filters: Any) -> list[str]:
     """Return the keys of the sessions that are selected, scratched ones too."""
-    return keys_of(tracker.sessions.frame(where, include_scratched=True, **filters))
+    return keys_of(tracker.sessions.frame(where, columns=KEY, include_scratched=True, **filters))
 
 
 def test_states_are_those_of_the_table(history):
     table = history.workflow.table(include_scratched=True)
     for stage in history.workflow.stages:
         states = table[f"state:{stage}"]
-        for state in State:
-            wanted = keys_of(table[states == state.value])
-            assert selected(history, state={stage: state.value}) == wanted
-            assert selected(history, f"state.{stage} = {state.value}") == wanted
-            others = keys_of(table[states != state.value])
-            assert selected(history, f"not state.{stage} = {state.value}") == others
-        two = ["done", "ready"]
-        assert selected(history, state={stage: two}) == keys_of(table[states.isin(two)])
-        wanted = keys_of(table[~states.isin(two)])
-        assert selected(history, f"state.{stage} not in (done, ready)") == wanted
+        for state in set(states) | {"running"}:
+            wanted, others = keys_of(table[states == state]), keys_of(table[states != state])
+            assert selected(history, state={stage: state}) == wanted
+            assert selected(history, f"not state.{stage} = {state}") == others
+        two = states.isin(["done", "ready"])
+        assert selected(history, state={stage: ["done", "ready"]}) == keys_of(table[two])
+        assert selected(history, f"state.{stage} not in (done, ready)") == keys_of(table[~two])
     assert set(table["state:registration"]) > {"done", "scratched", "not_applicable"}
+
+
+COMPARED = (("==", QC.NOT_SET), ("==", QC.PASS), ("==", QC.FAIL), ("==", QC.CRITICAL))
+COMPARED += (("<=", QC.WARNING), ("<", QC.WARNING), (">", QC.PASS), (">=", QC.FAIL))
 
 
 def test_levels_are_those_of_the_table(history):
     table = history.workflow.qc_table(include_scratched=True)
     seen = set()
     for check in ("session", "suite2p_qc", "red_cell_qc", "dataset"):
-        levels = [None if x == "NOT_APPLICABLE" else QC[x] for x in table[f"qc:{check}"]]
+        levels = [None if name == "NOT_APPLICABLE" else QC[name] for name in table[f"qc:{check}"]]
         seen |= set(levels)
-        for level in QC:
-            for operator in ("==", "!=", "<", "<=", ">", ">="):
-                mask = [passes(each, operator, level) for each in levels]
-                assert selected(history, {f"qc.{check}": (level.name, operator)}) == keys_of(
-                    table[mask]
-                ), (check, level, operator)
-                opposite = keys_of(table[[not each for each in mask]])
-                assert selected(history, f"not qc.{check} {operator} {level.name}") == opposite
-        missing = keys_of(table[[each is None for each in levels]])
-        assert selected(history, f"qc.{check} is missing") == missing
-        mask = [each in (QC.PASS, QC.WARNING) for each in levels]
+        for operator, level in COMPARED:
+            mask = [passes(each, operator, level) for each in levels]
+            rest = [not each for each in mask]
+            wanted = {f"qc.{check}": (level.name, operator)}
+            assert selected(history, wanted) == keys_of(table[mask]), (check, operator, level)
+            opposite = f"not qc.{check} {operator} {level.name}"
+            assert selected(history, opposite) == keys_of(table[rest]), opposite
+        mask = [each is None for each in levels]
+        assert selected(history, f"qc.{check} is missing") == keys_of(table[mask])
+        mask = [each in {QC.PASS, QC.WARNING} for each in levels]
         assert selected(history, f"qc.{check} between PASS and WARNING") == keys_of(table[mask])
-    assert seen == {None, *QC} - {QC.FAIL} | ({QC.FAIL} & seen)
-    assert selected(history, qc_lte={"red_cell": "WARNING"}) == selected(
-        history, "qc.red_cell_qc <= 30"
-    )
+    assert seen == {None, *QC}
+    same = selected(history, "qc.red_cell_qc <= 30")
+    assert selected(history, qc_lte={"red_cell": "WARNING"}) == same
 
 
 def test_level_of_the_session_shows_scratched_ones_by_itself(history):
@@ -518,3 +521,37 @@ def test_a_condition_goes_to_workers(lab, workflow):
 
     assert sorted(result.key.number for result in report.results) == [1, 3]
     assert report.succeeded == 2
+
+
+# -- the page ----------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "selecting.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+SHOWN = [line for kind, text in BLOCKS if kind == "condition" for line in text.splitlines()]
+ROWS = re.findall(r"^\| `(.+?)` \| `(.+?)` \|", PAGE, re.MULTILINE)
+
+
+@pytest.mark.own_rule
+@pytest.mark.parametrize("condition", SHOWN)
+def test_conditions_of_the_page_are_read(history, condition):
+    assert history.sessions.count(condition) + history.sessions.count(f"not ({condition})") == 6
+
+
+@pytest.mark.parametrize(("condition", "keyword"), ROWS)
+def test_conditions_and_keywords_of_the_page_say_the_same(history, condition, keyword):
+    filters = eval(f"dict({keyword})")
+    assert selected(history, filters) == selected(history, condition)
+
+
+def test_calls_of_the_page_select_the_same(history):
+    (calls,) = (text for kind, text in BLOCKS if kind == "python")
+    names = {"tracker": history, "Session": Session}
+    found = [eval(line.partition("  #")[0], names) for line in calls.splitlines()]
+    assert [len(frame) for frame in found] == [4, 4, 4, 1, 0, 0]
+
+
+def test_the_error_of_the_page_is_the_one_that_is_said(history):
+    (text,) = (text for kind, text in BLOCKS if kind == "text")
+    with pytest.raises(ConditionError) as refused:
+        history.sessions.count("mouse.KO and imagin")
+    assert f"error: {refused.value}\n" == text
