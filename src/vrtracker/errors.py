@@ -194,11 +194,8 @@ class InvalidTransitionError(VrtrackerError):
         allowed: Iterable[str],
         why: str = "",
     ) -> None:
-        self.key = key
-        self.stage = stage
-        self.transition = transition
-        self.current = current
-        self.allowed = tuple(allowed)
+        self.key, self.stage, self.transition = key, stage, transition
+        self.current, self.allowed = current, tuple(allowed)
         where = f"{stage} of {key}" if stage else f"{key}"
         # The others only the process that works on the session makes.
         theirs = [one for one in self.allowed if one not in {"succeed", "fail", "cancel"}]
@@ -269,9 +266,7 @@ class RoleError(VrtrackerError):
     def __init__(
         self, message: str, *, who: str, role: str | None = None, needed: str | None = None
     ) -> None:
-        self.who = who
-        self.role = role
-        self.needed = needed
+        self.who, self.role, self.needed = who, role, needed
         super().__init__(message)
 
 
@@ -295,9 +290,7 @@ class SchemaOutOfDateError(SchemaError):
     """The database is older than this vrtracker; upgrade the database."""
 
     def __init__(self, found: str | None, expected: str, command: str) -> None:
-        self.found = found
-        self.expected = expected
-        self.command = command
+        self.found, self.expected, self.command = found, expected, command
         super().__init__(
             f"The database is at schema revision {found or 'none'}, this vrtracker needs "
             f"{expected}. Upgrade it: {command}"

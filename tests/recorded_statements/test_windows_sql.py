@@ -34,7 +34,7 @@ pytestmark = [
 WORDS = {"AND", "AS", "BY", "EXISTS", "FROM", "IN", "INTO", "JOIN", "NOT", "ON", "OR", "SELECT"}
 WORDS |= {"THEN", "TOP", "UNION", "ALL", "VALUES", "WHERE", "KEY", "REFERENCES", "UNIQUE", "TEXT"}
 FUNCTIONS = {"IIf", "Len", "LCase", "UCase", "Mid", "CBool", "CLng", "CDbl", "Fix", "Int"}
-FUNCTIONS |= {"count", "sum", "min", "max", "avg", "DatePart"}
+FUNCTIONS |= {"count", "sum", "min", "max", "avg", "DatePart", "DateDiff", "Format"}
 UNKNOWN = re.compile(
     r"\b(CASE|WHEN|COALESCE|CAST|OVER|WITH|EXCEPT|INTERSECT|OFFSET|FETCH|LIMIT|ESCAPE|DUAL"
     r"|RETURNING|NULLS|FILTER|LATERAL|FULL)\b|\|\||%|!="

@@ -31,7 +31,7 @@ from vrtracker.backends.days import DaysBetween, DayText
 from vrtracker.database import Tables
 from vrtracker.domain.dates import parse_moment, plain
 from vrtracker.domain.qc import NOT_APPLICABLE, QC
-from vrtracker.domain.stages import Stage, StageKind
+from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.repositories.comparables import Choice, Place, Question
@@ -122,15 +122,20 @@ class Beyond:
             raise UnknownNameError("stage", stage, list(known))
 
         def tells(states: Collection[State]) -> Clause:
-            return self._is_in(known[stage], states)
+            query = self._stage_query()
+            return self._where(query, query.is_in(known[stage], states))
 
         return Found(Choice(name, tuple(State), _state_of, tells, is_ordered=False))
 
-    def _is_in(self, stage: Stage, states: Collection[State]) -> Clause:
-        query = StageQuery(self._tables, self._known.stages, self._known.now)
-        is_in = query.is_in(stage, states)
+    def _stage_query(self) -> StageQuery:
+        return StageQuery(self._tables, self._known.stages, self._known.now)
+
+    def _where(self, query: StageQuery, clause: Clause) -> Clause:
+        """Return that a session is one for which a condition on its stages holds."""
         number_ = self._tables.sessions.c.uSessionID
-        return number_.in_(select(number_).select_from(query.joined()).where(is_in).correlate(None))
+        return number_.in_(
+            select(number_).select_from(query.joined()).where(clause).correlate(None)
+        )
 
     # -- quality control ------------------------------------------------------------------------
 
@@ -156,19 +161,19 @@ class Beyond:
 
     def _review_is(self, check: str, levels: Collection[QC | None]) -> Clause:
         """Say in SQL what `domain.qc.level_of` says of one session."""
-        stage = self._known.stages[check]
+        stage, query = self._known.stages[check], self._stage_query()
         out = {State.NOT_APPLICABLE, State.SCRATCHED}
         done = {State.DONE, State.STALE}
         parts: list[Clause] = []
         if None in levels:
-            parts.append(self._is_in(stage, out))
+            parts.append(query.is_in(stage, out))
         if decided := self._decided(check, levels, _ACCEPTED, QC.PASS):
-            parts.append(and_(self._is_in(stage, done), or_(*decided)))
+            parts.append(and_(query.is_in(stage, done), or_(*decided)))
         if decided := self._decided(check, levels, _BAD, QC.FAIL):
-            parts.append(and_(self._is_in(stage, {State.FAILED}), or_(*decided)))
+            parts.append(and_(query.is_in(stage, {State.FAILED}), or_(*decided)))
         if QC.NOT_SET in levels:
-            parts.append(self._is_in(stage, set(State) - out - done - {State.FAILED}))
-        return or_(false(), *parts)
+            parts.append(query.is_in(stage, set(State) - out - done - {State.FAILED}))
+        return self._where(query, or_(false(), *parts))
 
     def _session_is(self, levels: Collection[QC | None]) -> Clause:
         """Say in SQL what `domain.qc.session_level` says of one session."""
@@ -249,10 +254,14 @@ class Beyond:
             nullable=False,
             takes_ranges=True,
         )
-        follows = exists(select(later.c.uSessionID).where(is_later).correlate(self._table))
+        ends = {
+            1: exists(select(earlier.c.uSessionID).where(is_earlier).correlate(self._table)),
+            "last": exists(select(later.c.uSessionID).where(is_later).correlate(self._table)),
+        }
         quality = self._tables.sessions.c.sessionQC
         counts = Fact(quality == true(), quality == false())
-        return Found(Place(name, counts, count, Fact(~follows, follows)))
+        facts = {place: Fact(~beyond_it, beyond_it) for place, beyond_it in ends.items()}
+        return Found(Place(name, counts, count, facts))
 
     def _others(self, *, before: bool) -> tuple[Any, Clause]:
         """Return the mouse's other sessions that are not scratched, before or after a session."""
@@ -264,10 +273,13 @@ class Beyond:
             number_ < this.sessionID if before else number_ > this.sessionID,
         )
         on_side = day < this.sessionDate if before else day > this.sessionDate
+        # Said once more by itself, the range of days is found through the key's index.
+        within = day <= this.sessionDate if before else day >= this.sessionDate
         return other, and_(
             other.c.mouseName == this.mouseName,
-            other.c.sessionQC == true(),
+            within,
             or_(on_side, same_day),
+            other.c.sessionQC == true(),
         )
 
     # -- datasets and events --------------------------------------------------------------------
@@ -287,8 +299,10 @@ class Beyond:
         table = self._tables.datasets
         paths = [path for pattern in patterns for path in (pattern, f"%/{pattern}")]
         is_it = or_(*(table.c.rel_path.ilike(path, escape=_ESCAPE) for path in paths))
+        # Looked for first, since most paths do not hold it anywhere.
+        holds_it = table.c.rel_path.ilike(f"%{name}%", escape=_ESCAPE)
         number_ = self._tables.sessions.c.uSessionID
-        return number_.in_(select(table.c.uSessionID).where(is_it))
+        return number_.in_(select(table.c.uSessionID).where(holds_it, is_it))
 
     def _has_changed(self, value: Any, operator: str) -> Clause:
         del operator

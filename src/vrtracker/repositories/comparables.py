@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import false, true
 from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
-from vrtracker.repositories.filters import Term, several
+from vrtracker.repositories.filters import Term, several, truth
 
 __all__ = ["Choice", "Place", "Question"]
 
@@ -25,7 +25,7 @@ class Choice:
     values
         All of them, in their order if they have one; None for a missing one.
     tells
-        Returns the condition that it is one of a set.
+        Returns the condition that it is one of a set; it is never NULL.
     """
 
     name: str
@@ -38,17 +38,15 @@ class Choice:
     def fact(self, value: Any, operator: str) -> Fact:
         """Return that it compares with a value as an operator says, and the opposite."""
         chosen = self._chosen(value, operator)
-        rest = [each for each in self.values if each not in chosen]
-        return Fact(self._told(chosen), self._told(rest))
-
-    def _told(self, chosen: Collection[Any]) -> Clause:
-        if not chosen:
-            return false()
-        return true() if len(chosen) == len(self.values) else self.tells(chosen)
+        if not chosen or len(chosen) == len(self.values):
+            always = Fact(true(), false())
+            return always if chosen else opposite(always)
+        holds = self.tells(chosen)
+        return Fact(holds, ~holds)
 
     def _chosen(self, value: Any, operator: str) -> list[Any]:
         if operator == "is_null":
-            return [each for each in self.values if (each is None) is bool(value)]
+            return [each for each in self.values if (each is None) is truth(value)]
         if operator in {"in", "not_in", "==", "!="}:
             given = several(value, operator) if operator in {"in", "not_in"} else [value]
             wanted = [None if plain(each) is None else self.fit(each) for each in given]
@@ -100,17 +98,24 @@ class Question:
         return Fact(holds, ~holds)
 
 
+_ENDS: dict[str, Any] = {"1": 1, "last": "last"}
 _OPPOSED = {"!=": "==", "not_in": "in"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which session of its mouse it is; a scratched one is none, which is a missing place."""
+    """Which session of its mouse it is; a scratched one is none, which is a missing place.
+
+    Attributes
+    ----------
+    ends
+        That it is the first, 1, or the ``last`` one, which is found without counting.
+    """
 
     name: str
     counts: Fact
     count: Term
-    is_last: Fact
+    ends: Mapping[Any, Fact]
     takes_ranges: bool = True
 
     def fact(self, value: Any, operator: str) -> Fact:
@@ -120,13 +125,13 @@ class Place:
         if operator == "in":
             return any_of(self.fact(each, "==") for each in several(value, operator))
         if operator == "is_null":
-            return opposite(self.counts) if value else self.counts
+            return opposite(self.counts) if truth(value) else self.counts
         if plain(value) is None and operator == "==":
             return opposite(self.counts)
-        if isinstance(value, str) and value.strip().lower() == "last":
-            if operator != "==":
-                raise InvalidValueError(
-                    f"{self.name}: 'last' takes '==' or '!=', not {operator!r}."
-                )
-            return all_of([self.counts, self.is_last])
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word == "last" and operator != "==":
+            raise InvalidValueError(f"{self.name}: 'last' takes '==' or '!=', not {operator!r}.")
+        end = _ENDS.get(str(word)) if operator == "==" else None
+        if end is not None:
+            return all_of([self.counts, self.ends[end]])
         return all_of([self.counts, self.count.fact(value, operator)])

@@ -21,7 +21,7 @@ from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.values import Coercer, storable_text
 
-__all__ = ["OPERATORS", "Comparable", "Term", "condition", "several", "split"]
+__all__ = ["OPERATORS", "Comparable", "Term", "condition", "several", "split", "truth"]
 
 _ESCAPE = "~"
 _INLINE_ABOVE = 500
@@ -79,7 +79,7 @@ class Term:
         """Return that it compares with a value as an operator says, and the opposite."""
         if operator == "is_null":
             absent = Fact(self.is_missing, self.is_present)
-            return absent if _truth(value) else Fact(*reversed(absent))
+            return absent if truth(value) else Fact(*reversed(absent))
         holds = self._holds(value, operator)
         if operator in _OPPOSITES:
             return Fact(holds, self._holds(value, _OPPOSITES[operator]))
@@ -273,7 +273,8 @@ def _pattern(term: Term, value: Any) -> str:
     return storable_text(text)
 
 
-def _truth(value: Any) -> bool:
+def truth(value: Any) -> bool:
+    """Return what 'is_null' is asked, or raise InvalidValueError."""
     if isinstance(plain(value), bool):
         return bool(value)
     raise InvalidValueError(f"'is_null' takes True or False, not {value!r}.", value=value)
