@@ -133,5 +133,5 @@ def test_help_loads_neither_pandas_nor_sqlalchemy(words: list[str], tmp_path: Pa
 
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert "vrtracker" in loaded
-    assert not loaded & {"pandas", "numpy", "pyarrow", "sqlalchemy", "alembic", "psycopg"}
+    assert not loaded & {"pandas", "numpy", "pyarrow", "sqlalchemy", "alembic", "psycopg", "lark"}
     assert not list(tmp_path.iterdir())

@@ -18,6 +18,7 @@ HEAVY = {
     "adbc_driver_manager",
     "alembic",
     "charset_normalizer",
+    "lark",
     "numpy",
     "pandas",
     "platformdirs",

@@ -1,4 +1,4 @@
-"""Days in SQL, which each database counts and writes in its own way."""
+"""Days and keys of sessions in SQL, which each database counts and writes in its own way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
-__all__ = ["DayText", "DaysBetween"]
+__all__ = ["DaysBetween", "KeyText"]
 
 
 class DaysBetween(FunctionElement[int]):
@@ -23,15 +23,17 @@ class DaysBetween(FunctionElement[int]):
         super().__init__(earlier, later)
 
 
-class DayText(FunctionElement[str]):
-    """A calendar date as text, such as ``2023-01-20``."""
+class KeyText(FunctionElement[str]):
+    """The key of a session as text, such as ``ATL012.2023-01-20.702``."""
 
     inherit_cache = True
-    name = "day_text"
+    name = "key_text"
     type = String()
 
-    def __init__(self, day: ColumnElement[Any]) -> None:
-        super().__init__(day)
+    def __init__(
+        self, mouse: ColumnElement[Any], day: ColumnElement[Any], number: ColumnElement[Any]
+    ) -> None:
+        super().__init__(mouse, day, number)
 
 
 def _parts(element: FunctionElement[Any], compiler: Any, **options: Any) -> list[str]:
@@ -56,16 +58,19 @@ def _of_date_diff(element: DaysBetween, compiler: Any, **options: Any) -> str:
     return f"DateDiff('d', {earlier}, {later})"
 
 
-@compiles(DayText, "sqlite")
-def _first_letters(element: DayText, compiler: Any, **options: Any) -> str:
-    return f"substr({_parts(element, compiler, **options)[0]}, 1, 10)"
+@compiles(KeyText, "sqlite")
+def _of_letters(element: KeyText, compiler: Any, **options: Any) -> str:
+    mouse, day, number = _parts(element, compiler, **options)
+    return f"({mouse} || '.' || substr({day}, 1, 10) || '.' || {number})"
 
 
-@compiles(DayText, "postgresql")
-def _to_char(element: DayText, compiler: Any, **options: Any) -> str:
-    return f"to_char({_parts(element, compiler, **options)[0]}, 'YYYY-MM-DD')"
+@compiles(KeyText, "postgresql")
+def _of_to_char(element: KeyText, compiler: Any, **options: Any) -> str:
+    mouse, day, number = _parts(element, compiler, **options)
+    return f"({mouse} || '.' || to_char({day}, 'YYYY-MM-DD') || '.' || {number})"
 
 
-@compiles(DayText, "access")
-def _format(element: DayText, compiler: Any, **options: Any) -> str:
-    return f"Format({_parts(element, compiler, **options)[0]}, 'yyyy-mm-dd')"
+@compiles(KeyText, "access")
+def _of_format(element: KeyText, compiler: Any, **options: Any) -> str:
+    mouse, day, number = _parts(element, compiler, **options)
+    return f"({mouse} & '.' & Format({day}, 'yyyy-mm-dd') & '.' & {number})"

@@ -14,20 +14,17 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    String,
     Table,
     and_,
-    cast,
     exists,
     false,
     func,
-    literal,
     or_,
     select,
     true,
 )
 
-from vrtracker.backends.days import DaysBetween, DayText
+from vrtracker.backends.days import DaysBetween, KeyText
 from vrtracker.database import Tables
 from vrtracker.domain.dates import parse_moment, plain
 from vrtracker.domain.qc import NOT_APPLICABLE, QC
@@ -312,19 +309,12 @@ class Beyond:
         kind: str = "mouse"
         key: ColumnElement[str] = row.mouseName
         if self._table is self._tables.sessions:
-            day, number_ = DayText(row.sessionDate), cast(row.sessionID, String(12))
-            kind, key = "session", _joined(row.mouseName, day, number_)
+            kind = "session"
+            key = KeyText(row.mouseName, row.sessionDate, row.sessionID)
         changed = select(events.c.subject_key).where(
             events.c.subject_kind == kind, events.c.occurred_at >= since
         )
         return key.in_(changed)
-
-
-def _joined(first: Any, *others: Any) -> ColumnElement[str]:
-    joined: ColumnElement[str] = first
-    for other in others:
-        joined = joined.concat(literal(".")).concat(other)
-    return joined
 
 
 def _state_of(value: Any) -> State:

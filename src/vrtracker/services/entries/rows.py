@@ -90,7 +90,9 @@ class RowService(RowDeletion, Generic[Record, Key]):
         **filters
             ``column=value``; ``column=(value, operator)`` with ``==``, ``!=``, ``<``, ``<=``,
             ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
-            ``column=[…]`` for any of several; ``column=None`` for a missing value.
+            ``column=[…]`` for any of several; ``column=None`` for a missing value. Of sessions
+            also ``state={stage: …}``, ``qc={check: …}``, ``qc_lte={check: …}``, ``age_weeks``,
+            ``days_since_last``, ``nth_session``, ``has_dataset``, ``changed_since``.
 
         Returns
         -------
@@ -103,7 +105,8 @@ class RowService(RowDeletion, Generic[Record, Key]):
         UnknownNameError
             If a column or operator does not exist; it carries the nearest ones.
         InvalidValueError
-            If a value does not fit its column.
+            If a value does not fit its column; as a `ConditionError`, also if a condition cannot
+            be read.
         """
         # With the first frame: pandas takes longer to import than most commands to run.
         from vrtracker.frames import hide, parse_orders, read_frame
