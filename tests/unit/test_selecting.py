@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from vrtracker.database import Tables
 from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import InvalidKeyError
-from vrtracker.models import Mouse, Session
+from vrtracker.models import Dataset, Mouse, Session
 from vrtracker.repositories.listing import Listing, where
 from vrtracker.repositories.selecting import Selection, selection_of
 
@@ -106,6 +106,15 @@ def test_a_selection_knows_what_it_asks_for_here_and_elsewhere(asked, names):
         assert bool(each) is bool(names)
         assert each.is_key is ("sessionID" in names)
         assert each.shows_scratched is (each.is_key or "sessionQC" in names)
+
+
+def test_sessions_are_named_by_key_or_number_and_not_by_what_refers_to_them():
+    recorded = Session.uSessionID.in_(select(Dataset.uSessionID))
+
+    for named in ("M1.2023-01-20.1", {"uSessionID": [1, 2]}, "uSessionID = 1"):
+        assert selection_of(named, {}).is_named
+    for other in (recorded, {"sessionID": 1}, "imaging", None):
+        assert not selection_of(other, {}).is_named
 
 
 @pytest.mark.parametrize("nonsense", [701, 1.5, ("M1", "2023-01-20"), object()], ids=repr)

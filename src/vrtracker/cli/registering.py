@@ -272,7 +272,7 @@ def left_in_queue(tracker: Tracker, which: Which, filters: Selection, run: Follo
 
 def _held_back(tracker: Tracker, which: Which, filters: Selection) -> list[dict[str, Any]]:
     """Return what failed before and a run leaves out; what is named or forced, it takes."""
-    if which.force or "uSessionID" in filters.names:
+    if which.force or filters.is_named:
         return []
     return chosen(records(tracker.workflow.held_back(which.stage, filters)), _HELD)
 

@@ -133,6 +133,12 @@ class Selection:
         return frozenset(name for part in self.parts for name in part.names)
 
     @property
+    def is_named(self) -> bool:
+        """Whether sessions are meant one by one: by a key, or by their numbers."""
+        asked = [part for part in self.parts if not isinstance(part, Expression)]
+        return self.is_key or any("uSessionID" in part.names for part in asked)
+
+    @property
     def shows_scratched(self) -> bool:
         """Whether it asks for scratched sessions itself, or for one session by its key."""
         return self.is_key or not _SCRATCHED.isdisjoint(self.names)

@@ -323,7 +323,7 @@ class WorkflowService:
             raise_errors=raise_errors,
             progress=progress,
             stop=stop,
-            is_named=wanted.is_key or "uSessionID" in wanted.names,
+            is_named=wanted.is_named,
         )
         chosen = self.registrar(stage, registrar, options=options)
         engine: Any = {"workers": workers, "executor": executor}
