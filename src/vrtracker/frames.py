@@ -22,50 +22,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import (
-    Boolean,
-    Date,
-    DateTime,
-    Double,
-    Float,
-    Integer,
-    Numeric,
-    String,
-    type_coerce,
-)
-from sqlalchemy.types import NullType, TypeEngine
 
 from vrtracker.backends.columns import table_of
-from vrtracker.database import Database, Executor
+from vrtracker.database import Database
 from vrtracker.domain.mice import environment_order
 from vrtracker.errors import BackendError
-from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
+from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["INSTANT", "TEXT", "dtypes", "hide", "parse_orders", "read_frame"]
+__all__ = ["INSTANT", "TEXT", "hide", "parse_orders", "read_frame"]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
 
-_TIME = "datetime64[us]"
-INSTANT = "datetime64[us, UTC]"
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "int64": pa.int64(),
     "Int64": pa.int64(),
     "bool": pa.bool_(),
     "boolean": pa.bool_(),
     "float64": pa.float64(),
-    _TIME: pa.timestamp("us"),
+    TIME: pa.timestamp("us"),
     INSTANT: pa.timestamp("us"),
     "str": pa.large_string(),
 }
-
-
-def dtypes(statement: Select[Any]) -> dict[str, str]:
-    """Return the dtype of each column that a SELECT gives, by name, in order."""
-    return {column.name: _dtype(column) for column in statement.selected_columns}
 
 
 def read_frame(database: Database, statement: Select[Any], *more: Select[Any]) -> pd.DataFrame:
@@ -106,36 +87,9 @@ def parse_orders(frame: pd.DataFrame, name: str) -> None:
         frame[name] = pd.Series(parsed, index=frame.index, dtype=object)
 
 
-_KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], str, str], ...] = (
-    ((UTCTime,), INSTANT, INSTANT),
-    ((CalendarDate, LabTime, DateTime, Date), _TIME, _TIME),
-    ((Boolean,), "bool", "boolean"),
-    ((Integer,), "int64", "Int64"),
-    ((Double, Float, Numeric), "float64", "float64"),
-    ((String, JSONText), "str", "str"),
-)
-"""Column types, with the dtype where a value is always there, and where it may be missing."""
-
-
-def _dtype(column: Any) -> str:
-    optional = getattr(getattr(column, "element", column), "nullable", True)
-    for kinds, always, sometimes in _KINDS:
-        if isinstance(column.type, kinds):
-            return sometimes if optional else always
-    return "object"
-
-
 def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
     """Read row by row what the driver gives, as it is: `_column` then treats both ways alike."""
-    names = dtypes(statement)
-    columns = (
-        type_coerce(column, NullType()).label(name)
-        for name, column in zip(names, statement.selected_columns, strict=True)
-    )
-    with database.connect(readonly=True) as connection:
-        executor = Executor(database, connection)
-        rows = executor.execute(statement.with_only_columns(*columns)).fetchall()
-    return table_of(list(names), rows)
+    return table_of(list(dtypes(statement)), raw_rows(database, statement))
 
 
 def _to_pandas(tables: Sequence[pa.Table], wanted: dict[str, str]) -> pd.DataFrame:
@@ -179,7 +133,7 @@ def _column(parts: Sequence[pa.ChunkedArray], dtype: str) -> Any:
         column = column.fill_null(value=False)
     values = column.to_numpy(zero_copy_only=False) if len(column) else np.empty(0)
     if dtype == INSTANT:
-        return pd.DatetimeIndex(values.astype(_TIME)).tz_localize("UTC")
+        return pd.DatetimeIndex(values.astype(TIME)).tz_localize("UTC")
     return _own(values.astype(dtype, copy=False))
 
 

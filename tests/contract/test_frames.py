@@ -321,6 +321,92 @@ def test_row_by_row_reading_gives_the_same_columns_of_the_lab(with_lab_columns, 
     pd.testing.assert_frame_equal(slow.sessions.frame(), with_lab_columns.sessions.frame())
 
 
+# -- rows without pandas -----------------------------------------------------------------------
+
+
+def values_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as plain Python values."""
+    whole = frame.astype(object).where(frame.notna(), None)
+    rows = whole.to_dict("records")
+    return [
+        {
+            name: value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def with_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows whose days are midnights, as a frame has them."""
+    midnight = dt.time()
+    return [
+        {
+            name: dt.datetime.combine(value, midnight) if type(value) is dt.date else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def same_rows(rows: list[dict[str, Any]], frame: pd.DataFrame) -> bool:
+    """Return whether rows hold the values of a frame, each of its Python type."""
+    rows, wanted = with_times(rows), values_of(frame)
+    kinds = [[type(value) for value in row.values()] for row in rows]
+    return rows == wanted and kinds == [[type(v) for v in row.values()] for row in wanted]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"include_scratched": True},
+        {"sessionID": 0},
+        {"columns": ["mouse__dateOfBirth", "numPlanes", "suite2pDate"], "mouse__KO": True},
+        {"columns": ["mouse__genotype", "sessionID"], "order_by": "-suite2pDate", "limit": 3},
+    ],
+    ids=repr,
+)
+def test_records_are_the_rows_of_the_frame(sample, options):
+    frame = sample.sessions.frame(**options)
+    rows = sample.sessions.records(**options)
+
+    assert same_rows(rows, frame)
+    assert all(list(row) == list(frame.columns) for row in rows)
+
+
+def test_days_among_records_are_dates(sample):
+    days = [row["sessionDate"] for row in sample.sessions.records(include_scratched=True)]
+    assert days == [row["sessionDate"] for row in SAMPLE_SESSIONS]
+    born = [mouse["dateOfBirth"] for mouse in sample.mice.records()]
+    assert born == [mouse.get("dateOfBirth") for mouse in SAMPLE_MICE]
+
+
+def test_records_of_mice_hide_the_genotype_of_blinded_ones(tracker):
+    tracker.mice.update({"KO": True, "genotype": "wt", "Blinded": True}, "ATL012")
+    tracker.mice.add("ATL013", KO=True)
+
+    assert same_rows(tracker.mice.records(), tracker.mice.frame())
+    assert tracker.mice.records(columns=["KO"]) == [{"KO": None}, {"KO": True}]
+    assert tracker.mice.records(columns=["KO"], show_blinded=True) == [{"KO": True}] * 2
+
+
+def test_records_hold_extreme_values_and_columns_of_the_lab(with_lab_columns):
+    values = {
+        "numPlanes": -(2**31),
+        "headPlateRotation": 1.7976931348623157e308,
+        "planeSeparation": 5e-324,
+        "suite2pDate": dt.datetime(9999, 12, 31, 23, 59, 59),
+        "logtime": dt.datetime(1, 1, 1),
+        "sessionNotes": "😀" * 70_000,
+        "experimentType": "é" * 255,
+    }
+    with_lab_columns.sessions.update({**values, **lab_values(0)}, KEY)
+    rows = with_lab_columns.sessions.records()
+
+    assert {name: rows[0][name] for name in values} == values
+    assert same_rows(rows, with_lab_columns.sessions.frame())
+
+
 # -- columns of the lab's own ------------------------------------------------------------------
 
 
