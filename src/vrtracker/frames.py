@@ -16,7 +16,7 @@ columnar driver is installed; without it they come row by row, with the same res
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["INSTANT", "TEXT", "hide", "parse_orders", "read_frame"]
+__all__ = ["TEXT", "frame_of", "hide", "parse_orders", "read_frame"]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
@@ -67,6 +67,15 @@ def read_frame(database: Database, statement: Select[Any], *more: Select[Any]) -
         for one in (statement, *more)
     ]
     return _to_pandas(tables, dtypes(statement))
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> pd.DataFrame:
+    """Return rows as `vrtracker.reading` gives them as a frame with these columns and dtypes."""
+    columns = {
+        name: pd.Series([row[name] for row in rows], dtype=TEXT if dtype == "str" else dtype)
+        for name, dtype in wanted.items()
+    }
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
 
 
 def hide(frame: pd.DataFrame, names: Sequence[str], *, where: pd.Series[bool]) -> None:

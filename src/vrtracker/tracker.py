@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -18,30 +18,23 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.roles import Role
 from vrtracker.errors import InvalidKeyError, NoRegistrarError, UnknownNameError
-from vrtracker.files.tables import PLAIN_CSV
-from vrtracker.registrars import registrar_from
-from vrtracker.services.administration import Backup, RoleService, back_up, past_of
+from vrtracker.found import Found, framed
+from vrtracker.services.administration.roles import RoleService
 from vrtracker.services.context import LabContext
-from vrtracker.services.disk import ReconcilePlan, ReconcileService, ScanPlan, ScanService
-from vrtracker.services.entries import (
-    BulkEditService,
-    EditPlan,
-    EntryPlan,
-    EntryService,
-    ImportPlan,
-    MouseService,
-    RecordingService,
-    RowService,
-    SessionService,
-    plan_import,
-)
+from vrtracker.services.entries.mice import MouseService
+from vrtracker.services.entries.rows import RowService
+from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.history import HistoryService, OutsideService
-from vrtracker.services.undoing import UndoPlan, UndoService
-from vrtracker.services.workflow import WorkflowService
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from vrtracker.services.administration.backups import Backup
+    from vrtracker.services.disk import ReconcilePlan, ScanPlan
+    from vrtracker.services.entries.bulk_edits import EditPlan
+    from vrtracker.services.entries.entering import EntryPlan
+    from vrtracker.services.entries.imports import ImportPlan
+    from vrtracker.services.entries.recordings import RecordingService
+    from vrtracker.services.undoing import UndoPlan
+    from vrtracker.services.workflow import WorkflowService
 
 __all__ = ["Tracker"]
 
@@ -77,8 +70,6 @@ class Tracker(Shown):
         self._registrars = dict(registrars or {})
         self.sessions = SessionService(lab)
         self.mice = MouseService(lab)
-        self.workflow = WorkflowService(lab, self._registrar)
-        self.recordings = RecordingService(lab, self.sessions)
         self._history = HistoryService(lab)
         self.events = self._history.latest
         self.decisions = self._history.decisions
@@ -90,6 +81,20 @@ class Tracker(Shown):
         self.roles = roles.roles
         self.grant = roles.grant
         self.revoke = roles.revoke
+
+    @cached_property
+    def workflow(self) -> WorkflowService:
+        """What needs doing, why not yet, doing it, and deciding on it."""
+        from vrtracker.services.workflow import WorkflowService
+
+        return WorkflowService(self._lab, self._registrar)
+
+    @cached_property
+    def recordings(self) -> RecordingService:
+        """Recordings that went on under another number."""
+        from vrtracker.services.entries.recordings import RecordingService
+
+        return RecordingService(self._lab, self.sessions)
 
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""
@@ -147,7 +152,8 @@ class Tracker(Shown):
         if self._folder is not None:
             self._folder.cleanup()
 
-    def history(self, key: Any) -> pd.DataFrame:
+    @framed
+    def history(self, key: Any) -> Found:
         """Return the events of a session, or of a mouse by its name, oldest first.
 
         They are found under every key or name that it has had, and after it was deleted.
@@ -155,11 +161,11 @@ class Tracker(Shown):
         try:
             wanted = SessionKey.parse(key)
         except InvalidKeyError:
-            events = self._history.of_mouse(self.mice.rules.key(key))
-            if events.empty:
+            events = self._history.of_mouse.found(self.mice.rules.key(key))
+            if not events.records():
                 self.mice.get(key)
             return events
-        return self._history.of_session(wanted)
+        return self._history.of_session.found(wanted)
 
     def as_of(self, when: Any) -> Tracker:
         """Return a tracker, to read alone, of all as it was at an earlier time.
@@ -178,6 +184,8 @@ class Tracker(Shown):
         InvalidValueError
             If it shows no time, or one that has not come yet.
         """
+        from vrtracker.services.administration.past import past_of
+
         lab, folder = past_of(self._lab, self._moment(when))
         return Tracker(lab, registrars=self._registrars, folder=folder)
 
@@ -188,6 +196,8 @@ class Tracker(Shown):
 
     def undo(self, operation: str | None = None, **chosen: Any) -> UndoPlan:
         """Plan to take back an operation, ``last=True`` or ``since=…``; see `UndoService.plan`."""
+        from vrtracker.services.undoing import UndoService
+
         return UndoService(self._lab).plan(operation, **chosen)
 
     def scan(
@@ -211,6 +221,8 @@ class Tracker(Shown):
             A session whose description new ones take over where their folder does not tell: a
             key, or ``LAST`` for the last one of the mouse.
         """
+        from vrtracker.services.disk import ScanService
+
         day = self._lab.lab_now().date() if date == "today" else date
         return ScanService(self._lab, self.sessions, self.mice).plan(
             mice=mice,
@@ -252,6 +264,8 @@ class Tracker(Shown):
         InvalidValueError
             If a value does not fit its column, or something is odd and `strict` is set.
         """
+        from vrtracker.services.entries.entering import EntryService
+
         service = EntryService(self._lab, self.sessions)
         return service.plan(keys, dict(values or {}), like=like, preset=preset, strict=strict)
 
@@ -293,6 +307,8 @@ class Tracker(Shown):
         RootUnavailableError
             If the root is missing, empty or cannot be read.
         """
+        from vrtracker.services.disk import ReconcileService
+
         return ReconcileService(self._lab).plan(
             self._lab.selection(where, filters),
             stages=stages,
@@ -303,6 +319,8 @@ class Tracker(Shown):
 
     def load_reconciliation(self, path: str | os.PathLike[str]) -> ReconcilePlan:
         """Read a plan that ``reconcile(...).save(path)`` wrote, to apply it or take it back."""
+        from vrtracker.services.disk import ReconcileService
+
         return ReconcileService(self._lab).load(path)
 
     def import_csv(self, what: str, path: str | os.PathLike[str]) -> ImportPlan:
@@ -315,6 +333,9 @@ class Tracker(Shown):
         path
             CSV, UTF-8, comma-separated, dates with the year first. Nothing is found out.
         """
+        from vrtracker.files.tables.table import PLAIN_CSV
+        from vrtracker.services.entries.imports import plan_import
+
         services: dict[str, RowService[Any, Any]] = {"mice": self.mice, "sessions": self.sessions}
         if what not in services:
             raise UnknownNameError("kind of import", what, services)
@@ -332,6 +353,8 @@ class Tracker(Shown):
         keep
             Remove all but so many of the newest backups; none is removed when not given.
         """
+        from vrtracker.services.administration.backups import back_up
+
         return back_up(self._lab, folder or self._lab.backups, keep=keep)
 
     def edit_csv(
@@ -354,10 +377,14 @@ class Tracker(Shown):
         ImportFileError
             If it is not such a file at all.
         """
+        from vrtracker.services.entries.bulk_edits import BulkEditService
+
         service = BulkEditService(self._lab, self.sessions)
         return service.plan(Path(path), base=None if base is None else Path(base))
 
     def _registrar(self, stage: str, asked: tuple[Any, Any]) -> Registrar:
+        from vrtracker.registrars import registrar_from
+
         spec, options = asked
         if spec is None:
             spec = self._registrars.get(stage, "alf" if stage == "registration" else None)

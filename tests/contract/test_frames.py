@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from support.processes import in_child
+from support.registrars import bad, good
 from support.sample_lab import (
     DAY,
     KEY,
@@ -388,6 +389,39 @@ def test_records_of_mice_hide_the_genotype_of_blinded_ones(tracker):
     assert same_rows(tracker.mice.records(), tracker.mice.frame())
     assert tracker.mice.records(columns=["KO"]) == [{"KO": None}, {"KO": True}]
     assert tracker.mice.records(columns=["KO"], show_blinded=True) == [{"KO": True}] * 2
+
+
+def test_records_beside_every_frame_are_its_rows(lab):
+    good_one, bad_one = lab.add("M1.2023-01-20.1"), lab.add("M1.2023-01-20.2", imaging=True)
+    lab.add("M2.2023-01-21.1", folder=False)
+    tracker, work = lab.tracker, lab.tracker.workflow
+    work.run("registration", good_one, registrar=good)
+    work.complete(bad_one, "suite2p")
+    work.set_qc(bad_one, "suite2p", "PASS", reason="clear")
+    work.run("registration", bad_one, registrar=bad)
+    tracker.sessions.delete("M2.2023-01-21.1")
+
+    found = [
+        (tracker.events, ()),
+        (tracker.history, (good_one,)),
+        (tracker.history, ("M1",)),
+        (tracker.decisions, (bad_one,)),
+        (tracker.datasets, (good_one,)),
+        (tracker.roles, ()),
+        (tracker.sessions.deleted, ()),
+        (work.needs, ("registration",)),
+        (work.table, ()),
+        (work.qc_table, ()),
+        (work.attempts, (good_one,)),
+        (work.errors, ()),
+        (work.claims, ()),
+        (work.held_back, ()),
+    ]
+    for method, arguments in found:
+        assert same_rows(method.records(*arguments), method(*arguments)), method
+    assert work.errors.records(group=True)[0]["sessions"] == [str(bad_one)]
+    counts = work.state_counts()
+    assert counts == {stage: dict(row) for stage, row in work.status().iterrows()}
 
 
 def test_records_hold_extreme_values_and_columns_of_the_lab(with_lab_columns):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import Json
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.records import records
@@ -13,7 +14,7 @@ from vrtracker.cli.shell import shell_of
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="Show, give and take roles: reader, editor, admin.")
+commands = Commands(help="Show, give and take roles: reader, editor, admin.")
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A user of the server.", show_default=False)
@@ -60,7 +61,7 @@ def roles(context: typer.Context, *, json: Json = False) -> None:
     Example: vrtracker admin roles --json
     """
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.roles())
+        rows = records(tracker.roles.records())
     if json:
         write_json(rows)
         return

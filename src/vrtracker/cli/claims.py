@@ -22,7 +22,7 @@ def claims(context: typer.Context, *, json: Json = False) -> None:
     Example: vrtracker claims --json
     """
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.workflow.claims())
+        rows = records(tracker.workflow.claims.records())
     if json:
         names = ("key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at", "alive")
         write_json([{name: row[name] for name in names} for row in rows])

@@ -13,7 +13,8 @@ from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
-    from vrtracker.services.entries import RowService, Update
+    from vrtracker.services.entries.editing import Update
+    from vrtracker.services.entries.rows import RowService
 
 __all__ = [
     "added",
@@ -48,7 +49,7 @@ def list_rows(
     if columns is not None and KEY in columns and KEY not in service.columns:
         rest = [name for name in columns if name not in {KEY, *KEY_COLUMNS}]
         wanted = [*service.key_columns, *rest]
-    frame = service.frame(
+    found = service.records(
         filters,
         columns=wanted,
         order_by=order_by,
@@ -56,7 +57,7 @@ def list_rows(
         include_scratched=include_scratched,
         show_blinded=unblind,
     )
-    rows = records(frame)
+    rows = records(found)
     return rows if columns is None else chosen(rows, columns)
 
 
@@ -98,7 +99,7 @@ def deleted(key: Any, *, json: bool) -> None:
 
 def list_deleted(service: RowService[Any, Any], *, json: bool) -> None:
     """Write what can be restored."""
-    rows = records(service.deleted())
+    rows = records(service.deleted.records())
     if json:
         write_json(rows)
         return

@@ -92,14 +92,14 @@ def status(
 
 def state_of(tracker: Tracker, filters: Selection) -> dict[str, Any]:
     """Return what ``status --json`` writes; mice are those of the sessions that are filtered."""
-    counts = tracker.workflow.status(filters)
+    counts = tracker.workflow.state_counts(filters)
     stages = {
-        str(stage): {str(state): int(number) for state, number in row.items()}
-        for stage, row in counts.to_dict(orient="index").items()
+        stage: {str(state): number for state, number in row.items()}
+        for stage, row in counts.items()
     }
     if filters:
-        names = tracker.sessions.frame(filters, columns=["mouseName"], include_scratched=True)
-        mice = int(names["mouseName"].nunique())
+        rows = tracker.sessions.records(filters, columns=["mouseName"], include_scratched=True)
+        mice = len({row["mouseName"] for row in rows})
     else:
         mice = tracker.mice.count()
     return {
@@ -108,7 +108,7 @@ def state_of(tracker: Tracker, filters: Selection) -> dict[str, Any]:
         "role": tracker.role,
         "mice": mice,
         "sessions": tracker.sessions.count(filters, include_scratched=True),
-        "held_back": len(tracker.workflow.held_back(None, filters)),
+        "held_back": len(tracker.workflow.held_back.records(None, filters)),
         "stages": stages,
     }
 
@@ -174,7 +174,8 @@ def history(
         _compare(shell_of(context), absorb=absorb, json=json)
         return
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.events(limit) if key is None else tracker.history(key))
+        events = tracker.events.records(limit) if key is None else tracker.history.records(key)
+    rows = records(events)
     columns = _EVENTS if key is not None else ("subject_key", *_EVENTS)
     _write(rows, columns, json=json, nothing="Nothing is recorded of it.")
 
@@ -233,11 +234,11 @@ def errors(
         if group or traceback:
             raise InvalidValueError("--held-back has neither groups nor tracebacks; give it alone.")
         with shell_of(context).open(readonly=True) as tracker:
-            rows = records(tracker.workflow.held_back(stage))
+            rows = records(tracker.workflow.held_back.records(stage))
         _write(rows, _HELD_BACK, json=json, nothing="Nothing is held back.")
         return
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.workflow.errors(stage, group=group))
+        rows = records(tracker.workflow.errors.records(stage, group=group))
     if json or not traceback:
         _write(rows, _GROUPS if group else _ERRORS, json=json, nothing="Nothing has failed.")
         return
@@ -258,7 +259,7 @@ def datasets(context: typer.Context, key: Key, *, json: Json = False) -> None:
     Example: vrtracker datasets ATL012.2023-01-20.702
     """
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.datasets(key))
+        rows = records(tracker.datasets.records(key))
     _write(rows, _DATASETS, json=json, nothing="No dataset is recorded of it.")
 
 
@@ -268,7 +269,7 @@ def attempts(context: typer.Context, key: Key, *, json: Json = False) -> None:
     Example: vrtracker attempts ATL012.2023-01-20.702 --json
     """
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.workflow.attempts(key))
+        rows = records(tracker.workflow.attempts.records(key))
     _write(rows, _ATTEMPTS, json=json, nothing="Nothing was attempted yet.")
 
 

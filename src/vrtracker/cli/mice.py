@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli import listing
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
@@ -28,7 +29,7 @@ from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="List, show, add, edit, delete and restore mice.")
+commands = Commands(help="List, show, add, edit, delete and restore mice.")
 
 _COLUMNS = ("mouseName", "sex", "dateOfBirth", "genotype", "KO", "Blinded", "tracked", "notes")
 
@@ -162,7 +163,10 @@ def edit(
             yes=yes,
             reason=reason,
             json=json,
-            blinded=set(tracker.mice.frame(columns=["mouseName"], Blinded=True)["mouseName"]),
+            blinded={
+                row["mouseName"]
+                for row in tracker.mice.records(columns=["mouseName"], Blinded=True)
+            },
         )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import (
@@ -29,7 +30,7 @@ from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="Decide on quality, and show what was decided.")
+commands = Commands(help="Decide on quality, and show what was decided.")
 
 _APPLICABLE = "APPLICABLE"
 _COLUMNS = ("decided_at", "check_name", "level", "actor", "reason", "criteria", "evidence")
@@ -133,8 +134,8 @@ def list_levels(
     """
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open(readonly=True) as tracker:
-        frame = tracker.workflow.qc_table(filters, include_scratched=include_scratched)
-    rows = records(frame)
+        table = tracker.workflow.qc_table.records(filters, include_scratched=include_scratched)
+    rows = records(table)
     if json:
         write_json(rows)
         return
@@ -178,7 +179,7 @@ def show(context: typer.Context, key: Key, *, json: Json = False) -> None:
     from vrtracker.domain.qc import QC
 
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.decisions(key))
+        rows = records(tracker.decisions.records(key))
     rows = [{**row, "level": QC(row["qc_level"]).name} for row in rows]
     if json:
         write_json(rows)

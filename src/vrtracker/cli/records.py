@@ -8,13 +8,10 @@ import datetime as dt
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.domain.dates import plain
 from vrtracker.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["KEY", "KEY_COLUMNS", "chosen", "of_record", "plain_value", "records"]
 
@@ -23,37 +20,38 @@ KEY = "key"
 KEY_COLUMNS = ("mouseName", "sessionDate", "sessionID")
 
 _DATES = {"sessionDate", "dateOfBirth"}
-"""Columns that hold a calendar date, which a frame keeps as midnight."""
+"""Columns that hold a calendar date; a day in any other is shown as its midnight."""
 _JSON = {"options", "versions"}
 _BYTES = {"output_bytes", "size_bytes"}
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame: ISO dates and times, None for missing, a `key` in front.
+def records(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as JSON holds them: ISO dates and times, a `key` in front.
 
-    A session's `key` is made where the frame has the three columns of it.
+    A session's `key` is made where the rows have the three columns of it.
     """
-    columns = {str(name): _column(str(name), frame[name]) for name in frame.columns}
-    if set(KEY_COLUMNS) <= columns.keys():
-        parts = zip(*(columns[name] for name in KEY_COLUMNS), strict=True)
-        columns = {KEY: [".".join(map(str, key)) for key in parts], **columns}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    plain = [{name: _plain(name, value) for name, value in row.items()} for row in rows]
+    if not plain or not set(KEY_COLUMNS) <= plain[0].keys():
+        return plain
+    return [{KEY: ".".join(str(row[name]) for name in KEY_COLUMNS), **row} for row in plain]
 
 
-def _column(name: str, values: pd.Series[Any]) -> list[Any]:
-    if getattr(values.dtype, "tz", None) is not None:
-        values = values.dt.strftime("%Y-%m-%dT%H:%M:%S+00:00")
-    elif values.dtype.kind == "M":
-        date = name.removeprefix("mouse__") in _DATES
-        values = values.dt.strftime("%Y-%m-%d" if date else "%Y-%m-%dT%H:%M:%S")
-    listed: list[Any] = values.astype(object).where(values.notna(), None).tolist()
-    if name in _JSON:
-        return [_read(value) if isinstance(value, str) else value for value in listed]
-    if name in _BYTES:
-        return [value if value is None else int(value) for value in listed]
-    if values.dtype.kind == "f" or any(isinstance(value, bytes) for value in listed):
-        return [plain_value(value) for value in listed]
-    return listed
+def _plain(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, dt.date):
+        return _iso(name, value)
+    if name in _JSON and isinstance(value, str):
+        return _read(value)
+    return int(value) if name in _BYTES else plain_value(value)
+
+
+def _iso(name: str, value: dt.date) -> str:
+    """Return a day or time as ISO text, to the second."""
+    is_day = name.removeprefix("mouse__") in _DATES
+    if not isinstance(value, dt.datetime):
+        return value.isoformat() if is_day else f"{value.isoformat()}T00:00:00"
+    return value.date().isoformat() if is_day else value.isoformat(timespec="seconds")
 
 
 def _read(text: str) -> Any:

@@ -251,7 +251,7 @@ def _queue(
     left_out, free = {row["key"] for row in held_back}, _given_up(tracker, which.stage)
     return [
         {"key": row["key"], "state": row[column]}
-        for row in records(tracker.workflow.table(filters))
+        for row in records(tracker.workflow.table.records(filters))
         if (row[column] in which.states or row["key"] in free) and row["key"] not in left_out
     ]
 
@@ -259,7 +259,7 @@ def _queue(
 def _given_up(tracker: Tracker, stage: str) -> set[str]:
     """Return the sessions whose worker is known to be gone: the next run takes them."""
     name = tracker.workflow.stages[stage].name
-    claims = records(tracker.workflow.claims())
+    claims = records(tracker.workflow.claims.records())
     return {row["key"] for row in claims if row["stage"] == name and row["alive"] is False}
 
 
@@ -274,7 +274,7 @@ def _held_back(tracker: Tracker, which: Which, filters: Selection) -> list[dict[
     """Return what failed before and a run leaves out; what is named or forced, it takes."""
     if which.force or filters.is_named:
         return []
-    return chosen(records(tracker.workflow.held_back(which.stage, filters)), _HELD)
+    return chosen(records(tracker.workflow.held_back.records(which.stage, filters)), _HELD)
 
 
 def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:

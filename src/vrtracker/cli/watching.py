@@ -53,8 +53,8 @@ def _frames(tracker: Tracker, filters: Selection) -> Iterator[dict[str, Any]]:
 
 
 def _document(activity: Activity) -> dict[str, Any]:
-    tables = {name: records(getattr(activity, name)) for name in ("stages", "mice", "claims")}
-    return {"at": activity.at.isoformat(), **tables, "errors": records(activity.errors)}
+    tables = {name: records(found.records()) for name, found in activity.rows.items()}
+    return {"at": activity.at.isoformat(), **tables}
 
 
 @contextlib.contextmanager

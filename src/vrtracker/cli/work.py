@@ -61,14 +61,14 @@ def needs(
     names = names_of(columns)
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open(readonly=True) as tracker:
-        frame = tracker.workflow.needs(
+        queue = tracker.workflow.needs.records(
             stage,
             filters,
             include_blocked=include_blocked,
             include_stale=include_stale,
             limit=limit,
         )
-    rows = records(frame)
+    rows = records(queue)
     listing.write_rows(
         rows if names is None else chosen(rows, names),
         json=json,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vrtracker.database import Database
 from vrtracker.database.tables import TRACKED
 from vrtracker.domain.roles import Role
 from vrtracker.errors import ConfigurationError, UnknownNameError
+from vrtracker.found import Found, framed
 from vrtracker.services.context import LabContext
 from vrtracker.settings import config_path
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vrtracker.backends.roles import Roles
 
 __all__ = ["RoleService", "keeping_roles"]
@@ -27,7 +26,8 @@ class RoleService:
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
 
-    def roles(self) -> pd.DataFrame:
+    @framed
+    def roles(self) -> Found:
         """Return who has a role.
 
         Returns
@@ -35,14 +35,12 @@ class RoleService:
         pandas.DataFrame
             name, role, is_you. A profile's role of all others has no name.
         """
-        import pandas as pd
-
-        from vrtracker.frames import TEXT
-
-        you, found = self._lab.standing().name, self._listed()
-        rows = [(name, role.value, name is not None and _is(name, you)) for name, role in found]
-        types: dict[str, Any] = {"name": TEXT, "role": TEXT, "is_you": "bool"}
-        return pd.DataFrame(rows, columns=list(types)).astype(types)
+        you = self._lab.standing().name
+        rows = [
+            {"name": name, "role": role.value, "is_you": name is not None and _is(name, you)}
+            for name, role in self._listed()
+        ]
+        return Found(rows, {"name": "str", "role": "str", "is_you": "bool"})
 
     def _listed(self) -> list[tuple[str | None, Role]]:
         database, profile = self._lab.database, self._lab.roles

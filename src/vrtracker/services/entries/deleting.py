@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.records import values_of
@@ -15,6 +15,8 @@ from vrtracker.errors import (
     NotFoundError,
     UnknownNameError,
 )
+from vrtracker.found import Found, framed
+from vrtracker.reading import INSTANT
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
@@ -24,10 +26,14 @@ from vrtracker.services.entries.rules import TableRules
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["RowDeletion", "bring_back"]
+
+_DELETED = {
+    "key": "str",
+    "deleted_at": INSTANT,
+    **dict.fromkeys(("actor", "reason", "hanging"), "str"),
+    "deletion": "int64",
+}
 
 
 class RowDeletion:
@@ -77,7 +83,8 @@ class RowDeletion:
         """
         return self.get(_restore(self.rules, key, deletion=deletion, reason=reason))
 
-    def deleted(self) -> pd.DataFrame:
+    @framed
+    def deleted(self) -> Found:
         """Return what can be restored, newest first.
 
         Returns
@@ -86,7 +93,7 @@ class RowDeletion:
             key, deleted_at (UTC), actor, reason, hanging (what hung on it, in words),
             deletion (int64).
         """
-        return _frame(self.rules)
+        return _deleted(self.rules)
 
     def purge(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> None:
         """Remove a deleted row for good, with all that hung on it; its events stay.
@@ -192,25 +199,22 @@ def _purge(
         unit.commit()
 
 
-def _frame(rules: TableRules[Any, Any]) -> pd.DataFrame:
+def _deleted(rules: TableRules[Any, Any]) -> Found:
     """Return what can be restored."""
-    import pandas as pd
-
-    from vrtracker.frames import INSTANT, TEXT
-
     with rules.lab.unit(readonly=True) as unit:
         entries = unit.deletions.of(rules.repository.subject)
-    columns: dict[str, tuple[Any, list[Any]]] = {
-        "key": (TEXT, [each.subject_key for each in entries]),
-        "deleted_at": (INSTANT, [each.deleted_at for each in entries]),
-        "actor": (TEXT, [each.actor for each in entries]),
-        "reason": (TEXT, [each.reason for each in entries]),
-        "hanging": (TEXT, [each.hanging for each in entries]),
-        "deletion": ("int64", [each.deletion_id for each in entries]),
-    }
-    return pd.DataFrame(
-        {name: pd.Series(values, dtype=dtype) for name, (dtype, values) in columns.items()}
-    )
+    rows = [
+        {
+            "key": each.subject_key,
+            "deleted_at": each.deleted_at,
+            "actor": each.actor,
+            "reason": each.reason,
+            "hanging": each.hanging,
+            "deletion": each.deletion_id,
+        }
+        for each in entries
+    ]
+    return Found(rows, _DELETED)
 
 
 def _entry(

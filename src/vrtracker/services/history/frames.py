@@ -1,24 +1,32 @@
-"""What happened: events, attempts, failures, decisions, datasets, as frames."""
+"""What happened: events, attempts, failures, decisions, datasets, as rows or frames."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.domain.failures import ErrorGroup, Failure, grouped
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.told import ENTRY, IMAGE
 from vrtracker.errors import UnknownNameError
+from vrtracker.found import Found, Selected, framed
+from vrtracker.reading import INSTANT, dtypes, read_records
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["HistoryService"]
+
+_GROUP = {
+    **dict.fromkeys(("group", "stage"), "str"),
+    "count": "int64",
+    **dict.fromkeys(("error_type", "message"), "str"),
+    **dict.fromkeys(("first_at", "last_at"), INSTANT),
+    "sessions": "object",
+    "error_traceback": "str",
+}
 
 
 class HistoryService:
@@ -27,7 +35,8 @@ class HistoryService:
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
 
-    def of_session(self, key: Any) -> pd.DataFrame:
+    @framed
+    def of_session(self, key: Any) -> Found:
         """Return the events of a session, oldest first; under its other keys too.
 
         Returns
@@ -44,7 +53,8 @@ class HistoryService:
             statement = unit.events.of_subject("session", spans)
         return self._events(statement)
 
-    def of_mouse(self, name: str) -> pd.DataFrame:
+    @framed
+    def of_mouse(self, name: str) -> Found:
         """Return the events of a mouse, oldest first, as `of_session`.
 
         A name that a mouse has given up is that mouse's until another one gets it.
@@ -54,33 +64,38 @@ class HistoryService:
             statement = unit.events.of_subject("mouse", spans)
         return self._events(statement)
 
-    def latest(self, limit: int = 50) -> pd.DataFrame:
+    @framed
+    def latest(self, limit: int = 50) -> Found:
         """Return the newest events of all sessions and mice, newest first."""
         with self._lab.unit(readonly=True) as unit:
             statement = unit.events.latest(limit)
         return self._events(statement)
 
-    def attempts(self, key: Any) -> pd.DataFrame:
+    @framed
+    def attempts(self, key: Any) -> Found:
         """Return every attempt at a session, oldest first; columns as `vrt_attempt`."""
         number = self._number(key)
         repository = AttemptRepository(LookUps(self._lab.database))
-        return self._read(repository.of_session(number))
+        return Selected(self._lab.database, repository.of_session(number))
 
-    def decisions(self, key: Any) -> pd.DataFrame:
+    @framed
+    def decisions(self, key: Any) -> Found:
         """Return every QC decision on a session, oldest first; columns as `vrt_qc_decision`."""
         number = self._number(key)
         with self._lab.unit(readonly=True) as unit:
             statement = unit.qc_decisions.of_session(number)
-        return self._read(statement)
+        return Selected(self._lab.database, statement)
 
-    def datasets(self, key: Any) -> pd.DataFrame:
+    @framed
+    def datasets(self, key: Any) -> Found:
         """Return the datasets of a session, by path; columns as `vrt_dataset`."""
         number = self._number(key)
         with self._lab.unit(readonly=True) as unit:
             statement = unit.datasets.listing(number)
-        return self._read(statement)
+        return Selected(self._lab.database, statement)
 
-    def errors(self, stage: str | None = None, *, group: bool = False) -> pd.DataFrame:
+    @framed
+    def errors(self, stage: str | None = None, *, group: bool = False) -> Found:
         """Return the sessions whose last attempt at a stage failed; scratched ones left out.
 
         Parameters
@@ -99,23 +114,21 @@ class HistoryService:
             attempt_id. By group: group, stage, count (int64), error_type, message, first_at,
             last_at (UTC), sessions (list of keys), error_traceback (the last).
         """
-        return self._group_frame(self.error_groups(stage)) if group else self._errors(stage)
+        return self._grouped(self.error_groups(stage)) if group else self._errors(stage)
 
     def error_groups(self, stage: str | None = None) -> list[ErrorGroup]:
         """Return the rows of ``errors(group=True)`` as records."""
-        errors = self._errors(stage)
-        known = errors.astype(object).where(errors.notna(), None)
         return grouped(
             Failure(
-                key=SessionKey(row["mouseName"], row["sessionDate"].date(), row["sessionID"]),
+                key=SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"]),
                 number=row["uSessionID"],
                 stage=row["stage"],
-                failed_at=row["failed_at"] and row["failed_at"].to_pydatetime(),
+                failed_at=row["failed_at"],
                 error_type=row["error_type"],
                 message=row["error_message"],
                 traceback=row["error_traceback"],
             )
-            for row in known.to_dict("records")
+            for row in self._errors(stage).records()
         )
 
     def error_group(self, group: str) -> ErrorGroup:
@@ -132,27 +145,24 @@ class HistoryService:
         return groups[group]
 
     @staticmethod
-    def _group_frame(groups: list[ErrorGroup]) -> pd.DataFrame:
-        import pandas as pd
+    def _grouped(groups: list[ErrorGroup]) -> Found:
+        rows = [
+            {
+                "group": one.group,
+                "stage": one.stage,
+                "count": len(one.sessions),
+                "error_type": one.error_type,
+                "message": one.message,
+                "first_at": one.first_at,
+                "last_at": one.last_at,
+                "sessions": [str(key) for key in one.sessions],
+                "error_traceback": one.traceback,
+            }
+            for one in groups
+        ]
+        return Found(rows, _GROUP)
 
-        from vrtracker.frames import INSTANT, TEXT
-
-        columns: dict[str, tuple[Any, list[Any]]] = {
-            "group": (TEXT, [one.group for one in groups]),
-            "stage": (TEXT, [one.stage for one in groups]),
-            "count": ("int64", [len(one.sessions) for one in groups]),
-            "error_type": (TEXT, [one.error_type for one in groups]),
-            "message": (TEXT, [one.message for one in groups]),
-            "first_at": (INSTANT, [one.first_at for one in groups]),
-            "last_at": (INSTANT, [one.last_at for one in groups]),
-            "sessions": (object, [[str(key) for key in one.sessions] for one in groups]),
-            "error_traceback": (TEXT, [one.traceback for one in groups]),
-        }
-        return pd.DataFrame(
-            {name: pd.Series(values, dtype=dtype) for name, (dtype, values) in columns.items()}
-        )
-
-    def _errors(self, stage: str | None) -> pd.DataFrame:
+    def _errors(self, stage: str | None) -> Found:
         repository = AttemptRepository(LookUps(self._lab.database))
         stages = (
             [self._lab.stages[stage]]
@@ -160,23 +170,22 @@ class HistoryService:
             else [one for one in self._lab.stages.values() if one.kind is StageKind.PROCESS]
         )
         failures = [repository.failures(chosen) for chosen in stages]
-        errors = self._read(*failures)
-        known = errors["error_message"].notna()
-        errors["error_message"] = errors["error_message"].where(known, errors["lab_message"])
-        return errors.drop(columns="lab_message")
+        rows = read_records(self._lab.database, *failures)
+        for row in rows:
+            in_the_lab = row.pop("lab_message")
+            if row["error_message"] is None:
+                row["error_message"] = in_the_lab
+        kinds = dtypes(failures[0])
+        del kinds["lab_message"]
+        return Found(rows, kinds)
 
-    def _events(self, statement: Any) -> pd.DataFrame:
-        import pandas as pd
-
-        frame = self._read(statement)
-        decoded = [_changes(text) for text in frame["changes"]]
-        frame["changes"] = pd.Series(decoded, index=frame.index, dtype=object)
-        return frame.drop(columns=["event_id", "subject_kind"])
-
-    def _read(self, *statements: Any) -> pd.DataFrame:
-        from vrtracker.frames import read_frame
-
-        return read_frame(self._lab.database, *statements)
+    def _events(self, statement: Any) -> Found:
+        rows, kinds = read_records(self._lab.database, statement), dtypes(statement)
+        for row in rows:
+            row["changes"] = _changes(row["changes"])
+        for each in (*rows, kinds):
+            del each["event_id"], each["subject_kind"]
+        return Found(rows, kinds | {"changes": "object"})
 
     def _number(self, key: Any) -> int:
         wanted = SessionKey.parse(key)
@@ -186,9 +195,9 @@ class HistoryService:
         return record.uSessionID
 
 
-def _changes(text: Any) -> dict[str, Any] | None:
+def _changes(text: str | None) -> dict[str, Any] | None:
     """Return changes as people read them: without the rows that undoing needs."""
-    if not isinstance(text, str):
+    if text is None:
         return None
     changes = json.loads(text).items()
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import (
@@ -19,15 +19,14 @@ from vrtracker.domain.qc import (
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError, UnknownNameError
+from vrtracker.found import Found, framed
+from vrtracker.reading import dtypes, read_records
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.repositories.values import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, update_session
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["QCRepair", "ReviewService"]
 
@@ -119,9 +118,10 @@ class ReviewService:
             unit.commit()
         return decided
 
+    @framed
     def qc_table(
         self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
-    ) -> pd.DataFrame:
+    ) -> Found:
         """Return the level of every check of every session, and what they amount to.
 
         Returns
@@ -132,32 +132,29 @@ class ReviewService:
             all, but NOT_SET as long as one is not set and none is bad. NOT_APPLICABLE does not
             count.
         """
-        import pandas as pd
-
-        from vrtracker.frames import TEXT, read_frame
-
         columns = (*_KEY, "uSessionID", "sessionQC")
         asked = self._lab.selection(where, filters)
         listing = Listing(asked, columns, include_scratched=include_scratched)
         stages = StageRepository(LookUps(self._lab.database))
         statement = stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
-        table = read_frame(self._lab.database, statement)
+        table = read_records(self._lab.database, statement)
         with self._lab.unit(readonly=True) as unit:
             decided, worst = unit.qc_decisions.latest(), unit.datasets.worst()
-        rows = [self._levels(row, decided, worst) for row in table.to_dict("records")]
+        rows = []
+        for row in table:
+            levels = self._levels(row, decided, worst)
+            named = {f"qc:{name}": _named(level) for name, level in levels.items()}
+            key = {name: row[name] for name in _KEY}
+            rows.append({**key, **named, "qc": roll_up(levels.values()).name})
         reviews = [one.name for one in self._lab.stages.values() if one.kind is StageKind.REVIEW]
-        frame = table[list(_KEY)].copy()
-        for name in ("session", *reviews, DATASET):
-            values = [row[name] for row in rows]
-            names = [NOT_APPLICABLE if value is None else value.name for value in values]
-            frame[f"qc:{name}"] = pd.Series(names, index=frame.index, dtype=TEXT)
-        totals = [roll_up(row.values()).name for row in rows]
-        frame["qc"] = pd.Series(totals, index=frame.index, dtype=TEXT)
-        return frame
+        of_key = dtypes(statement)
+        kinds = {name: of_key[name] for name in _KEY}
+        kinds |= {f"qc:{name}": "str" for name in ("session", *reviews, DATASET)}
+        return Found(rows, kinds | {"qc": "str"})
 
     def _levels(
         self,
-        row: Mapping[Any, Any],
+        row: Mapping[str, Any],
         decided: Mapping[tuple[int, str], int],
         worst: Mapping[int, int],
     ) -> dict[str, QC | None]:
@@ -217,3 +214,7 @@ class ReviewService:
                 unit.events.append(events)
                 unit.commit()
         return len(plan.changes)
+
+
+def _named(level: QC | None) -> str:
+    return NOT_APPLICABLE if level is None else level.name

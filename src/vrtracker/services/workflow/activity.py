@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.states import State
+from vrtracker.found import Found
+from vrtracker.reading import INSTANT
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.context import LabContext
-from vrtracker.services.workflow.claim_list import ClaimListService
+from vrtracker.services.workflow.claim_list import CLAIM, ClaimListService
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,22 @@ ERRORS = 5
 _QUEUED = (State.READY, State.RUNNING)
 
 
+_NUMBERS = dict.fromkeys(map(str, State), "int64")
+_RATES = dict.fromkeys(("an_hour", "left_s", "bytes_an_hour", "bytes_left"), "float64")
+_STAGES = {
+    "stage": "str",
+    **_NUMBERS,
+    **dict.fromkeys(("succeeded_lately", "failed_lately"), "int64"),
+    **_RATES,
+}
+_MICE = {"mouseName": "str", "stage": "str", **_NUMBERS}
+_ERRORS = {
+    **dict.fromkeys(("key", "stage"), "str"),
+    "failed_at": INSTANT,
+    **dict.fromkeys(("error_type", "error_message"), "str"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Activity(Shown):
     """A lab at work, at one moment.
@@ -33,38 +51,55 @@ class Activity(Shown):
     ----------
     at : datetime
         When, UTC.
-    stages : DataFrame
-        stage, a column for each state, then of the last hour: succeeded_lately, failed_lately
-        (int64),
-        an_hour (sessions that ended, an hour; as long as the work of it went on), left_s (seconds
-        until the queue is empty at that rate), bytes_an_hour and bytes_left (of outputs). NaN
-        where nothing is known. A stage's queue is what is ready or running.
-    mice : DataFrame
-        mouseName, stage, a column for each state.
-    claims : DataFrame
-        As ``workflow.claims()``, of all mice, and age_s, the seconds since the claim.
-    errors : DataFrame
-        key, stage, failed_at (UTC), error_type, error_message; the newest ones, newest first.
+    rows : mapping
+        What `stages`, `mice`, `claims` and `errors` are frames of, by these names.
     """
 
     at: dt.datetime
-    stages: pd.DataFrame
-    mice: pd.DataFrame
-    claims: pd.DataFrame
-    errors: pd.DataFrame
+    rows: Mapping[str, Found] = field(repr=False)
+
+    @property
+    def stages(self) -> pd.DataFrame:
+        """How it stands with each stage; its queue is what is ready or running.
+
+        stage, a column for each state, then of the last hour: succeeded_lately, failed_lately
+        (int64), an_hour (sessions that ended, an hour; as long as the work of it went on), left_s
+        (seconds until the queue is empty at that rate), bytes_an_hour and bytes_left (of outputs).
+        NaN where nothing is known.
+        """
+        return self.rows["stages"].frame()
+
+    @property
+    def mice(self) -> pd.DataFrame:
+        """The same by mouse: mouseName, stage, a column for each state."""
+        return self.rows["mice"].frame()
+
+    @property
+    def claims(self) -> pd.DataFrame:
+        """As ``workflow.claims()``, of all mice, and age_s, the seconds since the claim."""
+        return self.rows["claims"].frame()
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """The newest errors first: key, stage, failed_at (UTC), error_type, error_message."""
+        return self.rows["errors"].frame()
 
     def facts(self) -> Facts:
         """Return the stages, who works, and the newest error."""
+        rows = {name: found.records() for name, found in self.rows.items()}
         shown = ["stage", "ready", "running", "failed", "done", "an_hour", "left_s"]
-        rounded = self.stages[shown].round({"an_hour": 1, "left_s": 0})
-        rows = rounded.astype(object).where(rounded.notna(), None)
-        newest = [
-            f"{row.key} {row.stage}: {row.error_message}"
-            for row in self.errors.itertuples(index=False)
+        digits = {"an_hour": 1, "left_s": 0}
+        stages = [
+            [_rounded(row[name], digits.get(name)) for name in shown] for row in rows["stages"]
         ]
+        newest = [f"{row['key']} {row['stage']}: {row['error_message']}" for row in rows["errors"]]
         when = f"{self.at:%Y-%m-%d %H:%M:%S} UTC"
-        title = f"{when}: {counted(len(self.claims), 'session')} worked on."
-        return Facts(title, rows.to_numpy().tolist(), shown, notes=newest)
+        title = f"{when}: {counted(len(rows['claims']), 'session')} worked on."
+        return Facts(title, stages, shown, notes=newest)
+
+
+def _rounded(value: Any, digits: int | None) -> Any:
+    return value if value is None or digits is None else round(value, digits)
 
 
 class ActivityService:
@@ -93,17 +128,22 @@ class ActivityService:
             counts = unit.activity.counts(self._lab.stages, now=now, listing=listing)
             ended = unit.activity.ended(listing, since=now - WINDOW)
             failures = unit.activity.failures(listing, limit=ERRORS)
-        claims = self._claims.claims()
-        claims["age_s"] = (now - claims["claimed_at"]).dt.total_seconds().astype("float64")
+        by_mouse = [
+            {"mouseName": mouse, "stage": stage, **_named(states)}
+            for (mouse, stage), states in counts.items()
+        ]
+        claims = [
+            {**row, "age_s": (now - row["claimed_at"]).total_seconds()}
+            for row in self._claims.claims.records()
+        ]
         return Activity(
             at=now,
-            stages=self._stages(counts, ended, now),
-            mice=_frame(
-                [(mouse, stage, *states.values()) for (mouse, stage), states in counts.items()],
-                {"mouseName": str, "stage": str} | dict.fromkeys(map(str, State), int),
-            ),
-            claims=claims,
-            errors=_errors(failures),
+            rows={
+                "stages": Found(self._stages(counts, ended, now), _STAGES),
+                "mice": Found(by_mouse, _MICE),
+                "claims": Found(claims, CLAIM | {"age_s": "float64"}),
+                "errors": Found(_errors(failures), _ERRORS),
+            },
         )
 
     def _stages(
@@ -111,18 +151,19 @@ class ActivityService:
         counts: Mapping[tuple[str, str], Mapping[State, int]],
         ended: Sequence[Any],
         now: dt.datetime,
-    ) -> pd.DataFrame:
+    ) -> list[dict[str, Any]]:
         rows = []
         for name in self._lab.stages:
             found = [states for (_, stage), states in counts.items() if stage == name]
             states = {state: sum(each[state] for each in found) for state in State}
             pace = _pace([row for row in ended if row.stage == name], now)
             queued = sum(states[state] for state in _QUEUED)
-            rows.append((name, *states.values(), *pace.columns(queued)))
-        kinds: dict[str, Any] = {"stage": str} | dict.fromkeys(map(str, State), int)
-        kinds |= {"succeeded_lately": int, "failed_lately": int}
-        kinds |= dict.fromkeys(("an_hour", "left_s", "bytes_an_hour", "bytes_left"), float)
-        return _frame(rows, kinds)
+            rows.append({"stage": name, **_named(states), **pace.columns(queued)})
+        return rows
+
+
+def _named(states: Mapping[State, int]) -> dict[str, int]:
+    return {str(state): number for state, number in states.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +176,14 @@ class _Pace:
     bytes: float
     measured: int
 
-    def columns(self, queued: int) -> tuple[Any, ...]:
+    def columns(self, queued: int) -> dict[str, Any]:
         ended = self.succeeded + self.failed
         rate = ended / self.hours if ended else None
         left = 0.0 if not queued else queued / rate * 3600 if rate else None
-        if not self.measured:
-            return self.succeeded, self.failed, rate, left, None, None
-        of_bytes = self.bytes / self.hours, self.bytes / self.measured * queued
-        return self.succeeded, self.failed, rate, left, *of_bytes
+        an_hour = self.bytes / self.hours if self.measured else None
+        to_come = self.bytes / self.measured * queued if self.measured else None
+        lately = {"succeeded_lately": self.succeeded, "failed_lately": self.failed}
+        return lately | dict(zip(_RATES, (rate, left, an_hour, to_come), strict=True))
 
 
 def _pace(rows: Sequence[Any], now: dt.datetime) -> _Pace:
@@ -159,18 +200,6 @@ def _pace(rows: Sequence[Any], now: dt.datetime) -> _Pace:
     )
 
 
-def _errors(rows: Sequence[Any]) -> pd.DataFrame:
-    keyed = [(str(SessionKey(*row[:3])), *row[3:]) for row in rows]
-    kinds = {"key": str, "stage": str, "failed_at": dt.datetime}
-    return _frame(keyed, kinds | {"error_type": str, "error_message": str})
-
-
-def _frame(rows: Sequence[Sequence[Any]], kinds: Mapping[str, type]) -> pd.DataFrame:
-    """Return rows with the dtypes of this package."""
-    import pandas as pd
-
-    from vrtracker.frames import INSTANT, TEXT
-
-    dtypes: dict[type, Any] = {str: TEXT, int: "int64", float: "float64", dt.datetime: INSTANT}
-    frame = pd.DataFrame(rows, columns=list(kinds))
-    return frame.astype({name: dtypes[kind] for name, kind in kinds.items()})
+def _errors(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    keyed = ((str(SessionKey(*row[:3])), *row[3:]) for row in rows)
+    return [dict(zip(_ERRORS, row, strict=True)) for row in keyed]

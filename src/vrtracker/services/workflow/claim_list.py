@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
+from vrtracker.found import Found, framed
+from vrtracker.reading import INSTANT
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read
 from vrtracker.services.workflow.abandoned import abandon, is_alive, key_of, why_abandoned
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["CLAIM", "ClaimListService"]
 
-__all__ = ["ClaimListService"]
+CLAIM = {
+    **dict.fromkeys(("key", "stage", "host"), "str"),
+    "pid": "int64",
+    "actor": "str",
+    **dict.fromkeys(("claimed_at", "heartbeat_at", "lease_until"), INSTANT),
+    "alive": "boolean",
+}
 
 
 class ClaimListService:
@@ -22,7 +29,8 @@ class ClaimListService:
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
 
-    def claims(self) -> pd.DataFrame:
+    @framed
+    def claims(self) -> Found:
         """Return who works on what; oldest first.
 
         Returns
@@ -32,30 +40,21 @@ class ClaimListService:
             UTC. alive: boolean, whether the process runs; missing where that cannot be known, as
             of another computer.
         """
-        import pandas as pd
-
-        from vrtracker.frames import INSTANT, TEXT
-
-        names = ["key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at"]
-        names += ["lease_until", "alive"]
-        types: dict[str, Any] = dict.fromkeys(("key", "stage", "host", "actor"), TEXT)
-        times = ("claimed_at", "heartbeat_at", "lease_until")
-        types |= dict.fromkeys(times, INSTANT) | {"pid": "int64", "alive": "boolean"}
         rows = [
-            (
-                str(key_of(row)),
-                row["stage"],
-                row["host_name"],
-                row["process_id"],
-                row["actor"],
-                row["started_at"],
-                row["heartbeat_at"],
-                row["lease_until"],
-                is_alive(self._lab, row),
-            )
+            {
+                "key": str(key_of(row)),
+                "stage": row["stage"],
+                "host": row["host_name"],
+                "pid": row["process_id"],
+                "actor": row["actor"],
+                "claimed_at": row["started_at"],
+                "heartbeat_at": row["heartbeat_at"],
+                "lease_until": row["lease_until"],
+                "alive": is_alive(self._lab, row),
+            }
             for row in self._running()
         ]
-        return pd.DataFrame(rows, columns=names).astype(types)
+        return Found(rows, CLAIM)
 
     def release(
         self, key: Any, stage: str | None = None, *, force: bool = False, reason: str | None = None

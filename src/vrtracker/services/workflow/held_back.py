@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.domain.stages import StageKind
+from vrtracker.found import Found, Selected, framed
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["HeldBackService"]
 
@@ -24,9 +22,8 @@ class HeldBackService:
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
 
-    def held_back(
-        self, stage: str | None = None, where: Any = None, /, **filters: Any
-    ) -> pd.DataFrame:
+    @framed
+    def held_back(self, stage: str | None = None, where: Any = None, /, **filters: Any) -> Found:
         """Return the sessions that failed and are set aside, or are tried again later.
 
         ``run`` takes them when they are named, or with ``force``; `reset` gives them free again.
@@ -44,13 +41,11 @@ class HeldBackService:
             uSessionID, mouseName, sessionDate, sessionID, stage, failures (how often since the last
             success), retry_after (UTC; NaT where it is set aside), set_aside (why); by stage.
         """
-        from vrtracker.frames import read_frame
-
         stages = self._lab.stages
         chosen = [stages[stage]] if stage is not None else list(stages.values())
         repository = StageRepository(LookUps(self._lab.database))
         listing = Listing(self._lab.selection(where, filters), _KEY)
-        return read_frame(
+        return Selected(
             self._lab.database,
             *(
                 repository.held_back(one, stages, now=self._lab.now(), listing=listing)

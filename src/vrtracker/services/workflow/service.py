@@ -11,8 +11,8 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph, StageKind
 from vrtracker.domain.states import QUEUED, State
+from vrtracker.found import Found, Selected, framed
 from vrtracker.operations import operation
-from vrtracker.registrars import require_working
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
@@ -28,8 +28,6 @@ from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.held_back import HeldBackService
 from vrtracker.services.workflow.outdated import OutdatingService
 from vrtracker.services.workflow.patience import Stop
-from vrtracker.services.workflow.placing import run_on
-from vrtracker.services.workflow.run import require_runnable
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.staleness import why_stale
 from vrtracker.services.workflow.waiting import WaitingService
@@ -84,6 +82,7 @@ class WorkflowService:
         """The stages of this lab, built-in and declared."""
         return self._lab.stages
 
+    @framed
     def needs(
         self,
         stage: str,
@@ -94,7 +93,7 @@ class WorkflowService:
         include_stale: bool = False,
         limit: int | None = None,
         **filters: Any,
-    ) -> pd.DataFrame:
+    ) -> Found:
         """Return the work queue of a stage: sessions that are ready, or failed before.
 
         Parameters
@@ -115,8 +114,6 @@ class WorkflowService:
         pandas.DataFrame
             The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
         """
-        from vrtracker.frames import read_frame
-
         chosen = self._lab.stages[stage]
         states = list(QUEUED)
         if include_blocked and chosen.kind is StageKind.PROCESS:
@@ -127,7 +124,7 @@ class WorkflowService:
         statement = self._stages.queue(
             chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
         )
-        return read_frame(self._lab.database, statement)
+        return Selected(self._lab.database, statement)
 
     def why_not(self, key: Any, stage: str) -> Reasons:
         """Return the conditions that keep a session out of the queue of a stage; none: it is in.
@@ -170,17 +167,22 @@ class WorkflowService:
 
         from vrtracker.frames import TEXT
 
-        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
-        with self._lab.unit(readonly=True) as unit:
-            counts = unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
+        counts = self.state_counts(where, **filters)
         frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
         frame.columns = pd.Index([state.value for state in State], dtype=TEXT)
         frame.index = pd.Index(list(counts), dtype=TEXT, name="stage")
         return frame
 
+    def state_counts(self, where: Any = None, /, **filters: Any) -> dict[str, dict[State, int]]:
+        """Return what `status` does by stage and state, without pandas."""
+        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
+        with self._lab.unit(readonly=True) as unit:
+            return unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
+
+    @framed
     def table(
         self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
-    ) -> pd.DataFrame:
+    ) -> Found:
         """Return the state of every session in every stage.
 
         Returns
@@ -189,15 +191,13 @@ class WorkflowService:
             mouseName, sessionDate, sessionID, then a column of states for each stage, named
             ``state:`` and the stage.
         """
-        from vrtracker.frames import read_frame
-
         listing = Listing(
             self._lab.selection(where, filters),
             ("mouseName", "sessionDate", "sessionID"),
             include_scratched=include_scratched,
         )
         statement = self._stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
-        return read_frame(self._lab.database, statement)
+        return Selected(self._lab.database, statement)
 
     @operation()
     def run(
@@ -300,6 +300,9 @@ class WorkflowService:
         InvalidTransitionError
             If one session is named by its key and its state does not allow it.
         """
+        from vrtracker.services.workflow.placing import run_on
+        from vrtracker.services.workflow.run import require_runnable
+
         self._lab.stages.process(stage)
         wanted, freed = self._lab.selection(where, filters), []
         if wanted.is_key:
@@ -362,6 +365,8 @@ class WorkflowService:
         ConfigurationError
             If it cannot be loaded, does not take the options, or could work on no session.
         """
+        from vrtracker.registrars import require_working
+
         found = self._find_registrar(self._lab.stages[stage].name, (registrar, options))
         require_working(found)
         return found
