@@ -442,6 +442,16 @@ def queue_lines(backend: str, url: str, folder: Path, rows: int, *, quick: bool)
     yield from QueueBench(own, work, rows, line, quick=quick).lines()
 
 
+def start_lines(folder: Path, *, quick: bool) -> Iterator[Line]:
+    """Measure how soon the shell answers, each time beside what it imports at the least."""
+    from start_lines import StartBench
+
+    def line(operation: str, rows: int, ours: float, floor: float) -> Line:
+        return Line(operation, "shell", rows, ours, floor, None, "", 0)
+
+    return StartBench(folder, line, quick=quick).lines()
+
+
 def _another(url: str, name: str) -> str:
     """Make another database on a server and return its address."""
     database = Database(url)
@@ -481,7 +491,8 @@ def main() -> None:
                     print(line, flush=True)
                     lines.append(asdict(line))
             if "sqlite" in urls:
-                for line in disk_lines(Path(folder), 2_000 if options.quick else 10_000):
+                disk = disk_lines(Path(folder), 2_000 if options.quick else 10_000)
+                for line in itertools.chain(disk, start_lines(Path(folder), quick=options.quick)):
                     print(line, flush=True)
                     lines.append(asdict(line))
     if options.json:
