@@ -7,7 +7,7 @@ from typing import Any
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
-from vrtracker.services.administration import lab_of, upgrade
+from vrtracker.services.administration.opening import lab_of
 from vrtracker.settings import Settings, settings_for
 from vrtracker.tracker import Tracker
 
@@ -74,5 +74,7 @@ def tracker_of(
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
     """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
+    from vrtracker.services.administration.migrating import upgrade
+
     upgrade(settings_for(target))
     return open_tracker(target, **options)

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vrtracker.errors import ConfigurationError, UnknownNameError
 
@@ -187,10 +186,8 @@ class _File(BaseModel):
     profiles: dict[str, Profile] = {}
 
 
-class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="VRTRACKER_", env_ignore_empty=True, extra="ignore"
-    )
+class _Environment(BaseModel):
+    """The variables ``VRTRACKER_URL`` and the like; an empty one counts as none."""
 
     url: str | None = None
     root: Path | None = None
@@ -249,7 +246,7 @@ def load_settings(profile: str | None = None) -> Settings:
     """
     file = _read_file(config_path())
     try:
-        environment = _Environment()
+        environment = _environment()
         name = profile or environment.profile or file.default_profile
         values = _profile(file, name).model_dump(exclude_unset=True) if name else {}
         overrides = environment.model_dump(exclude_none=True, exclude={"profile"})
@@ -327,6 +324,13 @@ def _refuse_password(path: Path, name: str, url: str | None) -> None:
             f"The profile {name!r} in {path} holds a password. Take it out, and set PGPASSWORD, "
             "~/.pgpass or VRTRACKER_URL instead."
         )
+
+
+def _environment() -> _Environment:
+    given = {
+        name: os.environ.get(f"VRTRACKER_{name.upper()}") for name in _Environment.model_fields
+    }
+    return _Environment.model_validate({name: text for name, text in given.items() if text})
 
 
 def _profile(file: _File, name: str) -> Profile:

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 
 from vrtracker.database import Database
-from vrtracker.services import administration
-from vrtracker.services.administration import Clone, Restored
+from vrtracker.services.administration import backups, cloning
+from vrtracker.services.administration.backups import Restored
+from vrtracker.services.administration.cloning import Clone
+from vrtracker.services.administration.opening import plain_lab
 from vrtracker.settings import resolve_url, settings_for
 
 __all__ = ["clone", "restore"]
@@ -48,7 +50,7 @@ def clone(
         If the destination cannot hold something, or does not give it back as it was. It is
         left as it was before.
     """
-    return administration.clone(resolve_url(source), resolve_url(destination), progress=progress)
+    return cloning.clone(resolve_url(source), resolve_url(destination), progress=progress)
 
 
 def restore(
@@ -93,7 +95,7 @@ def restore(
     settings = settings_for(database)
     found = Database(settings.database, create=True)
     try:
-        lab = administration.plain_lab(found, settings, actor=actor)
-        return administration.restore(lab, backup, save=save)
+        lab = plain_lab(found, settings, actor=actor)
+        return backups.restore(lab, backup, save=save)
     finally:
         found.dispose()

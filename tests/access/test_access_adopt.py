@@ -21,7 +21,7 @@ from vrtracker.backends.access.inspection import Relationship
 from vrtracker.database.migration import check
 from vrtracker.database.versions import HEAD
 from vrtracker.errors import BackendError
-from vrtracker.services.administration import adopt, inspect
+from vrtracker.services.administration.adoption import adopt, inspect
 
 RULES = (
     "ix_sessiondb_next_registration",

@@ -13,7 +13,7 @@ from support.windows import windows_engine
 from vrtracker.backends.access import jars
 from vrtracker.backends.access.backend import AccessBackend
 from vrtracker.errors import BackendError, MissingDependencyError
-from vrtracker.services.administration import adopt, inspect
+from vrtracker.services.administration.adoption import adopt, inspect
 
 
 @pytest.fixture

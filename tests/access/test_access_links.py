@@ -14,7 +14,7 @@ from vrtracker.backends.access.writing import back_up
 from vrtracker.database.migration import check, upgrade
 from vrtracker.domain.adoption import Kind
 from vrtracker.errors import BackendError, ForeignSchemaError, SchemaError
-from vrtracker.services.administration import adopt, inspect
+from vrtracker.services.administration.adoption import adopt, inspect
 
 GONE = "C:\\data\\gone.accdb"
 

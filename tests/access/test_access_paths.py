@@ -11,7 +11,7 @@ import pytest
 from support.sample_lab import open_lab
 from vrtracker.backends.access import ucanaccess
 from vrtracker.errors import BackendError
-from vrtracker.services.administration import adopt
+from vrtracker.services.administration.adoption import adopt
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 

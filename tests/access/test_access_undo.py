@@ -15,7 +15,7 @@ from support.sample_lab import open_lab
 from vrtracker.backends.access import undo
 from vrtracker.database.migration import upgrade
 from vrtracker.errors import ReadOnlyError
-from vrtracker.services.administration import adopt
+from vrtracker.services.administration.adoption import adopt
 
 LONG_AGO_S = 24 * 3600.0
 

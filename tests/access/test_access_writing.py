@@ -30,7 +30,7 @@ from vrtracker.errors import (
     DatabaseUnavailableError,
     ReadOnlyError,
 )
-from vrtracker.services.administration import adopt
+from vrtracker.services.administration.adoption import adopt
 
 TODAY = dt.date(2026, 3, 2)
 

@@ -25,7 +25,7 @@ from vrtracker.database.migration import check, upgrade
 from vrtracker.database.versions import HEAD
 from vrtracker.domain.adoption import Kind
 from vrtracker.errors import ForeignSchemaError, SchemaError, VrtrackerError
-from vrtracker.services.administration import adopt, inspect
+from vrtracker.services.administration.adoption import adopt, inspect
 
 DAY = dt.datetime(2023, 1, 20)
 ODD_TYPES = {

@@ -25,7 +25,7 @@ from vrtracker.errors import (
     SchemaError,
     SchemaTooNewError,
 )
-from vrtracker.services.administration import back_up
+from vrtracker.services.administration.backups import back_up
 
 pytestmark = pytest.mark.parametrize("backend", POSTGRES_NAMES, indirect=True)
 

@@ -11,7 +11,7 @@ from support.postgres import put_programs_on_path
 from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
 from vrtracker.domain.reconciling import SUITE2P_FILES
-from vrtracker.services.administration import inspect
+from vrtracker.services.administration.adoption import inspect
 
 ONE, TWO, MISSING = "M1.2023-01-20.1", "M1.2023-01-20.2", "M1.2023-01-20.9"
 SCRIPT = "<script>alert('1')</script> & more"

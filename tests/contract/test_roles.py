@@ -11,8 +11,8 @@ from support.registrars import good
 from support.roles import People
 from vrtracker.database.tables import TRACKED
 from vrtracker.errors import ConfigurationError, RoleError, UnknownNameError, UnknownUserError
-from vrtracker.services import administration
-from vrtracker.services.administration import plain_lab
+from vrtracker.services.administration import backups, migrating
+from vrtracker.services.administration.opening import plain_lab
 from vrtracker.settings import Settings
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
@@ -85,8 +85,8 @@ def test_editor_does_all_of_the_work_but_nothing_of_an_admin(lab, people, tmp_pa
     settings, copy = settings_of(editor), lab.tracker.back_up(tmp_path / "safe").path
     for rule in (
         lambda: editor.mice.purge("M9"),
-        lambda: administration.downgrade(settings, "0003"),
-        lambda: administration.restore(plain_lab(editor.database, settings), copy),
+        lambda: migrating.downgrade(settings, "0003"),
+        lambda: backups.restore(plain_lab(editor.database, settings), copy),
     ):
         with pytest.raises(RoleError, match="needs admin; nothing was written") as refused:
             rule()
@@ -134,10 +134,10 @@ def test_tables_of_later_revisions_are_covered_whoever_migrates(lab, people):
         tracker.close()
     lab.tracker.close()
 
-    administration.downgrade(settings, "0003")
-    administration.upgrade(settings)
+    migrating.downgrade(settings, "0003")
+    migrating.upgrade(settings)
 
-    assert administration.upgrade(settings_of(before[0])).copy is None
+    assert migrating.upgrade(settings_of(before[0])).copy is None
     assert [one.role for one in (*before, *after)] == ["reader", "editor"] * 2
     assert (admin.role, other.role) == ("admin", "admin")
     owners = people.asked("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")

@@ -17,7 +17,7 @@ from vrtracker.database import Database
 from vrtracker.database.versions import REVISIONS
 from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import BackendError, EditConflictError
-from vrtracker.services import administration
+from vrtracker.services.administration import migrating
 from vrtracker.services.administration.backups import copy_before
 from vrtracker.services.entries.editing import Update
 from vrtracker.settings import Settings
@@ -208,16 +208,16 @@ def test_migration_keeps_a_copy_of_what_was(backend, safe, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
     url = backend.new_url()
     settings = Settings(url=url, backups=safe, actor="ada")
-    assert administration.upgrade(settings, REVISIONS[-2]).copy is None
+    assert migrating.upgrade(settings, REVISIONS[-2]).copy is None
 
-    made = administration.upgrade(settings)
+    made = migrating.upgrade(settings)
 
     assert made.copy is not None
     assert made.revision == REVISIONS[-1]
     assert ".before-migration." in made.copy.name
     assert made.copy.parent == safe
-    assert administration.upgrade(settings).copy is None
-    assert administration.downgrade(settings, REVISIONS[-2]).copy is not None
+    assert migrating.upgrade(settings).copy is None
+    assert migrating.downgrade(settings, REVISIONS[-2]).copy is not None
     assert len(list(safe.iterdir())) == 2
 
 

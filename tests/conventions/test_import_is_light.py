@@ -25,7 +25,6 @@ HEAVY = {
     "psycopg",
     "pyarrow",
     "pydantic",
-    "pydantic_settings",
     "python_calamine",
     "rich",
     "sqlalchemy",

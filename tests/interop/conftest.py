@@ -15,7 +15,7 @@ from support.fake_vranalysis import install
 from support.sample_lab import open_lab
 from vrtracker.domain.keys import SessionKey
 from vrtracker.interop.vranalysis import get_database
-from vrtracker.services.administration import adopt
+from vrtracker.services.administration.adoption import adopt
 
 SUITE2P = ("stat", "ops", "F", "Fneu", "iscell", "spks")
 

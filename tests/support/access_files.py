@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support.missing import give_up, required_backends
 from vrtracker.database.migration import upgrade
-from vrtracker.services.administration import adopt
+from vrtracker.services.administration.adoption import adopt
 
 
 def upgrade_when_told(path: str, ready: str) -> None:

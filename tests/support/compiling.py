@@ -24,23 +24,18 @@ _MOST_KEPT = 5000
 @contextmanager
 def compiled_once() -> Iterator[None]:
     """Let all databases of the tracker share what is compiled in the block."""
-    from vrtracker.backends import base
+    from vrtracker.backends.access.backend import AccessBackend
+    from vrtracker.backends.postgresql import PostgreSQLBackend
+    from vrtracker.backends.sqlite import SQLiteBackend
     from vrtracker.database import engines
 
     with ExitStack() as patches:
-        for kind in _kinds(base.Backend):
-            if "create_engine" in vars(kind):
-                create = _sharing(kind.create_engine)
-                patches.enter_context(mock.patch.object(kind, "create_engine", create))
+        for kind in (AccessBackend, PostgreSQLBackend, SQLiteBackend):
+            create = _sharing(kind.create_engine)
+            patches.enter_context(mock.patch.object(kind, "create_engine", create))
         prepare = _sharing_prepared(engines.Prepared)
         patches.enter_context(mock.patch.object(engines, "Prepared", prepare))
         yield
-
-
-def _kinds(kind: type) -> Iterator[type]:
-    for below in kind.__subclasses__():
-        yield below
-        yield from _kinds(below)
 
 
 def _spelling(dialect: Any) -> tuple[Any, ...]:

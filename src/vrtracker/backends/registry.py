@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -9,19 +10,17 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from vrtracker.backends.access.backend import AccessBackend
 from vrtracker.backends.base import Backend
-from vrtracker.backends.postgresql import PostgreSQLBackend
-from vrtracker.backends.sqlite import SQLiteBackend
 from vrtracker.errors import ConfigurationError
 
 __all__ = ["backend_for", "parse_url", "without_password"]
 
-_BACKENDS: dict[str, type[Backend]] = {
-    "sqlite": SQLiteBackend,
-    "postgresql": PostgreSQLBackend,
-    "access": AccessBackend,
+_BACKENDS = {
+    "sqlite": ("vrtracker.backends.sqlite", "SQLiteBackend"),
+    "postgresql": ("vrtracker.backends.postgresql", "PostgreSQLBackend"),
+    "access": ("vrtracker.backends.access.backend", "AccessBackend"),
 }
+"""Module and class of each; a process needs one of them, as a rule."""
 _ACCESS_SUFFIXES = {".accdb", ".mdb"}
 
 
@@ -59,7 +58,9 @@ def backend_for(url: URL) -> Backend:
         raise ConfigurationError(
             f"vrtracker does not work with {name!r} databases; use one of {', '.join(_BACKENDS)}."
         )
-    return _BACKENDS[name]()
+    module, kind = _BACKENDS[name]
+    backend: Backend = getattr(importlib.import_module(module), kind)()
+    return backend
 
 
 def _of_path(text: str) -> URL:

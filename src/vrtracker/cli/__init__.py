@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from vrtracker.cli import collecting
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line that this process was started with."""
+    collecting.begin()
     from vrtracker.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):

@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import Json
 from vrtracker.cli.output import note, say, write_json
 from vrtracker.errors import ConfigurationError
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="Set up what Access databases need on this machine.")
+commands = Commands(help="Set up what Access databases need on this machine.")
 
 
 @commands.callback()

@@ -41,16 +41,14 @@ def adopt(
 
     Example: vrtracker db adopt vrDatabase.accdb --apply
     """
-    from vrtracker.services import administration
+    from vrtracker.services.administration import adoption
     from vrtracker.settings import resolve_url
 
     shell = shell_of(context)
     url = resolve_url(target if target is not None else shell.url)
-    report = administration.inspect(url)
+    report = adoption.inspect(url)
     if apply and report.revision is None and not report.blocking:
-        report = administration.adopt(
-            url, actor=shell.actor, progress=lambda step: note(f"{step} …")
-        )
+        report = adoption.adopt(url, actor=shell.actor, progress=lambda step: note(f"{step} …"))
     if json:
         write_json(report.as_dict())
     else:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from vrtracker.cli import (
-    access,
-    admin,
-    backups,
-    claims,
-    cloning,
-    db,
-    disk,
-    importing,
-    looking,
-    mice,
-    outdating,
-    qc,
-    reconciling,
-    registering,
-    sessions,
-    starting,
-    undoing,
-    work,
-    worker,
-)
+from vrtracker.cli.commands import Commands, command_of
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
@@ -41,9 +23,77 @@ _UsageProblem: type[Exception] = typer.BadParameter.mro()[2]
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in Exit) + "."
 
+_START, _ROWS, _WORK, _JUDGE, _BACK, _DATABASE = (
+    "Start",
+    "Mice and sessions",
+    "Work",
+    "Judge",
+    "Look back",
+    "Database",
+)
+
+_HOMES = {
+    "demo": ("starting", "demo", _START),
+    "init": ("starting", "init", _START),
+    "status": ("looking", "status", _START),
+    "scan": ("disk", "scan", _ROWS),
+    "needs": ("work", "needs", _WORK),
+    "why-not": ("work", "why_not", _WORK),
+    "register": ("registering", "register", _WORK),
+    "worker": ("worker", "worker", _WORK),
+    "claims": ("claims", "claims", _WORK),
+    "release": ("claims", "release", _WORK),
+    "outdated": ("outdating", "outdated", _WORK),
+    "reconcile": ("reconciling", "reconcile", _WORK),
+    "complete": ("work", "complete", _WORK),
+    "reset": ("work", "reset", _WORK),
+    "scratch": ("work", "scratch", _JUDGE),
+    "unscratch": ("work", "unscratch", _JUDGE),
+    "history": ("looking", "history", _BACK),
+    "undo": ("undoing", "undo", _BACK),
+    "errors": ("looking", "errors", _BACK),
+    "datasets": ("looking", "datasets", _BACK),
+    "attempts": ("looking", "attempts", _BACK),
+    "clone": ("cloning", "clone", _DATABASE),
+    "backup": ("backups", "backup", _DATABASE),
+    "restore": ("backups", "restore", _DATABASE),
+    "sessions": ("sessions", "commands", _ROWS),
+    "mice": ("mice", "commands", _ROWS),
+    "import": ("importing", "imports", _ROWS),
+    "qc": ("qc", "commands", _JUDGE),
+    "db": ("db", "commands", _DATABASE),
+    "admin": ("admin", "commands", _DATABASE),
+    "access": ("access", "commands", _DATABASE),
+}
+"""Module of `vrtracker.cli`, function or group in it, and panel of the help, by command."""
+
+
+class _Loaded(Mapping[str, Any]):
+    """The commands, each with its module imported and its options read when it is asked for."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._commands:
+            module, attribute, panel = _HOMES[name]
+            found = getattr(importlib.import_module(f"vrtracker.cli.{module}"), attribute)
+            self._commands[name] = command_of(found, name, rich_help_panel=panel)
+        return self._commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
 
 class _Root(TyperGroup):
-    """Ends every error in one line on standard error and its exit code."""
+    """Finds a command when it is asked for; ends every error in one line and its exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = _Loaded()
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -80,10 +130,9 @@ def _usage(error: Any) -> str:
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
 
 
-app = typer.Typer(
+app = Commands(
     cls=_Root,
     epilog=_EPILOG,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -132,51 +181,3 @@ def _options(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-_START, _ROWS, _WORK, _JUDGE, _BACK, _DATABASE = (
-    "Start",
-    "Mice and sessions",
-    "Work",
-    "Judge",
-    "Look back",
-    "Database",
-)
-
-for _name, _function, _panel in (
-    ("demo", starting.demo, _START),
-    ("init", starting.init, _START),
-    ("status", looking.status, _START),
-    ("sessions", sessions.commands, _ROWS),
-    ("mice", mice.commands, _ROWS),
-    ("scan", disk.scan, _ROWS),
-    ("import", importing.imports, _ROWS),
-    ("needs", work.needs, _WORK),
-    ("why-not", work.why_not, _WORK),
-    ("register", registering.register, _WORK),
-    ("worker", worker.worker, _WORK),
-    ("claims", claims.claims, _WORK),
-    ("release", claims.release, _WORK),
-    ("outdated", outdating.outdated, _WORK),
-    ("reconcile", reconciling.reconcile, _WORK),
-    ("complete", work.complete, _WORK),
-    ("reset", work.reset, _WORK),
-    ("qc", qc.commands, _JUDGE),
-    ("scratch", work.scratch, _JUDGE),
-    ("unscratch", work.unscratch, _JUDGE),
-    ("history", looking.history, _BACK),
-    ("undo", undoing.undo, _BACK),
-    ("errors", looking.errors, _BACK),
-    ("datasets", looking.datasets, _BACK),
-    ("attempts", looking.attempts, _BACK),
-    ("clone", cloning.clone, _DATABASE),
-    ("backup", backups.backup, _DATABASE),
-    ("restore", backups.restore, _DATABASE),
-    ("db", db.commands, _DATABASE),
-    ("admin", admin.commands, _DATABASE),
-    ("access", access.commands, _DATABASE),
-):
-    if isinstance(_function, typer.Typer):
-        app.add_typer(_function, name=_name, rich_help_panel=_panel)
-    else:
-        app.command(_name, rich_help_panel=_panel)(_function)

@@ -14,7 +14,7 @@ from vrtracker.cli.records import plain_value
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
-    from vrtracker.services.entries import EditPlan
+    from vrtracker.services.entries.bulk_edits import EditPlan
 
 __all__ = ["edit_csv"]
 

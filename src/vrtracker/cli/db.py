@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vrtracker.cli.adopting import adopt
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Json, Yes
 from vrtracker.cli.output import note, say, write_json, write_table
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands", "make_or_upgrade"]
 
-commands = typer.Typer(help="Adopt, show, check, upgrade and downgrade a database.")
+commands = Commands(help="Adopt, show, check, upgrade and downgrade a database.")
 commands.command()(adopt)
 
 
@@ -51,7 +52,7 @@ def upgrade(
 
 def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any]:
     """Bring a database to a revision; return what became of it, for JSON."""
-    from vrtracker.services.administration import upgrade
+    from vrtracker.services.administration.migrating import upgrade
 
     with _database(settings.database) as database:
         database.backend.check_target(database.url, create=True)
@@ -84,7 +85,7 @@ def downgrade(
 
     Example: vrtracker --url lab.db db downgrade 0001 --yes
     """
-    from vrtracker.services.administration import downgrade as migrate
+    from vrtracker.services.administration.migrating import downgrade as migrate
 
     settings = shell_of(context).settings()
     with _database(settings.database) as database:
@@ -184,7 +185,7 @@ def _database(url: str, *, readonly: bool = False) -> Iterator[Database]:
 def _is_empty(database: Database, settings: Settings) -> bool:
     """Return whether there is certainly neither a mouse nor a session, at whatever revision."""
     from vrtracker.database.versions import current_revision
-    from vrtracker.services.administration import plain_lab
+    from vrtracker.services.administration.opening import plain_lab
     from vrtracker.tracker import Tracker
 
     if current_revision(database) is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Yes
@@ -18,11 +19,11 @@ from vrtracker.cli.shell import agree, is_terminal, shell_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from vrtracker.services.entries import ImportPlan
+    from vrtracker.services.entries.imports import ImportPlan
 
 __all__ = ["imports"]
 
-imports = typer.Typer(help="Bring mice and sessions in from files.")
+imports = Commands(help="Bring mice and sessions in from files.")
 
 _PREVIEW = 10
 

@@ -10,6 +10,7 @@ import typer
 
 from vrtracker.cli import listing, recordings
 from vrtracker.cli.bulk import edit_csv
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="List, show, add, edit, delete and restore sessions.")
+commands = Commands(help="List, show, add, edit, delete and restore sessions.")
 
 commands.command()(recordings.split)
 commands.command()(recordings.merge)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
+from vrtracker.cli import collecting
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Shell:
         """Open the lab's database."""
         from vrtracker.opening import open_tracker
 
-        return open_tracker(self.url, root=self.root, readonly=readonly, actor=self.actor)
+        tracker = open_tracker(self.url, root=self.root, readonly=readonly, actor=self.actor)
+        collecting.started()
+        return tracker
 
     def settings(self) -> Settings:
         """Return the settings that hold for the database that is meant."""

@@ -23,7 +23,7 @@ TRACKED = tuple(Base.metadata.tables)
 
 
 class Tables:
-    """A copy of the metadata, with further columns of the lab's tables.
+    """The tables as declared, or a copy of them with further columns of the lab's.
 
     Parameters
     ----------
@@ -32,20 +32,22 @@ class Tables:
     """
 
     def __init__(self, added: Mapping[str, list[Mapping[str, Any]]]) -> None:
-        metadata = MetaData()
-        for table in Base.metadata.tables.values():
-            table.to_metadata(metadata)
+        held = Base.metadata
+        if any(added.values()):
+            held = MetaData()
+            for table in Base.metadata.tables.values():
+                table.to_metadata(held)
         self.extra: dict[str, tuple[str, ...]] = {}
         for name in LAB_TABLES:
-            self.extra[name] = _add(metadata.tables[name], added.get(name, ()))
-        self.sessions: Table = metadata.tables["sessiondb"]
-        self.mice: Table = metadata.tables["mousedb"]
-        self.stage_states: Table = metadata.tables["vrt_stage_state"]
-        self.attempts: Table = metadata.tables["vrt_attempt"]
-        self.events: Table = metadata.tables["vrt_event"]
-        self.qc_decisions: Table = metadata.tables["vrt_qc_decision"]
-        self.datasets: Table = metadata.tables["vrt_dataset"]
-        self.deleted: Table = metadata.tables["vrt_deleted"]
+            self.extra[name] = _add(held.tables[name], added.get(name, ()))
+        self.sessions: Table = held.tables["sessiondb"]
+        self.mice: Table = held.tables["mousedb"]
+        self.stage_states: Table = held.tables["vrt_stage_state"]
+        self.attempts: Table = held.tables["vrt_attempt"]
+        self.events: Table = held.tables["vrt_event"]
+        self.qc_decisions: Table = held.tables["vrt_qc_decision"]
+        self.datasets: Table = held.tables["vrt_dataset"]
+        self.deleted: Table = held.tables["vrt_deleted"]
 
     @classmethod
     def of(cls, found: Mapping[str, list[Mapping[str, Any]]]) -> Self:

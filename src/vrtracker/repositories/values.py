@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeEngine
 from vrtracker.domain.dates import parse_date, parse_datetime, plain
 from vrtracker.domain.keys import parse_mouse_name, parse_number
 from vrtracker.errors import InvalidValueError, UnknownNameError
-from vrtracker.files.tables import Kind, Target
+from vrtracker.files.tables.columns import Kind, Target
 from vrtracker.models.types import CalendarDate, LabTime
 
 __all__ = ["Coercer", "coercer_of", "number", "require_columns", "storable_text"]

@@ -26,21 +26,13 @@ from vrtracker.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from vrtracker.files.tables import (
-    PLAIN_CSV,
-    Kind,
-    Table,
-    TableOptions,
-    Target,
-    Unread,
-    find_header_below,
-    match_headers,
-    read_table,
-    understand,
-    workbooks,
-)
+from vrtracker.files.tables import workbooks
 from vrtracker.files.tables.cell_faults import Faults, find_faults
-from vrtracker.files.tables.columns import Disguised
+from vrtracker.files.tables.columns import Disguised, Kind, Target, Unread
+from vrtracker.files.tables.content import read_table
+from vrtracker.files.tables.headers import find_header_below, match_headers
+from vrtracker.files.tables.meaning import understand
+from vrtracker.files.tables.table import PLAIN_CSV, Table, TableOptions
 
 DAY = dt.date(2023, 1, 25)
 NOON = dt.datetime(2023, 1, 25, 12, 0, 1)

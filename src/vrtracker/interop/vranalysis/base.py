@@ -22,7 +22,8 @@ from vrtracker.interop.vranalysis.metadata import (
 from vrtracker.interop.vranalysis.printing import say, shown_key
 from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.opening import tracker_of
-from vrtracker.services.entries import RowService, Update
+from vrtracker.services.entries.editing import Update
+from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
 from vrtracker.unit_of_work import driver_cursor
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Table
 
-    from vrtracker.services.administration import Backup
+    from vrtracker.services.administration.backups import Backup
 
 __all__ = ["BaseDatabase"]
 

@@ -19,7 +19,7 @@ from vrtracker.interop.vranalysis.b2 import (
     load,
     options_of,
 )
-from vrtracker.services.entries import OpenSession
+from vrtracker.services.entries.session_files import OpenSession
 
 __all__ = [
     "FolderBackend",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import EditConflictError, ImportFileError, InvalidValueError, NotFoundError
-from vrtracker.files.tables import PLAIN_CSV
+from vrtracker.files.tables.table import PLAIN_CSV
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.administration.backups import keep_copy

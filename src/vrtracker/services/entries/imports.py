@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.display import SHOWN, Facts, Shown, counted, table_of
 from vrtracker.domain.mice import veiled
 from vrtracker.errors import ImportFileError, UnknownMouseError
-from vrtracker.files.tables import TableOptions
+from vrtracker.files.tables.table import TableOptions
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.entries.adding import add_rows

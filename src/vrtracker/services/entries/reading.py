@@ -217,7 +217,7 @@ class RowReading(Generic[Record, Key]):
         """
         found = self.find(key)
         if found is None:
-            wanted = self.rules.key(key)
+            wanted: Any = self.rules.key(key)
             subject, near = self.rules.look_ups.subject, self.rules.near(wanted)
             raise self._lab.not_found(subject, wanted, near)
         return found

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.errors import ImportFileError, InvalidValueError
-from vrtracker.files.tables import TableOptions
 from vrtracker.services.entries.adding import add_rows, fitted
 from vrtracker.services.entries.deleting import RowDeletion
 from vrtracker.services.entries.editing import Update, update_rows
-from vrtracker.services.entries.imports import ImportPlan, plan_import
 from vrtracker.services.entries.reading import RowReading
 from vrtracker.services.entries.rules import Key, Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vrtracker.services.entries.imports import ImportPlan
 
 __all__ = ["RowService"]
 
@@ -113,6 +113,9 @@ class RowService(RowReading[Record, Key], RowDeletion):
         MissingDependencyError
             If what reads this kind of file is not installed.
         """
+        from vrtracker.files.tables.table import TableOptions
+        from vrtracker.services.entries.imports import plan_import
+
         options = TableOptions(
             sheet, dict(map or {}), delimiter, encoding, decimal, date_format, tuple(missing)
         )

@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import InvalidValueError
-from vrtracker.files.tables import (
-    Table,
-    TableOptions,
-    Target,
-    Unread,
-    find_header_below,
-    match_headers,
-    read_table,
-    understand,
-)
+from vrtracker.files.tables.columns import Target, Unread
+from vrtracker.files.tables.content import read_table
+from vrtracker.files.tables.headers import find_header_below, match_headers
+from vrtracker.files.tables.meaning import understand
+from vrtracker.files.tables.table import Table, TableOptions
 from vrtracker.services.entries.rules import TableRules
 
 __all__ = ["Problem", "TableReading"]

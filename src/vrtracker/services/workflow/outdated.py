@@ -14,7 +14,6 @@ from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError
 from vrtracker.models.types import to_json
-from vrtracker.registrars import version_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.row_images import STAGES, differences
 from vrtracker.repositories.selecting import Selection
@@ -182,6 +181,8 @@ class OutdatingService:
         return self._plan(stage, chosen, self._lab.selection(where, filters))
 
     def _plan(self, stage: str, registrar: Registrar, filters: Selection) -> OutdatedPlan:
+        from vrtracker.registrars import version_of
+
         with self._lab.unit(readonly=True) as unit:
             rows = self._rows(unit, self._lab.stages[stage], filters)
         code = version_of(registrar)

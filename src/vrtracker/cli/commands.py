@@ -1,0 +1,82 @@
+"""Commands whose options are read when they are used.
+
+typer reads the options of every command before it looks at the line; for fifty commands that
+takes longer than most of them run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand
+
+__all__ = ["Commands", "command_of"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Commands(typer.Typer):
+    """A group of commands, which know their names and what they do, and the rest on demand."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
+        """Make a function a command; settings are those of `typer.Typer.command`."""
+
+        def register(function: Function) -> Function:
+            called = name or function.__name__.replace("_", "-")
+            settings["cls"] = partial(_Command, function)
+            settings["help"] = inspect.getdoc(function)
+            super(Commands, self).command(called, **settings)(_nothing)
+            return function
+
+        return register
+
+
+def command_of(found: Callable[..., Any] | typer.Typer, name: str, **settings: Any) -> Any:
+    """Return a function, or a group, as a command of this name."""
+    if isinstance(found, typer.Typer):
+        around = typer.Typer(add_completion=False)
+        around.add_typer(found, name=name, **settings)
+        return typer.main.get_group(around).commands[name]
+    alone = Commands(add_completion=False)
+    alone.command(name, **settings)(found)
+    return typer.main.get_command(alone)
+
+
+def _nothing() -> None:
+    """Stand for a function while typer looks for options."""
+
+
+class _Command(TyperCommand):
+    """A command that has typer read a function's options on first use."""
+
+    def __init__(self, function: Callable[..., Any], **settings: Any) -> None:
+        self._function = function
+        super().__init__(**settings)
+
+    @cached_property
+    def _read(self) -> Any:
+        alone = typer.Typer(add_completion=False)
+        alone.command(self.name)(self._function)
+        return typer.main.get_command(alone)
+
+    @property
+    def params(self) -> Any:
+        """The arguments and options."""
+        return self._read.params
+
+    @params.setter
+    def params(self, _of_nothing: Any) -> None:
+        pass
+
+    @property
+    def callback(self) -> Any:
+        """What calls the function with them."""
+        return self._read.callback
+
+    @callback.setter
+    def callback(self, _of_nothing: Any) -> None:
+        pass
