@@ -22,17 +22,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from vrtracker.backends.columns import table_of
+from vrtracker.backends.columns import table_of, typed
 from vrtracker.database import Database
 from vrtracker.domain.mice import environment_order
-from vrtracker.errors import BackendError
+from vrtracker.errors import InvalidValueError
 from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["TEXT", "frame_of", "hide", "parse_orders", "read_frame"]
+__all__ = ["INSTANT", "TEXT", "frame_of", "hide", "parse_orders", "read_frame", "read_table"]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
@@ -47,26 +48,89 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     INSTANT: pa.timestamp("us"),
     "str": pa.large_string(),
 }
+_UTC = pa.timestamp("us", tz="UTC")
+_NULLABLE: dict[str, Any] = {"Int64": pd.Int64Dtype(), "boolean": pd.BooleanDtype(), "str": TEXT}
+_FEW_TEXTS = frozenset(
+    {
+        *("mouseName", "sex", "genotype", "strain", "experimentType", "stage", "state", "status"),
+        *("subject_kind", "verb", "from_state", "to_state", "actor", "host_name", "registrar"),
+    }
+)
+"""Columns of texts, of which a lab uses few again and again."""
 
 
-def read_frame(database: Database, statement: Select[Any], *more: Select[Any]) -> pd.DataFrame:
+def read_frame(
+    database: Database,
+    statement: Select[Any],
+    *more: Select[Any],
+    dtype_backend: str | None = None,
+    categories: bool = False,
+) -> pd.DataFrame:
     """Run a SELECT and return its rows with the declared dtypes, in its order.
 
     Parameters
     ----------
     more
         Further SELECTs of the same columns, whose rows follow.
+    dtype_backend
+        ``"pyarrow"`` for pandas' own Arrow dtypes in place of those of the table above.
+    categories
+        Give columns of few texts, used again and again, as categoricals.
+
+    Raises
+    ------
+    BackendError
+        If a value in the database does not fit its column, such as text in a date.
+    InvalidValueError
+        If there is no such `dtype_backend`.
+    """
+    if dtype_backend not in {None, "pyarrow"}:
+        raise InvalidValueError(f"dtype_backend is 'pyarrow' or None, not {dtype_backend!r}.")
+    table = read_table(database, statement, *more)
+    wanted = dtypes(statement)
+    texts = _vocabularies(statement) if categories else set()
+    # Column by column, each let go of once it is converted: two tables need twice the memory.
+    columns = dict(zip(wanted, table.columns, strict=True))
+    count = table.num_rows
+    del table
+    converted = {
+        name: _converted(columns.pop(name), dtype, dtype_backend, as_category=name in texts)
+        for name, dtype in wanted.items()
+    }
+    return pd.DataFrame(converted, copy=False, index=pd.RangeIndex(count))
+
+
+def read_table(database: Database, statement: Select[Any], *more: Select[Any]) -> pa.Table:
+    """Run a SELECT and return its rows as Arrow columns of the declared types, in its order.
+
+    Parameters
+    ----------
+    more
+        Further SELECTs of the same columns, whose rows follow.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``int64``, ``bool``, ``double``, ``timestamp[us]`` (an instant of the tracker in UTC) and
+        ``large_string``; a missing value is null, and a tick box never missing. A column that
+        is of no known type has the driver's.
 
     Raises
     ------
     BackendError
         If a value in the database does not fit its column, such as text in a date.
     """
+    wanted = dtypes(statement)
+    types = [_ARROW_TYPES.get(dtype) for dtype in wanted.values()]
     tables = [
-        _read_rows(database, one) if (table := database.read_arrow(one)) is None else table
+        _read_rows(database, one) if (table := database.read_arrow(one, types)) is None else table
         for one in (statement, *more)
     ]
-    return _to_pandas(tables, dtypes(statement))
+    columns = {}
+    for position, (name, dtype) in enumerate(wanted.items()):
+        parts = [typed(name, table.column(position), types[position]) for table in tables]
+        columns[name] = _joined(parts, dtype)
+    return pa.table(columns)
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> pd.DataFrame:
@@ -101,58 +165,53 @@ def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
     return table_of(list(dtypes(statement)), raw_rows(database, statement))
 
 
-def _to_pandas(tables: Sequence[pa.Table], wanted: dict[str, str]) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    for position, (name, dtype) in enumerate(wanted.items()):
-        try:
-            columns[name] = _column([table.column(position) for table in tables], dtype)
-        except pa.ArrowException as error:
-            raise BackendError(
-                f"The column {name} holds a value that does not fit it ({error}); "
-                "correct it in the database."
-            ) from error
-    count = sum(table.num_rows for table in tables)
-    return pd.DataFrame(columns, copy=False, index=pd.RangeIndex(count))
-
-
-def _typed(column: pa.ChunkedArray, arrow: pa.DataType) -> pa.ChunkedArray:
-    """Put right a type that the driver guessed from values."""
-    if column.type.equals(arrow):
-        return column
-    if pa.types.is_timestamp(arrow) and not _may_be_time(column):
-        raise pa.ArrowInvalid(f"{column.type} in place of a time")
-    return column.cast(arrow)
-
-
-def _column(parts: Sequence[pa.ChunkedArray], dtype: str) -> Any:
-    """Convert one column, given in parts."""
-    if dtype == "object":
-        values = np.concatenate([part.to_pandas().to_numpy(dtype=object) for part in parts])
-        return pd.Series(values, dtype=object)
-    arrow = _ARROW_TYPES[dtype]
-    chunks = [chunk for part in parts for chunk in _typed(part, arrow).chunks]
-    column = pa.chunked_array(chunks, type=arrow)
-    if dtype == "Int64":
-        return pd.Int64Dtype().__from_arrow__(column)  # type: ignore[attr-defined]
-    if dtype == "boolean":
-        return pd.BooleanDtype().__from_arrow__(column)  # type: ignore[attr-defined]
+def _joined(parts: Sequence[pa.ChunkedArray], dtype: str) -> pa.ChunkedArray:
+    """Return one column of several; texts in one piece, which is quicker to use."""
+    if dtype == "object" and len({part.type for part in parts}) > 1:
+        return table_of([""], [(value,) for part in parts for value in part.to_pylist()]).column(0)
+    column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
     if dtype == "str":
-        return TEXT.__from_arrow__(column)  # type: ignore[attr-defined]
+        return pa.chunked_array(
+            [pa.concat_arrays(column.chunks)] if len(column) else [], column.type
+        )
     if dtype == "bool" and column.null_count:
-        column = column.fill_null(value=False)
+        return column.fill_null(fill_value=False)
+    return column.cast(_UTC) if dtype == INSTANT else column
+
+
+def _converted(
+    column: pa.ChunkedArray, dtype: str, dtype_backend: str | None, *, as_category: bool
+) -> Any:
+    if as_category:
+        return _category(column)
+    if dtype_backend == "pyarrow":
+        return pd.array(column, dtype=pd.ArrowDtype(column.type))
+    if dtype == "object":
+        return pd.Series(column.to_pandas().to_numpy(dtype=object), dtype=object)
+    if dtype in _NULLABLE:
+        return _NULLABLE[dtype].__from_arrow__(column)
     values = column.to_numpy(zero_copy_only=False) if len(column) else np.empty(0)
     if dtype == INSTANT:
         return pd.DatetimeIndex(values.astype(TIME)).tz_localize("UTC")
     return _own(values.astype(dtype, copy=False))
 
 
+def _category(column: pa.ChunkedArray) -> pd.Categorical:
+    """Return texts as a categorical; its categories are those that occur, in order."""
+    found = pc.unique(column).drop_null().sort()
+    codes = pc.index_in(column, found).fill_null(-1).to_numpy()
+    return pd.Categorical.from_codes(codes, categories=pd.Index(found.to_pandas(), dtype=TEXT))
+
+
+def _vocabularies(statement: Select[Any]) -> set[str]:
+    """Return the names of the columns that hold few texts again and again."""
+    return {
+        column.name
+        for column in statement.selected_columns
+        if getattr(getattr(column, "element", column), "name", None) in _FEW_TEXTS
+    }
+
+
 def _own(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return values that may be written to: Arrow's memory may not."""
     return values if values.flags.writeable else values.copy()
-
-
-def _may_be_time(column: pa.ChunkedArray) -> bool:
-    """Tell times from numbers, which Arrow would take for microseconds since 1970."""
-    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    # A column without any value comes as one of numbers.
-    return not is_number or column.null_count == len(column)

@@ -272,8 +272,17 @@ class ArrowReader(abc.ABC):
     """What its driver raises."""
 
     @abc.abstractmethod
-    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
-        """Run a query and return its columns; types are the driver's, not yet the schema's."""
+    def read(
+        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+    ) -> pa.Table:
+        """Run a query and return its columns.
+
+        Parameters
+        ----------
+        types
+            The declared types of the columns, None for one that has the type of its values.
+            Those that come may still be the driver's.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:

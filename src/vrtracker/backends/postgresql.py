@@ -282,7 +282,10 @@ class _PostgreSQLArrowReader(ArrowReader):
         self._connection: Any = None
         self._lock = threading.Lock()
 
-    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+    def read(
+        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+    ) -> pa.Table:
+        del types
         with self._lock:
             if self._connection is not None:
                 try:

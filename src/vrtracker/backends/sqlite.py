@@ -261,10 +261,13 @@ class SQLiteBackend(Backend):
             ) from error
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:
-        """Return a reader through Python's own SQLite."""
+        """Return a reader through Python's own SQLite, and through ADBC in another process."""
         from vrtracker.backends.sqlite_arrow import SQLiteArrowReader
 
-        return SQLiteArrowReader(lambda: _connected(_path(url), readonly=True))
+        path = _path(url)
+        return SQLiteArrowReader(
+            lambda: _connected(path, readonly=True), lambda: _uri(path, readonly=True)
+        )
 
 
 def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:

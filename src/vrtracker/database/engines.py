@@ -7,7 +7,7 @@ import ctypes
 import datetime as dt
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -220,8 +220,10 @@ class Database:
             engine.dispose()
         return bool(lost)
 
-    def read_arrow(self, statement: Select[Any]) -> pa.Table | None:
-        """Run a SELECT in the columnar driver, or return None where there is none."""
+    def read_arrow(
+        self, statement: Select[Any], types: Sequence[pa.DataType | None]
+    ) -> pa.Table | None:
+        """Run a SELECT of columns of these types (the driver may give others), or return None."""
         reader = self._arrow_reader()
         if reader is None:
             return None
@@ -229,7 +231,7 @@ class Database:
         announce(self.read_engine, sql, parameters)
         with self.translating():
             try:
-                return reader.read(sql, parameters)
+                return reader.read(sql, parameters, types)
             except reader.errors as error:
                 raise BackendError(f"{self} could not be read: {error}") from error
 

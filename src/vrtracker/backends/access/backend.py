@@ -320,10 +320,13 @@ class _JavaArrowReader(ArrowReader):
         self._connection: Any = None
         self._lock = threading.Lock()
 
-    def read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+    def read(
+        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+    ) -> pa.Table:
         from vrtracker.backends.access import ucanaccess
         from vrtracker.backends.access.arrow import fetch_arrow
 
+        del types
         with self._lock:
             if self._connection is None:
                 self._connection = ucanaccess.connect(self._path, readonly=True)

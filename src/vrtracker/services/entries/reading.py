@@ -61,6 +61,8 @@ class RowReading(Generic[Record, Key]):
         include_scratched: bool = False,
         show_blinded: bool = False,
         parse_environments: bool = False,
+        dtype_backend: str | None = None,
+        categories: bool = False,
         **filters: Any,
     ) -> pd.DataFrame:
         """Return the rows that pass the filters.
@@ -87,6 +89,11 @@ class RowReading(Generic[Record, Key]):
             true values.
         parse_environments
             Give `environmentOrder` as a tuple of numbers, None where it is missing.
+        dtype_backend
+            ``"pyarrow"`` for pandas' Arrow dtypes, in which every column can hold ``NA``.
+        categories
+            Give texts that occur again and again (mouse, experimentType, sex, genotype, strain)
+            as categoricals.
         **filters
             ``column=value``; ``column=(value, operator)`` with ``==``, ``!=``, ``<``, ``<=``,
             ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
@@ -120,7 +127,9 @@ class RowReading(Generic[Record, Key]):
             show_blinded=show_blinded,
             **filters,
         )
-        frame = read_frame(self._lab.database, statement)
+        frame = read_frame(
+            self._lab.database, statement, dtype_backend=dtype_backend, categories=categories
+        )
         if veil.names:
             hide(frame, veil.names, where=frame[veil.flag])
         if parse_environments:
