@@ -150,8 +150,6 @@ class Bench:
     def lines(self) -> Iterator[Line]:
         """Measure everything."""
         for measure in (
-            self.frame,
-            self.filtered_frame,
             self.get,
             self.needs,
             self.transition,
@@ -191,30 +189,6 @@ class Bench:
             rounds=self.rounds,
         )
         return self._line(operation, len(ours()), times, peer=peer, statements=count(ours))
-
-    def frame(self) -> Line:
-        """All columns of all sessions."""
-        return self._listing(
-            "frame, all columns",
-            lambda: self.tracker.sessions.frame(include_scratched=True),
-            'SELECT * FROM sessiondb ORDER BY "uSessionID"',
-            "",
-            "pandas.read_sql",
-        )
-
-    def filtered_frame(self) -> Line:
-        """Filter in SQL, about a quarter of the rows; the peer reads all and filters in pandas."""
-        return self._listing(
-            "frame, filtered",
-            lambda: self.tracker.sessions.frame(
-                imaging=True, sessionDate=("2015-01-02", ">="), sessionID=701
-            ),
-            f'SELECT * FROM sessiondb WHERE imaging = {self.true} AND "sessionQC" = {self.true} '
-            'AND "sessionDate" >= \'2015-01-02 00:00:00\' AND "sessionID" = 701 '
-            'ORDER BY "uSessionID"',
-            "imaging == 1 and sessionQC == 1 and sessionID == 701",
-            "whole table, then pandas",
-        )
 
     def needs(self) -> Line:
         """List the work queue of registration; the peer reads all and filters in pandas."""
@@ -429,6 +403,20 @@ def disk_lines(folder: Path, sessions: int) -> Iterator[Line]:
     return DiskBench(folder, sessions, line).lines()
 
 
+def frame_lines(backend: str, url: str, folder: Path, sizes: list[int]) -> Iterator[Any]:
+    """Measure frames, on databases of their own."""
+    import frame_lines
+
+    return frame_lines.lines(
+        backend,
+        folder,
+        sizes,
+        address=lambda rows: _another(url, f"frames_{rows}"),
+        line=Line,
+        best=best,
+    )
+
+
 def queue_lines(backend: str, url: str, folder: Path, rows: int, *, quick: bool) -> Iterator[Line]:
     """Measure queues and workers, on a database of their own."""
     from queue_lines import QueueBench
@@ -468,6 +456,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="5,000 rows and few rounds")
     parser.add_argument("--rows", type=int, default=1_000_000, help="sessions in the database")
     parser.add_argument("--backend", action="append", choices=[*KINDS])
+    parser.add_argument("--frames", action="store_true", help="frames alone")
     parser.add_argument("--json", type=Path, help="also write the lines to this file")
     options = parser.parse_args()
     rows = 5_000 if options.quick else options.rows
@@ -477,20 +466,25 @@ def main() -> None:
         names = options.backend or [*KINDS]
         with databases(names, Path(folder)) as urls:
             for backend, url in urls.items():
-                measured = (
-                    access_lines(Path(url))
-                    if backend == "access"
-                    else Bench(backend, url, rows, quick=options.quick).lines()
-                )
+                if options.frames:
+                    measured: Any = ()
+                elif backend == "access":
+                    measured = access_lines(Path(url))
+                else:
+                    measured = Bench(backend, url, rows, quick=options.quick).lines()
                 queued = (
                     queue_lines(backend, url, Path(folder), count, quick=options.quick)
                     for count in ([rows] if options.quick else [10_000, rows])
-                    if backend != "access"
+                    if backend != "access" and not options.frames
                 )
-                for line in itertools.chain(measured, *queued):
+                sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
+                framed = (
+                    () if backend == "access" else frame_lines(backend, url, Path(folder), sizes)
+                )
+                for line in itertools.chain(measured, framed, *queued):
                     print(line, flush=True)
                     lines.append(asdict(line))
-            if "sqlite" in urls:
+            if "sqlite" in urls and not options.frames:
                 disk = disk_lines(Path(folder), 2_000 if options.quick else 10_000)
                 for line in itertools.chain(disk, start_lines(Path(folder), quick=options.quick)):
                     print(line, flush=True)
