@@ -34,7 +34,7 @@ before = peak()
 frame = tracker.sessions.frame(include_scratched=True)
 size = int(frame.memory_usage(deep=True).sum())
 others = sum(child.memory_info().rss for child in psutil.Process().children())
-print(json.dumps({"frame": size, "beyond": peak() - before - size, "others": others}))
+print(json.dumps({"frame": size, "beyond": max(0, peak() - before - size), "others": others}))
 """
 
 
@@ -142,16 +142,15 @@ class FrameBench:
 
     def _peer_lines(self) -> Iterator[Any]:
         """Measure other libraries, where they are installed, as the peer of the same frame."""
+        if self.backend != "sqlite":
+            return
         with contextlib.suppress(ImportError):
             import connectorx
 
-            address = self._peers_url.replace("postgresql+psycopg", "postgresql")
-            if self.backend == "sqlite":
-                address = f"sqlite://{self._peers_url}"
             times = self._best(
                 lambda: self.tracker.sessions.frame(include_scratched=True),
                 lambda: self._table(_ALL).to_pandas(),
-                lambda: connectorx.read_sql(address, _ALL),
+                lambda: connectorx.read_sql(f"sqlite://{self._peers_url}", _ALL),
                 rounds=self.rounds,
             )
             yield self._make_line("frame, all columns", self.rows, times, "connectorx")

@@ -282,6 +282,30 @@ def test_file_with_a_rollback_journal_is_read_too(lab, wanted, answers):
     assert answers == [True]
 
 
+def test_file_of_any_name_in_any_folder_is_read(filled, tmp_path, answers):
+    path = tmp_path / "a lab's #1 100% [ü?]" / "it's=my&lab.db"
+    path.parent.mkdir()
+    path.write_bytes(filled.read_bytes())
+
+    with open_lab(str(path)) as tracker:
+        assert len(tracker.sessions.frame()) == ROWS
+    assert answers == [True]
+
+
+def test_file_that_may_only_be_read_is_read(filled, tmp_path, answers):
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    path = folder / "lab.db"
+    path.write_bytes(filled.read_bytes())
+    path.chmod(0o444)
+    folder.chmod(0o555)
+
+    with open_lab(str(path), readonly=True) as tracker:
+        assert len(tracker.sessions.frame()) == ROWS
+    assert answers == [True]
+    folder.chmod(0o755)
+
+
 def test_other_process_leaves_nothing_behind(lab, answers):
     lab.sessions.update({"numPlanes": 3}, KEY)
     lab.sessions.frame()

@@ -54,7 +54,7 @@ _SMALLEST_BYTES = 512
 
 
 class SQLiteBackend(Backend):
-    """SQLite through Python's own driver, columns through ADBC."""
+    """SQLite through Python's own driver; many rows through ADBC in a process of its own."""
 
     name = "sqlite"
 

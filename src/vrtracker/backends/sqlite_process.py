@@ -52,7 +52,7 @@ class SQLiteProcess:
     def start(self) -> None:
         """Start it, and do not wait for it; not again, and not without the columnar driver."""
         with self._lock:
-            if self._process is not None or not _is_installed():
+            if self._process is not None or not sys.executable or not _is_installed():
                 return
             program = _PROGRAM.format(path=sys.path, file=sqlite_reader.__file__)
             with contextlib.suppress(OSError):
@@ -61,6 +61,8 @@ class SQLiteProcess:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
+                    # On Windows a program without a window of its own would get one.
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
                 self._end = weakref.finalize(self, _end, process, os.getpid())
                 threading.Thread(target=_await, args=(process, self._ready), daemon=True).start()
