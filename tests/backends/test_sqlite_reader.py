@@ -259,6 +259,25 @@ def test_forked_child_has_a_process_of_its_own(lab, wanted, answers):
     assert answers == [True, True]
 
 
+def test_few_rows_that_are_found_at_once_do_not_go_there(lab, answers, monkeypatch):
+    lab.sessions.frame()
+    monkeypatch.setattr(sqlite_arrow, "FEW_ROWS", 200)
+
+    assert len(lab.sessions.frame(limit=199)) == 199
+    assert answers == [True]
+    assert len(lab.sessions.frame(limit=200)) == 200
+    assert answers == [True, True]
+
+
+def test_few_rows_that_take_long_to_find_go_there(lab, answers, monkeypatch):
+    lab.sessions.frame()
+    monkeypatch.setattr(sqlite_arrow, "FEW_ROWS", 200)
+    monkeypatch.setattr(sqlite_arrow, "FEW_STEPS", 1000)
+
+    assert numbers(lab.sessions.frame(order_by="-sessionID", limit=1)) == [700 + ROWS]
+    assert answers == [True, True]
+
+
 # -- what others do to the file ----------------------------------------------------------------
 
 

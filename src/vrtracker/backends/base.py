@@ -281,7 +281,7 @@ class ArrowReader(abc.ABC):
         ----------
         types
             The declared types of the columns, None for one that has the type of its values.
-            Those that come may still be the driver's.
+            Those that come may still be the driver's, and so may the columns' names.
         """
 
     @abc.abstractmethod

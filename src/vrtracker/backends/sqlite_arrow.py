@@ -8,6 +8,7 @@ Python's own SQLite, and has a process of its own read long results through the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteArrowReader"]
 
 FEW_ROWS = 200
-"""Longer results are left to the other process when it is there."""
-MORE_ROWS = 2000
-"""Rows that are taken at a time after those."""
+"""Longer results are left to the other process when it is there,"""
+FEW_STEPS = 50_000
+"""and those for which SQLite has to look through or sort more than it does in a millisecond."""
 START_ROWS = 5000
 """A longer result makes it worth starting; this process goes on reading meanwhile."""
 WAIT_ROWS = 50_000
 """After so many rows it is waited for."""
+_PART_ROWS = 2000
 
 
 class SQLiteArrowReader(ArrowReader):
@@ -57,27 +59,26 @@ class SQLiteArrowReader(ArrowReader):
     ) -> pa.Table:
         """Run a query and put its rows into columns."""
         with contextlib.closing(self._connect()) as connection:
+            if None in types:
+                cursor = connection.execute(sql, tuple(parameters))
+                return table_of(_names(cursor), cursor.fetchall())
+            ask = functools.partial(self._process.read, self._uri(), sql, parameters, types)
+            asked = self._process.is_ready()
+            if asked and _is_long(connection, sql, parameters) and (table := ask()) is not None:
+                return table
             cursor = connection.execute(sql, tuple(parameters))
-            names = [name for name, *_ in cursor.description]
-            known = [kind for kind in types if kind is not None]
-            if len(known) < len(names):
-                return table_of(names, cursor.fetchall())
-            parts: list[pa.Table] = []
-            count, may_pass_on = 0, True
-            while rows := cursor.fetchmany(MORE_ROWS if count else FEW_ROWS):
+            parts, count = [], 0
+            while rows := cursor.fetchmany(_PART_ROWS):
                 count += len(rows)
-                if may_pass_on and self._is_there(count):
-                    table = self._process.read(self._uri(), sql, parameters, names, known)
-                    if table is not None:
+                if not asked and self._has_come(count):
+                    asked = True
+                    if (table := ask()) is not None:
                         return table
-                    may_pass_on = False
-                parts.append(typed_table_of(names, rows, known))
-            return pa.concat_tables(parts or [typed_table_of(names, (), known)])
+                parts.append(typed_table_of(_names(cursor), rows, types))
+            return pa.concat_tables(parts or [typed_table_of(_names(cursor), (), types)])
 
-    def _is_there(self, count: int) -> bool:
-        """Return whether the other process can go on after so many rows; start it for many."""
-        if count < FEW_ROWS:
-            return False
+    def _has_come(self, count: int) -> bool:
+        """Return whether the other process can be asked after so many rows; start it for many."""
         if count > START_ROWS:
             self._process.start()
         return self._process.is_ready(wait=count >= WAIT_ROWS)
@@ -85,3 +86,21 @@ class SQLiteArrowReader(ArrowReader):
     def close(self) -> None:
         """End the other process; no connection is open."""
         self._process.end()
+
+
+def _names(cursor: sqlite3.Cursor) -> list[str]:
+    return [name for name, *_ in cursor.description]
+
+
+def _is_long(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> bool:
+    """Return whether a result has more than a few rows, or these are not found at once."""
+    connection.set_progress_handler(lambda: 1, FEW_STEPS)
+    try:
+        with contextlib.closing(connection.execute(sql, tuple(parameters))) as cursor:
+            return len(cursor.fetchmany(FEW_ROWS)) == FEW_ROWS
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return True
+    finally:
+        connection.set_progress_handler(None, 0)

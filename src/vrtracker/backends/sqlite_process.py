@@ -72,7 +72,6 @@ class SQLiteProcess:
         uri: str,
         sql: str,
         parameters: Sequence[Any],
-        names: Sequence[str],
         types: Sequence[pa.DataType],
     ) -> pa.Table | None:
         """Return the rows of a query, or None if they have to be read in another way.
@@ -80,7 +79,7 @@ class SQLiteProcess:
         Parameters
         ----------
         types
-            Declared types of the columns.
+            Declared types of the columns, which are named by their position.
         """
         with self._lock:
             process = self._process
@@ -95,7 +94,7 @@ class SQLiteProcess:
                 }
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 process.stdin.flush()
-                return _received(process.stdout, names, types)
+                return _received(process.stdout, types)
             except (OSError, EOFError, TypeError, pa.ArrowException, BackendError):
                 self._give_up()
                 return None
@@ -143,10 +142,9 @@ def _read_as(kind: pa.DataType) -> pa.DataType:
     return kind if kind == pa.float64() else pa.string()
 
 
-def _received(
-    stream: IO[bytes], names: Sequence[str], types: Sequence[pa.DataType]
-) -> pa.Table | None:
+def _received(stream: IO[bytes], types: Sequence[pa.DataType]) -> pa.Table | None:
     """Take over the rows part by part; what has its declared type then needs less memory."""
+    names = [str(position) for position in range(len(types))]
     columns: list[list[pa.Array]] = [[] for _ in types]
     head = sqlite_reader.head_of(len(types))
     while True:
@@ -157,7 +155,7 @@ def _received(
             arrays = [
                 pa.chunked_array(chunks, kind) for chunks, kind in zip(columns, types, strict=True)
             ]
-            return pa.Table.from_arrays(arrays, list(names))
+            return pa.Table.from_arrays(arrays, names)
         sizes = iter(head.unpack(_bytes(stream, head.size)))
         for name, chunks, kind in zip(names, columns, types, strict=True):
             missing, *buffers = (next(sizes) for _ in range(4))
