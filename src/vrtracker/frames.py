@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy import Case
 
 from vrtracker.backends.columns import table_of, typed
 from vrtracker.database import Database
@@ -33,7 +34,17 @@ from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["INSTANT", "TEXT", "frame_of", "hide", "parse_orders", "read_frame", "read_table"]
+__all__ = [
+    "INSTANT",
+    "TEXT",
+    "frame_of",
+    "hide",
+    "hide_in_table",
+    "parse_orders",
+    "plain_records",
+    "read_frame",
+    "read_table",
+]
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
@@ -56,7 +67,7 @@ _FEW_TEXTS = frozenset(
         *("subject_kind", "verb", "from_state", "to_state", "actor", "host_name", "registrar"),
     }
 )
-"""Columns of texts, of which a lab uses few again and again."""
+"""Columns of texts, of which a lab uses few again and again; a CASE tells one of few as well."""
 
 
 def read_frame(
@@ -142,6 +153,35 @@ def frame_of(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> pd
     return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
 
 
+def hide_in_table(table: pa.Table, names: Sequence[str], *, flag: str) -> pa.Table:
+    """Return a table in which values are missing where a column of it is true."""
+    for name in names:
+        column = table.column(name)
+        shown = pc.if_else(table.column(flag), pa.scalar(None, column.type), column)
+        table = table.set_column(table.schema.get_field_index(name), name, shown)
+    return table
+
+
+def plain_records(frame: pd.DataFrame) -> np.recarray[Any, Any]:
+    """Return a frame as a record array; see `Query.recarray`."""
+    plain: dict[str, Any] = {}
+    for name, column in frame.items():
+        kind = str(column.dtype)
+        if kind == "Int64":
+            plain[str(name)] = column.to_numpy("float64", na_value=np.nan)
+        elif kind in {"str", "boolean"}:
+            plain[str(name)] = column.astype(object).where(column.notna(), None).to_numpy()
+        else:
+            plain[str(name)] = (
+                column.dt.tz_localize(None) if kind == INSTANT else column
+            ).to_numpy()
+    dtype = [(name, values.dtype) for name, values in plain.items()]
+    records: Any = np.recarray(len(frame), dtype=dtype)
+    for name, values in plain.items():
+        records[name] = values
+    return records  # type: ignore[no-any-return]
+
+
 def hide(frame: pd.DataFrame, names: Sequence[str], *, where: pd.Series[bool]) -> None:
     """Make values of a frame missing; a column that could not hold that becomes nullable."""
     if not where.any():
@@ -208,7 +248,8 @@ def _vocabularies(statement: Select[Any]) -> set[str]:
     return {
         column.name
         for column in statement.selected_columns
-        if getattr(getattr(column, "element", column), "name", None) in _FEW_TEXTS
+        if isinstance(element := getattr(column, "element", column), Case)
+        or getattr(element, "name", None) in _FEW_TEXTS
     }
 
 

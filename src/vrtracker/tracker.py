@@ -47,8 +47,11 @@ class Tracker(Shown):
 
     Attributes
     ----------
+    query, cross_query
+        Those of sessions: ``tracker.query(imaging=True).where("mouse.KO").frame()``.
     sessions : SessionService
-        ``frame, iter, get, find, count, add, add_many, read_table, update, delete, restore``.
+        ``query, cross_query, frame, records, iter, get, find, count, add, add_many, read_table,
+        update, delete, restore``.
     mice : MouseService
         The same for mice.
     workflow : WorkflowService
@@ -69,6 +72,8 @@ class Tracker(Shown):
         self._folder = folder
         self._registrars = dict(registrars or {})
         self.sessions = SessionService(lab)
+        self.query = self.sessions.query
+        self.cross_query = self.sessions.cross_query
         self.mice = MouseService(lab)
         self._history = HistoryService(lab)
         self.events = self._history.latest

@@ -58,6 +58,8 @@ class Backend(abc.ABC):
     """Whether values of a key may differ by the case of letters alone."""
     takes_parameters_in_case: bool = True
     """Whether a result of CASE can be a parameter of the statement."""
+    explain_sql: str | None = None
+    """What before a SELECT makes the database tell its plan; None where it tells none."""
     roles: Roles | None = None
     """The roles that the database keeps by its own users; None where it keeps none."""
     waking: str | None = None

@@ -52,6 +52,7 @@ class PostgreSQLBackend(Backend):
 
     name = "postgresql"
     supports_for_update = True
+    explain_sql = "EXPLAIN"
     roles = PostgreSQLRoles()
     waking = "NOTIFY vrtracker"
     driver_versions = ("psycopg",)

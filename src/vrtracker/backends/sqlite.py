@@ -57,6 +57,7 @@ class SQLiteBackend(Backend):
     """SQLite through Python's own driver; many rows through ADBC in a process of its own."""
 
     name = "sqlite"
+    explain_sql = "EXPLAIN QUERY PLAN"
 
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from vrtracker.database.prepared import Prepared, announce, closed_on_error
 from vrtracker.errors import BackendError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Executable
+    from sqlalchemy import Connection, Executable, Select
 
 __all__ = ["Executor"]
 
@@ -45,6 +46,28 @@ class Executor:
                 return prepared.read(cursor)
             finally:
                 cursor.close()
+
+    def plan(self, statement: Select[Any]) -> list[str]:
+        """Return the database's own plan for a SELECT, line by line; the SELECT is not run.
+
+        Raises
+        ------
+        BackendError
+            If this kind of database tells none.
+        """
+        explain = self.database.backend.explain_sql
+        if explain is None:
+            raise BackendError(
+                f"{self.database} tells no plan: this kind of database has no such statement. "
+                "sql() shows the statement; a clone in SQLite or PostgreSQL can explain it."
+            )
+        prepared = self.database.compiled(statement)
+        prepared.sql = f"{explain} {prepared.sql}"
+        with (
+            self.database.translating(),
+            contextlib.closing(self._run(prepared, prepared.parameters({}))) as cursor,
+        ):
+            return [str(row[-1]) for row in cursor.fetchall()]
 
     def change(self, prepared: Prepared, /, **values: Any) -> int:
         """Run a prepared INSERT, UPDATE or DELETE and return the number of rows it touched."""

@@ -19,7 +19,7 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Prepared", "announce", "closed_on_error"]
+__all__ = ["Prepared", "announce", "closed_on_error", "with_values"]
 
 
 class Prepared:
@@ -105,6 +105,14 @@ class Prepared:
             for position, (kind, column) in enumerate(zip(self._types, description, strict=True))
             if (processor := kind.result_processor(self._dialect, column[1]))
         ]
+
+
+def with_values(statement: Select[Any], dialect: Dialect) -> str:
+    """Return a SELECT as SQL with its values in it, for people to read; never to be run."""
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    # Where a parameter is written %s, SQLAlchemy doubles every other per cent sign.
+    doubled = dialect.paramstyle in {"format", "pyformat"}
+    return str(compiled).replace("%%", "%") if doubled else str(compiled)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
@@ -39,16 +39,6 @@ class DatasetRepository:
         self._x.execute(
             update(table).where(table.c.dataset_id == dataset_id).values(qc_level=level)
         )
-
-    def worst(self) -> dict[int, int]:
-        """Return the highest level among the datasets of each session that has decided ones."""
-        table = self._x.tables.datasets
-        statement = (
-            select(table.c.uSessionID, func.max(table.c.qc_level))
-            .where(table.c.qc_level > 0)
-            .group_by(table.c.uSessionID)
-        )
-        return dict(map(tuple, self._x.execute(statement)))
 
     def of_listing(self, listing: Listing) -> list[dict[str, Any]]:
         """Return the datasets of the sessions of a listing, by session and path."""

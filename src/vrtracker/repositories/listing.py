@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Column, Select, Table, func, select
 
 from vrtracker.database import Tables
 from vrtracker.domain.dates import plain
-from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.errors import InvalidValueError
+from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.conditions import MOUSE, Conditions
 from vrtracker.repositories.filters import condition
 from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.values import coercer_of
 
-__all__ = ["Listing", "count_statement", "listing_statement", "where"]
+__all__ = [
+    "Listing",
+    "count_statement",
+    "listing_statement",
+    "values_listed",
+    "where",
+    "whole_number",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,17 @@ class Listing:
     order_by: str | Sequence[str] | None = None
     limit: int | None = None
     include_scratched: bool = False
+    after: int | None = None
+    """Only rows with a higher number."""
 
 
 def listing_statement(
-    tables: Tables, table: Table, listing: Listing, *, also: Sequence[Any] = ()
+    tables: Tables,
+    table: Table,
+    listing: Listing,
+    *,
+    also: Sequence[Any] = (),
+    columns: Columns | None = None,
 ) -> Select[Any]:
     """Return the SELECT for a listing, always in a stable order.
 
@@ -39,6 +54,8 @@ def listing_statement(
     ----------
     also
         Further columns to select.
+    columns
+        Where names are looked up; the lab's own stages need it.
 
     Raises
     ------
@@ -47,16 +64,38 @@ def listing_statement(
     InvalidValueError
         If a value does not fit.
     """
-    chosen = _columns(tables, table, listing.columns)
-    statement = where(select(*chosen, *also), tables, table, listing)
-    statement = statement.order_by(*_order(tables, table, listing.order_by))
-    return statement if listing.limit is None else statement.limit(_limit(listing.limit))
+    columns = Columns(tables, table) if columns is None else columns
+    chosen = _columns(table, columns, listing.columns)
+    order = _order(table, columns, listing.order_by)
+    statement = where(select(*chosen, *also), tables, table, listing).order_by(*order)
+    source = columns.joined()
+    if source is not None:
+        statement = statement.select_from(source)
+    if listing.after is not None:
+        statement = statement.where(_number(table) > listing.after)
+    return (
+        statement
+        if listing.limit is None
+        else statement.limit(whole_number("limit", listing.limit))
+    )
 
 
 def count_statement(tables: Tables, table: Table, listing: Listing) -> Select[Any]:
     """Return the SELECT that counts the rows of a listing."""
-    key = next(iter(table.primary_key.columns))
-    return where(select(func.count(key)), tables, table, listing)
+    if listing.limit is None:
+        return where(select(func.count(_number(table))), tables, table, listing)
+    limited = where(select(_number(table)), tables, table, listing).limit(
+        whole_number("limit", listing.limit)
+    )
+    return select(func.count()).select_from(limited.subquery("counted"))
+
+
+def values_listed(
+    tables: Tables, table: Table, listing: Listing, name: str, columns: Columns
+) -> Select[Any]:
+    """Return the SELECT of one column of a listing, for an IN."""
+    one = listing_statement(tables, table, replace(listing, columns=[name]), columns=columns)
+    return (one if listing.limit is not None else one.order_by(None)).correlate(None)
 
 
 def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing) -> Select[Any]:
@@ -74,29 +113,13 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
     return statement
 
 
-def _columns(tables: Tables, table: Table, names: Sequence[str] | None) -> list[Any]:
+def _columns(table: Table, columns: Columns, names: Sequence[str] | None) -> list[Any]:
     if names is None:
         return list(table.c)
-    if isinstance(names, str):
-        raise InvalidValueError(f"columns takes a list of names; write [{names!r}].")
     wanted = dict.fromkeys(names)
     if not wanted:
         raise InvalidValueError("columns names none; leave it out to get all of them.")
-    return [_column(tables, table, name, "column", label=True) for name in wanted]
-
-
-def _column(
-    tables: Tables, table: Table, name: str, kind: str, *, label: bool = False
-) -> Column[Any]:
-    if name in table.c:
-        return table.c[name]
-    if table is tables.sessions and name.startswith(MOUSE):
-        bare = name.removeprefix(MOUSE)
-        if bare in tables.mice.c:
-            column = tables.mice.c[bare]
-            return column.label(name) if label else column  # type: ignore[return-value]
-        raise UnknownNameError(kind, name, [f"{MOUSE}{column.name}" for column in tables.mice.c])
-    raise UnknownNameError(kind, name, table.c.keys())
+    return [columns.find(name) for name in wanted]
 
 
 def _order_names(order_by: str | Sequence[str] | None) -> list[str]:
@@ -104,20 +127,32 @@ def _order_names(order_by: str | Sequence[str] | None) -> list[str]:
     return [name.removeprefix("-") for name in names]
 
 
-def _order(tables: Tables, table: Table, order_by: str | Sequence[str] | None) -> list[Any]:
+def _order(table: Table, columns: Columns, order_by: str | Sequence[str] | None) -> list[Any]:
     """Order as asked, missing values last on every backend, then by the row's number."""
     terms: list[Any] = []
     names = [order_by] if isinstance(order_by, str) else list(order_by or ())
     for name in names:
-        column = _column(tables, table, name.removeprefix("-"), "column")
-        if column.nullable:
+        column = columns.find(name.removeprefix("-"))
+        if getattr(getattr(column, "element", column), "nullable", True):
             terms.append(column.is_(None))
         terms.append(column.desc() if name.startswith("-") else column.asc())
     return [*terms, *(column.asc() for column in table.primary_key.columns)]
 
 
-def _limit(limit: Any) -> int:
-    number = plain(limit)
+def _number(table: Table) -> Column[Any]:
+    """Return the column that counts a table's rows."""
+    return next(iter(table.primary_key.columns))
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Return a number of rows.
+
+    Raises
+    ------
+    InvalidValueError
+        If it is none.
+    """
+    number = plain(value)
     if isinstance(number, int) and not isinstance(number, bool) and number > 0:
         return number
-    raise InvalidValueError(f"limit takes a whole number above 0, not {limit!r}.")
+    raise InvalidValueError(f"{name} takes a whole number above 0, not {value!r}.")

@@ -51,15 +51,6 @@ class QCDecisionRepository:
         values = (number, check, int(level), decided_at, actor, criteria, evidence, reason)
         self._x.change(prepared, **dict(zip(_FIELDS, values, strict=True)))
 
-    def latest(self) -> dict[tuple[int, str], int]:
-        """Return the level of the last decision on each check of each session, by both."""
-        table = self._x.tables.qc_decisions
-        statement = select(table.c.uSessionID, table.c.check_name, table.c.qc_level).order_by(
-            table.c.decision_id
-        )
-        rows: Any = self._x.execute(statement)
-        return {(number, check): level for number, check, level in rows}
-
     def of_session(self, number: int) -> Select[Any]:
         """Return the SELECT of the decisions on a session, oldest first."""
         table = self._x.tables.qc_decisions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from vrtracker.database import Database, Executor, Prepared, Tables
 from vrtracker.errors import BackendError
 from vrtracker.models.types import LabTime
+from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.listing import (
     Listing,
     count_statement,
@@ -99,9 +101,9 @@ class RowRepository(Generic[Record]):
         rows = self._x.rows(self._prepared("by_id", build), id=number)
         return self._record(rows[0]) if rows else None
 
-    def records(self, listing: Listing) -> Iterator[Record]:
+    def records(self, listing: Listing, columns: Columns | None = None) -> Iterator[Record]:
         """Yield the rows of a listing as records, in its order."""
-        statement = listing_statement(self._x.tables, self.table, listing)
+        statement = listing_statement(self._x.tables, self.table, listing, columns=columns)
         for row in _fetched(self._x.execute(statement)):
             yield self._record(row)
 
@@ -109,6 +111,12 @@ class RowRepository(Generic[Record]):
         """Return the number of rows of a listing."""
         statement = count_statement(self._x.tables, self.table, listing)
         return int(self._x.execute(statement).scalar())
+
+    def plan(self, listing: Listing, columns: Columns) -> list[str]:
+        """Return the database's plan for a listing, line by line."""
+        statement = listing_statement(self._x.tables, self.table, listing, columns=columns)
+        lines: list[str] = self._x.plan(statement)
+        return lines
 
     def present(
         self, listing: Listing, names: Sequence[str] = (), *, lock: bool = False
@@ -125,14 +133,12 @@ class RowRepository(Generic[Record]):
             statement = statement.with_for_update(of=self.table)
         return [dict(zip(wanted, row, strict=True)) for row in _fetched(self._x.execute(statement))]
 
-    def present_keys(self, listing: Listing) -> list[tuple[Any, ...]]:
-        """Return the natural keys of the rows of a listing."""
-        statement = where(
-            select(*(self.table.c[name] for name in self.key_columns)),
-            self._x.tables,
-            self.table,
-            listing,
-        ).order_by(self.id_column)
+    def present_keys(
+        self, listing: Listing, columns: Columns | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return the natural keys of the rows of a listing, in its order."""
+        keys = replace(listing, columns=self.key_columns)
+        statement = listing_statement(self._x.tables, self.table, keys, columns=columns)
         return [tuple(row) for row in _fetched(self._x.execute(statement))]
 
     def keys_like(self, **columns: Any) -> list[tuple[Any, ...]]:

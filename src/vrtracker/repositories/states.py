@@ -7,7 +7,7 @@ touched has no row in `vrt_stage_state`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -124,6 +124,11 @@ class StageQuery:
         row = self._stage_row(stage)
         return row.c.failures, row.c.retry_after, row.c.set_aside
 
+    def attempt(self, stage: Stage) -> ColumnElement[Any]:
+        """Return the id of the last attempt, as a column; NULL if a person settled it since."""
+        attempt: ColumnElement[Any] = self._stage_row(stage).c.attempt_id
+        return attempt
+
     def _held_back(self, stage: Stage) -> Fact:
         _, retry_after, set_aside = self.setback(stage)
         aside = Fact(set_aside.is_not(None), set_aside.is_(None))
@@ -142,11 +147,14 @@ class StageQuery:
 
     def state(self, stage: Stage) -> ColumnElement[str]:
         """Return the state as a column of text."""
+        return self.by_state(stage, {state: literal(state.value) for state in State})
+
+    def by_state(
+        self, stage: Stage, results: Mapping[State, ColumnElement[str]]
+    ) -> ColumnElement[str]:
+        """Return a column that holds, of some results, the one of the stage's state."""
         *rules, (last, _) = self._rules(stage)
-        return case(
-            *((fact.holds, literal(state.value)) for state, fact in rules),
-            else_=literal(last.value),
-        )
+        return case(*((fact.holds, results[state]) for state, fact in rules), else_=results[last])
 
     def _rules(self, stage: Stage) -> list[tuple[State, Fact]]:
         """List the states with the fact that decides each, in the order of `state_of`."""

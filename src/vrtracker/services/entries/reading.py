@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic
 
-from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
-from vrtracker.reading import read_records
-from vrtracker.repositories.listing import Listing, listing_statement
-from vrtracker.repositories.selecting import Selection
+from vrtracker.errors import InvalidValueError
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
+from vrtracker.services.entries.crossing import cross
+from vrtracker.services.entries.query import Query
 from vrtracker.services.entries.rules import Key, Record, TableRules
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sqlalchemy import Select
 
 __all__ = ["RowReading"]
-
-
-class _Veil(NamedTuple):
-    """What is hidden in the rows whose flag is set; whether the flag is read for that alone."""
-
-    names: Sequence[str]
-    flag: str
-    is_added: bool
 
 
 class RowReading(Generic[Record, Key]):
@@ -49,6 +40,58 @@ class RowReading(Generic[Record, Key]):
     def coercer(self) -> Coercer:
         """What fits values to the columns."""
         return self.rules.look_ups.coercer
+
+    def query(
+        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
+    ) -> Query[Record, Key]:
+        """Return a query of the rows that pass the filters; nothing is asked yet.
+
+        Parameters
+        ----------
+        where, include_scratched, **filters
+            As `frame`.
+        """
+        rows = Query(self.rules, Listing(include_scratched=include_scratched))
+        return rows.where(where, **filters)
+
+    def cross_query(
+        self,
+        groups: Mapping[str, Any] | None = None,
+        /,
+        *,
+        query: Query[Any, Any] | None = None,
+        show_blinded: bool = False,
+        qualified: bool = False,
+        **crossed: Mapping[str, Any],
+    ) -> pd.DataFrame:
+        """Return groups of rows in one frame, with the label of its group in each row.
+
+        ``tracker.cross_query({"KO": {"mouse__KO": True}, "control": {"mouse__KO": False}})``
+
+        Parameters
+        ----------
+        groups
+            What selects each group, by its label: all that `query` takes first. The labels are in
+            the column `group`.
+        query
+            The rows to choose from, their columns and order; all when not given. Its limit
+            is that of each group.
+        show_blinded, qualified
+            As `Query.frame`.
+        **crossed
+            Further groups, by the column of their labels: then there is a group of rows for each
+            combination, ``genotype={…}, protocol={…}``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns of labels (categories, in the order given), then those of the query. A row
+            of several groups comes once in each; one SELECT a group.
+        """
+        groupings = {} if groups is None else {"group": groups}
+        chosen = self.query() if query is None else query
+        options = {"show_blinded": show_blinded, "qualified": qualified}
+        return cross(chosen, {**groupings, **crossed}, **options)
 
     def frame(
         self,
@@ -115,52 +158,19 @@ class RowReading(Generic[Record, Key]):
             If a value does not fit its column; as a `ConditionError`, also if a condition cannot
             be read.
         """
-        # With the first frame: pandas takes longer to import than most commands to run.
-        from vrtracker.frames import hide, parse_orders, read_frame
-
-        statement, veil = self._selected(
-            where,
-            columns=columns,
-            order_by=order_by,
-            limit=limit,
-            include_scratched=include_scratched,
+        query = self.query(where, include_scratched=include_scratched, **filters)
+        query = _asking(query, columns, order_by, limit)
+        return query.frame(
             show_blinded=show_blinded,
-            **filters,
+            parse_environments=parse_environments,
+            dtype_backend=dtype_backend,
+            categories=categories,
         )
-        frame = read_frame(
-            self._lab.database, statement, dtype_backend=dtype_backend, categories=categories
-        )
-        if veil.names:
-            hide(frame, veil.names, where=frame[veil.flag])
-        if parse_environments:
-            parse_orders(frame, f"{self.rules.mouse_prefix}{ENVIRONMENTS}")
-        return frame.drop(columns=veil.flag) if veil.is_added else frame
 
-    def records(self, where: Any = None, /, **asked: Any) -> list[dict[str, Any]]:
-        """Return the rows that `frame` does as dicts of plain Python values, without pandas.
-
-        Parameters
-        ----------
-        where, **asked
-            As `frame`: columns, order_by, limit, include_scratched, show_blinded, filters.
-
-        Returns
-        -------
-        list of dict
-            By the names of the columns; values as declared in `vrtracker.reading`.
-        """
-        statement, veil = self._selected(where, **asked)
-        rows = read_records(self._lab.database, statement)
-        for row in rows if veil.names else ():
-            if row[veil.flag]:
-                row.update(dict.fromkeys(veil.names))
-            if veil.is_added:
-                del row[veil.flag]
-        return rows
-
-    def _selected(
+    def records(
         self,
-        where: Any,
+        where: Any = None,
+        /,
         *,
         columns: Sequence[str] | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -168,27 +178,22 @@ class RowReading(Generic[Record, Key]):
         include_scratched: bool = False,
         show_blinded: bool = False,
         **filters: Any,
-    ) -> tuple[Select[Any], _Veil]:
-        """Return the SELECT of a listing, and what of its rows is not to be seen."""
-        flag = f"{self.rules.mouse_prefix}{BLINDED}"
-        secret = [] if show_blinded else self._secret(columns)
-        is_added = bool(secret) and columns is not None and flag not in columns
-        wanted = [*(columns or ()), flag] if is_added else columns
-        listing = self._listing(where, filters, wanted, order_by, limit, include_scratched)
-        table = self.rules.look_ups.table
-        statement = listing_statement(self._lab.database.tables, table, listing)
-        return statement, _Veil(secret, flag, is_added)
+    ) -> list[dict[str, Any]]:
+        """Return the rows that `frame` does as dicts of plain Python values, without pandas.
 
-    def _secret(self, columns: Sequence[str] | None) -> list[str]:
-        """Return the columns that give a mouse's genotype away."""
-        if isinstance(columns, str):
-            return []
-        prefix = self.rules.mouse_prefix
-        return [
-            name
-            for name in (self.columns if columns is None else dict.fromkeys(columns))
-            if name.startswith(prefix) and tells_genotype(name.removeprefix(prefix))
-        ]
+        Parameters
+        ----------
+        where, columns, order_by, limit, include_scratched, show_blinded, **filters
+            As `frame`.
+
+        Returns
+        -------
+        list of dict
+            By the names of the columns; values as declared in `vrtracker.reading`.
+        """
+        query = self.query(where, include_scratched=include_scratched, **filters)
+        query = _asking(query, columns, order_by, limit)
+        return query.records(show_blinded=show_blinded)
 
     def iter(
         self,
@@ -201,18 +206,14 @@ class RowReading(Generic[Record, Key]):
         **filters: Any,
     ) -> Iterator[Any]:
         """Yield the rows that pass the filters, in the same order as `frame`."""
-        listing = self._listing(where, filters, None, order_by, limit, include_scratched)
-        with self._lab.unit(readonly=True) as unit:
-            records = list(self.rules.of(unit).records(listing))
-        return (self.rules.in_hand(record) for record in records)
+        query = self.query(where, include_scratched=include_scratched, **filters)
+        return iter(_asking(query, None, order_by, limit))
 
     def count(
         self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
     ) -> int:
         """Return the number of rows that pass the filters."""
-        listing = self._listing(where, filters, None, None, None, include_scratched)
-        with self._lab.unit(readonly=True) as unit:
-            return self.rules.of(unit).count(listing)
+        return self.query(where, include_scratched=include_scratched, **filters).count()
 
     def get(self, key: Any) -> Any:
         """Return the row with this key, scratched or not.
@@ -237,12 +238,17 @@ class RowReading(Generic[Record, Key]):
         record = self.rules.look_ups.by_key(**columns)
         return None if record is None else self.rules.in_hand(record)
 
-    def _listing(self, where: Any, filters: Mapping[str, Any], *asked: Any) -> Listing:
-        """Return what is asked for; a session named by its key is looked up, scratched or not."""
-        return Listing(self._where(where, filters), *asked)
 
-    def _where(self, where: Any, filters: Mapping[str, Any]) -> Selection:
-        def key(value: Any) -> Mapping[str, Any]:
-            return self.rules.columns_of(self.rules.key(value))
-
-        return self._lab.selection(where, filters, key=key)
+def _asking(
+    query: Query[Record, Key],
+    columns: Sequence[str] | None,
+    order_by: str | Sequence[str] | None,
+    limit: int | None,
+) -> Query[Record, Key]:
+    """Return a query with the options of `frame`."""
+    if isinstance(columns, str):
+        raise InvalidValueError(f"columns takes a list of names; write [{columns!r}].")
+    if columns is not None:
+        query = query.select(*columns)
+    names = [order_by] if isinstance(order_by, str) else order_by or ()
+    return query.order_by(*names).limit(limit)

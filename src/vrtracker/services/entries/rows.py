@@ -171,7 +171,7 @@ class RowService(RowReading[Record, Key], RowDeletion):
         EditConflictError
             If somebody else changed what `seen` shows; it holds both versions.
         """
-        wanted = self._where(where, filters)
+        wanted = self.rules.selection(where, filters)
         if not wanted and not all_rows:
             raise InvalidValueError(
                 "An update without a filter changes every row; give a key or filter, or "

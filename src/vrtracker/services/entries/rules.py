@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.errors import DuplicateError
 from vrtracker.repositories.rows import LookUps, RowRepository
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -47,8 +49,15 @@ class TableRules(ABC, Generic[Record, Key]):
     def of(self, unit: UnitOfWork) -> RowRepository[Record]:
         """Return the table's repository in a unit of work."""
 
-    def in_hand(self, record: Record) -> Any:
-        """Return what a look-up gives its caller for a record."""
+    def __reduce__(self) -> Any:
+        return type(self), (self.lab,)
+
+    parts: ClassVar[tuple[str, ...]] = ()
+    """What can be read together with the rows."""
+
+    def in_hand(self, record: Record, parts: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """Return what a look-up gives its caller for a record, with what was read with it."""
+        del parts
         return record
 
     # -- keys ---------------------------------------------------------------------------------
@@ -60,6 +69,16 @@ class TableRules(ABC, Generic[Record, Key]):
     @abstractmethod
     def columns_of(self, key: Key) -> dict[str, Any]:
         """Return a key as columns."""
+
+    def selection(self, where: Any, filters: Mapping[str, Any]) -> Selection:
+        """Return what a call selects of this table."""
+
+        def key(value: Any) -> Mapping[str, Any]:
+            return self.columns_of(self.key(value))
+
+        if isinstance(getattr(where, "rules", None), TableRules):
+            where = where.selecting(self.plural)
+        return self.lab.selection(where, filters, key=key)
 
     @abstractmethod
     def key_of_row(self, row: Mapping[str, Any]) -> Key:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vrtracker.display import Facts, Shown
@@ -11,6 +13,7 @@ from vrtracker.domain.records import SessionRecord
 from vrtracker.errors import RootUnavailableError, UnknownNameError
 from vrtracker.files import alf
 from vrtracker.files.layout import SessionFolders
+from vrtracker.repositories.sessions import PARTS
 
 __all__ = ["OpenSession", "Session"]
 
@@ -18,23 +21,35 @@ __all__ = ["OpenSession", "Session"]
 class Session(Shown):
     """A session as it was read: the columns of its row are attributes.
 
+    So are the parts that `Query.preload` read with it: `mouse`, `datasets`, `qc`, `attempts`.
+
     Examples
     --------
     ``session.key``, ``session.imaging``, ``session.path``, ``session.open()["trials.startTimes"]``
     """
 
-    __slots__ = ("_folders", "record")
+    __slots__ = ("_folders", "_parts", "record")
 
-    def __init__(self, record: SessionRecord, folders: SessionFolders | None) -> None:
+    def __init__(
+        self,
+        record: SessionRecord,
+        folders: SessionFolders | None,
+        parts: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.record = record
         self._folders = folders
+        self._parts = dict(parts)
 
     def __getattr__(self, name: str) -> Any:
         record = object.__getattribute__(self, "record")
+        if name in (parts := object.__getattribute__(self, "_parts")):
+            return parts[name]
         if name in record.__slots__:
             return getattr(record, name)
         if name in record.extra:
             return record.extra[name]
+        if name in PARTS:
+            raise AttributeError(f"{name} was not read with the session; query.preload({name!r})")
         raise AttributeError(f"a session has no column {name!r}")
 
     def __repr__(self) -> str:
@@ -46,11 +61,11 @@ class Session(Shown):
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def __getstate__(self) -> tuple[SessionRecord, SessionFolders | None]:
-        return self.record, self._folders
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.record, self._folders, self._parts
 
-    def __setstate__(self, state: tuple[SessionRecord, SessionFolders | None]) -> None:
-        self.record, self._folders = state
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.record, self._folders, self._parts = state
 
     def facts(self) -> Facts:
         """Return the columns that have a value."""

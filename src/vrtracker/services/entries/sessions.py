@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import Violation, ViolationError
@@ -16,7 +17,7 @@ from vrtracker.errors import (
     UnknownMouseError,
     VrtrackerError,
 )
-from vrtracker.repositories.sessions import SessionRepository
+from vrtracker.repositories.sessions import PARTS, SessionRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.recording_notes import parts_of, renew_notes
@@ -39,6 +40,7 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
     plural = "sessions"
     mouse_prefix = "mouse__"
     repository = SessionRepository
+    parts = PARTS
 
     def of(self, unit: UnitOfWork) -> SessionRepository:
         """Return the sessions of a unit."""
@@ -56,9 +58,11 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
         """Return mouse, day and number."""
         return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
 
-    def in_hand(self, record: SessionRecord) -> Session:
-        """Return the session with its folder."""
-        return Session(record, None if self.lab.root is None else self.lab.folders())
+    def in_hand(
+        self, record: SessionRecord, parts: Mapping[str, Any] = MappingProxyType({})
+    ) -> Session:
+        """Return the session with its folder, and with what was read with it."""
+        return Session(record, None if self.lab.root is None else self.lab.folders(), parts)
 
     def near(self, key: SessionKey) -> list[str]:
         """Return like keys of the same mouse, else of mice with a like name on that day."""

@@ -7,23 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.qc import (
-    NOT_APPLICABLE,
-    QC,
-    agrees,
-    level_of,
-    repaired,
-    roll_up,
-    session_level,
-)
+from vrtracker.domain.qc import QC, agrees, repaired, roll_up
 from vrtracker.domain.stages import StageKind
-from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError, UnknownNameError
 from vrtracker.found import Found, framed
 from vrtracker.reading import dtypes, read_records
-from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.rows import LookUps
-from vrtracker.repositories.stages import StageRepository
+from vrtracker.repositories.columns import Columns
+from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.values import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, update_session
@@ -132,45 +122,22 @@ class ReviewService:
             all, but NOT_SET as long as one is not set and none is bad. NOT_APPLICABLE does not
             count.
         """
-        columns = (*_KEY, "uSessionID", "sessionQC")
-        asked = self._lab.selection(where, filters)
-        listing = Listing(asked, columns, include_scratched=include_scratched)
-        stages = StageRepository(LookUps(self._lab.database))
-        statement = stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
-        table = read_records(self._lab.database, statement)
-        with self._lab.unit(readonly=True) as unit:
-            decided, worst = unit.qc_decisions.latest(), unit.datasets.worst()
-        rows = []
-        for row in table:
-            levels = self._levels(row, decided, worst)
-            named = {f"qc:{name}": _named(level) for name, level in levels.items()}
-            key = {name: row[name] for name in _KEY}
-            rows.append({**key, **named, "qc": roll_up(levels.values()).name})
         reviews = [one.name for one in self._lab.stages.values() if one.kind is StageKind.REVIEW]
-        of_key = dtypes(statement)
-        kinds = {name: of_key[name] for name in _KEY}
-        kinds |= {f"qc:{name}": "str" for name in ("session", *reviews, DATASET)}
-        return Found(rows, kinds | {"qc": "str"})
-
-    def _levels(
-        self,
-        row: Mapping[str, Any],
-        decided: Mapping[tuple[int, str], int],
-        worst: Mapping[int, int],
-    ) -> dict[str, QC | None]:
-        number = row["uSessionID"]
-
-        def last(check: str) -> QC | None:
-            level = decided.get((number, check))
-            return None if level is None else QC(level)
-
-        levels = {"session": session_level(scratched=not row["sessionQC"], decided=last("session"))}
-        for stage in self._lab.stages.values():
-            if stage.kind is StageKind.REVIEW:
-                state = State(row[f"state:{stage.name}"])
-                levels[stage.name] = level_of(state, last(stage.name))
-        levels[DATASET] = QC(worst[number]) if number in worst else None
-        return levels
+        checks = ("session", *reviews, DATASET)
+        names = (*_KEY, *(f"qc__{check}" for check in checks))
+        asked = self._lab.selection(where, filters)
+        listing = Listing(asked, names, include_scratched=include_scratched)
+        tables = self._lab.database.tables
+        columns = Columns(tables, tables.sessions, self._lab.stages, self._lab.now)
+        statement = listing_statement(tables, tables.sessions, listing, columns=columns)
+        rows = []
+        for row in read_records(self._lab.database, statement):
+            levels = {f"qc:{check}": row[f"qc__{check}"] for check in checks}
+            total = roll_up(QC.__members__.get(level) for level in levels.values()).name
+            rows.append({**{name: row[name] for name in _KEY}, **levels, "qc": total})
+        found = dtypes(statement)
+        titles = (*(f"qc:{check}" for check in checks), "qc")
+        return Found(rows, {name: found[name] for name in _KEY} | dict.fromkeys(titles, "str"))
 
     def check_qc(self) -> QCRepair:
         """Return the sessions that break the lab's rule, with what would mend them.
@@ -214,7 +181,3 @@ class ReviewService:
                 unit.events.append(events)
                 unit.commit()
         return len(plan.changes)
-
-
-def _named(level: QC | None) -> str:
-    return NOT_APPLICABLE if level is None else level.name

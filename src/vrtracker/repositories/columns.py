@@ -1,0 +1,236 @@
+"""What a listing can show of a session: its columns, and what the tracker knows beside them.
+
+| name                                      | shows                                        |
+|-------------------------------------------|----------------------------------------------|
+| ``sessionID``                             | a column of the table                        |
+| ``mouse__sex``                            | a column of the session's mouse              |
+| ``state__registration``                   | the state of a stage                         |
+| ``qc__red_cell``, ``qc__session``, …      | the level of a check, as ``qc_table`` has it |
+| ``attempts__registration__error_message`` | of the last attempt at a stage               |
+| ``datasets__count``, ``datasets__bytes``  | number and size of the recorded datasets     |
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Label,
+    Table,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    true,
+    type_coerce,
+)
+
+from vrtracker import clock
+from vrtracker.database import Tables
+from vrtracker.domain.qc import NOT_APPLICABLE, QC
+from vrtracker.domain.stages import StageGraph, StageKind
+from vrtracker.domain.states import State
+from vrtracker.errors import UnknownNameError
+from vrtracker.repositories.states import StageQuery
+
+__all__ = ["Columns", "plain_name"]
+
+_OF_ATTEMPT = (
+    "outcome",
+    "started_at",
+    "finished_at",
+    "duration_s",
+    "actor",
+    "host_name",
+    "error_type",
+    "error_message",
+)
+_OF_DATASETS = ("count", "bytes")
+_NEVER_MISSING = ("state", "qc", "datasets")
+
+
+def plain_name(table: Table, name: str) -> str:
+    """Return the name of a column as listings spell it: ``mouse.sex`` is ``mouse__sex``."""
+    if name in table.c:
+        return name
+    return name.replace(".", "__").removeprefix("session__")
+
+
+class Columns:
+    """Finds columns of one listing by name, and knows what they need joined to its table.
+
+    Parameters
+    ----------
+    stages
+        The lab's own; the built-in ones when not given.
+    now
+        Tells the instant that decides whether a claim has expired; asked if states are wanted.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        table: Table,
+        stages: StageGraph | None = None,
+        now: Callable[[], dt.datetime] = clock.now,
+    ) -> None:
+        self._tables = tables
+        self._table = table
+        self._stages = stages or StageGraph()
+        self._now = now
+        self._found: dict[str, Label[Any]] = {}
+        self._attempts: dict[str, tuple[Any, Any]] = {}
+
+    def find(self, name: str) -> Column[Any] | Label[Any]:
+        """Return the column of that name, labelled with it.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none; it carries the nearest ones.
+        """
+        if name in self._table.c:
+            return self._table.c[name]
+        if name not in self._found:
+            group, _, rest = name.partition("__")
+            if group not in self._groups or not rest:
+                raise UnknownNameError("column", name, self._names())
+            found = self._groups[group](name, rest)
+            if group in _NEVER_MISSING:
+                # As a column does of itself.
+                found.nullable = False  # type: ignore[attr-defined]
+            self._found[name] = found.label(name)
+        return self._found[name]
+
+    def joined(self) -> FromClause | None:
+        """Return the table with what the columns so far need joined to it; None for nothing."""
+        if "_states" not in self.__dict__:
+            return None
+        source: Any = self._states.joined()
+        for attempt, condition in self._attempts.values():
+            source = source.outerjoin(attempt, condition)
+        return source  # type: ignore[no-any-return]
+
+    # -- the groups of names ---------------------------------------------------------------
+
+    @property
+    def _groups(self) -> dict[str, Callable[[str, str], ColumnElement[Any]]]:
+        if self._table is not self._tables.sessions:
+            return {}
+        return {
+            "mouse": self._mouse,
+            "state": self._state,
+            "qc": self._qc,
+            "attempts": self._attempt,
+            "datasets": self._datasets,
+        }
+
+    def _names(self) -> list[str]:
+        """List all names, those of the table first."""
+        if not self._groups:
+            return self._table.c.keys()
+        reviews = (name for name, each in self._stages.items() if each.kind is StageKind.REVIEW)
+        return [
+            *self._table.c.keys(),
+            *(f"mouse__{column.name}" for column in self._tables.mice.c),
+            *(f"state__{name}" for name in self._stages),
+            *(f"qc__{name}" for name in ("session", *reviews, "dataset")),
+            *(f"attempts__{name}__{each}" for name in self._stages for each in _OF_ATTEMPT),
+            *(f"datasets__{each}" for each in _OF_DATASETS),
+        ]
+
+    def _mouse(self, name: str, rest: str) -> ColumnElement[Any]:
+        # The mouse itself is joined where the filters are.
+        mice = self._tables.mice.c
+        _require(rest in mice, name, (f"mouse__{each.name}" for each in mice))
+        return mice[rest]
+
+    def _state(self, name: str, rest: str) -> ColumnElement[Any]:
+        del name
+        return self._states.state(self._stages[rest])
+
+    def _qc(self, name: str, rest: str) -> ColumnElement[Any]:
+        """Say in SQL what `vrtracker.domain.qc` says of the levels of one session."""
+        del name
+        if rest == "session":
+            return self._session_level()
+        if rest == "dataset":
+            return self._worst_dataset()
+        stage = self._stages.review(rest)
+        level = self._decided(stage.name)
+        none = literal(NOT_APPLICABLE)
+        out = dict.fromkeys((State.SCRATCHED, State.NOT_APPLICABLE), none)
+        good = case((level == QC.WARNING, literal(QC.WARNING.name)), else_=literal(QC.PASS.name))
+        bad = case((level == QC.CRITICAL, literal(QC.CRITICAL.name)), else_=literal(QC.FAIL.name))
+        results: dict[State, Any] = dict.fromkeys(State, literal(QC.NOT_SET.name))
+        results |= {**out, State.DONE: good, State.STALE: good, State.FAILED: bad}
+        return self._states.by_state(stage, results)
+
+    def _session_level(self) -> ColumnElement[Any]:
+        level, is_fine = self._decided("session"), self._table.c.sessionQC == true()
+        return case(
+            (and_(is_fine, level == QC.PASS), literal(QC.PASS.name)),
+            (and_(is_fine, level == QC.WARNING), literal(QC.WARNING.name)),
+            (is_fine, literal(NOT_APPLICABLE)),
+            (level == QC.CRITICAL, literal(QC.CRITICAL.name)),
+            else_=literal(QC.FAIL.name),
+        )
+
+    def _worst_dataset(self) -> ColumnElement[Any]:
+        datasets = self._tables.datasets
+        levels = datasets.c.qc_level
+        level = self._of_session(datasets, func.max(levels), levels > 0)
+        names = ((level == each, literal(each.name)) for each in QC if each is not QC.NOT_SET)
+        return case(*names, else_=literal(NOT_APPLICABLE))
+
+    def _decided(self, check: str) -> ColumnElement[Any]:
+        """Return the level of the last decision on a check, NULL where there is none."""
+        decisions = self._tables.qc_decisions
+        decided = decisions.alias("decided")
+        last = self._of_session(
+            decided, func.max(decided.c.decision_id), decided.c.check_name == check
+        )
+        return select(decisions.c.qc_level).where(decisions.c.decision_id == last).scalar_subquery()
+
+    def _attempt(self, name: str, rest: str) -> ColumnElement[Any]:
+        stage, _, column = rest.rpartition("__")
+        _require(
+            column in _OF_ATTEMPT, name, (f"attempts__{stage}__{each}" for each in _OF_ATTEMPT)
+        )
+        of_stage = self._states.attempt(self._stages[stage])
+        if stage not in self._attempts:
+            attempt = self._tables.attempts.alias(f"attempt_at_{stage}")
+            self._attempts[stage] = attempt, attempt.c.attempt_id == of_stage
+        found: ColumnElement[Any] = self._attempts[stage][0].c[column]
+        # It is missing where there is no attempt, whatever the table says of it.
+        return type_coerce(found, found.type)
+
+    def _datasets(self, name: str, rest: str) -> ColumnElement[Any]:
+        _require(rest in _OF_DATASETS, name, (f"datasets__{each}" for each in _OF_DATASETS))
+        datasets = self._tables.datasets
+        if rest == "count":
+            return self._of_session(datasets, func.count(datasets.c.dataset_id))
+        return func.coalesce(self._of_session(datasets, func.sum(datasets.c.size_bytes)), 0.0)
+
+    # -- what they are made from -----------------------------------------------------------
+
+    @cached_property
+    def _states(self) -> StageQuery:
+        return StageQuery(self._tables, self._stages, self._now())
+
+    def _of_session(self, table: Any, value: Any, *conditions: Any) -> ColumnElement[Any]:
+        """Return a value of the rows of a table that hang on the session."""
+        theirs = table.c.uSessionID == self._table.c.uSessionID
+        return select(value).where(theirs, *conditions).correlate(self._table).scalar_subquery()
+
+
+def _require(known: bool, name: str, names: Iterable[str]) -> None:  # noqa: FBT001
+    if not known:
+        raise UnknownNameError("column", name, list(names))
