@@ -208,7 +208,7 @@ def problem(actor: Actor, key: SessionKey, state: State, transition: Transition)
     """Return what is wrong about a transition from a state, or None."""
     lab, stage = actor.lab, actor.stage
     legal = transition in allowed_from(state, stage.kind)
-    before = lab.dump(key)
+    before = None if legal else lab.dump(key)
     try:
         answer = actor.perform(key, transition)
     except InvalidTransitionError as error:
@@ -219,25 +219,32 @@ def problem(actor: Actor, key: SessionKey, state: State, transition: Transition)
         refused = not legal and transition in BY_CLAIM and lab.dump(key) == before
         return None if refused else error
     after = lab.tracker.workflow.states(key)[stage.name]
-    same = after == RESULTS[transition] == sql_state(lab, key, stage.name)
     told = answer in {None, after}
-    return None if legal and same and told else (answer, after)
+    return None if legal and after == RESULTS[transition] and told else (answer, after)
 
 
 @pytest.mark.own_rule
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_transition_goes_as_the_table_says(lab, stage):
     actor = Actor(lab, stage)
-    wrong = {}
-    for number, (state, transition) in enumerate(itertools.product(State, Transition)):
+    ends, wrong = {}, {}
+    for state in State:
         if state is State.BLOCKED and not actor.stage.requires:
             continue
-        key = lab.add(f"M1.2023-01-20.{number}", imaging=True, folder=False)
-        actor.bring(key, state)
-        found = problem(actor, key, state, transition)
-        if found is not None:
-            wrong[state.value, transition.value] = found
+        allowed = allowed_from(state, actor.stage.kind)
+        key = None
+        # What is refused changes nothing, which is looked at: one session does for all of it.
+        for transition in sorted(Transition, key=lambda each: each in allowed):
+            if key is None or transition in allowed:
+                key = lab.add(f"M1.2023-01-20.{len(ends) + 1}", imaging=True, folder=False)
+                actor.bring(key, state)
+            ends[key.number] = RESULTS[transition] if transition in allowed else state
+            found = problem(actor, key, state, transition)
+            if found is not None:
+                wrong[state.value, transition.value] = found
     assert wrong == {}
+    table = lab.tracker.workflow.table(include_scratched=True)
+    assert dict(zip(table["sessionID"], table[f"state:{stage}"], strict=True)) == ends
 
 
 def test_process_stages_take_no_qc_decision(lab):
