@@ -102,7 +102,7 @@ def tracker(labs) -> Any:
 @pytest.fixture
 def lab(backend, tmp_path) -> Iterator[WorkflowLab]:
     """A new database with folders for its sessions, and the mice M1 and M2."""
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         yield made
 
 

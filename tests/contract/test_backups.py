@@ -20,7 +20,7 @@ from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
 @pytest.fixture
 def lab(backend, tmp_path, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         made.add("M1.2023-01-20.1", sessionNotes="naïve 小鼠", headPlateRotation=12.8)
         made.add("M2.2023-01-20.2", sessionQC=False, scratchJustification="no laser")
         yield made

@@ -41,7 +41,8 @@ from vrtracker.repositories.copying import TableRepository
 from vrtracker.services.administration.cloning import Clone
 
 # One of each kind; which version of a server it is makes no difference here.
-KINDS = list({marker(name): name for name in reversed(SOURCES)}.values())
+# The file that is made soonest comes first, which `each_source` copies to from the others.
+KINDS = [*{marker(name): name for name in reversed(SOURCES)}.values()][::-1]
 OTHERS = [pytest.param(name, marks=getattr(pytest.mark, marker(name))) for name in KINDS]
 each_kind = pytest.mark.parametrize("backend", KINDS, indirect=True)
 

@@ -38,7 +38,7 @@ def lab(backend, tmp_path, monkeypatch):
     empty = tmp_path / "no programs"
     empty.mkdir()
     monkeypatch.setenv("PATH", str(empty))
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         made.tracker.mice.add_many(SAMPLE_MICE)
         made.tracker.sessions.add_many(SAMPLE_SESSIONS)
         for number, notes in enumerate(NOTES, start=1):

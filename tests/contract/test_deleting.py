@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from support.backends import migrate
 from support.registrars import bad, good
 from support.sample_lab import change_schema
 from support.workflow_lab import WorkflowLab
@@ -43,11 +44,14 @@ def add_columns(op) -> None:
         op.add_column("sessiondb", sa.Column(name, kind))
 
 
+def make_wide(url: str) -> None:
+    migrate(url)
+    change_schema(url, add_columns)
+
+
 @pytest.fixture
 def lab(backend, tmp_path):
-    url = backend.migrated_url()
-    change_schema(url, add_columns)
-    with WorkflowLab(url, tmp_path / "root") as made:
+    with WorkflowLab(backend.copied_url(make_wide), tmp_path / "root") as made:
         yield made
 
 

@@ -49,7 +49,7 @@ def refuse(work) -> None:
 @pytest.fixture
 def lab(backend, tmp_path, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         made.add(ONE, sessionNotes=SCRIPT, imaging=True, numPlanes=1)
         made.add(TWO, sessionNotes=SCRIPT)
         yield made

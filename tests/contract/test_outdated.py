@@ -28,7 +28,7 @@ def new_lab(backend, folder) -> WorkflowLab:
         Stage(name="significant", title="significant transients", requires=("registration",)),
         Stage(name="significant_qc", title="their QC", kind=StageKind.REVIEW),
     ]
-    return WorkflowLab(backend.migrated_url(), folder / "root", declared=declared)
+    return WorkflowLab.on(backend, folder / "root", declared=declared)
 
 
 def with_runs(lab: WorkflowLab) -> WorkflowLab:

@@ -17,7 +17,7 @@ ONE, TWO, THREE = (f"M1.2023-01-20.{number}" for number in (1, 2, 3))
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         yield made
 
 

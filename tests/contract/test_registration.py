@@ -40,7 +40,7 @@ MOST_STATEMENTS = 6
 @pytest.fixture
 def lab(backend, tmp_path):
     declared = (Stage(name="significant", title="", requires=("registration",)),)
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
+    with WorkflowLab.on(backend, tmp_path / "root", declared=declared) as made:
         yield made
 
 

@@ -23,7 +23,7 @@ KEY = "M1.2023-01-20.1"
 @pytest.fixture
 def lab(backend, tmp_path, monkeypatch):
     put_programs_on_path(backend.source, monkeypatch)
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         made.add(KEY, uSessionID=7, sessionNotes="naïve 小鼠", headPlateRotation=12.8, suite2p=True)
         made.add("M2.2023-01-20.2", sessionQC=False, scratchJustification="no laser")
         made.tracker.workflow.complete(KEY, "registration")

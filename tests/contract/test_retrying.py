@@ -20,7 +20,7 @@ TEN_MINUTES = dt.timedelta(minutes=10)
 @pytest.fixture
 def lab(backend, tmp_path):
     declared = [Stage(name="tracking", title="tracking", requires=("registration",))]
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=declared) as made:
+    with WorkflowLab.on(backend, tmp_path / "root", declared=declared) as made:
         yield made
 
 

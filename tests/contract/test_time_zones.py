@@ -36,7 +36,7 @@ def lab(backend, tmp_path, zone, monkeypatch):
     """Two imaged sessions with suite2p on disk, on a computer in another zone than the lab."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         for key, at in ((KEY, WINTER), (NEXT, SUMMER)):
             made.add(key, imaging=True)
             plane = made.folder(key) / "suite2p" / "plane0"

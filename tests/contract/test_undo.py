@@ -43,7 +43,7 @@ DECLARED = (Stage(name="significant", title="", requires=("registration",)),)
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=DECLARED) as made:
+    with WorkflowLab.on(backend, tmp_path / "root", declared=DECLARED) as made:
         done(made, lambda: made.add(ONE, **VALUES))
         yield made
 

@@ -20,7 +20,7 @@ class Lacking(Counting):
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         for key in (ONE, TWO):
             made.add(key)
         yield made

@@ -62,7 +62,7 @@ RESULTS = {
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=DECLARED) as made:
+    with WorkflowLab.on(backend, tmp_path / "root", declared=DECLARED) as made:
         yield made
 
 
@@ -496,7 +496,7 @@ class World:
 
 @pytest.fixture
 def world(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", declared=CHAIN) as lab:
+    with WorkflowLab.on(backend, tmp_path / "root", declared=CHAIN) as lab:
         made = World(lab, min(ALL_TURNS, examples(ALL_TURNS, backend.marker)))
         made.write()
         yield made

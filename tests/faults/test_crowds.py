@@ -31,7 +31,7 @@ LEASE_S = 6
 @pytest.fixture
 def lab(backend, tmp_path):
     lease = dt.timedelta(seconds=LEASE_S)
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", lease=lease) as made:
+    with WorkflowLab.on(backend, tmp_path / "root", lease=lease) as made:
         yield made
 
 

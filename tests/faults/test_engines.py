@@ -21,7 +21,7 @@ pytestmark = [
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         yield made
 
 

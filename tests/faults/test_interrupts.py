@@ -20,7 +20,7 @@ ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 
 @pytest.fixture
 def lab(backend, tmp_path):
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root") as made:
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
         yield made
 
 

@@ -57,7 +57,7 @@ def writer(version: str):
 @pytest.fixture
 def lab(backend, tmp_path):
     lease = dt.timedelta(minutes=15)
-    with WorkflowLab(backend.migrated_url(), tmp_path / "root", lease=lease) as made:
+    with WorkflowLab.on(backend, tmp_path / "root", lease=lease) as made:
         yield made
 
 

@@ -6,14 +6,19 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.database import Database
+from vrtracker.database.migration import upgrade
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.services.context import LabContext
 from vrtracker.tracker import Tracker
+
+if TYPE_CHECKING:
+    from support.backends import Backend
 
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 TABLES = ("mice", "sessions", "stage_states", "attempts", "events", "qc_decisions")
@@ -54,6 +59,7 @@ class WorkflowLab:
         *,
         declared: Iterable[Stage] = (),
         lease: dt.timedelta = dt.timedelta(minutes=15),
+        has_mice: bool = False,
     ) -> None:
         self.url = url
         self.root = root
@@ -63,7 +69,13 @@ class WorkflowLab:
         self._trackers: list[Tracker] = []
         (root / "M1").mkdir(parents=True, exist_ok=True)
         self.tracker = self.another()
-        self.tracker.mice.add_many([{"mouseName": "M1"}, {"mouseName": "M2", "KO": True}])
+        if not has_mice:
+            self.tracker.mice.add_many([{"mouseName": "M1"}, {"mouseName": "M2", "KO": True}])
+
+    @classmethod
+    def on(cls, backend: Backend, root: Path, **options: Any) -> Self:
+        """Return a lab on a new database, copied from one that has the mice already."""
+        return cls(backend.copied_url(_with_mice), root, has_mice=True, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -208,3 +220,9 @@ class WorkflowLab:
             tuple(value if isinstance(value, str) else None for value in row)
             for row in columns.itertuples(index=False)
         ]
+
+
+def _with_mice(url: str) -> None:
+    upgrade(url)
+    with TemporaryDirectory() as root, WorkflowLab(url, Path(root)):
+        pass
