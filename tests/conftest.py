@@ -100,7 +100,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let coverage rest where SQLite has shown the same lines; see `support.selection`."""
+    """Let coverage rest where others have shown the same lines; see `support.selection`."""
     with coverage_paused() if item.stash.get(REPEATED, False) else nullcontext():
         return (yield)
 

@@ -26,7 +26,7 @@ from support.clones import (
 )
 from support.sample_lab import change_schema, new_lab, open_lab, run_sql, table_counts
 from vrtracker.database import Database
-from vrtracker.database.migration import check, downgrade
+from vrtracker.database.migration import check, downgrade, upgrade
 from vrtracker.database.structure import read_structure
 from vrtracker.database.versions import HEAD, REVISIONS
 from vrtracker.errors import (
@@ -266,11 +266,12 @@ EMPTY = [
 @pytest.mark.parametrize(("other", "revision"), EMPTY, indirect=["other"])
 @each_source
 def test_destination_without_rows_is_filled(backend, small_lab, other, revision):
-    url = other.migrated_url()
     if revision is None:
+        url = other.migrated_url()
         downgrade(url, "base")
-    elif revision != HEAD:
-        downgrade(url, revision)
+    else:
+        url = other.new_url()
+        upgrade(url, revision)
 
     vrtracker.clone(small_lab, url)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.selection import ON_THE_OLDEST_SERVER, left_out, repeated
+from support.selection import AT_RANDOM, ON_THE_OLDEST_SERVER, left_out, repeated
 
 TESTS = Path(__file__).resolve().parents[1]
 BACKENDS = ("sqlite", "postgresql16", "postgresql18", "access")
@@ -66,6 +66,13 @@ def test_what_runs_on_sqlite_as_well_is_a_repetition():
     assert repeated([*everywhere, *servers]) == everywhere[2:]
 
 
-@pytest.mark.parametrize("module", sorted(ON_THE_OLDEST_SERVER))
-def test_module_named_for_the_oldest_server_exists(module: str):
+@pytest.mark.parametrize("module", sorted(AT_RANDOM))
+def test_steps_that_are_taken_at_random_are_a_repetition(module: str):
+    items = collected(module, own_rule=False)
+
+    assert repeated(items) == items
+
+
+@pytest.mark.parametrize("module", sorted(ON_THE_OLDEST_SERVER | AT_RANDOM))
+def test_module_that_is_named_exists(module: str):
     assert list(TESTS.rglob(f"{module}.py"))

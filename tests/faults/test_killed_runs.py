@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.processes import KILLS, killed_when_ready
+from support.processes import KILLS, OFTEN, killed_when_ready
 from support.workflow_lab import WorkflowLab
 from vrtracker import clock
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 DONE, NEW = "M1.2023-01-20.1", "M1.2023-01-20.2"
 FILE = "trials.startTimes.npy"
 LONGEST_S = 0.2
-IS_SMALL = KILLS < 50
+IS_SMALL = KILLS < OFTEN
 # A server shows little that a file does not, and Java takes seconds to start.
 COUNTS = {"sqlite": 6 if IS_SMALL else 200, "postgresql": KILLS, "access": 2}
 

@@ -19,6 +19,8 @@ Work = Callable[[], object]
 KILLS = int(os.environ.get("VRTRACKER_TEST_KILLS", "3"))
 """How often a test of faults kills each kind of work; .ci/run asks for 50."""
 
+OFTEN = 50
+
 
 def fork(work: Work) -> int:
     """Start work in a child and return its process id."""
