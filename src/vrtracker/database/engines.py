@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
-from vrtracker.database.prepared import Prepared, announce, closed_on_error
+from vrtracker.database.prepared import Prepared, announce, closed_on_error, expanded
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
 from vrtracker.domain.roles import Role, Standing
 from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
@@ -227,7 +227,7 @@ class Database:
         reader = self._arrow_reader()
         if reader is None:
             return None
-        sql, parameters = _expanded(statement.compile(dialect=reader.dialect), reader.dialect)
+        sql, parameters = expanded(statement.compile(dialect=reader.dialect), reader.dialect)
         announce(self.read_engine, sql, parameters)
         with self.translating():
             try:
@@ -384,18 +384,3 @@ class Translation:
             translated = self._database.translated(error)
             if translated is not None:
                 raise translated from error
-
-
-def _expanded(compiled: Any, dialect: Any) -> tuple[str, list[Any]]:
-    """Return SQL with its lists written out, and its parameters in order, in the driver's form."""
-    state = compiled.construct_expanded_state()
-    processors = {
-        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
-        for name, bind in compiled.binds.items()
-    } | dict(state.processors)
-    parameters = []
-    for name in state.positiontup or ():
-        processor = processors.get(name)
-        value = state.parameters[name]
-        parameters.append(processor(value) if processor else value)
-    return state.statement, parameters

@@ -19,7 +19,7 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Prepared", "announce", "closed_on_error", "with_values"]
+__all__ = ["Prepared", "announce", "closed_on_error", "expanded", "with_values"]
 
 
 class Prepared:
@@ -143,3 +143,18 @@ def announce(
     """Tell SQLAlchemy's listeners of a statement that did not go through SQLAlchemy."""
     for listener in engine.dispatch.before_cursor_execute:
         listener(connection, cursor, sql, parameters, None, many)
+
+
+def expanded(compiled: Any, dialect: Any) -> tuple[str, list[Any]]:
+    """Return SQL with its lists written out, and its parameters in order, in the driver's form."""
+    state = compiled.construct_expanded_state()
+    processors = {
+        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, bind in compiled.binds.items()
+    } | dict(state.processors)
+    parameters = []
+    for name in state.positiontup or ():
+        processor = processors.get(name)
+        value = state.parameters[name]
+        parameters.append(processor(value) if processor else value)
+    return state.statement, parameters
