@@ -104,7 +104,8 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
     statement = statement.where(*conditions.clauses())
     if table is not tables.sessions:
         return statement
-    named = [*(listing.columns or ()), *_order_names(listing.order_by)]
+    shown = () if listing.columns is None else listing.columns
+    named = [*shown, *_order_names(listing.order_by)]
     if conditions.joins_mouse or any(name.startswith(MOUSE) for name in named):
         statement = statement.where(table.c.mouseName == tables.mice.c.mouseName)
     if not (listing.include_scratched or listing.filters.shows_scratched):
