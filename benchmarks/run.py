@@ -1,6 +1,7 @@
 """Measure vrtracker against the bare driver and its peers, in one run, on real databases.
 
-Usage: ``python benchmarks/run.py [--quick] [--rows N] [--backend sqlite|postgresql|access]``
+Usage: ``python benchmarks/run.py [--quick] [--rows N] [--backend sqlite|postgresql|access]``,
+``--frames`` for frames alone.
 
 Each line gives, for one operation: our time, the floor (the driver alone doing the least that
 could answer), the peer (what one would write without vrtracker), our time in floors, the peer's

@@ -32,7 +32,7 @@ DONE, FAILED = -1, -2
 HEAD = struct.Struct("<q")
 LITERALS = {"int64": "0", "double": "0.5", "string": "''"}
 """A value of each type that is read. The driver takes the types of columns from the first rows."""
-_BATCH_ROWS = 8192
+_BATCH_ROWS = 16384
 _BUSY_MS = 30_000
 
 
