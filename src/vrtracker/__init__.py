@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vrtracker.errors import VrtrackerError
     from vrtracker.opening import init
     from vrtracker.opening import open_tracker as open  # noqa: A004
+    from vrtracker.services.doctor import examine as doctor
     from vrtracker.tracker import Tracker
     from vrtracker.transfers import clone, restore
 
@@ -34,6 +35,7 @@ __all__ = [
     "VrtrackerError",
     "__version__",
     "clone",
+    "doctor",
     "init",
     "open",
     "restore",
@@ -49,6 +51,7 @@ _HOMES = {
     "Tracker": ("vrtracker.tracker", "Tracker"),
     "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
     "clone": ("vrtracker.transfers", "clone"),
+    "doctor": ("vrtracker.services.doctor", "examine"),
     "init": ("vrtracker.opening", "init"),
     "open": ("vrtracker.opening", "open_tracker"),
     "restore": ("vrtracker.transfers", "restore"),

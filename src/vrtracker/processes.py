@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["adopt_orphans", "end_tree", "is_alive", "signals_here", "started_at"]
+__all__ = ["adopt_orphans", "end_tree", "having_open", "is_alive", "signals_here", "started_at"]
 
 # Systems reckon the start from the start of the computer, which moves with its clock.
 _TOLERANCE = dt.timedelta(seconds=3)
@@ -63,6 +64,21 @@ def is_alive(process_id: int, since: dt.datetime | None) -> bool | None:
     if since is None or began is None:
         return None
     return abs(began - since) <= _TOLERANCE
+
+
+def having_open(path: Path) -> list[str]:
+    """Return in words which other processes of this computer have a file open, as far as told."""
+    import psutil
+
+    wanted, found = str(path.resolve()), []
+    for process in psutil.process_iter():
+        # Those of other users do not say what they have open.
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and any(
+                file.path == wanted for file in process.open_files()
+            ):
+                found.append(f"{process.name()} (process {process.pid} of {process.username()})")
+    return found
 
 
 def end_tree(process_id: int) -> None:

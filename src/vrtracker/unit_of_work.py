@@ -15,6 +15,7 @@ from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
 from vrtracker.repositories.mice import MouseRepository
+from vrtracker.repositories.orphans import OrphanRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
 from vrtracker.repositories.row_images import RowImages
 from vrtracker.repositories.sessions import SessionRepository
@@ -104,6 +105,11 @@ class UnitOfWork:
     def deletions(self) -> DeletionRepository:
         """What was deleted and can come back."""
         return DeletionRepository(self._executor)
+
+    @cached_property
+    def orphans(self) -> OrphanRepository:
+        """Rows that refer to what is not there."""
+        return OrphanRepository(self._executor)
 
     @cached_property
     def activity(self) -> ActivityRepository:

@@ -21,7 +21,7 @@ EXPECTED = {
     *("demo", "init", "status", "scan", "needs", "why-not", "register", "worker", "complete"),
     *("reset", "scratch", "unscratch", "history", "undo", "errors", "datasets", "attempts"),
     *("import table", "import csv"),
-    *("clone", "backup", "restore", "reconcile", "outdated", "claims", "release"),
+    *("clone", "doctor", "backup", "restore", "reconcile", "outdated", "claims", "release"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("deleted", "restore")),

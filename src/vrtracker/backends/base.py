@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import inspect
 
 from vrtracker.backends.disk import time_of_drive
+from vrtracker.backends.health import Health
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Backend(abc.ABC):
     """The roles that the database keeps by its own users; None where it keeps none."""
     waking: str | None = None
     """What tells those who `listen` that there may be work, once the transaction is committed."""
+    health: Health
+    """How a doctor looks at it."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -22,8 +23,32 @@ __all__ = [
     "flush_folder",
     "is_file_there",
     "may_write",
+    "network_drive",
+    "synced_folder",
     "time_of_drive",
 ]
+
+# How the folders of the services begin their names, in small letters.
+_SYNCED = (
+    "onedrive",
+    "dropbox",
+    "google drive",
+    "googledrive",
+    "my drive",
+    "icloud drive",
+    "iclouddrive",
+    "mobile documents",
+    "cloudstorage",
+    "box sync",
+    "nextcloud",
+    "owncloud",
+    "pcloud",
+    "synologydrive",
+)
+_NETWORK = re.compile(
+    r"nfs|nfs4|cifs|smb\d?|smbfs|afpfs|afs|ncpfs|webdav|davfs|9p|ceph|glusterfs|lustre|gpfs|beegfs"
+    r"|fuse\.(sshfs|glusterfs|rclone|ceph|davfs2?)"
+)
 
 
 def copy_whole(path: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
@@ -94,6 +119,28 @@ def time_of_drive(folder: Path) -> dt.datetime | None:
     except OSError:
         return None
     return dt.datetime.fromtimestamp(made, dt.UTC)
+
+
+def synced_folder(path: Path) -> str | None:
+    """Return the folder of a cloud service in which a file lies, by how they are named."""
+    parts = path.resolve().parent.parts
+    return next((part for part in parts if part.casefold().startswith(_SYNCED)), None)
+
+
+def network_drive(path: Path) -> str | None:
+    """Return which kind of network drive a file lies on; None for a drive of this computer."""
+    import psutil
+
+    place = path.resolve()
+    mounted = [
+        each for each in psutil.disk_partitions(all=True) if place.is_relative_to(each.mountpoint)
+    ]
+    nearest = max(mounted, key=lambda each: len(each.mountpoint), default=None)
+    if nearest is not None and (
+        _NETWORK.fullmatch(nearest.fstype.lower()) or "remote" in nearest.opts.split(",")
+    ):
+        return nearest.fstype or "remote"
+    return "a share of Windows" if place.drive.startswith("\\\\") else None
 
 
 def may_write(path: Path) -> bool:

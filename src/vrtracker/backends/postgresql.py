@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
+from vrtracker.backends.postgresql_health import PostgreSQLHealth
 from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
 from vrtracker.errors import (
     BackendError,
@@ -51,6 +52,7 @@ class PostgreSQLBackend(Backend):
     """PostgreSQL through psycopg 3, columns through ADBC."""
 
     name = "postgresql"
+    health = PostgreSQLHealth()
     supports_for_update = True
     explain_sql = "EXPLAIN"
     roles = PostgreSQLRoles()

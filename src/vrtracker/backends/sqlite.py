@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
+from vrtracker.backends.sqlite_health import SQLiteHealth, is_written_to
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -58,6 +59,7 @@ class SQLiteBackend(Backend):
 
     name = "sqlite"
     explain_sql = "EXPLAIN QUERY PLAN"
+    health = SQLiteHealth()
 
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
@@ -317,13 +319,8 @@ def _check_no_remains(path: Path) -> None:
 
 def _remove_unless_in_use(work: Path) -> None:
     """Remove what a killed process has left; a living one holds the write lock."""
-    with contextlib.closing(sqlite3.connect(work, timeout=0, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                return
-    _remove(work)
+    if not is_written_to(work):
+        _remove(work)
 
 
 def _remove(path: Path) -> None:

@@ -54,6 +54,7 @@ _HOMES = {
     "errors": ("looking", "errors", _BACK),
     "datasets": ("looking", "datasets", _BACK),
     "attempts": ("looking", "attempts", _BACK),
+    "doctor": ("doctor", "doctor", _DATABASE),
     "clone": ("cloning", "clone", _DATABASE),
     "backup": ("backups", "backup", _DATABASE),
     "restore": ("backups", "restore", _DATABASE),

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import jars, writing
+from vrtracker.backends.access.health import AccessHealth
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import NATIVE, cannot_adopt, explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Violation
@@ -58,6 +59,7 @@ class AccessBackend(Backend):
     """Access files; what the dialect's driver cannot do is done here."""
 
     name = "access"
+    health = AccessHealth()
     max_in_list = 50
     keeps_empty_flags = False
     keys_tell_case = False

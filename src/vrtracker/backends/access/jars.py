@@ -241,6 +241,12 @@ def _put(source: Path, destination: Path, jar: Jar) -> None:
             raise
 
 
+def unfit() -> tuple[Path, list[str]]:
+    """Return the folder that `locate` looks into, and which files are missing or changed there."""
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or cache_folder()).expanduser()
+    return folder, [jar.filename for jar in JARS if not _is_intact(folder / jar.filename, jar)]
+
+
 def _from_folder(folder: Path) -> list[Path]:
     paths = [folder / jar.filename for jar in JARS]
     missing = [path.name for path in paths if not path.is_file()]

@@ -110,13 +110,7 @@ def _start(jpype: Any, progress: jars.Progress | None) -> None:
             "that Access needs. Open the Access database before that code starts Java, or open "
             "it in a process of its own."
         )
-    home = java_home()
-    version = _version(home)
-    if version < OLDEST_JAVA:
-        raise ConfigurationError(
-            f"{home} holds Java {version}; Access needs {OLDEST_JAVA} or newer. Unset "
-            f'{HOME_VARIABLE} and JAVA_HOME and run: pip install "vrtracker[access]"'
-        )
+    home, version = suitable_java()
     class_path = jars.locate(progress=progress)
     try:
         jpype.startJVM(
@@ -150,6 +144,24 @@ def _remedy() -> str:
     if asked:
         return f"Look at its options, {OPTIONS_VARIABLE}={asked!r}, or unset them."
     return f"Set {HOME_VARIABLE} to another Java (version {OLDEST_JAVA} or newer)."
+
+
+def suitable_java() -> tuple[Path, int]:
+    """Return the Java to run, and its version.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none, or too old.
+    """
+    home = java_home()
+    version = _version(home)
+    if version < OLDEST_JAVA:
+        raise ConfigurationError(
+            f"{home} holds Java {version}; Access needs {OLDEST_JAVA} or newer. Unset "
+            f'{HOME_VARIABLE} and JAVA_HOME and run: pip install "vrtracker[access]"'
+        )
+    return home, version
 
 
 def java_home() -> Path:

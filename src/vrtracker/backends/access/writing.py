@@ -21,7 +21,7 @@ from vrtracker.backends.access.inspection import own_tables
 from vrtracker.backends.access.java_errors import OperationalError, translated
 from vrtracker.backends.access.statements import first_word, is_pure_select
 from vrtracker.backends.access.undo import check_writable
-from vrtracker.backends.disk import copy_whole
+from vrtracker.backends.disk import copy_whole, synced_folder
 from vrtracker.errors import BackendError, ConfigurationError, DatabaseAwayError, ReadOnlyError
 
 __all__ = ["OPTIONS", "WriteOptions", "back_up_once_a_day", "guard_odbc", "guard_ucanaccess"]
@@ -30,23 +30,6 @@ DAYS_KEPT = 14
 OPTIONS = ("daily_backup", "synced_folder")
 LOCK_TIMEOUT_S = 30.0
 _LOCK = "vrtracker_lock"
-# How the folders of the services begin their names, in small letters.
-_SYNCED = (
-    "onedrive",
-    "dropbox",
-    "google drive",
-    "googledrive",
-    "my drive",
-    "icloud drive",
-    "iclouddrive",
-    "mobile documents",
-    "cloudstorage",
-    "box sync",
-    "nextcloud",
-    "owncloud",
-    "pcloud",
-    "synologydrive",
-)
 
 RowCounts = dict[str, int]
 
@@ -89,8 +72,7 @@ def check_folder(path: Path, options: WriteOptions) -> None:
     BackendError
         It is one, and the URL does not allow it.
     """
-    folder = path.resolve().parent
-    synced = next((part for part in folder.parts if part.casefold().startswith(_SYNCED)), None)
+    synced = synced_folder(path)
     if synced is not None and not options.synced_folder:
         raise BackendError(
             f"{path} lies in {synced!r}, which a cloud service synchronises: Access files are "

@@ -27,7 +27,16 @@ from vrtracker.errors import (
 from vrtracker.services.administration.roles import keeping_roles
 from vrtracker.services.context import LabContext
 
-__all__ = ["Backup", "Restored", "back_up", "copy_before", "keep_copy", "restore"]
+__all__ = [
+    "Backup",
+    "Restored",
+    "back_up",
+    "copy_before",
+    "keep_copy",
+    "newest_backup",
+    "require_sound",
+    "restore",
+]
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _COPIES = 10
@@ -129,11 +138,9 @@ def copy_before(
 def _written(
     database: Database, folder: Path, time: str, label: str = "", *, keep: int | None
 ) -> Backup:
-    file = database.backend.file(database.url)
-    if file is not None:
+    if database.backend.file(database.url) is not None:
         database.backend.check_target(database.url)
-    named = file.stem if file is not None else database.url.database or "database"
-    stem = f"{_UNFIT.sub('_', named)}-{_mark(database, folder)}"
+    stem = _stem(database, folder)
     name = f"{stem}.{time}{label}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,6 +160,47 @@ def _written(
     label = rf"{re.escape(label)}(?:-(\d+))?" if label else "()"
     ours = re.compile(rf"{re.escape(stem)}\.(\d{{8}}T\d{{6}}Z){label}{suffix}")
     return replace(made, removed=_removed(_others(path, ours), keep - 1))
+
+
+def newest_backup(database: Database, folder: Path) -> tuple[Path, dt.datetime] | None:
+    """Return the newest backup of a database in a folder, and when it was made, aware UTC."""
+    stem = re.escape(_stem(database, folder))
+    ours = re.compile(rf"{stem}\.(\d{{8}}T\d{{6}}Z)\.(?:\w+|copy\.zip)")
+    found = [(match[1], path) for path, match in _matching(folder, ours)]
+    if not found:
+        return None
+    time, path = max(found)
+    return path, dt.datetime.strptime(time, _TIME).replace(tzinfo=dt.UTC)
+
+
+def require_sound(database: Database, backup: Path) -> None:
+    """Raise BackendError if a backup of this database is not whole."""
+    if database.backend.file(database.url) is None:
+        database.backend.revision_needed(backup)
+        return
+    _check_same_kind(database, backup)
+    copy = Database(backup, readonly=True)
+    try:
+        with copy.connect(readonly=True) as connection:
+            damage = copy.backend.health.damage(connection)
+    finally:
+        copy.dispose()
+    if damage:
+        raise BackendError(f"{backup} is damaged: {'; '.join(damage)}.")
+
+
+def _matching(folder: Path, ours: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = ours.fullmatch(path.name)
+        if match:
+            yield path, match
+
+
+def _stem(database: Database, folder: Path) -> str:
+    """Return how the names of a database's copies in a folder begin."""
+    file = database.backend.file(database.url)
+    named = file.stem if file is not None else database.url.database or "database"
+    return f"{_UNFIT.sub('_', named)}-{_mark(database, folder)}"
 
 
 def _mark(database: Database, folder: Path) -> str:
@@ -294,8 +342,8 @@ def _unused(folder: Path, name: str) -> str:
 
 def _others(path: Path, ours: re.Pattern[str]) -> list[Path]:
     """Return the other backups of a kind, oldest first."""
-    found = ((ours.fullmatch(other.name), other) for other in path.parent.iterdir())
-    dated = [(match[1], int(match[2] or 1), other) for match, other in found if match]
+    found = _matching(path.parent, ours)
+    dated = [(match[1], int(match[2] or 1), other) for other, match in found]
     return [other for _, _, other in sorted(dated) if other != path]
 
 

@@ -1,0 +1,49 @@
+"""Rows that refer to others which are not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, select
+
+from vrtracker.database import Executor
+
+__all__ = ["OrphanRepository", "Orphans"]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Rows of a table that refer to one and the same thing, which is not there."""
+
+    table: str
+    column: str
+    value: Any
+    rows: int
+
+
+class OrphanRepository:
+    """The foreign keys of all tables of the tracker, as rows keep them or do not."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def all(self) -> list[Orphans]:
+        """Return what is referred to and not there, with how many rows do so."""
+        tables = self._x.tables.sessions.metadata.sorted_tables
+        keys = [key for table in tables for key in table.foreign_key_constraints]
+        return [found for key in keys for found in self._of(key)]
+
+    def _of(self, key: Any) -> list[Orphans]:
+        column, referred = key.columns[0], key.elements[0].column
+        parent = referred.table.alias("referred")
+        same = column == parent.c[referred.name]
+        statement: Any = (
+            select(column, func.count())
+            .select_from(column.table.outerjoin(parent, same))
+            .where(and_(parent.c[referred.name].is_(None), column.is_not(None)))
+            .group_by(column)
+            .order_by(column)
+        )
+        where = (column.table.name, column.name)
+        return [Orphans(*where, *row) for row in map(tuple, self._x.execute(statement))]
