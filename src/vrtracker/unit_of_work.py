@@ -18,6 +18,7 @@ from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.orphans import OrphanRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
 from vrtracker.repositories.row_images import RowImages
+from vrtracker.repositories.selections import SelectionRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
 
@@ -105,6 +106,11 @@ class UnitOfWork:
     def deletions(self) -> DeletionRepository:
         """What was deleted and can come back."""
         return DeletionRepository(self._executor)
+
+    @cached_property
+    def selections(self) -> SelectionRepository:
+        """Frozen selections."""
+        return SelectionRepository(self._executor)
 
     @cached_property
     def orphans(self) -> OrphanRepository:

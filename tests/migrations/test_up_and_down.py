@@ -163,7 +163,7 @@ def dump(url: str) -> Rows:
         }
 
 
-ADDED_TABLES = {"vrt_deleted"}
+ADDED_TABLES = {"vrt_deleted", "vrt_selection"}
 
 
 def enter(url: str, values: dict[str, dict[str, Any]]) -> None:

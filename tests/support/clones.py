@@ -67,6 +67,7 @@ def fill(url: str, root: Path) -> None:
         values = {"sessionNotes": LONG_NOTE, "arena": "naïve ✓", "water": 0.1 + 0.2}
         tracker.sessions.update(values, sessionID=key.number)
         tracker.workflow.set_qc(key, "session", "warning", reason="looked at it")
+        tracker.freeze("fig3", columns=["arena", "water", "mouse__KO"])
         # Numbers that were given once are not given again, gaps or not.
         tracker.mice.add_many([{"mouseName": "stays", "uMouseID": LAST_MOUSE - 10}])
         tracker.mice.add_many([{"mouseName": "gone", "uMouseID": LAST_MOUSE}])

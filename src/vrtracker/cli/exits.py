@@ -48,8 +48,8 @@ class Exit(enum.IntEnum):
 
 _MEANINGS = {
     Exit.OK: "done",
-    Exit.NO: "nothing went wrong, but the answer is no: the schema differs, the doctor found an "
-    "error, you declined",
+    Exit.NO: "nothing went wrong, but the answer is no: the schema differs, a selection "
+    "is no longer what was frozen, the doctor found an error, you declined",
     Exit.BAD_INPUT: "wrong usage or input: an option, key, name, value, filter, file or setting",
     Exit.SOME_FAILED: "the run ended, and some sessions failed",
     Exit.UNAVAILABLE: "the database or the root is not available, the schema is another one, or "

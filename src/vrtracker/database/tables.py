@@ -48,6 +48,7 @@ class Tables:
         self.qc_decisions: Table = held.tables["vrt_qc_decision"]
         self.datasets: Table = held.tables["vrt_dataset"]
         self.deleted: Table = held.tables["vrt_deleted"]
+        self.selections: Table = held.tables["vrt_selection"]
 
     @classmethod
     def of(cls, found: Mapping[str, list[Mapping[str, Any]]]) -> Self:

@@ -7,6 +7,7 @@ from vrtracker.models.deleted import Deleted
 from vrtracker.models.events import Event
 from vrtracker.models.mice import Mouse
 from vrtracker.models.qc_decisions import QCDecision
+from vrtracker.models.selections import FrozenSelection
 from vrtracker.models.sessions import Session
 from vrtracker.models.stage_states import StageState
 
@@ -16,6 +17,7 @@ __all__ = [
     "Dataset",
     "Deleted",
     "Event",
+    "FrozenSelection",
     "Mouse",
     "QCDecision",
     "Session",

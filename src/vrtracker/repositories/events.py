@@ -130,6 +130,12 @@ class EventRepository:
             lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
         )
 
+    def last_number(self) -> int:
+        """Return the number of the newest event, 0 if there is none."""
+        return int(
+            self._x.execute(select(func.max(self._x.tables.events.c.event_id))).scalar() or 0
+        )
+
     def of_subject(self, kind: str, spans: Sequence[Span]) -> Select[Any]:
         """Return the SELECT of the events of a subject under its keys, oldest first."""
         table = self._x.tables.events

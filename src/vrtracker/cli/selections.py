@@ -1,0 +1,135 @@
+"""``vrtracker freeze``, ``selections`` and ``verify``: the sessions behind a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vrtracker.cli.exits import Exit
+from vrtracker.cli.options import Columns, Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.output import note as remark
+from vrtracker.cli.output import say, write_json, write_table
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of, names_of
+from vrtracker.errors import InvalidValueError
+
+__all__ = ["freeze", "selections", "verify"]
+
+_Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name of the selection: fig3.", show_default=False),
+]
+
+
+def freeze(
+    context: typer.Context,
+    name: _Name,
+    *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    include_scratched: Annotated[
+        bool,
+        typer.Option("--include-scratched", help="Scratched ones too.", rich_help_panel="Filters"),
+    ] = False,
+    columns: Columns = None,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What for.")] = None,
+    json: Json = False,
+) -> None:
+    """Keep which sessions pass the filters now, and a digest of each, under a name.
+
+    All columns count, or those of --columns, also mouse__KO and the like.
+
+    Example: vrtracker freeze fig3 --imaging --where "sessionID>=701" --columns imaging,numPlanes
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    with shell_of(context).open() as tracker:
+        made = tracker.freeze(
+            name,
+            filters,
+            columns=names_of(columns),
+            include_scratched=include_scratched,
+            note=note,
+        )
+    _tell(made, "frozen", json=json)
+
+
+def selections(
+    context: typer.Context,
+    *,
+    export: Annotated[
+        str | None,
+        typer.Option("--export", metavar="NAME", help="Write this one as JSON, to --to."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Where --export writes.")
+    ] = None,
+    take: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Take in what --export wrote."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the frozen selections, oldest first; or export or import one as a small JSON file.
+
+    Example: vrtracker selections --export fig3 --to fig3.json
+    """
+    if (export is None) is not (to is None):
+        raise InvalidValueError("--export names the selection and --to the file; give both.")
+    with shell_of(context).open(readonly=take is None) as tracker:
+        if take is not None:
+            _tell(tracker.import_selection(take), "imported", json=json)
+            return
+        if export is not None and to is not None:
+            found = tracker.selection(export)
+            found.export(to)
+            _tell(found, f"written to {to}", json=json)
+            return
+        rows = [_row(found) for found in tracker.selections()]
+    if json:
+        write_json(rows)
+        return
+    write_table(rows)
+    if not rows:
+        remark("No selection was frozen yet.")
+
+
+def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:
+    """Run a frozen selection's query again; exit code 1 if a row or a cell differs.
+
+    What stood in a changed cell is known from the history.
+
+    Example: vrtracker verify fig3 --json
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        found = tracker.selection(name).verify()
+    if json:
+        write_json(found.document())
+    else:
+        say(str(found))
+    if not found.is_same:
+        raise typer.Exit(Exit.NO)
+
+
+def _row(found: Any) -> dict[str, Any]:
+    frozen = found.frozen
+    return {
+        "name": frozen.name,
+        "sessions": len(frozen.digests),
+        "frozen_at": frozen.frozen_at.isoformat(),
+        "actor": frozen.actor,
+        "hash": frozen.hash,
+        "note": frozen.note,
+    }
+
+
+def _tell(found: Any, done: str, *, json: bool) -> None:
+    if json:
+        write_json(_row(found))
+        return
+    say(f"{found.name} with {len(found.keys)} sessions was {done}; SHA-256 {found.hash}")

@@ -1,0 +1,59 @@
+"""Selections that were frozen: added and read, never changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+
+from vrtracker.database import Executor
+from vrtracker.domain.frozen import Frozen
+
+__all__ = ["SelectionRepository"]
+
+
+class SelectionRepository:
+    """The rows of `vrt_selection`."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def names(self) -> list[str]:
+        """Return the names of all, oldest first."""
+        table = self._x.tables.selections
+        statement = select(table.c.selection_name).order_by(table.c.selection_id)
+        return [row[0] for row in self._x.execute(statement)]
+
+    def find(self, name: str) -> Frozen | None:
+        """Return the one of that name, or None."""
+        table = self._x.tables.selections
+        statement = select(table.c.selection_name, table.c.content).where(
+            table.c.selection_name == name
+        )
+        found: Any = self._x.execute(statement).all()
+        # Where the engine compares as Microsoft's does, other cases of letters are found too.
+        content = next((row[1] for row in found if row[0] == name), None)
+        return None if content is None else Frozen.of_document(content, name)
+
+    def all(self) -> list[Frozen]:
+        """Return all, oldest first."""
+        table = self._x.tables.selections
+        statement = select(table.c.selection_name, table.c.content).order_by(table.c.selection_id)
+        found: Any = self._x.execute(statement).all()
+        return [Frozen.of_document(content, name) for name, content in found]
+
+    def add(self, frozen: Frozen) -> None:
+        """Insert one."""
+        table = self._x.tables.selections
+        values = {
+            "selection_name": frozen.name,
+            "frozen_at": frozen.frozen_at,
+            "actor": frozen.actor,
+            "content_hash": frozen.hash,
+            "content": frozen.document(),
+        }
+        prepared = self._x.database.prepare(
+            "selections.add",
+            lambda: insert(table).values({name: bindparam(name) for name in values}),
+        )
+        self._x.change(prepared, **values)
