@@ -58,6 +58,7 @@ _HOMES = {
     "datasets": ("looking", "datasets", _BACK),
     "attempts": ("looking", "attempts", _BACK),
     "doctor": ("doctor", "doctor", _DATABASE),
+    "snapshot": ("snapshots", "commands", _DATABASE),
     "clone": ("cloning", "clone", _DATABASE),
     "backup": ("backups", "backup", _DATABASE),
     "restore": ("backups", "restore", _DATABASE),

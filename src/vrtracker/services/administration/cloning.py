@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from vrtracker.repositories.copying import TableRepository
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Clone", "ClonedTable", "Copying", "Progress", "clone"]
+__all__ = ["Clone", "ClonedTable", "Copying", "Progress", "clone", "copy_all"]
 
 Progress = Callable[[str, int, int], object]
 """Called with a table's name, the rows that are copied, and how many there are."""
@@ -82,7 +82,12 @@ def clone(source: Any, destination: Any, *, progress: Progress | None = None) ->
         read.backend.check_target(read.url)
         require_current(read)
         written.backend.check_target(written.url, create=True)
-        return Copying(read, written, progress or _tell_nobody).run()
+        return copy_all(read, written, progress or _tell_nobody)
+
+
+def copy_all(source: Database, destination: Database, progress: Progress) -> Clone:
+    """Copy an open database into an empty one."""
+    return Copying(source, destination, progress).run()
 
 
 def _tell_nobody(table: str, done: int, total: int) -> None:
@@ -192,15 +197,17 @@ class Copying:
         total = table.count()
         copied = Fingerprint(table.table.c.keys())
         self._progress(table.name, 0, total)
-        with (
-            written.keeping_ids(after=table.last_number()),
-            contextlib.closing(table.chunks()) as chunks,
-        ):
-            for rows in chunks:
+        with written.keeping_ids(after=table.last_number()):
+            for rows in self._copied_rows(table):
                 written.insert(rows)
                 copied.add(rows)
                 self._progress(table.name, copied.rows, total)
         return copied
+
+    def _copied_rows(self, table: TableRepository) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield the rows that are copied, some at a time."""
+        with contextlib.closing(table.chunks()) as chunks:
+            yield from chunks
 
     def _compare(
         self,

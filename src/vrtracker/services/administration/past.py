@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Date, Time
 
 from vrtracker.database import Database
+from vrtracker.domain.dates import parse_moment
 from vrtracker.domain.fingerprints import Fingerprint
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.rewinding import STAGES, Happened, Past, PastRow, stages_of
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from vrtracker.database.structure import Structure
 
-__all__ = ["past_of"]
+__all__ = ["moment_of", "past_of"]
 
 _Row = dict[str, Any]
 _LAB = {"mouse": "mousedb", "session": "sessiondb"}
@@ -85,6 +86,13 @@ def past_of(lab: LabContext, moment: dt.datetime) -> tuple[LabContext, Temporary
     )
     database = Database(path, readonly=True, refusal=refusal)
     return replace(lab, database=database, now=partial(moment.replace, fold=0)), folder
+
+
+def moment_of(lab: LabContext, when: Any) -> dt.datetime:
+    """Return the moment that people mean by a time or a date, which stands for its end."""
+    begin = parse_moment(when, lab.zone, of_day=dt.time())
+    end, now = parse_moment(when, lab.zone), lab.now()
+    return now if begin <= now < end else end
 
 
 class _PastCopying(Copying):

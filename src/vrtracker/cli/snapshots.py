@@ -1,0 +1,133 @@
+"""``vrtracker snapshot``: versions of a database that never change, for papers and clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.progress import copying
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
+
+__all__ = ["commands"]
+
+commands = typer.Typer(help="Publish, list and load versions of a database that never change.")
+
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the snapshot: fig3.", show_default=False)
+]
+_COLUMNS = ("name", "created_at", "size", "sessions", "mice", "revision", "bytes")
+
+
+@commands.command()
+def publish(
+    context: typer.Context,
+    name: _Name,
+    *,
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="The folder.", show_default=False)
+    ],
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="As it was then.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="LABEL", help="A label, such as small.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", metavar="TEXT", help="Such as CC-BY-4.0.")
+    ] = None,
+    citation: Annotated[
+        str | None, typer.Option("--citation", metavar="TEXT", help="How to cite it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the database, or the sessions that pass filters with all that hangs on them.
+
+    A SQLite file, frames as Parquet and a manifest with their SHA-256 go into DIR/NAME, which
+    never changes; DIR/index.json lists what is there. The whole DIR may stand on a web server.
+
+    Example: vrtracker snapshot publish fig3 --to /srv/snapshots --imaging --licence CC-BY-4.0
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    with shell_of(context).open(readonly=True) as tracker, copying() as progress:
+        made = tracker.publish(
+            name,
+            to,
+            filters or None,
+            as_of=as_of,
+            size=size,
+            licence=licence,
+            citation=citation,
+            progress=progress,
+        )
+    if json:
+        write_json(dataclasses.asdict(made))
+        return
+    say(f"{made.name} with {made.sessions} sessions of {made.mice} mice is in {to / name}")
+
+
+@commands.command("list")
+def list_snapshots(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS.", show_default=False
+        ),
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that need a newer vrtracker.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the snapshots of a folder or URL, oldest first.
+
+    Example: vrtracker snapshot list https://lab.example.org/snapshots --json
+    """
+    from vrtracker.snapshots import list_versions
+
+    rows = list_versions(source, only_supported=not every)
+    if json:
+        write_json(rows)
+        return
+    write_table([{name: row.get(name) for name in _COLUMNS} for row in rows])
+    if not rows:
+        note("There are no snapshots.")
+
+
+@commands.command()
+def load(
+    name: _Name,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fetch a snapshot into the user's cache folder, verify it, and say where it is.
+
+    A download goes on where it broke off; what is in the cache is not fetched again.
+
+    Example: vrtracker snapshot load fig3 --from https://lab.example.org/snapshots --json
+    """
+    from vrtracker.snapshots import load_version
+
+    with copying() as progress:
+        found = load_version(name, source, progress=progress)
+    if json:
+        write_json(found.document())
+        return
+    say(str(found.path))
+    note(f"{found.manifest.sessions} sessions; open it: vrtracker --url {found.path} status")

@@ -1,0 +1,78 @@
+"""Copy the sessions that somebody wants, and all that hangs on them, into a new database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vrtracker.database import Database
+from vrtracker.domain.keys import SessionKey
+from vrtracker.repositories.copying import TableRepository
+from vrtracker.services.administration.cloning import Copying, Progress
+
+__all__ = ["PartCopying"]
+
+_NUMBER = "uSessionID"
+
+
+class PartCopying(Copying):
+    """Copies some sessions with their mice, stages, attempts, decisions, datasets and events.
+
+    Of the lab's own tables come the rows that refer to nothing that is left out. What was deleted
+    stays behind, and so do frozen selections that name other sessions.
+
+    Parameters
+    ----------
+    keys
+        The sessions by number.
+    """
+
+    def __init__(
+        self,
+        source: Database,
+        destination: Database,
+        progress: Progress,
+        keys: Mapping[int, SessionKey],
+    ) -> None:
+        super().__init__(source, destination, progress)
+        self._numbers = keys.keys()
+        self._names = {str(key) for key in keys.values()}
+        self._mice = {key.mouse for key in keys.values()}
+        self._referred: dict[tuple[str, str], set[Any]] = {}
+
+    def _copied_rows(self, table: TableRepository) -> Iterator[Sequence[Sequence[Any]]]:
+        columns = {name: place for place, name in enumerate(table.table.c.keys())}
+        referred = _referred_columns(table)
+        for name in referred:
+            self._referred[table.name, name] = set()
+        for rows in super()._copied_rows(table):
+            kept = [row for row in rows if self._keeps(table, row, columns)]
+            for name in referred:
+                self._referred[table.name, name].update(row[columns[name]] for row in kept)
+            if kept:
+                yield kept
+
+    def _keeps(self, table: TableRepository, row: Sequence[Any], at: Mapping[str, int]) -> bool:
+        if table.name == "mousedb":
+            return row[at["mouseName"]] in self._mice
+        if table.name == "vrt_event":
+            names = self._names if row[at["subject_kind"]] == "session" else self._mice
+            return row[at["subject_key"]] in names
+        if table.name == "vrt_deleted":
+            return False
+        if table.name == "vrt_selection":
+            return bool(json.loads(row[at["content"]])["rows"].keys() <= self._names)
+        if _NUMBER in at and row[at[_NUMBER]] not in self._numbers:
+            return False
+        return all(
+            value is None or value in self._referred[key.column.table.name, key.column.name]
+            for key in table.table.foreign_keys
+            for value in [row[at[key.parent.name]]]
+        )
+
+
+def _referred_columns(table: TableRepository) -> set[str]:
+    """Return the columns that other tables refer to; those come later."""
+    keys = (key for other in table.table.metadata.tables.values() for key in other.foreign_keys)
+    return {key.column.name for key in keys if key.column.table is table.table}

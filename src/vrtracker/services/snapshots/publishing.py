@@ -1,0 +1,208 @@
+"""Publish a snapshot: what a lab's database holds, as a bundle of files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vrtracker.backends.disk import flush
+from vrtracker.database import Database
+from vrtracker.database.versions import HEAD
+from vrtracker.domain.frozen import in_json
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import BackendError, DuplicateError, InvalidValueError
+from vrtracker.files.bundles import (
+    MANIFEST,
+    BundleFile,
+    Manifest,
+    check_name,
+    write_index,
+)
+from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.services.administration import PartCopying, copy_all, moment_of, past_of
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries import MouseService, SessionService
+
+__all__ = ["SnapshotService"]
+
+_READ_ONLY = 0o444
+_KEY = ("mouseName", "sessionDate", "sessionID")
+
+Progress = Callable[[str, int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """Which sessions are published."""
+
+    where: Any
+    filters: Mapping[str, Any]
+    include_scratched: bool
+
+    @property
+    def is_all(self) -> bool:
+        return self.where is None and not self.filters
+
+    def listing(self) -> Listing:
+        filters = filters_of(self.where, self.filters)
+        return Listing(filters, include_scratched=self.include_scratched or self.is_all)
+
+    def document(self) -> dict[str, Any]:
+        """Return it for the manifest; empty for all."""
+        names = ("where", "filters", "include_scratched")
+        return {} if self.is_all else {name: in_json(getattr(self, name)) for name in names}
+
+
+class SnapshotService:
+    """Publishes one lab."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    def publish(
+        self,
+        name: str,
+        folder: str | os.PathLike[str],
+        where: Any = None,
+        /,
+        *,
+        as_of: Any = None,
+        include_scratched: bool = False,
+        size: str | None = None,
+        licence: str | None = None,
+        citation: str | None = None,
+        progress: Progress | None = None,
+        **filters: Any,
+    ) -> Manifest:
+        """Write an immutable bundle into a folder, and the folder's index anew.
+
+        It holds the database as a SQLite file, ``sessions.parquet``, ``mice.parquet`` and a
+        manifest. The SQLite file has the history too, and with it the names of those who worked;
+        the genotypes of blinded mice stand in it, and are missing in the frames.
+
+        Parameters
+        ----------
+        name
+            Taken for good in this folder.
+        where, include_scratched, **filters
+            Which sessions, as for ``tracker.sessions.frame``, with all that hangs on them and
+            their mice; all that there is when neither is given.
+        as_of
+            An earlier moment that it is to show, as for ``tracker.as_of``.
+        size
+            A label such as ``small``, for ``snapshots.load_current``.
+        progress
+            Called with a table's name, the rows that are copied, and how many there are.
+
+        Returns
+        -------
+        Manifest
+            ``name, sessions, mice, revision, files`` and more.
+
+        Raises
+        ------
+        DuplicateError
+            If the name is taken.
+        InvalidValueError
+            If no session passes, or the name is none.
+        BackendError
+            If it cannot be written; nothing of it is there then.
+        """
+        target = Path(folder).expanduser().absolute()
+        if (target / check_name(name)).exists():
+            raise DuplicateError("snapshot", name, f"in {target}, and never changes")
+        facts: dict[str, Any] = {"size": size, "licence": licence, "citation": citation}
+        facts |= {"name": name, "created_at": self._lab.now().isoformat()}
+        query = _Query(where, filters, include_scratched)
+        with contextlib.ExitStack() as stack:
+            lab = self._lab
+            if as_of is not None:
+                lab, copied = past_of(lab, moment_of(lab, as_of))
+                stack.callback(copied.cleanup)
+                stack.callback(lab.database.dispose)
+                facts["as_of"] = lab.now().isoformat()
+            writing = _Writing(lab, query, facts, progress or _tell_nobody)
+            return writing.into(target)
+
+
+class _Writing:
+    """One bundle in the making."""
+
+    def __init__(
+        self, lab: LabContext, query: _Query, facts: Mapping[str, Any], progress: Progress
+    ) -> None:
+        self._lab = lab
+        self._query = query
+        self._facts = facts
+        self._progress = progress
+
+    def into(self, target: Path) -> Manifest:
+        """Write the bundle; it has its name once it is whole."""
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".publishing-", dir=target) as work:
+                bundle = Path(work) / self._facts["name"]
+                bundle.mkdir()
+                manifest = self._written(bundle)
+                for path in bundle.iterdir():
+                    flush(path)
+                    path.chmod(_READ_ONLY)
+                bundle.rename(target / bundle.name)
+            write_index(target)
+        except OSError as error:
+            raise BackendError(
+                f"The snapshot could not be written to {target} ({error.strerror or error}); "
+                "nothing of it is there. Make room, or give another folder."
+            ) from error
+        return manifest
+
+    def _written(self, bundle: Path) -> Manifest:
+        keys = self._selected()
+        mice = sorted({key.mouse for key in keys.values()})
+        self._write_database(bundle, keys)
+        everything = self._query.is_all
+        numbers = {} if everything else {"uSessionID": list(keys)}
+        sessions = SessionService(self._lab).frame(numbers, include_scratched=True)
+        frame = MouseService(self._lab).frame({} if everything else {"mouseName": mice})
+        sessions.to_parquet(bundle / "sessions.parquet", index=False)
+        frame.to_parquet(bundle / "mice.parquet", index=False)
+        manifest = Manifest(
+            revision=HEAD,
+            vrtracker=version("vrtracker"),
+            sessions=len(sessions),
+            mice=len(frame),
+            selection=self._query.document(),
+            files=tuple(BundleFile.of(path) for path in sorted(bundle.iterdir())),
+            **self._facts,
+        )
+        (bundle / MANIFEST).write_bytes(manifest.written())
+        return manifest
+
+    def _selected(self) -> dict[int, SessionKey]:
+        with self._lab.unit(readonly=True) as unit:
+            rows = unit.sessions.present(self._query.listing())
+        if not rows and not self._query.is_all:
+            raise InvalidValueError("No session passes these filters; nothing was published.")
+        return {row["uSessionID"]: SessionKey(*(row[part] for part in _KEY)) for row in rows}
+
+    def _write_database(self, bundle: Path, keys: Mapping[int, SessionKey]) -> None:
+        copy = Database(bundle.with_name("copy.db"), create=True)
+        try:
+            if self._query.is_all:
+                copy_all(self._lab.database, copy, self._progress)
+            else:
+                PartCopying(self._lab.database, copy, self._progress, keys).run()
+            # One file, without a log beside it, that SQLite has checked.
+            copy.backend.back_up(copy.url, bundle, "lab")
+        finally:
+            copy.dispose()
+
+
+def _tell_nobody(name: str, done: int, total: int) -> None:
+    del name, done, total

@@ -1,0 +1,27 @@
+"""The shell publishes, lists and loads snapshots."""
+
+from __future__ import annotations
+
+from support.command_line import good, refused, told
+
+
+def test_snapshot_is_published_listed_and_loaded(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("VRTRACKER_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "published"
+    made = demo.told("snapshot", "publish", "fig3", "--to", folder, "--imaging")
+
+    [row] = told("snapshot", "list", folder)
+    found = told("snapshot", "load", "fig3", "--from", folder)
+
+    assert row["name"] == "fig3"
+    assert found.keys() == {"path", "sha256", "sessions", "mice", "revision"}
+    assert (found["sessions"], found["mice"]) == (made["sessions"], made["mice"])
+    assert found["sha256"] == row["sha256"]
+    assert told("--url", found["path"], "status")["sessions"] == made["sessions"]
+    assert "fig3" in good("snapshot", "list", folder)
+    assert "in" in refused("--url", demo.url, "snapshot", "publish", "fig3", "--to", folder, code=5)
+
+
+def test_missing_snapshot_is_refused(tmp_path):
+    assert "index.json" in refused("snapshot", "list", tmp_path, code=4)
+    assert "VRTRACKER_SNAPSHOTS" in refused("snapshot", "load", "fig3", code=2)

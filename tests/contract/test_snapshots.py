@@ -1,0 +1,325 @@
+"""A snapshot is published whole, never changes, and is fetched whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+
+from support.command_line import command_line, environment
+from support.registrars import good
+from support.sample_lab import numbers
+from support.web import served
+from support.workflow_lab import wait_for
+from vrtracker import snapshots
+from vrtracker.database import migration
+from vrtracker.database.versions import HEAD, REVISIONS
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    DuplicateError,
+    ImportFileError,
+    InvalidValueError,
+    NotFoundError,
+    ReadOnlyError,
+    SchemaTooNewError,
+)
+from vrtracker.files.bundles import BundleFile, Manifest, sources, write_index
+from vrtracker.services.doctor import examine
+
+SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("VRTRACKER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "_FIRST_PAUSE_S", 0.0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "published"
+
+
+# -- publishing ---------------------------------------------------------------------------------
+
+
+def test_snapshot_holds_what_the_database_held_and_can_only_be_read(sample, folder):
+    made = sample.publish("all", folder, licence="CC-BY-4.0", citation="Us, 2026")
+
+    found = snapshots.load_version("all", folder)
+
+    assert (made.sessions, made.mice, made.revision) == (96, 4, HEAD)
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+    assert found.manifest == made
+    with found.open() as tracker:
+        expected = sample.sessions.frame(include_scratched=True)
+        pd.testing.assert_frame_equal(tracker.sessions.frame(include_scratched=True), expected)
+        read = pd.read_parquet(found.folder / "sessions.parquet")
+        assert list(read.columns) == list(expected.columns)
+        assert list(read.uSessionID) == list(expected.uSessionID)
+        with pytest.raises(ReadOnlyError):
+            tracker.mice.add("NEW")
+
+
+def test_filtered_snapshot_holds_the_sessions_and_all_that_hangs_on_them(lab, folder):
+    for key in ("M1.2023-01-20.1", "M1.2023-01-20.2"):
+        lab.add(key, behavior=key.endswith("1"))
+    lab.add("M2.2023-01-20.3", folder=False)
+    lab.tracker.workflow.run(registrar=good)
+    lab.tracker.freeze("one", behavior=True)
+    lab.tracker.freeze("all")
+
+    made = lab.tracker.publish("part", folder, {"behavior": True})
+
+    found = snapshots.load_version("part", folder)
+    assert (made.sessions, made.mice) == (1, 1)
+    with found.open() as tracker:
+        assert numbers(tracker.sessions.frame(include_scratched=True)) == [1]
+        assert list(tracker.mice.frame().mouseName) == ["M1"]
+        key = "M1.2023-01-20.1"
+        there, here = lab.dump_of(tracker, key, 1), lab.dump(key)
+        for name in ("sessions", "stage_states", "attempts", "events", "datasets"):
+            assert there[name] == here[name]
+        assert len(there["attempts"]) == 1
+        assert [each.name for each in tracker.selections()] == ["one"]
+        assert tracker.selection("one").verify().is_same
+        assert tracker.verify().differences == ()
+    checks = {check.name: str(check.status) for check in examine(found.path).checks}
+    assert checks["references"] == checks["schema"] == checks["database"] == "ok"
+
+
+@SQLITE
+def test_snapshot_shows_an_earlier_moment(lab, folder):
+    lab.add("M1.2023-01-20.1", imaging=True)
+    then = lab.clock()
+    lab.clock.advance(hours=1)
+    lab.tracker.sessions.update({"imaging": False}, "M1.2023-01-20.1")
+    lab.add("M1.2023-01-20.2", folder=False)
+
+    made = lab.tracker.publish("then", folder, as_of=then)
+
+    assert (made.sessions, made.as_of) == (1, then.isoformat())
+    with snapshots.load_version("then", folder).open() as tracker:
+        assert tracker.sessions.get("M1.2023-01-20.1").imaging
+
+
+@SQLITE
+def test_snapshot_never_changes_and_wrong_names_are_refused(tracker, folder):
+    tracker.publish("one", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    with pytest.raises(DuplicateError, match="never changes"):
+        tracker.publish("one", folder)
+    with pytest.raises(InvalidValueError, match="name"):
+        tracker.publish("../one", folder)
+    with pytest.raises(InvalidValueError, match="No session"):
+        tracker.publish("none", folder, imaging=True)
+    with pytest.raises(ConfigurationError, match="VRTRACKER_SNAPSHOTS"):
+        snapshots.list_versions()
+
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert all(path.stat().st_mode & 0o222 == 0 for path in (folder / "one").iterdir())
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+@SQLITE
+def test_index_names_the_newest_of_each_size(tracker, folder, monkeypatch):
+    for name, size in (("a", "small"), ("b", None), ("c", "small")):
+        tracker.publish(name, folder, size=size)
+    monkeypatch.setenv("VRTRACKER_SNAPSHOTS", str(folder))
+
+    assert [row["name"] for row in snapshots.list_versions()] == ["a", "b", "c"]
+    assert {row["name"] for row in snapshots.list_current_versions()} <= {"a", "b", "c"}
+    assert snapshots.load_current().manifest.name == "b"
+    with pytest.raises(NotFoundError, match="large"):
+        snapshots.load_current("large")
+    with pytest.raises(NotFoundError, match="'d'"):
+        snapshots.load_version("d")
+
+
+# -- fetching -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def web(small, folder):
+    """Serve a folder with the snapshot `lab` of the lab `small`."""
+    small.publish("lab", folder)
+    with served(folder) as made:
+        yield made
+
+
+@pytest.fixture
+def size(folder, web):
+    return (folder / "lab" / "lab.db").stat().st_size
+
+
+@SQLITE
+def test_download_that_was_killed_goes_on_where_it_broke_off(web, size, tmp_path):
+    web.breaks_after, web.stalls = size // 2, True
+    words = command_line("snapshot", "load", "lab", "--from", web.url)
+    with subprocess.Popen(words, env=environment(), cwd=tmp_path) as process:
+        wait_for(lambda: sizes_of_parts(tmp_path) == [size // 2])
+        process.kill()
+    web.breaks_after, web.stalls = None, False
+
+    found = snapshots.load_version("lab", web.url)
+
+    assert web.sent == [size // 2, size - size // 2]
+    assert hashlib.sha256(found.path.read_bytes()).hexdigest() == found.sha256
+
+
+def sizes_of_parts(tmp_path):
+    return [path.stat().st_size for path in (tmp_path / "cache").rglob(".lab.db.part")]
+
+
+@SQLITE
+def test_download_that_breaks_off_again_and_again_is_completed_in_a_few_tries(web, size):
+    web.breaks_after = size // 3 + 1
+
+    snapshots.load_version("lab", web.url)
+
+    assert len(web.sent) == 3
+    assert sum(web.sent) == size
+
+
+@SQLITE
+def test_server_that_ignores_ranges_is_asked_for_all_of_it(web, size):
+    web.breaks_after, web.knows_ranges = size // 2, False
+    with pytest.raises(DatabaseUnavailableError, match="5 tries"):
+        snapshots.load_version("lab", web.url)
+    web.breaks_after = None
+
+    assert snapshots.load_version("lab", web.url).path.stat().st_size == size
+
+
+@SQLITE
+def test_snapshot_in_the_cache_needs_no_network(web, folder):
+    found = snapshots.load_version("lab", web.url)
+    asked = len(web.asked)
+
+    assert snapshots.load_version("lab", web.url).path == found.path
+    assert len(web.asked) == asked
+    web.status = 503
+    assert snapshots.load_version("lab", web.url).path == found.path
+
+
+@SQLITE
+def test_file_that_was_changed_in_the_cache_is_fetched_anew(web):
+    found = snapshots.load_version("lab", web.url)
+    _flip(found.path)
+
+    again = snapshots.load_version("lab", web.url)
+
+    assert hashlib.sha256(again.path.read_bytes()).hexdigest() == found.sha256
+
+
+def _flip(path):
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+
+
+@SQLITE
+def test_one_flipped_byte_is_refused_and_nothing_of_it_stays(web, tmp_path):
+    web.flips = 5000
+
+    with pytest.raises(BackendError, match="damaged"):
+        snapshots.load_version("lab", web.url)
+
+    assert not list((tmp_path / "cache").rglob("*lab.db*"))
+    web.flips = None
+    assert snapshots.load_version("lab", web.url).manifest.sessions == 3
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("does", "error", "said"),
+    [
+        ({"adds": b"x" * 100}, BackendError, "longer than"),
+        ({"status": 404}, DatabaseUnavailableError, "HTTP status 404"),
+        ({"status": 302}, DatabaseUnavailableError, "without an end"),
+        ({"status": 503}, DatabaseUnavailableError, "HTTP status 503"),
+    ],
+    ids=["too much", "missing", "redirect loop", "overloaded"],
+)
+def test_server_that_misbehaves_gets_one_clear_error(web, does, error, said):
+    for name, value in does.items():
+        setattr(web, name, value)
+
+    with pytest.raises(error, match=said):
+        snapshots.load_version("lab", web.url)
+    assert len(web.asked) <= 8
+
+
+def test_server_that_is_away_gets_one_clear_error():
+    with pytest.raises(DatabaseUnavailableError, match="could not be fetched in 5 tries"):
+        snapshots.list_versions("http://ann:secret@127.0.0.1:1/lab?token=secret")
+
+
+@SQLITE
+def test_damaged_foreign_and_newer_snapshots_are_refused(small, folder):
+    small.publish("lab", folder)
+    _flip(folder / "lab" / "lab.db")
+    with pytest.raises(BackendError, match="damaged"):
+        snapshots.load_version("lab", folder)
+
+    index = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps(index | {"format": "vrtracker snapshots 2"}))
+    with pytest.raises(ImportFileError, match="newer vrtracker"):
+        snapshots.list_versions(folder)
+    (folder / "index.json").write_text("[]")
+    with pytest.raises(ImportFileError, match="is not of"):
+        snapshots.list_versions(folder)
+    with pytest.raises(DatabaseUnavailableError, match="cannot be read"):
+        snapshots.list_versions(folder / "nowhere")
+
+
+def _rewrite(folder, manifest):
+    """Write another manifest into a bundle, as a publisher of another version would."""
+    path = folder / manifest.name / "manifest.json"
+    path.chmod(0o644)
+    path.write_bytes(manifest.written())
+    write_index(folder)
+
+
+@SQLITE
+def test_snapshot_with_a_newer_schema_is_refused_and_an_older_one_is_upgraded(small, folder):
+    made = small.publish("lab", folder)
+    _rewrite(folder, dataclasses.replace(made, revision="9999"))
+    assert snapshots.list_versions(folder) == []
+    assert len(snapshots.list_versions(folder, only_supported=False)) == 1
+    with pytest.raises(SchemaTooNewError, match="9999"):
+        snapshots.load_version("lab", folder)
+
+    older = folder / "old" / "lab.db"
+    shutil.copytree(folder / "lab", folder / "old")
+    older.chmod(0o644)
+    migration.downgrade(older, REVISIONS[-2])
+    files = [BundleFile.of(older), *(each for each in made.files if each.path != "lab.db")]
+    old = dataclasses.replace(made, name="old", revision=REVISIONS[-2], files=tuple(files))
+    (folder / "old" / "manifest.json").chmod(0o644)
+    _rewrite(folder, old)
+
+    found = snapshots.load_version("old", folder)
+
+    assert found.document()["revision"] == REVISIONS[-2]
+    with found.open() as tracker:
+        assert tracker.sessions.count() == 3
+
+
+@pytest.mark.parametrize("name", ["../lab.db", "/etc/passwd", ".hidden", "a/b"])
+def test_manifest_that_names_files_elsewhere_is_refused(name):
+    made = Manifest(name="x", created_at="", revision=HEAD, vrtracker="1", sessions=0, mice=0)
+    document = json.loads(made.written())
+    document["files"] = [{"path": name, "bytes": 1, "sha256": "0" * 64}]
+
+    with pytest.raises(ImportFileError, match="no whole manifest"):
+        Manifest.read(json.dumps(document).encode(), "there")
