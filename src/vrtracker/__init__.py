@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vrtracker import snapshots
     from vrtracker.domain.keys import SessionKey
     from vrtracker.domain.qc import QC
     from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vrtracker.opening import open_tracker as open  # noqa: A004
     from vrtracker.services.doctor import examine as doctor
     from vrtracker.tracker import Tracker
-    from vrtracker.transfers import clone, restore
+    from vrtracker.transfers import bake, clone, restore
 
     __version__: str
 
@@ -34,11 +35,13 @@ __all__ = [
     "Tracker",
     "VrtrackerError",
     "__version__",
+    "bake",
     "clone",
     "doctor",
     "init",
     "open",
     "restore",
+    "snapshots",
 ]
 
 _HOMES = {
@@ -50,6 +53,7 @@ _HOMES = {
     "State": ("vrtracker.domain.states", "State"),
     "Tracker": ("vrtracker.tracker", "Tracker"),
     "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
+    "bake": ("vrtracker.transfers", "bake"),
     "clone": ("vrtracker.transfers", "clone"),
     "doctor": ("vrtracker.services.doctor", "examine"),
     "init": ("vrtracker.opening", "init"),
@@ -62,6 +66,8 @@ def __getattr__(name: str) -> Any:
     """Load what is asked for on first use, so that importing the package costs nothing."""
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("vrtracker")
+    if name == "snapshots":
+        return importlib.import_module("vrtracker.snapshots")
     if name not in _HOMES:
         raise AttributeError(f"module 'vrtracker' has no attribute {name!r}")
     module, attribute = _HOMES[name]

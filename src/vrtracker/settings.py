@@ -157,6 +157,7 @@ class Profile(BaseModel):
     default_role: RoleName = "admin"
     roles: dict[str, RoleName] = {}
     presets: dict[str, dict[str, Any]] = {}
+    sizes: dict[str, dict[str, Any]] = {}
 
     @field_validator("timezone")
     @classmethod

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from vrtracker.database import Database
-from vrtracker.services.administration import backups, cloning
-from vrtracker.services.administration.backups import Restored
-from vrtracker.services.administration.cloning import Clone
-from vrtracker.services.administration.opening import plain_lab
+from vrtracker.errors import UnknownNameError
+from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.services import administration
+from vrtracker.services.administration import Clone, Restored
 from vrtracker.settings import resolve_url, settings_for
 
-__all__ = ["clone", "restore"]
+__all__ = ["bake", "clone", "restore"]
+
+_DAYS: dict[str, int | None] = {"small": 30, "medium": 365, "full": None}
 
 
 def clone(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
+    where: Any = None,
     *,
+    include_scratched: bool = False,
     progress: Callable[[str, int, int], object] | None = None,
+    **filters: Any,
 ) -> Clone:
-    """Copy a whole database into a new one, of the same or another kind.
+    """Copy a database, or a part of it, into a new one, of the same or another kind.
 
     All rows of all tables come along with their numbers, also the columns and tables that the
     lab has added; then both are compared. What is copied is the state of one moment.
+
+    With filters, the sessions that pass come with their mice and all that hangs on them; of the
+    lab's own tables, the rows that refer to nothing that is left out.
 
     Parameters
     ----------
@@ -32,6 +42,8 @@ def clone(
         Path, URL or profile of a database with the newest schema.
     destination
         Path or URL of a file that does not exist, or of a database without rows.
+    where, include_scratched, **filters
+        Which sessions, as for ``tracker.sessions.frame``; all that there is when not given.
     progress
         Called with a table's name, the rows that are copied, and how many there are.
 
@@ -43,14 +55,64 @@ def clone(
     Raises
     ------
     InvalidValueError
-        If both are one database.
+        If both are one database, or no session passes.
     NotEmptyError
         If the destination holds rows, or columns or tables of somebody's own.
     BackendError
         If the destination cannot hold something, or does not give it back as it was. It is
         left as it was before.
     """
-    return cloning.clone(resolve_url(source), resolve_url(destination), progress=progress)
+    copy = None
+    if where is not None or filters:
+        asked = filters_of(where, filters)
+        listing = Listing(asked, include_scratched=include_scratched)
+        copy = partial(administration.copy_part, listing=listing)
+    return administration.clone(
+        resolve_url(source), resolve_url(destination), progress=progress, copy=copy
+    )
+
+
+def bake(
+    source: str | os.PathLike[str] | None,
+    destination: str | os.PathLike[str],
+    *,
+    size: str = "full",
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Clone:
+    """Copy a database in one of the sizes that the profile names into a new one.
+
+    Parameters
+    ----------
+    source
+        Path, URL or profile; the default one if not given.
+    size
+        A name under ``sizes`` in the profile, which has filters of sessions for it. Where the
+        profile does not say otherwise, ``small`` is the sessions of the last 30 days before the
+        newest one, ``medium`` those of 365 days, ``full`` all that there is.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such size.
+    VrtrackerError
+        As `clone`.
+    """
+    settings = settings_for(source)
+    named = settings.sizes.get(size)
+    if named is None and size not in _DAYS:
+        raise UnknownNameError("size", size, {**_DAYS, **settings.sizes})
+    if named:
+        return clone(settings.database, destination, named, progress=progress)
+    days = _DAYS[size] if named is None else None
+    copy = None if days is None else partial(_copy_newest, days=days)
+    return administration.clone(
+        settings.database, resolve_url(destination), progress=progress, copy=copy
+    )
+
+
+def _copy_newest(source: Database, destination: Database, progress: Any, *, days: int) -> Clone:
+    listing = administration.newest_days(source, days)
+    return administration.copy_part(source, destination, progress, listing)
 
 
 def restore(
@@ -95,7 +157,7 @@ def restore(
     settings = settings_for(database)
     found = Database(settings.database, create=True)
     try:
-        lab = plain_lab(found, settings, actor=actor)
-        return backups.restore(lab, backup, save=save)
+        lab = administration.plain_lab(found, settings, actor=actor)
+        return administration.restore(lab, backup, save=save)
     finally:
         found.dispose()

@@ -34,6 +34,28 @@ def test_json_tells_rows_and_hash_of_every_table(sample, tmp_path: Path):
     assert told("clone", copy, again)["tables"] == document["tables"]
 
 
+def test_sessions_that_pass_filters_are_copied_alone(sample, tmp_path: Path):
+    copy = tmp_path / "copy.db"
+    with sample.open() as tracker:
+        mouse = tracker.mice.frame().mouseName[0]
+        expected = tracker.sessions.count(mouseName=mouse, include_scratched=True)
+
+    document = told("clone", sample.url, copy, "--mouse", mouse)
+
+    assert {each["name"]: each["rows"] for each in document["tables"]}["sessiondb"] == expected
+    assert "No session" in refused("clone", sample.url, tmp_path / "no.db", "--mouse", "X", code=2)
+    assert not (tmp_path / "no.db").exists()
+
+
+def test_database_is_baked_in_a_size(sample, tmp_path: Path):
+    document = told("--url", sample.url, "bake", tmp_path / "small.db", "--size", "small")
+
+    assert {each["name"]: each["rows"] for each in document["tables"]}["sessiondb"] > 0
+    assert "medium" in refused(
+        "--url", sample.url, "bake", tmp_path / "x.db", "--size", "s", code=2
+    )
+
+
 def test_destination_with_rows_is_a_conflict(sample, demo):
     assert "not empty" in refused("clone", sample.url, demo.url, code=5)
 

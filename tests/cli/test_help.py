@@ -21,7 +21,7 @@ EXPECTED = {
     *("demo", "init", "status", "scan", "needs", "why-not", "register", "worker", "complete"),
     *("reset", "scratch", "unscratch", "history", "undo", "errors", "datasets", "attempts"),
     *("import table", "import csv"),
-    *("clone", "backup", "restore", "reconcile", "outdated", "claims", "release"),
+    *("clone", "bake", "backup", "restore", "reconcile", "outdated", "claims", "release"),
     *("doctor", "freeze", "selections", "verify"),
     *("snapshot publish", "snapshot list", "snapshot load"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),

@@ -60,6 +60,7 @@ _HOMES = {
     "doctor": ("doctor", "doctor", _DATABASE),
     "snapshot": ("snapshots", "commands", _DATABASE),
     "clone": ("cloning", "clone", _DATABASE),
+    "bake": ("cloning", "bake", _DATABASE),
     "backup": ("backups", "backup", _DATABASE),
     "restore": ("backups", "restore", _DATABASE),
     "sessions": ("sessions", "commands", _ROWS),

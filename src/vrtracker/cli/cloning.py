@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vrtracker.cli.options import Json
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["clone"]
+if TYPE_CHECKING:
+    from vrtracker.services.administration import Clone
+
+__all__ = ["bake", "clone"]
 
 
 def clone(
@@ -33,12 +37,19 @@ def clone(
         ),
     ],
     *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
     json: Json = False,
 ) -> None:
-    """Copy a whole database between Access, SQLite and PostgreSQL, in any direction.
+    """Copy a database between Access, SQLite and PostgreSQL, in any direction.
 
     Every row comes along with its number, also the columns and tables that the lab has added.
-    Then both are compared; the new one is there complete, or not at all.
+    Then both are compared; the new one is there complete, or not at all. With filters, the sessions
+    that pass come with their mice and all that hangs on them.
 
     Example: vrtracker clone lab.accdb lab.db
 
@@ -48,8 +59,46 @@ def clone(
 
     if shell_of(context).url is not None:
         raise InvalidValueError("clone takes both databases after the command; leave out --url.")
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with copying() as progress:
-        made = clone_database(source, destination, progress=progress)
+        made = clone_database(source, destination, filters or None, progress=progress)
+    _tell(made, json=json)
+
+
+def bake(
+    context: typer.Context,
+    destination: Annotated[
+        str,
+        typer.Argument(
+            metavar="DEST",
+            help="Path of a new file, or URL of an empty database.",
+            show_default=False,
+        ),
+    ],
+    *,
+    size: Annotated[
+        str,
+        typer.Option(
+            "--size",
+            metavar="SIZE",
+            help="small: the last 30 days before the newest session; medium: 365; full: all; or "
+            "one of sizes in the profile.",
+        ),
+    ] = "full",
+    json: Json = False,
+) -> None:
+    """Copy the database in a size that is handy elsewhere, with all that hangs on its sessions.
+
+    Example: vrtracker --url lab.accdb bake small.db --size small
+    """
+    from vrtracker.transfers import bake as bake_database
+
+    with copying() as progress:
+        made = bake_database(shell_of(context).url, destination, size=size, progress=progress)
+    _tell(made, json=json)
+
+
+def _tell(made: Clone, *, json: bool) -> None:
     if json:
         write_json(dataclasses.asdict(made))
         return

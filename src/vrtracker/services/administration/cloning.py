@@ -72,8 +72,20 @@ class Clone(Shown):
         return Facts(title, rows, ("table", "rows", "hash"), most=len(rows))
 
 
-def clone(source: Any, destination: Any, *, progress: Progress | None = None) -> Clone:
-    """Copy a database; `vrtracker.clone` describes it."""
+def clone(
+    source: Any,
+    destination: Any,
+    *,
+    progress: Progress | None = None,
+    copy: Callable[[Database, Database, Progress], Clone] | None = None,
+) -> Clone:
+    """Copy a database; `vrtracker.clone` describes it.
+
+    Parameters
+    ----------
+    copy
+        Copies from one open database into the other; all of it when not given.
+    """
     with contextlib.ExitStack() as stack:
         read = Database(source, readonly=True)
         stack.callback(read.dispose)
@@ -82,7 +94,7 @@ def clone(source: Any, destination: Any, *, progress: Progress | None = None) ->
         read.backend.check_target(read.url)
         require_current(read)
         written.backend.check_target(written.url, create=True)
-        return copy_all(read, written, progress or _tell_nobody)
+        return (copy or copy_all)(read, written, progress or _tell_nobody)
 
 
 def copy_all(source: Database, destination: Database, progress: Progress) -> Clone:

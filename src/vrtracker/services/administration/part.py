@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vrtracker.database import Database
 from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.copying import TableRepository
-from vrtracker.services.administration.cloning import Copying, Progress
+from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.services.administration.cloning import Clone, Copying, Progress
+from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["PartCopying"]
+__all__ = ["PartCopying", "copy_part", "newest_days"]
 
 _NUMBER = "uSessionID"
 
@@ -70,6 +74,35 @@ class PartCopying(Copying):
             for key in table.table.foreign_keys
             for value in [row[at[key.parent.name]]]
         )
+
+
+def copy_part(
+    source: Database, destination: Database, progress: Progress, listing: Listing
+) -> Clone:
+    """Copy the sessions of a listing, with all that hangs on them, into an empty database.
+
+    Raises
+    ------
+    InvalidValueError
+        If there is none.
+    """
+    names = ("mouseName", "sessionDate", "sessionID")
+    with UnitOfWork(source, readonly=True) as unit:
+        rows = unit.sessions.present(listing)
+    if not rows:
+        raise InvalidValueError("No session passes these filters; nothing was written.")
+    keys = {row[_NUMBER]: SessionKey(*(row[name] for name in names)) for row in rows}
+    return PartCopying(source, destination, progress, keys).run()
+
+
+def newest_days(source: Database, days: int) -> Listing:
+    """Return the listing of the sessions of the last so many days on which there may be some."""
+    with UnitOfWork(source, readonly=True) as unit:
+        dates = [key[1] for key in unit.sessions.present_keys(Listing(include_scratched=True))]
+    if not dates:
+        return Listing(include_scratched=True)
+    since = max(dates) - dt.timedelta(days=days - 1)
+    return Listing(filters_of({"sessionDate": (since, ">=")}, {}), include_scratched=True)
 
 
 def _referred_columns(table: TableRepository) -> set[str]:

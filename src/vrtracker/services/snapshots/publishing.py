@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ from vrtracker.backends.disk import flush
 from vrtracker.database import Database
 from vrtracker.database.versions import HEAD
 from vrtracker.domain.frozen import in_json
-from vrtracker.domain.keys import SessionKey
-from vrtracker.errors import BackendError, DuplicateError, InvalidValueError
+from vrtracker.errors import BackendError, DuplicateError
 from vrtracker.files.bundles import (
     MANIFEST,
     BundleFile,
@@ -25,14 +24,13 @@ from vrtracker.files.bundles import (
     write_index,
 )
 from vrtracker.repositories.listing import Listing, filters_of
-from vrtracker.services.administration import PartCopying, copy_all, moment_of, past_of
+from vrtracker.services.administration import copy_all, copy_part, moment_of, past_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries import MouseService, SessionService
 
 __all__ = ["SnapshotService"]
 
 _READ_ONLY = 0o444
-_KEY = ("mouseName", "sessionDate", "sessionID")
 
 Progress = Callable[[str, int, int], object]
 
@@ -163,20 +161,20 @@ class _Writing:
         return manifest
 
     def _written(self, bundle: Path) -> Manifest:
-        keys = self._selected()
-        mice = sorted({key.mouse for key in keys.values()})
-        self._write_database(bundle, keys)
-        everything = self._query.is_all
-        numbers = {} if everything else {"uSessionID": list(keys)}
-        sessions = SessionService(self._lab).frame(numbers, include_scratched=True)
-        frame = MouseService(self._lab).frame({} if everything else {"mouseName": mice})
+        database = self._write_database(bundle)
+        try:
+            lab = replace(self._lab, database=database)
+            sessions = SessionService(lab).frame(include_scratched=True)
+            mice = MouseService(lab).frame()
+        finally:
+            database.dispose()
         sessions.to_parquet(bundle / "sessions.parquet", index=False)
-        frame.to_parquet(bundle / "mice.parquet", index=False)
+        mice.to_parquet(bundle / "mice.parquet", index=False)
         manifest = Manifest(
             revision=HEAD,
             vrtracker=version("vrtracker"),
             sessions=len(sessions),
-            mice=len(frame),
+            mice=len(mice),
             selection=self._query.document(),
             files=tuple(BundleFile.of(path) for path in sorted(bundle.iterdir())),
             **self._facts,
@@ -184,22 +182,15 @@ class _Writing:
         (bundle / MANIFEST).write_bytes(manifest.written())
         return manifest
 
-    def _selected(self) -> dict[int, SessionKey]:
-        with self._lab.unit(readonly=True) as unit:
-            rows = unit.sessions.present(self._query.listing())
-        if not rows and not self._query.is_all:
-            raise InvalidValueError("No session passes these filters; nothing was published.")
-        return {row["uSessionID"]: SessionKey(*(row[part] for part in _KEY)) for row in rows}
-
-    def _write_database(self, bundle: Path, keys: Mapping[int, SessionKey]) -> None:
+    def _write_database(self, bundle: Path) -> Database:
         copy = Database(bundle.with_name("copy.db"), create=True)
         try:
             if self._query.is_all:
                 copy_all(self._lab.database, copy, self._progress)
             else:
-                PartCopying(self._lab.database, copy, self._progress, keys).run()
+                copy_part(self._lab.database, copy, self._progress, self._query.listing())
             # One file, without a log beside it, that SQLite has checked.
-            copy.backend.back_up(copy.url, bundle, "lab")
+            return Database(copy.backend.back_up(copy.url, bundle, "lab"), readonly=True)
         finally:
             copy.dispose()
 
