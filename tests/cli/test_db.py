@@ -175,3 +175,26 @@ def test_upgrade_names_mice_that_differ_in_case_alone(tmp_path: Path):
     assert f"{url} cannot go to head: mice differ in the case of letters alone" in error
     assert "ATL012 (0 sessions) and atl012 (0 sessions)" in error
     assert told("--url", url, "db", "current")["revision"] == "0002"
+
+
+def test_schema_tells_what_every_column_holds(demo):
+    tables = {table["name"]: table for table in demo.told("db", "schema")}
+
+    columns = {column["name"]: column for column in tables["sessiondb"]["columns"]}
+    assert columns["mouseName"]["refers_to"] == "mousedb.mouseName"
+    assert columns["headPlateRotation"]["comment"].endswith("degrees")
+    assert (columns["sessionDate"]["type"], columns["imaging"]["type"]) == ("date", "tick box")
+    ours = [each for table in tables.values() for each in table["columns"]]
+    assert all(each["comment"] for each in ours)
+
+
+def test_schema_is_a_page_with_a_diagram_that_knows_the_labs_own_columns(demo):
+    with sqlite3.connect(demo.url) as connection:
+        connection.execute("ALTER TABLE sessiondb ADD COLUMN arena VARCHAR(20)")
+    connection.close()
+
+    page = demo.good("db", "schema", "--markdown")
+
+    assert 'mousedb ||--o{ sessiondb : "mouseName"' in page
+    assert "| arena | text of 20 letters | yes | a column of the lab's own |" in page
+    assert "arena" not in good("db", "schema", "--markdown")

@@ -32,6 +32,7 @@ EXPECTED = {
     *("admin grant", "admin revoke", "admin roles"),
     *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
+    "db schema",
 }
 LOADED = """
 import json, sys

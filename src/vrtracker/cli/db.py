@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -169,6 +170,44 @@ def history(context: typer.Context, *, json: Json = False) -> None:
     write_table(rows)
     if url is None:
         note("No database is named, so none is marked as current.")
+
+
+@commands.command()
+def schema(
+    context: typer.Context,
+    *,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="A page with a diagram of what refers to what.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show the tables: columns, types, units, what refers to what; the lab's own columns too.
+
+    Without a database, those of this version.
+
+    Example: vrtracker db schema --markdown
+    """
+    from vrtracker.database.description import as_markdown, schema_description
+
+    try:
+        url = shell_of(context).database_url()
+    except ConfigurationError:
+        tables = schema_description()
+    else:
+        with _database(url, readonly=True) as database:
+            tables = schema_description(database)
+    if json:
+        write_json([dataclasses.asdict(table) for table in tables])
+    elif markdown:
+        say(as_markdown(tables).rstrip())
+    else:
+        write_table(
+            [
+                {"table": table.name, **dataclasses.asdict(column)}
+                for table in tables
+                for column in table.columns
+            ]
+        )
 
 
 @contextlib.contextmanager
