@@ -7,6 +7,7 @@ from typing import Any
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
+from vrtracker.services.administration.moving import where_it_went
 from vrtracker.services.administration.opening import lab_of
 from vrtracker.settings import Settings, settings_for
 from vrtracker.tracker import Tracker
@@ -62,6 +63,10 @@ def tracker_of(
 ) -> Tracker:
     """Open the database of settings that were read before; the rest as `open_tracker`."""
     database = Database(settings.database, readonly=readonly)
+    went = where_it_went(database)
+    if went is not None:
+        refusal = f"{database} was moved to {went}, and is only read; open that one."
+        database = Database(settings.database, readonly=True, refusal=refusal)
     database.backend.check_target(database.url)
     try:
         require_current(database)

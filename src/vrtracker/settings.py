@@ -8,6 +8,7 @@ else it is ``config.toml`` in the user's configuration folder.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import re
 import tomllib
@@ -31,6 +32,7 @@ __all__ = [
     "load_settings",
     "profile_names",
     "resolve_url",
+    "set_profile_url",
     "settings_for",
 ]
 
@@ -275,6 +277,41 @@ def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
     if isinstance(target, str) and target in profile_names():
         return load_settings(target)
     return load_settings().model_copy(update={"url": os.fspath(target)})
+
+
+def set_profile_url(name: str, url: str) -> Path:
+    """Write another database into a profile of the settings file; all else stays as it is.
+
+    Raises
+    ------
+    ConfigurationError
+        If the profile's line cannot be told from the rest, or the file cannot be written.
+    """
+    path = config_path()
+    text = path.read_text("utf-8")
+    head = re.search(
+        rf"^\[profiles\.(?:{re.escape(name)}|\"{re.escape(name)}\")\]", text, re.MULTILINE
+    )
+    start = head.end() if head else len(text)
+    end = re.compile(r"^\[", re.MULTILINE).search(text, start)
+    section = text[start : end.start() if end else len(text)]
+    line = re.compile(r"^(\s*url\s*=\s*)(\"[^\"\n]*\"|'[^'\n]*')", re.MULTILINE)
+    written = line.sub(lambda found: f"{found[1]}{json.dumps(url)}", section, count=1)
+    changed = text[:start] + written + text[start + len(section) :]
+    wanted = tomllib.loads(text)
+    wanted["profiles"][name]["url"] = url
+    if tomllib.loads(changed) != wanted:
+        raise ConfigurationError(
+            f"The url of the profile {name!r} could not be changed in {path}; set it by hand: "
+            f"url = {json.dumps(url)}"
+        )
+    partial = path.with_name(f".{path.name}.new")
+    try:
+        partial.write_text(changed, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}") from error
+    return path
 
 
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:

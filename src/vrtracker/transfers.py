@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
-from vrtracker.errors import UnknownNameError
+from vrtracker.display import Facts, Shown
+from vrtracker.errors import BackendError, UnknownNameError
 from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.services import administration
 from vrtracker.services.administration import Clone, Restored
-from vrtracker.settings import resolve_url, settings_for
+from vrtracker.settings import resolve_url, set_profile_url, settings_for
 
-__all__ = ["bake", "clone", "restore"]
+if TYPE_CHECKING:
+    from vrtracker.services.doctor import Diagnosis
+
+__all__ = ["Moved", "bake", "clone", "migrate", "restore"]
+
+_NEEDED = ("database", "schema", "references", "names")
 
 _DAYS: dict[str, int | None] = {"small": 30, "medium": 365, "full": None}
 
@@ -108,6 +116,96 @@ def bake(
     return administration.clone(
         settings.database, resolve_url(destination), progress=progress, copy=copy
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Shown):
+    """A database that was moved.
+
+    Attributes
+    ----------
+    copied : Clone
+        What was copied; both sides agree.
+    profile : str or None
+        The profile that names the new database now; None if none named the old one.
+    note : Path or None
+        Says beside the old file where it went; None for a database on a server.
+    kept : Path or None
+        An old file that gave way to the new one.
+    """
+
+    copied: Clone
+    profile: str | None
+    note: Path | None
+    kept: Path | None
+
+    def facts(self) -> Facts:
+        """Return where it is now, and what to do where that is not known yet."""
+        notes = [f"{self.note} says so, and the old file is only read."] if self.note else []
+        notes += [f"What was there before is in {self.kept}."] if self.kept else []
+        told = f"The profile {self.profile} names it now."
+        notes += [told if self.profile else "Name it now: --url, VRTRACKER_URL or a profile."]
+        went = f"{self.copied.source} was moved to {self.copied.destination}."
+        return Facts(went, notes=notes)
+
+
+def migrate(
+    source: str | os.PathLike[str] | None,
+    destination: str | os.PathLike[str],
+    *,
+    actor: str | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Moved:
+    """Move a database to another place or kind: off Access, onto a server, or back.
+
+    It is looked at first, then copied and compared; then the profile that names it is changed, and
+    the old file is marked as moved: this package only reads it from then on. If anything fails, all
+    is as it was. An old file at the destination, from which the database was moved before, is kept
+    under another name.
+
+    Parameters
+    ----------
+    source
+        Path, URL or profile; the default one if not given.
+    destination
+        Path of a new file, or URL of an empty database, without a password in it.
+    actor
+        Who asks; the user when not given. It takes an admin.
+
+    Raises
+    ------
+    BackendError
+        If something in it is wrong, that a copy would not bring along or bring along wrong; or
+        somebody wrote meanwhile.
+    ClaimHeldError
+        If a session is worked on.
+    VrtrackerError
+        As `clone`.
+    """
+    from vrtracker.services.doctor import examine
+
+    settings = settings_for(source)
+    _require_sound(examine(source))
+    old = Database(settings.database, readonly=True)
+    new = Database(resolve_url(destination))
+    try:
+        lab = administration.plain_lab(old, settings, actor=actor)
+        administration.require_movable(lab)
+        with administration.room_at(new) as kept, administration.leaving(lab, new) as note:
+            made = administration.clone(settings.database, new.url, progress=progress)
+        if settings.profile is not None:
+            set_profile_url(settings.profile, str(new))
+        return Moved(made, settings.profile, note, kept)
+    finally:
+        old.dispose()
+        new.dispose()
+
+
+def _require_sound(found: Diagnosis) -> None:
+    wrong = [check for check in found.checks if check.status == "error" and check.name in _NEEDED]
+    if wrong:
+        said = " ".join(f"{check.message} {check.remedy or ''}".strip() for check in wrong)
+        raise BackendError(f"{found.database} cannot be moved as it is; nothing was done. {said}")
 
 
 def _copy_newest(source: Database, destination: Database, progress: Any, *, days: int) -> Clone:

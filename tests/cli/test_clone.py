@@ -56,6 +56,18 @@ def test_database_is_baked_in_a_size(sample, tmp_path: Path):
     )
 
 
+def test_database_is_moved_after_asking(demo, tmp_path: Path):
+    new = tmp_path / "new.db"
+    assert "--yes" in refused("--url", demo.url, "migrate-to", new, code=2)
+    assert not new.exists()
+
+    shown = good("--url", demo.url, "migrate-to", new, "--yes")
+
+    assert f"was moved to {new}" in shown
+    assert "was moved to" in refused("--url", demo.url, "mice", "add", "NEW", code=4)
+    good("--url", new, "mice", "add", "NEW")
+
+
 def test_destination_with_rows_is_a_conflict(sample, demo):
     assert "not empty" in refused("clone", sample.url, demo.url, code=5)
 

@@ -61,6 +61,7 @@ _HOMES = {
     "snapshot": ("snapshots", "commands", _DATABASE),
     "clone": ("cloning", "clone", _DATABASE),
     "bake": ("cloning", "bake", _DATABASE),
+    "migrate-to": ("cloning", "migrate_to", _DATABASE),
     "backup": ("backups", "backup", _DATABASE),
     "restore": ("backups", "restore", _DATABASE),
     "sessions": ("sessions", "commands", _ROWS),

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where, Yes
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.progress import copying
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import agree, shell_of, without_password
 from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.services.administration import Clone
 
-__all__ = ["bake", "clone"]
+__all__ = ["bake", "clone", "migrate_to"]
 
 
 def clone(
@@ -96,6 +96,40 @@ def bake(
     with copying() as progress:
         made = bake_database(shell_of(context).url, destination, size=size, progress=progress)
     _tell(made, json=json)
+
+
+def migrate_to(
+    context: typer.Context,
+    destination: Annotated[
+        str,
+        typer.Argument(
+            metavar="DEST",
+            help="Path of a new file, or URL of an empty database.",
+            show_default=False,
+        ),
+    ],
+    *,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Move the database to another place or kind: off Access, onto a server, or back.
+
+    It is looked at, copied and compared; then the profile that names it is changed, and the old
+    file is marked as moved and only read. Nobody may work meanwhile. Asks, or wants --yes.
+
+    Example: vrtracker --url lab migrate-to postgresql://ada@server/lab --yes
+    """
+    from vrtracker.transfers import migrate
+
+    shell = shell_of(context)
+    old = without_password(shell.database_url())
+    agree(f"{old} moves to {without_password(destination)}, and is only read then.", yes=yes)
+    with copying() as progress:
+        made = migrate(shell.url, destination, actor=shell.actor, progress=progress)
+    if json:
+        write_json(dataclasses.asdict(made))
+        return
+    say(str(made))
 
 
 def _tell(made: Clone, *, json: bool) -> None:

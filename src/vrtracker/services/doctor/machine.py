@@ -11,7 +11,7 @@ from vrtracker.database import Database, DatabaseClock
 from vrtracker.errors import VrtrackerError
 from vrtracker.registrars import registrar_from
 from vrtracker.registrars.checking import require_working
-from vrtracker.services.administration import lab_of
+from vrtracker.services.administration import lab_of, where_it_went
 from vrtracker.services.doctor.diagnosis import Finding, Status
 from vrtracker.services.doctor.patient import CannotBeSeenError, Patient
 from vrtracker.settings import config_path, settings_for
@@ -51,6 +51,10 @@ def place(patient: Patient) -> Finding:
     file = patient.named.backend.file(patient.named.url)
     if file is None:
         return Finding(Status.SKIPPED, "The database is on a server.")
+    went = where_it_went(patient.named)
+    if went is not None:
+        remedy = f"Give that one, in {config_path()}, VRTRACKER_URL or --url."
+        return Finding(Status.WARNING, f"{file} was moved to {went}, and is only read.", remedy)
     synced = synced_folder(file)
     if synced is not None:
         return Finding(
