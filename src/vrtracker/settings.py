@@ -8,13 +8,13 @@ else it is ``config.toml`` in the user's configuration folder.
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import re
 import tomllib
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -32,10 +32,10 @@ __all__ = [
     "load_settings",
     "profile_names",
     "resolve_url",
-    "set_profile_url",
     "settings_for",
 ]
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 RoleName = Literal["reader", "editor", "admin"]
 
 
@@ -279,41 +279,6 @@ def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
     return load_settings().model_copy(update={"url": os.fspath(target)})
 
 
-def set_profile_url(name: str, url: str) -> Path:
-    """Write another database into a profile of the settings file; all else stays as it is.
-
-    Raises
-    ------
-    ConfigurationError
-        If the profile's line cannot be told from the rest, or the file cannot be written.
-    """
-    path = config_path()
-    text = path.read_text("utf-8")
-    head = re.search(
-        rf"^\[profiles\.(?:{re.escape(name)}|\"{re.escape(name)}\")\]", text, re.MULTILINE
-    )
-    start = head.end() if head else len(text)
-    end = re.compile(r"^\[", re.MULTILINE).search(text, start)
-    section = text[start : end.start() if end else len(text)]
-    line = re.compile(r"^(\s*url\s*=\s*)(\"[^\"\n]*\"|'[^'\n]*')", re.MULTILINE)
-    written = line.sub(lambda found: f"{found[1]}{json.dumps(url)}", section, count=1)
-    changed = text[:start] + written + text[start + len(section) :]
-    wanted = tomllib.loads(text)
-    wanted["profiles"][name]["url"] = url
-    if tomllib.loads(changed) != wanted:
-        raise ConfigurationError(
-            f"The url of the profile {name!r} could not be changed in {path}; set it by hand: "
-            f"url = {json.dumps(url)}"
-        )
-    partial = path.with_name(f".{path.name}.new")
-    try:
-        partial.write_text(changed, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}") from error
-    return path
-
-
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
     """Return the URL or path that a target, the environment or the default profile names.
 
@@ -357,7 +322,8 @@ def _refuse_password(path: Path, name: str, url: str | None) -> None:
     user, at, _ = rest.rpartition("@")
     # After three slashes comes a path, which may hold both signs.
     has_password = at and ":" in user and not rest.startswith("/")
-    if has_password or re.search(r"[?&](ssl)?password=", rest):
+    is_named = bool(_VARIABLE.fullmatch(user.partition(":")[2]))
+    if (has_password and not is_named) or re.search(r"[?&](ssl)?password=", rest):
         raise ConfigurationError(
             f"The profile {name!r} in {path} holds a password. Take it out, and set PGPASSWORD, "
             "~/.pgpass or VRTRACKER_URL instead."
@@ -374,7 +340,24 @@ def _environment() -> _Environment:
 def _profile(file: _File, name: str) -> Profile:
     if name not in file.profiles:
         raise UnknownNameError("profile", name, file.profiles or ["(no profiles)"])
-    return file.profiles[name]
+    found = file.profiles[name]
+    named = {each: getattr(found, each) for each in ("url", "root", "backups")}
+    filled = {each: _filled(name, text) for each, text in named.items() if text is not None}
+    return Profile.model_validate(found.model_dump(exclude_unset=True) | filled)
+
+
+def _filled(name: str, text: str | Path) -> str:
+    """Return a text with ``${NAME}`` replaced by the environment's values; a password is quoted."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise ConfigurationError(
+                f"The profile {name!r} needs the variable {found[1]}, which is not set; set it."
+            )
+        is_password = "://" in found.string and found.string[found.end() :].startswith("@")
+        return quote(os.environ[found[1]], safe="") if is_password else os.environ[found[1]]
+
+    return _VARIABLE.sub(value, str(text))
 
 
 def _user() -> str:

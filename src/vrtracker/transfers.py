@@ -15,7 +15,8 @@ from vrtracker.errors import BackendError, UnknownNameError
 from vrtracker.repositories.listing import Listing, filters_of
 from vrtracker.services import administration
 from vrtracker.services.administration import Clone, Restored
-from vrtracker.settings import resolve_url, set_profile_url, settings_for
+from vrtracker.settings import resolve_url, settings_for
+from vrtracker.settings_file import set_profile_url
 
 if TYPE_CHECKING:
     from vrtracker.services.doctor import Diagnosis

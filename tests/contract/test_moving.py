@@ -18,7 +18,8 @@ from vrtracker.errors import (
     RoleError,
 )
 from vrtracker.services.doctor import examine
-from vrtracker.settings import load_settings, set_profile_url
+from vrtracker.settings import load_settings
+from vrtracker.settings_file import set_profile_url
 from vrtracker.transfers import migrate
 
 SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -307,3 +307,29 @@ def test_presets_are_read(config):
     assert load_settings().presets == {
         "blender": {"experimentType": "Blender VR", "imaging": True, "numPlanes": 5}
     }
+
+
+def test_variables_stand_for_what_the_environment_holds(config, monkeypatch):
+    config.write_text(
+        '[profiles.lab]\nurl = "postgresql://ann:${LAB_PASSWORD}@db.lab/${LAB_NAME}"\n'
+        'root = "${LAB_DRIVE}/data"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("LAB_PASSWORD", "p@ss/word")
+    monkeypatch.setenv("LAB_NAME", "rig")
+    monkeypatch.setenv("LAB_DRIVE", "/mnt/lab")
+
+    found = load_settings("lab")
+
+    assert found.database == "postgresql://ann:p%40ss%2Fword@db.lab/rig"
+    assert found.root == Path("/mnt/lab/data")
+    monkeypatch.delenv("LAB_NAME")
+    with pytest.raises(ConfigurationError, match="LAB_NAME, which is not set"):
+        load_settings("lab")
+
+
+def test_password_beside_a_variable_is_refused(config):
+    config.write_text('[profiles.lab]\nurl = "postgresql://ann:x${LAB}@db.lab/rig"\n', "utf-8")
+
+    with pytest.raises(ConfigurationError, match="holds a password"):
+        load_settings("lab")

@@ -16,8 +16,8 @@ __all__ = ["PostgreSQLHealth"]
 # Who waits for a lock names who holds it; who has left a transaction open may hold one.
 _HOLDERS = """
 SELECT usename, coalesce(nullif(application_name, ''), 'a program') || coalesce(
-       ' on ' || host(client_addr), ''), state,
-       extract(epoch FROM clock_timestamp() - state_change)::bigint
+       ' on ' || host(client_addr), ''), coalesce(state, 'of which you may see no more'),
+       coalesce(extract(epoch FROM clock_timestamp() - state_change)::bigint, 0)
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND (
     pid IN (SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity
