@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.database import Database
 from vrtracker.display import Facts, Shown
 from vrtracker.errors import BackendError, UnknownNameError
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
 from vrtracker.services import administration
 from vrtracker.services.administration import Clone, Restored
 from vrtracker.settings import resolve_url, settings_for
@@ -71,13 +71,18 @@ def clone(
         If the destination cannot hold something, or does not give it back as it was. It is
         left as it was before.
     """
-    copy = None
-    if where is not None or filters:
-        asked = filters_of(where, filters)
+    settings = settings_for(source)
+
+    def part(read: Database, written: Database, tell: Any) -> Clone:
+        asked = administration.lab_of(read, settings).selection(where, filters)
         listing = Listing(asked, include_scratched=include_scratched)
-        copy = partial(administration.copy_part, listing=listing)
+        return administration.copy_part(read, written, tell, listing)
+
     return administration.clone(
-        resolve_url(source), resolve_url(destination), progress=progress, copy=copy
+        settings.database,
+        resolve_url(destination),
+        progress=progress,
+        copy=None if where is None and not filters else part,
     )
 
 

@@ -20,7 +20,8 @@ from vrtracker.errors import (
     ReadOnlyError,
     UnknownNameError,
 )
-from vrtracker.services.selections.reading import rows_by_query
+from vrtracker.repositories.selecting import Selection
+from vrtracker.services.selections.reading import rows_by_selection
 
 SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -103,9 +104,8 @@ def test_hash_of_the_labs_own_rows_is_the_same_string_on_every_database(legacy):
 
 def hash_of_all(tracker, columns: list[str]) -> str:
     """Return the hash that a selection of all sessions would have; nothing is written."""
-    query = {"where": None, "filters": {}, "include_scratched": True}
     with tracker._lab.unit(readonly=True) as unit:
-        rows = rows_by_query(unit, query, columns)
+        rows = rows_by_selection(unit, Selection(), columns, include_scratched=True)
     return hash_of(columns, {key: digest_of(key, cells) for key, cells in rows.items()})
 
 
@@ -133,6 +133,22 @@ def test_query_is_asked_again_as_it_was(tracker):
 
     assert tracker.selection("late").verify().is_same
     assert tracker.selection("late").keys == (key(703), key(704))
+
+
+@SQLITE
+def test_condition_in_words_is_kept_and_one_that_speaks_of_today_keeps_its_day(lab):
+    for day in (1, 27):
+        lab.add(f"M1.2026-02-{day:02d}.1", folder=False, imaging=True)
+    lab.tracker.freeze("late", "imaging and sessionDate >= today - 7 days", sessionID=1)
+    lab.clock.advance(days=300)
+
+    found = lab.tracker.selection("late")
+
+    assert found.keys == ("M1.2026-02-27.1",)
+    assert found.verify().is_same
+    table = lab.tracker.database.tables.sessions
+    with pytest.raises(InvalidValueError, match="as a text"):
+        lab.tracker.freeze("sql", table.c.imaging.is_(True))
 
 
 @SQLITE

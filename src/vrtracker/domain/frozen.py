@@ -85,7 +85,8 @@ class Frozen:
     Attributes
     ----------
     query : dict
-        ``where``, ``filters`` and ``include_scratched``, as they were asked for.
+        ``parts`` that all have to hold (a condition as text, or pairs of name and value),
+        ``is_key``, ``include_scratched``.
     columns : tuple of str
     digests : dict
         Digest of each row, by its key, in the order of the listing.

@@ -11,7 +11,8 @@ from vrtracker.database import Database
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.copying import TableRepository
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.administration.cloning import Clone, Copying, Progress
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -102,7 +103,7 @@ def newest_days(source: Database, days: int) -> Listing:
     if not dates:
         return Listing(include_scratched=True)
     since = max(dates) - dt.timedelta(days=days - 1)
-    return Listing(filters_of({"sessionDate": (since, ">=")}, {}), include_scratched=True)
+    return Listing(Selection.of({"sessionDate": (since, ">=")}), include_scratched=True)
 
 
 def _referred_columns(table: TableRepository) -> set[str]:

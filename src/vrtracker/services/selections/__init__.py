@@ -3,7 +3,8 @@
 `service` freezes, finds, exports and imports them; `verifying` compares one with the database.
 """
 
+from vrtracker.services.selections.reading import query_of
 from vrtracker.services.selections.service import Selection, SelectionService
 from vrtracker.services.selections.verifying import CellChange, SelectionCheck
 
-__all__ = ["CellChange", "Selection", "SelectionCheck", "SelectionService"]
+__all__ = ["CellChange", "Selection", "SelectionCheck", "SelectionService", "query_of"]

@@ -1,15 +1,19 @@
-"""Read the rows of a selection, the same from every database."""
+"""What a selection asks for, as JSON and back; and its rows, the same from every database."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.errors import InvalidValueError
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Expression, Filters, Selection, Written
+from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["KEY_COLUMNS", "Rows", "rows_by_query", "rows_of"]
+__all__ = ["KEY_COLUMNS", "Rows", "query_of", "rows_by_selection", "rows_of", "selection_of_query"]
 
 KEY_COLUMNS = ("mouseName", "sessionDate", "sessionID")
 
@@ -17,10 +21,38 @@ Rows = dict[str, tuple[Any, ...]]
 """The cells of each row, by its key, in the order of the listing."""
 
 
-def rows_by_query(unit: UnitOfWork, query: Mapping[str, Any], columns: Sequence[str]) -> Rows:
-    """Return the rows that a query selects now."""
-    filters = filters_of(query["where"], query["filters"])
-    return _rows(unit, filters, columns, include_scratched=query["include_scratched"])
+def query_of(selection: Selection, *, include_scratched: bool) -> dict[str, Any]:
+    """Return what is selected as plain values, which `selection_of_query` reads.
+
+    Raises
+    ------
+    InvalidValueError
+        If it is a condition of SQLAlchemy's, which nobody could ask again.
+    """
+    parts: list[Any] = []
+    for part in selection.parts:
+        if isinstance(part, Expression):
+            raise InvalidValueError(
+                "A condition of SQLAlchemy's cannot be kept; write it as a text, such as "
+                '"imaging and sessionID >= 701".'
+            )
+        if isinstance(part, Written):
+            parts.append(part.text)
+        else:
+            parts.append([list(pair) for pair in part.pairs])
+    return {"parts": parts, "is_key": selection.is_key, "include_scratched": include_scratched}
+
+
+def selection_of_query(lab: LabContext, query: Mapping[str, Any], at: dt.datetime) -> Selection:
+    """Return what a query selects; what it says of today is of that moment."""
+    parts: list[Any] = []
+    for part in query["parts"]:
+        if isinstance(part, str):
+            parts += Selection.written(part).parts
+        else:
+            parts.append(Filters(tuple((name, value) for name, value in part)))
+    found = Selection(tuple(parts), query["is_key"])
+    return found.known_to(lab.stages, lambda: at, lab.zone)
 
 
 def rows_of(unit: UnitOfWork, keys: Sequence[str], columns: Sequence[str]) -> Rows:
@@ -28,17 +60,19 @@ def rows_of(unit: UnitOfWork, keys: Sequence[str], columns: Sequence[str]) -> Ro
     if not keys:
         return {}
     mice = sorted({SessionKey.parse(key).mouse for key in keys})
-    filters = filters_of({"mouseName": mice}, {})
-    found = _rows(unit, filters, columns, include_scratched=True)
+    found = rows_by_selection(
+        unit, Selection.of({"mouseName": mice}), columns, include_scratched=True
+    )
     return {key: found[key] for key in keys if key in found}
 
 
-def _rows(
-    unit: UnitOfWork, filters: Any, columns: Sequence[str], *, include_scratched: bool
+def rows_by_selection(
+    unit: UnitOfWork, selection: Selection, columns: Sequence[str], *, include_scratched: bool
 ) -> Rows:
+    """Return the rows that are selected now."""
     names = list(dict.fromkeys([*KEY_COLUMNS, *columns]))
     places = [names.index(name) for name in columns]
-    listing = Listing(filters, names, include_scratched=include_scratched)
+    listing = Listing(selection, names, include_scratched=include_scratched)
     return {
         str(SessionKey(*row[: len(KEY_COLUMNS)])): tuple(row[place] for place in places)
         for row in unit.sessions.cells(listing)

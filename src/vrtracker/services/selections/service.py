@@ -16,7 +16,7 @@ from vrtracker.errors import DuplicateError, ImportFileError, InvalidValueError,
 from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries import SessionService
-from vrtracker.services.selections.reading import KEY_COLUMNS, rows_by_query
+from vrtracker.services.selections.reading import KEY_COLUMNS, query_of, rows_by_selection
 from vrtracker.services.selections.verifying import SelectionCheck, check
 from vrtracker.spelling import nearest
 
@@ -164,16 +164,18 @@ class SelectionService:
         UnknownNameError
             If a column does not exist.
         """
-        query = {"where": where, "filters": filters, "include_scratched": include_scratched}
+        at = self._lab.now()
+        asked = self._lab.selection(where, filters)
+        query = query_of(asked, include_scratched=include_scratched)
         chosen = self._columns() if columns is None else list(dict.fromkeys(columns))
         with self._lab.unit() as unit:
             self._check_free(_name(name), unit.selections.names())
-            rows = rows_by_query(unit, query, chosen)
+            rows = rows_by_selection(unit, asked, chosen, include_scratched=include_scratched)
             if not rows:
                 raise InvalidValueError("No session passes these filters; nothing was frozen.")
             frozen = Frozen(
                 name=_name(name),
-                frozen_at=self._lab.now(),
+                frozen_at=at,
                 actor=self._lab.actor,
                 query=query,
                 columns=tuple(chosen),

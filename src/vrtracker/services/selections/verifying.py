@@ -13,7 +13,12 @@ from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
-from vrtracker.services.selections.reading import Rows, rows_by_query, rows_of
+from vrtracker.services.selections.reading import (
+    Rows,
+    rows_by_selection,
+    rows_of,
+    selection_of_query,
+)
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["CellChange", "SelectionCheck", "check"]
@@ -88,7 +93,9 @@ class SelectionCheck(Shown):
 def check(lab: LabContext, frozen: Frozen) -> SelectionCheck:
     """Run the query again and compare."""
     with lab.unit(readonly=True, of_one_moment=True) as unit:
-        now = rows_by_query(unit, frozen.query, frozen.columns)
+        asked = selection_of_query(lab, frozen.query, frozen.frozen_at)
+        scratched = bool(frozen.query["include_scratched"])
+        now = rows_by_selection(unit, asked, frozen.columns, include_scratched=scratched)
         gone = [key for key in frozen.digests if key not in now]
         there = now | rows_of(unit, gone, frozen.columns)
         changed = tuple(_Changes(unit, frozen).of(there))

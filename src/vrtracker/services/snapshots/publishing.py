@@ -23,10 +23,12 @@ from vrtracker.files.bundles import (
     check_name,
     write_index,
 )
-from vrtracker.repositories.listing import Listing, filters_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.administration import copy_all, copy_part, moment_of, past_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries import MouseService, SessionService
+from vrtracker.services.selections import query_of
 
 __all__ = ["SnapshotService"]
 
@@ -39,22 +41,22 @@ Progress = Callable[[str, int, int], object]
 class _Query:
     """Which sessions are published."""
 
-    where: Any
-    filters: Mapping[str, Any]
+    selection: Selection
     include_scratched: bool
 
     @property
     def is_all(self) -> bool:
-        return self.where is None and not self.filters
+        return not self.selection
 
     def listing(self) -> Listing:
-        filters = filters_of(self.where, self.filters)
-        return Listing(filters, include_scratched=self.include_scratched or self.is_all)
+        return Listing(self.selection, include_scratched=self.include_scratched)
 
     def document(self) -> dict[str, Any]:
         """Return it for the manifest; empty for all."""
-        names = ("where", "filters", "include_scratched")
-        return {} if self.is_all else {name: in_json(getattr(self, name)) for name in names}
+        if self.is_all:
+            return {}
+        query = query_of(self.selection, include_scratched=self.include_scratched)
+        return {name: in_json(value) for name, value in query.items()}
 
 
 class SnapshotService:
@@ -117,7 +119,6 @@ class SnapshotService:
             raise DuplicateError("snapshot", name, f"in {target}, and never changes")
         facts: dict[str, Any] = {"size": size, "licence": licence, "citation": citation}
         facts |= {"name": name, "created_at": self._lab.now().isoformat()}
-        query = _Query(where, filters, include_scratched)
         with contextlib.ExitStack() as stack:
             lab = self._lab
             if as_of is not None:
@@ -125,8 +126,9 @@ class SnapshotService:
                 stack.callback(copied.cleanup)
                 stack.callback(lab.database.dispose)
                 facts["as_of"] = lab.now().isoformat()
-            writing = _Writing(lab, query, facts, progress or _tell_nobody)
-            return writing.into(target)
+            query = _Query(lab.selection(where, filters), include_scratched)
+            query.document()
+            return _Writing(lab, query, facts, progress or _tell_nobody).into(target)
 
 
 class _Writing:
