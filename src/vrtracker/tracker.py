@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.database import Database
 from vrtracker.display import Facts, Shown
-from vrtracker.domain.dates import parse_moment
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.roles import Role
 from vrtracker.errors import InvalidKeyError, NoRegistrarError
 from vrtracker.found import Found, framed
+from vrtracker.keeping import Keeping
 from vrtracker.planning import Planning
 from vrtracker.services.administration.roles import RoleService
 from vrtracker.services.context import LabContext
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Tracker"]
 
 
-class Tracker(Planning, Shown):
+class Tracker(Planning, Keeping, Shown):
     """One lab: its mice, sessions and work.
 
     Make one with `vrtracker.open`. It opens connections when they are needed, can be used from
@@ -184,15 +183,10 @@ class Tracker(Planning, Shown):
         InvalidValueError
             If it shows no time, or one that has not come yet.
         """
-        from vrtracker.services.administration.past import past_of
+        from vrtracker.services.administration.past import moment_of, past_of
 
-        lab, folder = past_of(self._lab, self._moment(when))
+        lab, folder = past_of(self._lab, moment_of(self._lab, when))
         return Tracker(lab, registrars=self._registrars, folder=folder)
-
-    def _moment(self, when: Any) -> dt.datetime:
-        begin = parse_moment(when, self._lab.zone, of_day=dt.time())
-        end, now = parse_moment(when, self._lab.zone), self._lab.now()
-        return now if begin <= now < end else end
 
     def undo(self, operation: str | None = None, **chosen: Any) -> UndoPlan:
         """Plan to take back an operation, ``last=True`` or ``since=…``; see `UndoService.plan`."""

@@ -13,8 +13,9 @@ from vrtracker.database import Database
 from vrtracker.display import Facts, Shown
 from vrtracker.errors import BackendError, UnknownNameError
 from vrtracker.repositories.listing import Listing
-from vrtracker.services import administration
-from vrtracker.services.administration import Clone, Restored
+from vrtracker.services.administration import backups, cloning, moving, opening, part
+from vrtracker.services.administration.backups import Restored
+from vrtracker.services.administration.cloning import Clone
 from vrtracker.settings import resolve_url, settings_for
 from vrtracker.settings_file import set_profile_url
 
@@ -73,16 +74,16 @@ def clone(
     """
     settings = settings_for(source)
 
-    def part(read: Database, written: Database, tell: Any) -> Clone:
-        asked = administration.lab_of(read, settings).selection(where, filters)
+    def some(read: Database, written: Database, tell: Any) -> Clone:
+        asked = opening.lab_of(read, settings).selection(where, filters)
         listing = Listing(asked, include_scratched=include_scratched)
-        return administration.copy_part(read, written, tell, listing)
+        return part.copy_part(read, written, tell, listing)
 
-    return administration.clone(
+    return cloning.clone(
         settings.database,
         resolve_url(destination),
         progress=progress,
-        copy=None if where is None and not filters else part,
+        copy=None if where is None and not filters else some,
     )
 
 
@@ -119,9 +120,7 @@ def bake(
         return clone(settings.database, destination, named, progress=progress)
     days = _DAYS[size] if named is None else None
     copy = None if days is None else partial(_copy_newest, days=days)
-    return administration.clone(
-        settings.database, resolve_url(destination), progress=progress, copy=copy
-    )
+    return cloning.clone(settings.database, resolve_url(destination), progress=progress, copy=copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +194,10 @@ def migrate(
     old = Database(settings.database, readonly=True)
     new = Database(resolve_url(destination))
     try:
-        lab = administration.plain_lab(old, settings, actor=actor)
-        administration.require_movable(lab)
-        with administration.room_at(new) as kept, administration.leaving(lab, new) as note:
-            made = administration.clone(settings.database, new.url, progress=progress)
+        lab = opening.plain_lab(old, settings, actor=actor)
+        moving.require_movable(lab)
+        with moving.room_at(new) as kept, moving.leaving(lab, new) as note:
+            made = cloning.clone(settings.database, new.url, progress=progress)
         if settings.profile is not None:
             set_profile_url(settings.profile, str(new))
         return Moved(made, settings.profile, note, kept)
@@ -215,8 +214,8 @@ def _require_sound(found: Diagnosis) -> None:
 
 
 def _copy_newest(source: Database, destination: Database, progress: Any, *, days: int) -> Clone:
-    listing = administration.newest_days(source, days)
-    return administration.copy_part(source, destination, progress, listing)
+    listing = part.newest_days(source, days)
+    return part.copy_part(source, destination, progress, listing)
 
 
 def restore(
@@ -261,7 +260,7 @@ def restore(
     settings = settings_for(database)
     found = Database(settings.database, create=True)
     try:
-        lab = administration.plain_lab(found, settings, actor=actor)
-        return administration.restore(lab, backup, save=save)
+        lab = opening.plain_lab(found, settings, actor=actor)
+        return backups.restore(lab, backup, save=save)
     finally:
         found.dispose()

@@ -15,7 +15,7 @@ from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from vrtracker.services.administration import Clone
+    from vrtracker.services.administration.cloning import Clone
 
 __all__ = ["bake", "clone", "migrate_to"]
 

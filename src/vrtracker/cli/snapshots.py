@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import copying
@@ -16,7 +17,7 @@ from vrtracker.cli.values import filters_of
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="Publish, list and load versions of a database that never change.")
+commands = Commands(help="Publish, list and load versions of a database that never change.")
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the snapshot: fig3.", show_default=False)

@@ -9,8 +9,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import VrtrackerError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.listing import Listing
-from vrtracker.services.administration import back_up
-from vrtracker.services.administration.backups import newest_backup, require_sound
+from vrtracker.services.administration.backups import back_up, newest_backup, require_sound
 from vrtracker.services.doctor.diagnosis import Finding, Status
 from vrtracker.services.doctor.patient import Patient
 

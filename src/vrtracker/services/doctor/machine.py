@@ -11,7 +11,8 @@ from vrtracker.database import Database, DatabaseClock
 from vrtracker.errors import VrtrackerError
 from vrtracker.registrars import registrar_from
 from vrtracker.registrars.checking import require_working
-from vrtracker.services.administration import lab_of, where_it_went
+from vrtracker.services.administration.moving import where_it_went
+from vrtracker.services.administration.opening import lab_of
 from vrtracker.services.doctor.diagnosis import Finding, Status
 from vrtracker.services.doctor.patient import CannotBeSeenError, Patient
 from vrtracker.settings import config_path, settings_for

@@ -14,7 +14,7 @@ from vrtracker import clock
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
 from vrtracker.errors import VrtrackerError
-from vrtracker.services.administration import lab_of
+from vrtracker.services.administration.opening import lab_of
 from vrtracker.services.context import LabContext
 from vrtracker.settings import Settings, settings_for
 

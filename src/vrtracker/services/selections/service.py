@@ -15,7 +15,7 @@ from vrtracker.domain.frozen import Frozen, digest_of
 from vrtracker.errors import DuplicateError, ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
-from vrtracker.services.entries import SessionService
+from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.selections.reading import KEY_COLUMNS, query_of, rows_by_selection
 from vrtracker.services.selections.verifying import SelectionCheck, check
 from vrtracker.spelling import nearest

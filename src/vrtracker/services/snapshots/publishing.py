@@ -25,9 +25,12 @@ from vrtracker.files.bundles import (
 )
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.administration import copy_all, copy_part, moment_of, past_of
+from vrtracker.services.administration.cloning import copy_all
+from vrtracker.services.administration.part import copy_part
+from vrtracker.services.administration.past import moment_of, past_of
 from vrtracker.services.context import LabContext
-from vrtracker.services.entries import MouseService, SessionService
+from vrtracker.services.entries.mice import MouseService
+from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.selections import query_of
 
 __all__ = ["SnapshotService"]

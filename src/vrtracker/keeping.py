@@ -1,0 +1,61 @@
+"""What a tracker keeps for good: selections that are frozen, snapshots that are published."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vrtracker.files.bundles import Manifest
+    from vrtracker.services.context import LabContext
+    from vrtracker.services.selections import Selection, SelectionService
+
+__all__ = ["Keeping"]
+
+
+class Keeping:
+    """The verbs of `Tracker` that hold fast what a paper rests on."""
+
+    _lab: LabContext
+
+    @cached_property
+    def _frozen(self) -> SelectionService:
+        from vrtracker.services.selections import SelectionService
+
+        return SelectionService(self._lab)
+
+    def freeze(self, name: str, where: Any = None, /, **options: Any) -> Selection:
+        """Keep which sessions pass the filters now, under a name; see `SelectionService.freeze`."""
+        return self._frozen.freeze(name, where, **options)
+
+    def selection(self, name: str) -> Selection:
+        """Return a frozen selection: ``.frame(), .verify(), .export(path)``."""
+        return self._frozen.get(name)
+
+    def selections(self) -> list[Selection]:
+        """Return all frozen selections, oldest first."""
+        return self._frozen.all()
+
+    def import_selection(
+        self, path: str | os.PathLike[str], *, name: str | None = None
+    ) -> Selection:
+        """Take in what ``selection.export`` wrote, also for another database of the lab."""
+        return self._frozen.read(path, name=name)
+
+    def publish(
+        self,
+        name: str,
+        folder: str | os.PathLike[str],
+        where: Any = None,
+        /,
+        *,
+        progress: Callable[[str, int, int], object] | None = None,
+        **options: Any,
+    ) -> Manifest:
+        """Write the database, or a part, as files that never change; `SnapshotService.publish`."""
+        from vrtracker.services.snapshots import SnapshotService
+
+        service = SnapshotService(self._lab)
+        return service.publish(name, folder, where, progress=progress, **options)
