@@ -25,8 +25,13 @@ from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.history import HistoryService, OutsideService
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vrtracker.domain.one import OneExport
     from vrtracker.services.administration.backups import Backup
+    from vrtracker.services.disk.datasets import DatasetService
     from vrtracker.services.entries.recordings import RecordingService
+    from vrtracker.services.one import OneImportPlan, OneService
     from vrtracker.services.undoing import UndoPlan
     from vrtracker.services.workflow import WorkflowService
 
@@ -51,6 +56,10 @@ class Tracker(Planning, Keeping, Shown):
     workflow : WorkflowService
         ``needs, why_not, status, states, table, run, serve, outdated, set_qc, scratch, unscratch,
         complete, reset, exclude, include``.
+    datasets : DatasetService
+        ``list, records, scan, verify, prune, restore``: files; ``datasets(key)``: a frame.
+    export_one, import_one
+        Caches of ONE: see `OneService.export` and `OneService.read`.
     recordings : RecordingService
         ``parts, merge, split, separate``: recordings that went on under another number.
     """
@@ -72,7 +81,6 @@ class Tracker(Planning, Keeping, Shown):
         self._history = HistoryService(lab)
         self.events = self._history.latest
         self.decisions = self._history.decisions
-        self.datasets = self._history.datasets
         outside = OutsideService(lab)
         self.verify = outside.verify
         self.absorb = outside.absorb
@@ -87,6 +95,29 @@ class Tracker(Planning, Keeping, Shown):
         from vrtracker.services.workflow import WorkflowService
 
         return WorkflowService(self._lab, self._registrar)
+
+    @cached_property
+    def datasets(self) -> DatasetService:
+        """The files of sessions."""
+        from vrtracker.services.disk.datasets import DatasetService
+
+        return DatasetService(self._lab)
+
+    @cached_property
+    def _one(self) -> OneService:
+        from vrtracker.services.one import OneService
+
+        return OneService(self._lab, self.sessions, self.mice)
+
+    @property
+    def export_one(self) -> Callable[..., OneExport]:
+        """Write a cache that ONE-api loads; see `OneService.export`."""
+        return self._one.export
+
+    @property
+    def import_one(self) -> Callable[..., OneImportPlan]:
+        """Plan to take over a cache of ONE; see `OneService.read`."""
+        return self._one.read
 
     @cached_property
     def recordings(self) -> RecordingService:

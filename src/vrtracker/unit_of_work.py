@@ -15,6 +15,7 @@ from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
 from vrtracker.repositories.mice import MouseRepository
+from vrtracker.repositories.one import OneRepository
 from vrtracker.repositories.orphans import OrphanRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
 from vrtracker.repositories.row_images import RowImages
@@ -101,6 +102,11 @@ class UnitOfWork:
     def datasets(self) -> DatasetRepository:
         """Datasets."""
         return DatasetRepository(self._executor)
+
+    @cached_property
+    def one(self) -> OneRepository:
+        """What caches of ONE say."""
+        return OneRepository(self._executor)
 
     @cached_property
     def deletions(self) -> DeletionRepository:

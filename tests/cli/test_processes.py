@@ -74,7 +74,7 @@ def test_interrupted_run_gives_the_session_back(demo, tmp_path: Path, form: str)
     program, started = tmp_path / "slow.py", tmp_path / "started"
     program.write_text(SLOW, encoding="utf-8")
     registrar = f"command: {sys.executable} {program} {{key}} {{staging}} {started}"
-    before = demo.told("datasets", SECOND)
+    before = demo.told("datasets", "list", SECOND)
 
     words = ("register", FIRST, SECOND, THIRD, "--force", "--registrar", registrar)
     process = subprocess.Popen(
@@ -104,7 +104,7 @@ def test_interrupted_run_gives_the_session_back(demo, tmp_path: Path, form: str)
         assert "2 left" in stdout
     assert demo.told("sessions", "show", SECOND)["states"]["registration"] == "done"
     assert demo.told("attempts", SECOND)[-1]["outcome"] == "cancelled"
-    assert demo.told("datasets", SECOND) == before
+    assert demo.told("datasets", "list", SECOND) == before
 
 
 def test_table_in_a_pipe_is_not_cut(demo, tmp_path: Path):

@@ -245,7 +245,7 @@ def test_command_registers_a_session(demo):
     assert document["succeeded"] == 1
     assert (attempt["registrar"], attempt["options"]["timeout_s"]) == ("command", 60)
     assert attempt["output_bytes"] == 1
-    paths = [row["rel_path"] for row in demo.told("datasets", FIRST)]
+    paths = [row["path"] for row in demo.told("datasets", "list", FIRST)]
     assert "oneData/new.times.npy" in paths
 
 
@@ -424,11 +424,11 @@ def test_errors_of_one_stage(sample):
 
 
 def test_datasets_have_whole_numbers_of_bytes(sample):
-    rows = sample.told("datasets", FIRST)
+    rows = sample.told("datasets", "list", FIRST)
 
-    assert {type(row["size_bytes"]) for row in rows} == {int}
+    assert {type(row["size"]) for row in rows} == {int}
     assert len({row["md5"] for row in rows}) > 1
-    assert rows[0]["rel_path"] in sample.good("datasets", FIRST)
+    assert rows[0]["path"] in sample.good("datasets", "list", FIRST)
 
 
 def test_attempts_are_listed(sample):
@@ -490,7 +490,7 @@ def test_rule_of_scratching_is_checked_and_mended(demo):
 
 
 def test_review_and_dataset_are_judged_by_name(demo):
-    path = demo.told("datasets", FIRST)[0]["rel_path"]
+    path = demo.told("datasets", "list", FIRST)[0]["path"]
     set_aside = demo.told("qc", "set", FIRST, "red_cell", "NOT_APPLICABLE")
     judged = demo.told("qc", "set", FIRST, path, "WARNING", "--reason", "short")
 

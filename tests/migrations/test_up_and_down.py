@@ -32,6 +32,7 @@ ADDED_VALUES: dict[str, dict[str, Any]] = {
     "mousedb": {"sex": "F", "notes": "n" * 400, "dateOfBirth": NOW},
     "vrt_event": {"operation_id": "abc"},
     "vrt_stage_state": {"failures": 2, "set_aside": "died twice"},
+    "vrt_dataset": {"sha256": "a" * 64, "modified": 1.5e9 + 0.25, "missing_since": NOW},
 }
 FILLERS: dict[type, Any] = {bool: False, int: 0, float: 0.0, str: "x", dt.datetime: NOW}
 ROWS: Rows = {
@@ -163,7 +164,7 @@ def dump(url: str) -> Rows:
         }
 
 
-ADDED_TABLES = {"vrt_deleted", "vrt_selection"}
+ADDED_TABLES = {"vrt_deleted", "vrt_one_session", "vrt_selection"}
 
 
 def enter(url: str, values: dict[str, dict[str, Any]]) -> None:

@@ -66,6 +66,11 @@ def fill(url: str, root: Path) -> None:
         key = next(tracker.sessions.iter(mouseName="ATL012")).key
         values = {"sessionNotes": LONG_NOTE, "arena": "naïve ✓", "water": 0.1 + 0.2}
         tracker.sessions.update(values, sessionID=key.number)
+        with tracker._lab.unit() as unit:
+            number = tracker.sessions.get(key).uSessionID
+            names = {"one_id": None, "lab": "cortexlab", "projects": "naïve,pilot"}
+            unit.one.add([{"uSessionID": number, **names}])
+            unit.commit()
         tracker.workflow.set_qc(key, "session", "warning", reason="looked at it")
         tracker.freeze("fig3", columns=["arena", "water", "mouse__KO"])
         # Numbers that were given once are not given again, gaps or not.

@@ -75,6 +75,8 @@ _UNAVAILABLE = (BackendError, ReadOnlyError, RoleError, RootUnavailableError, Wo
 _IN_THE_SHELL = (
     (r"with force=True and a reason", "with --force and --reason"),
     (r"with force=True", "with --force"),
+    (r"with skip_unfit=True", "with --skip-unfit"),
+    (r"with overwrite=True", "with --overwrite"),
     (r"give (reason|registrar)=…", r"give --\1"),
     (r"open the tracker with root=…", "give --root before the command"),
     (

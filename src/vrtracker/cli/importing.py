@@ -1,9 +1,9 @@
-"""``vrtracker import``: mice and sessions from files of rows."""
+"""``vrtracker import``: mice and sessions from files of rows, and caches of ONE."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +26,7 @@ __all__ = ["imports"]
 imports = Commands(help="Bring mice and sessions in from files.")
 
 _PREVIEW = 10
+_COUNTED = ("added", "updated", "unchanged")
 
 
 class What(enum.StrEnum):
@@ -168,6 +169,62 @@ def import_csv(
     with shell_of(context).open(readonly=dry_run) as tracker:
         plan = tracker.import_csv(what.value, file)
         _show_and_apply(plan, dry_run=dry_run, yes=yes, json=json)
+
+
+@imports.command("one")
+def import_one(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Holds sessions.pqt, and datasets.pqt if there are any.",
+            show_default=False,
+        ),
+    ],
+    *,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="In a conflict take what the cache says.")
+    ] = False,
+    dry_run: _DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Take over a cache of ONE, of any age: its sessions, datasets, levels of quality, ids.
+
+    Sessions are known by subject, date and number, datasets by their path. What the database lacks
+    is added, mice too; where both say something else it is a conflict, and nothing is written. On
+    a terminal it asks before it writes; elsewhere it goes on.
+
+    Example: vrtracker import one ~/Downloads/ONE/alyx.lab.org --dry-run
+
+    Example: vrtracker import one cache --yes --json
+    """
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        plan = tracker.import_one(folder, overwrite=overwrite)
+        if not json:
+            write_table([{"": what, **_counts(of)} for what, of in plan.counts.items()])
+            for line in plan.facts().notes:
+                say(line)
+        is_applied = not dry_run and not plan.conflicts and plan.added + plan.updated > 0
+        if is_applied:
+            fact = f"This adds {plan.added} and updates {plan.updated} of them."
+            agree(fact, yes=yes or json or not is_terminal("stdin"))
+            plan.apply()
+    if json:
+        totals = {name: plan.total(name) for name in _COUNTED}
+        of = {what: _counts(counts) for what, counts in plan.counts.items()}
+        told = {"mice": list(plan.mice), "notes": list(plan.notes), "applied": is_applied}
+        write_json({**totals, "conflicts": list(plan.conflicts), **of, **told})
+    elif not plan.conflicts:
+        say("Imported." if is_applied else "Nothing was written.")
+    if plan.conflicts:
+        say_error(in_the_shell(str(plan.contradiction())))
+        raise typer.Exit(Exit.CONFLICT)
+
+
+def _counts(of: Mapping[str, int]) -> dict[str, int]:
+    return {name: of.get(name, 0) for name in _COUNTED}
 
 
 def _mapping(assignments: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``vrtracker status``, ``history``, ``errors``, ``datasets``, ``attempts``: what is, and was."""
+"""``vrtracker status``, ``history``, ``errors``, ``attempts``: what is, and was."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
     from vrtracker.tracker import Tracker
 
-__all__ = ["attempts", "datasets", "errors", "history", "show_state", "state_of", "status"]
+__all__ = ["attempts", "errors", "history", "show_state", "state_of", "status"]
 
 _INTERVAL = 2.0
 """Seconds between two looks."""
@@ -31,7 +31,6 @@ _EVENTS = ("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "c
 _ERRORS = ("key", "stage", "failed_at", "error_type", "error_message")
 _HELD_BACK = ("key", "stage", "failures", "retry_after", "set_aside")
 _GROUPS = ("group", "count", "stage", "message", "first_at", "last_at", "sessions")
-_DATASETS = ("rel_path", "stage", "size_bytes", "md5", "recorded_at")
 _ATTEMPTS = (
     "stage",
     "outcome",
@@ -251,16 +250,6 @@ def errors(
             say(f"  {row['error_message']}")
         for line in (row["error_traceback"] or "no traceback is recorded").splitlines():
             say(f"  | {line}")
-
-
-def datasets(context: typer.Context, key: Key, *, json: Json = False) -> None:
-    """List the files that the stages made of a session, with size and MD5.
-
-    Example: vrtracker datasets ATL012.2023-01-20.702
-    """
-    with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.datasets.records(key))
-    _write(rows, _DATASETS, json=json, nothing="No dataset is recorded of it.")
 
 
 def attempts(context: typer.Context, key: Key, *, json: Json = False) -> None:

@@ -47,6 +47,7 @@ class Tables:
         self.events: Table = held.tables["vrt_event"]
         self.qc_decisions: Table = held.tables["vrt_qc_decision"]
         self.datasets: Table = held.tables["vrt_dataset"]
+        self.one_sessions: Table = held.tables["vrt_one_session"]
         self.deleted: Table = held.tables["vrt_deleted"]
         self.selections: Table = held.tables["vrt_selection"]
 

@@ -13,9 +13,10 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.layout import LATE, SUITE2P, SUPERSEDED
@@ -30,20 +31,22 @@ __all__ = [
     "AlfName",
     "find_alf_files",
     "hash_file",
+    "hash_twice",
     "is_curated",
     "load",
     "parse_alf_name",
     "read_npy_header",
+    "refuse_outside",
     "revision_of",
 ]
 
 _NAME = re.compile(
     r"(?:_(?P<namespace>[a-zA-Z0-9]+)_)?"
-    r"(?P<object>[^\W_]\w*)"
+    r"(?P<object>\w+)"
     # The specification lets exactly these two suffixes be part of the attribute.
     r"\.(?P<attribute>(?:_[a-z]+_)?[a-zA-Z0-9]+(?:_(?:times|intervals)(?=[_.]))?)"
     r"(?:_(?P<timescale>\w+))?"
-    r"(?:\.(?P<extra>[\w-]+(?:\.[\w-]+)*))?"
+    r"(?:\.(?P<extra>[\w.-]+))?"
     r"\.(?P<extension>\w+)"
 )
 _REVISION = re.compile(r"#(?P<revision>[\w.-]+)#")
@@ -84,8 +87,7 @@ class AlfName:
     extension: str
 
 
-@dataclass(frozen=True, slots=True)
-class AlfFile:
+class AlfFile(NamedTuple):
     """One ALF file of a session.
 
     Attributes
@@ -112,12 +114,21 @@ def parse_alf_name(name: str) -> AlfName | None:
     return AlfName(**match.groupdict()) if match else None
 
 
-def find_alf_files(folder: Path) -> list[AlfFile]:
+def find_alf_files(
+    folder: Path, *, within: Path | None = None, known: Collection[str] = ()
+) -> list[AlfFile]:
     """List the ALF files of a session, in collections and revisions of any depth.
 
     Left out are ``suite2p`` and ``roicat`` folders, hidden ones, the copies of superseded
     curation that `vrtracker.files.staging` keeps in ``curated``, and what is reached through a
     symbolic link to a folder.
+
+    Parameters
+    ----------
+    within
+        Refuse links to files that are not below this folder, a path without links itself.
+    known
+        Paths that count whatever their name is.
 
     Returns
     -------
@@ -129,14 +140,15 @@ def find_alf_files(folder: Path) -> list[AlfFile]:
     NotFoundError
         If there is no such folder.
     InvalidValueError
-        If a folder or an ALF file in it cannot be read, such as a link to nothing.
+        If a folder or an ALF file in it cannot be read, such as a link to nothing, or leads out.
     """
     try:
         return sorted(
             (
-                _alf_file(rel_path, entry)
+                _alf_file(rel_path, entry, within)
                 for rel_path, entry in walk(folder, enter=_may_hold_alf)
-                if parse_alf_name(entry.name) and not _is_link_to_folder(entry)
+                if (rel_path in known or parse_alf_name(entry.name))
+                and not _is_link_to_folder(entry)
             ),
             key=lambda file: file.rel_path,
         )
@@ -159,13 +171,25 @@ def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir()
 
 
-def _alf_file(rel_path: str, entry: os.DirEntry[str]) -> AlfFile:
+def _alf_file(rel_path: str, entry: os.DirEntry[str], within: Path | None) -> AlfFile:
     status = entry.stat()
+    if within is not None and entry.is_symlink():
+        refuse_outside(Path(entry.path), within)
     return AlfFile(rel_path, status.st_size, status.st_mtime, revision_of(rel_path))
+
+
+def refuse_outside(path: Path, within: Path) -> None:
+    """Raise InvalidValueError if a file, its links followed, is not below a folder."""
+    if not path.resolve().is_relative_to(within):
+        raise InvalidValueError(
+            f"{str(path)!r} is a link that leads out of {str(within)!r}; put the file itself there."
+        )
 
 
 def revision_of(rel_path: str) -> str | None:
     """Return the label of the innermost ``#revision#`` folder of a path, or None."""
+    if "#" not in rel_path:
+        return None
     revisions = [_REVISION.fullmatch(part) for part in rel_path.split("/")[:-1]]
     labels = [match["revision"] for match in revisions if match]
     return labels[-1] if labels else None
@@ -196,14 +220,27 @@ def hash_file(path: Path, *, block: int = 1024 * 1024) -> str:
     InvalidValueError
         If it cannot be read.
     """
-    digest = hashlib.md5(usedforsecurity=False)
+    return _hashed(path, block, hashlib.md5(usedforsecurity=False))[0]
+
+
+def hash_twice(path: Path, *, block: int = 1024 * 1024) -> tuple[str, str]:
+    """Return MD5 and SHA-256 of a file, read once; see `hash_file`.
+
+    The first is for ONE, the second tells files apart that somebody made to be alike.
+    """
+    md5, sha256 = _hashed(path, block, hashlib.md5(usedforsecurity=False), hashlib.sha256())
+    return md5, sha256
+
+
+def _hashed(path: Path, block: int, *digests: hashlib._Hash) -> list[str]:
     try:
         with path.open("rb", buffering=0) as file:
             while chunk := file.read(block):
-                digest.update(chunk)
+                for digest in digests:
+                    digest.update(chunk)
     except OSError as error:
         raise _file_error(error, path) from error
-    return digest.hexdigest()
+    return [digest.hexdigest() for digest in digests]
 
 
 def is_curated(rel_path: str) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
     "SUBJECTS",
     "SUITE2P",
     "SUPERSEDED",
+    "TRASH",
     "SessionFolders",
     "is_of_people",
     "number_spellings",
@@ -33,6 +34,8 @@ ONE_DATA = "oneData"
 SUBJECTS = "Subjects"
 # Where copies of curated files go that no longer fit a session's output.
 SUPERSEDED = "curated"
+# Where pruned files go, below the root; hidden, so that no scan looks into it.
+TRASH = ".vrtracker-trash"
 # How folders begin that keep outputs whose record was refused.
 LATE = "late_output_"
 # What systems make on their drives, in capitals or not, and often let nobody read.
@@ -104,6 +107,26 @@ class SessionFolders:
     def path(self, key: SessionKey) -> Path:
         """Return the folder of a session, or where it would be if there is none yet."""
         return self.find(key) or self.root / key.path
+
+    def labs(self) -> dict[str, str]:
+        """Return the lab below whose folder the sessions of a mouse are, where they are below one.
+
+        Raises
+        ------
+        RootUnavailableError
+            If a folder cannot be listed.
+        """
+        found: dict[str, str] = {}
+        try:
+            for mice in self._mouse_parents():
+                if mice != self.root and mice.is_dir():
+                    for mouse in mice.iterdir():
+                        if not (self.root / mouse.name).is_dir():
+                            found.setdefault(mouse.name, mice.parent.name)
+        except OSError as error:
+            problem = f"cannot be searched for labs ({reason_of(error)})"
+            raise RootUnavailableError(self._unavailable(problem)) from error
+        return found
 
     def _candidates(self, key: SessionKey) -> Iterator[Path]:
         for mice in self._mouse_parents():

@@ -6,6 +6,7 @@ from vrtracker.models.datasets import Dataset
 from vrtracker.models.deleted import Deleted
 from vrtracker.models.events import Event
 from vrtracker.models.mice import Mouse
+from vrtracker.models.one_sessions import OneSession
 from vrtracker.models.qc_decisions import QCDecision
 from vrtracker.models.selections import FrozenSelection
 from vrtracker.models.sessions import Session
@@ -19,6 +20,7 @@ __all__ = [
     "Event",
     "FrozenSelection",
     "Mouse",
+    "OneSession",
     "QCDecision",
     "Session",
     "StageState",

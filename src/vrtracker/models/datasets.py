@@ -1,4 +1,4 @@
-"""`vrt_dataset`: the files that a stage made of a session."""
+"""`vrt_dataset`: the files of sessions, by the stage, the scan or the import that recorded them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Dataset(Base):
         ForeignKey("sessiondb.uSessionID", name="fk_vrt_dataset_uSessionID"), doc="the session"
     )
     rel_path: Mapped[str] = mapped_column(text(255), doc="path below the session's folder, with /")
-    stage: Mapped[str] = mapped_column(text(31), doc="the stage that recorded it")
+    stage: Mapped[str] = mapped_column(
+        text(31), doc="the stage that recorded it; scan, import: a scan, an import"
+    )
     attempt_id: Mapped[str | None] = mapped_column(text(32), doc="the attempt that did")
     written: Mapped[bool] = mapped_column(
         Flag, default=False, doc="the attempt wrote the file; false: it found it there"
@@ -40,3 +42,13 @@ class Dataset(Base):
         default=0, doc="0 NOT_SET, 10 PASS, 30 WARNING, 40 FAIL, 50 CRITICAL"
     )
     recorded_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when it was recorded, UTC")
+    sha256: Mapped[str | None] = mapped_column(text(64), doc="SHA-256 of the content, hexadecimal")
+    modified: Mapped[float | None] = mapped_column(
+        Number, doc="time of the file's last change when it was hashed, s since 1970-01-01 UTC"
+    )
+    missing_since: Mapped[dt.datetime | None] = mapped_column(
+        UTCTime, doc="when a scan first missed the file, UTC; NULL: it is there"
+    )
+    one_id: Mapped[str | None] = mapped_column(
+        text(36), doc="the id that a cache of ONE gave it; NULL: the one that its path makes"
+    )

@@ -1,4 +1,4 @@
-"""Datasets: the files that stages made of sessions."""
+"""Datasets: the files of sessions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ class DatasetRepository:
         )
         names = table.c.keys()
         return [dict(zip(names, row, strict=True)) for row in self._x.rows(prepared, number=number)]
+
+    def of_sessions(self, numbers: Sequence[int]) -> dict[int, dict[str, dict[str, Any]]]:
+        """Return the datasets of sessions: by the session's number, then by path."""
+        table, size = self._x.tables.datasets, self._x.database.backend.max_in_list
+        found: dict[int, dict[str, dict[str, Any]]] = {number: {} for number in numbers}
+        names = table.c.keys()
+        for start in range(0, len(numbers), size):
+            part = list(numbers[start : start + size])
+            statement = select(*table.c).where(table.c.uSessionID.in_(part))
+            for values in self._x.execute(statement.order_by(table.c.rel_path)):
+                row = dict(zip(names, values, strict=True))
+                found[row["uSessionID"]][row["rel_path"]] = row
+        return found
 
     def listing(self, number: Any) -> Select[Any]:
         """Return the SELECT of the datasets of a session, for a frame."""
@@ -63,8 +76,30 @@ class DatasetRepository:
             self._x.change_many(prepared, [{"id": number} for number in remove])
         if insert_rows:
             names = [column.name for column in table.c if column.name != "dataset_id"]
+            empty = dict.fromkeys(names)
             prepared = self._x.database.prepare(
                 "datasets.insert",
                 lambda: insert(table).values({name: bindparam(name) for name in names}),
             )
-            self._x.change_many(prepared, insert_rows)
+            self._x.change_many(prepared, [{**empty, **row} for row in insert_rows])
+
+    def update(self, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Set columns of datasets that are there, by their dataset_id."""
+        if not rows:
+            return
+        table = self._x.tables.datasets
+        prepared = self._x.database.prepare(
+            f"datasets.update:{','.join(names)}",
+            lambda: (
+                update(table)
+                .where(table.c.dataset_id == bindparam("id"))
+                .values(
+                    {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+                )
+            ),
+        )
+        values = [
+            {"id": row["dataset_id"], **{f"new_{name}": row[name] for name in names}}
+            for row in rows
+        ]
+        self._x.change_many(prepared, values)

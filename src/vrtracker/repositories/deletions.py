@@ -21,6 +21,7 @@ _HANGING = {
     "vrt_stage_state": ("stage state", "stage states"),
     "vrt_qc_decision": ("QC decision", "QC decisions"),
     "vrt_dataset": ("dataset", "datasets"),
+    "vrt_one_session": ("name in ONE", "names in ONE"),
 }
 """The tables whose rows hang on a session, and what one and several of them are called."""
 _RENUMBERED = {"vrt_qc_decision", "vrt_dataset"}

@@ -43,6 +43,7 @@ _HANGING = {
     STAGES: "stage",
     "vrt_qc_decision": "decision_id",
     "vrt_dataset": "rel_path",
+    "vrt_one_session": "uSessionID",
 }
 """The tables whose rows hang on a session, with the column that they are called by."""
 _DATES = ("occurred_at", "started_at", "decided_at", "recorded_at", "deleted_at")

@@ -26,7 +26,8 @@ _RED_OUTPUT = ("mpciROIs.red", "parametersRed")
 _NOT_RED_OUTPUT = "mpciROIs.redS2P"  # suite2p's own guess, which is there without curation too
 _CUT_OFFS = re.compile(r"parametersRed\w*\.minMaxCutoff\.npy")
 _OPEN = {State.READY, State.FAILED, State.BLOCKED}
-_OF_DATASET = ("stage", "attempt_id", "written", "revision", "size_bytes", "md5", "qc_level")
+_OF_DATASET: tuple[str, ...] = ("stage", "attempt_id", "written", "revision", "size_bytes", "md5")
+_OF_DATASET += ("qc_level", "sha256", "modified", "missing_since", "one_id")
 
 
 def parts_of(stages: Collection[str] | None) -> list[str]:
@@ -286,7 +287,9 @@ class Seen:
             yield DatasetChange(path, None, row)
 
     def _fresh(self, size: int) -> dict[str, Any]:
-        return {"size_bytes": float(size), "recorded_at": self.now}
+        # The next scan of the datasets finds out what is left open.
+        unknown = dict.fromkeys(("sha256", "modified", "missing_since"))
+        return {**unknown, "size_bytes": float(size), "recorded_at": self.now}
 
     def _hash(self, rel_path: str) -> str | None:
         if not self.by_hash or self.folder is None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.one import dataset_name
 from vrtracker.domain.records import SessionRecord
-from vrtracker.errors import RootUnavailableError, UnknownNameError
+from vrtracker.errors import InvalidValueError, RootUnavailableError, UnknownNameError
 from vrtracker.files import alf
 from vrtracker.files.layout import SessionFolders
+from vrtracker.files.loading import load_dataset
 from vrtracker.repositories.sessions import PARTS
 
 __all__ = ["OpenSession", "Session"]
@@ -25,7 +27,8 @@ class Session(Shown):
 
     Examples
     --------
-    ``session.key``, ``session.imaging``, ``session.path``, ``session.open()["trials.startTimes"]``
+    ``session.key``, ``session.imaging``, ``session.path``, ``session.load("trials.startTimes")``,
+    ``session.load_object("trials")``, ``session.open().files()``
     """
 
     __slots__ = ("_folders", "_parts", "record")
@@ -105,6 +108,14 @@ class Session(Shown):
             raise RootUnavailableError(f"{self.key} has no folder {path}; is the drive mounted?")
         return OpenSession(path)
 
+    def load(self, name: str, *, revision: str | None = None, mmap: bool = False) -> Any:
+        """Read one dataset of the session; see `OpenSession.load`."""
+        return self.open().load(name, revision=revision, mmap=mmap)
+
+    def load_object(self, name: str, *, revision: str | None = None) -> dict[str, Any]:
+        """Read the datasets of one object; see `OpenSession.load_object`."""
+        return self.open().load_object(name, revision=revision)
+
 
 class OpenSession:
     """The ALF files of a session; arrays are loaded when asked for, never unpickled."""
@@ -130,3 +141,96 @@ class OpenSession:
         if name not in by_name:
             raise UnknownNameError("dataset", name, by_name)
         return alf.load(self.path / by_name[name].rel_path)
+
+    def load(self, name: str, *, revision: str | None = None, mmap: bool = False) -> Any:
+        """Read one dataset.
+
+        Parameters
+        ----------
+        name
+            ``object.attribute``, with or without its ending and further parts, or a path below
+            the session's folder.
+        revision
+            Take the last revision that is not later than this; the last of all when not given.
+        mmap
+            Leave the data of a ``.npy`` on the disk until they are used.
+
+        Returns
+        -------
+        ndarray, dict, pandas.DataFrame or what JSON holds
+            See `vrtracker.files.loading.load_dataset`.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such dataset, or none so early.
+        InvalidValueError
+            If several have this name, in other collections or of other kinds; it lists them.
+        """
+        found = [file for file in self.files() if _is_called(file, name)]
+        paths = list(_last_revisions(found, revision))
+        if not paths:
+            raise UnknownNameError("dataset", name, [file.rel_path for file in self.files()])
+        if len(paths) > 1:
+            raise InvalidValueError(f"{name!r} is several datasets; give one: {', '.join(paths)}.")
+        return load_dataset(self.path / paths[0], mmap=mmap)
+
+    def load_object(self, name: str, *, revision: str | None = None) -> dict[str, Any]:
+        """Read all datasets of one object, such as ``trials``, by attribute.
+
+        An object that is in several collections is named with its own: ``alf/probe00/spikes``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such object.
+        InvalidValueError
+            If an attribute is there more than once; it lists the datasets.
+        """
+        collection, _, wanted = name.rpartition("/")
+        found = [
+            (parts.attribute, file)
+            for file in self.files()
+            if (parts := alf.parse_alf_name(_base(file))) is not None
+            and parts.object == wanted
+            and (not collection or dataset_name(file.rel_path).rpartition("/")[0] == collection)
+        ]
+        if not found:
+            objects = {
+                parts.object for f in self.files() if (parts := alf.parse_alf_name(_base(f)))
+            }
+            raise UnknownNameError("object", name, sorted(objects))
+        loaded: dict[str, Any] = {}
+        for attribute in dict.fromkeys(attribute for attribute, _ in found):
+            of = [file for other, file in found if other == attribute]
+            paths = list(_last_revisions(of, revision))
+            if len(paths) > 1:
+                raise InvalidValueError(
+                    f"{wanted}.{attribute} is several datasets: {', '.join(paths)}. Name the "
+                    "collection, or load one of them."
+                )
+            if paths:
+                loaded[attribute] = load_dataset(self.path / paths[0])
+        return loaded
+
+
+def _base(file: alf.AlfFile) -> str:
+    return file.rel_path.rpartition("/")[2]
+
+
+def _is_called(file: alf.AlfFile, name: str) -> bool:
+    if "/" in name:
+        return name in {file.rel_path, dataset_name(file.rel_path)}
+    base, parts = _base(file), alf.parse_alf_name(_base(file))
+    names = {base, base.rpartition(".")[0]}
+    return name in names or (parts is not None and name == f"{parts.object}.{parts.attribute}")
+
+
+def _last_revisions(files: Sequence[alf.AlfFile], latest: str | None) -> Iterator[str]:
+    """Yield of each dataset the path of its last revision, or of the last until `latest`."""
+    by_name: dict[str, list[alf.AlfFile]] = {}
+    for file in files:
+        if latest is None or (file.revision or "") <= latest:
+            by_name.setdefault(dataset_name(file.rel_path), []).append(file)
+    for revisions in by_name.values():
+        yield max(revisions, key=lambda file: file.revision or "").rel_path

@@ -1,0 +1,147 @@
+"""Measure datasets: scanning a tree that is as recorded, and writing a cache of ONE.
+
+Usage: ``python benchmarks/one_lines.py [--quick]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import lab as filling
+import pyarrow.parquet as pq
+
+import vrtracker
+from vrtracker.database import Database
+from vrtracker.database.migration import upgrade
+
+DATASETS = 20
+"""Of each session."""
+MICE, DAYS = 20, 25
+_INSERT = (
+    'INSERT INTO vrt_dataset ("uSessionID", rel_path, stage, written, size_bytes, md5, qc_level, '
+    "recorded_at, sha256) SELECT \"uSessionID\", 'alf/object' || n || '.attribute.npy', 'scan', 0, "
+    "1000 + n, lower(hex(randomblob(16))), 10 * (n % 2), '2026-01-01 00:00:00', "
+    "lower(hex(randomblob(32))) FROM sessiondb, numbers"
+)
+
+
+def timed(*works: Callable[[], Any], rounds: int) -> list[float]:
+    """Return the shortest time of each piece of work, s; they take turns."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds):
+        for work, taken in zip(works, times, strict=True):
+            gc.collect()
+            start = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
+
+
+def export_times(folder: Path, sessions: int) -> tuple[float, float]:
+    """Return how long an export takes, and pyarrow's write of the same tables, s."""
+    file, out = folder / "export.db", folder / "out"
+    upgrade(f"sqlite:///{file}")
+    database = Database(f"sqlite:///{file}")
+    filling.fill(database, sessions)
+    database.dispose()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TEMP TABLE numbers (n INTEGER)")
+        connection.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(DATASETS)])
+        connection.execute(_INSERT)
+        connection.commit()
+    with vrtracker.open(str(file), readonly=True) as tracker:
+        made = tracker.export_one(out, sessionQC=[True, False])
+        assert made.datasets == sessions * DATASETS
+        tables = {name: pq.read_table(out / f"{name}.pqt") for name in ("sessions", "datasets")}
+
+        def bare() -> None:
+            for name, table in tables.items():
+                pq.write_table(table, folder / f"{name}.pqt")
+
+        ours, floor = timed(
+            lambda: tracker.export_one(out, sessionQC=[True, False]), bare, rounds=2
+        )
+    return ours, floor
+
+
+def scan_times(folder: Path, files: int) -> tuple[float, float, float]:
+    """Return how long a first scan takes, one of the same tree, and a bare walk with stat, s."""
+    memory = Path("/dev/shm")
+    where = memory if memory.is_dir() else folder
+    root = Path(tempfile.mkdtemp(prefix="vrtracker-one-", dir=where))
+    try:
+        keys = [_session(root, number) for number in range(files // DATASETS)]
+        with vrtracker.init(str(folder / "scan.db"), root=root) as tracker:
+            tracker.mice.add_many([{"mouseName": f"M{n:02d}"} for n in range(MICE)])
+            tracker.sessions.add_many([key.columns for key in keys])
+            (first,) = timed(tracker.datasets.scan, rounds=1)
+            again, floor = timed(tracker.datasets.scan, lambda: walk(root), rounds=3)
+            found = tracker.datasets.scan()
+            assert (found.unchanged, found.hashed) == (len(keys) * DATASETS, 0)
+    finally:
+        shutil.rmtree(root)
+    return first, again, floor
+
+
+def _session(root: Path, number: int) -> Any:
+    mouse, turn = number % MICE, number // MICE
+    day = f"2023-{1 + turn // DAYS % 12:02d}-{1 + turn % DAYS:02d}"
+    key = vrtracker.SessionKey.parse((f"M{mouse:02d}", day, 701 + turn // DAYS // 12))
+    for n in range(DATASETS):
+        file = root / key.path / f"alf{n % 3}" / f"object{n}.attribute.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Of one byte that is not written, which takes no memory in a file system there.
+        file.touch()
+        os.truncate(file, 1)
+    return key
+
+
+def walk(root: Path) -> int:
+    """Look at size and time of every file below a folder."""
+    files, waiting = 0, [str(root)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    entry.stat()
+                    files += 1
+    return files
+
+
+def lines(folder: Path, *, quick: bool) -> Iterator[tuple[str, int, float, float]]:
+    """Yield operation, number of files or datasets, our time and the floor's, s."""
+    sessions, files = (5_000, 10_000) if quick else (100_000, 200_000)
+    yield (
+        "export for ONE; floor: pyarrow's write",
+        sessions * DATASETS,
+        *export_times(folder, sessions),
+    )
+    first, again, floor = scan_times(folder, files)
+    yield "first scan; floor: os.scandir, stat", files, first, floor
+    yield "scan, unchanged; the same floor", files, again, floor
+
+
+def main() -> None:
+    """Print each line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        for operation, count, ours, floor in lines(Path(folder), quick=options.quick):
+            print(f"{operation:<40} {count:>9,} {ours:8.3f}s {floor:8.3f}s {ours / floor:6.2f}x")
+
+
+if __name__ == "__main__":
+    main()

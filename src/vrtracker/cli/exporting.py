@@ -1,0 +1,73 @@
+"""``vrtracker export``: what other packages read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.output import note, say, write_json
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
+
+__all__ = ["exports"]
+
+exports = typer.Typer(help="Write files that other packages read.")
+
+
+@exports.callback()
+def _exports() -> None:
+    """Keep the group, which has one command yet."""
+
+
+@exports.command("one")
+def export_one(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Where the tables go.", show_default=False),
+    ],
+    *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    skip_unfit: Annotated[
+        bool,
+        typer.Option("--skip-unfit", help="Leave out sessions that ONE cannot hold, and say so."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write sessions.pqt and datasets.pqt, a cache that ONE-api loads.
+
+    Ids are the same at every export. If one of the sessions has a number above 999, or a name
+    that ONE does not read, nothing is written, unless they may be left out. Datasets are those on
+    record: scan them before.
+
+    Example: vrtracker export one /data/lab --where imaging=true
+
+    Example: vrtracker export one cache --since 2023-01-01 --skip-unfit --json
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    with shell_of(context).open(readonly=True) as tracker:
+        made = tracker.export_one(folder, filters, skip_unfit=skip_unfit)
+    if json:
+        write_json(dataclasses.asdict(made))
+        return
+    for each in made.left_out:
+        say(f"left out: {each.key}: {each.reason}")
+    if made.unhashed:
+        note(
+            f"{counted(made.unhashed, 'dataset')} without a hash, so that none was written; "
+            "vrtracker datasets scan --all reads the files."
+        )
+    say(
+        f"{counted(made.sessions, 'session')} and {counted(made.datasets, 'dataset')} "
+        f"written to {made.folder}"
+    )

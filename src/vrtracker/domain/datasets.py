@@ -1,0 +1,148 @@
+"""What is known of a dataset, and what a look at the disk says of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from vrtracker.display import Facts, Shown, counted
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.qc import QC
+
+__all__ = ["DatasetCheck", "DatasetRecord", "DatasetScan", "Problem"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRecord:
+    """One file of a session, as it is recorded.
+
+    Attributes
+    ----------
+    path : str
+        Path below the session's folder, with /.
+    size : int
+        Size, bytes.
+    sha256, md5 : str or None
+        Hashes of the content, hexadecimal; None: never hashed.
+    revision : str or None
+        Label of the ``#revision#`` folder that it is in.
+    qc : QC
+        The level that people gave it.
+    exists : bool
+        Whether the file was there when it was last looked for.
+    stage : str
+        The stage that recorded it, or ``scan``, or ``import``.
+    recorded_at : datetime
+        When it was, UTC.
+    """
+
+    path: str
+    size: int
+    sha256: str | None
+    revision: str | None
+    qc: QC
+    exists: bool
+    md5: str | None
+    stage: str
+    recorded_at: dt.datetime
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return what a row of `vrt_dataset` says."""
+        return cls(
+            path=row["rel_path"],
+            size=int(row["size_bytes"]),
+            sha256=row["sha256"],
+            revision=row["revision"],
+            qc=QC(row["qc_level"]),
+            exists=row["missing_since"] is None,
+            md5=row["md5"],
+            stage=row["stage"],
+            recorded_at=row["recorded_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A session that was left alone, and why."""
+
+    key: SessionKey
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DatasetScan(Shown):
+    """What a scan of datasets found and recorded.
+
+    Attributes
+    ----------
+    sessions : int
+        Sessions that were looked at.
+    added, updated, unchanged : int
+        Files that are new, differ from their record, or are as recorded.
+    missing : int
+        Recorded files that are not there; their records stay.
+    hashed : int
+        Files whose content was read.
+    without_folder : tuple of SessionKey
+        Sessions without a folder here; their records were left alone.
+    problems : tuple of Problem
+        Sessions in which something cannot be read, or which somebody works on.
+    """
+
+    sessions: int = 0
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    hashed: int = 0
+    without_folder: tuple[SessionKey, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def facts(self) -> Facts:
+        """Return the counts, and what was left alone."""
+        names = ("added", "updated", "unchanged", "missing", "hashed")
+        rows = [(name, getattr(self, name)) for name in names]
+        notes = [f"{each.key}: {each.message}" for each in self.problems]
+        notes += [f"{key} has no folder here; left alone." for key in self.without_folder]
+        return Facts(f"Datasets of {counted(self.sessions, 'session')}", rows, notes=notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DatasetCheck(Shown):
+    """Recorded files against their content on disk.
+
+    Attributes
+    ----------
+    good : int
+        Files whose content is the recorded one.
+    changed, missing, unhashed : tuple of (SessionKey, str)
+        Files with another content, that are not there, or of which no hash is recorded.
+    problems : tuple of Problem
+        Sessions in which something cannot be read.
+    """
+
+    good: int
+    changed: Sequence[tuple[SessionKey, str]] = ()
+    missing: Sequence[tuple[SessionKey, str]] = ()
+    unhashed: Sequence[tuple[SessionKey, str]] = ()
+    problems: Sequence[Problem] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every file that has a hash is there with that content."""
+        return not (self.changed or self.missing or self.problems)
+
+    def facts(self) -> Facts:
+        """Return the files that are not as recorded."""
+        rows = [
+            (str(key), path, what)
+            for what in ("changed", "missing", "unhashed")
+            for key, path in getattr(self, what)
+        ]
+        notes = [f"{each.key}: {each.message}" for each in self.problems]
+        return Facts(
+            f"{counted(self.good, 'file')} as recorded", rows, ("key", "path", "what"), notes=notes
+        )

@@ -1,0 +1,153 @@
+"""What ONE can hold of a lab: names that it knows sessions and datasets by, and their ids."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vrtracker.display import Facts, Shown, counted
+from vrtracker.domain.keys import MOUSE_NAME, SessionKey
+from vrtracker.domain.qc import QC
+
+__all__ = [
+    "DATASETS",
+    "SESSIONS",
+    "CachedDataset",
+    "CachedSession",
+    "LeftOut",
+    "OneCache",
+    "OneExport",
+    "dataset_name",
+    "given_id",
+    "unfit",
+]
+
+SESSIONS, DATASETS = "sessions", "datasets"
+"""The two tables of a cache; each is a file with the ending .pqt."""
+
+_LAB = re.compile(r"\w*")
+_HIGHEST_NUMBER = 999
+_REVISION = re.compile(r"#[\w.-]+#/")
+
+
+def unfit(row: Mapping[str, Any]) -> str | None:
+    """Return why ONE cannot hold a session, or None.
+
+    Parameters
+    ----------
+    row
+        mouseName, sessionID, lab.
+
+    Notes
+    -----
+    ONE finds a session by its path, ``lab/Subjects/subject/date/number``, with the patterns of
+    ``one.alf.spec``: a number has at most three digits, a subject no blanks.
+    """
+    if not MOUSE_NAME.fullmatch(row["mouseName"]):
+        return f"the mouse's name {row['mouseName']!r} holds more than letters, digits, _, - and ."
+    if not 0 <= row["sessionID"] <= _HIGHEST_NUMBER:
+        return f"its number {row['sessionID']} is not between 0 and {_HIGHEST_NUMBER}"
+    if not _LAB.fullmatch(row["lab"]):
+        return f"the lab's name {row['lab']!r} holds more than letters, digits and _"
+    return None
+
+
+def dataset_name(rel_path: str) -> str:
+    """Return the path of a dataset without its revision: all of one name are its revisions."""
+    return _REVISION.sub("", rel_path)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A session that ONE cannot hold, by its key in words, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OneExport(Shown):
+    """What was written for ONE.
+
+    Attributes
+    ----------
+    folder : str
+        Where `sessions.pqt` and `datasets.pqt` are; the latter is not made without datasets.
+    sessions, datasets : int
+        How many of each were written.
+    left_out : tuple of LeftOut
+        Sessions that ONE cannot hold.
+    unhashed : int
+        Datasets without MD5; if there are any, no hash is written, since ONE would take an empty
+        one for wrong.
+    """
+
+    folder: str
+    sessions: int
+    datasets: int
+    left_out: tuple[LeftOut, ...] = ()
+    unhashed: int = 0
+
+    def facts(self) -> Facts:
+        """Return how much was written, and what was not."""
+        notes = [f"{each.key} is left out: {each.reason}." for each in self.left_out]
+        if self.unhashed:
+            notes.append(
+                f"No hash was written: {counted(self.unhashed, 'dataset')} without "
+                "one; datasets.scan() reads the files."
+            )
+        title = f"{counted(self.sessions, 'session')} and {counted(self.datasets, 'dataset')}"
+        return Facts(f"{title} for ONE in {self.folder}", notes=notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedSession:
+    """A session as a cache tells of it; what it does not tell is empty."""
+
+    id: uuid.UUID
+    subject: str
+    date: dt.date
+    number: int
+    lab: str
+    task_protocol: str
+    projects: str
+
+    @property
+    def key(self) -> SessionKey:
+        """Its key here."""
+        return SessionKey(self.subject, self.date, self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedDataset:
+    """A dataset as a cache tells of it; a size of 0, an id of None are not known."""
+
+    session: uuid.UUID
+    id: uuid.UUID | None
+    path: str
+    size: int
+    md5: str | None
+    exists: bool
+    qc: QC
+
+
+@dataclass(frozen=True, slots=True)
+class OneCache:
+    """The tables of a cache, and what of it is not taken over, in sentences."""
+
+    sessions: tuple[CachedSession, ...]
+    datasets: tuple[CachedDataset, ...]
+    notes: tuple[str, ...]
+
+
+def given_id(found: uuid.UUID | None, own: uuid.UUID) -> str | None:
+    """Return the id of a cache to keep, None where the own one serves.
+
+    ONE takes ids of version 3 and 4 alone for its own, so that another one could not go out again.
+    """
+    is_ones = found is not None and found.version in {3, 4}
+    return str(found) if is_ones and found != own else None

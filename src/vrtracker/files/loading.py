@@ -1,0 +1,111 @@
+"""Read what a dataset holds, each kind by its own library; no pickle is ever read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vrtracker.errors import InvalidValueError, MissingDependencyError, NotFoundError
+from vrtracker.files import alf
+from vrtracker.files.trees import reason_of
+
+__all__ = ["load_dataset"]
+
+
+def load_dataset(path: Path, *, mmap: bool = False) -> Any:
+    """Read a file by the kind that its ending names.
+
+    Parameters
+    ----------
+    path
+        ``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.pqt``, ``.parquet``, ``.json`` or ``.mat``.
+    mmap
+        Leave the data of a ``.npy`` on the disk until they are used; they cannot be written to.
+
+    Returns
+    -------
+    ndarray, dict, pandas.DataFrame or what JSON holds
+        An array of a ``.npy``; arrays by name of ``.npz`` and ``.mat``; a frame of a table.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    InvalidValueError
+        If it is of another kind, damaged, or holds Python objects.
+    MissingDependencyError
+        If a ``.mat`` is to be read without SciPy.
+    """
+    kind = path.suffix.lower()
+    if mmap and kind == ".npy":
+        return _mapped(path)
+    if kind in {".npy", ".npz"}:
+        return alf.load(path)
+    if kind not in _READERS:
+        known = ", ".join([".npy", ".npz", *_READERS])
+        raise InvalidValueError(f"{str(path)!r} is of a kind that is not read; these are: {known}.")
+    if not path.exists():
+        raise NotFoundError("file", str(path))
+    try:
+        return _READERS[kind](path)
+    except OSError as error:
+        raise InvalidValueError(f"{str(path)!r} cannot be read ({reason_of(error)}).") from error
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise InvalidValueError(
+            f"{str(path)!r} is damaged, or no {kind} ({error}). Write it again."
+        ) from error
+
+
+def _mapped(path: Path) -> Any:
+    import numpy as np
+
+    alf.read_npy_header(path)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise InvalidValueError(
+            f"{str(path)!r} cannot be mapped ({error}); read it without mmap."
+        ) from error
+
+
+def _csv(path: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_csv(path)
+
+
+def _tsv(path: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_csv(path, sep="\t")
+
+
+def _parquet(path: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _mat(path: Path) -> Any:
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise MissingDependencyError("Reading a .mat file", "mat") from error
+    found = loadmat(path, simplify_cells=True)
+    return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".pqt": _parquet,
+    ".parquet": _parquet,
+    ".json": _json,
+    ".mat": _mat,
+}

@@ -1,0 +1,1 @@
+"""Caches of ONE: parquet files that ONE-api loads, written and read; no database here."""

@@ -1,0 +1,246 @@
+"""Read the two tables of a cache of ONE, of any age, and refuse what is wrong in itself.
+
+The layout of 2021 has ids as pairs of 64-bit integers (their bytes, one after the other, are those
+of the UUID), `project` in place of `projects`, and no QC; ONE.save_cache writes today's, with what
+further columns there were. Formats: ``one.alf.cache.patch_tables`` of ONE-api.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vrtracker.domain.one import DATASETS, SESSIONS, CachedDataset, CachedSession, OneCache
+from vrtracker.errors import ImportFileError, VrtrackerError
+from vrtracker.files.one import values
+from vrtracker.files.trees import reason_of
+
+__all__ = ["read_cache"]
+
+# A row has an id of its own, which no compression makes smaller than this; bytes.
+_SMALLEST_ROW = 4
+_SMALLEST_FILE = 16 * 1024
+# How much larger than the file its unpacked columns may be.
+_MOST_UNPACKED = 500
+_MOST_PROBLEMS = 100
+
+_Fields = Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any], bool]]
+"""For each field: the columns that may hold it, how a value is read, whether it must be there."""
+_OF_SESSIONS: _Fields = {
+    "subject": (("subject",), values.subject, True),
+    "date": (("date",), values.date, True),
+    "number": (("number",), values.number, True),
+    "lab": (("lab",), values.name, False),
+    "task_protocol": (("task_protocol",), values.name, False),
+    "projects": (("projects", "project"), values.text, False),
+}
+_OF_DATASETS: _Fields = {
+    "path": (("rel_path",), values.path, True),
+    "size": (("file_size",), values.size, False),
+    "md5": (("hash",), values.md5, False),
+    "exists": (("exists",), values.exists, False),
+    "qc": (("qc",), values.qc, False),
+}
+_PASSED_OVER = {"session_path", "default_revision"}
+_IDS: Mapping[str, tuple[str, ...]] = {SESSIONS: ("id",), DATASETS: ("eid", "id")}
+
+
+@dataclass
+class _Table:
+    """One file: its columns as lists, and the problems that were met."""
+
+    name: str
+    columns: Mapping[str, Sequence[Any]]
+    count: int
+    problems: list[str]
+
+    def problem(self, text: str, row: int | None = None) -> None:
+        where = f"{self.name}.pqt" if row is None else f"{self.name}.pqt, row {row + 1}"
+        self.problems.append(f"{where}: {text}")
+
+    def ids(self, name: str) -> list[uuid.UUID | None]:
+        """Return a column of ids, from texts or from pairs of integers."""
+        pair = (f"{name}_0", f"{name}_1")
+        if name in self.columns:
+            return list(self.read(self.columns[name], values.uuid_of_text))
+        if set(pair) <= self.columns.keys():
+            numbers = zip(*(self.columns[each] for each in pair), strict=True)
+            return list(self.read(numbers, _uuid_of_numbers))
+        self.problem(f"it has no column {name!r}, nor {pair[0]} and {pair[1]}")
+        return []
+
+    def field(self, names: tuple[str, ...], read: Any, *, required: bool) -> list[Any]:
+        for name in names:
+            if name in self.columns:
+                return list(self.read(self.columns[name], read))
+        if required:
+            self.problem(f"it has no column {names[0]!r}")
+        return [read(None)] * self.count if not required else []
+
+    def read(self, column: Iterable[Any], read: Callable[[Any], Any]) -> Iterator[Any]:
+        for row, value in enumerate(column):
+            try:
+                yield read(value)
+            except (ValueError, VrtrackerError) as error:
+                self.problem(str(error), row)
+                yield None
+
+    def records(self, fields: _Fields) -> tuple[list[list[Any]], list[dict[str, Any]]]:
+        """Return the ids, a list a column, and what the fields hold, row by row."""
+        ids = [self.ids(name) for name in _IDS[self.name]]
+        read = {
+            name: self.field(names, how, required=required)
+            for name, (names, how, required) in fields.items()
+        }
+        if self.problems:
+            return ids, []
+        rows = zip(*read.values(), strict=True)
+        return ids, [dict(zip(read, row, strict=True)) for row in rows]
+
+
+def _uuid_of_numbers(pair: tuple[Any, Any]) -> uuid.UUID:
+    try:
+        return uuid.UUID(bytes=struct.pack("<qq", *pair))
+    except struct.error as error:
+        raise ValueError(f"{pair} is no id in two 64-bit integers") from error
+
+
+def read_cache(folder: Path) -> OneCache:
+    """Read ``sessions.pqt``, and ``datasets.pqt`` where there is one.
+
+    Raises
+    ------
+    ImportFileError
+        If the tables are not there, are no such tables, or hold what cannot be: wrong types,
+        missing columns, ids that stand twice, paths that lead out of their session. `problems`
+        lists all of it.
+    """
+    sessions = _table(folder, SESSIONS)
+    if sessions is None:
+        raise ImportFileError(
+            f"{folder} holds no sessions.pqt; give the folder that holds the tables of a cache."
+        )
+    datasets = _table(folder, DATASETS)
+    problems = sessions.problems
+    (ids,), rows = sessions.records(_OF_SESSIONS)
+    found = [CachedSession(id=one, **row) for one, row in zip(ids, rows, strict=False)]
+    _check_sessions(sessions, found)
+    files: list[CachedDataset] = []
+    notes = _unknown(sessions, _OF_SESSIONS)
+    if datasets is not None:
+        (eids, ids), rows = datasets.records(_OF_DATASETS)
+        files = [
+            CachedDataset(session=session, id=one, **row)
+            for session, one, row in zip(eids, ids, rows, strict=False)
+        ]
+        if not problems:
+            _check_datasets(datasets, files, {each.id for each in found})
+        problems += datasets.problems
+        notes += _unknown(datasets, _OF_DATASETS)
+    if problems:
+        more = f", and {len(problems) - 1} more like it" if len(problems) > 1 else ""
+        raise ImportFileError(
+            f"The cache in {folder} cannot be taken over: {problems[0]}{more}; nothing was "
+            "written. Correct it, or have ONE write it anew.",
+            problems[:_MOST_PROBLEMS],
+        )
+    files = list(_with_ids_once(files, notes))
+    return OneCache(tuple(found), tuple(files), tuple(notes))
+
+
+def _table(folder: Path, name: str) -> _Table | None:
+    path = folder / f"{name}.pqt"
+    try:
+        if not path.is_file():
+            if path.is_symlink() or path.exists():
+                raise ImportFileError(
+                    f"{path} is no file, or a link to nothing; put the table there."
+                )
+            return None
+        size = path.stat().st_size
+        with pq.ParquetFile(path) as file:
+            _refuse_bloated(path, file.metadata, size)
+        # As dictionaries, long texts that stand in many rows are kept once.
+        texts = [each.name for each in file.schema_arrow if pa.types.is_string(each.type)]
+        table = pq.ParquetFile(path, read_dictionary=texts).read()
+    except (pa.ArrowException, OSError) as error:
+        what = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise ImportFileError(
+            f"{os.fspath(path)!r} cannot be read as a Parquet table ({what}); have it written anew."
+        ) from error
+    columns = {each: table.column(each).to_pylist() for each in table.column_names}
+    return _Table(name, columns, table.num_rows, [])
+
+
+def _refuse_bloated(path: Path, metadata: Any, size: int) -> None:
+    """Refuse a small file that says to hold more than fits into memory."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    unpacked = sum(group.total_byte_size for group in groups)
+    rows = metadata.num_rows
+    allowed = max(size, _SMALLEST_FILE)
+    if rows * _SMALLEST_ROW > allowed or unpacked > allowed * _MOST_UNPACKED or rows < 0:
+        raise ImportFileError(
+            f"{path} has {size} bytes and claims to hold {rows} rows of {unpacked} bytes, which "
+            "cannot be; nothing was read. Have it written anew."
+        )
+
+
+def _unknown(table: _Table, fields: _Fields) -> list[str]:
+    """Say which columns nothing is made of, such as a lab adds them."""
+    known = {name for names, _, _ in fields.values() for name in names} | _PASSED_OVER
+    for name in _IDS[table.name]:
+        known |= {name, f"{name}_0", f"{name}_1"}
+    return [
+        f"The column {name} of {table.name}.pqt is left out."
+        for name in table.columns
+        if name not in known
+    ]
+
+
+def _check_sessions(table: _Table, found: Sequence[CachedSession]) -> None:
+    """Refuse ids and keys that stand twice, and names that differ in the case of letters alone."""
+    ids: set[uuid.UUID] = set()
+    keys, names = set(), dict[str, str]()
+    for row, each in enumerate(found):
+        if each.id in ids:
+            table.problem(f"the id {each.id} stands there before", row)
+        if each.key in keys:
+            table.problem(f"the session {each.key} stands there before", row)
+        spelled = names.setdefault(each.subject.casefold(), each.subject)
+        if spelled != each.subject:
+            table.problem(f"{each.subject!r} and {spelled!r} differ in case alone", row)
+        ids.add(each.id)
+        keys.add(each.key)
+
+
+def _check_datasets(
+    table: _Table, files: Sequence[CachedDataset], sessions: set[uuid.UUID]
+) -> None:
+    """Refuse paths that stand twice, and datasets of sessions that are not there."""
+    paths = set()
+    for row, each in enumerate(files):
+        if each.session not in sessions:
+            table.problem(f"the session {each.session} is not in sessions.pqt", row)
+        if (each.session, each.path) in paths:
+            table.problem(f"{each.path} of session {each.session} stands there before", row)
+        paths.add((each.session, each.path))
+
+
+def _with_ids_once(files: Sequence[CachedDataset], notes: list[str]) -> Iterator[CachedDataset]:
+    """Yield the datasets; a second one of an id, which caches of 2021 have, without it."""
+    ids: dict[uuid.UUID | None, str] = {}
+    for each in files:
+        if each.id in ids:
+            notes.append(f"{each.path} has the id of {ids[each.id]}, {each.id}; it gets its own.")
+            yield replace(each, id=None)
+        else:
+            ids[each.id] = each.path
+            yield each

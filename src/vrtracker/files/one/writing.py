@@ -1,0 +1,184 @@
+"""Write the two tables of a cache as ONE-api loads them.
+
+Formats and their traps were measured with ONE-api 3.6.1 under pandas 3.1 and 3.4.2 under 2.3: the
+index must be named in pandas' own metadata, ONE's must have a date without a zone, dates are
+date32, QC is an ordered dictionary, hashes are there for every row or for none.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vrtracker.domain.one import DATASETS, SESSIONS
+from vrtracker.domain.qc import QC
+from vrtracker.errors import InvalidValueError
+from vrtracker.files.trees import reason_of
+
+__all__ = ["id_texts", "qc_column", "write_cache"]
+
+_ORIGIN = "vrtracker"
+_INDEX: Mapping[str, list[str]] = {SESSIONS: ["id"], DATASETS: ["eid", "id"]}
+_SCHEMAS: Mapping[str, pa.Schema] = {
+    SESSIONS: pa.schema(
+        {
+            "lab": pa.string(),
+            "subject": pa.string(),
+            "date": pa.date32(),
+            "number": pa.uint16(),
+            "task_protocol": pa.string(),
+            "projects": pa.string(),
+            "id": pa.string(),
+        }
+    ),
+    DATASETS: pa.schema(
+        {
+            "rel_path": pa.string(),
+            "file_size": pa.uint64(),
+            "hash": pa.string(),
+            "exists": pa.bool_(),
+            "qc": pa.dictionary(pa.int8(), pa.string(), ordered=True),
+            "default_revision": pa.bool_(),
+            "eid": pa.string(),
+            "id": pa.string(),
+        }
+    ),
+}
+_OF_PANDAS = {
+    pa.date32(): ("date", "object"),
+    pa.uint16(): ("uint16", "uint16"),
+    # pandas' own type with missing values, which is what ONE declares.
+    pa.uint64(): ("UInt64", "UInt64"),
+    pa.bool_(): ("bool", "bool"),
+    pa.null(): ("empty", "object"),
+}
+_TEXT = ("unicode", "object")
+_LEVELS = sorted(QC)
+_DASHES = (8, 13, 18, 23)
+_ID_LENGTH = 36
+
+
+def write_cache(
+    folder: Path, tables: Mapping[str, Mapping[str, Any]], *, created: dt.datetime
+) -> None:
+    """Write the tables of a cache, each whole under another name first.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    tables
+        Columns by name, by table, rows in the order of the index. A table that is not among
+        them is removed: datasets that nothing tells of any more.
+    created
+        The time to state, UTC.
+
+    Raises
+    ------
+    InvalidValueError
+        If the folder cannot be made or written to.
+    """
+    token = uuid.uuid4().hex[:8]
+    parts: dict[Path, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, columns in tables.items():
+                target = folder / f"{name}.pqt"
+                parts[target] = folder / f".{name}.{token}.part"
+                pq.write_table(_table(name, columns, created), parts[target])
+            for target, part in parts.items():
+                part.replace(target)
+        finally:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
+        for name in _INDEX.keys() - tables.keys():
+            (folder / f"{name}.pqt").unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidValueError(
+            f"{os.fspath(folder)!r} cannot be written to ({reason_of(error)}). Give another folder."
+        ) from error
+
+
+def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> pa.Table:
+    schema = _SCHEMAS[name]
+    if columns.get("hash", ()) is None:
+        schema = schema.set(schema.get_field_index("hash"), pa.field("hash", pa.null()))
+        count = len(columns["id"])
+        columns = {**columns, "hash": pa.nulls(count)}
+    arrays = [
+        column
+        if isinstance(column := columns[field.name], pa.Array | pa.ChunkedArray)
+        and column.type.equals(field.type)
+        else pa.array(column, field.type)
+        for field in schema
+    ]
+    metadata = {
+        "one_metadata": json.dumps(
+            # Without zone and seconds, as ONE reads it with datetime.fromisoformat and compares.
+            {"date_created": f"{created:%Y-%m-%d %H:%M}", "origin": _ORIGIN}
+        ),
+        "pandas": json.dumps(_pandas_metadata(schema, _INDEX[name])),
+    }
+    return pa.Table.from_arrays(arrays, schema=schema.with_metadata(metadata))
+
+
+def _pandas_metadata(schema: pa.Schema, index: Sequence[str]) -> dict[str, Any]:
+    """Return what pandas keeps in a file that it writes, so that it finds the index again."""
+    columns = []
+    for field in schema:
+        kind, numpy_type = _OF_PANDAS.get(field.type, _TEXT)
+        more = None
+        if pa.types.is_dictionary(field.type):
+            kind, numpy_type = "categorical", "int8"
+            more = {"num_categories": len(_LEVELS), "ordered": True}
+        columns.append(
+            {
+                "name": field.name,
+                "field_name": field.name,
+                "pandas_type": kind,
+                "numpy_type": numpy_type,
+                "metadata": more,
+            }
+        )
+    return {
+        "index_columns": list(index),
+        "column_indexes": [],
+        "columns": columns,
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+    }
+
+
+def qc_column(levels: npt.NDArray[Any]) -> pa.DictionaryArray:
+    """Return levels, shape (n,), as the ordered categories that ONE compares.
+
+    All five are always there, in order: without them the strings would be compared.
+    """
+    codes = np.searchsorted([int(level) for level in _LEVELS], levels).astype("int8")
+    names = pa.array([level.name for level in _LEVELS])
+    return pa.DictionaryArray.from_arrays(pa.array(codes), names, ordered=True)
+
+
+def id_texts(ids: npt.NDArray[np.uint8]) -> pa.Array:
+    """Return UUIDs, bytes of shape (n, 16), as texts such as ONE writes them.
+
+    Digit by digit for all of them at once, since one by one it would take most of an export.
+    """
+    digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+    text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
+    places = [place for place in range(_ID_LENGTH) if place not in _DASHES]
+    text[:, places[0::2]] = digits[ids >> 4]
+    text[:, places[1::2]] = digits[ids & 15]
+    offsets = np.arange(len(ids) + 1, dtype=np.int32) * _ID_LENGTH
+    buffers = [pa.py_buffer(offsets), pa.py_buffer(text)]
+    return pa.StringArray.from_buffers(len(ids), *buffers)

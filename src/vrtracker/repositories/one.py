@@ -1,0 +1,68 @@
+"""What caches of ONE say of sessions, and the datasets as one is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, insert, select, update
+
+from vrtracker.database import Executor
+from vrtracker.repositories.listing import Listing, where
+
+__all__ = ["NAMES", "OneRepository"]
+
+NAMES = ("one_id", "lab", "projects")
+
+
+class OneRepository:
+    """The rows of `vrt_one_session`, and of `vrt_dataset` beside them."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def names(self) -> dict[int, dict[str, Any]]:
+        """Return id, lab and projects of the sessions that have any, by their number."""
+        table = self._x.tables.one_sessions
+        statement = select(*table.c).order_by(table.c.uSessionID)
+        rows = [dict(row) for row in self._x.execute(statement).mappings()]
+        return {row.pop("uSessionID"): row for row in rows}
+
+    def datasets(self, listing: Listing) -> Select[Any]:
+        """Return the SELECT of the datasets of a listing's sessions, for a frame."""
+        tables = self._x.tables
+        table, sessions = tables.datasets, tables.sessions
+        names = ("uSessionID", "rel_path", "size_bytes", "md5", "qc_level", "missing_since")
+        chosen: Any = select(*(table.c[name] for name in (*names, "one_id")))
+        return (
+            where(chosen, tables, sessions, listing)
+            .where(table.c.uSessionID == sessions.c.uSessionID)
+            .order_by(table.c.dataset_id)
+        )
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert names of sessions that have none."""
+        if rows:
+            table = self._x.tables.one_sessions
+            names = ("uSessionID", *NAMES)
+            prepared = self._x.database.prepare(
+                "one.add", lambda: insert(table).values({name: bindparam(name) for name in names})
+            )
+            self._x.change_many(prepared, rows)
+
+    def change(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Set the names of sessions that have some."""
+        if rows:
+            table = self._x.tables.one_sessions
+            values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in NAMES}
+            prepared = self._x.database.prepare(
+                "one.change",
+                lambda: (
+                    update(table).where(table.c.uSessionID == bindparam("number")).values(values)
+                ),
+            )
+            parameters = [
+                {"number": row["uSessionID"], **{f"new_{name}": row[name] for name in NAMES}}
+                for row in rows
+            ]
+            self._x.change_many(prepared, parameters)

@@ -1,0 +1,133 @@
+"""Sessions with the records of their files, and what their folders hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.files.alf import AlfFile, find_alf_files, refuse_outside, revision_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.values import storable_text
+from vrtracker.services.context import LabContext
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["Look", "looks", "settle"]
+
+_AT_ONCE = 64
+"""Sessions that are read, looked at and written together."""
+_LONGEST_PATH = 255
+
+
+@dataclass
+class Look:
+    """One session: its records, and what its folder says of them."""
+
+    number: int
+    key: SessionKey
+    rows: Mapping[str, Mapping[str, Any]]
+    folder: Path | None = None
+    files: dict[str, AlfFile] = field(default_factory=dict)
+    problem: str | None = None
+    added: list[dict[str, Any]] = field(default_factory=list)
+    updated: list[dict[str, Any]] = field(default_factory=list)
+    gone: int = 0
+
+    def changes(self) -> dict[str, int]:
+        """Return what an event tells: how many records are new, and how many differ."""
+        found = {"datasets:added": len(self.added), "datasets:updated": len(self.updated)}
+        return {name: count for name, count in found.items() if count}
+
+
+def looks(
+    lab: LabContext, where: Any, filters: Mapping[str, Any], *, gone_counts: bool | None = None
+) -> Iterator[Sequence[Look]]:
+    """Yield sessions, some at a time, with their records and the files in their folders.
+
+    Parameters
+    ----------
+    where, filters
+        A key, or filters as for ``tracker.sessions.frame``.
+    gone_counts
+        The records of a session without a folder count as gone; else they are left out. Those of
+        a session that is named by its key when not given.
+
+    Raises
+    ------
+    RootUnavailableError
+        If the root is missing, empty or cannot be read.
+    NotFoundError
+        If the session that is named does not exist.
+    """
+    folders = lab.folders()
+    folders.check()
+    root = folders.root.resolve()
+    chosen = lab.selection(where, filters)
+    if gone_counts is None:
+        gone_counts = chosen.is_key
+    with lab.unit(readonly=True) as unit:
+        sessions = unit.sessions.present(Listing(chosen, include_scratched=chosen.is_key))
+    if chosen.is_key and not sessions:
+        raise NotFoundError("session", SessionKey.parse(where))
+    for start in range(0, len(sessions), _AT_ONCE):
+        part = sessions[start : start + _AT_ONCE]
+        with lab.unit(readonly=True) as unit:
+            rows = unit.datasets.of_sessions([each["uSessionID"] for each in part])
+        looks = []
+        for each in part:
+            key = SessionKey(each["mouseName"], each["sessionDate"], each["sessionID"])
+            one = Look(each["uSessionID"], key, rows[each["uSessionID"]], folders.find(key))
+            if one.folder is not None:
+                _look(one, one.folder, root)
+            elif not gone_counts:
+                one.rows = {}
+            looks.append(one)
+        yield looks
+
+
+def _look(one: Look, folder: Path, root: Path) -> None:
+    """Set the files of a session: those with ALF names, and others that are on record."""
+    try:
+        one.files = {
+            file.rel_path: file for file in find_alf_files(folder, within=root, known=one.rows)
+        }
+        for path in one.rows.keys() - one.files.keys():
+            file = _file_of(folder, path, root)
+            if file is not None:
+                one.files[path] = file
+        for path in one.files.keys() - one.rows.keys():
+            _check_path(path)
+    except (InvalidValueError, NotFoundError) as error:
+        one.files, one.problem = {}, str(error)
+
+
+def _check_path(path: str) -> None:
+    storable_text(path)
+    if len(path) > _LONGEST_PATH:
+        raise InvalidValueError(f"the path {path!r} is longer than 255 characters; shorten it.")
+
+
+def _file_of(folder: Path, rel_path: str, root: Path) -> AlfFile | None:
+    path = folder / rel_path
+    try:
+        status = path.stat()
+    except OSError:
+        # Missing, or behind something that is no folder any more, or a link to nothing.
+        return None
+    refuse_outside(path, root)
+    return AlfFile(rel_path, status.st_size, status.st_mtime, revision_of(rel_path))
+
+
+def settle(unit: UnitOfWork, changed: Sequence[Look], at: Any) -> None:
+    """Leave sessions alone that somebody works on, or whose records are others by now."""
+    numbers = [one.number for one in changed]
+    busy = dict(unit.deletions.claimed(numbers, now=at))
+    now = unit.datasets.of_sessions(numbers)
+    for one in changed:
+        if one.number in busy:
+            one.problem = f"{busy[one.number]} is working on it; scan it again afterwards."
+        elif now[one.number] != one.rows:
+            one.problem = "its records were changed meanwhile; scan it again."

@@ -1,0 +1,387 @@
+"""A cache of ONE taken over: a plan first, then all or nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vrtracker.backends.base import ViolationError
+from vrtracker.display import Facts, Shown, counted
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.one import CachedDataset, CachedSession, OneCache, given_id
+from vrtracker.errors import ConcurrentUpdateError, ImportFileError
+from vrtracker.files.alf import revision_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.one import NAMES
+from vrtracker.services.administration.backups import keep_copy
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries.adding import fitted, insert
+from vrtracker.services.entries.mice import MouseService
+from vrtracker.services.entries.sessions import SessionService
+from vrtracker.services.transitions import read, update_session
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["OneImportPlan", "plan_import"]
+
+_VERB = "imported"
+_STAGE = "import"
+"""What stands for a stage in the record of a file that a cache tells of."""
+_PROTOCOL = "experimentType"
+_FACTS = ("size_bytes", "md5", "sha256", "modified", "qc_level")
+_MEANWHILE = "compared with a database that was changed"
+_NO_NAMES: Mapping[str, Any] = dict.fromkeys(NAMES)
+
+
+@dataclass
+class _Changes:
+    """What a cache holds that the database does not."""
+
+    mice: list[str] = field(default_factory=list)
+    sessions: list[CachedSession] = field(default_factory=list)
+    protocols: dict[SessionKey, str] = field(default_factory=dict)
+    names: dict[SessionKey, dict[str, Any]] = field(default_factory=dict)
+    datasets: dict[SessionKey, list[dict[str, Any]]] = field(default_factory=dict)
+    updates: dict[SessionKey, list[dict[str, Any]]] = field(default_factory=dict)
+    counts: dict[str, Counter[str]] = field(
+        default_factory=lambda: {"sessions": Counter(), "datasets": Counter()}
+    )
+    conflicts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OneImportPlan(Shown):
+    """What taking a cache over would do; ``.apply()`` does it.
+
+    Attributes
+    ----------
+    counts : mapping
+        ``sessions`` and ``datasets``: how many are added, updated and unchanged.
+    conflicts : tuple of str
+        Where the cache says something else than the database.
+    mice : tuple of str
+        Mice that are added too.
+    notes : tuple of str
+        What of the cache is not taken over as it stands there.
+    """
+
+    folder: Path
+    counts: Mapping[str, Mapping[str, int]]
+    conflicts: tuple[str, ...]
+    mice: tuple[str, ...]
+    notes: tuple[str, ...]
+    _service: Any = field(default=None, repr=False, compare=False)
+
+    def total(self, what: str) -> int:
+        """Return how many sessions and datasets together are added, updated or unchanged."""
+        return sum(counts.get(what, 0) for counts in self.counts.values())
+
+    @property
+    def added(self) -> int:
+        """Sessions and datasets that the database lacks."""
+        return self.total("added")
+
+    @property
+    def updated(self) -> int:
+        """Those of which the cache knows more."""
+        return self.total("updated")
+
+    @property
+    def unchanged(self) -> int:
+        """Those that are as the cache says."""
+        return self.total("unchanged")
+
+    def facts(self) -> Facts:
+        """Return what would be done, and what stands in the way."""
+        names = ("added", "updated", "unchanged")
+        rows = [(what, *(of.get(name, 0) for name in names)) for what, of in self.counts.items()]
+        notes = [f"conflict: {each}" for each in self.conflicts]
+        notes += [*(f"Mouse {name} is added too." for name in self.mice), *self.notes]
+        does = "overwrite=True takes the cache's word" if self.conflicts else ".apply() does it"
+        title = f"Cache of ONE in {self.folder}, {counted(len(self.conflicts), 'conflict')}: {does}"
+        return Facts(title, rows, ("", *names), notes=notes)
+
+    def contradiction(self) -> ImportFileError:
+        """Return the error that the conflicts are."""
+        more = f" (and {len(self.conflicts) - 1} more)" if len(self.conflicts) > 1 else ""
+        return ImportFileError(
+            f"{self.folder} contradicts the database: {self.conflicts[0]}{more}. Nothing was "
+            "written; correct the one that is wrong, or take the cache's word with overwrite=True.",
+            self.conflicts,
+        )
+
+    def apply(self) -> None:
+        """Take the cache over, all or nothing.
+
+        Raises
+        ------
+        ImportFileError
+            If there are conflicts.
+        ConcurrentUpdateError
+            If the database is not any more as the plan saw it.
+        """
+        self._service.apply(self)
+
+
+def plan_import(
+    lab: LabContext,
+    sessions: SessionService,
+    mice: MouseService,
+    folder: Path,
+    *,
+    overwrite: bool,
+) -> OneImportPlan:
+    """Compare a cache with the database; see `vrtracker.services.one.service.OneService.read`."""
+    from vrtracker.files.one.reading import read_cache
+
+    service = _Import(lab, sessions, mice, read_cache(folder), overwrite=overwrite)
+    return service.plan(folder)
+
+
+class _Import:
+    """One cache, compared with the database and written into it."""
+
+    def __init__(
+        self,
+        lab: LabContext,
+        sessions: SessionService,
+        mice: MouseService,
+        cache: OneCache,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._lab = lab
+        self._sessions = sessions
+        self._mice = mice
+        self._cache = cache
+        self._overwrite = overwrite
+        self._of: dict[uuid.UUID, list[CachedDataset]] = {}
+        for each in cache.datasets:
+            self._of.setdefault(each.session, []).append(each)
+        self._planned = _Changes()
+
+    def plan(self, folder: Path) -> OneImportPlan:
+        """Return what there is to do."""
+        with self._lab.unit(readonly=True) as unit:
+            self._planned = made = self._compare(unit)
+        return OneImportPlan(
+            folder=folder,
+            counts={what: dict(counts) for what, counts in made.counts.items()},
+            conflicts=tuple(made.conflicts),
+            mice=tuple(made.mice),
+            notes=self._cache.notes,
+            _service=self,
+        )
+
+    # -- comparing ------------------------------------------------------------------------------
+
+    def _compare(self, unit: UnitOfWork) -> _Changes:
+        found = _Changes()
+        known = {
+            _key(row): row
+            for row in unit.sessions.present(Listing(include_scratched=True), (_PROTOCOL,))
+        }
+        names = unit.one.names()
+        taken = {
+            names.get(row["uSessionID"], _NO_NAMES)["one_id"] or str(key.uuid): key
+            for key, row in known.items()
+        }
+        mice = {name.casefold(): name for name in unit.mice.names()}
+        here = [known[each.key] for each in self._cache.sessions if each.key in known]
+        datasets = unit.datasets.of_sessions([row["uSessionID"] for row in here])
+        for each in self._cache.sessions:
+            row = known.get(each.key)
+            if row is None:
+                self._new_session(found, each, mice, taken)
+                rows: Mapping[str, Any] = {}
+            else:
+                number = row["uSessionID"]
+                self._session(found, each, row, names.get(number, _NO_NAMES))
+                rows = datasets[number]
+            own = each.key.uuid if row is None else uuid.UUID(_own_id(each.key, row, names))
+            for file in self._of.get(each.id, ()):
+                self._dataset(found, each.key, own, file, rows.get(file.path))
+        return found
+
+    def _new_session(
+        self,
+        found: _Changes,
+        each: CachedSession,
+        mice: dict[str, str],
+        taken: Mapping[str, SessionKey],
+    ) -> None:
+        spelled = mice.get(each.subject.casefold())
+        if spelled is None:
+            mice[each.subject.casefold()] = each.subject
+            found.mice.append(each.subject)
+        elif spelled != each.subject:
+            found.conflicts.append(f"{each.key}: the mouse is called {spelled!r} here")
+            return
+        kept = given_id(each.id, each.key.uuid)
+        if (kept or str(each.key.uuid)) in taken:
+            other = taken[kept or str(each.key.uuid)]
+            found.conflicts.append(f"{each.key}: its id {each.id} is that of {other} here")
+            return
+        found.sessions.append(each)
+        found.counts["sessions"]["added"] += 1
+        told = {"one_id": kept, "lab": each.lab or None, "projects": each.projects or None}
+        if any(told.values()):
+            found.names[each.key] = told
+
+    def _session(
+        self,
+        found: _Changes,
+        each: CachedSession,
+        row: Mapping[str, Any],
+        names: Mapping[str, Any],
+    ) -> None:
+        label = str(each.key)
+        told = self._told(
+            found, label, {_PROTOCOL: row[_PROTOCOL]}, {_PROTOCOL: each.task_protocol}
+        )
+        theirs = {"lab": each.lab, "projects": each.projects}
+        more = self._told(found, label, names, theirs)
+        if told:
+            found.protocols[each.key] = told[_PROTOCOL]
+        if more:
+            found.names[each.key] = {**names, **more}
+        found.counts["sessions"]["updated" if told or more else "unchanged"] += 1
+
+    def _dataset(
+        self,
+        found: _Changes,
+        key: SessionKey,
+        session_id: uuid.UUID,
+        each: CachedDataset,
+        row: Mapping[str, Any] | None,
+    ) -> None:
+        facts = {"size_bytes": float(each.size), "md5": each.md5, "qc_level": int(each.qc)}
+        if row is None:
+            own = uuid.uuid3(session_id, each.path)
+            found.datasets.setdefault(key, []).append(
+                {
+                    **facts,
+                    "rel_path": each.path,
+                    "revision": revision_of(each.path),
+                    "exists": each.exists,
+                    "one_id": given_id(each.id, own),
+                }
+            )
+            found.counts["datasets"]["added"] += 1
+            return
+        told = self._told(found, f"{key} {each.path}", row, facts)
+        if told:
+            content = {name for name in ("size_bytes", "md5") if row[name] and name in told}
+            unknown = dict.fromkeys(("sha256", "modified")) if content else {}
+            changed = {name: row[name] for name in ("dataset_id", *_FACTS)} | told | unknown
+            found.updates.setdefault(key, []).append(changed)
+        found.counts["datasets"]["updated" if told else "unchanged"] += 1
+
+    def _told(
+        self,
+        found: _Changes,
+        label: str,
+        ours: Mapping[str, Any],
+        theirs: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Return the values that the cache knows and the database does not, or otherwise."""
+        told = {}
+        for name, value in theirs.items():
+            # Empty texts, sizes and levels of 0 say nothing.
+            if not value or value == ours[name]:
+                continue
+            if ours[name] and not self._overwrite:
+                is_here, there = (repr(_shown(each)) for each in (ours[name], value))
+                found.conflicts.append(f"{label}: {name} is {is_here} here, {there} there")
+            else:
+                told[name] = value
+        return told
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def apply(self, plan: OneImportPlan) -> None:
+        """Write what the plan says, if the database still is as it saw it."""
+        planned = self._planned
+        if planned.conflicts:
+            raise plan.contradiction()
+        if not plan.added + plan.updated:
+            return
+        if plan.updated:
+            keep_copy(self._lab, "importing")
+        try:
+            with self._lab.unit() as unit:
+                if self._compare(unit) != planned:
+                    raise ConcurrentUpdateError(plan.folder, _MEANWHILE)
+                self._write(unit, planned)
+                unit.commit()
+        except ViolationError as error:
+            raise ConcurrentUpdateError(plan.folder, _MEANWHILE) from error
+
+    def _write(self, unit: UnitOfWork, planned: _Changes) -> None:
+        rules, at = self._sessions.rules, self._lab.now()
+        if planned.mice:
+            mice = [{"mouseName": name} for name in planned.mice]
+            insert(self._mice.rules, unit, fitted(self._mice.rules, mice))
+        if planned.sessions:
+            rows = [
+                {**each.key.columns, _PROTOCOL: each.task_protocol or None}
+                for each in planned.sessions
+            ]
+            insert(rules, unit, fitted(rules, rows))
+        changes: dict[SessionKey, dict[str, Any]] = {}
+        for key, protocol in planned.protocols.items():
+            snapshot = read(self._lab, unit, key)
+            changes[key] = update_session(unit, snapshot, {_PROTOCOL: protocol})
+        numbers = {
+            _key(row): row["uSessionID"]
+            for row in unit.sessions.present(Listing(include_scratched=True))
+        }
+        self._write_names(unit, planned, numbers)
+        unit.datasets.replace(
+            remove=(),
+            insert_rows=[
+                _row(numbers[key], each, at)
+                for key, rows in planned.datasets.items()
+                for each in rows
+            ],
+        )
+        unit.datasets.update(_FACTS, [row for rows in planned.updates.values() for row in rows])
+        for name, of in (("added", planned.datasets), ("updated", planned.updates)):
+            for key, rows in of.items():
+                changes.setdefault(key, {})[f"datasets:{name}"] = len(rows)
+        for key in planned.names:
+            changes.setdefault(key, {})
+        unit.events.append(
+            [self._lab.event(key, _VERB, at=at, changes=told) for key, told in changes.items()]
+        )
+
+    @staticmethod
+    def _write_names(
+        unit: UnitOfWork, planned: _Changes, numbers: Mapping[SessionKey, int]
+    ) -> None:
+        known = unit.one.names().keys()
+        rows = [{"uSessionID": numbers[key], **told} for key, told in planned.names.items()]
+        unit.one.add([row for row in rows if row["uSessionID"] not in known])
+        unit.one.change([row for row in rows if row["uSessionID"] in known])
+
+
+def _key(row: Mapping[str, Any]) -> SessionKey:
+    # Not parsed: a lab's own names need not be such as new ones have to be.
+    return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
+
+
+def _own_id(key: SessionKey, row: Mapping[str, Any], names: Mapping[int, Mapping[str, Any]]) -> str:
+    return names.get(row["uSessionID"], _NO_NAMES)["one_id"] or str(key.uuid)
+
+
+def _row(number: int, given: Mapping[str, Any], at: Any) -> dict[str, Any]:
+    row = {**given, "uSessionID": number, "stage": _STAGE, "written": False, "recorded_at": at}
+    row["missing_since"] = None if row.pop("exists") else at
+    return row
+
+
+def _shown(value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value

@@ -1,0 +1,72 @@
+"""What ``tracker.export_one`` and ``tracker.import_one`` are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from vrtracker.domain.one import OneExport
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries.mice import MouseService
+from vrtracker.services.entries.sessions import SessionService
+from vrtracker.services.one.exporting import export_cache
+from vrtracker.services.one.importing import OneImportPlan, plan_import
+
+__all__ = ["OneImportPlan", "OneService"]
+
+
+class OneService:
+    """Writes and reads caches of ONE."""
+
+    def __init__(self, lab: LabContext, sessions: SessionService, mice: MouseService) -> None:
+        self._lab = lab
+        self._sessions = sessions
+        self._mice = mice
+
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        where: Any = None,
+        /,
+        *,
+        skip_unfit: bool = False,
+        **filters: Any,
+    ) -> OneExport:
+        """Write sessions and their recorded datasets as a cache that ONE-api loads.
+
+        Parameters
+        ----------
+        folder
+            Where ``sessions.pqt`` and ``datasets.pqt`` go; made if it is not there.
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``; all that are not scratched if not.
+        skip_unfit
+            Leave out sessions that ONE cannot hold.
+
+        Raises
+        ------
+        InvalidValueError
+            If there are such sessions: a number above 999, a name with blanks; its `value` says
+            why, by their keys. If the folder cannot be written to.
+        """
+        chosen = self._lab.selection(where, filters)
+        return export_cache(self._lab, Path(folder), chosen, skip_unfit=skip_unfit)
+
+    def read(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> OneImportPlan:
+        """Read a cache of ONE; ``.apply()`` takes it over, all or nothing.
+
+        Parameters
+        ----------
+        folder
+            Holds ``sessions.pqt``, and ``datasets.pqt`` if there are any: of any age, also as
+            ``One.save_cache`` writes them.
+        overwrite
+            Where both say something else, take what the cache says; else that is a conflict.
+
+        Raises
+        ------
+        ImportFileError
+            If there is no such cache, or it is wrong in itself; it lists all that is.
+        """
+        return plan_import(self._lab, self._sessions, self._mice, Path(folder), overwrite=overwrite)

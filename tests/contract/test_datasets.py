@@ -1,0 +1,318 @@
+"""The files of sessions: what a scan records of them, and how they are compared with the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from support.registrars import good
+from vrtracker.domain.qc import QC
+from vrtracker.errors import ConditionError, NotFoundError, RootUnavailableError
+
+ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
+TRIALS = "oneData/trials.startTimes.npy"
+LICKS = "alf/#2024-01-01#/licks.times.npy"
+
+
+def put(lab, path: str, content: bytes = b"x", *, key: str = ONE, at: float = 1.7e9):
+    file = lab.folder(key) / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    os.utime(file, (at, at))
+    return file
+
+
+@pytest.fixture
+def scanned(lab):
+    """A lab with one session, whose two files are recorded."""
+    lab.add(ONE)
+    put(lab, TRIALS, b"trials")
+    put(lab, LICKS, b"licks", at=1.7e9 + 0.123456)
+    put(lab, "notes.txt", b"no ALF name")
+    lab.found = lab.tracker.datasets.scan(ONE)
+    return lab
+
+
+def listed(lab, key: str = ONE):
+    return {each.path: each for each in lab.tracker.datasets.list(key)}
+
+
+def test_scan_records_files_with_size_hashes_and_revision(scanned):
+    found = listed(scanned)
+
+    assert (scanned.found.added, scanned.found.hashed) == (2, 2)
+    assert set(found) == {TRIALS, LICKS}
+    licks = found[LICKS]
+    assert (licks.size, licks.revision, licks.qc, licks.exists) == (
+        5,
+        "2024-01-01",
+        QC.NOT_SET,
+        True,
+    )
+    assert licks.md5 == hashlib.md5(b"licks").hexdigest()
+    assert licks.sha256 == hashlib.sha256(b"licks").hexdigest()
+    event = scanned.tracker.history(ONE).iloc[-1]
+    assert (event["verb"], event["changes"]) == ("scanned", {"datasets:added": 2})
+
+
+def test_second_scan_reads_and_writes_nothing(scanned):
+    before = scanned.dump()
+
+    again = scanned.tracker.datasets.scan(ONE)
+
+    assert (again.unchanged, again.added, again.updated, again.hashed) == (2, 0, 0, 0)
+    assert scanned.dump() == before
+
+
+def test_changed_file_is_read_again_and_keeps_number_and_qc(scanned):
+    scanned.tracker.workflow.set_dataset_qc(ONE, TRIALS, "WARNING")
+    before = scanned.tracker.datasets(ONE).set_index("rel_path")
+    scanned.clock.advance(hours=1)
+    put(scanned, TRIALS, b"others", at=1.7e9 + 60)
+
+    again = scanned.tracker.datasets.scan(ONE)
+
+    assert (again.updated, again.unchanged, again.hashed) == (1, 1, 1)
+    after = scanned.tracker.datasets(ONE).set_index("rel_path")
+    assert after["dataset_id"].equals(before["dataset_id"])
+    assert (after["recorded_at"] > before["recorded_at"]).to_dict() == {TRIALS: True, LICKS: False}
+    assert listed(scanned)[TRIALS].qc is QC.WARNING
+    assert listed(scanned)[TRIALS].sha256 == hashlib.sha256(b"others").hexdigest()
+
+
+def test_record_of_a_file_that_is_gone_stays_until_it_comes_back(scanned):
+    file = scanned.folder(ONE) / TRIALS
+    file.rename(away := file.with_name("away"))
+    assert scanned.tracker.datasets.scan(ONE).missing == 1
+    assert not listed(scanned)[TRIALS].exists
+    assert scanned.tracker.datasets.scan(ONE).updated == 0
+
+    away.rename(file)
+    assert scanned.tracker.datasets.scan(ONE).updated == 1
+    assert listed(scanned)[TRIALS].exists
+
+
+def test_files_of_a_stage_stay_its_own_and_get_what_they_lack(lab, workflow):
+    lab.add(ONE)
+    workflow.run(registrar=good)
+    before = lab.tracker.datasets(ONE)
+
+    found = lab.tracker.datasets.scan(ONE)
+
+    after = lab.tracker.datasets(ONE)
+    assert (found.updated, found.added) == (len(before), 0)
+    kept = ["dataset_id", "stage", "attempt_id", "md5", "recorded_at", "written"]
+    assert after[kept].equals(before[kept])
+    assert after["sha256"].notna().all()
+    workflow.run("registration", ONE, registrar=good, force=True)
+    assert lab.tracker.datasets(ONE)["dataset_id"].equals(before["dataset_id"])
+
+
+def test_scan_without_hashes_leaves_them_open_and_the_next_fills_them_in(lab):
+    lab.add(ONE)
+    put(lab, TRIALS)
+    lab.tracker.datasets.scan(ONE, hashes=False)
+    assert listed(lab)[TRIALS].sha256 is None
+    assert lab.tracker.datasets.scan(ONE, hashes=False).updated == 0
+    assert lab.tracker.datasets.verify(ONE).unhashed
+
+    lab.tracker.datasets.scan(ONE)
+    assert listed(lab)[TRIALS].sha256 == hashlib.sha256(b"x").hexdigest()
+
+
+def test_scan_takes_filters_and_leaves_sessions_without_a_folder_alone(scanned):
+    scanned.add(TWO)
+    put(scanned, TRIALS, key=TWO)
+    scanned.tracker.datasets.scan(TWO)
+    (scanned.folder(TWO)).rename(scanned.root / "elsewhere")
+
+    found = scanned.tracker.datasets.scan(mouseName="M1")
+    assert [str(key) for key in found.without_folder] == [TWO]
+    assert listed(scanned, TWO)[TRIALS].exists
+
+    assert scanned.tracker.datasets.scan(sessionID=99).sessions == 0
+    assert scanned.tracker.datasets.scan(TWO).missing == 1
+    assert not listed(scanned, TWO)[TRIALS].exists
+
+
+def test_session_that_somebody_works_on_is_left_alone(scanned, workflow):
+    put(scanned, "oneData/new.times.npy")
+    seen = []
+
+    def looking(job):
+        seen.append(scanned.another(actor="bob").datasets.scan(ONE))
+        return good(job)
+
+    workflow.run("registration", ONE, registrar=looking)
+
+    (found,) = seen
+    assert (found.added, len(found.problems)) == (0, 1)
+    assert "registration is working on it" in found.problems[0].message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+@pytest.mark.parametrize("kind", ["out", "circle", "nothing"])
+def test_link_that_leads_astray_is_named_and_the_session_left_alone(lab, tmp_path, kind):
+    lab.add(ONE)
+    lab.add(TWO)
+    put(lab, TRIALS, key=TWO)
+    link = put(lab, TRIALS).with_name("licks.times.npy")
+    outside = tmp_path / "secret.times.npy"
+    outside.write_bytes(b"secret")
+    link.symlink_to({"out": outside, "circle": link, "nothing": tmp_path / "gone"}[kind])
+
+    found = lab.tracker.datasets.scan()
+
+    assert [str(each.key) for each in found.problems] == [ONE]
+    assert str(link) in found.problems[0].message
+    assert listed(lab) == {}
+    assert set(listed(lab, TWO)) == {TRIALS}
+
+
+def test_names_with_odd_characters_are_recorded_as_they_are(lab):
+    lab.add(ONE)
+    odd = ["a b/c'd/trials.times.npy", "ü-✓/_ibl_wheel.position.npy", "%s;--/x.y.npy"]
+    for path in odd:
+        put(lab, path)
+
+    lab.tracker.datasets.scan(ONE)
+
+    assert set(listed(lab)) == set(odd)
+
+
+def test_verify_finds_what_size_and_time_hide(scanned):
+    assert scanned.tracker.datasets.verify(ONE).good == 2
+    put(scanned, TRIALS, b"TRIALS")
+    (scanned.folder(ONE) / LICKS).unlink()
+    before = scanned.dump()
+
+    found = scanned.tracker.datasets.verify(ONE)
+
+    assert [path for _, path in found.changed] == [TRIALS]
+    assert [path for _, path in found.missing] == [LICKS]
+    assert not found.is_good
+    assert scanned.tracker.datasets.scan(ONE).updated == 1
+    assert scanned.dump()["sessions"] == before["sessions"]
+
+
+def test_what_cannot_be_scanned_is_refused(scanned):
+    with pytest.raises(NotFoundError, match="session"):
+        scanned.tracker.datasets.scan(TWO)
+    with pytest.raises(NotFoundError, match="session"):
+        scanned.tracker.datasets.list(TWO)
+    with pytest.raises(RootUnavailableError):
+        scanned.another(root=scanned.root / "none").datasets.scan()
+    with pytest.raises(ConditionError):
+        scanned.tracker.datasets.scan("nonsense")
+
+
+def test_deleted_session_comes_back_with_what_is_known_of_its_files(scanned):
+    before = listed(scanned)
+    scanned.tracker.sessions.delete(ONE)
+
+    scanned.tracker.sessions.restore(ONE)
+
+    assert listed(scanned) == before
+
+
+# -- prune -----------------------------------------------------------------------------------
+
+STRAY = "alf/probe00/stray.times.npy"
+
+
+@pytest.fixture
+def untidy(scanned):
+    """A lab with a file that is not recorded, nested, and a record without a file."""
+    put(scanned, STRAY, b"stray")
+    (scanned.folder(ONE) / LICKS).unlink()
+    return scanned
+
+
+def files_of(lab) -> dict[str, bytes]:
+    folder = lab.folder(ONE)
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def test_prune_is_dry_and_lists_both_directions(untidy):
+    before, files = untidy.dump(), files_of(untidy)
+
+    plan = untidy.tracker.datasets.prune(ONE)
+
+    assert [path for _, path in plan.unknown] == [STRAY]
+    assert [path for _, path in plan.missing] == [LICKS]
+    assert (untidy.dump(), files_of(untidy)) == (before, files)
+
+
+def test_what_was_pruned_comes_back_as_it_was(untidy):
+    untidy.tracker.workflow.set_dataset_qc(ONE, LICKS, "WARNING")
+    before, files = listed(untidy), files_of(untidy)
+
+    name = untidy.tracker.datasets.prune(ONE).apply()
+    assert set(files_of(untidy)) == set(files) - {STRAY}
+    assert set(listed(untidy)) == {TRIALS}
+    assert untidy.tracker.datasets.prune(ONE).apply() is None
+    assert untidy.tracker.scan().skipped == ()
+
+    back = untidy.tracker.datasets.restore()
+    assert (back.name, back.files, back.records, back.left) == (name, 1, 1, ())
+    assert (listed(untidy), files_of(untidy)) == (before, files)
+    with pytest.raises(NotFoundError):
+        untidy.tracker.datasets.restore()
+
+
+def test_records_of_stages_and_recorded_files_are_never_taken_away(lab, workflow):
+    lab.add(ONE)
+    workflow.run("registration", ONE, registrar=good)
+    files = files_of(lab)
+    path = next(iter(listed(lab)))
+    assert lab.tracker.datasets.prune(ONE).apply() is None
+    assert files_of(lab) == files
+    (lab.folder(ONE) / path).unlink()
+
+    plan = lab.tracker.datasets.prune(ONE)
+
+    assert [path for _, path in plan.kept] == [path]
+    assert (plan.missing, plan.apply()) == ((), None)
+    assert path in listed(lab)
+
+
+def test_file_that_is_there_by_now_stays_and_the_old_one_is_kept(untidy):
+    name = untidy.tracker.datasets.prune(ONE).apply()
+    put(untidy, STRAY, b"another")
+
+    back = untidy.tracker.datasets.restore(name)
+
+    assert (back.files, len(back.left)) == (0, 1)
+    assert files_of(untidy)[STRAY] == b"another"
+    (untidy.folder(ONE) / STRAY).unlink()
+    assert untidy.tracker.datasets.restore(name).files == 1
+    assert files_of(untidy)[STRAY] == b"stray"
+
+
+def test_pruning_that_was_ended_in_between_is_finished_by_the_next(untidy, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vrtracker.services.disk.pruning.shutil.move", killed)
+    with pytest.raises(KeyboardInterrupt):
+        untidy.tracker.datasets.prune(ONE).apply()
+    monkeypatch.undo()
+    assert set(listed(untidy)) == {TRIALS}
+    assert STRAY in files_of(untidy)
+
+    assert untidy.tracker.datasets.prune(ONE).apply()
+    assert STRAY not in files_of(untidy)
+
+
+def test_list_that_was_edited_leads_nowhere_else(untidy, tmp_path):
+    name = untidy.tracker.datasets.prune(ONE).apply()
+    list_file = untidy.root / ".vrtracker-trash" / name / "list.json"
+    list_file.write_text(list_file.read_text().replace(STRAY, "../../../../out.times.npy"))
+
+    back = untidy.tracker.datasets.restore(name)
+
+    assert "leads out" in back.left[0]
+    assert not (tmp_path / "out.times.npy").exists()

@@ -1,0 +1,108 @@
+"""Datasets of a session loaded by name: revisions, collections, kinds of files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.io import savemat
+
+from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.services.entries.session_files import OpenSession
+
+TIMES = np.array([0.5, 1.5, 4.0])
+
+
+def save(file: Path, values: object) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, values)
+
+
+@pytest.fixture
+def session(tmp_path) -> OpenSession:
+    """A session with an object in revisions, one in two collections, and tables."""
+    save(tmp_path / "alf" / "trials.choice.npy", 0)
+    save(tmp_path / "alf" / "#2024-01-01#" / "trials.choice.npy", 1)
+    save(tmp_path / "alf" / "#2025-02-02#" / "trials.choice.npy", 2)
+    save(tmp_path / "alf" / "_ibl_trials.startTimes.npy", TIMES)
+    save(tmp_path / "alf" / "probe00" / "spikes.times.npy", TIMES)
+    save(tmp_path / "alf" / "probe01" / "spikes.times.npy", TIMES + 1)
+    return OpenSession(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "value"),
+    [
+        ("trials.choice", None, 2),
+        ("trials.choice.npy", None, 2),
+        ("alf/trials.choice.npy", None, 2),
+        ("alf/#2024-01-01#/trials.choice.npy", None, 1),
+        ("trials.choice", "2024-12-31", 1),
+        ("trials.choice", "2025-02-02", 2),
+        ("trials.choice", "2023-01-01", 0),
+    ],
+)
+def test_last_revision_until_the_one_asked_for_is_loaded(session, name, revision, value):
+    assert session.load(name, revision=revision) == value
+
+
+def test_dataset_is_loaded_by_object_and_attribute_whatever_stands_around(session):
+    np.testing.assert_array_equal(session.load("trials.startTimes"), TIMES)
+    mapped = session.load("trials.startTimes", mmap=True)
+    assert isinstance(mapped, np.memmap)
+    np.testing.assert_array_equal(mapped, TIMES)
+
+
+def test_object_is_loaded_by_attribute(session):
+    trials = session.load_object("trials")
+    assert list(trials) == ["choice", "startTimes"]
+    assert trials["choice"] == 2
+    assert session.load_object("trials", revision="2024-06-01")["choice"] == 1
+    np.testing.assert_array_equal(session.load_object("alf/probe01/spikes")["times"], TIMES + 1)
+
+
+def test_name_that_means_several_or_none_is_refused(session):
+    with pytest.raises(InvalidValueError, match=r"probe00.*probe01"):
+        session.load("spikes.times")
+    with pytest.raises(InvalidValueError, match="Name the collection"):
+        session.load_object("spikes")
+    with pytest.raises(UnknownNameError) as raised:
+        session.load("trials.choise")
+    assert any("trials.choice.npy" in near for near in raised.value.nearest)
+    with pytest.raises(UnknownNameError, match="object"):
+        session.load_object("licks")
+
+
+def test_each_kind_is_read_by_its_library(tmp_path):
+    frame = pd.DataFrame({"time": TIMES, "side": ["l", "r", "l"]})
+    frame.to_csv(tmp_path / "licks.a.csv", index=False)
+    frame.to_csv(tmp_path / "licks.b.tsv", index=False, sep="\t")
+    frame.to_parquet(tmp_path / "licks.c.pqt")
+    (tmp_path / "licks.d.json").write_text(json.dumps({"rate": 30}))
+    savemat(tmp_path / "licks.e.mat", {"times": TIMES})
+
+    loaded = OpenSession(tmp_path).load_object("licks")
+
+    for attribute in "abc":
+        assert loaded[attribute].to_dict() == frame.to_dict()
+    assert loaded["d"] == {"rate": 30}
+    np.testing.assert_array_equal(loaded["e"]["times"], TIMES)
+
+
+@pytest.mark.parametrize("kind", ["npy", "csv", "pqt", "json", "mat", "bin"])
+def test_damaged_and_unknown_files_are_one_error(tmp_path, kind):
+    (tmp_path / f"licks.a.{kind}").write_bytes(b"\x00\xff" * 40)
+
+    with pytest.raises(InvalidValueError, match=r"licks\.a"):
+        OpenSession(tmp_path).load("licks.a")
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_arrays_of_objects_are_never_unpickled(tmp_path, mmap):
+    np.save(tmp_path / "licks.a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
+
+    with pytest.raises(InvalidValueError):
+        OpenSession(tmp_path).load("licks.a", mmap=mmap)
