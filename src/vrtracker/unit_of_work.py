@@ -50,7 +50,7 @@ class UnitOfWork:
         self._connection = self._database.begin(
             readonly=self._readonly, of_one_moment=self._of_one_moment
         )
-        self._executor = Executor(self._database, self._connection)
+        self.executor = Executor(self._database, self._connection)
         return self
 
     def __exit__(
@@ -71,37 +71,37 @@ class UnitOfWork:
     @cached_property
     def sessions(self) -> SessionRepository:
         """Sessions."""
-        return SessionRepository(self._executor)
+        return SessionRepository(self.executor)
 
     @cached_property
     def mice(self) -> MouseRepository:
         """Mice."""
-        return MouseRepository(self._executor)
+        return MouseRepository(self.executor)
 
     @cached_property
     def stages(self) -> StageRepository:
         """Stages of sessions: facts, marks, queues."""
-        return StageRepository(self._executor)
+        return StageRepository(self.executor)
 
     @cached_property
     def attempts(self) -> AttemptRepository:
         """Attempts and claims."""
-        return AttemptRepository(self._executor)
+        return AttemptRepository(self.executor)
 
     @cached_property
     def events(self) -> EventRepository:
         """The history."""
-        return EventRepository(self._executor)
+        return EventRepository(self.executor)
 
     @cached_property
     def qc_decisions(self) -> QCDecisionRepository:
         """QC decisions."""
-        return QCDecisionRepository(self._executor)
+        return QCDecisionRepository(self.executor)
 
     @cached_property
     def datasets(self) -> DatasetRepository:
         """Datasets."""
-        return DatasetRepository(self._executor)
+        return DatasetRepository(self.executor)
 
     @cached_property
     def one(self) -> OneRepository:
@@ -111,7 +111,7 @@ class UnitOfWork:
     @cached_property
     def deletions(self) -> DeletionRepository:
         """What was deleted and can come back."""
-        return DeletionRepository(self._executor)
+        return DeletionRepository(self.executor)
 
     @cached_property
     def selections(self) -> SelectionRepository:
@@ -126,12 +126,12 @@ class UnitOfWork:
     @cached_property
     def activity(self) -> ActivityRepository:
         """What is going on, summed."""
-        return ActivityRepository(self._executor)
+        return ActivityRepository(self.executor)
 
     @cached_property
     def images(self) -> RowImages:
         """The tracker's rows of sessions, as events keep them."""
-        return RowImages(self._executor)
+        return RowImages(self.executor)
 
 
 @contextlib.contextmanager

@@ -225,6 +225,23 @@ def test_claim_that_ran_out_is_ended_in_the_history_by_who_takes_the_session_ove
     assert (ended["attempt_id"], ended["reason"]) == (token, "its lease ended")
 
 
+def test_claim_that_ran_out_is_ended_in_the_history_by_who_decides_on_the_session(
+    lab, workflow, living
+):
+    lab.add(ONE)
+    token = claimed(lab, ONE, **living | {"host_name": "other"})
+    lab.clock.advance(minutes=16)
+
+    workflow.scratch(ONE, "light leak")
+
+    assert [row[0] for row in lab.events(ONE)] == ["added", "cancel", "scratched"]
+    ended = lab.tracker.history(ONE).iloc[1]
+    assert (ended["attempt_id"], ended["reason"]) == (token, "its lease ended")
+    assert list(workflow.attempts(ONE)["outcome"]) == ["expired"]
+    assert lab.tracker.undo(last=True).apply()
+    assert lab.state(ONE, "registration") == "ready"
+
+
 def test_late_output_is_no_data_of_the_session(lab, workflow):
     key = lab.add(ONE)
     kept = lab.folder(key) / "late_output_20230101T120000_aaaaaaaa"

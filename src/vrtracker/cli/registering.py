@@ -143,9 +143,6 @@ def register(
     which = Which(stage, retry_failed=not no_retry, include_stale=include_stale, force=force)
     shell = shell_of(context)
     with shell.open(readonly=dry_run) as tracker:
-        if keys and not dry_run:
-            for text in tracker.workflow.free_abandoned():
-                note(text)
         meant = _chosen(tracker, keys, error, which) or (which, filters)
         if dry_run:
             # The queue of a stage that nothing does here is worth seeing too.

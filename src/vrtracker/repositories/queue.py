@@ -69,10 +69,9 @@ class Queue:
         if only_planned:
             others = [state for state in states if state is not State.FAILED]
             conditions.append(or_(query.is_planned(stage), query.is_in(stage, others)))
-        if not {State.DONE, State.STALE} & set(states):
-            # Said once more by itself, this is found through an index.
-            conditions.append(query.is_open(stage))
-        statement = listing_statement(tables, tables.sessions, Listing(filters, _COLUMNS))
+        # The states leave out what is scratched; said twice, it misleads a planner.
+        listing = Listing(filters, _COLUMNS, include_scratched=True)
+        statement = listing_statement(tables, tables.sessions, listing)
         self._statement: Select[Any] = statement.select_from(query.joined()).where(
             *conditions, tables.sessions.c.uSessionID > bindparam("after", 0)
         )

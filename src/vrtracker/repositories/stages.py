@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -27,7 +28,6 @@ from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import Mark, State
 from vrtracker.repositories.listing import Listing, listing_statement, where
-from vrtracker.repositories.queue import Queue
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
 
@@ -114,8 +114,10 @@ class StageRepository:
     ) -> Select[Any]:
         """Return the SELECT of the sessions of a listing that are in one of the states.
 
-        Its last column, `state`, says in which.
+        Its last column, `state`, says in which. None is scratched.
         """
+        # The states say so already; said twice, it misleads a planner.
+        listing = replace(listing, include_scratched=True)
         query = StageQuery(self._x.tables, stages, now)
         wanted = query.is_in(stage, states)
         state = query.state(stage).label("state")
@@ -136,16 +138,6 @@ class StageRepository:
         also = [literal(stage.name).label("stage"), *query.setback(stage)]
         statement = listing_statement(self._x.tables, self._x.tables.sessions, listing, also=also)
         return statement.select_from(query.joined()).where(wanted, query.is_held_back(stage))
-
-    def next_key(
-        self, queue: Queue, *, after: int, now: dt.datetime, lock: bool
-    ) -> tuple[int, SessionKey] | None:
-        """Return number and key of the next session of a queue; see `Queue.first`."""
-        return queue.first(self._x, after=after, now=now, lock=lock)
-
-    def count_in(self, queue: Queue, *, now: dt.datetime) -> int:
-        """Return how many sessions are in a queue."""
-        return queue.count(self._x, now=now)
 
     def table(self, stages: StageGraph, *, now: dt.datetime, listing: Listing) -> Select[Any]:
         """Return the SELECT of a listing with the state of each stage, named as the stage."""

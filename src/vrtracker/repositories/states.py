@@ -33,6 +33,8 @@ from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 
 __all__ = ["StageQuery"]
 
+_GIVEN_BACK = ("cancelled", "expired")
+
 
 class StageQuery:
     """States of stages for sessions, as conditions and columns of a SELECT.
@@ -67,19 +69,26 @@ class StageQuery:
         return source  # type: ignore[no-any-return]
 
     def is_in(self, stage: Stage, states: Iterable[State]) -> Clause:
-        """Return the condition that the stage is in one of the states."""
-        earlier: list[Clause] = []
-        wanted = set(states)
-        matches: list[Clause] = []
-        for state, fact in self._rules(stage):
-            if state in wanted:
-                matches.append(and_(*earlier, fact.holds))
-            earlier.append(fact.fails)
-        return or_(false(), *matches)
+        """Return the condition that the stage is in one of the states.
 
-    def is_open(self, stage: Stage) -> Clause:
-        """Return the condition that the stage has no output; an index can answer it."""
-        return self._has_output(stage).fails
+        What keeps a session out of all of them stands by itself, where an index can answer it.
+        """
+        wanted = set(states)
+        *rules, (last, _) = self._rules(stage)
+        # From the last state to the first: whether it is in a wanted one of those so far.
+        matches: Clause | bool = last in wanted
+        for state, fact in reversed(rules):
+            is_wanted = state in wanted
+            if matches is is_wanted:
+                continue
+            decides = fact.holds if is_wanted else fact.fails
+            if isinstance(matches, bool):
+                matches = decides
+            else:
+                matches = or_(decides, matches) if is_wanted else and_(decides, matches)
+        if isinstance(matches, bool):
+            return true() if matches else false()
+        return matches
 
     def is_untried(self, stage: Stage, run: str, *, left_behind: bool) -> Clause:
         """Return the condition that no worker of a run has ended an attempt at the stage.
@@ -93,23 +102,27 @@ class StageQuery:
         left_behind
             Nor has anybody else: the stage was never begun, or was given back, or its worker died.
         """
-        column, attempts = self._stage_row(stage).c.attempt_id, self._tables.attempts
+        row, attempts = self._stage_row(stage), self._tables.attempts
+        column, outcome = row.c.attempt_id, attempts.c.outcome
         # Ids are hexadecimal: all of the run's lie between these two.
         of_others = or_(column < run, column >= f"{run}g")
         if left_behind:
-            given_up = attempts.c.outcome.in_(["cancelled", "expired"])
-            of_others = and_(of_others, column.in_(select(attempts.c.attempt_id).where(given_up)))
+            of_others = and_(of_others, self._attempted(column, outcome.in_(_GIVEN_BACK)))
         # What a worker of the run lost while it lived is not tried again; over what it died, is,
         # and what failed and is due again.
         died = or_(
-            attempts.c.outcome == "running",
-            and_(attempts.c.outcome == "expired", attempts.c.error_type.is_not(None)),
+            outcome == "running", and_(outcome == "expired", attempts.c.error_type.is_not(None))
         )
-        died_over = column.in_(select(attempts.c.attempt_id).where(died))
-        retry_after = self._stage_row(stage).c.retry_after
-        has_failed = exists().where(attempts.c.attempt_id == column, attempts.c.outcome == "failed")
-        is_due_again = and_(retry_after.is_not(None), retry_after <= self._now, has_failed)
-        return or_(column.is_(None), of_others, died_over, is_due_again)
+        is_due_again = and_(
+            row.c.retry_after.is_not(None),
+            row.c.retry_after <= self._now,
+            self._attempted(column, outcome == "failed"),
+        )
+        return or_(column.is_(None), of_others, self._attempted(column, died), is_due_again)
+
+    def _attempted(self, attempt_id: Any, *conditions: Clause) -> Clause:
+        """Return whether an attempt is as it says: a look-up, however many others there are."""
+        return exists().where(self._tables.attempts.c.attempt_id == attempt_id, *conditions)
 
     def is_due(self, stage: Stage) -> Clause:
         """Return the condition that a stage that failed is not set aside, nor waits for a time."""
@@ -226,6 +239,7 @@ class StageQuery:
 
     def _running(self, stage: Stage) -> Fact:
         attempts = self._tables.attempts
+        # They are as few as the workers, and all rows may have to be compared with them.
         claims = select(attempts.c.attempt_id).where(
             attempts.c.outcome == "running",
             attempts.c.lease_until > self._now,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vrtracker import operations
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import row_digest
@@ -271,13 +272,36 @@ def outcome_columns(stage: Stage, *, done: bool, date: dt.datetime | None) -> di
 
 
 def expire_claims(
-    unit: UnitOfWork, snapshot: Snapshot, stages: Iterable[Stage], *, at: dt.datetime
+    lab: LabContext,
+    unit: UnitOfWork,
+    snapshot: Snapshot,
+    stages: Iterable[Stage],
+    *,
+    at: dt.datetime,
 ) -> None:
-    """End the claims that their holders let run out, so that late results are refused."""
-    rows = (snapshot.row(stage) for stage in stages)
-    lost = [row.attempt_id for row in rows if row.outcome == "running" and row.attempt_id]
-    if lost:
-        unit.attempts.expire(lost, at=at)
+    """End the claims that their holders let run out, so that late results are refused.
+
+    Their events are an operation of their own: what ends them can be undone without them.
+    """
+    rows = [(stage, snapshot.row(stage)) for stage in stages]
+    lost = {row.attempt_id: stage for stage, row in rows if row.outcome == "running"}
+    if not lost:
+        return
+    unit.attempts.expire([attempt_id for attempt_id in lost if attempt_id], at=at)
+    events = [
+        lab.event(
+            snapshot.record.key,
+            Transition.CANCEL.value,
+            at=at,
+            stage=stage.name,
+            from_state=State.RUNNING.value,
+            to_state=snapshot.state(stage, lab.stages, at).value,
+            reason="its lease ended",
+            attempt_id=attempt_id,
+        )
+        for attempt_id, stage in lost.items()
+    ]
+    unit.events.append(events, operation_id=operations.new_id())
 
 
 def settle_stages(

@@ -161,7 +161,8 @@ class Reconciler:
             values = {name: new for name, (_, new) in change.columns.items()}
             update_session(unit, snapshot, values, seen=("sessionQC",))
         number = snapshot.record.uSessionID
-        expire_claims(unit, snapshot, [self._lab.stages[name] for name in change.marks], at=at)
+        marked = [self._lab.stages[name] for name in change.marks]
+        expire_claims(self._lab, unit, snapshot, marked, at=at)
         for stage, (_, mark) in change.marks.items():
             self._mark(unit, snapshot, stage, mark, at)
         unit.datasets.replace(

@@ -197,7 +197,7 @@ class QualityService:
         reason = coercer_of(self._lab.database.tables.sessions).value(
             "scratchJustification", reason
         )
-        expire_claims(unit, snapshot, self._lab.stages.values(), at=at)
+        expire_claims(self._lab, unit, snapshot, self._lab.stages.values(), at=at)
         values = {"sessionQC": False, "scratchJustification": reason}
         changes = update_session(unit, snapshot, values)
         self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
@@ -334,7 +334,7 @@ class QualityService:
             changes = update_session(unit, snapshot, values, seen=("sessionQC",))
         elif done:
             mark = Mark.DONE
-        expire_claims(unit, snapshot, [stage], at=at)
+        expire_claims(self._lab, unit, snapshot, [stage], at=at)
         with noting_stages(unit, snapshot.record.uSessionID) as rows:
             # A person's word ends what the last attempt said, and what followed from that.
             settle_stages(unit, snapshot, stage, mark=mark, attempt_id=None, stale=stale, at=at)

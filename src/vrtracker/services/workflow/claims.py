@@ -36,7 +36,7 @@ from vrtracker.services.transitions import (
 )
 from vrtracker.services.workflow.applicability import exclude_open
 from vrtracker.services.workflow.at_work import let_go, take_up
-from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure, run_out
+from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes, wakes
 from vrtracker.services.workflow.patience import patiently
 from vrtracker.unit_of_work import UnitOfWork
@@ -117,7 +117,8 @@ class Claims:
         number = after
         try:
             with self._lab.unit() as unit:
-                found = unit.stages.next_key(queue, after=after, now=self._lab.now(), lock=True)
+                now = self._lab.now()
+                found = queue.first(unit.executor, after=after, now=now, lock=True)
                 if found is None:
                     return None
                 number, key = found
@@ -283,8 +284,7 @@ class Claims:
         require(self._lab, snapshot, stage, transition, at=at, without=without)
         before = snapshot.state(stage, self._lab.stages, at)
         attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
-        expire_claims(unit, snapshot, [stage], at=at)
-        events = run_out(self._lab, snapshot, stage, before, at)
+        expire_claims(self._lab, unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
         unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
         event = self._lab.event(
@@ -296,7 +296,7 @@ class Claims:
             to_state=State.RUNNING.value,
             attempt_id=attempt_id,
         )
-        unit.events.append([*events, event])
+        unit.events.append([event])
         return Claim(attempt_id, stage, snapshot, before)
 
     def _take(

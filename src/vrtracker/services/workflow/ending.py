@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from vrtracker.domain.retrying import NextTry
-from vrtracker.domain.snapshots import Snapshot
-from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import ConcurrentUpdateError, LostClaimError
 from vrtracker.repositories.events import NewEvent
@@ -17,7 +15,7 @@ from vrtracker.services.transitions import settle_stages, update_session
 from vrtracker.services.workflow.outcomes import Claim, Finished, message_of, traceback_of
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["close_attempt", "event_of", "record_failure", "run_out"]
+__all__ = ["close_attempt", "event_of", "record_failure"]
 
 
 def close_attempt(
@@ -126,14 +124,3 @@ def event_of(
         reason=reason,
         attempt_id=claim.attempt_id,
     )
-
-
-def run_out(
-    lab: LabContext, snapshot: Snapshot, stage: Stage, before: State, at: dt.datetime
-) -> list[NewEvent]:
-    """Return the event of a claim that its holder has let run out, if the stage has such a one."""
-    row = snapshot.row(stage)
-    if row.outcome != "running" or row.attempt_id is None:
-        return []
-    held = Claim(row.attempt_id, stage, snapshot, before)
-    return [event_of(lab, held, Transition.CANCEL, before, at, reason="its lease ended")]

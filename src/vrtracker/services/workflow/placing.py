@@ -20,7 +20,7 @@ from vrtracker.errors import VrtrackerError, WorkersError
 from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.abandoned import free_abandoned, key_of
 from vrtracker.services.workflow.engines import Engine, engine_for
-from vrtracker.services.workflow.run import count_left, run_stage
+from vrtracker.services.workflow.run import count_left, make_way, run_stage
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.share import Limits, Recipe, Share
 
@@ -77,7 +77,7 @@ class _PlacedRun:
     def work(self) -> RunReport:
         """Work until nothing is left or a limit is reached."""
         self._engine.prepare(Recipe.of(*self._what, operation=operations.current()))
-        self._notes += free_abandoned(self._lab)
+        self._notes += make_way(self._lab, self._lab.stages[self._stage], self._options)
         self._total = count_left(*self._what)
         try:
             with _interrupted_by_termination():

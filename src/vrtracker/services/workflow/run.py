@@ -16,6 +16,7 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
+from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Transition
 from vrtracker.errors import (
     BudgetError,
@@ -41,7 +42,7 @@ from vrtracker.services.workflow.patience import Stop, patiently
 from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
 
-__all__ = ["count_left", "require_runnable", "run_share", "run_stage"]
+__all__ = ["count_left", "make_way", "run_share", "run_stage"]
 
 _PATH_LENGTH = 255
 
@@ -73,13 +74,14 @@ def _begun(lab: LabContext, stage: str, registrar: Registrar, options: RunOption
     return _Run(lab, stage, registrar, folders, options)
 
 
-def require_runnable(
-    lab: LabContext, key: SessionKey, stage: str, *, force: bool, without: Collection[str]
-) -> None:
-    """Refuse, before anything is done, a named session whose state does not allow a run."""
-    transition = Transition.RERUN if force else Transition.START
-    snapshot = read(lab, None, key)
-    require(lab, snapshot, lab.stages[stage], transition, at=lab.now(), without=without)
+def make_way(lab: LabContext, stage: Stage, options: RunOptions) -> list[str]:
+    """Free what nobody holds any more, and say so; a named session has to allow the run then."""
+    notes = free_abandoned(lab, stop=options.stop)
+    if options.key is not None:
+        transition = Transition.RERUN if options.force else Transition.START
+        snapshot = read(lab, None, options.key)
+        require(lab, snapshot, stage, transition, at=lab.now(), without=options.without)
+    return notes
 
 
 class _Run:
@@ -111,7 +113,7 @@ class _Run:
     def work(self) -> RunReport:
         """Work until the queue is empty or a limit is reached."""
         self._stop = self._options.stop
-        self._notes += free_abandoned(self._lab, stop=self._stop)
+        self._notes += make_way(self._lab, self._stage, self._options)
         self._total = self.left()
         report = self.share()
         left = self.left() if report.stopped else 0
@@ -179,7 +181,7 @@ class _Run:
 
         def count() -> int:
             with self._lab.unit(readonly=True) as unit:
-                return unit.stages.count_in(self._queue, now=self._lab.now())
+                return self._queue.count(unit.executor, now=self._lab.now())
 
         return patiently(self._lab, count, stop=self._stop)
 
@@ -213,7 +215,7 @@ class _Run:
     def _ahead(self) -> tuple[int, SessionKey] | None:
         with self._lab.unit(readonly=True) as unit:
             now = self._lab.now()
-            return unit.stages.next_key(self._queue, after=self._after, now=now, lock=False)
+            return self._queue.first(unit.executor, after=self._after, now=now, lock=False)
 
     def _expected(self, key: SessionKey) -> int:
         path = self._folders.find(key)

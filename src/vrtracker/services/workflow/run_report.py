@@ -160,6 +160,8 @@ class RunOptions:
     """Of what failed before, only what is to be tried again at a time that has come."""
     is_named: bool = False
     """One session is meant, whether it is to be tried later or not."""
+    key: SessionKey | None = None
+    """The session, where it was named by its key: then its state must allow the run."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     """The letters with which the ids of its attempts begin, those of all its workers."""
 

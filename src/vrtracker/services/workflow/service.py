@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
@@ -21,7 +20,7 @@ from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
-from vrtracker.services.workflow.abandoned import free_abandoned, why_free
+from vrtracker.services.workflow.abandoned import why_free
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
@@ -72,7 +71,6 @@ class WorkflowService:
         claims = ClaimListService(lab)
         self.claims = claims.claims
         self.release = claims.release
-        self.free_abandoned = partial(free_abandoned, lab)
         self.activity = ActivityService(lab).activity
         self.outdated = OutdatingService(lab, find_registrar).outdated
         self.serve = WaitingService(lab, self.run).serve
@@ -301,14 +299,10 @@ class WorkflowService:
             If one session is named by its key and its state does not allow it.
         """
         from vrtracker.services.workflow.placing import run_on
-        from vrtracker.services.workflow.run import require_runnable
 
         self._lab.stages.process(stage)
-        wanted, freed = self._lab.selection(where, filters), []
+        wanted = self._lab.selection(where, filters)
         if wanted.is_key:
-            key = SessionKey.parse(where)
-            freed = self.free_abandoned()
-            require_runnable(self._lab, key, stage, force=force, without=without)
             retry_failed, include_stale = True, True
         options_of_run = RunOptions(
             filters=wanted,
@@ -327,11 +321,11 @@ class WorkflowService:
             progress=progress,
             stop=stop,
             is_named=wanted.is_named,
+            key=SessionKey.parse(where) if wanted.is_key else None,
         )
         chosen = self.registrar(stage, registrar, options=options)
         engine: Any = {"workers": workers, "executor": executor}
-        report = run_on(self._lab, stage, chosen, options_of_run, **engine)
-        return replace(report, notes=(*freed, *report.notes))
+        return run_on(self._lab, stage, chosen, options_of_run, **engine)
 
     def retry(self, group: str, **options: Any) -> RunReport:
         """Run a stage again over the sessions that failed alike; see ``errors(group=True)``.
