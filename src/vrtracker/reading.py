@@ -98,7 +98,8 @@ def raw_rows(database: Database, statement: Select[Any]) -> Sequence[Sequence[An
     )
     with database.connect(readonly=True) as connection:
         executor = Executor(database, connection)
-        return executor.execute(statement.with_only_columns(*columns)).fetchall()
+        rows: Sequence[Any] = executor.execute(statement.with_only_columns(*columns)).fetchall()
+    return rows
 
 
 def _fitted(column: Any, values: list[Any]) -> list[Any]:

@@ -167,6 +167,29 @@ def test_damaged_file_is_reported_as_damaged(lab):
         read()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lab: lab.verify(),
+        lambda lab: list(lab.sessions.iter()),
+        lambda lab: lab.sessions.update({"numPlanes": 6}, all_rows=True),
+        lambda lab: lab.workflow.run("registration", registrar=lambda _: None),
+    ],
+    ids=["verify", "iter", "update", "run"],
+)
+def test_value_that_no_column_of_its_kind_holds_is_named_with_its_row(lab, tmp_path, call):
+    number = lab.sessions.get(KEY).uSessionID
+    path = Path(lab.url)
+    lab.close()
+    run_sql(path, f"UPDATE sessiondb SET sessionDate = 'soon' WHERE uSessionID = {number}")
+
+    with (
+        open_lab(path, root=tmp_path) as damaged,
+        pytest.raises(BackendError, match=rf"sessionDate holds 'soon'.* uSessionID is {number}"),
+    ):
+        call(damaged)
+
+
 def test_paths_with_odd_letters_work(tmp_path):
     for name in ("a b.db", "50%.db", "q?a=1&b.db", "#1.db", "ü 小鼠.db", "it's.db", "100%41.db"):
         with vrtracker.init(tmp_path / name) as tracker:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from sqlalchemy import URL, Connection, Dialect, Engine, Table
+    from sqlalchemy import URL, ColumnElement, Connection, Dialect, Engine, Table
 
     from vrtracker.backends.roles import Roles
     from vrtracker.backends.table_conversion import TableConversion
@@ -150,6 +150,14 @@ class Backend(abc.ABC):
         """
         del connection, table, after
         yield
+
+    def listed(self, name: str) -> ColumnElement[int] | None:
+        """Return whole numbers as a column to select, given in a list as one parameter.
+
+        None where each number has to be a parameter, `max_in_list` of them at most.
+        """
+        del name
+        return None
 
     def rows_in_transaction(self, url: URL) -> int | None:
         """Return how many rows one transaction may change, or None for no limit."""

@@ -13,7 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Table,
+    bindparam,
+    create_engine,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
@@ -119,6 +131,10 @@ class PostgreSQLBackend(Backend):
             ),
             {"name": f'"{table.name}"', "column": column, "after": after},
         )
+
+    def listed(self, name: str) -> ColumnElement[int]:
+        """Take the list as an array."""
+        return func.unnest(bindparam(name, type_=ARRAY(Integer))).column_valued()
 
     def last_number(self, connection: Connection, table: Table) -> int:
         """Ask the column's sequence, where the role may look at it."""

@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc, text
+from sqlalchemy import (
+    JSON,
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    exc,
+    func,
+    text,
+)
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
@@ -158,6 +171,10 @@ class SQLiteBackend(Backend):
             )
             if not raised.rowcount:
                 connection.execute(text(_NEW_COUNTER), values)
+
+    def listed(self, name: str) -> ColumnElement[int]:
+        """Write the list as JSON, which SQLite takes apart."""
+        return func.json_each(bindparam(name, type_=JSON())).table_valued("value").c.value
 
     def last_number(self, connection: Connection, table: Table) -> int:
         """Read the counter of a table that has one (AUTOINCREMENT)."""

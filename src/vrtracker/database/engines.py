@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
-from vrtracker.database.prepared import Prepared, announce, closed_on_error, expanded
+from vrtracker.database.prepared import Prepared, announce, expanded, run
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
 from vrtracker.domain.roles import Role, Standing
 from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
@@ -195,10 +195,11 @@ class Database:
             cursor = connection.cursor()
             parameters = prepared.parameters(values)
             announce(engine, prepared.sql, parameters, cursor=cursor)
-            with closed_on_error(cursor):
-                cursor.execute(prepared.sql, parameters)
+            run(cursor, prepared.sql, parameters)
+            try:
                 rows = prepared.read(cursor)
-            cursor.close()
+            finally:
+                cursor.close()
         except Exception as error:
             lost = self.drop_if_lost(error, engine, connection, connection.driver_connection)
             if lost and not retried:

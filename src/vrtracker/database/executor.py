@@ -6,14 +6,12 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import CursorResult
-
 from vrtracker.database.engines import Database
-from vrtracker.database.prepared import Prepared, announce, closed_on_error
+from vrtracker.database.prepared import Prepared, announce, run
 from vrtracker.errors import BackendError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Executable, Select
+    from sqlalchemy import Connection, Select
 
 __all__ = ["Executor"]
 
@@ -30,13 +28,29 @@ class Executor:
         self._most_rows = database.backend.rows_in_transaction(database.url)
         self._rows_changed = 0
 
-    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        """Run a statement that was composed for the occasion."""
+    def execute(self, statement: Any, parameters: Mapping[str, Any] = _NONE) -> Any:
+        """Run a statement that was composed for the occasion; its rows are read at once.
+
+        Returns
+        -------
+        sqlalchemy.Result
+
+        Raises
+        ------
+        BackendError
+            If a value does not fit its column; it names column and row.
+        """
         with self.database.translating():
-            result = self.connection.execute(statement, parameters)
+            result = self.connection.execute(statement, parameters or None)
             if not result.returns_rows:
                 self._count(result.rowcount)
-            return result
+                return result
+            try:
+                return result.freeze()()
+            except (TypeError, ValueError):
+                # What was read by itself tells which value it is.
+                self.rows(self.database.compiled(statement), **parameters)
+                raise
 
     def rows(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
         """Run a prepared SELECT and return its rows as Python values."""
@@ -129,11 +143,7 @@ class Executor:
             many=many,
         )
         try:
-            with closed_on_error(cursor):
-                if many:
-                    cursor.executemany(prepared.sql, parameters)
-                else:
-                    cursor.execute(prepared.sql, parameters)
+            run(cursor, prepared.sql, parameters, many=many)
         except Exception as error:
             driver_connection = self.connection.connection.driver_connection
             self.database.drop_if_lost(

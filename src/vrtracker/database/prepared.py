@@ -19,7 +19,7 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Prepared", "announce", "closed_on_error", "expanded", "with_values"]
+__all__ = ["Prepared", "announce", "expanded", "run", "with_values"]
 
 
 class Prepared:
@@ -32,7 +32,6 @@ class Prepared:
         state = compiled.construct_expanded_state(given_later, escape_names=False)
         self.sql: str = state.statement
         self._names: list[str] | None = state.positiontup
-        self._escaped: Mapping[str, str] = compiled.escaped_bind_names or {}
         self._to_driver = dict(state.processors) | {
             name: processor
             for name, bind in compiled.binds.items()
@@ -40,8 +39,14 @@ class Prepared:
             if not isinstance(bind.type, Boolean)
             and (processor := bind.type.dialect_impl(dialect).bind_processor(dialect))
         }
-        fixed = {name: v for name, v in state.parameters.items() if name not in given_later}
-        self._fixed = self._in_drivers_form(fixed)
+        escaped: Mapping[str, str] = compiled.escaped_bind_names or {}
+        self._spelled = {name: escaped.get(name, name) for name in state.parameters}
+        # A parameter with a name of its own may be given anew, whatever the statement holds of it.
+        named = {name for name, bind in compiled.binds.items() if not bind.unique}
+        held = {name: v for name, v in state.parameters.items() if name not in given_later}
+        self._held = {name: value for name, value in held.items() if name in named}
+        fixed = {name: value for name, value in held.items() if name not in named}
+        self._template, self._places = self._filled(fixed)
         self._types = (
             [column.type.dialect_impl(dialect) for column in statement.selected_columns]
             if isinstance(statement, Select)
@@ -52,14 +57,28 @@ class Prepared:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return the parameters in the form that the driver takes."""
-        merged = {**self._fixed, **self._in_drivers_form(values)}
-        if self._names is not None:
-            return [merged[name] for name in self._names]
-        return {self._escaped.get(name, name): value for name, value in merged.items()}
+        filled, values = self._template.copy(), {**self._held, **values}
+        for place, name, processor in self._places:
+            value = values[name]
+            filled[place] = value if processor is None else processor(value)
+        return filled
 
-    def _in_drivers_form(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        convert = self._to_driver
-        return {name: convert[name](v) if name in convert else v for name, v in values.items()}
+    def _filled(self, fixed: Mapping[str, Any]) -> tuple[Any, list[tuple[Any, str, Any]]]:
+        """Return the parameters that never change, and where which others go, and through what."""
+        of_place: dict[Any, str] = (
+            {spelled: name for name, spelled in self._spelled.items()}
+            if self._names is None
+            else dict(enumerate(self._names))
+        )
+        template: Any = {} if self._names is None else [None] * len(of_place)
+        places = []
+        for place, name in of_place.items():
+            processor = self._to_driver.get(name)
+            if name in fixed:
+                template[place] = processor(fixed[name]) if processor else fixed[name]
+            else:
+                places.append((place, name, processor))
+        return template, places
 
     def parameter_rows(
         self, columns: Mapping[str, Iterable[Any]], shared: Mapping[str, Any]
@@ -69,7 +88,7 @@ class Prepared:
         rows = zip(*(self._converted(name, columns, shared) for name in names), strict=False)
         if self._names is not None:
             return rows
-        spelled = [self._escaped.get(name, name) for name in names]
+        spelled = [self._spelled[name] for name in names]
         return (dict(zip(spelled, row, strict=True)) for row in rows)
 
     def _converted(
@@ -91,10 +110,10 @@ class Prepared:
                 try:
                     row[position] = processor(row[position])
                 except (TypeError, ValueError) as error:
-                    name = cursor.description[position][0]
+                    name, first = cursor.description[position][0], cursor.description[0][0]
                     raise BackendError(
-                        f"The column {name} holds {row[position]!r}, which does not fit it; "
-                        "correct it in the database."
+                        f"The column {name} holds {row[position]!r} where {first} is {row[0]!r}, "
+                        "which does not fit it; correct it in the database."
                     ) from error
         return rows
 
@@ -115,15 +134,14 @@ def with_values(statement: Select[Any], dialect: Dialect) -> str:
     return str(compiled).replace("%%", "%") if doubled else str(compiled)
 
 
-@contextlib.contextmanager
-def closed_on_error(cursor: Any) -> Iterator[None]:
-    """Close a cursor where its statement fails.
+def run(cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> None:
+    """Have a driver's cursor run a statement, or close it where that fails.
 
     The error's traceback holds it otherwise, and whichever thread drops that last has to wait for
     the connection: in SQLite as long as another thread waits there for a lock on the database.
     """
     try:
-        yield
+        (cursor.executemany if many else cursor.execute)(sql, parameters)
     except BaseException:
         # The connection may be lost, and the error says so.
         with contextlib.suppress(Exception):

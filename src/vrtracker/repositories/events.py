@@ -94,7 +94,7 @@ class EventRepository:
             }
             for event in events
         ]
-        self._x.change_many(self._insert(), rows)
+        self._x.change_many(self._insert(*_FIELDS), rows)
         if wakes is None:
             wakes = any(event.verb not in _QUIET for event in events)
         if wakes:
@@ -106,28 +106,31 @@ class EventRepository:
         """Append an event for each subject, with its key and changes, alike in all else."""
         shared = {name: getattr(event, name) for name in _GIVEN}
         del shared["subject_key"], shared["changes"]
+        # What is NULL in all of them need not be handed over with each.
+        shared = {name: value for name, value in shared.items() if value is not None}
+        shared["operation_id"] = self.operation_id
         self._x.change_columns(
-            self._insert(),
+            self._insert(*shared, "subject_key", "changes"),
             {"subject_key": subject_keys, "changes": changes},
-            {**shared, "operation_id": self.operation_id, "row_digest": None},
+            shared,
         )
         self._wake()
 
     def _wake(self) -> None:
         waking = self._x.database.backend.waking
         if waking is not None:
-            self._x.execute(text(waking))
+            self._x.change(self._x.database.prepare("events.wake", lambda: text(waking)))
 
     @cached_property
     def operation_id(self) -> str:
         """Id of the operation that the transaction is part of, or is."""
         return operations.current() or operations.new_id()
 
-    def _insert(self) -> Prepared:
+    def _insert(self, *names: str) -> Prepared:
         table = self._x.tables.events
         return self._x.database.prepare(
-            "events.append",
-            lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
+            f"events.append:{','.join(names)}",
+            lambda: insert(table).values({name: bindparam(name) for name in names}),
         )
 
     def last_number(self) -> int:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import (
@@ -21,7 +22,6 @@ from sqlalchemy import (
 )
 
 from vrtracker.database import Database, Executor, Prepared, Tables
-from vrtracker.errors import BackendError
 from vrtracker.models.types import LabTime
 from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.listing import (
@@ -85,11 +85,10 @@ class RowRepository(Generic[Record]):
             clauses = (self.table.c[name] == bindparam(name) for name in self.key_columns)
             return select(*self.table.c).where(*clauses)
 
-        name = self.key_columns[0]
-        place = self.table.c.keys().index(name)
+        name, at = key[self.key_columns[0]], _place(self.table, self.key_columns[0])
         rows = self._x.rows(self._prepared("by_key", build), **key)
         # An engine that compares as Microsoft's does finds the name in any case of letters.
-        found = next((row for row in rows if row[place] == key[name]), None)
+        found = next((row for row in rows if row[at] == name), None)
         return None if found is None else self._record(found)
 
     def by_id(self, number: int) -> Record | None:
@@ -104,7 +103,7 @@ class RowRepository(Generic[Record]):
     def records(self, listing: Listing, columns: Columns | None = None) -> Iterator[Record]:
         """Yield the rows of a listing as records, in its order."""
         statement = listing_statement(self._x.tables, self.table, listing, columns=columns)
-        for row in _fetched(self._x.execute(statement)):
+        for row in self._x.execute(statement):
             yield self._record(row)
 
     def cells(self, listing: Listing) -> Sequence[Sequence[Any]]:
@@ -129,13 +128,27 @@ class RowRepository(Generic[Record]):
 
         With `lock`, other writers wait for this transaction where the database can do that.
         """
-        wanted = dict.fromkeys([self.id_column.name, *self.key_columns, *names])
+        wanted, statement = self._present(listing, names, lock=lock)
+        return [dict(zip(wanted, row, strict=True)) for row in self._x.execute(statement)]
+
+    def _present(
+        self, listing: Listing, names: Sequence[str], *, lock: bool
+    ) -> tuple[list[str], Select[Any]]:
+        wanted = list(dict.fromkeys([self.id_column.name, *self.key_columns, *names]))
         statement = where(
             select(*(self.table.c[name] for name in wanted)), self._x.tables, self.table, listing
         ).order_by(self.id_column)
         if lock and self._x.database.backend.supports_for_update:
             statement = statement.with_for_update(of=self.table)
-        return [dict(zip(wanted, row, strict=True)) for row in _fetched(self._x.execute(statement))]
+        return wanted, statement
+
+    def present_columns(
+        self, listing: Listing, names: Sequence[str], *, lock: bool
+    ) -> dict[str, Sequence[Any]]:
+        """Return what `present` does, as columns."""
+        wanted, statement = self._present(listing, names, lock=lock)
+        columns = list(zip(*self._x.execute(statement), strict=True))
+        return dict(zip(wanted, columns or [()] * len(wanted), strict=True))
 
     def present_keys(
         self, listing: Listing, columns: Columns | None = None
@@ -143,13 +156,13 @@ class RowRepository(Generic[Record]):
         """Return the natural keys of the rows of a listing, in its order."""
         keys = replace(listing, columns=self.key_columns)
         statement = listing_statement(self._x.tables, self.table, keys, columns=columns)
-        return [tuple(row) for row in _fetched(self._x.execute(statement))]
+        return [tuple(row) for row in self._x.execute(statement)]
 
     def keys_like(self, **columns: Any) -> list[tuple[Any, ...]]:
         """Return the natural keys of the rows that have these values."""
         chosen = [self.table.c[name] for name in self.key_columns]
         statement = select(*chosen).filter_by(**columns).order_by(self.id_column).limit(1000)
-        return [tuple(row) for row in _fetched(self._x.execute(statement))]
+        return [tuple(row) for row in self._x.execute(statement)]
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -168,6 +181,11 @@ class RowRepository(Generic[Record]):
 
     def set_values(self, numbers: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set columns of the rows with these autonumbers; return how many there were."""
+        listed = self._x.database.backend.listed("numbers")
+        if listed is not None:
+            among = self.id_column.in_(select(listed))
+            statement = update(self.table).where(among).values(**values)
+            return int(self._x.execute(statement, {"numbers": list(numbers)}).rowcount)
         done, size = 0, self._x.database.backend.max_in_list
         for start in range(0, len(numbers), size):
             part = list(numbers[start : start + size])
@@ -202,14 +220,9 @@ class RowRepository(Generic[Record]):
         return bool(self._x.change(self._prepared(name, build), id=number, **parameters) == 1)
 
 
-def _fetched(result: Any) -> Sequence[Any]:
-    try:
-        return result.fetchall()  # type: ignore[no-any-return]
-    except (TypeError, ValueError) as error:
-        raise BackendError(
-            f"A row holds a value that does not fit its column ({error}); correct it in the "
-            "database. A frame of the table names the column."
-        ) from error
+@lru_cache(maxsize=64)
+def _place(table: Table, name: str) -> int:
+    return list(table.c.keys()).index(name)
 
 
 def _still(column: Column[Any], *, is_missing: bool) -> ColumnElement[bool]:

@@ -33,6 +33,7 @@ __all__ = [
     "back_up",
     "copy_before",
     "keep_copy",
+    "keeps_copies",
     "newest_backup",
     "require_sound",
     "restore",
@@ -99,6 +100,12 @@ def back_up(
     return _written(lab.database, target, f"{lab.now():{_TIME}}", keep=keep)
 
 
+def keeps_copies(lab: LabContext) -> bool:
+    """Return whether the database is copied before many of its rows change."""
+    has_place = lab.backups is not None or lab.database.backend.file(lab.database.url) is not None
+    return lab.safety_copies and has_place
+
+
 def keep_copy(lab: LabContext, what: str) -> Path | None:
     """Copy the database before many of its rows change; return the copy, if one was made.
 
@@ -109,7 +116,7 @@ def keep_copy(lab: LabContext, what: str) -> Path | None:
     what
         What comes, in one word; part of the copy's name.
     """
-    if lab.database.readonly or not lab.safety_copies:
+    if lab.database.readonly or not keeps_copies(lab):
         return None
     return copy_before(lab.database, what, folder=lab.backups, at=lab.now())
 

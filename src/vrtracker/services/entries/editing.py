@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 from vrtracker.backends.base import ViolationError
@@ -14,7 +15,7 @@ from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.administration.backups import keep_copy
+from vrtracker.services.administration.backups import keep_copy, keeps_copies
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.history.outside import absorb_few
@@ -75,7 +76,7 @@ def update_rows(
     lab = rules.lab
     options: Any = {"dry_run": dry_run, "reason": reason, "seen": seen}
     try:
-        update, is_held = _update(rules, values, filters, **options, copied=not lab.safety_copies)
+        update, is_held = _update(rules, values, filters, **options, copied=not keeps_copies(lab))
         if is_held:
             # After the transaction that found several rows: a copy waits for whoever writes.
             keep_copy(lab, "update")
@@ -98,27 +99,30 @@ def _update(
     """Return what changed, and whether that was held back until the database is copied."""
     with rules.lab.unit(readonly=dry_run) as unit:
         repository = rules.of(unit)
-        found = repository.present(
-            Listing(filters, include_scratched=True), list(values), lock=not dry_run
-        )
+        listing = Listing(filters, include_scratched=True)
+        found = repository.present_columns(listing, list(values), lock=not dry_run)
+        matched = len(found[repository.id_column.name])
         moved = set(values) & set(repository.key_columns)
-        if moved and len(found) > 1:
+        if moved and matched > 1:
             raise InvalidValueError(
                 f"{', '.join(sorted(moved))} is part of the key; change it for one row at a "
-                f"time ({len(found)} match)."
+                f"time ({matched} match)."
             )
-        changed = _differing(found, values)
-        numbers = [row[repository.id_column.name] for row, _ in changed]
-        changes = {str(rules.key_of_row(row)): difference for row, difference in changed}
+        differing = _differing(found, values)
+        changed = {name: list(compress(column, differing)) for name, column in found.items()}
+        numbers = changed[repository.id_column.name]
+        keys = map(str, rules.keys_of(changed))
+        changes = dict(zip(keys, filter(None, differing), strict=True))
         if seen is not None and seen.changes != changes:
-            present = {str(rules.key_of_row(row)) for row in found}
-            raise EditConflictError(conflicts(seen.changes, changes, values, present))
+            raise EditConflictError(
+                conflicts(seen.changes, changes, values, {*map(str, rules.keys_of(found))})
+            )
         rekeyed = numbers if moved else []
-        for number, (_, difference) in zip(rekeyed, changed, strict=False):
+        for number, difference in zip(rekeyed, changes.values(), strict=False):
             rules.check_rekeyed(unit, number, difference)
-        update = Update(len(found), len(changed), changes, dry_run)
-        is_held = len(changed) > 1 and not copied
-        if dry_run or not changed or is_held:
+        update = Update(matched, len(changes), changes, dry_run)
+        is_held = len(changes) > 1 and not copied
+        if dry_run or not changes or is_held:
             return update, is_held and not dry_run
         absorb_few(rules.lab, unit, repository, numbers)
         repository.set_values(numbers, values)
@@ -133,21 +137,17 @@ def _update(
 
 
 def _differing(
-    found: Sequence[Mapping[str, Any]], values: Mapping[str, Any]
-) -> list[tuple[Mapping[str, Any], Mapping[str, list[Any]]]]:
-    """Return the rows that the values change, with what they change of each.
+    found: Mapping[str, Sequence[Any]], values: Mapping[str, Any]
+) -> list[Mapping[str, list[Any]]]:
+    """Return what the values change of each row, given as columns; nothing of some.
 
     Rows that were alike share what changes of them.
     """
-    differences: dict[tuple[Any, ...], dict[str, list[Any]]] = {}
-    changed: list[tuple[Mapping[str, Any], Mapping[str, list[Any]]]] = []
-    for row in found:
-        old = tuple([row[name] for name in values])
-        if old not in differences:
-            differences[old] = old_and_new(dict(zip(values, old, strict=True)), values)
-        if differences[old]:
-            changed.append((row, differences[old]))
-    return changed
+    rows = list(zip(*(found[name] for name in values), strict=True))
+    differences = {
+        old: old_and_new(dict(zip(values, old, strict=True)), values) for old in set(rows)
+    }
+    return [differences[old] for old in rows]
 
 
 def _documents(changes: Collection[Mapping[str, Any]]) -> Iterator[JSONDocument]:
@@ -159,15 +159,16 @@ def _documents(changes: Collection[Mapping[str, Any]]) -> Iterator[JSONDocument]
 
 def _rekeyed(
     rules: TableRules[Any, Any],
-    changed: Sequence[tuple[Mapping[str, Any], Any]],
+    changed: Mapping[str, Sequence[Any]],
     values: Mapping[str, Any],
     reason: str | None,
 ) -> list[NewEvent]:
-    """Return the events of new keys, which name the old ones."""
-    keys = [(rules.key_of_row(row), rules.key_of_row({**row, **values})) for row, _ in changed]
+    """Return the event of the new key, which names the old one."""
+    after = {name: [values[name]] if name in values else old for name, old in changed.items()}
+    pairs = zip(rules.keys_of(changed), rules.keys_of(after), strict=True)
     return [
         rules.lab.event(new, "rekeyed", changes={"key": [str(old), str(new)]}, reason=reason)
-        for old, new in keys
+        for old, new in pairs
         if new != old
     ]
 
