@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ import vrtracker
 from vrtracker.database import Database
 from vrtracker.database.migration import upgrade
 from vrtracker.domain.registrars import RegistrarResult
+from vrtracker.domain.states import QUEUED
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.queue import Queue
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.workflow.claims import Claim, Claims
 from vrtracker.services.workflow.run_report import RunOptions
+from vrtracker.tracker import Tracker
 
 READY_PERCENT = 1
 MOST_CLAIMS = 100
@@ -59,9 +65,12 @@ class QueueBench:
         self._set("1", "0", where=f'"uSessionID" % 100 >= {READY_PERCENT}')
         self._set("0", "0", where=f'"uSessionID" % 100 < {READY_PERCENT}')
         self.tracker = vrtracker.open(url, root=self.root)
+        # The copy before a bulk edit has a line of its own.
+        self.uncopied = Tracker(replace(self.tracker._lab, safety_copies=False))  # noqa: SLF001
 
     def lines(self) -> Iterator[Any]:
         """Measure everything."""
+        yield self.needs()
         yield self.claim()
         yield self.workers()
         yield from self.update()
@@ -81,6 +90,28 @@ class QueueBench:
         with engine.connect() as connection:
             connection.execute(text("ANALYZE" if self.is_sqlite else "VACUUM ANALYZE"))
 
+    # -- the queue as a frame -----------------------------------------------------------------
+
+    def needs(self) -> Any:
+        """List what is due; the floor is the same SQL in the driver, its rows as they are."""
+        lab = self.tracker._lab  # noqa: SLF001 - the statement that the call sends
+        statement = StageRepository(LookUps(lab.database)).queue(
+            lab.stages["registration"], lab.stages, QUEUED, now=lab.now(), listing=Listing()
+        )
+        prepared = lab.database.compiled(statement)
+        parameters = prepared.parameters({})
+        ours, floor = [], []
+        with closing(self._driver()) as connection:
+            for _ in range(5):
+                began = time.perf_counter()
+                found = self.tracker.workflow.needs("registration")
+                ours.append(time.perf_counter() - began)
+                began = time.perf_counter()
+                rows = connection.execute(prepared.sql, parameters).fetchall()
+                floor.append(time.perf_counter() - began)
+                assert len(rows) == len(found)
+        return self.line("needs, 1 % due, to its SQL", len(rows), _middle(ours), _middle(floor))
+
     # -- claim next ---------------------------------------------------------------------------
 
     def claim(self) -> Any:
@@ -88,12 +119,13 @@ class QueueBench:
         lab = self.tracker._lab  # noqa: SLF001 - the part of a run that is measured alone
         stage = lab.stages["registration"]
         registrar = self.tracker.workflow.registrar("registration", nothing)
+        options = RunOptions(filters=lab.selection(None, {}))
         queue = Queue(
             lab.database,
             stage,
             lab.stages,
-            RunOptions(filters={}).states,
-            filters={},
+            options.states,
+            filters=options.filters,
             run="benchmrk",
             left_behind=False,
             only_due=True,
@@ -195,7 +227,7 @@ class QueueBench:
         ours, bare, events = [], [], []
         for planes in (91, 92):
             began = time.perf_counter()
-            self.tracker.sessions.update({"numPlanes": planes}, **filters)
+            self.uncopied.sessions.update({"numPlanes": planes}, **filters)
             ours.append(time.perf_counter() - began)
             bare.append(self._in_one(_UPDATE.format(planes=planes + 2, rows=rows)))
             with_events = _EVENTS.format(planes=planes + 4, rows=rows)
@@ -203,6 +235,11 @@ class QueueBench:
             events.append(self._in_one(with_events, update))
         yield self.line("update, an event each", rows, min(ours), min(bare))
         yield self.line("the same, to SQL with events", rows, min(ours), min(events))
+        if self.is_sqlite:
+            began = time.perf_counter()
+            self.tracker.sessions.update({"numPlanes": 90}, **filters)
+            copied = time.perf_counter() - began
+            yield self.line("the same, the database copied first", rows, copied, min(ours))
 
     def _in_one(self, *statements: str) -> float:
         """Return how long statements take in one transaction of the driver, seconds."""

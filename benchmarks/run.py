@@ -37,7 +37,7 @@ import lab as filling
 import vrtracker
 from vrtracker.database import Database
 from vrtracker.database.migration import upgrade
-from vrtracker.models import Session
+from vrtracker.models import Event, Session
 
 KINDS = ("sqlite", "postgresql", "access")
 
@@ -275,7 +275,10 @@ class Bench:
         )
 
     def add(self) -> Line:
-        """Add many sessions with an event each; the peer is Core executemany without events."""
+        """Add many sessions with an event each; floor and peer write the same rows of both tables.
+
+        The floor hands them to the driver as it takes them, the peer to SQLAlchemy's Core.
+        """
         rows = min(100_000, self.rows)
         ours, bare, core = (
             [self.tracker.sessions.coercer.row(row) for row in self._new_sessions(rows, years)]
@@ -288,16 +291,23 @@ class Bench:
         parameters = [prepared.parameters(row) for row in bare]
         with counted() as statements:
             mine = best(lambda: self.tracker.sessions.add_many(ours), rounds=1)
+        events = self._last_events(rows)
+        bare_event = self.database.prepare(
+            "bench.event",
+            lambda: insert(Event.__table__).values({name: bindparam(name) for name in events[0]}),
+        )
+        both = [
+            (prepared.sql, parameters),
+            (bare_event.sql, [bare_event.parameters(row) for row in events]),
+        ]
         times = best(
-            lambda: self._insert_bare(prepared.sql, parameters),
-            lambda: self._insert_core(core),
-            rounds=1,
+            lambda: self._insert_bare(both), lambda: self._insert_core(core, events), rounds=1
         )
         return self._line(
             "add_many, an event each",
             rows,
             [*mine, *times],
-            peer="Core executemany, no event",
+            peer="Core executemany, both tables",
             statements=len(statements),
         )
 
@@ -308,16 +318,24 @@ class Bench:
         records: list[dict[str, Any]] = frame.to_dict("records")
         return records
 
-    def _insert_core(self, records: list[dict[str, Any]]) -> None:
+    def _last_events(self, count: int) -> list[dict[str, Any]]:
+        newest_first = select(Event.__table__).order_by(Event.event_id.desc()).limit(count)
+        with self.database.read_engine.connect() as connection:
+            found = [dict(row) for row in connection.execute(newest_first).mappings()]
+        return [{name: row[name] for name in row if name != "event_id"} for row in found]
+
+    def _insert_core(self, records: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
         with self.database.write_engine.begin() as connection:
             connection.execute(insert(Session.__table__), records)
+            connection.execute(insert(Event.__table__), events)
 
-    def _insert_bare(self, sql: str, parameters: list[Any]) -> None:
+    def _insert_bare(self, inserts: list[tuple[str, list[Any]]]) -> None:
         with closing(self.database.write_engine.raw_connection()) as connection:
             cursor = connection.cursor()
             if self.backend == "sqlite":
                 cursor.execute("BEGIN IMMEDIATE")
-            cursor.executemany(sql, parameters)
+            for sql, parameters in inserts:
+                cursor.executemany(sql, parameters)
             connection.commit()
 
     # -- the bare drivers ---------------------------------------------------------------------

@@ -106,7 +106,7 @@ class UnitOfWork:
     @cached_property
     def one(self) -> OneRepository:
         """What caches of ONE say."""
-        return OneRepository(self._executor)
+        return OneRepository(self.executor)
 
     @cached_property
     def deletions(self) -> DeletionRepository:
@@ -116,12 +116,12 @@ class UnitOfWork:
     @cached_property
     def selections(self) -> SelectionRepository:
         """Frozen selections."""
-        return SelectionRepository(self._executor)
+        return SelectionRepository(self.executor)
 
     @cached_property
     def orphans(self) -> OrphanRepository:
         """Rows that refer to what is not there."""
-        return OrphanRepository(self._executor)
+        return OrphanRepository(self.executor)
 
     @cached_property
     def activity(self) -> ActivityRepository:

@@ -85,8 +85,10 @@ class Model:
             self.sessions[key] |= values
         return None
 
-    def rekey(self, old: str, new: str) -> Any:
+    def rekey(self, old: str, new: str, *, is_running: bool) -> Any:
         if old in self.sessions and new != old:
+            if is_running:
+                return InvalidTransitionError
             if new in self.sessions:
                 return DuplicateError
             self.sessions[new] = self.sessions.pop(old)
@@ -273,8 +275,9 @@ class HistoryMachine(RuleBasedStateMachine):
     def rekey(self, place, number):
         key = self.key(place)
         new = f"{key.rpartition('.')[0]}.{number}"
+        is_running = self.is_running(key)
         self.both(
-            lambda: self.model.rekey(key, new),
+            lambda: self.model.rekey(key, new, is_running=is_running),
             lambda: self.tracker.sessions.update({"sessionID": number}, key),
         )
 
