@@ -40,6 +40,10 @@ def is_empty(database: Database) -> bool:
 
 def require_current(database: Database) -> None:
     """Raise the SchemaError that says what to do, unless the schema is this version's."""
+    if current_revision(database) == HEAD:
+        return
+    tables = _table_names(database)
+    # Asked behind the tables, which another process may be making right now, all at once.
     found = current_revision(database)
     if found == HEAD:
         return
@@ -51,7 +55,7 @@ def require_current(database: Database) -> None:
             raise ForeignSchemaError(
                 f"In {database}, {name} is linked to {linked[name]}; give that file."
             )
-    names = (_table_names(database) | linked.keys()) - {"alembic_version"}
+    names = (tables | linked.keys()) - {"alembic_version"}
     if found is not None and set(LAB_TABLES) <= names:
         raise SchemaTooNewError(found, HEAD, version("vrtracker"))
     if not names:

@@ -108,7 +108,8 @@ class RowRepository(Generic[Record]):
 
     def cells(self, listing: Listing) -> Sequence[Sequence[Any]]:
         """Return the columns of a listing, which may be the mouse's too, in its order."""
-        return self._x.execute(listing_statement(self._x.tables, self.table, listing))
+        rows: list[Any] = self._x.execute(listing_statement(self._x.tables, self.table, listing))
+        return rows
 
     def count(self, listing: Listing) -> int:
         """Return the number of rows of a listing."""
