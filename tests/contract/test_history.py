@@ -173,7 +173,7 @@ def test_what_cannot_be_noted_does_not_happen(lab, monkeypatch):
     calls = transitions(lab)
     before = lab.dump()
 
-    def refuse(self):
+    def refuse(self, *fields):
         raise BackendError("the disk is full")
 
     monkeypatch.setattr(EventRepository, "_insert", refuse)
