@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from support.sample_lab import change_schema
 from support.workflow_lab import NOON, WorkflowLab
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import Stage
 from vrtracker.errors import InvalidValueError, ReadOnlyError
 
@@ -105,6 +107,18 @@ def test_past_cannot_be_changed_and_leaves_no_file(lab):
     past.close()
 
     assert not Path(past.url).parent.exists()
+
+
+@pytest.mark.own_rule
+def test_past_lasts_as_long_as_what_asks_it(lab):
+    key = lab.add(ONE)
+
+    sessions = lab.tracker.as_of(lab.clock.time).sessions
+    query = lab.tracker.as_of(lab.clock.time).query()
+    gc.collect()
+
+    assert sessions.get(key).key == SessionKey.parse(key)
+    assert query.count() == sessions.count()
 
 
 def test_of_a_session_that_was_purged_since_columns_and_marks_are_known(lab):

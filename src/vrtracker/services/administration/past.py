@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -86,6 +87,8 @@ def past_of(lab: LabContext, moment: dt.datetime) -> tuple[LabContext, Temporary
         "is now, with the tracker that as_of was asked of; undo takes back what was done since."
     )
     database = Database(path, readonly=True, refusal=refusal)
+    # With the last of what asks it: a service outlives the tracker that it was taken from.
+    weakref.finalize(database, folder.cleanup)
     return replace(lab, database=database, now=partial(moment.replace, fold=0)), folder
 
 
