@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +171,37 @@ def test_link_that_leads_astray_is_named_and_the_session_left_alone(lab, tmp_pat
     assert str(link) in found.problems[0].message
     assert listed(lab) == {}
     assert set(listed(lab, TWO)) == {TRIALS}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes on Windows")
+def test_pipe_in_the_place_of_a_file_is_no_file(scanned):
+    file = scanned.folder(ONE) / TRIALS
+    file.unlink()
+    os.mkfifo(file)
+
+    found = scanned.tracker.datasets.scan(ONE)
+
+    assert (found.missing, found.unchanged, found.problems) == (1, 1, ())
+    assert scanned.tracker.datasets.prune(ONE).unknown == ()
+
+
+def test_folder_that_cannot_be_searched_is_named_and_the_others_go_on(lab, monkeypatch):
+    lab.add("M1.2023-01-21.1")
+    lab.add(ONE)
+    put(lab, TRIALS)
+    is_dir = Path.is_dir
+
+    def refusing(path: Path) -> bool:
+        if path.parent.name == "2023-01-21":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refusing)
+    found = lab.tracker.datasets.scan()
+
+    assert [str(each.key) for each in found.problems] == ["M1.2023-01-21.1"]
+    assert "Permission denied" in found.problems[0].message
+    assert (found.sessions, found.added) == (2, 1)
 
 
 def test_names_with_odd_characters_are_recorded_as_they_are(lab):

@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -120,8 +121,9 @@ def find_alf_files(
     """List the ALF files of a session, in collections and revisions of any depth.
 
     Left out are ``suite2p`` and ``roicat`` folders, hidden ones, the copies of superseded
-    curation that `vrtracker.files.staging` keeps in ``curated``, and what is reached through a
-    symbolic link to a folder.
+    curation that `vrtracker.files.staging` keeps in ``curated``, what is reached through a
+    symbolic link to a folder, and what is no regular file, such as a pipe, which would be waited
+    for without end.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def find_alf_files(
                 _alf_file(rel_path, entry, within)
                 for rel_path, entry in walk(folder, enter=_may_hold_alf)
                 if (rel_path in known or parse_alf_name(entry.name))
-                and not _is_link_to_folder(entry)
+                and stat.S_ISREG(entry.stat().st_mode)
             ),
             key=lambda file: file.rel_path,
         )
@@ -165,10 +167,6 @@ def _may_hold_alf(rel_path: str) -> bool:
     if is_hidden(name) or name in _NOT_ALF_FOLDERS:
         return False
     return rel_path != SUPERSEDED and not rel_path.startswith(LATE)
-
-
-def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir()
 
 
 def _alf_file(rel_path: str, entry: os.DirEntry[str], within: Path | None) -> AlfFile:

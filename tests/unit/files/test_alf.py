@@ -178,6 +178,14 @@ def test_find_takes_a_linked_file_for_what_it_is(tmp_path, put):
     assert find_alf_files(tmp_path / "session")[0].size_bytes == 4
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files on Windows")
+def test_find_leaves_pipes_and_devices_out(tmp_path):
+    os.mkfifo(tmp_path / "licks.times.npy")
+    (tmp_path / "trials.choice.npy").symlink_to(os.devnull)
+
+    assert find_alf_files(tmp_path, within=tmp_path, known=["licks.times.npy"]) == []
+
+
 def test_find_refuses_a_link_to_nothing(tmp_path):
     (tmp_path / "licks.times.npy").symlink_to(tmp_path / "gone")
 

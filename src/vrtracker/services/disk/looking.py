@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError
 from vrtracker.files.alf import AlfFile, find_alf_files, refuse_outside, revision_of
+from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
@@ -79,13 +81,23 @@ def looks(
         looks = []
         for each in part:
             key = SessionKey(each["mouseName"], each["sessionDate"], each["sessionID"])
-            one = Look(each["uSessionID"], key, rows[each["uSessionID"]], folders.find(key))
+            one = Look(each["uSessionID"], key, rows[each["uSessionID"]])
+            _find(one, folders)
             if one.folder is not None:
                 _look(one, one.folder, root)
             elif not gone_counts:
                 one.rows = {}
             looks.append(one)
         yield looks
+
+
+def _find(one: Look, folders: SessionFolders) -> None:
+    """Set the folder of a session, or why it cannot be searched for."""
+    try:
+        one.folder = folders.find(one.key)
+    except RootUnavailableError as error:
+        folders.check()
+        one.problem = str(error)
 
 
 def _look(one: Look, folder: Path, root: Path) -> None:
@@ -116,6 +128,8 @@ def _file_of(folder: Path, rel_path: str, root: Path) -> AlfFile | None:
         status = path.stat()
     except OSError:
         # Missing, or behind something that is no folder any more, or a link to nothing.
+        return None
+    if not stat.S_ISREG(status.st_mode):
         return None
     refuse_outside(path, root)
     return AlfFile(rel_path, status.st_size, status.st_mtime, revision_of(rel_path))
