@@ -47,6 +47,8 @@ def session(tmp_path) -> OpenSession:
 )
 def test_last_revision_until_the_one_asked_for_is_loaded(session, name, revision, value):
     assert session.load(name, revision=revision) == value
+    if revision is None:
+        assert session[name] == value
 
 
 def test_dataset_is_loaded_by_object_and_attribute_whatever_stands_around(session):
@@ -67,8 +69,14 @@ def test_object_is_loaded_by_attribute(session):
 def test_name_that_means_several_or_none_is_refused(session):
     with pytest.raises(InvalidValueError, match=r"probe00.*probe01"):
         session.load("spikes.times")
+    with pytest.raises(InvalidValueError, match=r"probe00.*probe01"):
+        session["spikes.times"]
     with pytest.raises(InvalidValueError, match="Name the collection"):
         session.load_object("spikes")
+    save(session.path / "oneData" / "trials.rewarded.npy", TIMES)
+    with pytest.raises(InvalidValueError, match=r"oneData/trials.*Name the collection"):
+        session.load_object("trials")
+    assert list(session.load_object("alf/trials")) == ["choice", "startTimes"]
     with pytest.raises(UnknownNameError) as raised:
         session.load("trials.choise")
     assert any("trials.choice.npy" in near for near in raised.value.nearest)
@@ -98,6 +106,21 @@ def test_damaged_and_unknown_files_are_one_error(tmp_path, kind):
 
     with pytest.raises(InvalidValueError, match=r"licks\.a"):
         OpenSession(tmp_path).load("licks.a")
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM\x0f"])
+def test_empty_and_cut_mat_files_are_named(tmp_path, content):
+    (tmp_path / "licks.a.mat").write_bytes(content)
+
+    with pytest.raises(InvalidValueError, match=r"licks\.a\.mat"):
+        OpenSession(tmp_path).load("licks.a")
+
+
+def test_revision_that_is_no_text_is_refused(session):
+    with pytest.raises(InvalidValueError, match="revision"):
+        session.load("trials.choice", revision=5)
+    with pytest.raises(InvalidValueError, match="revision"):
+        session.load_object("trials", revision=5)
 
 
 @pytest.mark.parametrize("mmap", [False, True])

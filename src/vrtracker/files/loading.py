@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,9 +97,13 @@ def _json(path: Path) -> Any:
 def _mat(path: Path) -> Any:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise MissingDependencyError("Reading a .mat file", "mat") from error
-    found = loadmat(path, simplify_cells=True)
+    try:
+        found = loadmat(path, simplify_cells=True)
+    except (MatReadError, LookupError, EOFError, struct.error, zlib.error) as error:
+        raise ValueError(str(error)) from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
 

@@ -131,16 +131,8 @@ class OpenSession:
         return alf.find_alf_files(self.path)
 
     def __getitem__(self, name: str) -> Any:
-        """Load a dataset by ``object.attribute`` or by its path below the session's folder."""
-        by_name: dict[str, alf.AlfFile] = {}
-        for file in self.files():
-            base = file.rel_path.rpartition("/")[2]
-            by_name.setdefault(base.rpartition(".")[0], file)
-            by_name.setdefault(base, file)
-            by_name[file.rel_path] = file
-        if name not in by_name:
-            raise UnknownNameError("dataset", name, by_name)
-        return alf.load(self.path / by_name[name].rel_path)
+        """Read one dataset by its name or its path; see `load`."""
+        return self.load(name)
 
     def load(self, name: str, *, revision: str | None = None, mmap: bool = False) -> Any:
         """Read one dataset.
@@ -165,10 +157,11 @@ class OpenSession:
         UnknownNameError
             If there is no such dataset, or none so early.
         InvalidValueError
-            If several have this name, in other collections or of other kinds; it lists them.
+            If several have this name, in other collections or of other kinds; it lists them. If
+            it is damaged, or the revision is no text.
         """
         found = [file for file in self.files() if _is_called(file, name)]
-        paths = list(_last_revisions(found, revision))
+        paths = [file.rel_path for file in _last_revisions(found, revision)]
         if not paths:
             raise UnknownNameError("dataset", name, [file.rel_path for file in self.files()])
         if len(paths) > 1:
@@ -185,37 +178,38 @@ class OpenSession:
         UnknownNameError
             If there is no such object.
         InvalidValueError
-            If an attribute is there more than once; it lists the datasets.
+            If it is in several collections, or an attribute is there more than once; it lists the
+            datasets. If one of them is damaged, or the revision is no text.
         """
         collection, _, wanted = name.rpartition("/")
-        found = [
-            (parts.attribute, file)
+        attributes = {
+            file: parts.attribute
             for file in self.files()
             if (parts := alf.parse_alf_name(_base(file))) is not None
             and parts.object == wanted
-            and (not collection or dataset_name(file.rel_path).rpartition("/")[0] == collection)
-        ]
-        if not found:
+            and (not collection or _collection(file.rel_path) == collection)
+        }
+        if not attributes:
             objects = {
                 parts.object for f in self.files() if (parts := alf.parse_alf_name(_base(f)))
             }
             raise UnknownNameError("object", name, sorted(objects))
-        loaded: dict[str, Any] = {}
-        for attribute in dict.fromkeys(attribute for attribute, _ in found):
-            of = [file for other, file in found if other == attribute]
-            paths = list(_last_revisions(of, revision))
-            if len(paths) > 1:
-                raise InvalidValueError(
-                    f"{wanted}.{attribute} is several datasets: {', '.join(paths)}. Name the "
-                    "collection, or load one of them."
-                )
-            if paths:
-                loaded[attribute] = load_dataset(self.path / paths[0])
-        return loaded
+        last = list(_last_revisions(list(attributes), revision))
+        of = {attributes[file]: file.rel_path for file in last}
+        if len(of) < len(last) or len({_collection(path) for path in of.values()}) > 1:
+            raise InvalidValueError(
+                f"{name!r} is in several places: {', '.join(file.rel_path for file in last)}. "
+                "Name the collection, or load one of them."
+            )
+        return {attribute: load_dataset(self.path / path) for attribute, path in of.items()}
 
 
 def _base(file: alf.AlfFile) -> str:
     return file.rel_path.rpartition("/")[2]
+
+
+def _collection(rel_path: str) -> str:
+    return dataset_name(rel_path).rpartition("/")[0]
 
 
 def _is_called(file: alf.AlfFile, name: str) -> bool:
@@ -226,11 +220,13 @@ def _is_called(file: alf.AlfFile, name: str) -> bool:
     return name in names or (parts is not None and name == f"{parts.object}.{parts.attribute}")
 
 
-def _last_revisions(files: Sequence[alf.AlfFile], latest: str | None) -> Iterator[str]:
-    """Yield of each dataset the path of its last revision, or of the last until `latest`."""
+def _last_revisions(files: Sequence[alf.AlfFile], latest: str | None) -> Iterator[alf.AlfFile]:
+    """Yield of each dataset its last revision, or the last until `latest`."""
+    if latest is not None and not isinstance(latest, str):
+        raise InvalidValueError(f"revision has to be a text such as '2024-06-01', not {latest!r}.")
     by_name: dict[str, list[alf.AlfFile]] = {}
     for file in files:
         if latest is None or (file.revision or "") <= latest:
             by_name.setdefault(dataset_name(file.rel_path), []).append(file)
     for revisions in by_name.values():
-        yield max(revisions, key=lambda file: file.revision or "").rel_path
+        yield max(revisions, key=lambda file: file.revision or "")
