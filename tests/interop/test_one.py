@@ -358,6 +358,52 @@ def test_folder_that_is_a_file_is_one_error(plain, tmp_path):
         plain.export_one(tmp_path / "out")
 
 
+def test_tables_that_are_there_stay_if_nothing_is_selected_or_they_are_of_others(
+    lab, shared_file, tmp_path
+):
+    out = tmp_path / "out"
+    made = lab.tracker.export_one(out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(InvalidValueError, match="nothing was written"):
+        lab.tracker.export_one(out, mouseName="none")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert lab.tracker.export_one(out) == made
+
+    theirs = (out / "sessions.pqt", out / "datasets.pqt")
+    for table, content in zip(
+        theirs, (shared_file("one/sessions.pqt").read_bytes(), b"x"), strict=True
+    ):
+        table.write_bytes(content)
+        with pytest.raises(InvalidValueError, match="not written by vrtracker"):
+            lab.tracker.export_one(out)
+        assert table.read_bytes() == content
+        table.unlink()
+
+    with pytest.raises(InvalidValueError, match="empty"):
+        lab.tracker.export_one("")
+
+
+def test_default_is_the_last_revision_that_exists(tmp_path):
+    upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
+    with WorkflowLab(url, tmp_path / "root") as made:
+        key = made.add("M1.2024-01-01.1")
+        for path in FILES[:3]:
+            file = made.folder(key) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"x")
+        defaults = []
+        for path in reversed((*FILES[:3], None)):
+            if path is not None:
+                (made.folder(key) / path).unlink()
+            made.tracker.datasets.scan(key)
+            made.tracker.export_one(tmp_path / "out")
+            rows = pq.read_table(tmp_path / "out" / "datasets.pqt").to_pylist()
+            defaults.append([row["rel_path"] for row in rows if row["default_revision"]])
+
+    # Of none that exists it stays the last one on record.
+    assert defaults == [[FILES[2]], [FILES[1]], [FILES[0]], [FILES[2]]]
+
+
 def test_one_hash_that_is_not_known_leaves_all_out(lab, tmp_path):
     upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
     with WorkflowLab(url, tmp_path / "root") as made:
@@ -573,6 +619,7 @@ def test_shell_names_conflicts_and_what_is_unfit(tmp_path):
     assert len(json.loads(result.stdout)["conflicts"]) == 1
     told(*here, "sessions", "add", "M1.2024-01-01.1000")
     assert "--skip-unfit" in refused(*here, "export", "one", tmp_path / "out", code=2)
+    assert "empty" in refused(*here, "export", "one", "", code=2)
     assert "no path below" in refused(
         *here, "import", "one", cache(tmp_path / "c", datasets=[{"rel_path": "../x"}]), code=2
     )

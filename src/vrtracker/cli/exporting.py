@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,7 +27,7 @@ def _exports() -> None:
 def export_one(
     context: typer.Context,
     folder: Annotated[
-        Path,
+        str,  # A Path of nothing would be the folder one is in.
         typer.Argument(metavar="FOLDER", help="Where the tables go.", show_default=False),
     ],
     *,
@@ -47,8 +46,9 @@ def export_one(
     """Write sessions.pqt and datasets.pqt, a cache that ONE-api loads.
 
     Ids are the same at every export. If one of the sessions has a number above 999, or a name
-    that ONE does not read, nothing is written, unless they may be left out. Datasets are those on
-    record: scan them before.
+    that ONE does not read, nothing is written, unless they may be left out; nor if no session is
+    selected, or FOLDER has tables that vrtracker did not write. Datasets are those on record: scan
+    them before.
 
     Example: vrtracker export one /data/lab --where imaging=true
 

@@ -25,7 +25,7 @@ from vrtracker.domain.qc import QC
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.trees import reason_of
 
-__all__ = ["id_texts", "qc_column", "write_cache"]
+__all__ = ["id_texts", "qc_column", "refuse_foreign", "write_cache"]
 
 _ORIGIN = "vrtracker"
 _INDEX: Mapping[str, list[str]] = {SESSIONS: ["id"], DATASETS: ["eid", "id"]}
@@ -66,6 +66,34 @@ _TEXT = ("unicode", "object")
 _LEVELS = sorted(QC)
 _DASHES = (8, 13, 18, 23)
 _ID_LENGTH = 36
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise InvalidValueError if a folder is none, or has tables that we did not write."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidValueError(f"{os.fspath(folder)!r} is no folder. Give another folder.")
+    for name in _INDEX:
+        file = folder / f"{name}.pqt"
+        try:
+            is_foreign = file.is_file() and not _is_ours(file)
+        except OSError as error:
+            raise InvalidValueError(
+                f"{os.fspath(file)!r} cannot be read ({reason_of(error)}). Give another folder."
+            ) from error
+        if is_foreign:
+            raise InvalidValueError(
+                f"{os.fspath(file)!r} was not written by vrtracker; nothing was written. Give "
+                "another folder, or move the tables away."
+            )
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+        stated = json.loads(metadata.get(b"one_metadata", b"{}"))
+    except (pa.ArrowException, ValueError):
+        return False
+    return isinstance(stated, dict) and stated.get("origin") == _ORIGIN
 
 
 def write_cache(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.one import DATASETS, SESSIONS, LeftOut, OneExport, dataset_name, unfit
 from vrtracker.errors import InvalidValueError
+from vrtracker.files.alf import revision_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
@@ -28,8 +29,9 @@ def export_cache(
     lab: LabContext, folder: Path, chosen: Selection, *, skip_unfit: bool
 ) -> OneExport:
     """Write the sessions that pass filters; see `vrtracker.tracker.Tracker.export_one`."""
-    from vrtracker.files.one.writing import write_cache
+    from vrtracker.files.one.writing import refuse_foreign, write_cache
 
+    refuse_foreign(folder)
     listing = Listing(chosen, include_scratched=chosen.is_key)
     sessions, frame = _read(lab, listing)
     fit, left_out = [], []
@@ -42,6 +44,10 @@ def export_cache(
             left_out.append(LeftOut(name, reason))
     if left_out and not skip_unfit:
         raise _unfit(left_out)
+    if not fit:
+        raise InvalidValueError(
+            "No session is selected that ONE can hold; nothing was written. Give other filters."
+        )
     fit.sort(key=lambda row: row["id"].bytes)
     tables: dict[str, Mapping[str, Any]] = {SESSIONS: _session_columns(fit)}
     if left_out:
@@ -125,7 +131,9 @@ def _dataset_columns(frame: pd.DataFrame, fit: Sequence[_Row], *, hashes: bool) 
         "hash": frame["md5"] if hashes else None,
         "exists": frame["missing_since"].isna(),
         "qc": qc_column(frame["qc_level"].to_numpy()),
-        "default_revision": _defaults(frame["rel_path"].tolist(), places),
+        "default_revision": _defaults(
+            frame["rel_path"].tolist(), places.tolist(), frame["missing_since"].isna().tolist()
+        ),
         "eid": id_texts(of_sessions[places]),
         "id": id_texts(ids[order]),
     }
@@ -154,23 +162,28 @@ def _dataset_ids(
     return ids
 
 
-def _defaults(paths: Sequence[str], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return for each dataset whether it is the last revision of its name."""
+def _defaults(
+    paths: Sequence[str], places: Sequence[int], exists: Sequence[bool]
+) -> np.ndarray[Any, Any]:
+    """Return for each dataset whether it is the last revision of its name that is there.
+
+    Of a name without any file left it is the last one on record.
+    """
     import numpy as np
 
     is_default = np.ones(len(paths), dtype=bool)
-    last: dict[tuple[int, str], int] = {}
-    for position, path in enumerate(paths):
-        if "#" not in path:
-            continue
-        name = (int(places[position]), dataset_name(path))
-        before = last.get(name)
-        if before is None or paths[before] < path:
-            last[name] = position
-        is_default[position] = False
-    if last:
-        for position, path in enumerate(paths):
-            if "#" not in path and (int(places[position]), path) in last:
-                is_default[position] = False
-        is_default[list(last.values())] = True
+    names = [dataset_name(path) if "#" in path else path for path in paths]
+    revised = {
+        (place, name)
+        for place, name, path in zip(places, names, paths, strict=True)
+        if name != path
+    }
+    last: dict[tuple[int, str], tuple[bool, str, int]] = {}
+    for position, name in enumerate(zip(places, names, strict=True)):
+        if name in revised:
+            is_default[position] = False
+            this = (exists[position], revision_of(paths[position]) or "", position)
+            last[name] = max(last.get(name, this), this)
+    for *_, position in last.values():
+        is_default[position] = True
     return is_default

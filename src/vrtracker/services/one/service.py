@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.domain.one import OneExport
+from vrtracker.errors import InvalidValueError
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.sessions import SessionService
@@ -48,8 +49,11 @@ class OneService:
         ------
         InvalidValueError
             If there are such sessions: a number above 999, a name with blanks; its `value` says
-            why, by their keys. If the folder cannot be written to.
+            why, by their keys. If nothing is selected, or the folder has tables of somebody else,
+            has no name or cannot be written to.
         """
+        if not os.fspath(folder):
+            raise InvalidValueError("The name of the folder is empty; give one, such as cache.")
         chosen = self._lab.selection(where, filters)
         return export_cache(self._lab, Path(folder), chosen, skip_unfit=skip_unfit)
 
