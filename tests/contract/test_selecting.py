@@ -360,6 +360,26 @@ def test_place_among_the_sessions_of_the_mouse_leaves_scratched_ones_out(history
     assert selected(history, "not nth_session < 3") == [A3, A4, A5]
 
 
+@pytest.mark.parametrize(
+    ("condition", "keys"),
+    [
+        ("age_weeks >= 8.1", [A3, A4, A5]),
+        ("age_weeks < 8.1", [A1, A2]),
+        ("age_weeks between 8.2 and 8.4", []),
+        ("age_weeks < 1e308", [A1, A2, A3, A4, A5]),
+        ("days_since_last < 0.5", [A2]),
+        ("not days_since_last <= 8.5", [A1, A4, A5, B1]),
+        ("days_since_last = 0.5", []),
+        ("days_since_last in (0.5, 9)", [A4]),
+        ("days_since_last != 9.5", [A1, A2, A3, A4, A5, B1, B2]),
+        ("nth_session = 1.5", []),
+        ("nth_session > 2.5", [A4, A5]),
+    ],
+)
+def test_a_fraction_is_compared_with_and_not_the_whole_number_below_it(history, condition, keys):
+    assert selected(history, condition) == keys
+
+
 def test_datasets_are_named_with_or_without_extension_and_folder(history):
     both = [A1, B1]
     for name in ("trials.startTimes", "trials.startTimes.npy", "Trials.startTimes"):
@@ -408,6 +428,9 @@ def test_changes_since_a_time_are_those_of_the_session_itself(history):
         ({"has_dataset": None}, "takes a value"),
         ({"has_dataset": ("a", "<")}, "== or like"),
         ({"changed_since": "soon"}, "not a time"),
+        ("sessionDate >= today - 99999999 days", "years 1 to 9999"),
+        (f"sessionDate < today + {'9' * 40} weeks", "years 1 to 9999"),
+        ("changed_since = today - 800000 days", "years 1 to 9999"),
         ({"nth_sesion": 1}, "Did you mean 'nth_session'"),
     ],
     ids=repr,

@@ -228,7 +228,8 @@ class Beyond:
         born, day = self._tables.mice.c.dateOfBirth, self._tables.sessions.c.sessionDate
         days = DaysBetween(born, day)
         fit = _number_of("age_weeks", times=_DAYS_A_WEEK)
-        return Found(Term("age_weeks", days, fit, takes_ranges=True), joins_mouse=True)
+        term = Term("age_weeks", days, fit, takes_ranges=True, is_counted=True)
+        return Found(term, joins_mouse=True)
 
     def _days_since_last(self) -> Found:
         earlier, is_earlier = self._others(before=True)
@@ -237,7 +238,7 @@ class Beyond:
             last.correlate(self._table).scalar_subquery(), self._tables.sessions.c.sessionDate
         )
         name = "days_since_last"
-        return Found(Term(name, days, _number_of(name), takes_ranges=True))
+        return Found(Term(name, days, _number_of(name), takes_ranges=True, is_counted=True))
 
     def _nth_session(self) -> Found:
         earlier, is_earlier = self._others(before=True)
@@ -250,6 +251,7 @@ class Beyond:
             _number_of(name, less=1),
             nullable=False,
             takes_ranges=True,
+            is_counted=True,
         )
         ends = {
             1: exists(select(earlier.c.uSessionID).where(is_earlier).correlate(self._table)),

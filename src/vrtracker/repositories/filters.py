@@ -9,6 +9,7 @@ missing values, as ``~`` of a mask does in pandas.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from vrtracker.repositories.values import Coercer, storable_text
 __all__ = ["OPERATORS", "Comparable", "Term", "condition", "several", "split", "truth"]
 
 _ESCAPE = "~"
+_MOST = 2**31 - 1
 _INLINE_ABOVE = 500
 """Longer lists go into the SQL text: drivers limit the number of parameters."""
 
@@ -49,6 +51,8 @@ class Term:
     ----------
     fit
         Turns a value into what it is compared with, or raises InvalidValueError.
+    is_counted
+        It is a whole number that may be compared with fractions.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Term:
     fit: Callable[[Any], Any]
     nullable: bool = True
     takes_ranges: bool = False
+    is_counted: bool = False
 
     @classmethod
     def of(cls, column: Column[Any], coercer: Coercer) -> Term:
@@ -86,9 +91,10 @@ class Term:
         return Fact(holds, or_(~holds, self.is_missing) if self.nullable else ~holds)
 
     def _holds(self, value: Any, operator: str) -> Clause:
-        fit = partial(_pattern, self) if operator == "like" else self.fit
+        fit = partial(self._fitted, operator=operator)
         if operator == "between":
-            low, high = (fit(part) for part in several(value, operator, exactly=2))
+            first, last = several(value, operator, exactly=2)
+            low, high = self._fitted(first, ">="), self._fitted(last, "<=")
             _require_order(self, low, high)
             between: Clause = self.expression.between(low, high)
             return between
@@ -101,6 +107,22 @@ class Term:
                 value=value,
             )
         return _ONE_VALUE[operator](self, fit(value))
+
+    def _fitted(self, value: Any, operator: str) -> Any:
+        if operator == "like":
+            return _pattern(self, value)
+        fitted = self.fit(value)
+        return _whole(fitted, operator) if self.is_counted and fitted is not None else fitted
+
+
+def _whole(number: float, operator: str) -> int:
+    """Return what a whole number is compared with instead: Access drops the fraction of a bound."""
+    number = round(max(-_MOST, min(number, _MOST)), 9)
+    if operator in {">", "<="}:
+        return math.floor(number)
+    if operator in {"<", ">="}:
+        return math.ceil(number)
+    return int(number) if float(number).is_integer() else -_MOST  # which no count ever is
 
 
 def _equal(term: Term, value: Any) -> Clause:
