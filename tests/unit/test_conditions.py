@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from vrtracker.domain.conditions import All, Any_, Comparison, FromToday, Not, parse_condition
-from vrtracker.errors import ConditionError
+from vrtracker.errors import ConditionError, InvalidValueError
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,13 @@ def test_the_caret_stays_under_its_place_in_a_long_text_of_several_lines():
     _, line, caret = str(caught.value).split("\n")
     assert line[caret.index("^")] == "!"
     assert len(line) < len(text)
+
+
+def test_a_number_of_days_that_nobody_can_count_is_read_and_its_day_refused():
+    condition = parse_condition(f"sessionDate < today - {'9' * 5000} weeks")
+
+    assert isinstance(condition, Comparison)
+    (value,) = condition.values
+    assert isinstance(value, FromToday)
+    with pytest.raises(InvalidValueError, match="years 1 to 9999"):
+        value.date(dt.date(2026, 3, 2))

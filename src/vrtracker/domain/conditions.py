@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vrtracker.errors import ConditionError
+from vrtracker.errors import ConditionError, InvalidValueError
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -109,8 +109,14 @@ class FromToday:
     days: int = 0
 
     def date(self, today: dt.date) -> dt.date:
-        """Return the day."""
-        return today + dt.timedelta(days=self.days)
+        """Return the day, or raise InvalidValueError if no calendar has it."""
+        try:
+            return today + dt.timedelta(days=self.days)
+        except OverflowError as error:
+            raise InvalidValueError(
+                f"today {'-' if self.days < 0 else '+'} {abs(self.days)} days is no day of the "
+                "years 1 to 9999; write fewer days, or a date such as 2023-01-20."
+            ) from error
 
 
 Value = str | FromToday | None
@@ -282,13 +288,16 @@ _OPERATORS = {"holds": "is_true", "like": "like", "between": "between"}
 _OPERATORS |= {"one_of": "in", "none_of": "not_in"}
 _NEGATED = {"unlike": "like", "not_between": "between"}
 _WEEK = 7
+_DIGITS = 18
 
 
 def _from_today(words: list[str]) -> FromToday:
     if not words:
         return FromToday()
     sign, number, unit = words
-    days = int(number) * (_WEEK if unit.lower().startswith("week") else 1)
+    # A number with more digits is as far beyond the calendar.
+    count = int(number.lstrip("0")[:_DIGITS] or 0)
+    days = count * (_WEEK if unit.lower().startswith("week") else 1)
     return FromToday(-days if sign == "-" else days)
 
 
