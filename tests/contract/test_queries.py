@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import pickle
+import re
 import shutil
 import sys
 from typing import Any
@@ -334,7 +335,7 @@ def test_limit_counts_for_every_form(sample):
     assert query.exists()
     assert sample.query().limit(10_000).count() == sample.query().count()
     assert [len(page) for page in query.order_by().iter_frames(3)] == [3, 2]
-    for wrong in (0, -1, 1.5, "many", True):
+    for wrong in (0, -1, 1.5, "many", True, 2**31, 10**5000):
         with pytest.raises(InvalidValueError, match="limit"):
             query.limit(wrong).count()
         with pytest.raises(InvalidValueError, match="rows"):
@@ -472,6 +473,24 @@ def test_pages_neither_repeat_nor_leave_out_a_row_while_others_write(labs):
     assert rest == [705, 707, 708, 709, 710, 720]
 
 
+@pytest.mark.own_rule
+@pytest.mark.parametrize(
+    ("careless", "said"),
+    [
+        (lambda tracker: tracker.query().select(["mouseName", "mouse.sex"]), "select('mouseName')"),
+        (lambda tracker: tracker.query().select(None), "None is not a name"),
+        (lambda tracker: tracker.query().order_by(None), "order_by('mouseName')"),
+        (lambda tracker: tracker.query().preload(["mouse"]), "preload('mouse')"),
+        (lambda tracker: tracker.sessions.frame(order_by=5), "order_by=['mouseName']"),
+        (lambda tracker: tracker.sessions.frame(columns=5), "5 is not a name"),
+        (lambda tracker: tracker.mice.frame(columns=[None]), "columns=['mouseName']"),
+    ],
+)
+def test_what_is_no_name_is_told_what_to_give(sample, careless, said):
+    with pytest.raises(InvalidValueError, match=re.escape(said)):
+        careless(sample)
+
+
 def test_pages_go_by_number_alone(sample):
     with pytest.raises(InvalidValueError, match="order"):
         sample.query().order_by("sessionDate").iter_frames(10)
@@ -509,8 +528,9 @@ def test_groups_are_crossed(sample, statement_counter):
     assert len(frame) == sample.query(mouseName=known_sex).count()
     with pytest.raises(InvalidValueError, match="numPlanes"):
         sample.cross_query(query=query, numPlanes=planes)
-    with pytest.raises(InvalidValueError, match="label"):
-        sample.cross_query({})
+    for wrong in ({}, ["imaging"], {None: "imaging"}, {"KO": True, float("nan"): False}):
+        with pytest.raises(InvalidValueError, match="label"):
+            sample.cross_query(wrong)
 
 
 # -- as a filter -------------------------------------------------------------------------------

@@ -114,6 +114,10 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
     return statement
 
 
+_MOST_ROWS = 2**31 - 1
+"""What every database takes."""
+
+
 def _columns(table: Table, columns: Columns, names: Sequence[str] | None) -> list[Any]:
     if names is None:
         return list(table.c)
@@ -151,9 +155,11 @@ def whole_number(name: str, value: Any) -> int:
     Raises
     ------
     InvalidValueError
-        If it is none.
+        If it is none, or more than every database takes.
     """
     number = plain(value)
     if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+        if number > _MOST_ROWS:
+            raise InvalidValueError(f"{name} takes {_MOST_ROWS} at most.")
         return number
     raise InvalidValueError(f"{name} takes a whole number above 0, not {value!r}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self
 
@@ -12,7 +12,7 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Expression, Filters, Selection
 from vrtracker.services.entries.rules import Key, Record, TableRules
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "names_in"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,14 +60,16 @@ class Asking(Generic[Record, Key]):
             attempt at a stage; missing if a person has settled it since), ``datasets.count`` and
             ``datasets.bytes``. A dot may be written ``__``.
         """
-        return replace(self, listing=replace(self.listing, columns=names))
+        columns = names_in(names, "select('mouseName')")
+        return replace(self, listing=replace(self.listing, columns=columns))
 
     def order_by(self, *names: str) -> Self:
         """Return the query in another order: by columns that `select` takes, ``-`` for descending.
 
         Missing values come last; rows that agree are in order of their number. No name: by number.
         """
-        return replace(self, listing=replace(self.listing, order_by=names))
+        order = names_in(names, "order_by('mouseName')")
+        return replace(self, listing=replace(self.listing, order_by=order))
 
     def limit(self, rows: int | None) -> Self:
         """Return the query of so many rows at most; None for all."""
@@ -83,7 +85,7 @@ class Asking(Generic[Record, Key]):
             each a dict by column). One more statement for each, however many sessions there are;
             all are of one moment.
         """
-        for part in parts:
+        for part in names_in(parts, "preload('mouse')"):
             if part not in self.rules.parts:
                 raise UnknownNameError("part to preload", part, self.rules.parts or ["(none)"])
         return replace(self, parts=tuple(dict.fromkeys((*self.parts, *parts))))
@@ -156,6 +158,15 @@ class Asking(Generic[Record, Key]):
         if name in {"mouse.*", "mouse__*"} and self.rules.mouse_prefix:
             return [f"{name[:-1]}{each.name}" for each in self.rules.lab.database.tables.mice.c]
         return [name]
+
+
+def names_in(given: Any, example: str) -> tuple[str, ...]:
+    """Return the names that a call was given, or raise InvalidValueError with an example."""
+    names = tuple(given) if isinstance(given, Iterable) else (given,)
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidValueError(f"{name!r} is not a name; give names as text: {example}.")
+    return names
 
 
 def _told(part: Any) -> str:

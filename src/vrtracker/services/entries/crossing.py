@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError
 from vrtracker.services.entries.query import Query
 
@@ -31,7 +32,7 @@ def cross(
     """
     import pandas as pd
 
-    if not groupings or not all(groupings.values()):
+    if not groupings or not all(map(_are_groups, groupings.values())):
         raise InvalidValueError(
             "cross_query takes groups by their labels: {'KO': {'mouse__KO': True}, ...}."
         )
@@ -50,3 +51,10 @@ def cross(
             frame.insert(position, name, one.repeat(len(frame)))
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def _are_groups(groups: Any) -> bool:
+    """Tell whether what selects them is there by label."""
+    if not isinstance(groups, Mapping) or not groups:
+        return False
+    return all(plain(label) is not None for label in groups)

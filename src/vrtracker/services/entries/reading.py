@@ -9,6 +9,7 @@ from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.context import LabContext
+from vrtracker.services.entries.asking import names_in
 from vrtracker.services.entries.crossing import cross
 from vrtracker.services.entries.query import Query
 from vrtracker.services.entries.rules import Key, Record, TableRules
@@ -249,6 +250,8 @@ def _asking(
     if isinstance(columns, str):
         raise InvalidValueError(f"columns takes a list of names; write [{columns!r}].")
     if columns is not None:
-        query = query.select(*columns)
-    names = [order_by] if isinstance(order_by, str) else order_by or ()
-    return query.order_by(*names).limit(limit)
+        query = query.select(*names_in(columns, "columns=['mouseName']"))
+    if isinstance(order_by, str):
+        order_by = [order_by]
+    order = () if order_by is None else names_in(order_by, "order_by=['mouseName']")
+    return query.order_by(*order).limit(limit)
