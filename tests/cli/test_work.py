@@ -343,6 +343,8 @@ def test_history_of_a_mouse_and_of_all(sample):
     assert len(sample.told("history", "--limit", "5")) == 5
     assert "subject_key" in sample.good("history").splitlines()[0]
     refused(*sample.options, "history", "NOBODY", code=2)
+    said = refused(*sample.options, "history", "DEMO001.2023-01-18.799", code=2)
+    assert "There is no session" in said
 
 
 def test_errors_are_listed_with_their_tracebacks(sample):

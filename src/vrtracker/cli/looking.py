@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.records import records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
-from vrtracker.errors import InvalidValueError
+from vrtracker.errors import InvalidKeyError, InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -174,6 +175,10 @@ def history(
         return
     with shell_of(context).open(readonly=True) as tracker:
         events = tracker.events.records(limit) if key is None else tracker.history.records(key)
+        if key is not None and not events:
+            # Of a mouse that is not there the history itself says so.
+            with suppress(InvalidKeyError):
+                tracker.sessions.get(key)
     rows = records(events)
     columns = _EVENTS if key is not None else ("subject_key", *_EVENTS)
     _write(rows, columns, json=json, nothing="Nothing is recorded of it.")
