@@ -205,6 +205,33 @@ def test_file_that_was_changed_or_is_another_is_refused(frozen, tmp_path):
 
 
 @SQLITE
+@pytest.mark.parametrize("query", [{}, {"mapping": {"parts": [1]}}, {"mapping": {}}])
+def test_file_with_another_query_is_refused(frozen, tmp_path, query):
+    path = frozen.selection("fig3").export(tmp_path / "fig3.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(document | {"query": query}), encoding="utf-8")
+    with pytest.raises(ImportFileError, match="not a whole selection"):
+        frozen.import_selection(path, name="other")
+
+    document["query"]["mapping"]["include_scratched"] = True
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ImportFileError, match="was changed"):
+        frozen.import_selection(path, name="other")
+
+
+@SQLITE
+@pytest.mark.parametrize("content", ["{}", "gibberish"])
+def test_damaged_selection_is_named_and_the_others_are_listed(frozen, caplog, content):
+    frozen.freeze("fig4")
+    run_sql(
+        frozen.url, f"UPDATE vrt_selection SET content = '{content}' WHERE selection_name = 'fig3'"
+    )
+
+    assert [each.name for each in frozen.selections()] == ["fig4"]
+    assert "fig3 is damaged" in caplog.text
+
+
+@SQLITE
 def test_rows_of_then_are_found_in_the_past(frozen):
     then = frozen.selection("fig3").frozen.frozen_at
     frozen.sessions.update({"sessionNotes": "since"}, key(701), reason="later")

@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from vrtracker.domain.dates import plain
+from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ImportFileError
 
 __all__ = ["FORMAT", "Frozen", "canonical", "digest_of", "hash_of", "in_json", "of_json"]
@@ -109,8 +110,8 @@ class Frozen:
         return hash_of(self.columns, self.digests)
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {
+        """Return it as JSON, with the hash of all that stands in it as `seal`."""
+        document = {
             "format": FORMAT,
             "name": self.name,
             "frozen_at": self.frozen_at.isoformat(),
@@ -122,6 +123,7 @@ class Frozen:
             "columns": list(self.columns),
             "rows": dict(self.digests),
         }
+        return {**document, "seal": _seal_of(document)}
 
     @classmethod
     def of_document(cls, document: Any, where: str) -> Self:
@@ -137,6 +139,7 @@ class Frozen:
                 f"{where} is no selection that this version reads ({FORMAT!r}); export it anew."
             )
         try:
+            _check_shape(document)
             found = cls(
                 name=str(document["name"]),
                 frozen_at=dt.datetime.fromisoformat(document["frozen_at"]).astimezone(dt.UTC),
@@ -155,7 +158,52 @@ class Frozen:
             raise ImportFileError(
                 f"{where} was changed: its rows do not have the hash that it names. Export it anew."
             )
+        if _seal_of(document) != document["seal"]:
+            raise ImportFileError(
+                f"{where} was changed: its query, columns or what else stands beside the rows do "
+                "not have the hash that it names. Export it anew."
+            )
         return found
+
+
+def _seal_of(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all but the seal itself, hexadecimal."""
+    sealed = {name: value for name, value in document.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _check_shape(document: Mapping[str, Any]) -> None:
+    """Raise a ValueError where something is missing, or of another kind."""
+    query = of_json(document["query"])
+    parts = query["parts"]
+    fits = {
+        "query": isinstance(parts, list) and all(map(_is_part, parts)),
+        "is_key": isinstance(query["is_key"], bool),
+        "include_scratched": isinstance(query["include_scratched"], bool),
+        "columns": _are_texts(document["columns"]),
+        "rows": _are_texts([*document["rows"], *document["rows"].values()]),
+        "name": _are_texts([document["name"], document["actor"], document["seal"]]),
+        "note": isinstance(document["note"], str | None),
+    }
+    for name, is_fitting in fits.items():
+        if not is_fitting:
+            raise ValueError(f"{name} is of another kind")
+    for key in document["rows"]:
+        SessionKey.parse(key)
+
+
+def _is_part(part: Any) -> bool:
+    """Return whether it is a condition as a text, or pairs of a name and a value."""
+    if isinstance(part, str):
+        return True
+    return isinstance(part, list) and all(
+        isinstance(pair, list) and len(pair) == len(("name", "value")) and isinstance(pair[0], str)
+        for pair in part
+    )
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def in_json(value: Any) -> Any:

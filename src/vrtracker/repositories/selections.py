@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, type_coerce
 
 from vrtracker.database import Executor
 from vrtracker.domain.frozen import Frozen
+from vrtracker.errors import ImportFileError
+from vrtracker.models.types import LongText
 
 __all__ = ["SelectionRepository"]
+
+_log = logging.getLogger(__name__)
 
 
 class SelectionRepository:
@@ -36,11 +42,18 @@ class SelectionRepository:
         return None if content is None else Frozen.of_document(content, name)
 
     def all(self) -> list[Frozen]:
-        """Return all, oldest first."""
+        """Return all, oldest first, but those that are damaged, which a warning names."""
         table = self._x.tables.selections
-        statement = select(table.c.selection_name, table.c.content).order_by(table.c.selection_id)
-        found: Any = self._x.execute(statement).all()
-        return [Frozen.of_document(content, name) for name, content in found]
+        # As text: one that is no JSON leaves the others readable.
+        content = type_coerce(table.c.content, LongText)
+        statement = select(table.c.selection_name, content).order_by(table.c.selection_id)
+        found = []
+        for name, text in self._x.execute(statement):
+            try:
+                found.append(Frozen.of_document(json.loads(text), f"The selection {name}"))
+            except (ImportFileError, ValueError) as error:
+                _log.warning("The selection %s is damaged and left out: %s", name, error)
+        return found
 
     def add(self, frozen: Frozen) -> None:
         """Insert one."""

@@ -213,7 +213,7 @@ class SelectionService:
         return Selection(frozen, self._lab)
 
     def all(self) -> list[Selection]:
-        """Return all selections, oldest first."""
+        """Return all selections, oldest first; a warning names those that are damaged."""
         with self._lab.unit(readonly=True) as unit:
             return [Selection(frozen, self._lab) for frozen in unit.selections.all()]
 
@@ -233,8 +233,7 @@ class SelectionService:
             If the name is taken.
         """
         frozen = _read(Path(path))
-        if name is not None:
-            frozen = dataclasses.replace(frozen, name=_name(name))
+        frozen = dataclasses.replace(frozen, name=_name(frozen.name if name is None else name))
         with self._lab.unit() as unit:
             self._check_free(frozen.name, unit.selections.names())
             unit.selections.add(frozen)
