@@ -109,10 +109,12 @@ class UnknownNameError(VrtrackerError, ValueError):
 class NotFoundError(VrtrackerError, LookupError):
     """Nothing has this key; `key` is what was asked for, `nearest` what exists like it."""
 
-    def __init__(self, kind: str, key: object, near: Sequence[str] = (), remedy: str = "") -> None:
+    def __init__(
+        self, kind: str, key: object, near: Sequence[str] = (), remedy: str = "", at: str = ""
+    ) -> None:
         self.kind, self.key, self.nearest = kind, key, tuple(near)
         hint = f" {remedy}" if remedy else did_you_mean(near)
-        super().__init__(f"There is no {kind} {str(key)!r} in the database.{hint}")
+        super().__init__(f"There is no {kind} {str(key)!r} in {at or 'the database'}.{hint}")
 
 
 class UnknownMouseError(NotFoundError):

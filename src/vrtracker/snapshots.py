@@ -6,8 +6,10 @@ such a folder or URL; that of ``VRTRACKER_SNAPSHOTS`` if not given.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 from vrtracker.database.versions import HEAD, REVISIONS
 from vrtracker.display import Facts, Shown
 from vrtracker.errors import ConfigurationError, NotFoundError, SchemaTooNewError
-from vrtracker.files.bundles import DATABASE, Manifest, fetch, listed, source_of
+from vrtracker.files.bundles import DATABASE, Manifest, fetch, keep, listed, logs_of, source_of
 from vrtracker.opening import open_tracker
 from vrtracker.tracker import Tracker
 
@@ -104,7 +106,9 @@ def load_current(
     """Load the newest snapshot of a size; of those without one when not given."""
     newest = {row.get("size"): row for row in list_current_versions(source)}
     if size not in newest:
-        raise NotFoundError("snapshot of the size", size, [str(each) for each in newest if each])
+        sizes = [str(each) for each in newest if each]
+        place = source_of(_address(source)).where("").rstrip("/")
+        raise NotFoundError("snapshot of the size", size, sizes, at=place)
     return load_version(str(newest[size]["name"]), source, **options)
 
 
@@ -150,11 +154,14 @@ def _upgraded(path: Path) -> Path:
     from vrtracker.database.migration import upgrade
 
     newer = path.with_name(f"lab-{HEAD}.db")
-    if not newer.exists():
+    if not newer.exists() or logs_of(newer):
         partial = path.with_name(f".lab-{HEAD}.{os.getpid()}.db")
         shutil.copyfile(path, partial)
         upgrade(partial)
-        partial.replace(newer)
+        with contextlib.closing(sqlite3.connect(partial)) as connection:
+            # Read where nothing can be written, it would need its log beside it.
+            connection.execute("PRAGMA journal_mode = DELETE")
+        keep(partial, newer)
     return newer
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from support.command_line import command_line, environment
 from support.registrars import good
-from support.sample_lab import numbers
+from support.sample_lab import numbers, run_sql, session_rows
 from support.web import served
 from support.workflow_lab import wait_for
 from vrtracker import snapshots
@@ -102,12 +102,14 @@ def test_snapshot_shows_an_earlier_moment(lab, folder):
     lab.clock.advance(hours=1)
     lab.tracker.sessions.update({"imaging": False}, "M1.2023-01-20.1")
     lab.add("M1.2023-01-20.2", folder=False)
+    lab.tracker.freeze("later")
 
     made = lab.tracker.publish("then", folder, as_of=then)
 
     assert (made.sessions, made.as_of) == (1, then.isoformat())
     with snapshots.load_version("then", folder).open() as tracker:
         assert tracker.sessions.get("M1.2023-01-20.1").imaging
+        assert tracker.selections() == []
 
 
 @SQLITE
@@ -130,6 +132,48 @@ def test_snapshot_never_changes_and_wrong_names_are_refused(tracker, folder):
 
 
 @SQLITE
+def test_what_is_no_bundle_is_left_out_of_the_index_and_named(small, folder, caplog):
+    for name, content in (("web", "{}"), ("half", "no JSON")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "manifest.json").write_text(content)
+
+    small.publish("lab", folder)
+
+    assert [row["name"] for row in snapshots.list_versions(folder)] == ["lab"]
+    assert str(folder / "web") in caplog.text
+    assert str(folder / "half") in caplog.text
+    shutil.copytree(folder / "lab", folder / "copy")
+    write_index(folder)
+    assert [row["name"] for row in snapshots.list_versions(folder)] == ["lab"]
+
+
+@SQLITE
+def test_name_stays_free_where_the_index_cannot_be_written(small, folder):
+    (folder / "index.json").mkdir(parents=True)
+    with pytest.raises(BackendError, match="nothing of it is there"):
+        small.publish("lab", folder)
+    (folder / "index.json").rmdir()
+
+    assert small.publish("lab", folder).sessions == 3
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("column", "value"), [("sessionDate", "gibberish"), ("headPlateRotation", "x")]
+)
+def test_cell_that_does_not_fit_its_column_is_named(labs, folder, column, value):
+    tracker = labs.new()
+    tracker.sessions.add_many(session_rows(3))
+    run_sql(tracker.url, f"UPDATE sessiondb SET {column} = '{value}' WHERE uSessionID = 2")
+
+    said = f"{column} holds '{value}'.*uSessionID is 2"
+    with pytest.raises(BackendError, match=f"sessiondb.*{said}"):
+        tracker.publish("lab", folder)
+    with pytest.raises(BackendError, match=said):
+        tracker.publish("part", folder, "sessionID >= 1")
+
+
+@SQLITE
 def test_index_names_the_newest_of_each_size(tracker, folder, monkeypatch):
     for name, size in (("a", "small"), ("b", None), ("c", "small")):
         tracker.publish(name, folder, size=size)
@@ -140,7 +184,7 @@ def test_index_names_the_newest_of_each_size(tracker, folder, monkeypatch):
     assert snapshots.load_current().manifest.name == "b"
     with pytest.raises(NotFoundError, match="large"):
         snapshots.load_current("large")
-    with pytest.raises(NotFoundError, match="'d'"):
+    with pytest.raises(NotFoundError, match=f"'d' in {folder}"):
         snapshots.load_version("d")
 
 
@@ -218,6 +262,20 @@ def test_file_that_was_changed_in_the_cache_is_fetched_anew(web):
     again = snapshots.load_version("lab", web.url)
 
     assert hashlib.sha256(again.path.read_bytes()).hexdigest() == found.sha256
+
+
+@SQLITE
+def test_snapshot_in_the_cache_is_for_reading_alone_and_no_log_beside_it_is_read(web):
+    found = snapshots.load_version("lab", web.url)
+    log = found.path.with_name("lab.db-wal")
+    log.write_bytes(b"other data")
+
+    again = snapshots.load_version("lab", web.url)
+
+    assert again.path.stat().st_mode & 0o222 == 0
+    with again.open() as tracker:
+        assert tracker.sessions.count() == 3
+    assert not log.exists()
 
 
 def _flip(path):
@@ -313,6 +371,8 @@ def test_snapshot_with_a_newer_schema_is_refused_and_an_older_one_is_upgraded(sm
     assert found.document()["revision"] == REVISIONS[-2]
     with found.open() as tracker:
         assert tracker.sessions.count() == 3
+    assert [path.name for path in found.folder.glob("*.db-*")] == []
+    assert found.path.stat().st_mode & 0o222 == 0
 
 
 @pytest.mark.parametrize("name", ["../lab.db", "/etc/passwd", ".hidden", "a/b"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -19,8 +19,10 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.exc import DBAPIError, StatementError
 
-from vrtracker.database import Database
+from vrtracker.database import Database, Executor
+from vrtracker.errors import BackendError
 
 __all__ = ["TableRepository"]
 
@@ -51,7 +53,7 @@ class TableRepository:
     def chunks(self) -> Generator[Sequence[Sequence[Any]]]:
         """Yield all rows, some at a time, in the order of the primary key where there is one."""
         statement = select(self.table).order_by(*self.table.primary_key.columns)
-        with self._database.translating():
+        with self._reading(statement):
             options = {"yield_per": _CHUNK}
             with self._connection.execute(statement, execution_options=options) as result:
                 yield from result.partitions()
@@ -72,10 +74,33 @@ class TableRepository:
     def insert(self, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows as they are, autonumbers too within `keeping_ids`."""
         names = self.table.c.keys()
-        with self._database.translating():
-            self._connection.execute(
-                insert(self.table).inline(), [dict(zip(names, row, strict=True)) for row in rows]
-            )
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        try:
+            with self._database.translating():
+                self._connection.execute(insert(self.table).inline(), values)
+        except DBAPIError:
+            raise
+        except StatementError as error:
+            raise self._misfit(values, error) from error
+
+    def _misfit(self, rows: Sequence[Mapping[str, Any]], error: StatementError) -> BackendError:
+        """Return the error that names the first value that its column does not take."""
+        dialect = self._connection.dialect
+        key = next(iter(self.table.primary_key.columns.keys()), self.table.c.keys()[0])
+        for column in self.table.c:
+            process = column.type.dialect_impl(dialect).bind_processor(dialect)
+            if process is None:
+                continue
+            for row in rows:
+                try:
+                    process(row[column.name])
+                except (TypeError, ValueError):
+                    return BackendError(
+                        f"{self.name}: The column {column.name} holds {row[column.name]!r} "
+                        f"where {key} is {row[key]!r}, which does not fit it; correct it in the "
+                        "database."
+                    )
+        return BackendError(f"{self.name}: A value does not fit its column ({error.orig}).")
 
     def empty_flags(self) -> list[str]:
         """Return the columns of tick boxes that are neither true nor false in some row."""
@@ -111,8 +136,23 @@ class TableRepository:
         return found
 
     def _rows(self, statement: Select[Any]) -> Iterator[Row[Any]]:
-        with self._database.translating():
+        with self._reading(statement):
             yield from self._connection.execute(statement)
+
+    @contextlib.contextmanager
+    def _reading(self, statement: Select[Any]) -> Iterator[None]:
+        """Turn errors of reading into ours, also those of a value that does not fit its column."""
+        try:
+            with self._database.translating():
+                yield
+        except (TypeError, ValueError):
+            # What was read by itself tells which value it is.
+            x = Executor(self._database, self._connection)
+            try:
+                x.rows(self._database.compiled(statement))
+            except BackendError as error:
+                raise BackendError(f"{self.name}: {error}") from error
+            raise
 
     def last_number(self) -> int:
         """Return the highest autonumber that was ever given, 0 where nobody knows."""

@@ -5,7 +5,7 @@ A bundle is ``NAME/`` with ``manifest.json``, ``lab.db`` and frames; beside the 
 HTTP, `cache` keeps what was fetched.
 """
 
-from vrtracker.files.bundles.cache import Fetched, fetch
+from vrtracker.files.bundles.cache import Fetched, fetch, keep, logs_of
 from vrtracker.files.bundles.manifest import (
     DATABASE,
     MANIFEST,
@@ -26,7 +26,9 @@ __all__ = [
     "Source",
     "check_name",
     "fetch",
+    "keep",
     "listed",
+    "logs_of",
     "source_of",
     "write_index",
 ]

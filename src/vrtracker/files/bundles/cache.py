@@ -21,7 +21,10 @@ from vrtracker.files.bundles.manifest import (
 from vrtracker.files.bundles.sources import Progress, Source
 from vrtracker.spelling import nearest
 
-__all__ = ["Fetched", "cache_folder", "fetch"]
+__all__ = ["Fetched", "cache_folder", "fetch", "keep", "logs_of"]
+
+_READ_ONLY = 0o444
+_LOGS = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def cache_folder() -> Path:
 def fetch(source: Source, name: str, *, progress: Progress | None = None) -> Fetched:
     """Return a snapshot from the cache; what is missing or damaged there is fetched.
 
-    A whole one is not asked for again, so that it can be used offline.
+    A whole one is not asked for again, so that it can be used offline. Its files can only be read.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def fetch(source: Source, name: str, *, progress: Progress | None = None) -> Fet
         # Last of all: where it is, all else is too.
         partial = folder / f".{MANIFEST}.{os.getpid()}"
         partial.write_bytes(content)
-        partial.replace(folder / MANIFEST)
+        keep(partial, folder / MANIFEST)
     return Fetched(manifest, folder)
 
 
@@ -88,7 +91,8 @@ def _kept_manifest(folder: Path) -> bytes | None:
 def _manifest(source: Source, name: str) -> bytes:
     rows = {str(row.get("name")): row for row in listed(source)}
     if name not in rows:
-        raise NotFoundError("snapshot", name, nearest(name, rows))
+        place = source.where("").rstrip("/")
+        raise NotFoundError("snapshot", name, nearest(name, rows), at=place)
     return checked_manifest(source, name, str(rows[name].get("manifest_sha256")))
 
 
@@ -103,11 +107,28 @@ def _fetch(source: Source, name: str, file: BundleFile, folder: Path, progress: 
             f"{source.where(path)} is damaged: it has not the SHA-256 that its manifest names. "
             "Try again; if it stays so, have the snapshot published anew under another name."
         )
-    partial.replace(folder / file.path)
+    keep(partial, folder / file.path)
+
+
+def keep(partial: Path, path: Path) -> None:
+    """Put a file where it is to be, for reading alone; what SQLite has left beside it goes."""
+    for log in logs_of(path):
+        log.unlink(missing_ok=True)
+    if path.exists():
+        # Windows replaces no file that can only be read.
+        path.chmod(0o644)
+    partial.replace(path)
+    path.chmod(_READ_ONLY)
+
+
+def logs_of(path: Path) -> list[Path]:
+    """Return the logs beside a file: with them SQLite would read other data than the file's."""
+    logs = (path.with_name(f"{path.name}{ending}") for ending in _LOGS)
+    return [log for log in logs if log.exists()]
 
 
 def _is_whole(path: Path, file: BundleFile) -> bool:
-    if not path.is_file() or path.stat().st_size != file.bytes:
+    if not path.is_file() or path.stat().st_size != file.bytes or logs_of(path):
         return False
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256

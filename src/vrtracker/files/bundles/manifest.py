@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 MANIFEST, INDEX, DATABASE = "manifest.json", "index.json", "lab.db"
+_log = logging.getLogger(__name__)
 _FORMAT = "vrtracker snapshot"
 _INDEX_FORMAT = "vrtracker snapshots"
 _VERSION = 1
@@ -123,6 +126,7 @@ class Manifest:
             files = tuple(BundleFile(**file) for file in document.pop("files"))
             found = cls(**document, files=files)
             check_name(found.name)
+            dt.datetime.fromisoformat(found.created_at)
             found.database  # noqa: B018 - a bundle without one is none
         except (TypeError, ValueError, KeyError, AttributeError, StopIteration) as error:
             raise ImportFileError(
@@ -141,11 +145,17 @@ def check_name(name: str) -> str:
 
 
 def write_index(folder: Path) -> Path:
-    """Write the index of all bundles of a folder, in the place of an older one."""
+    """Write the index of all bundles of a folder, in the place of an older one.
+
+    What is no bundle is left out, and a warning names it.
+    """
     listing = []
     for path in sorted(folder.glob(f"*/{MANIFEST}")):
-        content = path.read_bytes()
-        manifest = Manifest.read(content, str(path))
+        try:
+            content, manifest = _own_manifest(path)
+        except (ImportFileError, OSError) as error:
+            _log.warning("%s is left out of the index: %s", path.parent, error)
+            continue
         row = asdict(manifest)
         row["bytes"] = sum(file.bytes for file in manifest.files)
         row["sha256"] = manifest.database.sha256
@@ -158,6 +168,14 @@ def write_index(folder: Path) -> Path:
     partial.write_bytes(_json({"format": f"{_INDEX_FORMAT} {_VERSION}", "snapshots": listing}))
     partial.replace(target)
     return target
+
+
+def _own_manifest(path: Path) -> tuple[bytes, Manifest]:
+    content = path.read_bytes()
+    manifest = Manifest.read(content, str(path))
+    if manifest.name != path.parent.name:
+        raise ImportFileError(f"{path} is that of {manifest.name}; publish it under its own name.")
+    return content, manifest
 
 
 def listed(source: Source) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ class PartCopying(Copying):
         if table.name == "vrt_deleted":
             return False
         if table.name == "vrt_selection":
-            return bool(json.loads(row[at["content"]])["rows"].keys() <= self._names)
+            return _is_of(row[at["content"]], self._names)
         if _NUMBER in at and row[at[_NUMBER]] not in self._numbers:
             return False
         return all(
@@ -104,6 +104,14 @@ def newest_days(source: Database, days: int) -> Listing:
         return Listing(include_scratched=True)
     since = max(dates) - dt.timedelta(days=days - 1)
     return Listing(Selection.of({"sessionDate": (since, ">=")}), include_scratched=True)
+
+
+def _is_of(content: str, names: set[str]) -> bool:
+    """Return whether a frozen selection names these sessions alone; a damaged one does not."""
+    try:
+        return bool(json.loads(content)["rows"].keys() <= names)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
 
 
 def _referred_columns(table: TableRepository) -> set[str]:

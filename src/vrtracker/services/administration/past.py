@@ -47,7 +47,7 @@ _HANGING = {
     "vrt_one_session": "uSessionID",
 }
 """The tables whose rows hang on a session, with the column that they are called by."""
-_DATES = ("occurred_at", "started_at", "decided_at", "recorded_at", "deleted_at")
+_DATES = ("occurred_at", "started_at", "decided_at", "recorded_at", "deleted_at", "frozen_at")
 """The columns that say when a row came to be."""
 _OF_THE_END = (
     "finished_at",
@@ -155,7 +155,10 @@ class _Past:
         for key, found in tuple(sessions.rows.items()):
             if found.values["mouseName"] not in names:
                 del sessions.rows[key]
-        past = {"vrt_event": [row for row in self._now["vrt_event"] if self._is_of_then(row)]}
+        past = {
+            name: [row for row in self._now[name] if self._is_of_then(row)]
+            for name in ("vrt_event", "vrt_selection")
+        }
         past["vrt_deleted"] = [
             *self._deleted("mouse", mice),
             *self._deleted("session", sessions),

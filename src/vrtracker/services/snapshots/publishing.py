@@ -156,8 +156,7 @@ class _Writing:
                 for path in bundle.iterdir():
                     flush(path)
                     path.chmod(_READ_ONLY)
-                bundle.rename(target / bundle.name)
-            write_index(target)
+                _put(bundle, target / bundle.name)
         except OSError as error:
             raise BackendError(
                 f"The snapshot could not be written to {target} ({error.strerror or error}); "
@@ -198,6 +197,16 @@ class _Writing:
             return Database(copy.backend.back_up(copy.url, bundle, "lab"), readonly=True)
         finally:
             copy.dispose()
+
+
+def _put(bundle: Path, place: Path) -> None:
+    """Give a bundle its name, and list it; it has none where the index cannot be written."""
+    bundle.rename(place)
+    try:
+        write_index(place.parent)
+    except BaseException:
+        place.rename(bundle)
+        raise
 
 
 def _tell_nobody(name: str, done: int, total: int) -> None:
