@@ -293,7 +293,7 @@ def test_server_keeps_the_columnar_reader_to_reading(lab):
     reader = lab._lab.database._arrow_reader()
 
     with pytest.raises(reader.errors, match="read-only"):
-        reader.read("DELETE FROM vrt_event RETURNING event_id", [])
+        reader.read("DELETE FROM vrt_event RETURNING event_id", [], [None])
 
 
 def test_reading_does_not_hold_a_transaction_open(lab, postgres_server, server_database):

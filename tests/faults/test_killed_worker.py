@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL and SIGST
 TESTS = Path(__file__).parents[1]
 SOURCE = TESTS.parent / "src"
 ONE = "M1.2023-01-20.1"
-LEASE_S = 3
+LEASE_S = 5
 PATIENCE_S = 60
 
 

@@ -301,7 +301,8 @@ def expire_claims(
         )
         for attempt_id, stage in lost.items()
     ]
-    unit.events.append(events, operation_id=operations.new_id())
+    # Whether there is work for others, the event of what ends them says.
+    unit.events.append(events, operation_id=operations.new_id(), wakes=False)
 
 
 def settle_stages(
