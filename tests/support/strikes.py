@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import RegistrarError
-from vrtracker.files.recovery import recover
-from vrtracker.files.staging import Staging
+from vrtracker.files.staging import Staging, recover
 
 __all__ = [
     "EARLIER",

@@ -29,8 +29,7 @@ from support.strikes import (
     swap_or_undo,
 )
 from vrtracker.errors import RegistrarError
-from vrtracker.files.recovery import recover
-from vrtracker.files.staging import Staging
+from vrtracker.files.staging import Staging, recover
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
