@@ -332,6 +332,15 @@ def test_database_that_is_dropped_is_reported(labs):
 
 
 def drop_all(alter: Operations) -> None:
-    ours = ["selection", "one_session", "deleted", "dataset", "qc_decision", "event", "attempt", "stage_state"]
+    ours = [
+        "selection",
+        "one_session",
+        "deleted",
+        "dataset",
+        "qc_decision",
+        "event",
+        "attempt",
+        "stage_state",
+    ]
     for name in [*(f"vrt_{each}" for each in ours), "sessiondb", "mousedb", "alembic_version"]:
         alter.drop_table(name)
