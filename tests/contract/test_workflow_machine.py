@@ -33,6 +33,7 @@ from support.workflow_lab import WorkflowLab
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.errors import InvalidTransitionError, LostClaimError
 from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.claims import Claims, Finished
 
 DECLARED = (
@@ -122,6 +123,7 @@ class ModelSession:
 
     def start(self, stage: str, token: int, now: float, *, rerun: bool) -> None:
         self.require(stage, now, "ready", "failed", "stale", *(["done"] if rerun else []))
+        self.let_go(stage)
         self.claim[stage] = (token, now + LEASE_S)
         self.begun_with[stage] = self.output[stage]
         self.events += 1
@@ -143,18 +145,23 @@ class ModelSession:
     def end_expired(self, now: float) -> None:
         for stage, claim in self.claim.items():
             if claim is not None and claim[1] <= now:
-                self.claim[stage] = None
-                self.events += 1
+                self.let_go(stage)
+
+    def let_go(self, stage: str) -> None:
+        """End a claim that ran out, if there is one; that has an event of its own."""
+        if self.claim[stage] is not None:
+            self.claim[stage] = None
+            self.events += 1
 
     def complete(self, stage: str, now: float) -> None:
         self.require(stage, now, "ready", "failed", "stale", "done")
-        self.claim[stage] = None
+        self.let_go(stage)
         self.events += 1
         self.make(stage)
 
     def reset(self, stage: str, now: float) -> None:
         self.require(stage, now, "failed", "stale", "done")
-        self.claim[stage] = None
+        self.let_go(stage)
         self.events += 1
         self.output[stage] = None
         self.failure[stage] = False
@@ -172,7 +179,8 @@ class ModelSession:
         if self.scratched:
             raise RefusedError("scratched")
         self.scratched = True
-        self.claim = dict.fromkeys(REQUIRES)
+        for stage in REQUIRES:
+            self.let_go(stage)
         self.events += 1
 
     def unscratch(self) -> None:
@@ -318,6 +326,9 @@ class WorkflowMachine(RuleBasedStateMachine):
     )
     def run(self, number, stage, outcome, force):
         key, model = self.session(number)
+        # A run ends all claims whose lease has ended before it looks at the session.
+        free_abandoned(self.lab.tracker._lab)
+        self.end_all_expired()
         self.tokens += 1
         token = self.tokens
         registrar = {
@@ -328,7 +339,6 @@ class WorkflowMachine(RuleBasedStateMachine):
 
         def on_model() -> None:
             model.require(stage, self.now, *open_states)
-            self.end_all_expired()
             model.start(stage, token, self.now, rerun=force)
             model.end(stage, token, outcome)
 
