@@ -121,9 +121,8 @@ class Conditions:
                 f"{asked.name} is not true or false; compare it with a value: {asked.name} = …"
             )
         values = [self._value(value) for value in asked.values]
-        return values if asked.operator in {"in", "not_in", "between"} else values[
-            0
-        ], asked.operator
+        takes_several = asked.operator in {"in", "not_in", "between"}
+        return values if takes_several else values[0], asked.operator
 
     def _value(self, value: Any) -> Any:
         if not isinstance(value, FromToday):

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.datasets import DatasetCheck, DatasetRecord, DatasetScan, Problem
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError
-from vrtracker.files.alf import (
-    hash_twice,
-)
+from vrtracker.files.alf import hash_twice
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.looking import Look, looks, settle
 from vrtracker.services.disk.pruning import PrunePlan, Pruning, Restored
@@ -58,7 +56,7 @@ class DatasetService:
         with self._lab.unit(readonly=True) as unit:
             record = unit.sessions.get(wanted)
             if record is None:
-                raise NotFoundError("session", wanted)
+                raise self._lab.not_found("session", wanted, unit=unit)
             return [
                 DatasetRecord.of_row(row) for row in unit.datasets.of_session(record.uSessionID)
             ]

@@ -73,7 +73,7 @@ def looks(
     with lab.unit(readonly=True) as unit:
         sessions = unit.sessions.present(Listing(chosen, include_scratched=chosen.is_key))
     if chosen.is_key and not sessions:
-        raise NotFoundError("session", SessionKey.parse(where))
+        raise lab.not_found("session", SessionKey.parse(where))
     for start in range(0, len(sessions), _AT_ONCE):
         part = sessions[start : start + _AT_ONCE]
         with lab.unit(readonly=True) as unit:
