@@ -31,6 +31,7 @@ EACH_BY_ITSELF = {
     "grant": "one user",
     "revoke": "one user",
     "roles": "the users",
+    "has_done": "one look-up",
     "enter": "the sessions of one day",
     "set_dataset_qc": "one file that a run has made",
     "close": "sends nothing",

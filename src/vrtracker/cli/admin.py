@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.as_json import records
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import Json
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import records
 from vrtracker.cli.shell import shell_of
 
 __all__ = ["commands"]

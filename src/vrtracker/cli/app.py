@@ -42,6 +42,7 @@ _HOMES = {
     "register": ("registering", "register", _WORK),
     "worker": ("worker", "worker", _WORK),
     "claims": ("claims", "claims", _WORK),
+    "web": ("web", "web", _WORK),
     "release": ("claims", "release", _WORK),
     "outdated": ("outdating", "outdated", _WORK),
     "reconcile": ("reconciling", "reconcile", _WORK),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vrtracker.as_json import plain_value
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.listing import counted
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import plain_value
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell

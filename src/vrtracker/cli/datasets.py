@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Until, Where
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import counting
-from vrtracker.cli.records import plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError

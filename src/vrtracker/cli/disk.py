@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.as_json import plain_value
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import counting
-from vrtracker.cli.records import plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.domain.keys import SessionKey
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Yes
 from vrtracker.cli.output import say, write_json, write_table
-from vrtracker.cli.records import plain_value
 from vrtracker.cli.shell import agree, is_terminal, shell_of
 from vrtracker.errors import InvalidValueError
 

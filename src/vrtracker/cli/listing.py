@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.as_json import KEY, KEY_COLUMNS, chosen, plain_value, records
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import KEY, KEY_COLUMNS, chosen, plain_value, records
 from vrtracker.cli.shell import agree
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.as_json import records
 from vrtracker.cli import watching
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Until, Where
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidKeyError, InvalidValueError

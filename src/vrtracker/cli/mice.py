@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.as_json import of_record
 from vrtracker.cli import listing
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import (
@@ -21,7 +22,6 @@ from vrtracker.cli.options import (
     Yes,
 )
 from vrtracker.cli.output import note, write_json, write_pairs
-from vrtracker.cli.records import of_record
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of, values_of
 from vrtracker.domain.mice import tells_genotype

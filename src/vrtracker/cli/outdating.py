@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vrtracker.as_json import plain_value
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import (
     Date,
@@ -19,7 +20,6 @@ from vrtracker.cli.options import (
     Where,
 )
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.as_json import KEY_COLUMNS, plain_value, records
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.listing import counted
@@ -21,7 +22,6 @@ from vrtracker.cli.options import (
     Where,
 )
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import KEY_COLUMNS, plain_value, records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.cli.work import settled

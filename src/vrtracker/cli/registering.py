@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.as_json import chosen, records
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.following import Followed, write_summary
 from vrtracker.cli.options import (
@@ -28,7 +29,6 @@ from vrtracker.cli.options import (
 )
 from vrtracker.cli.output import kept_for_json, note, write_json, write_table
 from vrtracker.cli.progress import running
-from vrtracker.cli.records import chosen, records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
 from vrtracker.domain.stages import StageKind

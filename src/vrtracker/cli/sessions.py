@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.as_json import KEY_COLUMNS, of_record, plain_value
 from vrtracker.cli import listing, recordings
 from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.commands import Commands
@@ -30,7 +31,6 @@ from vrtracker.cli.options import (
     Yes,
 )
 from vrtracker.cli.output import note, say, write_json, write_pairs
-from vrtracker.cli.records import KEY_COLUMNS, of_record, plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of, values_of
 from vrtracker.errors import InvalidValueError

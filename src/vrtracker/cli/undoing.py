@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from vrtracker.as_json import plain_value
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Reason
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.records import plain_value
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 

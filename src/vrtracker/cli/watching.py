@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker import clock
+from vrtracker.as_json import records
 from vrtracker.cli.output import say, table_of, write_table
-from vrtracker.cli.records import records
 from vrtracker.cli.shell import is_terminal
 from vrtracker.errors import BackendError
 

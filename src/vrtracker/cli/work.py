@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vrtracker.as_json import chosen, records
 from vrtracker.cli import listing
 from vrtracker.cli.options import (
     AllColumns,
@@ -24,7 +25,6 @@ from vrtracker.cli.options import (
     Where,
 )
 from vrtracker.cli.output import say, write_json
-from vrtracker.cli.records import chosen, records
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of
 

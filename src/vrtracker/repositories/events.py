@@ -245,6 +245,22 @@ class EventRepository:
         table = self._x.tables.events
         return self._past(table.c.operation_id, operations)
 
+    def before_attempt(self, key: SessionKey, attempt_id: str) -> str:
+        """Return the state that a session was in when an attempt at it began."""
+        table = self._x.tables.events
+        began = select(table.c.from_state).where(
+            table.c.subject_kind == "session",
+            table.c.subject_key == str(key),
+            table.c.attempt_id == attempt_id,
+        )
+        return str(self._x.execute(began.order_by(table.c.event_id).limit(1)).scalar())
+
+    def has_operation(self, operation: str) -> bool:
+        """Return whether anything was done in an operation."""
+        table = self._x.tables.events
+        found = select(table.c.event_id).where(table.c.operation_id == operation).limit(1)
+        return self._x.execute(found).first() is not None
+
     def after(self, event_id: int, kind: str, keys: Sequence[str]) -> list[Past]:
         """Return the events of subjects after one, newest first."""
         table = self._x.tables.events

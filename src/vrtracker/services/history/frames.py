@@ -71,6 +71,11 @@ class HistoryService:
             statement = unit.events.latest(limit)
         return self._events(statement)
 
+    def has_done(self, operation: str) -> bool:
+        """Return whether anything was written in an operation, by its id."""
+        with self._lab.unit(readonly=True) as unit:
+            return unit.events.has_operation(operation)
+
     @framed
     def attempts(self, key: Any) -> Found:
         """Return every attempt at a session, oldest first; columns as `vrt_attempt`."""

@@ -53,14 +53,24 @@ class Claims:
         Versions of the software; kept with each attempt.
     run
         The letters with which the ids of all attempts of a run begin, its other workers' too.
+    foreign
+        Number of the process that works, where it is one of another computer.
     """
 
-    def __init__(self, lab: LabContext, versions: Mapping[str, str], *, run: str = "") -> None:
+    def __init__(
+        self,
+        lab: LabContext,
+        versions: Mapping[str, str],
+        *,
+        run: str = "",
+        foreign: int | None = None,
+    ) -> None:
         self._lab = lab
         self._versions = dict(versions)
         self._run = run
-        self._process_id = os.getpid()
-        self._process_started_at = processes.started_at(self._process_id)
+        is_here = foreign is None
+        self._process_id = os.getpid() if is_here else foreign
+        self._process_started_at = processes.started_at(os.getpid()) if is_here else None
 
     def start(
         self,

@@ -24,6 +24,7 @@ from vrtracker.services.workflow.abandoned import why_free
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
+from vrtracker.services.workflow.foreign import ForeignService
 from vrtracker.services.workflow.held_back import HeldBackService
 from vrtracker.services.workflow.outdated import OutdatingService
 from vrtracker.services.workflow.patience import Stop
@@ -72,6 +73,7 @@ class WorkflowService:
         self.claims = claims.claims
         self.release = claims.release
         self.activity = ActivityService(lab).activity
+        self.foreign = ForeignService(lab)
         self.outdated = OutdatingService(lab, find_registrar).outdated
         self.serve = WaitingService(lab, self.run).serve
 

@@ -1,0 +1,134 @@
+"""From errors to a status and one form of answer: ``{"error": {code, message, remedy}}``."""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vrtracker.as_json import plain_value
+from vrtracker.errors import (
+    BackendError,
+    ClaimHeldError,
+    ConcurrentUpdateError,
+    DatabaseAwayError,
+    DependentRowsError,
+    DuplicateError,
+    EditConflictError,
+    InvalidTransitionError,
+    NotEmptyError,
+    NotFoundError,
+    NotUndoableError,
+    ReadOnlyError,
+    RoleError,
+    RootUnavailableError,
+    VrtrackerError,
+)
+
+__all__ = ["Refusal", "answer_errors", "problem"]
+
+_STATUS: tuple[tuple[tuple[type[VrtrackerError], ...], http.HTTPStatus], ...] = (
+    ((NotFoundError,), http.HTTPStatus.NOT_FOUND),
+    ((ReadOnlyError, RoleError), http.HTTPStatus.FORBIDDEN),
+    (
+        (
+            ClaimHeldError,
+            ConcurrentUpdateError,
+            DependentRowsError,
+            DuplicateError,
+            InvalidTransitionError,
+            NotEmptyError,
+            NotUndoableError,
+        ),
+        http.HTTPStatus.CONFLICT,
+    ),
+    ((BackendError, RootUnavailableError), http.HTTPStatus.SERVICE_UNAVAILABLE),
+    ((VrtrackerError,), http.HTTPStatus.BAD_REQUEST),
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
+_AGAIN_S = "5"
+
+
+class Refusal(Exception):  # noqa: N818 -- it is an answer, not a fault
+    """An answer that is none: what the web's own rules refuse."""
+
+    def __init__(
+        self,
+        status: http.HTTPStatus,
+        code: str,
+        message: str,
+        remedy: str,
+        *,
+        more: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.remedy = status, code, message, remedy
+        self.more, self.headers = dict(more or {}), dict(headers or {})
+
+
+def problem(
+    status: int,
+    code: str,
+    message: str,
+    remedy: str,
+    *,
+    more: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return an error as every call gives it."""
+    told = {"code": code, "message": message, "remedy": remedy, **(more or {})}
+    return JSONResponse({"error": told}, status_code=status, headers=dict(headers or {}))
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Have an app answer every error in the one form."""
+    app.add_exception_handler(VrtrackerError, _ours)
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def _ours(_request: Request, error: Any) -> JSONResponse:
+    status = next(status for kinds, status in _STATUS if isinstance(error, kinds))
+    # Our messages say the fact first, and the remedy after it.
+    fact, *remedy = _SENTENCE.split(str(error), maxsplit=1)
+    headers = {"Retry-After": _AGAIN_S} if isinstance(error, DatabaseAwayError) else {}
+    more = {"conflicts": plain_value(error.conflicts)} if _is_conflict(error) else {}
+    return problem(status, _code(error), fact, *(remedy or [""]), more=more, headers=headers)
+
+
+def _is_conflict(error: Any) -> bool:
+    return isinstance(error, EditConflictError)
+
+
+def _refusal(_request: Request, error: Any) -> JSONResponse:
+    given = {"more": error.more, "headers": error.headers}
+    return problem(error.status, error.code, error.message, error.remedy, **given)
+
+
+def _invalid(_request: Request, error: Any) -> JSONResponse:
+    wrong = "; ".join(
+        f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()
+    )
+    status = http.HTTPStatus.UNPROCESSABLE_ENTITY
+    return problem(status, "invalid_request", wrong, "What each call takes: /openapi.json")
+
+
+def _http(_request: Request, error: Any) -> JSONResponse:
+    status = http.HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_")
+    message = f"{status.phrase}: {error.detail}" if error.detail != status.phrase else error.detail
+    return problem(status, code, message, "What there is: /openapi.json", headers=error.headers)
+
+
+def _code(error: VrtrackerError) -> str:
+    """Return ``not_found`` for a NotFoundError."""
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,70 @@
+"""``vrtracker web``: what it says when it answers, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.command_line import command_line, environment, refused
+from support.http import Client
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "web.md"
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+@contextlib.contextmanager
+def serving(demo):
+    """Serve the demo in a process of its own; yield it, and what it said."""
+    line = command_line(*demo.options, "web", "--port", 0, "--json")
+    with subprocess.Popen(line, stdout=subprocess.PIPE, env=environment(), text=True) as server:
+        try:
+            yield server, json.loads(server.stdout.readline())
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+
+@posix
+def test_it_says_where_it_answers_and_ends_when_it_is_asked_to(demo):
+    with serving(demo) as (server, told):
+        sessions = Client(told["url"], told["token"]).get("/sessions", limit=1)
+
+    assert sessions["items"][0]["key"].startswith("DEMO001")
+    assert server.returncode == 0
+
+
+@posix
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_page_s_lines_with_curl_work_as_they_stand(demo):
+    lines = re.search(r"```sh\n(curl.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    with serving(demo) as (_, told):
+        named = environment(URL=told["url"], TOKEN=told["token"])
+        script = ["bash", "-euc", lines]
+        done = subprocess.run(script, env=named, capture_output=True, text=True, check=True)
+
+    decoder, documents, text = json.JSONDecoder(), [], done.stdout.strip()
+    while text:
+        document, end = decoder.raw_decode(text)
+        documents.append(document)
+        text = text[end:].strip()
+    assert len(documents[0]["items"]) == 2
+    assert documents[1]["key"] == "DEMO001.2024-05-06.703"
+    assert documents[2]["sessionNotes"] == "ran well"
+
+
+def test_it_answers_no_other_computer(demo):
+    assert "ssh -L" in refused(*demo.options, "web", "--host", "0.0.0.0", code=2)
+
+
+def test_a_port_that_is_taken_is_named(demo):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port}" in refused(*demo.options, "web", "--port", port, code=2)
