@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vrtracker.domain.one import OneExport
+    from vrtracker.plots import Plots
     from vrtracker.services.administration.backups import Backup
     from vrtracker.services.disk.datasets import DatasetService
     from vrtracker.services.entries.recordings import RecordingService
@@ -126,6 +127,13 @@ class Tracker(Planning, Keeping, Shown):
         from vrtracker.services.entries.recordings import RecordingService
 
         return RecordingService(self._lab, self.sessions)
+
+    @cached_property
+    def plot(self) -> Plots:
+        """Pictures of the lab, such as ``plot.pipeline(imaging=True)``; extra ``plot``."""
+        from vrtracker.plots import Plots
+
+        return Plots(self._lab, self.sessions, lambda: self.workflow)
 
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""

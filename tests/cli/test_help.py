@@ -24,7 +24,7 @@ EXPECTED = {
     *("datasets prune", "datasets restore"),
     *("import table", "import csv", "import one", "export one"),
     *("clone", "bake", "migrate-to", "backup", "restore"),
-    *("web", "reconcile", "outdated", "claims", "release"),
+    *("web", "plot", "reconcile", "outdated", "claims", "release"),
     *("doctor", "freeze", "selections", "verify"),
     *("snapshot publish", "snapshot list", "snapshot load"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),

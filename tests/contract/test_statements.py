@@ -32,6 +32,7 @@ EACH_BY_ITSELF = {
     "revoke": "one user",
     "roles": "the users",
     "has_done": "one look-up",
+    "plot": "draws; see tests/contract/test_plots.py",
     "enter": "the sessions of one day",
     "set_dataset_qc": "one file that a run has made",
     "close": "sends nothing",

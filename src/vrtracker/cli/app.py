@@ -57,6 +57,7 @@ _HOMES = {
     "undo": ("undoing", "undo", _BACK),
     "errors": ("looking", "errors", _BACK),
     "attempts": ("looking", "attempts", _BACK),
+    "plot": ("plotting", "plot", _BACK),
     "doctor": ("doctor", "doctor", _DATABASE),
     "snapshot": ("snapshots", "commands", _DATABASE),
     "clone": ("cloning", "clone", _DATABASE),

@@ -23,12 +23,14 @@ from sqlalchemy import (
 )
 
 from vrtracker import operations
+from vrtracker.backends.days import KeyText
 from vrtracker.database import Executor, Prepared
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.lineage import Move, Span, lineage
 from vrtracker.domain.replay import Told
 from vrtracker.domain.undoing import Past
 from vrtracker.models.types import JSONDocument
+from vrtracker.repositories.listing import Listing, where
 
 __all__ = ["EventRepository", "NewEvent"]
 
@@ -254,6 +256,19 @@ class EventRepository:
             table.c.attempt_id == attempt_id,
         )
         return str(self._x.execute(began.order_by(table.c.event_id).limit(1)).scalar())
+
+    def of_stages(self, listing: Listing) -> Select[Any]:
+        """Return the SELECT of the events on stages of a listing's sessions, oldest first."""
+        tables = self._x.tables
+        row, table = tables.sessions.c, tables.events
+        key = KeyText(row.mouseName, row.sessionDate, row.sessionID)
+        keys = where(select(key), tables, tables.sessions, listing)
+        names = ("occurred_at", "subject_key", "stage", "from_state", "to_state")
+        return (
+            select(*(table.c[name] for name in names))
+            .where(table.c.stage.is_not(None), table.c.subject_key.in_(keys))
+            .order_by(table.c.event_id)
+        )
 
     def has_operation(self, operation: str) -> bool:
         """Return whether anything was done in an operation."""

@@ -13,6 +13,7 @@ from vrtracker.errors import UnknownNameError
 from vrtracker.found import Found, Selected, framed
 from vrtracker.reading import INSTANT, dtypes, read_records
 from vrtracker.repositories.attempts import AttemptRepository
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
@@ -70,6 +71,20 @@ class HistoryService:
         with self._lab.unit(readonly=True) as unit:
             statement = unit.events.latest(limit)
         return self._events(statement)
+
+    @framed
+    def stage_events(self, where: Any = None, /, **filters: Any) -> Found:
+        """Return the events on stages of the sessions that pass the filters, oldest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            occurred_at (UTC), subject_key, stage, from_state, to_state: text. A session's are
+            those under the key that it has now.
+        """
+        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
+        with self._lab.unit(readonly=True) as unit:
+            return Selected(self._lab.database, unit.events.of_stages(listing))
 
     def has_done(self, operation: str) -> bool:
         """Return whether anything was written in an operation, by its id."""

@@ -68,6 +68,7 @@ class WorkflowService:
         self.errors = self._history.errors
         self.error_group = self._history.error_group
         self.attempts = self._history.attempts
+        self.stage_events = self._history.stage_events
         self.held_back = HeldBackService(lab).held_back
         claims = ClaimListService(lab)
         self.claims = claims.claims
