@@ -21,6 +21,7 @@ from vrtracker.errors import (
     InvalidValueError,
     NotFoundError,
 )
+from vrtracker.files.staging import Staging
 from vrtracker.registrars.function import FunctionRegistrar
 from vrtracker.services.workflow.claims import Claims, Finished
 
@@ -54,11 +55,13 @@ def claimed(lab: WorkflowLab, key: str, token: str = "a" * 32, **values: Any) ->
     return token
 
 
-def as_of_a_dead_process(lab: WorkflowLab, gone: dict[str, Any]) -> None:
-    """Let all attempts that succeeded be those of a process that has ended."""
+def as_of_a_dead_process(
+    lab: WorkflowLab, gone: dict[str, Any], outcome: str = "succeeded"
+) -> None:
+    """Let all attempts that succeeded, or run, be those of a process that has ended."""
     table = lab.tracker.database.tables.attempts
     with lab.tracker.database.write_engine.begin() as connection:
-        connection.execute(table.update().where(table.c.outcome == "succeeded").values(gone))
+        connection.execute(table.update().where(table.c.outcome == outcome).values(gone))
 
 
 def left_behind(lab: WorkflowLab, key: str, token: str) -> None:
@@ -177,6 +180,27 @@ def test_what_a_process_left_that_died_after_its_success_is_removed(lab, workflo
 
     assert lab.litter(ONE) == []
     assert lab.output(ONE) == {"a.b.npy": b"new"}
+
+
+def test_output_that_was_put_in_place_and_not_recorded_gives_way_to_the_recorded_one(
+    lab, workflow, gone
+):
+    key = lab.add(ONE)
+    workflow.run(registrar=writes({"a.b.npy": b"good"}))
+    claims, stage = Claims(lab.tracker._lab, {}), lab.stages["registration"]
+    claim = claims.start(key, stage, FunctionRegistrar(good), rerun=True)
+    as_of_a_dead_process(lab, gone, "running")
+    staging = Staging.prepare(lab.folder(ONE), token=claim.attempt_id)
+    (staging.path / "a.b.npy").write_bytes(b"never recorded")
+    staging.swap_in(earlier=["a.b.npy"])
+
+    notes = workflow.run(registrar=good).notes
+
+    assert lab.output(ONE) == {"a.b.npy": b"good"}
+    [kept] = lab.folder(ONE).glob("late_output_*")
+    assert (kept / "a.b.npy").read_bytes() == b"never recorded"
+    assert any(kept.name in note for note in notes)
+    assert lab.state(ONE, "registration") == "done"
 
 
 def test_folder_of_a_process_that_was_suspended_is_left_to_it(lab, workflow, living, gone):

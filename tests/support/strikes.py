@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import RegistrarError
-from vrtracker.files.staging import Staging, recover
+from vrtracker.files.recovery import recover
+from vrtracker.files.staging import Staging
 
 __all__ = [
     "EARLIER",

@@ -18,7 +18,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +38,12 @@ from vrtracker.files.trees import (
     unused,
 )
 
-__all__ = ["Staging", "SwapReport", "left_over", "recover"]
+__all__ = ["OLD", "STAGING", "Staging", "SwapReport", "folders_left", "forget", "restore"]
 
 _log = logging.getLogger(__name__)
 
-LiveTokens = Callable[[], Collection[str]]
-_STAGING = ".vrtracker-staging-"
-_OLD = ".vrtracker-old-"
+STAGING = ".vrtracker-staging-"
+OLD = ".vrtracker-old-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,9 @@ class Staging:
         suffix = token + _suffix(output)
         self._session = Path(session_folder)
         self._output = self._session / output
-        self._old = self._session / (_OLD + suffix)
+        self._old = self._session / (OLD + suffix)
         self._ours: os.stat_result | None = None
-        self.path = self._session / (_STAGING + suffix)
+        self.path = self._session / (STAGING + suffix)
 
     @classmethod
     def prepare(cls, session_folder: Path, *, output: str = ONE_DATA, token: str) -> Staging:
@@ -141,7 +140,7 @@ class Staging:
     def _check_nothing_is_lost(self) -> None:
         # Starting from no output while an old one waits to be put back would lose its files.
         if not sizes(self._output):
-            for _, folder in _left_over(self._session, _OLD, self._output.name):
+            for _, folder in folders_left(self._session, OLD, self._output.name):
                 if not is_empty(folder):
                     raise RegistrarError(_recover_first(folder))
 
@@ -232,7 +231,7 @@ class Staging:
     def confirm(self) -> None:
         """Remove the old output for good; call it after the database has committed."""
         if self._old.exists() and not self.path.exists():
-            _forget(self._old)
+            forget(self._old)
 
     def keep_aside(self, time: str) -> Path | None:
         """Put the old output back; keep what the run wrote, if that is there, and return where."""
@@ -240,7 +239,7 @@ class Staging:
         if not self.path.is_dir() or not sizes(self.path):
             self.discard()
             return None
-        token = self.path.name.removeprefix(_STAGING)
+        token = self.path.name.removeprefix(STAGING)
         kept = unused(self._session / f"{LATE}{time}_{token[:8]}")
         rename(self.path, kept)
         return kept
@@ -275,90 +274,11 @@ class Staging:
                 self.confirm()
                 return
             rename(self._output, self.path)
-        _restore(self._old, self._output)
+        restore(self._old, self._output)
 
 
-def left_over(session_folder: Path, *, output: str = ONE_DATA) -> list[tuple[str, str]]:
-    """Return what `recover` would look at: the attempt, and the name of a folder of its."""
-    found = (_left_over(Path(session_folder), prefix, output) for prefix in (_OLD, _STAGING))
-    return [(token, path.name) for pairs in found for token, path in pairs]
-
-
-def recover(
-    session_folder: Path, *, output: str = ONE_DATA, live_tokens: LiveTokens = tuple
-) -> list[str]:
-    """Clean up after interrupted attempts; the output is then the last good one.
-
-    An attempt that died between the two renames is taken back; of one that died after them the
-    new output stays, since it is whole.
-
-    Parameters
-    ----------
-    session_folder, output
-        Folder of the session, and the name of its output; a missing folder needs nothing.
-    live_tokens
-        Asked, once the folders are listed, for the attempts that may still be at work.
-
-    Returns
-    -------
-    list of str
-        What was done, a sentence each; empty when there was nothing to do.
-
-    Raises
-    ------
-    RegistrarError
-        If the disk refuses; nothing but left-over folders has then been touched.
-    """
-    folder = Path(session_folder)
-    try:
-        return _recover(folder, output, live_tokens)
-    except OSError as error:
-        raise RegistrarError(
-            f"{str(folder)!r} could not be recovered ({reason_of(error)}). "
-            "Check its permissions, then recover again."
-        ) from error
-
-
-def _recover(session: Path, output: str, live_tokens: LiveTokens) -> list[str]:
-    olds = dict(_left_over(session, _OLD, output))
-    staged = dict(_left_over(session, _STAGING, output))
-    live = frozenset(live_tokens())
-    done: list[str] = []
-    if not sizes(session / output):
-        if live & olds.keys():
-            # A live attempt is between its two renames: the output is in its hands.
-            return done
-        done += _restore_newest(olds, session / output)
-    for token in sorted((olds.keys() | staged.keys()) - live):
-        done += _sweep(olds.get(token), staged.get(token))
-    return done
-
-
-def _restore_newest(olds: dict[str, Path], output: Path) -> list[str]:
-    full = {token: path for token, path in olds.items() if not is_empty(path)}
-    if not full:
-        return []
-    # The change time is that of the rename on POSIX and that of the folder's birth on Windows;
-    # both grow from one swap to the next.
-    newest = max(full, key=lambda token: full[token].stat().st_ctime_ns)
-    path = olds.pop(newest)
-    _restore(path, output)
-    return [f"Put {output.name} back from {path.name}: its replacement was interrupted."]
-
-
-def _sweep(old: Path | None, staged: Path | None) -> list[str]:
-    if old is not None and staged is not None and not is_empty(old):
-        # The swap never ended, so this is the good one, and yet there is an output with files.
-        return [f"Left {old.name} alone: its output was made anew by something else. Compare."]
-    done = []
-    if staged is not None and remove_tree(staged):
-        done.append(f"Removed {staged.name}, which an interrupted attempt left.")
-    if old is not None and _forget(old):
-        done.append(f"Removed {old.name}, whose replacement is in place.")
-    return done
-
-
-def _restore(old: Path, output: Path) -> None:
+def restore(old: Path, output: Path) -> None:
+    """Put an old output in its place again; an empty one stands for none."""
     if is_empty(old):
         old.rmdir()
         return
@@ -369,9 +289,10 @@ def _restore(old: Path, output: Path) -> None:
     rename(old, output)
 
 
-def _forget(old: Path) -> bool:
+def forget(old: Path) -> bool:
+    """Remove an old output; return whether it is gone."""
     # Renamed first, so that a kill in the middle leaves no half-empty folder that looks good.
-    by_way_of = old.with_name(_STAGING + old.name.removeprefix(_OLD))
+    by_way_of = old.with_name(STAGING + old.name.removeprefix(OLD))
     try:
         rename(old, by_way_of)
     except OSError as error:
@@ -380,12 +301,13 @@ def _forget(old: Path) -> bool:
     return remove_tree(by_way_of)
 
 
-def _left_over(session: Path, prefix: str, output: str) -> Iterator[tuple[str, Path]]:
+def folders_left(session: Path, prefix: str, output: str) -> Iterator[tuple[str, Path]]:
+    """Yield the folders of a kind that attempts at an output have left: attempt, and folder."""
     names = os.listdir(session) if session.is_dir() else ()  # noqa: PTH208 - no Path for each
     for name in sorted(name for name in names if name.startswith(prefix)):
         token, _, other = name.removeprefix(prefix).partition(".")
         # A registrar may have put a file in the place of its staging folder.
-        if (other or ONE_DATA) == output and (prefix == _STAGING or (session / name).is_dir()):
+        if (other or ONE_DATA) == output and (prefix == STAGING or (session / name).is_dir()):
             yield token, session / name
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from vrtracker.errors import InvalidValueError, NotFoundError, RegistrarError
 from vrtracker.files import trees
-from vrtracker.files.staging import Staging, SwapReport, recover
+from vrtracker.files.recovery import recover
+from vrtracker.files.staging import Staging, SwapReport
 
 RED = "mpciROIs.redCellIdx.npy"
 OLD = {
@@ -490,6 +491,29 @@ def test_recover_keeps_a_new_output_that_is_whole(session):
 
     assert done == ["Removed .vrtracker-old-dead, whose replacement is in place."]
     assert (session / "oneData" / "licks.times.npy").read_bytes() == b"new"
+    assert names(session) == CLEAN
+
+
+def test_recover_puts_back_what_an_attempt_replaced_that_was_not_recorded(session):
+    run(session, {"licks.times.npy": b"new"}, token="dead").swap_in(earlier=EARLIER)
+
+    (done,) = recover(session, unrecorded=lambda: ["dead"])
+
+    (late,) = session.glob("late_output_*_dead")
+    assert done.startswith("Put oneData back from .vrtracker-old-dead")
+    assert late.name in done
+    assert read(session / "oneData") == OLD
+    assert (late / "licks.times.npy").read_bytes() == b"new"
+    assert names(session) == CLEAN | {late.name}
+
+
+def test_recover_keeps_what_replaced_an_output_after_an_attempt_that_was_not_recorded(session):
+    for token, content in (("dead", b"first"), ("good", b"second")):
+        run(session, {"licks.times.npy": content}, token=token).swap_in(earlier=EARLIER)
+
+    recover(session, unrecorded=lambda: ["dead"])
+
+    assert (session / "oneData" / "licks.times.npy").read_bytes() == b"second"
     assert names(session) == CLEAN
 
 

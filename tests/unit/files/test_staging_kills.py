@@ -29,7 +29,8 @@ from support.strikes import (
     swap_or_undo,
 )
 from vrtracker.errors import RegistrarError
-from vrtracker.files.staging import Staging, recover
+from vrtracker.files.recovery import recover
+from vrtracker.files.staging import Staging
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -21,7 +21,7 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Transition
 from vrtracker.errors import LostClaimError, NotFoundError, VrtrackerError, WorkerDiedError
-from vrtracker.files import staging
+from vrtracker.files import recovery
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read
 from vrtracker.services.workflow.at_work import is_given_up
@@ -76,15 +76,20 @@ def _free_abandoned(lab: LabContext) -> list[str]:
 
 
 def clean(lab: LabContext, number: int, path: Path) -> list[str]:
-    """Remove what attempts that have ended left in a session's folder; see `staging.recover`."""
-    if not staging.left_over(path, output=lab.output):
+    """Remove what attempts that have ended left in a session's folder; see `recovery.recover`."""
+    if not recovery.left_over(path, output=lab.output):
         return []
-    return staging.recover(path, output=lab.output, live_tokens=partial(_live_tokens, lab, number))
+    return recovery.recover(
+        path,
+        output=lab.output,
+        live_tokens=partial(_live_tokens, lab, number),
+        unrecorded=partial(_unrecorded, lab, number),
+    )
 
 
 def left_by_the_ended(lab: LabContext, number: int, path: Path) -> list[str]:
     """Return the names of the folders that `clean` would look at, and nobody writes to."""
-    found = staging.left_over(path, output=lab.output)
+    found = recovery.left_over(path, output=lab.output)
     live = _live_tokens(lab, number) if found else ()
     return [name for token, name in found if token not in live]
 
@@ -150,6 +155,11 @@ def _live_tokens(lab: LabContext, number: int) -> list[str]:
     with lab.unit(readonly=True) as unit:
         rows = unit.attempts.unfinished(number)
     return [row["attempt_id"] for row in rows if _may_write(lab, row)]
+
+
+def _unrecorded(lab: LabContext, number: int) -> list[str]:
+    with lab.unit(readonly=True) as unit:
+        return unit.attempts.unrecorded(number)
 
 
 def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
