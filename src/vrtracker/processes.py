@@ -1,4 +1,4 @@
-"""Processes of this computer: since when one runs, and whether it still does."""
+"""Processes of this computer: since when one runs, whether it still does, and what it started."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ import datetime as dt
 import os
 import signal
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["adopt_orphans", "end_tree", "having_open", "is_alive", "signals_here", "started_at"]
+__all__ = [
+    "adopt_orphans",
+    "end_left_by",
+    "end_tree",
+    "having_open",
+    "is_alive",
+    "marking",
+    "signals_here",
+    "started_at",
+]
 
 # Systems reckon the start from the start of the computer, which moves with its clock.
 _TOLERANCE = dt.timedelta(seconds=3)
 _PATIENCE_S = 10
 _PR_SET_CHILD_SUBREAPER = 36
+_MARK = "VRTRACKER_WORKER"
+"""In the environment of what a worker starts: the worker's number, and when it began."""
+_lock = threading.Lock()
+_markers: list[object] = []
 
 
 def signals_here(*names: str) -> list[signal.Signals]:
@@ -64,6 +80,66 @@ def is_alive(process_id: int, since: dt.datetime | None) -> bool | None:
     if since is None or began is None:
         return None
     return abs(began - since) <= _TOLERANCE
+
+
+@contextmanager
+def marking() -> Iterator[None]:
+    """Have all programs that are started within know whose they are, for `end_left_by`."""
+    mine = object()
+    with _lock:
+        _markers.append(mine)
+        os.environ[_MARK] = _mark_of(os.getpid())
+    try:
+        yield
+    finally:
+        with _lock:
+            _markers.remove(mine)
+            if not _markers:
+                os.environ.pop(_MARK, None)
+
+
+@cache
+def _mark_of(process_id: int) -> str:
+    began = started_at(process_id)
+    return f"{process_id} {began.timestamp() if began else 0:.0f}"
+
+
+def end_left_by(process_id: int, since: dt.datetime | None) -> list[str]:
+    """Kill what a process that is gone has started while it was `marking`, and wait for the end.
+
+    Parameters
+    ----------
+    since
+        When that process began, aware UTC; where it is not known nothing is looked for.
+
+    Returns
+    -------
+    list of str
+        What cannot be ended, in words; empty when nothing runs any more.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while since is not None and (left := _left_by(process_id, since)):
+        numbers = [process.pid for process in left]
+        if os.getpid() in numbers or time.monotonic() > deadline:
+            return [f"process {number}" for number in numbers]
+        for number in numbers:
+            end_tree(number)
+        time.sleep(0.01)
+    return []
+
+
+def _left_by(process_id: int, since: dt.datetime) -> list[psutil.Process]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        # Those of other users do not show their environment.
+        with suppress(psutil.Error, OSError):
+            number, _, began = process.environ().get(_MARK, "").partition(" ")
+            if number == str(process_id) and _runs(process):
+                at = dt.datetime.fromtimestamp(float(began), dt.UTC)
+                found += [process] if abs(at - since) <= _TOLERANCE else []
+    return found
 
 
 def having_open(path: Path) -> list[str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from support.registrars import HANGS, good
+from support.registrars import HANGS, WRITERS, command_that_writes, good
 from support.workflow_lab import WorkflowLab
-from vrtracker import clock
+from vrtracker import clock, processes
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError
 
@@ -60,7 +62,8 @@ def worker(lab):
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stderr.close()
 
 
 def wait_for(condition, process: subprocess.Popen | None = None) -> None:
@@ -143,3 +146,39 @@ def test_an_interrupted_worker_gives_its_claim_back_at_once(lab, tracker, worker
     assert list(tracker.workflow.attempts(ONE)["outcome"]) == ["cancelled"]
     assert lab.litter(ONE) == []
     assert not (lab.folder(ONE) / "oneData").exists()
+
+
+@pytest.mark.parametrize(
+    ("registrar", "files"), [("leave_writers", WRITERS), (command_that_writes(), (HANGS,))]
+)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_away(
+    lab, worker, monkeypatch, request, registrar, files
+):
+    lab.add(ONE)
+    tracker = lab.another(now=clock.now, host_name=platform.node())
+    killed = worker(registrar)
+    paths = [lab.folder(ONE) / name for name in files]
+    wait_for(lambda: all(path.exists() and "\n" in path.read_text() for path in paths))
+    left = [psutil.Process(int(path.read_text().split()[0])) for path in paths]
+    request.addfinalizer(lambda: [process.kill() for process in left if runs(process)])
+    killed.kill()
+    killed.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "_PATIENCE_S", -1)
+        note = tracker.workflow.run(registrar=good).notes[0]
+    assert f"still runs (process {left[0].pid}" in note
+    assert all(map(runs, left))
+    assert list(tracker.workflow.claims()["alive"]) == [False]
+
+    def register(job) -> None:
+        assert not any(map(runs, left))
+        good(job)
+
+    assert tracker.workflow.run(registrar=register).succeeded == 1
+    assert lab.litter(ONE) == []
+
+
+def runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

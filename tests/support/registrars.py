@@ -1,13 +1,14 @@
 """Registrars that do what a test needs, and a worker process that runs one.
 
 ``python -m support.registrars URL ROOT STAGE FUNCTION LEASE`` runs a stage with one of the
-functions below; tests start it in order to kill it.
+functions below, or what else names a registrar; tests start it in order to kill it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -77,6 +78,12 @@ with open(sys.argv[1], "w") as file:
 LEAVES = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
 WRITERS = ("child", "orphan")
 """Files in the session's folder that `leave_writers` has other processes write to for ever."""
+
+
+def command_that_writes() -> str:
+    """Return the registrar whose program writes to the file `HANGS` for ever."""
+    code = WRITES.replace("{", "{{").replace("}", "}}")
+    return f"command: {shlex.join([sys.executable, '-c', code, HANGS])}"
 
 
 def leave_writers(job: Job) -> None:
@@ -170,7 +177,7 @@ def main(url: str, root: str, stage: str, function: str, lease_s: str) -> None:
         lease=dt.timedelta(seconds=float(lease_s)),
     )
     with Tracker(lab) as tracker:
-        tracker.workflow.run(stage, registrar=globals()[function])
+        tracker.workflow.run(stage, registrar=globals().get(function, function))
 
 
 if __name__ == "__main__":

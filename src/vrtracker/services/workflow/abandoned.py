@@ -79,10 +79,13 @@ def clean(lab: LabContext, number: int, path: Path) -> list[str]:
     """Remove what attempts that have ended left in a session's folder; see `recovery.recover`."""
     if not recovery.left_over(path, output=lab.output):
         return []
+    with lab.unit(readonly=True) as unit:
+        unfinished = unit.attempts.unfinished(number)
+    at_work = {row["attempt_id"] for row in unfinished if _end_left_by(lab, row)}
     return recovery.recover(
         path,
         output=lab.output,
-        live_tokens=partial(_live_tokens, lab, number),
+        live_tokens=lambda: {*at_work, *_live_tokens(lab, number)},
         unrecorded=partial(_unrecorded, lab, number),
     )
 
@@ -97,7 +100,8 @@ def left_by_the_ended(lab: LabContext, number: int, path: Path) -> list[str]:
 def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> list[str]:  # noqa: FBT001
     """End a claim that nobody holds any more; the session is again as it was before.
 
-    A session over which a second process has died is set aside, as a failure.
+    First what its process has left running is ended: nobody else may get the session before. A
+    session over which a second process has died is set aside, as a failure.
 
     Returns
     -------
@@ -107,6 +111,11 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
     key, stage, at = key_of(row), lab.stages.get(row["stage"]), lab.now()
     if stage is None:
         return []
+    if left := _end_left_by(lab, row):
+        return [
+            f"{key}: the claim on {stage.name} is kept: {why}, but what it started still runs "
+            f"({', '.join(left)}) and cannot be ended from here. End that, then run again."
+        ]
     error = WorkerDiedError(key, stage.name, why) if died else None
     try:
         with lab.unit() as unit:
@@ -140,6 +149,13 @@ def is_alive(lab: LabContext, row: Mapping[str, Any]) -> bool | None:
     if row["host_name"] != lab.host_name:
         return None
     return processes.is_alive(row["process_id"], row["process_started_at"])
+
+
+def _end_left_by(lab: LabContext, row: Mapping[str, Any]) -> list[str]:
+    """End what the process of an attempt has left running; return what cannot be ended."""
+    if is_alive(lab, row) is not False:
+        return []
+    return processes.end_left_by(row["process_id"], row["process_started_at"])
 
 
 def key_of(row: Mapping[str, Any]) -> SessionKey:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
 from vrtracker.domain.stages import Stage
@@ -258,7 +259,8 @@ class _Run:
         """Do the work in a staging folder and put it in place together with the record of it."""
         with self._staging(claim) as (path, staging):
             job = self._job(claim.key, path, staging.path, record=claim.snapshot.record)
-            result = registered(self._registrar, job)
+            with processes.marking():
+                result = registered(self._registrar, job)
             written = sizes(staging.path)
             self._refuse_over_budget(claim.key, max(sum(written.values()), _stated(result)))
             known = self._claims.datasets(claim)
