@@ -153,7 +153,7 @@ def test_an_interrupted_worker_gives_its_claim_back_at_once(lab, tracker, worker
 )
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_away(
-    lab, worker, monkeypatch, request, registrar, files
+    lab, worker, monkeypatch, registrar, files
 ):
     lab.add(ONE)
     tracker = lab.another(now=clock.now, host_name=platform.node())
@@ -161,7 +161,6 @@ def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_
     paths = [lab.folder(ONE) / name for name in files]
     wait_for(lambda: all(path.exists() and "\n" in path.read_text() for path in paths))
     left = [psutil.Process(int(path.read_text().split()[0])) for path in paths]
-    request.addfinalizer(lambda: [process.kill() for process in left if runs(process)])
     killed.kill()
     killed.wait()
 

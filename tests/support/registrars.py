@@ -70,24 +70,24 @@ WRITES = """
 import os, sys, time
 with open(sys.argv[1], "w") as file:
     file.write(f"{os.getpid()}\\n")
-    while True:
+    for _ in range(6000):
         file.write(".")
         file.flush()
         time.sleep(0.01)
 """
 LEAVES = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
 WRITERS = ("child", "orphan")
-"""Files in the session's folder that `leave_writers` has other processes write to for ever."""
+"""Files in the session's folder that `leave_writers` has other processes write to for a minute."""
 
 
 def command_that_writes() -> str:
-    """Return the registrar whose program writes to the file `HANGS` for ever."""
+    """Return the registrar whose program writes to the file `HANGS`."""
     code = WRITES.replace("{", "{{").replace("}", "}}")
     return f"command: {shlex.join([sys.executable, '-c', code, HANGS])}"
 
 
 def leave_writers(job: Job) -> None:
-    """Start a process, and one in a session of its own whose parent ends; both write for ever."""
+    """Start a process, and one in a session of its own whose parent ends; both write."""
     child, orphan = (
         [sys.executable, "-c", WRITES, str(job.session_path / name)] for name in WRITERS
     )

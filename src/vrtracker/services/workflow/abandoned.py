@@ -112,10 +112,8 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
     if stage is None:
         return []
     if left := _end_left_by(lab, row):
-        return [
-            f"{key}: the claim on {stage.name} is kept: {why}, but what it started still runs "
-            f"({', '.join(left)}) and cannot be ended from here. End that, then run again."
-        ]
+        kept = f"{key}: the claim on {stage.name} is kept: {why}, but what it started still runs"
+        return [f"{kept} ({', '.join(left)}) and cannot be ended here. End that, then run again."]
     error = WorkerDiedError(key, stage.name, why) if died else None
     try:
         with lab.unit() as unit:
