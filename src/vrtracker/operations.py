@@ -13,7 +13,7 @@ import contextvars
 import uuid
 from collections.abc import Iterator
 
-__all__ = ["current", "new_id", "operation"]
+__all__ = ["current", "new_id", "operation", "short"]
 
 _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("operation", default=None)
 
@@ -26,6 +26,11 @@ def current() -> str | None:
 def new_id() -> str:
     """Return an id that no other operation has."""
     return uuid.uuid4().hex
+
+
+def short(operation_id: str | None) -> str:
+    """Return as much of an id as is shown to people; `Tracker.undo` knows the rest of it."""
+    return (operation_id or "")[:8]
 
 
 @contextlib.contextmanager

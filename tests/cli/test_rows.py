@@ -515,6 +515,20 @@ def test_last_command_is_shown_undone_and_the_undoing_undone(demo):
     assert demo.told("sessions", "show", FIRST)["numPlanes"] == 9
 
 
+def test_last_operation_that_can_be_undone_is_offered_behind_a_run(demo):
+    demo.good("sessions", "edit", FIRST, "--set", "sessionNotes=seen")
+    demo.good("register", FIRST, "--force")
+
+    refused(*demo.options, "undo", "--last", code=Exit.CONFLICT)
+    said = run(*demo.options, "undo", "--last").stdout
+    assert f"vrtracker reset {FIRST} registration" in said
+    short = said.rpartition("undo --operation ")[2].split()[0]
+    assert short in demo.good("history", FIRST)
+
+    demo.good("undo", "--operation", short, "--apply")
+    assert demo.told("sessions", "show", FIRST)["sessionNotes"] is None
+
+
 def test_undo_of_what_later_work_rests_on_is_refused_in_the_shell(demo):
     demo.good("sessions", "edit", FIRST, "--set", "numPlanes=9")
     first = demo.told("history", FIRST)[-1]["operation_id"]

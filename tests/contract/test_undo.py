@@ -367,6 +367,23 @@ def test_run_is_not_undone_but_says_what_to_do(lab):
 
 
 @pytest.mark.own_rule
+def test_last_operation_that_cannot_be_undone_leads_to_the_last_one_that_can(lab):
+    complete(lab)
+    made = done(lab, lambda: lab.tracker.sessions.update({"sessionNotes": "seen"}, ONE))
+    done(lab, lambda: lab.tracker.workflow.run("registration", registrar=good))
+
+    plan = lab.tracker.undo(last=True)
+
+    assert f"vrtracker reset {ONE} registration" in plan.problems[0]
+    assert plan.instead == made
+    assert f".undo('{made[:8]}')" in str(plan)
+    other = lab.tracker.undo(made[:8])
+    assert (other.operations, other.problems, other.instead) == ((made,), (), None)
+    with pytest.raises(InvalidValueError, match="operations begin with ''"):
+        lab.tracker.undo("")
+
+
+@pytest.mark.own_rule
 def test_edit_past_the_tracker_stands_in_the_way(lab):
     made = done(lab, lambda: lab.tracker.sessions.update({"numPlanes": 1}, ONE))
     lab.edit(ONE, numPlanes=5)

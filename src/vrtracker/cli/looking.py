@@ -18,6 +18,7 @@ from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidKeyError, InvalidValueError
+from vrtracker.operations import short
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -28,7 +29,10 @@ __all__ = ["attempts", "errors", "history", "show_state", "state_of", "status"]
 
 _INTERVAL = 2.0
 """Seconds between two looks."""
-_EVENTS = ("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "changes", "reason")
+_EVENTS = (
+    *("occurred_at", "actor", "verb", "stage", "from_state", "to_state", "changes", "reason"),
+    "operation",
+)
 _ERRORS = ("key", "stage", "failed_at", "error_type", "error_message")
 _HELD_BACK = ("key", "stage", "failures", "retry_after", "set_aside")
 _GROUPS = ("group", "count", "stage", "message", "first_at", "last_at", "sessions")
@@ -180,6 +184,8 @@ def history(
             with suppress(InvalidKeyError):
                 tracker.sessions.get(key)
     rows = records(events)
+    if not json:
+        rows = [{**row, "operation": short(row["operation_id"])} for row in rows]
     columns = _EVENTS if key is not None else ("subject_key", *_EVENTS)
     _write(rows, columns, json=json, nothing="Nothing is recorded of it.")
 

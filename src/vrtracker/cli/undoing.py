@@ -13,6 +13,7 @@ from vrtracker.cli.options import Json, Reason
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
+from vrtracker.operations import short
 
 __all__ = ["undo"]
 
@@ -25,7 +26,11 @@ def undo(
     ] = False,
     operation: Annotated[
         str | None,
-        typer.Option("--operation", metavar="ID", help="An operation, by its id in the history."),
+        typer.Option(
+            "--operation",
+            metavar="ID",
+            help="An operation, by its id in the history, or the beginning of that.",
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -46,7 +51,9 @@ def undo(
     """Show what undoing an operation would change; --apply does it.
 
     What later work rests on is not undone, nor is a run, whose files are on the disk; it says
-    what to do instead. An undoing is an operation too: by its id it can be undone.
+    what to do instead, and behind --last which operation is the last that can be undone. The first
+    letters of an id, as history shows them, are enough. An undoing is an operation too: by its id
+    it can be undone.
 
     Example: vrtracker undo --last
 
@@ -54,7 +61,8 @@ def undo(
     """
     if (operation is not None) + last + (since is not None) != 1:
         raise InvalidValueError("Say what: --last, or --operation, or --since; one of these.")
-    with shell_of(context).open(readonly=not apply) as tracker:
+    shell = shell_of(context)
+    with shell.open(readonly=not apply) as tracker:
         plan = tracker.undo(operation, last=last, actor=actor, since=since)
         if not json:
             write_table(plain_value(plan.rows()))
@@ -66,11 +74,15 @@ def undo(
     values = counted(len(plan.cells), "value")
     if json:
         document = {"operations": list(plan.operations), "applied": applied}
-        write_json({**document, "values": plan.rows(), "problems": list(plan.problems)})
+        document |= {"values": plan.rows(), "problems": list(plan.problems)}
+        write_json({**document, "instead": plan.instead})
     elif applied:
         say(f"{values} taken back")
     elif not plan.problems:
         note(f"{values} to take back; nothing was written. Repeat it with --apply.")
     if plan.problems:
+        if plan.instead and not json:
+            again = shell.command(f"undo --operation {short(plan.instead)}")
+            say(f"The last operation that can be undone: {again}")
         say_error(f"{counted(len(plan.problems), 'problem')}; nothing was undone.")
         raise typer.Exit(Exit.CONFLICT)

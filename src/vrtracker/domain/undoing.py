@@ -130,8 +130,8 @@ def not_undoable(event: Past) -> str | None:
         return None
     if event.verb in _RUNS:
         return (
-            f"{key}: the run of {event.stage} ({event.verb}) cannot be undone, its files are on "
-            f"the disk; take it back with vrtracker reset {key} {event.stage}, or run it again."
+            f"{key}: the run of {event.stage} cannot be undone, its files are on the disk; "
+            f"take it back with vrtracker reset {key} {event.stage}, or run it again."
         )
     return f"{key}: {event.verb!r} cannot be undone; vrtracker history {key} tells what it did."
 

@@ -301,6 +301,12 @@ class EventRepository:
         )
         return [row[0] for row in self._x.execute(newest_first)]
 
+    def operations_like(self, beginning: str) -> list[str]:
+        """Return the operations whose ids, of small hexadecimal letters, begin so."""
+        column = self._x.tables.events.c.operation_id
+        statement = select(column).where(column >= beginning, column < f"{beginning}g")
+        return [row[0] for row in self._x.execute(statement.distinct())]
+
     def _past(self, column: Any, values: Sequence[str], *more: ColumnElement[bool]) -> list[Past]:
         table, size = self._x.tables.events, self._x.database.backend.max_in_list
         chosen = [table.c[field.name] for field in dataclasses.fields(Past)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.base import ViolationError
@@ -16,17 +16,21 @@ from vrtracker.domain.roles import Role
 from vrtracker.domain.told import THERE, split_image
 from vrtracker.domain.undoing import Net, Subject, undoings
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, NotUndoableError
+from vrtracker.operations import short
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.history.outside import absorb_few
 from vrtracker.services.undoing.reading import Reading, read_operations
 from vrtracker.services.undoing.writing import write_back
+from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["UndoPlan", "UndoService"]
 
+_LOOKED_AT = 25
+"""How many operations are tried where the last one cannot be undone."""
 _SHOWN = ("key", "what", "now", "after")
 _CALLED = {"vrt_stage_state": "stage", "vrt_qc_decision": "QC decision", "vrt_dataset": "file"}
 
@@ -43,11 +47,14 @@ class UndoPlan(Shown):
         Of each value that changes: key, what it is, how it is now, how it will be.
     problems : tuple of str
         What stands in the way, and what to do; `apply` refuses while there is anything.
+    instead : str or None
+        Where the last operation cannot be undone: the newest one before it that can.
     """
 
     operations: tuple[str, ...]
     cells: tuple[tuple[str, str, Any, Any], ...]
     problems: tuple[str, ...]
+    instead: str | None = field(default=None, compare=False)
     _service: Any = field(default=None, repr=False, compare=False)
 
     def facts(self) -> Facts:
@@ -57,7 +64,10 @@ class UndoPlan(Shown):
             said = f"nothing is undone while there is {counted(len(self.problems), 'problem')}."
         shown = [tuple(row.values()) for row in self.rows()[:SHOWN]]
         title = f"Undo of {', '.join(self.operations)}: {said}"
-        return Facts(title, shown, _SHOWN, len(self.cells), self.problems)
+        notes = list(self.problems)
+        if self.instead:
+            notes.append(f"The last one that can be undone: .undo({short(self.instead)!r})")
+        return Facts(title, shown, _SHOWN, len(self.cells), notes)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the values as mappings of key, what, now, after; those of genotypes hidden."""
@@ -107,7 +117,7 @@ class UndoService:
         Parameters
         ----------
         operation
-            Id of an operation, as in the history.
+            Id of an operation, as in the history, or its beginning.
         last
             The last operation that still stands and is no undoing.
         actor
@@ -122,6 +132,8 @@ class UndoService:
             If you may not write, and hence not undo: a plan would lead nowhere.
         NotFoundError
             If there is no such operation.
+        InvalidValueError
+            If several begin like that.
         NotUndoableError
             If the actor has none that stands.
         """
@@ -131,9 +143,21 @@ class UndoService:
                 "Say what is to be undone: an operation, or last=True, or since=…; one of these."
             )
         with self._lab.unit(readonly=True) as unit:
-            operations = [operation] if operation else self._chosen(unit, actor, since)
-            reading = read_operations(self._lab, unit, operations, lock=False)
-        return self._of(operations, reading)
+            if operation is not None:
+                return self._read(unit, [_whole(unit, operation)])
+            standing = self._standing(unit, actor, since)
+            if since is not None:
+                return self._read(unit, standing)
+            plan = self._read(unit, standing[:1])
+            return replace(plan, instead=self._instead(unit, standing)) if plan.problems else plan
+
+    def _read(self, unit: UnitOfWork, operations: Sequence[str]) -> UndoPlan:
+        return self._of(operations, read_operations(self._lab, unit, operations, lock=False))
+
+    def _instead(self, unit: UnitOfWork, standing: Sequence[str]) -> str | None:
+        """Return the newest operation that can be undone where the first one cannot."""
+        tried = standing[1 : _LOOKED_AT + 1]
+        return next((each for each in tried if not self._read(unit, [each]).problems), None)
 
     def apply(self, plan: UndoPlan, reason: str | None) -> int:
         """Undo what a plan shows, all of it or nothing."""
@@ -157,8 +181,8 @@ class UndoService:
             raise NotUndoableError([f"The rows do not fit any more: {error}"]) from error
         return len(plan.cells)
 
-    def _chosen(self, unit: Any, actor: str | None, since: Any) -> list[str]:
-        """Return the last operation of an actor that stands, or all since then, newest first."""
+    def _standing(self, unit: UnitOfWork, actor: str | None, since: Any) -> list[str]:
+        """Return the operations of an actor that stand, since then if that is given, newest first."""
         who = actor or self._lab.actor
         undone = undoings(unit.events.undone())
         silent = {*undone, *undone.values()}
@@ -168,7 +192,7 @@ class UndoService:
         standing = [each for each in found if each not in silent]
         if not standing:
             raise NotUndoableError([f"There is nothing of {who} to be undone."])
-        return standing[:1] if since is None else standing
+        return standing
 
     def _of(self, operations: Sequence[str], reading: Reading) -> UndoPlan:
         cells = [
@@ -176,7 +200,19 @@ class UndoService:
             for subject, net in reading.nets.items()
             for what, pair in _cells(reading, subject, net)
         ]
-        return UndoPlan(tuple(operations), tuple(cells), tuple(reading.problems), self)
+        problems = tuple(reading.problems)
+        return UndoPlan(tuple(operations), tuple(cells), problems, _service=self)
+
+
+def _whole(unit: UnitOfWork, operation: str) -> str:
+    """Return the id that begins so; itself if there is none."""
+    found = unit.events.operations_like(operation)
+    if len(found) > 1 and operation not in found:
+        raise InvalidValueError(
+            f"{len(found)} operations begin with {operation!r}; give more of the id, as in "
+            "vrtracker history --json."
+        )
+    return found[0] if len(found) == 1 else operation
 
 
 def _cells(reading: Reading, subject: Subject, net: Net) -> list[tuple[str, tuple[Any, Any]]]:
