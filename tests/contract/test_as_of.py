@@ -66,6 +66,35 @@ def test_claim_of_then_is_running_although_it_has_ended_since(lab):
     assert lab.state(key, "registration") == "done"
 
 
+def test_files_are_as_they_were_recorded_before_they_changed_went_or_were_pruned(lab):
+    lab.add(ONE)
+    files = [lab.folder(ONE) / "oneData" / f"trials.{name}Times.npy" for name in ("end", "start")]
+    files[0].parent.mkdir()
+    copies = []
+
+    def scanned() -> None:
+        lab.clock.advance(minutes=1)
+        lab.tracker.datasets.scan(ONE)
+        copies.append((lab.clock.time, lab.tracker.datasets(ONE)))
+
+    for number in range(2):
+        for file in files:
+            file.write_bytes(b"more" * (number + 1))
+        scanned()
+    files[0].unlink()
+    scanned()
+    lab.clock.advance(minutes=1)
+    pruned = lab.tracker.datasets.prune(ONE).apply()
+    copies.append((lab.clock.time, lab.tracker.datasets(ONE)))
+    lab.clock.advance(minutes=1)
+    lab.tracker.datasets.restore(pruned)
+
+    assert [len(frame) for _, frame in copies] == [2, 2, 2, 1]
+    for time, frame in copies:
+        with lab.tracker.as_of(time) as past:
+            pd.testing.assert_frame_equal(past.datasets(ONE), frame)
+
+
 def test_time_without_a_zone_is_the_labs_clock_and_a_date_is_its_end(lab):
     lab.clock.time = dt.datetime(2026, 3, 2, 21, 59, 59, tzinfo=dt.UTC)
     lab.add(ONE)

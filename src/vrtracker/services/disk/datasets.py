@@ -13,10 +13,12 @@ from vrtracker.domain.datasets import DatasetCheck, DatasetRecord, DatasetScan, 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.alf import hash_twice
+from vrtracker.repositories.row_images import DATASETS, differences
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.looking import Look, looks, settle
 from vrtracker.services.disk.pruning import PrunePlan, Pruning, Restored
 from vrtracker.services.history import HistoryService
+from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,10 +146,15 @@ class DatasetService:
             for one in changed:
                 _date(one, at)
             good = [one for one in changed if one.problem is None]
+            changes = {one.number: one.changes() for one in good}
+            for number, renewed in _update(unit, good).items():
+                changes[number] |= renewed
             unit.datasets.replace(remove=(), insert_rows=[row for one in good for row in one.added])
-            unit.datasets.update(_FACTS, [row for one in good for row in one.updated])
             unit.events.append(
-                [self._lab.event(one.key, _VERB, at=at, changes=one.changes()) for one in good]
+                [
+                    self._lab.event(one.key, _VERB, at=at, changes=changes[one.number])
+                    for one in good
+                ]
             )
             unit.commit()
 
@@ -206,6 +213,15 @@ class DatasetService:
                 if progress is not None:
                     progress(seen)
         return DatasetCheck(good=good, problems=problems, **found)
+
+
+def _update(unit: UnitOfWork, looks: Sequence[Look]) -> dict[int, dict[str, Any]]:
+    """Write the records that changed; return as events keep it how they were, by session."""
+    numbers = [one.number for one in looks if one.updated]
+    before = unit.images.of(numbers, DATASETS)
+    unit.datasets.update(_FACTS, [row for one in looks for row in one.updated])
+    after = unit.images.of(numbers, DATASETS)
+    return {number: differences(before[number], after[number]) for number in numbers}
 
 
 def _differs(row: Mapping[str, Any], fresh: Mapping[str, Any], *, hashes: bool) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -157,9 +158,10 @@ class Pruning:
             _write(root / TRASH / name, listed)
             ids = [row["dataset_id"] for of in rows.values() for row in of]
             unit.datasets.replace(remove=ids, insert_rows=())
+            pruned = partial(self._lab.event, at=at, reason=name)
             unit.events.append(
                 [
-                    self._lab.event(one.key, "pruned", at=at, changes=_counts(one), reason=name)
+                    pruned(one.key, "pruned", changes=_counts(one) | _gone_for(rows[one.number]))
                     for one in good
                 ]
             )
@@ -205,11 +207,17 @@ class Pruning:
                 ]
                 if back:
                     unit.images.insert(back)
-                    changes = {"datasets:added": len(back)}
+                    changes: dict[str, Any] = {"datasets:added": len(back)}
+                    changes |= {name: [None, row] for _, name, row in back}
                     unit.events.append([self._lab.event(key, "unpruned", at=at, changes=changes)])
                 count += len(back)
             unit.commit()
         return count
+
+
+def _gone_for(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return as events keep it that records were removed."""
+    return {image_name(DATASETS, row["rel_path"]): [row, None] for row in rows}
 
 
 def _unknown(one: Look) -> Iterator[str]:
