@@ -135,6 +135,21 @@ def test_stale_session_that_is_set_aside_is_not_made_again_by_itself(lab):
 
 
 @pytest.mark.own_rule
+def test_force_takes_what_waits_but_what_is_set_aside_only_when_it_is_named(lab):
+    workflow = under(lab, attempts=2, first_wait=TEN_MINUTES)
+    lab.add(ONE)
+
+    def forced(*which: Any, **filters: Any) -> list[str]:
+        report = workflow.run("registration", *which, registrar=bad, force=True, **filters)
+        return [result.following for result in report.results]
+
+    workflow.run(registrar=bad)
+    assert forced(mouseName="M1") == ["set aside"]
+    assert forced(mouseName="M1") == []
+    assert forced(ONE) == ["set aside"]
+
+
+@pytest.mark.own_rule
 def test_session_that_takes_too_long_fails_and_leaves_nothing_behind(lab):
     workflow = under(lab, timeout_minutes=0.001, permanent=["SessionTimeoutError"])
     lab.add(ONE)

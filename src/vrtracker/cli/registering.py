@@ -268,10 +268,13 @@ def left_in_queue(tracker: Tracker, which: Which, filters: Selection, run: Follo
 
 
 def _held_back(tracker: Tracker, which: Which, filters: Selection) -> list[dict[str, Any]]:
-    """Return what failed before and a run leaves out; what is named or forced, it takes."""
-    if which.force or filters.is_named:
+    """Return what failed before and a run leaves out; what is named it takes."""
+    if filters.is_named:
         return []
-    return chosen(records(tracker.workflow.held_back.records(which.stage, filters)), _HELD)
+    rows = tracker.workflow.held_back.records(which.stage, filters)
+    if which.force:
+        rows = [row for row in rows if row["set_aside"]]
+    return chosen(records(rows), _HELD)
 
 
 def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:

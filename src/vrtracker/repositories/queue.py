@@ -36,6 +36,8 @@ class Queue:
         Leave out what anybody has tried to the end.
     only_due
         Leave out what is set aside, or to be tried later.
+    at_any_time
+        What is to be tried later is not left out.
     without
         Stages that it need not wait for.
     only_planned
@@ -53,6 +55,7 @@ class Queue:
         run: str,
         left_behind: bool,
         only_due: bool,
+        at_any_time: bool = False,
         without: Collection[str],
         only_planned: bool = False,
     ) -> None:
@@ -65,7 +68,7 @@ class Queue:
             query.is_untried(stage, run, left_behind=left_behind),
         ]
         if only_due:
-            conditions.append(query.is_due(stage))
+            conditions.append(query.is_due(stage, at_any_time=at_any_time))
         if only_planned:
             others = [state for state in states if state is not State.FAILED]
             conditions.append(or_(query.is_planned(stage), query.is_in(stage, others)))

@@ -124,9 +124,15 @@ class StageQuery:
         """Return whether an attempt is as it says: a look-up, however many others there are."""
         return exists().where(self._tables.attempts.c.attempt_id == attempt_id, *conditions)
 
-    def is_due(self, stage: Stage) -> Clause:
-        """Return the condition that a stage that failed is not set aside, nor waits for a time."""
-        return self._held_back(stage).fails
+    def is_due(self, stage: Stage, *, at_any_time: bool = False) -> Clause:
+        """Return the condition that a stage that failed is not set aside, nor waits for a time.
+
+        Parameters
+        ----------
+        at_any_time
+            What waits for a time is due too.
+        """
+        return self._held_back(stage, at_any_time=at_any_time).fails
 
     def is_held_back(self, stage: Stage) -> Clause:
         """Return the condition that a stage failed and is set aside, or waits for a time."""
@@ -142,14 +148,14 @@ class StageQuery:
         attempt: ColumnElement[Any] = self._stage_row(stage).c.attempt_id
         return attempt
 
-    def _held_back(self, stage: Stage) -> Fact:
+    def _held_back(self, stage: Stage, *, at_any_time: bool = False) -> Fact:
         _, retry_after, set_aside = self.setback(stage)
         aside = Fact(set_aside.is_not(None), set_aside.is_(None))
         waits = Fact(
             and_(retry_after.is_not(None), retry_after > self._now),
             or_(retry_after.is_(None), retry_after <= self._now),
         )
-        held = any_of([aside, waits])
+        held = aside if at_any_time else any_of([aside, waits])
         # People untick it by hand, which counts as mended.
         return all_of([held, self._flag(stage.error_column)]) if stage.error_column else held
 

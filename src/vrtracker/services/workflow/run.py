@@ -172,7 +172,8 @@ class _Run:
             filters=self._options.filters,
             run=self._options.run,
             left_behind=left_behind,
-            only_due=not self._options.force and not self._options.is_named,
+            only_due=not self._options.is_named,
+            at_any_time=self._options.force,
             without=self._options.without,
             only_planned=self._options.only_planned,
         )

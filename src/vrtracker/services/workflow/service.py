@@ -244,8 +244,8 @@ class WorkflowService:
             Options for it; kept with each attempt.
         retry_failed
             Try sessions again that failed before, unless they are set aside or wait for a later
-            time; those that are named, or forced, are tried all the same. None: those alone that
-            are due by a policy.
+            time; those that wait are tried with `force` too, and what is named in any case. None:
+            those alone that are due by a policy.
         include_stale
             Also sessions that are done from inputs that were made again since, or were marked
             as outdated.
