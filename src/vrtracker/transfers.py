@@ -223,6 +223,7 @@ def restore(
     backup: str | os.PathLike[str],
     *,
     save: bool = True,
+    other: bool = False,
     actor: str | None = None,
 ) -> Restored:
     """Put a backup in the place of a database, whole or not at all.
@@ -235,6 +236,9 @@ def restore(
         What `Tracker.back_up` wrote for a database of the same kind.
     save
         Back up what the database holds now, into the folder of the backup; refuse if that fails.
+        With `other`, into this database's own folder for backups.
+    other
+        Also a backup that was, by its name, made of another database.
     actor
         Who asks; the user when not given. It takes an admin.
 
@@ -246,7 +250,7 @@ def restore(
     Raises
     ------
     InvalidValueError
-        If there is no such backup, or it is of another kind of database.
+        If there is no such backup, it is of another kind of database, or was made of another one.
     ForeignSchemaError
         If it is no backup of a database of vrtracker.
     SchemaError
@@ -261,6 +265,6 @@ def restore(
     found = Database(settings.database, create=True)
     try:
         lab = opening.plain_lab(found, settings, actor=actor)
-        return backups.restore(lab, backup, save=save)
+        return backups.restore(lab, backup, save=save, other=other)
     finally:
         found.dispose()

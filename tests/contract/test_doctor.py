@@ -65,8 +65,11 @@ def test_healthy_lab_has_no_problem(seen, tmp_path):
     assert "0 days old" in checks["backups"].message
 
 
-def test_missing_backup_is_made_when_asked_for(seen):
+def test_missing_backup_is_made_when_asked_for_but_not_its_folder(seen, tmp_path):
     assert problems(seen()) == {"backups": "warning"}
+    assert examine(seen.lab.url, root=seen.lab.root, fix=True).fixed == ()
+    assert not (tmp_path / "backups").exists()
+    (tmp_path / "backups").mkdir()
 
     found = examine(seen.lab.url, root=seen.lab.root, fix=True)
 

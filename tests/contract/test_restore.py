@@ -145,6 +145,26 @@ def test_backup_beside_the_database_is_restored_without_saving_alone(lab, tmp_pa
     assert lab.tracker.sessions.get(KEY).sessionNotes == "naïve 小鼠"
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_backup_of_another_lab_is_refused_unless_that_is_said(lab, backend, tmp_path, monkeypatch):
+    own, theirs = tmp_path / "own", tmp_path / "theirs"
+    monkeypatch.setenv("VRTRACKER_BACKUPS", str(own))
+    with WorkflowLab.on(backend, tmp_path / "other") as other:
+        other.tracker.mice.add("M9")
+        backup = other.tracker.back_up(theirs).path
+
+    with pytest.raises(InvalidValueError, match="by its name: it is another lab's"):
+        vrtracker.restore(lab.tracker.url, backup)
+    assert lab.tracker.sessions.get(KEY).uSessionID == 7
+    assert list(theirs.iterdir()) == [backup]
+    assert not own.exists()
+
+    restored = vrtracker.restore(lab.tracker.url, backup, other=True)
+    assert lab.tracker.mice.get("M9").mouseName == "M9"
+    assert restored.saved.path.parent == own
+    assert list(theirs.iterdir()) == [backup]
+
+
 @pytest.mark.parametrize("backend", ["sqlite", "access"], indirect=True)
 def test_database_of_no_tracker_is_not_restored(lab, tmp_path):
     path = Path(parse_url(lab.tracker.url).database or "")

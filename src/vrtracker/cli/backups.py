@@ -52,6 +52,9 @@ def restore(
         bool,
         typer.Option("--save/--no-save", help="Back up what is there now, beside the backup."),
     ] = True,
+    other: Annotated[
+        bool, typer.Option("--other", help="Also a backup that was made of another database.")
+    ] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -64,7 +67,7 @@ def restore(
     shell = shell_of(context)
     url = shell.database_url()
     agree(f"{path} takes the place of {without_password(url)}.", yes=yes)
-    made = restore_database(shell.url, path, save=save, actor=shell.actor)
+    made = restore_database(shell.url, path, save=save, other=other, actor=shell.actor)
     if json:
         write_json(dataclasses.asdict(made))
         return

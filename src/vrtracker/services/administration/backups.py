@@ -135,7 +135,7 @@ def copy_before(
         If it cannot be copied: what comes must not go on then.
     """
     file = database.backend.file(database.url)
-    target = folder or (file and file.with_name(f"{file.stem}.backups"))
+    target = folder or (file and _beside(file))
     if target is None:
         return None
     time = f"{at:{_TIME}}"
@@ -203,23 +203,30 @@ def _matching(folder: Path, ours: re.Pattern[str]) -> Iterator[tuple[Path, re.Ma
             yield path, match
 
 
+def _beside(file: Path) -> Path:
+    """Return the folder of a file's copies where none is named."""
+    return file.with_name(f"{file.stem}.backups")
+
+
 def _stem(database: Database, folder: Path) -> str:
     """Return how the names of a database's copies in a folder begin."""
     file = database.backend.file(database.url)
-    named = file.stem if file is not None else database.url.database or "database"
-    return f"{_UNFIT.sub('_', named)}-{_mark(database, folder)}"
+    is_beside = file is not None and file.resolve().parent == folder.resolve().parent
+    return _stems(database)[is_beside]
 
 
-def _mark(database: Database, folder: Path) -> str:
-    """Return what tells a database's copies in a folder from those of all others."""
+def _stems(database: Database) -> list[str]:
+    """Return how the names of a database's copies begin elsewhere, and beside its file.
+
+    A mark tells them from those of all others. Beside the file its name is enough, and stays the
+    same where the disk is mounted elsewhere.
+    """
     file = database.backend.file(database.url)
-    if file is not None and file.resolve().parent == folder.resolve().parent:
-        # Beside the file its name is enough, and stays the same where the disk is mounted
-        # elsewhere.
-        place = file.resolve().name
-    else:
-        place = f"{platform.node()} {database.backend.place(database.url)}"
-    return hashlib.sha256(place.encode()).hexdigest()[:8]
+    places = [f"{platform.node()} {database.backend.place(database.url)}"]
+    places += [file.resolve().name] if file is not None else []
+    named = file.stem if file is not None else database.url.database or "database"
+    marks = [hashlib.sha256(place.encode()).hexdigest()[:8] for place in places]
+    return [f"{_UNFIT.sub('_', named)}-{mark}" for mark in marks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +247,9 @@ class Restored:
     saved: Backup | None
 
 
-def restore(lab: LabContext, backup: str | os.PathLike[str], *, save: bool = True) -> Restored:
+def restore(
+    lab: LabContext, backup: str | os.PathLike[str], *, save: bool = True, other: bool = False
+) -> Restored:
     """Put a backup in the database's place; `vrtracker.restore` describes it."""
     path = Path(backup).expanduser().absolute()
     database = lab.database
@@ -251,7 +260,14 @@ def restore(lab: LabContext, backup: str | os.PathLike[str], *, save: bool = Tru
         _check_same_kind(database, path)
     revision = database.backend.revision_needed(path)
     there = database.backend.exists(database.url)
-    saved = _saved(lab, path.parent) if save and there else None
+    is_ours = any(path.name.startswith(f"{stem}.") for stem in _stems(database))
+    if there and not is_ours and not other and not is_empty(database):
+        raise InvalidValueError(
+            f"{path} was not made of {database}, by its name: it is another lab's, or was renamed, "
+            "or the database was elsewhere then. If it is to take the place of what is there: "
+            "--other (other=True)."
+        )
+    saved = _saved(lab, path.parent if is_ours else lab.backups) if save and there else None
     if revision is not None and is_empty(database):
         _make_schema(database, revision)
     database.dispose()
@@ -267,9 +283,10 @@ def restore(lab: LabContext, backup: str | os.PathLike[str], *, save: bool = Tru
     return Restored(str(database), path, found, saved)
 
 
-def _saved(lab: LabContext, folder: Path) -> Backup:
+def _saved(lab: LabContext, folder: Path | None) -> Backup:
     file = lab.database.backend.file(lab.database.url)
     if file is not None:
+        folder = folder or _beside(file)
         _refuse_own_folder(
             file,
             folder,

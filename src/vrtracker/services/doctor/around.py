@@ -27,6 +27,13 @@ def backups(patient: Patient) -> Finding:
             "No folder for backups is known.",
             "Set VRTRACKER_BACKUPS, or backups in the profile; then: vrtracker backup",
         )
+    if not folder.expanduser().is_dir():
+        # Made anew, it would hide that a drive is not there.
+        return Finding(
+            Status.WARNING,
+            f"The folder for backups, {folder}, is not there.",
+            "Connect its drive; if it is new, make it. Then: vrtracker backup",
+        )
     found = newest_backup(database, folder.expanduser())
     make = "Make one: vrtracker backup"
     if found is None:

@@ -182,7 +182,7 @@ class UndoService:
         return len(plan.cells)
 
     def _standing(self, unit: UnitOfWork, actor: str | None, since: Any) -> list[str]:
-        """Return the operations of an actor that stand, since then if that is given, newest first."""
+        """Return the operations of an actor that stand, all or since a time, newest first."""
         who = actor or self._lab.actor
         undone = undoings(unit.events.undone())
         silent = {*undone, *undone.values()}
