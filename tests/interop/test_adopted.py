@@ -10,6 +10,8 @@ import pytest
 import vrtracker
 from vrtracker.interop.vranalysis import get_database
 
+pytestmark = pytest.mark.access
+
 ASKED: dict[str, dict[str, Any]] = {
     "all": {},
     "scratched too": {"use_default": False},

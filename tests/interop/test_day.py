@@ -27,6 +27,8 @@ FAULT = "first flips in trial are not all down!!"
 
 Said = tuple[dict[str, pd.DataFrame], str]
 
+pytestmark = pytest.mark.access
+
 
 class Folders:
     """The folders of the sessions, made anew for each database at one place."""

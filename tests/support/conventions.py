@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache, lru_cache
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -81,8 +82,25 @@ def read_text(path: str) -> str | None:
         return None
 
 
-def _nodes(text: str) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(text))
+@cache
+def broken_in_project() -> dict[str, list[str]]:
+    """Return what breaks each rule in the project; a rule that reads no file is not there.
+
+    Every file is read and parsed once, for all rules.
+    """
+    broken: dict[str, list[str]] = {}
+    for path in project_files():
+        rules = [rule for rule in RULES if rule.covers(path)]
+        text = read_text(path) if rules else None
+        if text is not None:
+            for rule in rules:
+                broken.setdefault(rule.name, []).extend(rule.violations(path, text))
+    return broken
+
+
+@lru_cache(maxsize=1)
+def _nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def _called(text: str) -> Iterator[tuple[ast.Call, str]]:
@@ -190,13 +208,6 @@ def find_server_time(text: str) -> Iterator[int]:
             yield from [node.lineno] if owner == "func" else []
 
 
-def find_relative_import(text: str) -> Iterator[int]:
-    """Find ``from . import x``."""
-    for node in _nodes(text):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            yield node.lineno
-
-
 def find_too_long(text: str) -> Iterator[int]:
     """Find the first line beyond the longest that a file may be."""
     if len(text.splitlines()) > LONGEST_FILE:
@@ -269,7 +280,6 @@ def find_machine_path(text: str) -> Iterator[int]:
 
 
 SRC = ("src/*.py",)
-PYTHON = ("*.py",)
 REVISIONS = ("migrations/versions/*.py",)
 
 RULES = (
@@ -344,14 +354,6 @@ RULES = (
         find=find_server_time,
         broken=("func.now()", "sa.func.now()", "sa.func.current_timestamp()", "default=func.now"),
         kept=("clock.now()", "func.count()"),
-    ),
-    Rule(
-        name="relative_import",
-        says="imports are absolute",
-        files=PYTHON,
-        find=find_relative_import,
-        broken=("from . import errors", "from ..domain import keys"),
-        kept=("from vrtracker import errors",),
     ),
     Rule(
         name="length",
