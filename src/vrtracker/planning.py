@@ -44,7 +44,7 @@ class Planning:
         Parameters
         ----------
         mice, date
-            Look at these mice, this day only; ``today`` is the lab's.
+            Look at these mice, this day only; also ``today``, ``yesterday``, ``today - 7 days``.
         add_mice
             Add mice too that the database does not know; their sessions are held back otherwise.
         like
@@ -53,7 +53,7 @@ class Planning:
         """
         from vrtracker.services.disk import ScanService
 
-        day = self._lab.lab_now().date() if date == "today" else date
+        day = self._lab.day(date)
         return ScanService(self._lab, self.sessions, self.mice).plan(
             mice=mice,
             add_mice=add_mice,

@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import re
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
+from support.sample_lab import passes
 from vrtracker.backends.access import dialect
+from vrtracker.backends.access.types import RegexPattern
 
+LETTERS = st.text(alphabet="aA%_~.b\n\\é", max_size=8)
 ODD = 'it\'s [x] #1# "q" ? % é\nline'
 META = sa.MetaData()
 MICE = sa.Table(
@@ -423,3 +429,12 @@ def test_reflected_table_is_the_declared_one(engine):
     assert inspector.get_pk_constraint("mice")["constrained_columns"] == ["id"]
     assert inspector.get_unique_constraints("mice")[0]["column_names"] == ["name"]
     assert inspector.get_foreign_keys("runs")[0]["referred_table"] == "mice"
+
+
+@given(text=LETTERS, pattern=LETTERS)
+def test_a_pattern_of_like_is_the_same_as_a_regular_expression(text, pattern):
+    # Python's regular expressions read these as Java's do.
+    sent = RegexPattern("~", fold=True).process_bind_param(pattern.replace("~", "~~"), None)
+
+    folded = "".join(letter.lower() if letter.isascii() else letter for letter in text)
+    assert bool(re.fullmatch(sent, folded)) == passes(text, "like", pattern)

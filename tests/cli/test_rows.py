@@ -73,7 +73,12 @@ def test_json_holds_bytes_in_base64(demo):
         (["--where", "sessionID=701", "--where", "sessionID=702"], 0),
         (["--where", "nth_session = 1 and state.registration != not_applicable"], 3),
         (["--limit", "3"], 3),
-        (["--mouse", "NOBODY"], 0),
+        (["--where", FIRST], 1),
+        (["--where", f"{FIRST} or numPlanes is missing"], 3),
+        (["--where", f"key in ({FIRST}, DEMO003/2023-03-16/1)"], 2),
+        (["--date", "today"], 0),
+        (["--since", "yesterday"], 0),
+        (["--until", "today - 2 weeks"], 12),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -131,10 +136,24 @@ def test_count_goes_to_standard_error(sample):
 
 
 def test_empty_listing_is_an_empty_document(sample):
-    result = run(*sample.options, "sessions", "list", "--mouse", "NOBODY")
+    result = run(*sample.options, "sessions", "list", "--date", "1999-01-01")
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no such sessions" in result.stderr
+
+
+@pytest.mark.parametrize("words", ["sessions list", "needs suite2p", "status", "qc list"])
+def test_a_mouse_that_is_not_there_is_told_with_those_like_it(sample, words: str):
+    said = refused(*sample.options, *words.split(), "--mouse", "DEMO01", code=2)
+
+    assert "no mouse 'DEMO01'" in said
+    assert "Did you mean 'DEMO001'" in said
+
+
+def test_a_day_that_is_not_told_to_the_end_shows_what_is_missing(sample):
+    said = refused(*sample.options, "sessions", "list", "--since", "today - 7", code=2)
+
+    assert "days or weeks" in said
 
 
 def test_show_tells_columns_path_and_states(sample):

@@ -41,6 +41,19 @@ def test_needs_takes_filters_and_limits(sample):
     assert sample.good("needs", "red_cell_qc", "--mouse", "DEMO002").count("DEMO002") == 3
 
 
+def test_needs_shows_the_columns_that_lists_do(sample):
+    columns = "mouse.sex,key,state,mouse__KO,qc.session"
+    (row,) = sample.told("needs", "registration", "--columns", columns)
+
+    assert list(row.items()) == [
+        ("mouse.sex", "M"),
+        ("key", BROKEN),
+        ("state", "failed"),
+        ("mouse__KO", True),
+        ("qc.session", "NOT_APPLICABLE"),
+    ]
+
+
 @pytest.mark.parametrize("words", [["nope"], ["registration", "--columns", "key,nope"]])
 def test_needs_refuses_unknown_names(sample, words: list[str]):
     assert "nope" in refused(*sample.options, "needs", *words, code=2)

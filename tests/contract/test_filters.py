@@ -191,14 +191,14 @@ def test_filters_agree_with_plain_python_on_the_labs_own_rows(legacy):
         "20230101",
         "2023.01.01",
         "2023-01-01 00:00:00",
-        "2023-01-01T15:30:00",
+        "2023/1/1 00:00",
         dt.date(2023, 1, 1),
-        dt.datetime(2023, 1, 1, 23, 59),
-        dt.datetime(2023, 1, 1, 23, 59, tzinfo=dt.timezone(dt.timedelta(hours=-11))),
-        pd.Timestamp("2023-01-01 12:00"),
-        pd.Timestamp("2023-01-01 23:00", tz="America/New_York"),
+        dt.datetime(2023, 1, 1),
+        dt.datetime(2023, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=-11))),
+        pd.Timestamp("2023-01-01"),
+        pd.Timestamp("2023-01-01", tz="America/New_York"),
         np.datetime64("2023-01-01"),
-        np.datetime64("2023-01-01T23:59:59.123456789"),
+        np.datetime64("2023-01-01T00:00:00.000000000"),
         np.str_("2023-01-01"),
     ],
     ids=repr,
@@ -249,6 +249,45 @@ def test_date_is_understood_in_every_usual_form(sample, spelling):
 )
 def test_value_of_numpy_or_pandas_filters_as_the_plain_one(sample, name, value, plain):
     assert numbers(sample.sessions.frame({name: value})) == expected({name: plain})
+
+
+@pytest.mark.own_rule
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "2023-01-01T15:30:00",
+        "2023/1/1 15:30",
+        dt.datetime(2023, 1, 1, 23, 59),
+        dt.datetime(2023, 1, 1, 23, 59, tzinfo=dt.timezone(dt.timedelta(hours=-11))),
+        pd.Timestamp("2023-01-01 12:00"),
+        np.datetime64("2023-01-01T23:59:59.123456789"),
+    ],
+    ids=repr,
+)
+def test_a_time_is_not_compared_with_days_as_if_it_were_one(sample, spelling):
+    for wanted in (spelling, (spelling, ">="), [dt.date(2023, 1, 1), spelling]):
+        with pytest.raises(InvalidValueError, match=r"sessionDate: .* write 2023-01-01\."):
+            sample.sessions.frame(sessionDate=wanted)
+
+
+def test_patterns_of_many_parts_and_both_zeros_are_compared_as_everywhere(tracker):
+    tracker.sessions.add_many(
+        {
+            "mouseName": "ATL012",
+            "sessionDate": DAY,
+            "sessionID": number,
+            "sessionNotes": "ab" * 200,
+            "headPlateRotation": zero,
+        }
+        for number, zero in enumerate((0.0, -0.0))
+    )
+
+    # Some databases try every place for every part.
+    assert tracker.sessions.count(sessionNotes=("%a" * 20 + "%c", "like")) == 0
+    assert tracker.sessions.count(sessionNotes=("%a" * 20 + "%_B", "like")) == 2
+    for zero in (0, -0.0):
+        assert tracker.sessions.count(headPlateRotation=zero) == 2
+        assert tracker.sessions.count(headPlateRotation=(zero, "<")) == 0
 
 
 def test_filter_on_a_mouse_by_several_columns(sample):

@@ -265,7 +265,7 @@ def test_columns_say_what_the_other_calls_say(lab):
     assert set(rows[2].values()) == {None}
 
     files = tracker.query().select("datasets.count", "datasets.bytes").frame()
-    assert files.dtypes.astype(str).tolist() == ["int64", "float64"]
+    assert files.dtypes.astype(str).tolist() == ["int64", "int64"]
     assert files.to_numpy().tolist() == [
         [1, tracker.datasets(one)["size_bytes"].sum()],
         [0, 0],

@@ -22,8 +22,15 @@ from support.registrars import good
 from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, numbers, passes
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.conditions import All, Comparison, Condition, Not, parse_condition
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
-from vrtracker.errors import ConditionError, InvalidValueError, UnknownNameError, VrtrackerError
+from vrtracker.errors import (
+    ConditionError,
+    InvalidValueError,
+    NotFoundError,
+    UnknownNameError,
+    VrtrackerError,
+)
 from vrtracker.models import Base, Dataset, Mouse, Session
 from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.values import coercer_of
@@ -281,6 +288,45 @@ def selected(tracker: Any, where: Any = None, **filters: Any) -> list[str]:
     return keys_of(tracker.sessions.frame(where, columns=KEY, include_scratched=True, **filters))
 
 
+def test_keys_select_sessions_wherever_a_condition_may_stand(history):
+    others = sorted(set(KEYS) - {A1, B1})
+
+    assert selected(history, f"{A1} or key = {B1.replace('.', '/')}") == [A1, B1]
+    assert selected(history, key=[A1, SessionKey.parse(B1)]) == [A1, B1]
+    assert selected(history, f"key not in ({A1}, {B1})") == others
+    assert selected(history, f"not ({A1} or {B1})") == others
+    assert selected(history, f"{A1} and mouseName = M2") == []
+    assert selected(history, key=[]) == []
+    many = [f"M1.2022-12-01.{number}" for number in range(1_000, 3_000)]
+    assert selected(history, key=[A4, *many, A3]) == sorted([A3, A4])
+
+
+def test_a_scratched_session_is_shown_by_its_key_and_not_by_another_one(history):
+    assert keys_of(history.sessions.frame(f"key in ({A1}, {A3})")) == [A1, A3]
+    assert keys_of(history.sessions.frame(f"imaging and {A3}")) == [A3]
+    assert keys_of(history.sessions.frame(key=A3)) == [A3]
+    for wanted in (f"key != {A1}", f"not {A1}", f"imaging or {A1}"):
+        assert A3 not in keys_of(history.sessions.frame(wanted))
+    assert A3 not in keys_of(history.sessions.frame(key=([A1], "not_in")))
+
+
+def test_a_word_that_names_no_mouse_is_told_and_what_else_it_may_mean(history):
+    for word, said in (("KO", "write: KO = true"), ("sEx", "write: sex = "), ("M11", "mean 'M1'")):
+        with pytest.raises(NotFoundError, match=f"no mouse {word!r}.*{said}"):
+            history.mice.frame(word)
+    with pytest.raises(NotFoundError):
+        history.mice.update({"notes": "x"}, "KO")
+    assert list(history.mice.frame("M1")["mouseName"]) == ["M1"]
+
+
+def test_yesterday_is_the_day_before_today(history):
+    for other in ("today - 1 day", "yesterday + 0 weeks"):
+        assert selected(history, f"sessionDate < {other}") == selected(
+            history, "sessionDate < yesterday"
+        )
+    assert selected(history, "sessionDate = yesterday") == []
+
+
 def test_states_are_those_of_the_table(history):
     table = history.workflow.table(include_scratched=True)
     for stage in history.workflow.stages:
@@ -428,6 +474,13 @@ def test_changes_since_a_time_are_those_of_the_session_itself(history):
         ({"has_dataset": None}, "takes a value"),
         ({"has_dataset": ("a", "<")}, "== or like"),
         ({"changed_since": "soon"}, "not a time"),
+        ("qc = PASS", "in a condition qc.session = PASS"),
+        ("imaging and state", "in a condition state.registration = done"),
+        ("attempts.registration = failed", "compare the state of a stage: state.registration"),
+        ("datasets.bytes > 3", "has_dataset = mpci.times"),
+        ("key = M1", "does not name a session"),
+        ({"key": (B1, "<")}, "'==' or 'in'"),
+        ({"key": [B1, None]}, "does not name a session"),
         ("sessionDate >= today - 99999999 days", "years 1 to 9999"),
         (f"sessionDate < today + {'9' * 40} weeks", "years 1 to 9999"),
         ("changed_since = today - 800000 days", "years 1 to 9999"),
@@ -503,7 +556,7 @@ def test_a_key_is_a_key_and_finds_a_scratched_session_too(history):
 
 
 def test_a_text_that_is_neither_key_nor_condition_is_told_both(history):
-    with pytest.raises(ConditionError, match=r"Nor is it a key, such as ATL012\.2023-01-20\.702"):
+    with pytest.raises(ConditionError, match=r"Nor is it a key.* mouseName = M1\.2022-12-01"):
         history.sessions.frame("M1.2022-12-01")
     with pytest.raises(ConditionError, match=r"Known: mouse\.KO"):
         history.sessions.frame("KO and imaging")
@@ -570,7 +623,7 @@ def test_calls_of_the_page_select_the_same(history):
     (calls,) = (text for kind, text in BLOCKS if kind == "python")
     names = {"tracker": history, "Session": Session}
     found = [eval(line.partition("  #")[0], names) for line in calls.splitlines()]
-    assert [len(frame) for frame in found] == [4, 4, 4, 1, 0, 0]
+    assert [len(frame) for frame in found] == [4, 4, 4, 1, 2, 0, 0]
 
 
 def test_the_error_of_the_page_is_the_one_that_is_said(history):

@@ -60,7 +60,7 @@ filters. All that are given must hold.
 |---|---|
 | `--where imaging=true` | equal; `true`, `yes`, `1` and their opposites for tick boxes |
 | `--where "sessionID>=701"` | also `>`, `<`, `<=`, `!=`; one `>=` and one `<=` make a range |
-| `--where "mouseName~ATL%"` | like: `%` stands for any text, `_` for one character, in any case |
+| `--where "mouseName~ATL%"` | like: `%` stands for any text, `_` for one; A to Z in either case |
 | `--where "experimentID=1,2"` | any of several; with `!=` none of them |
 | `--where 'sessionNotes="slow, late"'` | a value with a comma, in double quotes |
 | `--where "experimentType="` | the value is missing; with `!=` it is there |

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from vrtracker.cli.commands import Commands, command_of
+from vrtracker.cli.commands import Commands, Group, command_of
 from vrtracker.cli.exits import Exit, report, say_error
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
@@ -98,7 +97,7 @@ class _Loaded(Mapping[str, Any]):
         return len(_HOMES)
 
 
-class _Root(TyperGroup):
+class _Root(Group):
     """Finds a command when it is asked for; ends every error in one line and its exit code."""
 
     def __init__(self, **settings: Any) -> None:

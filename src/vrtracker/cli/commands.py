@@ -12,15 +12,26 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Commands", "command_of"]
+__all__ = ["Commands", "Group", "command_of"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class Group(TyperGroup):
+    """A group whose help shows flags without a type, which they take none of."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the arguments and options."""
+        return _untyped(super().get_params(ctx))
+
+
 class Commands(typer.Typer):
     """A group of commands, which know their names and what they do, and the rest on demand."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"cls": Group, **settings})
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
         """Make a function a command; settings are those of `typer.Typer.command`."""
@@ -44,6 +55,13 @@ def command_of(found: Callable[..., Any] | typer.Typer, name: str, **settings: A
     alone = Commands(add_completion=False)
     alone.command(name, **settings)(found)
     return typer.main.get_command(alone)
+
+
+def _untyped(params: Any) -> Any:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
 
 
 def _nothing() -> None:
@@ -71,6 +89,10 @@ class _Command(TyperCommand):
     @params.setter
     def params(self, _of_nothing: Any) -> None:
         pass
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return them, and that for help."""
+        return _untyped(super().get_params(ctx))
 
     @property
     def callback(self) -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["filters_of", "names_of", "options_of", "size_of", "values_of"]
 
+_SPOKEN = ("today", "yesterday")
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.IGNORECASE)
 _UNITS = {
     "": 1.0,
@@ -52,18 +53,21 @@ def filters_of(
     """
     from vrtracker.repositories.selecting import Filters, Selection
 
+    asked = [Selection.written(text) for text in where or ()]
     given: list[tuple[str, Any]] = []
     if mouse:
         given.append(("mouseName", list(mouse)))
     if numbers is not None:
         given.append(("uSessionID", list(numbers)))
     for value, operator in ((date, "=="), (since, ">="), (until, "<=")):
-        if value is not None:
+        if value is not None and value.strip().lower().startswith(_SPOKEN):
+            asked.append(Selection.written(f"sessionDate {operator} {value}"))
+        elif value is not None:
             given.append(("sessionDate", (value, operator)))
     if imaging is not None:
         given.append(("imaging", imaging))
-    asked = (Selection.written(text) for text in where or ())
-    return reduce(and_, asked, Selection((Filters(tuple(given)),) if given else ()))
+    parts = (Filters(tuple(given)),) if given else ()
+    return reduce(and_, asked, Selection(parts, mice=tuple(mouse or ())))
 
 
 def values_of(assignments: Sequence[str] | None) -> dict[str, str | None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vrtracker.as_json import chosen, records
+from vrtracker.as_json import records
 from vrtracker.cli import listing
 from vrtracker.cli.options import (
     AllColumns,
@@ -27,6 +28,10 @@ from vrtracker.cli.options import (
 from vrtracker.cli.output import say, write_json
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of
+
+if TYPE_CHECKING:
+    from vrtracker.repositories.selecting import Selection
+    from vrtracker.tracker import Tracker
 
 __all__ = ["complete", "needs", "reset", "scratch", "settled", "unscratch", "why_not"]
 
@@ -60,22 +65,43 @@ def needs(
     """
     names = names_of(columns)
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    also = {"include_blocked": include_blocked, "include_stale": include_stale}
     with shell_of(context).open(readonly=True) as tracker:
-        queue = tracker.workflow.needs.records(
-            stage,
-            filters,
-            include_blocked=include_blocked,
-            include_stale=include_stale,
-            limit=limit,
-        )
-    rows = records(queue)
+        if names is None:
+            rows = records(tracker.workflow.needs.records(stage, filters, limit=limit, **also))
+        else:
+            rows = _queue(tracker, stage, filters, names, limit, **also)
     listing.write_rows(
-        rows if names is None else chosen(rows, names),
+        rows,
         json=json,
         default=_COLUMNS,
         all_columns=all_columns,
         columns=names,
     )
+
+
+def _queue(
+    tracker: Tracker,
+    stage: str,
+    filters: Selection,
+    names: Sequence[str],
+    limit: int | None,
+    **also: bool,
+) -> list[dict[str, Any]]:
+    """Return the queue with the columns that `sessions list` takes, and `state`."""
+    from vrtracker.domain.states import queued
+    from vrtracker.repositories.selecting import Selection
+
+    chosen = tracker.workflow.stages[stage]
+    state = f"state.{chosen.name}"
+    rows = listing.list_rows(
+        tracker.sessions,
+        filters=filters & Selection.of({state: queued(chosen.kind, **also)}),
+        columns=[state if name == "state" else name for name in names],
+        order_by=None,
+        limit=limit,
+    )
+    return [dict(zip(names, row.values(), strict=True)) for row in rows]
 
 
 def why_not(

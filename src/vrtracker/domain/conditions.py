@@ -6,17 +6,20 @@ Values stay text here: the column that they are compared with says what they mea
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.domain.keys import is_key
 from vrtracker.errors import ConditionError, InvalidValueError
 
 if TYPE_CHECKING:
     from lark import Lark
 
 __all__ = [
+    "KEY",
     "All",
     "Any_",
     "Comparison",
@@ -24,9 +27,12 @@ __all__ = [
     "FromToday",
     "Not",
     "comparisons",
+    "from_today",
     "parse_condition",
 ]
 
+KEY = "key"
+"""The name that stands for the keys of sessions; a key alone is compared with it."""
 _GRAMMAR = r"""
 ?start: either
 ?either: both (_OR both)*
@@ -64,7 +70,7 @@ _IS.3: /is(?![^\s()])/i
 _LIKE.3: /like(?![^\s"'])/i
 _BETWEEN.3: /between(?![^\s"'])/i
 _MISSING.3: /(missing|null|none)(?![^\s()])/i
-TODAY.3: /today(?![^\s(),+-])/i
+TODAY.3: /(today|yesterday)(?![^\s(),+-])/i
 UNIT.3: /(days?|weeks?)(?![^\s(),])/i
 EQUAL: "==" | "="
 UNEQUAL.2: "!=" | "<>"
@@ -250,6 +256,8 @@ class _Reading:
     def _comparison(self, tree: Any, operator: str | None = None) -> Comparison:
         first, *rest = tree.children
         name, at = self._span(first.children).strip("`"), first.children[0].start_pos
+        if tree.data == "holds" and is_key(name):
+            return Comparison(KEY, "==", (name,), at, at)
         values = tuple(self._values(rest))
         if tree.data in _MISSING:
             values, operator = (None,), _MISSING[tree.data]
@@ -266,7 +274,7 @@ class _Reading:
             if kind == "several":
                 yield from self._values(part.children)
             elif kind == "today":
-                yield _from_today([str(word) for word in part.children[1:]])
+                yield _from_today(*map(str, part.children))
             elif kind == "quoted":
                 yield _unquoted(str(part.children[0]))
             elif kind == "words":
@@ -291,14 +299,25 @@ _WEEK = 7
 _DIGITS = 18
 
 
-def _from_today(words: list[str]) -> FromToday:
-    if not words:
-        return FromToday()
-    sign, number, unit = words
+_SPOKEN = re.compile(r"(today|yesterday)(?:\s*([+-])\s*([0-9]+)\s*(days?|weeks?))?", re.IGNORECASE)
+
+
+def from_today(text: str) -> FromToday | None:
+    """Return the day that ``yesterday`` or ``today - 7 days`` is; None for another text."""
+    match = _SPOKEN.fullmatch(text.strip())
+    return match and _from_today(*match.groups())
+
+
+def _from_today(
+    day: str, sign: str | None = None, number: str | None = None, unit: str | None = None
+) -> FromToday:
+    begin = -1 if day.lower() == "yesterday" else 0
+    if sign is None or number is None or unit is None:
+        return FromToday(begin)
     # A number with more digits is as far beyond the calendar.
     count = int(number.lstrip("0")[:_DIGITS] or 0)
     days = count * (_WEEK if unit.lower().startswith("week") else 1)
-    return FromToday(-days if sign == "-" else days)
+    return FromToday(begin - days if sign == "-" else begin + days)
 
 
 def _unquoted(text: str) -> str:

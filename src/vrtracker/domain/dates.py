@@ -8,7 +8,7 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["parse_date", "parse_datetime", "parse_moment", "plain"]
+__all__ = ["parse_date", "parse_datetime", "parse_day", "parse_moment", "plain"]
 
 _COMPACT = re.compile(r"\d{8}")
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
@@ -56,6 +56,26 @@ def parse_date(value: Any) -> dt.date:
     if isinstance(value, str):
         return _date_of_text(value.strip())
     raise InvalidValueError(_not_a("date", value), value=value)
+
+
+def parse_day(value: Any) -> dt.date:
+    """Return the calendar date that `value` shows, with no time of the day but midnight.
+
+    Raises
+    ------
+    InvalidValueError
+        If it tells one, or shows no date: what is compared with days would not be what it says.
+    """
+    day, value = parse_date(value), plain(value)
+    shown = value
+    match = _DAY.match(value.strip()) if isinstance(value, str) else None
+    if match and match.end() < len(match.string):
+        shown = _datetime_of_text(f"{day}{match.string[match.end() :]}")
+    if isinstance(shown, dt.datetime) and shown.time() != dt.time():
+        raise InvalidValueError(
+            f"these are whole days, and {str(value)!r} is a time of one; write {day}.", value=value
+        )
+    return day
 
 
 def parse_datetime(value: Any) -> dt.datetime:

@@ -13,7 +13,7 @@ from typing import Any
 from vrtracker.domain.dates import parse_date, plain
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 
-__all__ = ["MOUSE_NAME", "SessionKey", "parse_mouse_name", "parse_number"]
+__all__ = ["MOUSE_NAME", "SessionKey", "is_key", "parse_mouse_name", "parse_number"]
 
 MOUSE_NAME = re.compile(r"[\w.-]+")
 _PATH = re.compile(
@@ -123,6 +123,15 @@ class SessionKey:
     def uuid(self) -> uuid.UUID:
         """The session's id for outside formats: version 3, the same wherever the key is."""
         return uuid.uuid3(_NAMESPACE, f"{self.mouse}/{self.date.isoformat()}/{self.number:03d}")
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text is the key of a session, in any usual spelling."""
+    try:
+        SessionKey.parse(text)
+    except InvalidKeyError:
+        return False
+    return True
 
 
 def parse_mouse_name(value: Any) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "State",
     "Transition",
     "allowed_from",
+    "queued",
     "state_of",
     "target_of",
 ]
@@ -51,6 +52,14 @@ class State(enum.StrEnum):
 
 QUEUED = (State.READY, State.FAILED)
 """The states that make up the work queue."""
+
+
+def queued(
+    kind: StageKind, *, include_blocked: bool = False, include_stale: bool = False
+) -> list[State]:
+    """Return the states of a queue; what is blocked holds nothing to be reviewed."""
+    waits = include_blocked and kind is StageKind.PROCESS
+    return [*QUEUED, *[State.BLOCKED] * waits, *[State.STALE] * include_stale]
 
 
 class Mark(enum.StrEnum):

@@ -26,17 +26,18 @@ from sqlalchemy import (
 
 from vrtracker.backends.days import DaysBetween, KeyText
 from vrtracker.database import Tables
+from vrtracker.domain.conditions import KEY
 from vrtracker.domain.dates import parse_moment, plain
 from vrtracker.domain.qc import NOT_APPLICABLE, QC
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidValueError, UnknownNameError
-from vrtracker.repositories.comparables import Choice, Place, Question
+from vrtracker.repositories.comparables import Choice, Keys, Place, Question
 from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.filters import Comparable, Term
 from vrtracker.repositories.selecting import Setting, spelled
 from vrtracker.repositories.states import StageQuery
-from vrtracker.repositories.values import number, storable_text
+from vrtracker.repositories.values import coercer_of, number, storable_text
 
 __all__ = ["Beyond", "Found"]
 
@@ -46,10 +47,16 @@ _ACCEPTED = frozenset({QC.PASS, QC.WARNING})
 _BAD = frozenset({QC.FAIL, QC.CRITICAL})
 _ESCAPE = "~"
 _OF_SEVERAL = {
-    "state": '{"registration": "done"}',
-    "qc": '{"session": "PASS"}',
-    "qc_lte": '{"session": "WARNING"}',
+    "state": ("registration", "done"),
+    "qc": ("session", "PASS"),
+    "qc_lte": ("session", "WARNING"),
 }
+_SHOWN = {
+    "attempts": "the state of a stage: state.registration = failed; all attempts at a session: "
+    "vrtracker attempts KEY, tracker.workflow.attempts(key)",
+    "datasets": "a file: has_dataset = mpci.times, or the worst level: qc.dataset <= WARNING",
+}
+"""What can be shown and not compared, and what can be instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +84,18 @@ class Beyond:
             If it begins as one does, and there is no such stage or check.
         """
         if name in _OF_SEVERAL:
-            raise InvalidValueError(f"{name} takes values by name: {name}={_OF_SEVERAL[name]}.")
+            room, written = name.removesuffix("_lte"), "<=" if name.endswith("_lte") else "="
+            check, value = _OF_SEVERAL[name]
+            raise InvalidValueError(
+                f"{name} takes a value by name: in a condition {room}.{check} {written} {value}, "
+                f'as keyword {name}={{"{check}": "{value}"}}.'
+            )
         if name == "changed_since":
             return Found(Question(name, self._has_changed, ("==",)))
         if self._table is not self._tables.sessions:
             return None
+        if name == KEY:
+            return Found(self._keys())
         plain_ones = {
             "age_weeks": self._age_weeks,
             "days_since_last": self._days_since_last,
@@ -91,6 +105,10 @@ class Beyond:
         if name in plain_ones:
             return plain_ones[name]()
         room, _, rest = spelled(name).partition("__")
+        if room in _SHOWN:
+            raise InvalidValueError(
+                f"{room} can be shown and not compared; compare {_SHOWN[room]}."
+            )
         if self._setting is None or not rest or room not in {"state", "qc"}:
             return None
         return self._state(name, rest) if room == "state" else self._qc(name, rest)
@@ -99,7 +117,7 @@ class Beyond:
         """Return all such names."""
         if self._table is not self._tables.sessions:
             return ["changed_since"]
-        names = ["age_weeks", "days_since_last", "nth_session", "has_dataset", "changed_since"]
+        names = [KEY, "age_weeks", "days_since_last", "nth_session", "has_dataset", "changed_since"]
         if self._setting is not None:
             names += [f"state{dot}{stage}" for stage in self._setting.stages]
             names += [f"qc{dot}{check}" for check in self._checks()]
@@ -110,6 +128,13 @@ class Beyond:
         if self._setting is None:  # pragma: no cover - `Selection.known_to` sees to it
             raise InvalidValueError("What the lab knows is not known here.")
         return self._setting
+
+    def _keys(self) -> Keys:
+        columns, coercer = self._table.c, coercer_of(self._table)
+        mouse, day, number_ = (columns[name] for name in ("mouseName", "sessionDate", "sessionID"))
+        text = Term(KEY, KeyText(mouse, day, number_), storable_text, nullable=False)
+        of = (Term.of(mouse, coercer), Term.of(day, coercer), Term.of(number_, coercer))
+        return Keys(KEY, of, text)
 
     # -- states ---------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     FromClause,
@@ -217,7 +218,9 @@ class Columns:
         datasets = self._tables.datasets
         if rest == "count":
             return self._of_session(datasets, func.count(datasets.c.dataset_id))
-        return func.coalesce(self._of_session(datasets, func.sum(datasets.c.size_bytes)), 0.0)
+        size = func.coalesce(self._of_session(datasets, func.sum(datasets.c.size_bytes)), 0.0)
+        # Whole, though they are kept as Double, which Access counts further with than integers.
+        return type_coerce(size, BigInteger())
 
     # -- what they are made from -----------------------------------------------------------
 

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import false, true
 
 from vrtracker.domain.dates import plain
-from vrtracker.errors import InvalidValueError
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 from vrtracker.repositories.filters import Term, several, truth
 
-__all__ = ["Choice", "Place", "Question"]
+__all__ = ["Choice", "Keys", "Place", "Question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,44 @@ class Question:
             raise InvalidValueError(f"{self.name} takes a value and {' or '.join(self.operators)}.")
         holds = self.tells(value, operator)
         return Fact(holds, ~holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Sessions by their keys.
+
+    Attributes
+    ----------
+    columns
+        Of the mouse, the day and the number; indexes find their rows.
+    text
+        The key as text, which several of them are compared with.
+    """
+
+    name: str
+    columns: tuple[Term, Term, Term]
+    text: Term
+    takes_ranges: bool = False
+
+    def fact(self, value: Any, operator: str) -> Fact:
+        """Return that it is one of these sessions, and the opposite."""
+        if operator in _OPPOSED:
+            return opposite(self.fact(value, _OPPOSED[operator]))
+        if operator not in {"==", "in"}:
+            raise InvalidValueError(f"{self.name} takes keys and '==' or 'in', not {operator!r}.")
+        given = several(value, operator) if operator == "in" else [value]
+        try:
+            keys = [SessionKey.parse(each) for each in given]
+        except InvalidKeyError as error:
+            raise InvalidValueError(str(error), value=value) from error
+        mouse, day, number = self.columns
+        facts = [
+            mouse.fact([key.mouse for key in keys], "in"),
+            day.fact([key.date for key in keys], "in"),
+        ]
+        if len(keys) == 1:
+            return all_of([*facts, number.fact(keys[0].number, "==")])
+        return all_of([*facts, self.text.fact([str(key) for key in keys], "in")])
 
 
 _ENDS: dict[str, Any] = {"1": 1, "last": "last"}

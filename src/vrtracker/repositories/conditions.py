@@ -107,6 +107,8 @@ class Conditions:
             term = self._comparable(asked.name, "__" if "__" in asked.name else ".")
         except UnknownNameError as error:
             raise self._no_name(whole, asked, error) from error
+        except InvalidValueError as error:
+            raise ConditionError(str(error), whole.text, asked.at) from error
         try:
             return term.fact(*self._asked(term, asked))
         except (UnknownNameError, InvalidValueError) as error:
@@ -142,7 +144,8 @@ class Conditions:
             return ConditionError(problem, whole.text, at, ("and", "or"))
         hint = ""
         if asked is whole.condition and asked.operator == _BARE:
-            hint = " Nor is it a key, such as ATL012.2023-01-20.702."
+            key = "" if self._table is self._tables.mice else " Nor is it a key of a session."
+            hint = f"{key} For a mouse of that name write: mouseName = {asked.name}"
         return ConditionError(f"{error}{hint}", whole.text, asked.at, near=error.nearest)
 
     def _is_name(self, name: str) -> bool:

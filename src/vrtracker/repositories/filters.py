@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import Boolean, Column, String, and_, bindparam, false, or_, true
 
-from vrtracker.domain.dates import plain
+from vrtracker.domain.dates import parse_day, plain
 from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.models.types import CalendarDate
 from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.values import Coercer, storable_text
 
@@ -65,8 +66,10 @@ class Term:
     @classmethod
     def of(cls, column: Column[Any], coercer: Coercer) -> Term:
         """Return the term of a column."""
-        nullable = bool(column.nullable)
-        return cls(column.name, column, partial(coercer.value, column.name), nullable)
+        fit: Callable[[Any], Any] = partial(coercer.value, column.name)
+        if isinstance(column.type, CalendarDate):
+            fit = partial(_day, column.name, fit)
+        return cls(column.name, column, fit, bool(column.nullable))
 
     @property
     def is_missing(self) -> Clause:
@@ -113,6 +116,15 @@ class Term:
             return _pattern(self, value)
         fitted = self.fit(value)
         return _whole(fitted, operator) if self.is_counted and fitted is not None else fitted
+
+
+def _day(name: str, fit: Callable[[Any], Any], value: Any) -> Any:
+    """Return a day to compare with; a time of it is refused, which a row's date may carry."""
+    day = fit(value)
+    try:
+        return day if day is None else parse_day(value)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{name}: {error}", column=name, value=value) from error
 
 
 def _whole(number: float, operator: str) -> int:

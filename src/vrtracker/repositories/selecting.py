@@ -11,7 +11,15 @@ from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.sql import visitors
 from sqlalchemy.util import immutabledict
 
-from vrtracker.domain.conditions import Condition, FromToday, comparisons, parse_condition
+from vrtracker.domain.conditions import (
+    KEY,
+    All,
+    Comparison,
+    Condition,
+    FromToday,
+    comparisons,
+    parse_condition,
+)
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import InvalidKeyError, InvalidValueError
@@ -19,6 +27,7 @@ from vrtracker.models import Base
 
 __all__ = ["Expression", "Filters", "Selection", "Setting", "Written", "selection_of", "spelled"]
 
+_NOT_KEYS = {("!=",), ("<>",), ("not_in",), ("not in",)}
 _SCRATCHED = frozenset({"sessionQC", "qc__session"})
 _LAB_KNOWS = ("state__", "qc__", "changed_since")
 _OF_SEVERAL = {"state": ("state", None), "qc": ("qc", None), "qc_lte": ("qc", "<=")}
@@ -52,6 +61,12 @@ class Filters:
         """What is filtered."""
         return {spelled(name) for name, _ in self.pairs}
 
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether sessions are named by their keys."""
+        asked = (wanted for name, wanted in self.pairs if name == KEY)
+        return any(not (isinstance(one, tuple) and one[-1:] in _NOT_KEYS) for one in asked)
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -64,6 +79,14 @@ class Written:
     def names(self) -> set[str]:
         """What is compared."""
         return {spelled(each.name) for each in comparisons(self.condition)}
+
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether sessions are named by their keys."""
+        whole = self.condition
+        parts = whole.parts if isinstance(whole, All) else (whole,)
+        named = (each for each in parts if isinstance(each, Comparison) and each.name == KEY)
+        return any(each.operator in {"==", "in"} for each in named)
 
     @property
     def tells_days(self) -> bool:
@@ -101,11 +124,14 @@ class Selection:
         One row is named by its key.
     setting : Setting or None
         What the lab knows, where a part asks for it.
+    mice : tuple of str
+        Mice that were named by themselves: each has to be there.
     """
 
     parts: tuple[Part, ...] = ()
     is_key: bool = False
     setting: Setting | None = None
+    mice: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, filters: Mapping[str, Any]) -> Selection:
@@ -124,7 +150,10 @@ class Selection:
     def __and__(self, other: Selection) -> Selection:
         """Return what selects the rows that both select."""
         return Selection(
-            (*self.parts, *other.parts), self.is_key or other.is_key, other.setting or self.setting
+            (*self.parts, *other.parts),
+            self.is_key or other.is_key,
+            other.setting or self.setting,
+            (*self.mice, *other.mice),
         )
 
     @property
@@ -136,12 +165,14 @@ class Selection:
     def is_named(self) -> bool:
         """Whether sessions are meant one by one: by a key, or by their numbers."""
         asked = [part for part in self.parts if not isinstance(part, Expression)]
-        return self.is_key or any("uSessionID" in part.names for part in asked)
+        return self.is_key or any(part.is_of_keys or "uSessionID" in part.names for part in asked)
 
     @property
     def shows_scratched(self) -> bool:
-        """Whether it asks for scratched sessions itself, or for one session by its key."""
-        return self.is_key or not _SCRATCHED.isdisjoint(self.names)
+        """Whether it asks for scratched sessions itself, or for sessions by their keys."""
+        asked = (part for part in self.parts if not isinstance(part, Expression))
+        by_key = self.is_key or any(part.is_of_keys for part in asked)
+        return by_key or not _SCRATCHED.isdisjoint(self.names)
 
     def known_to(
         self, stages: StageGraph, now: Callable[[], dt.datetime], zone: dt.tzinfo | None

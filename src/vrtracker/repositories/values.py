@@ -218,7 +218,8 @@ def _are_small(values: list[int], length: Any) -> bool:
 
 def _are_finite(values: list[float], length: Any) -> bool:
     del length
-    return all(map(math.isfinite, values))
+    minus_zero = 0.0 in values and "-0.0" in map(repr, values)
+    return not minus_zero and all(map(math.isfinite, values))
 
 
 def _are_lab_times(values: list[dt.datetime], length: Any) -> bool:
@@ -287,7 +288,8 @@ def number(value: Any) -> float:
         raise InvalidValueError(f"{value!r} is not a number.") from error
     if isinstance(value, bool) or not math.isfinite(found):
         raise InvalidValueError(f"{value!r} is not a finite number.")
-    return found
+    # Not every database takes the two zeros for one.
+    return found + 0.0
 
 
 def storable_text(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from vrtracker import clock
 from vrtracker.database import Database, DatabaseClock
+from vrtracker.domain.conditions import from_today
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
@@ -23,6 +24,7 @@ from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.selecting import Selection, selection_of
 from vrtracker.repositories.values import storable_text
 from vrtracker.settings import config_path
+from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["LabContext"]
@@ -79,8 +81,33 @@ class LabContext:
     def selection(
         self, where: Any, filters: Mapping[str, Any] = _NONE, **options: Any
     ) -> Selection:
-        """Return what a call selects, with what is known here; see `selection_of`."""
-        return selection_of(where, filters, **options).known_to(self.stages, self.now, self.zone)
+        """Return what a call selects, with what is known here; see `selection_of`.
+
+        Raises
+        ------
+        NotFoundError
+            If it names a mouse by itself that is not there.
+        """
+        found = selection_of(where, filters, **options).known_to(self.stages, self.now, self.zone)
+        if found.mice:
+            self._require_mice(found.mice)
+        return found
+
+    def _require_mice(self, names: Sequence[str]) -> None:
+        with self.unit(readonly=True) as unit:
+            known = unit.mice.names()
+            for name in dict.fromkeys(names):
+                if name not in known:
+                    raise self.not_found("mouse", name, nearest(name, known), unit=unit)
+
+    def today(self) -> dt.date:
+        """Return the lab's day."""
+        return self.lab_now().date()
+
+    def day(self, value: Any) -> Any:
+        """Return the day that ``today``, ``yesterday`` or ``today - 7 days`` is; else the value."""
+        spoken = from_today(value) if isinstance(value, str) else None
+        return value if spoken is None else spoken.date(self.today())
 
     def policy(self, stage: str) -> RunPolicy:
         """Return how runs of a stage treat failures."""

@@ -18,7 +18,7 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.sql import compiler, elements, operators, selectable, visitors
 
 from vrtracker.backends.access.refusals import refuse
-from vrtracker.backends.access.types import BracketedPattern
+from vrtracker.backends.access.types import BracketedPattern, RegexPattern
 
 __all__ = ["AccessCompiler"]
 
@@ -322,6 +322,13 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
             pattern = pattern._clone(maintain_key=True)
             pattern.type = BracketedPattern(escape)
             escape = None
+        if takes_escape and isinstance(pattern, elements.BindParameter):
+            pattern = pattern._clone(maintain_key=True)
+            pattern.type = RegexPattern(escape, fold)
+            text = self.process(binary.left, **kw)
+            text = self._folded(text) if fold else text
+            matches = f"REGEXP_MATCHES({text}, {self.process(pattern, **kw)})"
+            return f"NOT {matches}" if word.startswith("NOT") else matches
         left, right = self.process(binary.left, **kw), self.process(pattern, **kw)
         if fold:
             left, right = self._folded(left), self._folded(right)

@@ -94,6 +94,7 @@ def past_of(lab: LabContext, moment: dt.datetime) -> tuple[LabContext, Temporary
 
 def moment_of(lab: LabContext, when: Any) -> dt.datetime:
     """Return the moment that people mean by a time or a date, which stands for its end."""
+    when = lab.day(when)
     begin = parse_moment(when, lab.zone, of_day=dt.time())
     end, now = parse_moment(when, lab.zone), lab.now()
     return now if begin <= now < end else end

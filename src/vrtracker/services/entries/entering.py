@@ -88,7 +88,7 @@ class EntryService:
     ) -> EntryPlan:
         """Return the rows to enter; see `vrtracker.tracker.Tracker.enter`."""
         common = {**self._preset(preset), **values}
-        parsed = [SessionKey.parse(key) for key in _listed(keys)]
+        parsed = [SessionKey.parse(self._spoken(key)) for key in _listed(keys)]
         models = self.models(parsed, like)
         rows = [
             {**model, **common, **key.columns} for key, model in zip(parsed, models, strict=True)
@@ -101,6 +101,13 @@ class EntryService:
         if strict and warnings:
             raise InvalidValueError(f"{' '.join(warnings)} Nothing was entered.")
         return EntryPlan(tuple(rows), tuple(warnings), self._sessions)
+
+    def _spoken(self, key: Any) -> Any:
+        """Return a key whose day may have been given as ``today``."""
+        if isinstance(key, tuple) and len(key) == len(self._sessions.key_columns):
+            mouse, day, number = key
+            return mouse, self._lab.day(day), number
+        return key
 
     def last(self, mouse: str) -> SessionKey | None:
         """Return the last session of a mouse that is not scratched, or None."""

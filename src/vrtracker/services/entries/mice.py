@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Boolean
+
 from vrtracker.backends.base import Violation, ViolationError
 from vrtracker.domain.keys import parse_mouse_name
 from vrtracker.domain.records import MouseRecord
@@ -38,6 +40,31 @@ class MouseRules(TableRules[MouseRecord, str]):
     def key(self, value: Any) -> str:
         """Parse a name; a record of a mouse stands for its own."""
         return parse_mouse_name(getattr(value, "mouseName", value))
+
+    def selection(self, where: Any, filters: Mapping[str, Any]) -> Selection:
+        """Return what a call selects; a name alone has to be that of a mouse that is there.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such mouse, which a condition of one word would be taken for.
+        """
+        found = super().selection(where, filters)
+        if isinstance(where, str) and found.is_key:
+            self._require(self.key(where))
+        return found
+
+    def _require(self, name: str) -> None:
+        if self.look_ups.by_key(**self.columns_of(name)) is not None:
+            return
+        error = self.lab.not_found("mouse", name, self.near(name))
+        columns = {column.name.casefold(): column.name for column in self.look_ups.table.c}
+        if column := columns.get(name.casefold()):
+            is_flag = isinstance(self.look_ups.table.c[column].type, Boolean)
+            written = f"{column} = {'true' if is_flag else '…'}"
+            said = f"{error} A word alone names a mouse; for a condition write: {written}"
+            error.args = (said,)
+        raise error
 
     def columns_of(self, key: str) -> dict[str, Any]:
         """Return mouseName."""

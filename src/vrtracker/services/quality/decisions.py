@@ -134,7 +134,7 @@ class QualityService:
             If the stage is blocked, running or not for this session.
         """
         chosen = self._lab.stages[stage]
-        done_at = parse_datetime(date) if date is not None else self._lab.lab_now()
+        done_at = self._lab.lab_now() if date is None else parse_datetime(self._lab.day(date))
         return self._set_done(SessionKey.parse(key), chosen, Transition.COMPLETE, done_at, reason)
 
     def reset(self, key: Any, stage: str, *, reason: str | None = None) -> State:

@@ -187,7 +187,11 @@ class UndoService:
         undone = undoings(unit.events.undone())
         silent = {*undone, *undone.values()}
         begun = dt.time()
-        moment = None if since is None else parse_moment(since, self._lab.zone, of_day=begun)
+        moment = (
+            None
+            if since is None
+            else parse_moment(self._lab.day(since), self._lab.zone, of_day=begun)
+        )
         found = unit.events.operations_of(who, moment)
         standing = [each for each in found if each not in silent]
         if not standing:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.domain.stages import StageGraph, StageKind
-from vrtracker.domain.states import QUEUED, State
+from vrtracker.domain.stages import StageGraph
+from vrtracker.domain.states import State, queued
 from vrtracker.found import Found, Selected, framed
 from vrtracker.operations import operation
 from vrtracker.repositories.listing import Listing
@@ -116,11 +116,7 @@ class WorkflowService:
             The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
         """
         chosen = self._lab.stages[stage]
-        states = list(QUEUED)
-        if include_blocked and chosen.kind is StageKind.PROCESS:
-            states.append(State.BLOCKED)
-        if include_stale:
-            states.append(State.STALE)
+        states = queued(chosen.kind, include_blocked=include_blocked, include_stale=include_stale)
         listing = Listing(self._lab.selection(where, filters), limit=limit)
         statement = self._stages.queue(
             chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
