@@ -120,6 +120,9 @@ def test_any_rows_are_the_same_by_every_path(paths, backend, monkeypatch):
                 name: ARROW[dtype] for name, dtype in dtypes.items()
             }
             assert table.drop_columns("uSessionID").to_pylist() == wanted, path
+            query = tracker.query(include_scratched=True)
+            assert query.arrow().equals(table), path
+            assert query.polars().drop("uSessionID").to_dicts() == wanted, path
         for options in ({"dtype_backend": "pyarrow"}, {"categories": True}):
             frame = paths["as columns"].sessions.frame(include_scratched=True, **options)
             assert plain(frame) == wanted, options

@@ -198,8 +198,10 @@ def _damaged(draw: Any) -> str:
 TEXTS = st.integers(0, 4).flatmap(lambda drawn: WRITTEN if drawn else _damaged())
 
 
-def test_any_condition_agrees_with_plain_python_and_pandas(backend, sample):
-    @settings(max_examples=examples(100, backend.marker))
+def check_conditions(sample: Any, many: int) -> None:
+    """Hold so many conditions to what pandas says, or to an error that points at its place."""
+
+    @settings(max_examples=many)
     @given(text=TEXTS)
     def agree(text: str) -> None:
         try:
@@ -216,6 +218,15 @@ def test_any_condition_agrees_with_plain_python_and_pandas(backend, sample):
             assert found == in_order["sessionID"].tolist()
 
     agree()
+
+
+def test_any_condition_agrees_with_plain_python_and_pandas(backend, sample):
+    check_conditions(sample, examples(100, backend.marker))
+
+
+@pytest.mark.long
+def test_ten_thousand_conditions_agree_with_plain_python_and_pandas(backend, sample):
+    check_conditions(sample, 10_000 if backend.marker != "access" else examples(10_000, "access"))
 
 
 @settings(max_examples=60)

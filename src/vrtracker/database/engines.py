@@ -234,7 +234,8 @@ class Database:
             try:
                 return reader.read(sql, parameters, types)
             except reader.errors as error:
-                raise BackendError(f"{self} could not be read: {error}") from error
+                explained = self.backend.explain(error, self.url)
+                raise explained or BackendError(f"{self} could not be read: {error}") from error
 
     def _arrow_reader(self) -> ArrowReader | None:
         self._check_process()
