@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrtracker import snapshots
+    from vrtracker.database import dispose_all
     from vrtracker.domain.keys import SessionKey
     from vrtracker.domain.qc import QC
     from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
     from vrtracker.domain.states import State
     from vrtracker.errors import VrtrackerError
-    from vrtracker.opening import init
+    from vrtracker.opening import database_of, init
     from vrtracker.opening import open_tracker as open  # noqa: A004
     from vrtracker.services.doctor import examine as doctor
     from vrtracker.tracker import Tracker
@@ -37,6 +38,8 @@ __all__ = [
     "__version__",
     "bake",
     "clone",
+    "database_of",
+    "dispose_all",
     "doctor",
     "init",
     "open",
@@ -55,6 +58,8 @@ _HOMES = {
     "VrtrackerError": ("vrtracker.errors", "VrtrackerError"),
     "bake": ("vrtracker.transfers", "bake"),
     "clone": ("vrtracker.transfers", "clone"),
+    "database_of": ("vrtracker.opening", "database_of"),
+    "dispose_all": ("vrtracker.database", "dispose_all"),
     "doctor": ("vrtracker.services.doctor", "examine"),
     "init": ("vrtracker.opening", "init"),
     "open": ("vrtracker.opening", "open_tracker"),

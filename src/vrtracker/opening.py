@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
 from vrtracker.services.administration.moving import where_it_went
-from vrtracker.services.administration.opening import lab_of
+from vrtracker.services.administration.opening import lab_of, plain_lab
 from vrtracker.settings import Settings, settings_for
 from vrtracker.tracker import Tracker
 
-__all__ = ["init", "open_tracker", "tracker_of"]
+if TYPE_CHECKING:
+    from vrtracker.services.administration.whole import LabDatabase
+
+__all__ = ["database_of", "init", "open_tracker", "tracker_of"]
 
 
 def open_tracker(
@@ -62,11 +65,12 @@ def tracker_of(
     actor: str | None = None,
 ) -> Tracker:
     """Open the database of settings that were read before; the rest as `open_tracker`."""
-    database = Database(settings.database, readonly=readonly)
+    timeout = settings.statement_timeout_seconds
+    database = Database(settings.database, readonly=readonly, timeout=timeout)
     went = where_it_went(database)
     if went is not None:
         refusal = f"{database} was moved to {went}, and is only read; open that one."
-        database = Database(settings.database, readonly=True, refusal=refusal)
+        database = Database(settings.database, readonly=True, refusal=refusal, timeout=timeout)
     database.backend.check_target(database.url)
     try:
         require_current(database)
@@ -75,6 +79,17 @@ def tracker_of(
     except BaseException:
         database.dispose()
         raise
+
+
+def database_of(
+    target: str | os.PathLike[str] | None = None, *, actor: str | None = None
+) -> LabDatabase:
+    """Return the database of a lab as a whole, whether it is there or not: to make or drop it."""
+    from vrtracker.services.administration.whole import LabDatabase
+
+    settings = settings_for(target)
+    database = Database(settings.database, timeout=settings.statement_timeout_seconds)
+    return LabDatabase(plain_lab(database, settings, actor=actor))
 
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:

@@ -146,6 +146,7 @@ class Profile(BaseModel):
     root: Path | None = None
     timezone: str | None = None
     lease_minutes: float = Field(default=15, ge=1)
+    statement_timeout_seconds: float | None = Field(default=None, gt=0, le=2_000_000)
     output: str = "oneData"
     reconcile: DiskSettings = DiskSettings()
     registrars: dict[str, str] = {}

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from vrtracker.database import Database
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from vrtracker.domain.one import OneExport
     from vrtracker.plots import Plots
     from vrtracker.services.administration.backups import Backup
+    from vrtracker.services.administration.whole import LabDatabase
     from vrtracker.services.disk.datasets import DatasetService
     from vrtracker.services.entries.recordings import RecordingService
     from vrtracker.services.one import OneImportPlan, OneService
@@ -170,10 +170,12 @@ class Tracker(Planning, Keeping, Shown):
         """The database's address: a path, or a URL without its password."""
         return str(self._lab.database)
 
-    @property
-    def database(self) -> Database:
-        """The database itself, for what goes past the services."""
-        return self._lab.database
+    @cached_property
+    def database(self) -> LabDatabase:
+        """The database as a whole: engines, tables, life; see `LabDatabase`."""
+        from vrtracker.services.administration.whole import LabDatabase
+
+        return LabDatabase(self._lab)
 
     @property
     def root(self) -> Path | None:

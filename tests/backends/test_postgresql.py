@@ -421,3 +421,47 @@ def test_tables_of_another_schema_are_not_taken_for_ours(backend):
         assert "number" not in {
             column["name"] for column in sa.inspect(connection).get_columns("sessiondb")
         }
+
+
+# -- what the server is told -------------------------------------------------------------------
+
+
+def test_connections_bear_our_name_or_that_of_the_url_and_no_reader_leaves_one_in_transaction(lab):
+    lab.sessions.frame()
+    lab.sessions.get(KEY)
+    seen = "SELECT application_name, state FROM pg_stat_activity WHERE datname = current_database()"
+    with lab.database.connect() as connection:
+        found = connection.execute(sa.text(seen)).all()
+    assert {name for name, _ in found} == {"vrtracker"}
+    assert "idle in transaction" not in {state for _, state in found}
+
+    named = lab.database.url.update_query_dict({"application_name": "rig 3"})
+    other = vrtracker.database_of(named.render_as_string(hide_password=False))
+    with other.connect() as connection:
+        assert connection.scalar(sa.text("SHOW application_name")) == "rig 3"
+    other.dispose()
+
+
+def test_statement_that_takes_too_long_is_ended_for_readers_and_writers(lab, tmp_path, monkeypatch):
+    url = lab.database.url.render_as_string(hide_password=False)
+    config = tmp_path / "config.toml"
+    config.write_text("[profiles.rig]\nstatement_timeout_seconds = 0.05\n")
+    monkeypatch.setenv("VRTRACKER_CONFIG", str(config))
+    monkeypatch.setenv("VRTRACKER_PROFILE", "rig")
+    with vrtracker.open(url) as tracker:
+        for readonly in (True, False):
+            with (
+                pytest.raises(DatabaseUnavailableError, match="statement_timeout_seconds"),
+                tracker.database.connect(readonly=readonly) as connection,
+            ):
+                connection.execute(sa.text("SELECT pg_sleep(5)"))
+        with pytest.raises(BackendError, match="statement timeout"):
+            tracker.database.handle.read_arrow(sa.select(sa.func.pg_sleep(5)), [None])
+        assert len(tracker.sessions.frame()) == 3
+
+
+def test_database_in_use_is_not_dropped(lab, url):
+    lab.sessions.count()
+    with vrtracker.open(url) as other, pytest.raises(BackendError, match="nobody connected"):
+        other.database.drop(other.database.name)
+    assert lab.sessions.count() == 3

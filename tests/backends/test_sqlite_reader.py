@@ -72,7 +72,7 @@ def wanted(lab) -> pd.DataFrame:
 
 
 def process_of(lab: Any) -> Any:
-    return lab.database._arrow_reader()._process
+    return lab.database.handle._arrow_reader()._process
 
 
 def readers() -> list[psutil.Process]:
@@ -192,7 +192,7 @@ def test_process_ends_with_the_one_that_started_it(lab):
         "sqlite_arrow.START_ROWS, sqlite_arrow.WAIT_ROWS = 0, 1\n"
         "tracker = vrtracker.open(sys.argv[1])\n"
         "tracker.sessions.frame()\n"
-        "print(tracker.database._arrow_reader()._process._process.pid, flush=True)\n"
+        "print(tracker.database.handle._arrow_reader()._process._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, lab.url], stdout=subprocess.PIPE) as one:
@@ -355,7 +355,7 @@ def through_python(tracker: Any) -> int:
 
 
 def row_by_row(tracker: Any) -> int:
-    tracker.database._reader, tracker.database._reader_known = None, True
+    tracker.database.handle._reader, tracker.database.handle._reader_known = None, True
     return len(tracker.sessions.frame())
 
 

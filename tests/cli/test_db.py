@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from support.command_line import good, refused, run, told
 from vrtracker.database.versions import HEAD, REVISIONS
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_upgrade_makes_a_missing_file_and_says_so(tmp_path: Path):
@@ -198,3 +201,35 @@ def test_schema_is_a_page_with_a_diagram_that_knows_the_labs_own_columns(demo):
     assert 'mousedb ||--o{ sessiondb : "mouseName"' in page
     assert "| arena | text of 20 letters | yes | a column of the lab's own |" in page
     assert "arena" not in good("db", "schema", "--markdown")
+
+
+def test_database_lives_and_dies_from_the_shell(tmp_path: Path):
+    lab = ("--url", tmp_path / "lab.db")
+
+    assert run(*lab, "db", "exists").exit_code == 1
+    assert told(*lab, "db", "create")["revision"] == HEAD
+    assert told(*lab, "db", "list") == ["lab.db"]
+    assert told(*lab, "db", "drop-tables", "vrt_dataset", "--name", "lab.db") == ["vrt_dataset"]
+    assert "vrt_dataset" not in told(*lab, "db", "tables")
+    assert told(*lab, "db", "create-tables") == ["vrt_dataset"]
+    assert "done" in good(*lab, "db", "vacuum")
+    assert "done" in good(*lab, "db", "analyze", "sessiondb")
+    assert told(*lab, "db", "readers") == [{"name": None, "role": "admin", "is_you": False}]
+    assert Path(told(*lab, "db", "reset", "lab.db")["copy"]).is_file()
+    refused(*lab, "db", "drop", "other.db", code=2)
+    assert "was dropped" in good(*lab, "db", "drop", "lab.db")
+    assert not (tmp_path / "lab.db").exists()
+
+
+def test_page_of_the_schema_is_whole_and_loads_nothing(demo):
+    page = demo.good("db", "schema", "--html")
+
+    root = ET.fromstring(page.partition("\n")[2].replace('<meta charset="utf-8">', ""))
+    boxes = [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "name"]
+    headings = [heading.text for heading in root.iter("h2")]
+    targets = [each.get("href") for each in [*root.iter("a"), *root.iter(f"{SVG}a")]]
+    assert boxes == headings
+    assert {"mousedb", "sessiondb", "vrt_event"} <= set(headings)
+    assert len(list(root.iter(f"{SVG}path"))) >= 5
+    assert all(target.startswith("#") and target[1:] in headings for target in targets)
+    assert "<script" not in page

@@ -35,7 +35,8 @@ EXPECTED = {
     *("admin grant", "admin revoke", "admin roles"),
     *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
-    "db schema",
+    *(f"db {verb}" for verb in ("schema", "exists", "create", "drop", "reset", "list", "tables")),
+    *(f"db {verb}" for verb in ("create-tables", "drop-tables", "vacuum", "analyze", "readers")),
 }
 LOADED = """
 import json, sys

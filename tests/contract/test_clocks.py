@@ -70,7 +70,7 @@ def test_claim_of_a_computer_whose_clock_is_behind_holds_for_others(lab, host):
 
 def test_wrong_clock_is_told_once_and_put_right(lab, caplog):
     ahead = [HOUR]
-    now = DatabaseClock(lab.tracker.database, host=lambda: clock.precise() + ahead[0])
+    now = DatabaseClock(lab.tracker.database.handle, host=lambda: clock.precise() + ahead[0])
     with caplog.at_level(logging.WARNING):
         assert abs(now() - clock.now()) < HOUR / 2
         assert abs(now.skew() - HOUR) < HOUR / 2
@@ -86,7 +86,7 @@ def test_wrong_clock_is_told_once_and_put_right(lab, caplog):
 
 @pytest.mark.own_rule
 def test_clock_goes_by_the_database_unless_told_otherwise_and_travels(lab):
-    context = LabContext(database=lab.tracker.database, stages=lab.stages, actor="ann")
+    context = LabContext(database=lab.tracker.database.handle, stages=lab.stages, actor="ann")
     assert isinstance(context.now, DatabaseClock)
     travelled = pickle.loads(pickle.dumps(context))
     assert abs(travelled.now() - context.now()) < HOUR / 2
@@ -96,7 +96,7 @@ def test_clock_goes_by_the_database_unless_told_otherwise_and_travels(lab):
 
 @pytest.mark.own_rule
 def test_skew_is_zero_where_the_clocks_agree(lab):
-    assert DatabaseClock(lab.tracker.database).skew() == dt.timedelta()
+    assert DatabaseClock(lab.tracker.database.handle).skew() == dt.timedelta()
     readonly = Database(lab.url, readonly=True)
     assert DatabaseClock(readonly).skew() == dt.timedelta()
     readonly.dispose()

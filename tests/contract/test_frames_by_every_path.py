@@ -131,7 +131,7 @@ def test_any_rows_are_the_same_by_every_path(paths, backend, monkeypatch):
     monkeypatch.setattr(sqlite_arrow, "WAIT_ROWS", 1)
     agree()
     if backend.marker == "sqlite":
-        assert paths["by another process"].database._arrow_reader()._process.is_ready()
+        assert paths["by another process"].database.handle._arrow_reader()._process.is_ready()
 
 
 # -- other dtypes on request -------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
 
+from vrtracker.backends.care import Care
 from vrtracker.backends.disk import time_of_drive
 from vrtracker.backends.health import Health
 from vrtracker.errors import BackendError, VrtrackerError
@@ -67,6 +68,10 @@ class Backend(abc.ABC):
     """What tells those who `listen` that there may be work, once the transaction is committed."""
     health: Health
     """How a doctor looks at it."""
+    care: Care
+    """How it is made, removed and kept in order as a whole."""
+    statement_timeout: float | None = None
+    """How long a server may work on one statement, seconds; None for as long as it takes."""
     driver_versions: tuple[str, ...] = ()
     """Distributions whose versions belong into the record of an attempt."""
 

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
+from vrtracker.backends.postgresql_care import PostgreSQLCare, application, for_libpq
 from vrtracker.backends.postgresql_health import PostgreSQLHealth
 from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
 from vrtracker.errors import (
@@ -65,6 +66,7 @@ class PostgreSQLBackend(Backend):
 
     name = "postgresql"
     health = PostgreSQLHealth()
+    care = PostgreSQLCare()
     supports_for_update = True
     explain_sql = "EXPLAIN"
     roles = PostgreSQLRoles()
@@ -82,15 +84,20 @@ class PostgreSQLBackend(Backend):
     def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
         """Connect; a read-only engine tells the server so, and the server enforces it."""
         self.check_target(url, create=create)
-        arguments: dict[str, Any] = {"application_name": "vrtracker", "connect_timeout": 10}
-        if readonly:
-            arguments["options"] = f"{url.query.get('options', '')} {_READ_ONLY}".strip()
+        arguments = {"connect_timeout": 10, "options": self._options(url, readonly=readonly)}
         return create_engine(
-            url,
+            application(url),
             connect_args=arguments,
             pool_reset_on_return=None if readonly else "rollback",
             **({"isolation_level": "AUTOCOMMIT"} if readonly else {}),
         )
+
+    def _options(self, url: URL, *, readonly: bool) -> str:
+        """Return what the server is told for each connection, after what the URL says itself."""
+        told = [url.query.get("options", ""), _READ_ONLY if readonly else ""]
+        if self.statement_timeout is not None:
+            told.append(f"-c statement_timeout={max(1, round(self.statement_timeout * 1000))}")
+        return " ".join(filter(None, map(str, told)))
 
     def violation(self, error: BaseException) -> Violation | None:
         """Read the SQLSTATE."""
@@ -106,7 +113,12 @@ class PostgreSQLBackend(Backend):
             return ReadOnlyError(f"{where} was opened read-only; open it for writing.")
         if state == "42501":
             return _not_permitted(error, url, where)
-        if state in {"55P03", "40P01", "57014"}:
+        if state == "57014":
+            return DatabaseAwayError(
+                f"{where} ended a statement that took too long, or that an admin cancelled. Ask "
+                "for less at a time, or raise statement_timeout_seconds in the profile."
+            )
+        if state in {"55P03", "40P01"}:
             return DatabaseAwayError(f"{where} is busy with other writers; try again.")
         if isinstance(error, psycopg.OperationalError):
             return _unreachable(error, url, where)
@@ -204,7 +216,7 @@ class PostgreSQLBackend(Backend):
         """Return server, port and database; what the URL leaves open libpq takes as here."""
         from psycopg.conninfo import conninfo_to_dict
 
-        given = conninfo_to_dict(_for_libpq(url.set(drivername="postgresql")))
+        given = conninfo_to_dict(for_libpq(url))
         host = given.get("host") or os.environ.get("PGHOST", "")
         port = given.get("port") or os.environ.get("PGPORT", "5432")
         return f"{host}:{port}/{given.get('dbname')}"
@@ -234,7 +246,7 @@ class PostgreSQLBackend(Backend):
     def _dump(self, url: URL, path: Path) -> None:
         """Run pg_dump, which sees one moment of the database, and have pg_restore read the file."""
         arguments = ["--format=custom", "--no-password", f"--file={path}"]
-        address = _for_libpq(url.set(drivername="postgresql", password=None))
+        address = for_libpq(url._replace(password=None))
         _run("pg_dump", *arguments, address, password=url.password)
         _run("pg_restore", "--list", str(path))
 
@@ -242,7 +254,7 @@ class PostgreSQLBackend(Backend):
         from vrtracker.backends import postgresql_copy
 
         with self._explaining(url):
-            postgresql_copy.write(_for_libpq(url.set(drivername="postgresql")), path)
+            postgresql_copy.write(for_libpq(url), path)
 
     def revision_needed(self, backup: Path) -> str | None:
         """Return the revision of an archive of COPY, which brings rows alone."""
@@ -256,11 +268,11 @@ class PostgreSQLBackend(Backend):
             from vrtracker.backends import postgresql_copy
 
             with self._explaining(url):
-                postgresql_copy.restore(_for_libpq(url.set(drivername="postgresql")), backup)
+                postgresql_copy.restore(for_libpq(url), backup)
             return
         options = ["--clean", "--if-exists", "--single-transaction", "--no-owner"]
         options += ["--no-privileges", "--no-password"]
-        address = _for_libpq(url.set(drivername="postgresql", password=None))
+        address = for_libpq(url._replace(password=None))
         _run("pg_restore", *options, f"--dbname={address}", str(backup), password=url.password)
 
     @contextlib.contextmanager
@@ -279,13 +291,16 @@ class PostgreSQLBackend(Backend):
             import adbc_driver_postgresql.dbapi as adbc
         except ImportError:
             return None
-        return _PostgreSQLArrowReader(url, (adbc.Error, OSError))
+        options = {"options": self._options(url, readonly=True)}
+        return _PostgreSQLArrowReader(
+            application(url).update_query_dict(options), (adbc.Error, OSError)
+        )
 
     def listen(self, url: URL) -> Listener | None:
         """Listen on the channel that `waking` names."""
         from vrtracker.backends.postgresql_listener import PostgreSQLListener
 
-        return PostgreSQLListener(_for_libpq(url.set(drivername="postgresql")))
+        return PostgreSQLListener(for_libpq(application(url)))
 
 
 class _NoProgramError(BackendError):
@@ -296,8 +311,7 @@ class _PostgreSQLArrowReader(ArrowReader):
     def __init__(self, url: URL, errors: tuple[type[Exception], ...]) -> None:
         self.errors = errors
         self.dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-        options = f"{url.query.get('options', '')} {_READ_ONLY}".strip()
-        self._url = url.set(drivername="postgresql").update_query_dict({"options": options})
+        self._url = url
         self._connection: Any = None
         self._lock = threading.Lock()
 
@@ -324,19 +338,13 @@ class _PostgreSQLArrowReader(ArrowReader):
     def _connect(self) -> Any:
         import adbc_driver_postgresql.dbapi as adbc
 
-        return adbc.connect(_for_libpq(self._url), autocommit=True)
+        return adbc.connect(for_libpq(self._url), autocommit=True)
 
     def close(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-
-
-def _for_libpq(url: URL) -> str:
-    """Return a URL as libpq reads it: a space is %20, never a blank or a plus sign."""
-    address, mark, query = url.render_as_string(hide_password=False).partition("?")
-    return f"{address.replace(' ', '%20')}{mark}{query.replace('+', '%20')}"
 
 
 def _run(program: str, *arguments: str, password: str | None = None) -> None:

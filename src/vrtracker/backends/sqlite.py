@@ -31,6 +31,7 @@ from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
+from vrtracker.backends.sqlite_care import SQLiteCare, remove
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
 from vrtracker.backends.sqlite_health import SQLiteHealth, is_written_to
 from vrtracker.errors import (
@@ -73,6 +74,7 @@ class SQLiteBackend(Backend):
     name = "sqlite"
     explain_sql = "EXPLAIN QUERY PLAN"
     health = SQLiteHealth()
+    care = SQLiteCare()
 
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
@@ -156,7 +158,7 @@ class SQLiteBackend(Backend):
             work.replace(path)
             flush_folder(path.parent)
         finally:
-            _remove(work)
+            remove(work)
 
     @contextlib.contextmanager
     def keeping_ids(
@@ -337,12 +339,7 @@ def _check_no_remains(path: Path) -> None:
 def _remove_unless_in_use(work: Path) -> None:
     """Remove what a killed process has left; a living one holds the write lock."""
     if not is_written_to(work):
-        _remove(work)
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+        remove(work)
 
 
 def _frozen(path: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli import whole
 from vrtracker.cli.adopting import adopt
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["commands", "make_or_upgrade"]
 
-commands = Commands(help="Adopt, show, check, upgrade and downgrade a database.")
+commands = Commands(help="Make, adopt, show, check, upgrade, tidy and drop a database.")
 commands.command()(adopt)
+whole.add_to(commands)
 
 
 @commands.command()
@@ -179,6 +181,9 @@ def schema(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="A page with a diagram of what refers to what.")
     ] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="The same as a page that any browser shows, offline.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show the tables: columns, types, units, what refers to what; the lab's own columns too.
@@ -188,6 +193,7 @@ def schema(
     Example: vrtracker db schema --markdown
     """
     from vrtracker.database.description import as_markdown, schema_description
+    from vrtracker.database.schema_page import as_html
 
     try:
         url = shell_of(context).database_url()
@@ -198,6 +204,8 @@ def schema(
             tables = schema_description(database)
     if json:
         write_json([dataclasses.asdict(table) for table in tables])
+    elif html:
+        say(as_html(tables).rstrip())
     elif markdown:
         say(as_markdown(tables).rstrip())
     else:

@@ -7,6 +7,7 @@ import ctypes
 import datetime as dt
 import os
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Database"]
+__all__ = ["Database", "dispose_all"]
+
+_ALL: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Database:
@@ -40,6 +43,8 @@ class Database:
         Refuse to write, and what to say then in place of how it was opened.
     create
         Make a missing file on the first write (for migrations alone).
+    timeout
+        How long a server may work on one statement, seconds.
     """
 
     def __init__(
@@ -49,18 +54,20 @@ class Database:
         readonly: bool = False,
         create: bool = False,
         refusal: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         self.url: URL = parse_url(target)
         self.backend: Backend = backend_for(self.url)
+        self.backend.statement_timeout = timeout
         self.readonly = readonly
         self._create = create
         self._refusal = refusal
         self._translation = Translation(self)
         self._lock = threading.RLock()
         self._forget()
+        _ALL.add(self)
 
     def _forget(self) -> None:
-        self._process = os.getpid()
         self._read_engine: Engine | None = None
         self._write_engine: Engine | None = None
         self._tables: Tables | None = None
@@ -78,7 +85,8 @@ class Database:
     def __getstate__(self) -> dict[str, Any]:
         # A password stays in the process: the other side finds its own (PGPASSWORD, ~/.pgpass).
         url = without_password(self.url)
-        return {"url": url, "readonly": self.readonly, "refusal": self._refusal}
+        state = {"url": url, "readonly": self.readonly, "refusal": self._refusal}
+        return state | {"timeout": self.backend.statement_timeout}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state.pop("url"), **state)  # type: ignore[misc]
@@ -88,7 +96,6 @@ class Database:
     @property
     def read_engine(self) -> Engine:
         """The engine that can only read."""
-        self._check_process()
         with self._lock:
             if self._read_engine is None:
                 self.backend.check_target(self.url)
@@ -104,8 +111,7 @@ class Database:
         ReadOnlyError
             If the database was opened read-only.
         """
-        self._require_writable()
-        self._check_process()
+        self.require_writable()
         with self._lock:
             if self._write_engine is None:
                 self.backend.check_target(self.url, create=self._create)
@@ -114,21 +120,20 @@ class Database:
                 )
             return self._write_engine
 
-    def _require_writable(self) -> None:
+    def require_writable(self) -> None:
+        """Raise ReadOnlyError if it was opened to be read alone."""
         if self.readonly:
             usual = f"{self} was opened read-only; open it without readonly=True."
             raise ReadOnlyError(self._refusal or usual)
 
-    def _check_process(self) -> None:
+    def _leave_to_parent(self) -> None:
         """Drop what was inherited through a fork: a connection serves one process only."""
-        if self._process != os.getpid():
-            _keep_for_ever(self._read_engine, self._write_engine, self._reader)
-            self._lock = threading.RLock()
-            self._forget()
+        _keep_for_ever(self._read_engine, self._write_engine, self._reader)
+        self._lock = threading.RLock()
+        self._forget()
 
     def dispose(self) -> None:
         """Close every connection; the next use opens new ones."""
-        self._check_process()
         for engine in (self._read_engine, self._write_engine):
             if engine is not None:
                 engine.dispose()
@@ -168,7 +173,6 @@ class Database:
 
     def prepare(self, name: str, build: Callable[[], Any]) -> Prepared:
         """Return the statement of that name, compiled on first use."""
-        self._check_process()
         prepared = self._prepared.get(name)
         if prepared is None:
             prepared = self._prepared[name] = self.compiled(build())
@@ -238,7 +242,6 @@ class Database:
                 raise explained or BackendError(f"{self} could not be read: {error}") from error
 
     def _arrow_reader(self) -> ArrowReader | None:
-        self._check_process()
         with self._lock:
             if not self._reader_known:
                 self.backend.check_target(self.url)
@@ -259,7 +262,7 @@ class Database:
         rewritten
             Tables whose values the block changes on purpose, and answers for.
         """
-        self._require_writable()
+        self.require_writable()
         self.dispose()
         self.backend.load_operations()
         changing = self.backend.changing_schema(self.url, rewritten=rewritten)
@@ -304,7 +307,6 @@ class Database:
     @property
     def tables(self) -> Tables:
         """The tables, with the columns that the lab has added, as found on first use."""
-        self._check_process()
         if self._tables is None:
             with self._lock, self.translating():
                 self._tables = self._find_tables()
@@ -328,7 +330,6 @@ class Database:
         enough
             A role that need not be asked for again once the database has said that one has it.
         """
-        self._check_process()
         known = self._standing
         if self.backend.roles is None or (known and enough and known.allows(enough)):
             return known
@@ -357,6 +358,21 @@ class Database:
             return ViolationError(violation, f"{self} refused it: {error}")
         explained = self.backend.explain(error, self.url)
         return explained or BackendError(f"{self} failed: {error}")
+
+
+def dispose_all() -> None:
+    """Close every connection of this process to every database; the next use opens new ones."""
+    for database in list(_ALL):
+        database.dispose()
+
+
+def _leave_all_to_parent() -> None:
+    for database in list(_ALL):
+        database._leave_to_parent()  # noqa: SLF001 - the handles of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 def _keep_for_ever(*inherited: Any) -> None:

@@ -41,6 +41,7 @@ __all__ = [
     "history",
     "include_object",
     "leave_alone",
+    "migrate",
     "script_location",
     "target_of",
     "upgrade",
@@ -95,12 +96,17 @@ def upgrade(target: Any, revision: str = "head") -> str:
     return _move(target, revision, command.upgrade, create=True)
 
 
+def migrate(connection: Connection) -> None:
+    """Run every revision on a connection to a database without tables."""
+    command.upgrade(_config(connection), "head")
+
+
 def build(connection: Connection, structure: Structure) -> None:
     """Make the newest schema on a connection, with what the lab has added to another database.
 
     Columns of the lab's may be empty, as where somebody adds one to a table with rows.
     """
-    command.upgrade(_config(connection), "head")
+    migrate(connection)
     operations = Operations(MigrationContext.configure(connection))
     for name, columns in structure.added_columns.items():
         for column in columns:

@@ -61,6 +61,11 @@ class Structure:
     problems: tuple[str, ...]
 
     @property
+    def names(self) -> list[str]:
+        """The names of the tables, parents before children."""
+        return [table.name for table in self.tables]
+
+    @property
     def added_columns(self) -> dict[str, list[Column[Any]]]:
         """The columns that the lab has added to the tracker's tables, by table."""
         found = {}

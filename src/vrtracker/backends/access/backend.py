@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import jars, writing
+from vrtracker.backends.access.care import AccessCare
 from vrtracker.backends.access.health import AccessHealth
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import NATIVE, cannot_adopt, explain_odbc
@@ -60,6 +61,7 @@ class AccessBackend(Backend):
 
     name = "access"
     health = AccessHealth()
+    care = AccessCare()
     max_in_list = 50
     keeps_empty_flags = False
     keys_tell_case = False

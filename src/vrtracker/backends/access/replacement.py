@@ -19,7 +19,7 @@ from vrtracker.backends.access.mirror import mirror_of
 from vrtracker.backends.disk import copy_whole, dated_name, flush, flush_folder
 from vrtracker.errors import BackendError
 
-__all__ = ["built", "replaced", "restore"]
+__all__ = ["built", "remove", "replaced", "restore"]
 
 WORK_SUFFIX = ".vrtracker-new"
 
@@ -89,6 +89,19 @@ def restore(path: Path, backup: Path) -> None:
         check_nobody_has_it_open(path)
         if path.exists():
             _keep(path)
+
+
+def remove(path: Path) -> None:
+    """Remove the file.
+
+    Raises
+    ------
+    BackendError
+        Somebody has the file open.
+    """
+    with mirror_of(path).exclusive(), _explaining(path):
+        check_nobody_has_it_open(path)
+        path.unlink()
 
 
 @contextlib.contextmanager

@@ -139,7 +139,7 @@ class BaseDatabase:
 
         What is changed through it has no event; prefer `update_database_field`.
         """
-        database = self.tracker.database
+        database = self.tracker.database.handle
         with database.translating():
             return database.backend.driver_connection(database.write_engine)
 
@@ -154,7 +154,7 @@ class BaseDatabase:
             nothing is kept, and the driver's own error is raised.
         """
         try:
-            with driver_cursor(self.tracker.database, commit=commit_changes) as cursor:
+            with driver_cursor(self.tracker.database.handle, commit=commit_changes) as cursor:
                 yield cursor
         except Exception as error:
             say(f"An exception occurred while using {self.db_name}!")

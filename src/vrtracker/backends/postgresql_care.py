@@ -1,0 +1,104 @@
+"""Databases of a PostgreSQL server as a whole: made, removed, cleaned up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.backends.care import Care
+from vrtracker.errors import BackendError
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy import URL
+
+__all__ = ["PostgreSQLCare", "application", "for_libpq"]
+
+_MAINTENANCE = ("postgres", "template1")
+_LISTED = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY datname"
+
+
+class PostgreSQLCare(Care):
+    """Asks the server, in the database that it keeps for that."""
+
+    def databases(self, url: URL) -> list[str]:
+        """Ask the server."""
+        with _maintaining(url) as server:
+            return [name for (name,) in server.execute(_LISTED)]
+
+    def name(self, url: URL) -> str:
+        """Return the name that libpq takes where the URL leaves it open too."""
+        return url.database or os.environ.get("PGDATABASE") or url.username or ""
+
+    def create(self, url: URL) -> None:
+        """Have the server make it, for UTF-8 and the server's own locale."""
+        self._change(url, "CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0")
+
+    def drop(self, url: URL) -> None:
+        """Have the server remove it, which it does not while somebody is connected."""
+        self._change(url, "DROP DATABASE {}")
+
+    def _change(self, url: URL, statement: str) -> None:
+        import psycopg
+        from psycopg.sql import SQL, Identifier
+
+        with _maintaining(url) as server:
+            try:
+                # The statements are those above.
+                server.execute(SQL(statement).format(Identifier(self.name(url))))
+            except psycopg.Error as error:
+                said = str(error).strip().replace("\n", "; ")
+                raise BackendError(
+                    f"The server refused it: {said}. Nothing was changed. It takes a role with "
+                    "CREATEDB, and nobody connected to the database."
+                ) from error
+
+    def vacuum(self, url: URL, tables: Sequence[str]) -> None:
+        """Vacuum and analyze."""
+        self._tidy(url, "VACUUM (ANALYZE)", tables)
+
+    def analyze(self, url: URL, tables: Sequence[str]) -> None:
+        """Analyze."""
+        self._tidy(url, "ANALYZE", tables)
+
+    def _tidy(self, url: URL, verb: str, tables: Sequence[str]) -> None:
+        from psycopg.sql import SQL, Identifier
+
+        with _connected(for_libpq(application(url))) as connection:
+            for name in tables:
+                connection.execute(SQL(verb + " {}").format(Identifier(name)))
+            if not tables:
+                connection.execute(verb)
+
+
+def application(url: URL) -> URL:
+    """Return the URL with our name in it, unless it or libpq's environment has another one."""
+    named = "application_name" in url.query or os.environ.get("PGAPPNAME")
+    return url if named else url.update_query_dict({"application_name": "vrtracker"})
+
+
+def for_libpq(url: URL) -> str:
+    """Return a URL as libpq reads it: a space is %20, never a blank or a plus sign."""
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    address, mark, query = plain.partition("?")
+    return f"{address.replace(' ', '%20')}{mark}{query.replace('+', '%20')}"
+
+
+@contextlib.contextmanager
+def _maintaining(url: URL) -> Iterator[psycopg.Connection[Any]]:
+    """Connect to a database that every server has, other than this one."""
+    other = next(name for name in _MAINTENANCE if name != url.database)
+    with _connected(for_libpq(application(url.set(database=other)))) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[psycopg.Connection[Any]]:
+    import psycopg
+
+    with contextlib.closing(
+        psycopg.connect(address, autocommit=True, connect_timeout=10)
+    ) as connection:
+        yield connection
