@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Case
 
-from vrtracker.backends.columns import table_of, typed
+from vrtracker.arrow import read_table
 from vrtracker.database import Database
 from vrtracker.domain.mice import environment_order
 from vrtracker.errors import InvalidValueError
-from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
+from vrtracker.reading import INSTANT, TIME, dtypes
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -39,7 +39,6 @@ __all__ = [
     "TEXT",
     "frame_of",
     "hide",
-    "hide_in_table",
     "parse_orders",
     "plain_records",
     "read_frame",
@@ -49,17 +48,6 @@ __all__ = [
 TEXT = pd.StringDtype(na_value=np.nan)
 """pandas' own text dtype, backed by Arrow where pandas does so."""
 
-_ARROW_TYPES: dict[str, pa.DataType] = {
-    "int64": pa.int64(),
-    "Int64": pa.int64(),
-    "bool": pa.bool_(),
-    "boolean": pa.bool_(),
-    "float64": pa.float64(),
-    TIME: pa.timestamp("us"),
-    INSTANT: pa.timestamp("us"),
-    "str": pa.large_string(),
-}
-_UTC = pa.timestamp("us", tz="UTC")
 _NULLABLE: dict[str, Any] = {"Int64": pd.Int64Dtype(), "boolean": pd.BooleanDtype(), "str": TEXT}
 _FEW_TEXTS = frozenset(
     {
@@ -111,39 +99,6 @@ def read_frame(
     return pd.DataFrame(converted, copy=False, index=pd.RangeIndex(count))
 
 
-def read_table(database: Database, statement: Select[Any], *more: Select[Any]) -> pa.Table:
-    """Run a SELECT and return its rows as Arrow columns of the declared types, in its order.
-
-    Parameters
-    ----------
-    more
-        Further SELECTs of the same columns, whose rows follow.
-
-    Returns
-    -------
-    pyarrow.Table
-        ``int64``, ``bool``, ``double``, ``timestamp[us]`` (an instant of the tracker in UTC) and
-        ``large_string``; a missing value is null, and a tick box never missing. A column that
-        is of no known type has the driver's.
-
-    Raises
-    ------
-    BackendError
-        If a value in the database does not fit its column, such as text in a date.
-    """
-    wanted = dtypes(statement)
-    types = [_ARROW_TYPES.get(dtype) for dtype in wanted.values()]
-    tables = [
-        _read_rows(database, one) if (table := database.read_arrow(one, types)) is None else table
-        for one in (statement, *more)
-    ]
-    columns = {}
-    for position, (name, dtype) in enumerate(wanted.items()):
-        parts = [typed(name, table.column(position), types[position]) for table in tables]
-        columns[name] = _joined(parts, dtype)
-    return pa.table(columns)
-
-
 def frame_of(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> pd.DataFrame:
     """Return rows as `vrtracker.reading` gives them as a frame with these columns and dtypes."""
     columns = {
@@ -151,15 +106,6 @@ def frame_of(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> pd
         for name, dtype in wanted.items()
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
-
-
-def hide_in_table(table: pa.Table, names: Sequence[str], *, flag: str) -> pa.Table:
-    """Return a table in which values are missing where a column of it is true."""
-    for name in names:
-        column = table.column(name)
-        shown = pc.if_else(table.column(flag), pa.scalar(None, column.type), column)
-        table = table.set_column(table.schema.get_field_index(name), name, shown)
-    return table
 
 
 def plain_records(frame: pd.DataFrame) -> np.recarray[Any, Any]:
@@ -198,25 +144,6 @@ def parse_orders(frame: pd.DataFrame, name: str) -> None:
         texts = (text if isinstance(text, str) else None for text in frame[name])
         parsed = [environment_order(text) for text in texts]
         frame[name] = pd.Series(parsed, index=frame.index, dtype=object)
-
-
-def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
-    """Read row by row what the driver gives, as it is: `_column` then treats both ways alike."""
-    return table_of(list(dtypes(statement)), raw_rows(database, statement))
-
-
-def _joined(parts: Sequence[pa.ChunkedArray], dtype: str) -> pa.ChunkedArray:
-    """Return one column of several; texts in one piece, which is quicker to use."""
-    if dtype == "object" and len({part.type for part in parts}) > 1:
-        return table_of([""], [(value,) for part in parts for value in part.to_pylist()]).column(0)
-    column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
-    if dtype == "str":
-        return pa.chunked_array(
-            [pa.concat_arrays(column.chunks)] if len(column) else [], column.type
-        )
-    if dtype == "bool" and column.null_count:
-        return column.fill_null(fill_value=False)
-    return column.cast(_UTC) if dtype == INSTANT else column
 
 
 def _converted(

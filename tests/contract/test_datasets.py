@@ -173,6 +173,55 @@ def test_link_that_leads_astray_is_named_and_the_session_left_alone(lab, tmp_pat
     assert set(listed(lab, TWO)) == {TRIALS}
 
 
+def without_hash(lab) -> None:
+    with lab.tracker._lab.unit() as unit:
+        rows = unit.datasets.of_sessions([1])[1]
+        unit.datasets.update(["sha256"], [{**rows[TRIALS], "sha256": None}])
+        unit.commit()
+
+
+CHANGES = {
+    "nothing": lambda _: None,
+    "no ALF name": lambda lab: put(lab, "notes.md"),
+    "new": lambda lab: put(lab, "alf/new.times.npy"),
+    "new in suite2p": lambda lab: put(lab, "suite2p/new.times.npy"),
+    "size": lambda lab: put(lab, TRIALS, b"longer than it was"),
+    "time": lambda lab: put(lab, TRIALS, b"trials", at=1.8e9),
+    "gone": lambda lab: (lab.folder(ONE) / TRIALS).unlink(),
+    "recorded in suite2p": lambda lab: put(lab, "suite2p/ops.npy", b"longer", at=1.8e9),
+    "link to a file": lambda lab: (lab.folder(ONE) / "alf/x.y.npy").symlink_to(
+        lab.folder(ONE) / TRIALS
+    ),
+    "link to a folder": lambda lab: (lab.folder(ONE) / "away").symlink_to(lab.folder(TWO)),
+    "lost its hash": without_hash,
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+@pytest.mark.own_rule
+@pytest.mark.parametrize("change", CHANGES)
+def test_scan_of_the_lab_sees_what_is_not_as_recorded(scanned, change):
+    """Of the lab it first looks which sessions are as recorded, and then at the others alone."""
+    put(scanned, "suite2p/ops.npy")
+    with scanned.tracker._lab.unit() as unit:
+        row = unit.datasets.of_sessions([1])[1][TRIALS]
+        made = {"rel_path": "suite2p/ops.npy", "size_bytes": 1.0, "stage": "suite2p"}
+        unit.datasets.replace(remove=(), insert_rows=[{**row, **made, "dataset_id": None}])
+        unit.commit()
+    scanned.add(TWO)
+    assert scanned.tracker.datasets.scan().unchanged == 3
+    CHANGES[change](scanned)
+
+    found = scanned.tracker.datasets.scan(mouseName="M1")
+
+    is_as_before = change in {"nothing", "no ALF name", "new in suite2p", "link to a folder"}
+    assert (found.added, found.updated, found.missing, found.unchanged) == {
+        "new": (1, 0, 0, 3),
+        "link to a file": (1, 0, 0, 3),
+        "gone": (0, 1, 1, 2),
+    }.get(change, (0, 0, 0, 3) if is_as_before else (0, 1, 0, 2))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes on Windows")
 def test_pipe_in_the_place_of_a_file_is_no_file(scanned):
     file = scanned.folder(ONE) / TRIALS
@@ -186,9 +235,9 @@ def test_pipe_in_the_place_of_a_file_is_no_file(scanned):
 
 
 def test_folder_that_cannot_be_searched_is_named_and_the_others_go_on(lab, monkeypatch):
-    lab.add("M1.2023-01-21.1")
-    lab.add(ONE)
-    put(lab, TRIALS)
+    for key in ("M1.2023-01-21.1", ONE):
+        lab.add(key)
+        put(lab, TRIALS, key=key)
     is_dir = Path.is_dir
 
     def refusing(path: Path) -> bool:

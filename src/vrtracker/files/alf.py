@@ -35,6 +35,7 @@ __all__ = [
     "hash_twice",
     "is_curated",
     "load",
+    "may_hold_alf",
     "parse_alf_name",
     "read_npy_header",
     "refuse_outside",
@@ -148,7 +149,7 @@ def find_alf_files(
         return sorted(
             (
                 _alf_file(rel_path, entry, within)
-                for rel_path, entry in walk(folder, enter=_may_hold_alf)
+                for rel_path, entry in walk(folder, enter=may_hold_alf)
                 if (rel_path in known or parse_alf_name(entry.name))
                 and stat.S_ISREG(entry.stat().st_mode)
             ),
@@ -162,7 +163,8 @@ def find_alf_files(
         raise InvalidValueError(_unreadable(error, folder)) from error
 
 
-def _may_hold_alf(rel_path: str) -> bool:
+def may_hold_alf(rel_path: str) -> bool:
+    """Tell whether ALF files of a session may be in a folder of this path; see `find_alf_files`."""
     name = rel_path.rpartition("/")[2]
     if is_hidden(name) or name in _NOT_ALF_FOLDERS:
         return False

@@ -19,6 +19,7 @@ __all__ = [
     "is_empty",
     "is_folder",
     "is_hidden",
+    "plain_facts",
     "reason_of",
     "remove_tree",
     "rename",
@@ -123,6 +124,40 @@ def _facts(
         elif only is not None and entry.is_symlink():
             entry.stat()
     return files, folders
+
+
+def plain_facts(folder: str, *, enter: Callable[[str], bool]) -> dict[str, FileFacts] | None:
+    """Return the facts of all files below a folder by posix path, or None if it is not so simple.
+
+    That is where there is a link or a pipe below it, or something cannot be read, such as the
+    folder itself: `walk` then tells what it is. It looks at nothing else, since it is for trees
+    of which nearly all is as it was before.
+
+    Parameters
+    ----------
+    folder
+        Where to start.
+    enter
+        Asked with the posix path, relative to `folder`, of each folder on the way.
+    """
+    found: dict[str, FileFacts] = {}
+    waiting = [""]
+    try:
+        while waiting:
+            prefix = waiting.pop()
+            with os.scandir(f"{folder}/{prefix}") as entries:
+                for entry in entries:
+                    rel_path = prefix + entry.name
+                    if entry.is_file(follow_symlinks=False):
+                        status = entry.stat()
+                        found[rel_path] = (status.st_size, status.st_mtime)
+                    elif not _is_real_folder(entry):
+                        return None
+                    elif enter(rel_path):
+                        waiting.append(f"{rel_path}/")
+    except OSError:
+        return None
+    return found
 
 
 def walk(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, insert, select, update
+from sqlalchemy import Select, and_, bindparam, case, delete, insert, select, update
 
 from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
@@ -40,6 +40,35 @@ class DatasetRepository:
                 row = dict(zip(names, values, strict=True))
                 found[row["uSessionID"]][row["rel_path"]] = row
         return found
+
+    def facts(self, listing: Listing, numbers: Sequence[int], *, hashed: bool) -> Select[Any]:
+        """Return the SELECT of size and time of the files of sessions.
+
+        Parameters
+        ----------
+        numbers
+            Sessions that follow each other in the listing, by number.
+        hashed
+            Files without SHA-256 are not known well enough.
+
+        Returns
+        -------
+        Select
+            uSessionID, rel_path, size_bytes, and `modified`, missing where the file was not there
+            when it was last looked for, or is not known well enough.
+        """
+        tables = self._x.tables
+        table, sessions = tables.datasets, tables.sessions
+        is_known = [table.c.missing_since.is_(None)]
+        if hashed:
+            is_known.append(table.c.sha256.is_not(None))
+        modified = case((and_(*is_known), table.c.modified)).label("modified")
+        names = ("uSessionID", "rel_path", "size_bytes")
+        chosen: Any = select(*(table.c[name] for name in names), modified)
+        return where(chosen, tables, sessions, listing).where(
+            table.c.uSessionID == sessions.c.uSessionID,
+            table.c.uSessionID.between(numbers[0], numbers[-1]),
+        )
 
     def listing(self, number: Any) -> Select[Any]:
         """Return the SELECT of the datasets of a session, for a frame."""

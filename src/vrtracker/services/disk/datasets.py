@@ -101,13 +101,17 @@ class DatasetService:
         found = {"sessions": 0, "added": 0, "updated": 0, "unchanged": 0, "missing": 0, "hashed": 0}
         without, problems = [], []
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for part in looks(self._lab, where, filters):
-                for one in part:
+            for part in looks(self._lab, where, filters, hashed=hashes):
+                others = [one for one in part if one.unchanged is None]
+                for one in others:
                     self._compare(one, hashes=hashes)
-                found["hashed"] += _hash(part, pool) if hashes else 0
-                self._write(part)
+                found["hashed"] += _hash(others, pool) if hashes else 0
+                self._write(others)
                 for one in part:
                     found["sessions"] += 1
+                    found["unchanged"] += one.unchanged or 0
+                    if one.unchanged is not None:
+                        continue
                     if one.problem is not None:
                         problems.append(Problem(one.key, one.problem))
                     elif one.folder is None and not named:
@@ -169,7 +173,7 @@ class DatasetService:
         records that a scan or an import made; `restore` brings both back. A recorded file is never
         moved, nor a record of a stage removed. Parameters and errors as for `scan`.
         """
-        found = looks(self._lab, where, filters)
+        found = looks(self._lab, where, filters, hashed=False)
         return Pruning(self._lab).plan(found, progress)
 
     def restore(self, name: str | None = None) -> Restored:

@@ -10,8 +10,16 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError
-from vrtracker.files.alf import AlfFile, find_alf_files, refuse_outside, revision_of
+from vrtracker.files.alf import (
+    AlfFile,
+    find_alf_files,
+    may_hold_alf,
+    parse_alf_name,
+    refuse_outside,
+    revision_of,
+)
 from vrtracker.files.layout import SessionFolders
+from vrtracker.files.trees import plain_facts
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
@@ -20,17 +28,23 @@ from vrtracker.unit_of_work import UnitOfWork
 __all__ = ["Look", "looks", "settle"]
 
 _AT_ONCE = 64
-"""Sessions that are read, looked at and written together."""
+"""Sessions that are read, looked at and written together;"""
+_COMPARED_AT_ONCE = 4096
+"""and sessions of which it is first seen whether anything is not as recorded."""
 _LONGEST_PATH = 255
 
 
 @dataclass
 class Look:
-    """One session: its records, and what its folder says of them."""
+    """One session: its records, and what its folder says of them.
+
+    Of one whose files all are as recorded only `unchanged` is known: how many they are.
+    """
 
     number: int
     key: SessionKey
-    rows: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unchanged: int | None = None
     folder: Path | None = None
     files: dict[str, AlfFile] = field(default_factory=dict)
     problem: str | None = None
@@ -45,7 +59,12 @@ class Look:
 
 
 def looks(
-    lab: LabContext, where: Any, filters: Mapping[str, Any], *, gone_counts: bool | None = None
+    lab: LabContext,
+    where: Any,
+    filters: Mapping[str, Any],
+    *,
+    gone_counts: bool | None = None,
+    hashed: bool | None = None,
 ) -> Iterator[Sequence[Look]]:
     """Yield sessions, some at a time, with their records and the files in their folders.
 
@@ -56,6 +75,9 @@ def looks(
     gone_counts
         The records of a session without a folder count as gone; else they are left out. Those of
         a session that is named by its key when not given.
+    hashed
+        Yield the sessions whose files are as recorded with `unchanged` alone; true if a file
+        without SHA-256 is not. All are looked at in full when not given.
 
     Raises
     ------
@@ -70,25 +92,90 @@ def looks(
     chosen = lab.selection(where, filters)
     if gone_counts is None:
         gone_counts = chosen.is_key
+    listing = Listing(chosen, include_scratched=chosen.is_key)
     with lab.unit(readonly=True) as unit:
-        sessions = unit.sessions.present(Listing(chosen, include_scratched=chosen.is_key))
+        sessions = unit.sessions.present(listing)
     if chosen.is_key and not sessions:
         raise lab.not_found("session", SessionKey.parse(where))
-    for start in range(0, len(sessions), _AT_ONCE):
-        part = sessions[start : start + _AT_ONCE]
-        with lab.unit(readonly=True) as unit:
-            rows = unit.datasets.of_sessions([each["uSessionID"] for each in part])
-        looks = []
-        for each in part:
-            key = SessionKey(each["mouseName"], each["sessionDate"], each["sessionID"])
-            one = Look(each["uSessionID"], key, rows[each["uSessionID"]])
-            _find(one, folders)
-            if one.folder is not None:
-                _look(one, one.folder, root)
-            elif not gone_counts:
-                one.rows = {}
-            looks.append(one)
-        yield looks
+    for start in range(0, len(sessions), _COMPARED_AT_ONCE):
+        others = part = [
+            Look(
+                each["uSessionID"],
+                SessionKey(each["mouseName"], each["sessionDate"], each["sessionID"]),
+            )
+            for each in sessions[start : start + _COMPARED_AT_ONCE]
+        ]
+        if hashed is not None:
+            facts = _facts(lab, listing, [one.number for one in part], hashed=hashed)
+            for one in part:
+                one.unchanged = _as_recorded(root, one.key, facts[one.number])
+            yield [one for one in part if one.unchanged is not None]
+            others = [one for one in part if one.unchanged is None]
+        for first in range(0, len(others), _AT_ONCE):
+            yield _in_full(lab, folders, others[first : first + _AT_ONCE], gone_counts=gone_counts)
+
+
+def _facts(
+    lab: LabContext, listing: Listing, numbers: Sequence[int], *, hashed: bool
+) -> dict[int, dict[str, tuple[float, float]]]:
+    """Return size and time of the files of sessions: by the session's number, then by path."""
+    # As columns, since it is all of the lab; Arrow takes long to import.
+    from vrtracker.arrow import read_table
+
+    with lab.unit(readonly=True) as unit:
+        statement = unit.datasets.facts(listing, numbers, hashed=hashed)
+    table = read_table(lab.database, statement)
+    of, paths, *facts = (column.to_pylist() for column in table.columns)
+    found: dict[int, dict[str, tuple[float, float]]] = {number: {} for number in numbers}
+    for number, path, fact in zip(of, paths, zip(*facts, strict=True), strict=True):
+        found.setdefault(number, {})[path] = fact
+    return found
+
+
+def _as_recorded(
+    root: Path, key: SessionKey, recorded: Mapping[str, tuple[float, float]]
+) -> int | None:
+    """Return how many files a session has if all are as recorded, None if there is more to see."""
+    folder = f"{root}/{key.mouse}/{key.date.isoformat()}/{key.number}"
+    found = plain_facts(folder, enter=may_hold_alf)
+    if found is None:
+        return None
+    if found != recorded:
+        if any(path not in recorded and parse_alf_name(path.rpartition("/")[2]) for path in found):
+            return None
+        if any(_facts_of(folder, path, root, found) != facts for path, facts in recorded.items()):
+            return None
+    return len(recorded)
+
+
+def _facts_of(
+    folder: str, path: str, root: Path, found: Mapping[str, tuple[int, float]]
+) -> tuple[int, float] | None:
+    """Return size and time of a file, which may be where no ALF files are looked for."""
+    if path in found:
+        return found[path]
+    try:
+        file = _file_of(Path(folder), path, root)
+    except InvalidValueError:
+        return None
+    return file and (file.size_bytes, file.modified)
+
+
+def _in_full(
+    lab: LabContext, folders: SessionFolders, part: Sequence[Look], *, gone_counts: bool
+) -> Sequence[Look]:
+    """Set the records of sessions, and the files in their folders."""
+    root = folders.root.resolve()
+    with lab.unit(readonly=True) as unit:
+        rows = unit.datasets.of_sessions([one.number for one in part])
+    for one in part:
+        one.rows = rows[one.number]
+        _find(one, folders)
+        if one.folder is not None:
+            _look(one, one.folder, root)
+        elif not gone_counts:
+            one.rows = {}
+    return part
 
 
 def _find(one: Look, folders: SessionFolders) -> None:

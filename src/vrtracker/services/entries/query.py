@@ -110,7 +110,7 @@ class Query(Asking[Record, Key]):
         show_blinded, qualified
             As `frame`.
         """
-        from vrtracker.frames import hide_in_table, read_table
+        from vrtracker.arrow import hide_in_table, read_table
 
         secret, flag = self._veil(show_blinded=show_blinded)
         table = read_table(self.rules.lab.database, self._statement(*flag))
