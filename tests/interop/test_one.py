@@ -143,6 +143,19 @@ def test_one_loads_what_was_exported(lab):
     assert {type(day) for day in sessions["date"]} == {dt.date}
 
 
+def test_level_of_a_session_is_the_worst_of_its_datasets(lab, tmp_path):
+    one = real_one(lab.out)
+    one.save_cache(save_dir=tmp_path, clobber=True)
+
+    for sessions in (one._cache.sessions, real_one(tmp_path)._cache.sessions):
+        assert list(sessions["qc"].cat.categories) == LEVELS
+        assert sessions["qc"].cat.ordered
+        for session in lab.tracker.sessions.iter():
+            levels = [each.qc for each in lab.tracker.datasets.list(session.key)]
+            assert sessions["qc"][session.key.uuid] == max(levels, default=QC.NOT_SET).name
+    assert not lab.tracker.import_one(tmp_path).notes
+
+
 def days(first: int, much: int) -> list[dt.date]:
     start = dt.date(2024, 1, 1) + dt.timedelta(days=first)
     return [start, start + dt.timedelta(days=much)]

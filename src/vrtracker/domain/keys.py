@@ -21,7 +21,8 @@ _PATH = re.compile(
 )
 _DOTTED = re.compile(r"(?P<mouse>[\w.-]+)\.(?P<date>\d{4}-\d{1,2}-\d{1,2})\.(?P<number>\d+)")
 _REFERENCE = re.compile(r"(?P<date>\d{4}-\d{1,2}-\d{1,2})_(?P<number>\d+)_(?P<mouse>[\w.-]+)")
-_NAMESPACE = uuid.UUID("6d2c4e0a-7f52-3c3f-9d0e-1b0a5e6f4c21")
+NAMESPACE = uuid.UUID("6d2c4e0a-7f52-3c3f-9d0e-1b0a5e6f4c21")
+"""Of the ids of sessions."""
 _COLUMN_SPELLINGS = (
     ("mouseName", "sessionDate", "sessionID"),
     ("mouse_name", "session_date", "session_id"),
@@ -122,7 +123,12 @@ class SessionKey:
     @property
     def uuid(self) -> uuid.UUID:
         """The session's id for outside formats: version 3, the same wherever the key is."""
-        return uuid.uuid3(_NAMESPACE, f"{self.mouse}/{self.date.isoformat()}/{self.number:03d}")
+        return uuid.uuid3(NAMESPACE, id_name(self.mouse, self.date.isoformat(), self.number))
+
+
+def id_name(mouse: str, day: str, number: int) -> str:
+    """Return the name of which, in `NAMESPACE`, the id of a session is made."""
+    return f"{mouse}/{day}/{number:03d}"
 
 
 def is_key(text: str) -> bool:

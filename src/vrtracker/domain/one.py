@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import MOUSE_NAME, SessionKey
@@ -34,25 +32,20 @@ _HIGHEST_NUMBER = 999
 _REVISION = re.compile(r"#[\w.-]+#/")
 
 
-def unfit(row: Mapping[str, Any]) -> str | None:
+def unfit(mouse: str, number: int, lab: str) -> str | None:
     """Return why ONE cannot hold a session, or None.
-
-    Parameters
-    ----------
-    row
-        mouseName, sessionID, lab.
 
     Notes
     -----
     ONE finds a session by its path, ``lab/Subjects/subject/date/number``, with the patterns of
     ``one.alf.spec``: a number has at most three digits, a subject no blanks.
     """
-    if not MOUSE_NAME.fullmatch(row["mouseName"]):
-        return f"the mouse's name {row['mouseName']!r} holds more than letters, digits, _, - and ."
-    if not 0 <= row["sessionID"] <= _HIGHEST_NUMBER:
-        return f"its number {row['sessionID']} is not between 0 and {_HIGHEST_NUMBER}"
-    if not _LAB.fullmatch(row["lab"]):
-        return f"the lab's name {row['lab']!r} holds more than letters, digits and _"
+    if not MOUSE_NAME.fullmatch(mouse):
+        return f"the mouse's name {mouse!r} holds more than letters, digits, _, - and ."
+    if not 0 <= number <= _HIGHEST_NUMBER:
+        return f"its number {number} is not between 0 and {_HIGHEST_NUMBER}"
+    if not _LAB.fullmatch(lab):
+        return f"the lab's name {lab!r} holds more than letters, digits and _"
     return None
 
 

@@ -28,16 +28,16 @@ class OneRepository:
         rows = [dict(row) for row in self._x.execute(statement).mappings()]
         return {row.pop("uSessionID"): row for row in rows}
 
-    def datasets(self, listing: Listing) -> Select[Any]:
-        """Return the SELECT of the datasets of a listing's sessions, for a frame."""
+    def datasets(self, listing: Listing | None) -> Select[Any]:
+        """Return the SELECT of the datasets of a listing's sessions, or of all, as columns."""
         tables = self._x.tables
         table, sessions = tables.datasets, tables.sessions
         names = ("uSessionID", "rel_path", "size_bytes", "md5", "qc_level", "missing_since")
         chosen: Any = select(*(table.c[name] for name in (*names, "one_id")))
-        return (
-            where(chosen, tables, sessions, listing)
-            .where(table.c.uSessionID == sessions.c.uSessionID)
-            .order_by(table.c.dataset_id)
+        if listing is None:
+            return chosen  # type: ignore[no-any-return]
+        return where(chosen, tables, sessions, listing).where(
+            table.c.uSessionID == sessions.c.uSessionID
         )
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -49,7 +49,8 @@ _OF_DATASETS: _Fields = {
     "exists": (("exists",), values.exists, False),
     "qc": (("qc",), values.qc, False),
 }
-_PASSED_OVER = {"session_path", "default_revision"}
+# The level of a session is that of its datasets.
+_PASSED_OVER = {"session_path", "default_revision", "qc"}
 _IDS: Mapping[str, tuple[str, ...]] = {SESSIONS: ("id",), DATASETS: ("eid", "id")}
 
 

@@ -25,7 +25,7 @@ from vrtracker.domain.qc import QC
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.trees import reason_of
 
-__all__ = ["id_texts", "qc_column", "refuse_foreign", "write_cache"]
+__all__ = ["qc_column", "refuse_foreign", "write_cache"]
 
 _ORIGIN = "vrtracker"
 _INDEX: Mapping[str, list[str]] = {SESSIONS: ["id"], DATASETS: ["eid", "id"]}
@@ -38,6 +38,7 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
             "number": pa.uint16(),
             "task_protocol": pa.string(),
             "projects": pa.string(),
+            "qc": pa.dictionary(pa.int8(), pa.string(), ordered=True),
             "id": pa.string(),
         }
     ),
@@ -64,8 +65,8 @@ _OF_PANDAS = {
 }
 _TEXT = ("unicode", "object")
 _LEVELS = sorted(QC)
-_DASHES = (8, 13, 18, 23)
-_ID_LENGTH = 36
+_INCOMPRESSIBLE = ("id", "hash")
+"""Columns of digits by chance, all different."""
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -106,8 +107,9 @@ def write_cache(
     folder
         Made if it is not there.
     tables
-        Columns by name, by table, rows in the order of the index. A table that is not among
-        them is removed: datasets that nothing tells of any more.
+        Columns by name, by table, rows in the order of the index; sessions may lack
+        ``qc``, and columns that ONE has not are left out. A table that is not among them is
+        removed: datasets that nothing tells of any more.
     created
         The time to state, UTC.
 
@@ -124,7 +126,7 @@ def write_cache(
             for name, columns in tables.items():
                 target = folder / f"{name}.pqt"
                 parts[target] = folder / f".{name}.{token}.part"
-                pq.write_table(_table(name, columns, created), parts[target])
+                _write(_table(name, columns, created), parts[target])
             for target, part in parts.items():
                 part.replace(target)
         finally:
@@ -138,8 +140,15 @@ def write_cache(
         ) from error
 
 
+def _write(table: pa.Table, path: Path) -> None:
+    """Write a table; what repeats as a dictionary, packed, and what cannot be packed as it is."""
+    repeating = [name for name in table.column_names if name not in _INCOMPRESSIBLE]
+    packing = dict.fromkeys(repeating, "snappy") | dict.fromkeys(_INCOMPRESSIBLE, "none")
+    pq.write_table(table, path, use_dictionary=repeating, compression=packing)
+
+
 def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> pa.Table:
-    schema = _SCHEMAS[name]
+    schema = pa.schema([field for field in _SCHEMAS[name] if field.name in columns])
     if columns.get("hash", ()) is None:
         schema = schema.set(schema.get_field_index("hash"), pa.field("hash", pa.null()))
         count = len(columns["id"])
@@ -148,6 +157,8 @@ def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> pa.Ta
         column
         if isinstance(column := columns[field.name], pa.Array | pa.ChunkedArray)
         and column.type.equals(field.type)
+        else column.cast(field.type)
+        if isinstance(column, pa.Array | pa.ChunkedArray)
         else pa.array(column, field.type)
         for field in schema
     ]
@@ -195,18 +206,3 @@ def qc_column(levels: npt.NDArray[Any]) -> pa.DictionaryArray:
     codes = np.searchsorted([int(level) for level in _LEVELS], levels).astype("int8")
     names = pa.array([level.name for level in _LEVELS])
     return pa.DictionaryArray.from_arrays(pa.array(codes), names, ordered=True)
-
-
-def id_texts(ids: npt.NDArray[np.uint8]) -> pa.Array:
-    """Return UUIDs, bytes of shape (n, 16), as texts such as ONE writes them.
-
-    Digit by digit for all of them at once, since one by one it would take most of an export.
-    """
-    digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-    text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
-    places = [place for place in range(_ID_LENGTH) if place not in _DASHES]
-    text[:, places[0::2]] = digits[ids >> 4]
-    text[:, places[1::2]] = digits[ids & 15]
-    offsets = np.arange(len(ids) + 1, dtype=np.int32) * _ID_LENGTH
-    buffers = [pa.py_buffer(offsets), pa.py_buffer(text)]
-    return pa.StringArray.from_buffers(len(ids), *buffers)

@@ -1,0 +1,136 @@
+"""Ids of ONE's tables, many at a time: UUIDs of version 3, and their texts.
+
+One by one, with the standard library, they take most of an export. RFC 9562 (5.3) says what such an
+id is: the MD5 of the namespace's 16 bytes and a name, with version and variant set; RFC 1321 says
+what MD5 is. Here each of its 64 steps is done for some thousands of messages at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["id_texts", "ids_of_texts", "name_ids"]
+
+Ids = npt.NDArray[np.uint8]
+"""UUIDs as bytes, shape (n, 16)."""
+
+_ID_BYTES = 16
+_BLOCK_BYTES, _BLOCK_WORDS = 64, 16
+_LENGTH_BYTES = 8
+_AT_ONCE = 16384
+"""Messages whose words stay in the processor's own memory."""
+_START = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
+_TURNS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
+_SINES = [np.uint32(int(abs(math.sin(step + 1)) * 2**32)) for step in range(64)]
+_PLACES = ((1, 0), (5, 1), (3, 5), (7, 0))
+"""Of each round: which word step n takes, a * n + b modulo 16."""
+_ID_LENGTH = 36
+_PARTS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 16))
+"""Bytes of an id between whose digits a dash stands."""
+
+
+def name_ids(namespaces: Ids, names: Sequence[str], which: npt.NDArray[Any]) -> Ids:
+    """Return what `uuid.uuid3` gives for each namespace and the name that belongs to it.
+
+    Parameters
+    ----------
+    namespaces
+        Shape (n, 16), or (1, 16) for one that is the same for all.
+    names
+        Each name once.
+    which
+        Shape (n,): the position of the name of each row.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, 16)
+    """
+    encoded = [name.encode() for name in names]
+    blocks = np.array([_blocks(len(name)) for name in encoded], dtype=np.int64)
+    ids = np.empty((len(which), _ID_BYTES), dtype=np.uint8)
+    shared = len(namespaces) == 1
+    for count in np.unique(blocks[which]):
+        kept = np.flatnonzero(blocks == count)
+        ends = _ends([encoded[place] for place in kept], int(count))
+        position = np.zeros(len(names), dtype=np.int64)
+        position[kept] = np.arange(len(kept))
+        rows = np.flatnonzero(blocks[which] == count)
+        for start in range(0, len(rows), _AT_ONCE):
+            part = rows[start : start + _AT_ONCE]
+            heads = namespaces[np.zeros(len(part), dtype=int) if shared else part].view("<u4")
+            words = np.concatenate([heads, ends[position[which[part]]]], axis=1)
+            ids[part] = _md5(np.ascontiguousarray(words.T)).T.view(np.uint8)
+    ids[:, 6] = ids[:, 6] & 0x0F | 0x30
+    ids[:, 8] = ids[:, 8] & 0x3F | 0x80
+    return ids
+
+
+def _blocks(name_bytes: int) -> int:
+    return (_ID_BYTES + name_bytes + _LENGTH_BYTES) // _BLOCK_BYTES + 1
+
+
+def _ends(names: Sequence[bytes], count: int) -> npt.NDArray[np.uint32]:
+    """Return the words of messages behind the namespace: name, end mark, length in bits."""
+    width = count * _BLOCK_BYTES - _ID_BYTES
+    padded = b"".join((name + b"\x80").ljust(width, b"\0") for name in names)
+    words = np.frombuffer(bytearray(padded), dtype="<u4").reshape(len(names), -1)
+    words[:, -2] = [8 * (_ID_BYTES + len(name)) for name in names]
+    return words
+
+
+def _md5(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Return the MD5 of messages of shape (16 * blocks, n) as four words, shape (4, n)."""
+    state = np.repeat(np.array(_START, dtype="<u4")[:, None], words.shape[1], axis=1)
+    for first in range(0, len(words), _BLOCK_WORDS):
+        state += _mixed(state.copy(), words[first : first + _BLOCK_WORDS])
+    return np.ascontiguousarray(state.T).T
+
+
+def _mixed(state: npt.NDArray[np.uint32], words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Return the state after the 64 steps of one block."""
+    a, b, c, d = state
+    for step in range(64):
+        turn = step // 16
+        factor, offset = _PLACES[turn]
+        a += _choice(turn, b, c, d)
+        a += words[(factor * step + offset) % 16]
+        a += _SINES[step]
+        left = np.uint32(_TURNS[turn][step % 4])
+        high = a << left
+        a >>= np.uint32(32) - left
+        a |= high
+        a += b
+        a, b, c, d = d, a, b, c
+    return np.stack([a, b, c, d])
+
+
+def _choice(turn: int, b: Any, c: Any, d: Any) -> Any:
+    if turn == 0:
+        return d ^ (b & (c ^ d))
+    if turn == 1:
+        return c ^ (d & (b ^ c))
+    return b ^ c ^ d if turn == 2 else c ^ (b | ~d)  # noqa: PLR2004 - rounds of the RFC
+
+
+def id_texts(ids: Ids) -> pa.Array:
+    """Return UUIDs as texts such as ONE writes them, lower-case with dashes."""
+    pairs = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2").view(np.uint16)
+    text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
+    digits = pairs[ids].view(np.uint8)
+    for dashes, (first, last) in enumerate(_PARTS):
+        text[:, 2 * first + dashes : 2 * last + dashes] = digits[:, 2 * first : 2 * last]
+    offsets = np.arange(len(ids) + 1, dtype=np.int32) * _ID_LENGTH
+    buffers = [pa.py_buffer(offsets), pa.py_buffer(text)]
+    return pa.StringArray.from_buffers(len(ids), *buffers)
+
+
+def ids_of_texts(texts: Sequence[str]) -> Ids:
+    """Return UUIDs from their texts; each has 32 hexadecimal digits."""
+    digits = "".join(texts).replace("-", "")
+    return np.frombuffer(bytes.fromhex(digits), dtype=np.uint8).reshape(-1, _ID_BYTES)
