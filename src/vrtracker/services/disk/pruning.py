@@ -187,6 +187,8 @@ class Pruning:
                     left.append(f"{key} {path}: {problem}")
         records = self._insert(listed)
         if not left:
+            # First what makes it one, so that half of it is never taken for a pruning.
+            (trash / _LIST).unlink()
             shutil.rmtree(trash)
         return Restored(name=trash.name, files=files, records=records, left=tuple(left))
 
@@ -243,10 +245,12 @@ def _counts(one: Look) -> dict[str, int]:
 def _write(trash: Path, listed: Any) -> None:
     try:
         trash.mkdir(parents=True)
-        with (trash / _LIST).open("w", encoding="utf-8") as file:
+        part = trash / f".{_LIST}.part"
+        with part.open("w", encoding="utf-8") as file:
             json.dump(listed, file, indent=1, default=str)
             file.flush()
             os.fsync(file.fileno())
+        part.replace(trash / _LIST)
     except OSError as error:
         raise RootUnavailableError(
             f"{trash} cannot be written ({reason_of(error)}); nothing was pruned. The trash is a "
@@ -265,7 +269,8 @@ def _read(trash: Path) -> list[dict[str, Any]]:
 
 
 def _trash(folder: Path, name: str | None) -> Path:
-    known = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    # One without a list was ended before anything was taken away, or after all came back.
+    known = sorted(file.parent.name for file in folder.glob(f"*/{_LIST}"))
     if name is None and known:
         return folder / known[-1]
     if name not in known or name is None:
