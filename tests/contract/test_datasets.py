@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support.registrars import good
 from vrtracker.domain.qc import QC
-from vrtracker.errors import ConditionError, NotFoundError, RootUnavailableError
+from vrtracker.errors import ConditionError, InvalidValueError, NotFoundError, RootUnavailableError
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 TRIALS = "oneData/trials.startTimes.npy"
@@ -277,6 +279,25 @@ def test_verify_finds_what_size_and_time_hide(scanned):
     assert not found.is_good
     assert scanned.tracker.datasets.scan(ONE).updated == 1
     assert scanned.dump()["sessions"] == before["sessions"]
+
+
+def test_content_is_compared_with_its_hash_on_request(scanned):
+    file = scanned.folder(ONE) / "oneData" / "licks.times.npy"
+    np.save(file, [1.0])
+    session = pickle.loads(pickle.dumps(scanned.tracker.sessions.get(ONE)))
+    with pytest.raises(InvalidValueError, match="no hash on record"):
+        session.load("oneData/licks.times.npy", check=True)
+    scanned.tracker.datasets.scan(ONE)
+    assert session.load("oneData/licks.times.npy", check=True) == [1.0]
+    assert session.load_object("oneData/licks", check=True) == {"times": [1.0]}
+
+    np.save(file, [2.0])
+    assert session.load("oneData/licks.times.npy") == [2.0]
+    for load in (session.load, session.open().load):
+        with pytest.raises(InvalidValueError, match="something else than what was recorded"):
+            load("oneData/licks.times.npy", check=True)
+    with pytest.raises(InvalidValueError, match="something else"):
+        session.load_object("oneData/licks", check=True)
 
 
 def test_what_cannot_be_scanned_is_refused(scanned):

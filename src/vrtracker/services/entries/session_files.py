@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,11 @@ from vrtracker.repositories.sessions import PARTS
 
 __all__ = ["OpenSession", "Session"]
 
+_Recorded = Callable[[], Mapping[str, Mapping[str, Any]]]
+"""Gives the records of a session's files, by path."""
+_UNKNOWN: Mapping[str, str | None] = {"md5": None, "sha256": None}
+"""The hashes of a file without any, in the order in which they are made."""
+
 
 class Session(Shown):
     """A session as it was read: the columns of its row are attributes.
@@ -31,17 +36,19 @@ class Session(Shown):
     ``session.load_object("trials")``, ``session.open().files()``
     """
 
-    __slots__ = ("_folders", "_parts", "record")
+    __slots__ = ("_folders", "_parts", "_recorded", "record")
 
     def __init__(
         self,
         record: SessionRecord,
         folders: SessionFolders | None,
         parts: Mapping[str, Any] = MappingProxyType({}),
+        recorded: _Recorded | None = None,
     ) -> None:
         self.record = record
         self._folders = folders
         self._parts = dict(parts)
+        self._recorded = recorded
 
     def __getattr__(self, name: str) -> Any:
         record = object.__getattribute__(self, "record")
@@ -65,10 +72,10 @@ class Session(Shown):
         return hash(self.key)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.record, self._folders, self._parts
+        return self.record, self._folders, self._parts, self._recorded
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.record, self._folders, self._parts = state
+        self.record, self._folders, self._parts, self._recorded = state
 
     def facts(self) -> Facts:
         """Return the columns that have a value."""
@@ -106,22 +113,27 @@ class Session(Shown):
         path = self.path
         if not path.is_dir():
             raise RootUnavailableError(f"{self.key} has no folder {path}; is the drive mounted?")
-        return OpenSession(path)
+        return OpenSession(path, self._recorded)
 
-    def load(self, name: str, *, revision: str | None = None, mmap: bool = False) -> Any:
+    def load(
+        self, name: str, *, revision: str | None = None, mmap: bool = False, check: bool = False
+    ) -> Any:
         """Read one dataset of the session; see `OpenSession.load`."""
-        return self.open().load(name, revision=revision, mmap=mmap)
+        return self.open().load(name, revision=revision, mmap=mmap, check=check)
 
-    def load_object(self, name: str, *, revision: str | None = None) -> dict[str, Any]:
+    def load_object(
+        self, name: str, *, revision: str | None = None, check: bool = False
+    ) -> dict[str, Any]:
         """Read the datasets of one object; see `OpenSession.load_object`."""
-        return self.open().load_object(name, revision=revision)
+        return self.open().load_object(name, revision=revision, check=check)
 
 
 class OpenSession:
     """The ALF files of a session; arrays are loaded when asked for, never unpickled."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recorded: _Recorded | None = None) -> None:
         self.path = path
+        self._recorded = recorded
 
     def __repr__(self) -> str:
         return f"OpenSession({str(self.path)!r})"
@@ -134,7 +146,9 @@ class OpenSession:
         """Read one dataset by its name or its path; see `load`."""
         return self.load(name)
 
-    def load(self, name: str, *, revision: str | None = None, mmap: bool = False) -> Any:
+    def load(
+        self, name: str, *, revision: str | None = None, mmap: bool = False, check: bool = False
+    ) -> Any:
         """Read one dataset.
 
         Parameters
@@ -146,6 +160,8 @@ class OpenSession:
             Take the last revision that is not later than this; the last of all when not given.
         mmap
             Leave the data of a ``.npy`` on the disk until they are used.
+        check
+            First compare the content with the hash on record.
 
         Returns
         -------
@@ -158,7 +174,8 @@ class OpenSession:
             If there is no such dataset, or none so early.
         InvalidValueError
             If several have this name, in other collections or of other kinds; it lists them. If
-            it is damaged, or the revision is no text.
+            it is damaged, or the revision is no text. With `check`, if it holds something else
+            than was recorded, or has no hash on record.
         """
         found = [file for file in self.files() if _is_called(file, name)]
         paths = [file.rel_path for file in _last_revisions(found, revision)]
@@ -166,9 +183,12 @@ class OpenSession:
             raise UnknownNameError("dataset", name, [file.rel_path for file in self.files()])
         if len(paths) > 1:
             raise InvalidValueError(f"{name!r} is several datasets; give one: {', '.join(paths)}.")
+        self._check(paths if check else ())
         return load_dataset(self.path / paths[0], mmap=mmap)
 
-    def load_object(self, name: str, *, revision: str | None = None) -> dict[str, Any]:
+    def load_object(
+        self, name: str, *, revision: str | None = None, check: bool = False
+    ) -> dict[str, Any]:
         """Read all datasets of one object, such as ``trials``, by attribute.
 
         An object that is in several collections is named with its own: ``alf/probe00/spikes``.
@@ -179,7 +199,7 @@ class OpenSession:
             If there is no such object.
         InvalidValueError
             If it is in several collections, or an attribute is there more than once; it lists the
-            datasets. If one of them is damaged, or the revision is no text.
+            datasets. If one of them is damaged, or the revision is no text, or as in `load`.
         """
         collection, _, wanted = name.rpartition("/")
         attributes = {
@@ -201,7 +221,25 @@ class OpenSession:
                 f"{name!r} is in several places: {', '.join(file.rel_path for file in last)}. "
                 "Name the collection, or load one of them."
             )
+        self._check(of.values() if check else ())
         return {attribute: load_dataset(self.path / path) for attribute, path in of.items()}
+
+    def _check(self, paths: Collection[str]) -> None:
+        """Raise InvalidValueError unless these files hold what was recorded."""
+        rows = self._recorded() if paths and self._recorded is not None else {}
+        for path in paths:
+            row = rows.get(path, _UNKNOWN)
+            known = {name: row[name] for name in _UNKNOWN if row[name] is not None}
+            if not known:
+                raise InvalidValueError(
+                    f"{path!r} has no hash on record; record it with tracker.datasets.scan."
+                )
+            found = dict(zip(_UNKNOWN, alf.hash_twice(self.path / path), strict=True))
+            if any(found[name] != value for name, value in known.items()):
+                raise InvalidValueError(
+                    f"{str(self.path / path)!r} holds something else than what was recorded; put "
+                    "the recorded file back, or record this one with tracker.datasets.scan."
+                )
 
 
 def _base(file: alf.AlfFile) -> str:

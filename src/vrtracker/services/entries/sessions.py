@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,8 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
         self, record: SessionRecord, parts: Mapping[str, Any] = MappingProxyType({})
     ) -> Session:
         """Return the session with its folder, and with what was read with it."""
-        return Session(record, None if self.lab.root is None else self.lab.folders(), parts)
+        folders = None if self.lab.root is None else self.lab.folders()
+        return Session(record, folders, parts, partial(_datasets_of, self.lab, record.uSessionID))
 
     def near(self, key: SessionKey) -> list[str]:
         """Return like keys of the same mouse, else of mice with a like name on that day."""
@@ -240,3 +242,9 @@ def _check_scratch(values: Mapping[str, Any], *, row: int | None = None) -> None
             column="scratchJustification",
             row=row,
         )
+
+
+def _datasets_of(lab: LabContext, number: int) -> dict[str, dict[str, Any]]:
+    """Return the records of a session's files, by path."""
+    with lab.unit(readonly=True) as unit:
+        return unit.datasets.of_sessions([number])[number]
