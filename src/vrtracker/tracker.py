@@ -59,7 +59,7 @@ class Tracker(Planning, Keeping, Shown):
         complete, reset, exclude, include``.
     datasets : DatasetService
         ``list, records, scan, verify, prune, restore``: files; ``datasets(key)``: a frame.
-    export_one, import_one
+    export_one, import_one, merge
         Caches of ONE: see `OneService.export` and `OneService.read`.
     recordings : RecordingService
         ``parts, merge, split, separate``: recordings that went on under another number.
@@ -120,6 +120,11 @@ class Tracker(Planning, Keeping, Shown):
     def import_one(self) -> Callable[..., OneImportPlan]:
         """Plan to take over a cache of ONE; see `OneService.read`."""
         return self._one.read
+
+    @property
+    def merge(self) -> Callable[..., OneImportPlan]:
+        """Plan to take over tables of ONE, in a folder or as frames; see `OneService.merge`."""
+        return self._one.merge
 
     @cached_property
     def recordings(self) -> RecordingService:

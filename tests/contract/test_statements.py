@@ -24,6 +24,7 @@ EACH_BY_ITSELF = {
     "load_reconciliation": "reads a file",
     "import_csv": "reads a file and plans; see read_table",
     "import_one": "reads files and plans, in portions",
+    "merge": "does what import_one does",
     "import_selection": "reads a file",
     "publish": "copies table by table, in portions",
     "back_up": "copies page by page, or table by table",

@@ -323,6 +323,48 @@ def test_merge_of_one_takes_our_tables(lab):
     assert len(cache["sessions"]) == lab.export.sessions
 
 
+def test_frames_of_one_are_merged_with_a_plan_and_strictly_on_request(lab, plain, tmp_path):
+    from one.alf.cache import load_tables
+
+    tables = load_tables(lab.out)
+    nothing = lab.tracker.merge(tables, strict=True)
+    assert (nothing.added, nothing.updated, nothing.conflicts) == (0, 0, ())
+    assert nothing.unchanged == lab.export.sessions + lab.export.datasets
+
+    others = {**tables, "sessions": tables["sessions"].drop(columns="lab").assign(rig="a")}
+    with pytest.raises(ImportFileError, match="strict=False") as raised:
+        plain.merge(others, strict=True)
+    assert list(raised.value.problems) == [
+        "sessions lacks the column 'lab'",
+        "sessions has the column 'rig'",
+    ]
+    assert plain.merge(others).notes == ("The column rig of sessions is left out.",)
+    plain.merge(tables).apply()
+    plain.export_one(tmp_path)
+    for name in ("sessions", "datasets"):
+        mine, first = (pq.read_table(folder / f"{name}.pqt") for folder in (tmp_path, lab.out))
+        assert mine.equals(first)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.assign(number="one"), "sessions, row 1: "),
+        (lambda frame: frame.assign(subject=None), "not a mouse name"),
+        (lambda frame: frame.iloc[[0, 0]], "stands there before"),
+        (lambda frame: frame.reset_index(drop=True), "no column 'id'"),
+        (lambda frame: frame[["lab", "lab"]], "two columns"),
+        (lambda frame: frame.to_dict(), "DataFrame"),
+        (lambda _: None, "no sessions"),
+    ],
+)
+def test_frames_that_are_wrong_are_one_error(lab, blank, change, message):
+    frame = real_one(lab.out)._cache.sessions
+
+    with pytest.raises(ImportFileError, match=message):
+        blank.merge({"sessions": change(frame)})
+
+
 def test_what_one_saves_comes_back_with_nothing_to_do(lab, tmp_path):
     one = real_one(lab.out)
     one.save_cache(save_dir=tmp_path, clobber=True)

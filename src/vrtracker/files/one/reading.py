@@ -49,6 +49,7 @@ _OF_DATASETS: _Fields = {
     "exists": (("exists",), values.exists, False),
     "qc": (("qc",), values.qc, False),
 }
+_FIELDS: Mapping[str, _Fields] = {SESSIONS: _OF_SESSIONS, DATASETS: _OF_DATASETS}
 # The level of a session is that of its datasets.
 _PASSED_OVER = {"session_path", "default_revision", "qc"}
 _IDS: Mapping[str, tuple[str, ...]] = {SESSIONS: ("id",), DATASETS: ("eid", "id")}
@@ -59,12 +60,13 @@ class _Table:
     """One file: its columns as lists, and the problems that were met."""
 
     name: str
+    label: str
     columns: Mapping[str, Sequence[Any]]
     count: int
     problems: list[str]
 
     def problem(self, text: str, row: int | None = None) -> None:
-        where = f"{self.name}.pqt" if row is None else f"{self.name}.pqt, row {row + 1}"
+        where = self.label if row is None else f"{self.label}, row {row + 1}"
         self.problems.append(f"{where}: {text}")
 
     def ids(self, name: str) -> list[uuid.UUID | None]:
@@ -114,23 +116,33 @@ def _uuid_of_numbers(pair: tuple[Any, Any]) -> uuid.UUID:
         raise ValueError(f"{pair} is no id in two 64-bit integers") from error
 
 
-def read_cache(folder: Path) -> OneCache:
-    """Read ``sessions.pqt``, and ``datasets.pqt`` where there is one.
+def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> OneCache:
+    """Read the sessions of a cache, and its datasets where there are any.
+
+    Parameters
+    ----------
+    source
+        A folder with ``sessions.pqt``, and mostly ``datasets.pqt``; or frames by these names.
+    strict
+        Refuse tables with other columns than ONE's.
 
     Raises
     ------
     ImportFileError
-        If the tables are not there, are no such tables, or hold what cannot be: wrong types,
-        missing columns, ids that stand twice, paths that lead out of their session. `problems`
-        lists all of it.
+        If the tables are not there, are no such tables, have other columns, or hold what cannot
+        be: wrong types, missing columns, ids that stand twice, paths that lead out of their
+        session. `problems` lists all of it.
     """
-    sessions = _table(folder, SESSIONS)
+    what = "The tables given" if isinstance(source, Mapping) else f"The cache in {source}"
+    sessions = _read(source, SESSIONS)
     if sessions is None:
         raise ImportFileError(
-            f"{folder} holds no sessions.pqt; give the folder that holds the tables of a cache."
+            f"{what} has no sessions; give the folder that holds sessions.pqt, or a frame of them."
         )
-    datasets = _table(folder, DATASETS)
+    datasets = _read(source, DATASETS)
     problems = sessions.problems
+    if strict:
+        _refuse_others(sessions, datasets)
     (ids,), rows = sessions.records(_OF_SESSIONS)
     found = [CachedSession(id=one, **row) for one, row in zip(ids, rows, strict=False)]
     _check_sessions(sessions, found)
@@ -149,12 +161,16 @@ def read_cache(folder: Path) -> OneCache:
     if problems:
         more = f", and {len(problems) - 1} more like it" if len(problems) > 1 else ""
         raise ImportFileError(
-            f"The cache in {folder} cannot be taken over: {problems[0]}{more}; nothing was "
+            f"{what} cannot be taken over: {problems[0]}{more}; nothing was "
             "written. Correct it, or have ONE write it anew.",
             problems[:_MOST_PROBLEMS],
         )
     files = list(_with_ids_once(files, notes))
     return OneCache(tuple(found), tuple(files), tuple(notes))
+
+
+def _read(source: Path | Mapping[str, Any], name: str) -> _Table | None:
+    return _given(source, name) if isinstance(source, Mapping) else _table(source, name)
 
 
 def _table(folder: Path, name: str) -> _Table | None:
@@ -178,7 +194,54 @@ def _table(folder: Path, name: str) -> _Table | None:
             f"{os.fspath(path)!r} cannot be read as a Parquet table ({what}); have it written anew."
         ) from error
     columns = {each: table.column(each).to_pylist() for each in table.column_names}
-    return _Table(name, columns, table.num_rows, [])
+    return _Table(name, path.name, columns, table.num_rows, [])
+
+
+def _given(tables: Mapping[str, Any], name: str) -> _Table | None:
+    """Return a frame as `one.alf.cache` has it: ids in its index, or as columns."""
+    frame = tables.get(name)
+    if frame is None:
+        return None
+    if not hasattr(frame, "reset_index"):
+        raise ImportFileError(f"{name} is to be a DataFrame, not {type(frame).__name__}.")
+    frame = frame.reset_index(allow_duplicates=True)
+    if not frame.columns.is_unique:
+        raise ImportFileError(f"{name} has two columns of one name; rename one.")
+    columns = {}
+    for title, column in frame.astype(object).items():
+        columns[str(title)] = [
+            None if is_missing else _plain(value)
+            for value, is_missing in zip(column, column.isna(), strict=True)
+        ]
+    if "index" in columns and None in tables[name].index.names:
+        del columns["index"]
+    return _Table(name, name, columns, len(frame), [])
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as Python's own, an id as its text."""
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    value = value.item() if hasattr(value, "item") else value
+    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+
+
+def _refuse_others(*tables: _Table | None) -> None:
+    problems = []
+    for table in tables:
+        if table is not None:
+            names = {names[0] for names, _, _ in _FIELDS[table.name].values()} | {*_IDS[table.name]}
+            others = (names ^ table.columns.keys()) - _PASSED_OVER
+            problems += [
+                f"{table.label} {'lacks' if name in names else 'has'} the column {name!r}"
+                for name in sorted(others)
+            ]
+    if problems:
+        raise ImportFileError(
+            f"The columns are not those of ONE: {'; '.join(problems)}. Nothing was written; "
+            "strict=False leaves columns out, and takes missing ones for empty.",
+            problems,
+        )
 
 
 def _refuse_bloated(path: Path, metadata: Any, size: int) -> None:
@@ -200,7 +263,7 @@ def _unknown(table: _Table, fields: _Fields) -> list[str]:
     for name in _IDS[table.name]:
         known |= {name, f"{name}_0", f"{name}_1"}
     return [
-        f"The column {name} of {table.name}.pqt is left out."
+        f"The column {name} of {table.label} is left out."
         for name in table.columns
         if name not in known
     ]

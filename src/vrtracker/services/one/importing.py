@@ -58,6 +58,8 @@ class OneImportPlan(Shown):
 
     Attributes
     ----------
+    source : str
+        The folder, or ``the tables given``.
     counts : mapping
         ``sessions`` and ``datasets``: how many are added, updated and unchanged.
     conflicts : tuple of str
@@ -68,7 +70,7 @@ class OneImportPlan(Shown):
         What of the cache is not taken over as it stands there.
     """
 
-    folder: Path
+    source: str
     counts: Mapping[str, Mapping[str, int]]
     conflicts: tuple[str, ...]
     mice: tuple[str, ...]
@@ -101,14 +103,14 @@ class OneImportPlan(Shown):
         notes = [f"conflict: {each}" for each in self.conflicts]
         notes += [*(f"Mouse {name} is added too." for name in self.mice), *self.notes]
         does = "overwrite=True takes the cache's word" if self.conflicts else ".apply() does it"
-        title = f"Cache of ONE in {self.folder}, {counted(len(self.conflicts), 'conflict')}: {does}"
+        title = f"Cache of ONE, {self.source}, {counted(len(self.conflicts), 'conflict')}: {does}"
         return Facts(title, rows, ("", *names), notes=notes)
 
     def contradiction(self) -> ImportFileError:
         """Return the error that the conflicts are."""
         more = f" (and {len(self.conflicts) - 1} more)" if len(self.conflicts) > 1 else ""
         return ImportFileError(
-            f"{self.folder} contradicts the database: {self.conflicts[0]}{more}. Nothing was "
+            f"{self.source} contradicts the database: {self.conflicts[0]}{more}. Nothing was "
             "written; correct the one that is wrong, or take the cache's word with overwrite=True.",
             self.conflicts,
         )
@@ -130,15 +132,17 @@ def plan_import(
     lab: LabContext,
     sessions: SessionService,
     mice: MouseService,
-    folder: Path,
+    given: Path | Mapping[str, Any],
     *,
     overwrite: bool,
+    strict: bool = False,
 ) -> OneImportPlan:
     """Compare a cache with the database; see `vrtracker.services.one.service.OneService.read`."""
     from vrtracker.files.one.reading import read_cache
 
-    service = _Import(lab, sessions, mice, read_cache(folder), overwrite=overwrite)
-    return service.plan(folder)
+    cache = read_cache(given, strict=strict)
+    service = _Import(lab, sessions, mice, cache, overwrite=overwrite)
+    return service.plan("the tables given" if isinstance(given, Mapping) else str(given))
 
 
 class _Import:
@@ -163,12 +167,12 @@ class _Import:
             self._of.setdefault(each.session, []).append(each)
         self._planned = _Changes()
 
-    def plan(self, folder: Path) -> OneImportPlan:
+    def plan(self, source: str) -> OneImportPlan:
         """Return what there is to do."""
         with self._lab.unit(readonly=True) as unit:
             self._planned = made = self._compare(unit)
         return OneImportPlan(
-            folder=folder,
+            source=source,
             counts={what: dict(counts) for what, counts in made.counts.items()},
             conflicts=tuple(made.conflicts),
             mice=tuple(made.mice),
@@ -314,11 +318,11 @@ class _Import:
         try:
             with self._lab.unit() as unit:
                 if self._compare(unit) != planned:
-                    raise ConcurrentUpdateError(plan.folder, _MEANWHILE)
+                    raise ConcurrentUpdateError(plan.source, _MEANWHILE)
                 self._write(unit, planned)
                 unit.commit()
         except ViolationError as error:
-            raise ConcurrentUpdateError(plan.folder, _MEANWHILE) from error
+            raise ConcurrentUpdateError(plan.source, _MEANWHILE) from error
 
     def _write(self, unit: UnitOfWork, planned: _Changes) -> None:
         rules, at = self._sessions.rules, self._lab.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,36 @@ class OneService:
         chosen = self._lab.selection(where, filters)
         return export_cache(self._lab, Path(folder), chosen, skip_unfit=skip_unfit)
 
+    def merge(
+        self,
+        tables: str | os.PathLike[str] | Mapping[str, Any],
+        *,
+        strict: bool = False,
+        overwrite: bool = False,
+    ) -> OneImportPlan:
+        """Compare tables of ONE with the database; ``.apply()`` adds and updates, all or nothing.
+
+        Parameters
+        ----------
+        tables
+            A folder, or frames by name, ``sessions`` and mostly ``datasets``, as
+            ``one.alf.cache.load_tables`` returns them.
+        strict
+            Refuse tables with other columns than ONE's; else those that mean nothing here are left
+            out, which `notes` says, and those that are not there are empty.
+        overwrite
+            As in `read`.
+
+        Raises
+        ------
+        ImportFileError
+            As in `read`; with `strict`, if the columns are others.
+        """
+        given = tables if isinstance(tables, Mapping) else Path(tables)
+        return plan_import(
+            self._lab, self._sessions, self._mice, given, overwrite=overwrite, strict=strict
+        )
+
     def read(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> OneImportPlan:
         """Read a cache of ONE; ``.apply()`` takes it over, all or nothing.
 
@@ -73,4 +104,4 @@ class OneService:
         ImportFileError
             If there is no such cache, or it is wrong in itself; it lists all that is.
         """
-        return plan_import(self._lab, self._sessions, self._mice, Path(folder), overwrite=overwrite)
+        return self.merge(folder, overwrite=overwrite)
