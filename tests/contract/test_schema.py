@@ -333,6 +333,10 @@ def test_database_that_is_dropped_is_reported(labs):
 
 def drop_all(alter: Operations) -> None:
     ours = [
+        "mask",
+        "trial",
+        "message",
+        "experiment",
         "selection",
         "one_session",
         "deleted",

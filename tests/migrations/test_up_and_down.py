@@ -165,6 +165,7 @@ def dump(url: str) -> Rows:
 
 
 ADDED_TABLES = {"vrt_deleted", "vrt_one_session", "vrt_selection"}
+ADDED_TABLES |= {"vrt_experiment", "vrt_message", "vrt_trial", "vrt_mask"}
 
 
 def enter(url: str, values: dict[str, dict[str, Any]]) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 TABLES = ("mice", "sessions", "stage_states", "attempts", "events", "qc_decisions")
 TABLES += ("datasets", "deleted", "one_sessions", "selections")
+TABLES += ("experiments", "messages", "trials", "masks")
 
 Dump = dict[str, list[dict[str, Any]]]
 

@@ -50,6 +50,10 @@ class Tables:
         self.one_sessions: Table = held.tables["vrt_one_session"]
         self.deleted: Table = held.tables["vrt_deleted"]
         self.selections: Table = held.tables["vrt_selection"]
+        self.experiments: Table = held.tables["vrt_experiment"]
+        self.messages: Table = held.tables["vrt_message"]
+        self.trials: Table = held.tables["vrt_trial"]
+        self.masks: Table = held.tables["vrt_mask"]
 
     @classmethod
     def of(cls, found: Mapping[str, list[Mapping[str, Any]]]) -> Self:

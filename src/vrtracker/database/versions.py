@@ -18,7 +18,7 @@ from vrtracker.errors import ForeignSchemaError, SchemaOutOfDateError, SchemaToo
 
 __all__ = ["HEAD", "REVISIONS", "current_revision", "is_empty", "require_current"]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision, oldest first."""
 HEAD = REVISIONS[-1]
 

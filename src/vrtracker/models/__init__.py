@@ -5,6 +5,8 @@ from vrtracker.models.base import Base
 from vrtracker.models.datasets import Dataset
 from vrtracker.models.deleted import Deleted
 from vrtracker.models.events import Event
+from vrtracker.models.experiments import Experiment, Message, Trial
+from vrtracker.models.masks import Mask
 from vrtracker.models.mice import Mouse
 from vrtracker.models.one_sessions import OneSession
 from vrtracker.models.qc_decisions import QCDecision
@@ -18,10 +20,14 @@ __all__ = [
     "Dataset",
     "Deleted",
     "Event",
+    "Experiment",
     "FrozenSelection",
+    "Mask",
+    "Message",
     "Mouse",
     "OneSession",
     "QCDecision",
     "Session",
     "StageState",
+    "Trial",
 ]
