@@ -43,6 +43,7 @@ def upgrade():
         sa.ForeignKeyConstraint(
             ["uMouseID"], ["mousedb.uMouseID"], name="fk_vrt_experiment_uMouseID"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_vrt_experiment_session", "vrt_experiment", ["uSessionID"])
     op.create_index("ix_vrt_experiment_mouse", "vrt_experiment", ["uMouseID"])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vrtracker.services.administration.whole import LabDatabase
     from vrtracker.services.disk.datasets import DatasetService
     from vrtracker.services.entries.recordings import RecordingService
+    from vrtracker.services.experiments import ExperimentService
     from vrtracker.services.one import OneImportPlan, OneService
     from vrtracker.services.undoing import UndoPlan
     from vrtracker.services.workflow import WorkflowService
@@ -59,6 +60,9 @@ class Tracker(Planning, Keeping, Shown):
         complete, reset, exclude, include``.
     datasets : DatasetService
         ``list, records, scan, verify, prune, restore``: files; ``datasets(key)``: a frame.
+    experiments : ExperimentService
+        ``list, summary, frame, messages, config, to_csv, setup, record, read, combine, export,
+        replay``: trials with their parameters and outcomes.
     export_one, import_one, merge
         Caches of ONE: see `OneService.export` and `OneService.read`.
     recordings : RecordingService
@@ -104,6 +108,13 @@ class Tracker(Planning, Keeping, Shown):
         from vrtracker.services.disk.datasets import DatasetService
 
         return DatasetService(self._lab)
+
+    @cached_property
+    def experiments(self) -> ExperimentService:
+        """What happened in sessions, trial by trial."""
+        from vrtracker.services.experiments import ExperimentService
+
+        return ExperimentService(self._lab)
 
     @cached_property
     def _one(self) -> OneService:

@@ -14,6 +14,7 @@ from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
+from vrtracker.repositories.experiments import ExperimentRepository
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.one import OneRepository
 from vrtracker.repositories.orphans import OrphanRepository
@@ -117,6 +118,11 @@ class UnitOfWork:
     def selections(self) -> SelectionRepository:
         """Frozen selections."""
         return SelectionRepository(self.executor)
+
+    @cached_property
+    def experiments(self) -> ExperimentRepository:
+        """Experiments, their messages and trials."""
+        return ExperimentRepository(self.executor)
 
     @cached_property
     def orphans(self) -> OrphanRepository:

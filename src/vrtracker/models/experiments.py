@@ -22,6 +22,7 @@ class Experiment(Base):
         UniqueConstraint("experiment_uid"),
         Index("ix_vrt_experiment_session", "uSessionID"),
         Index("ix_vrt_experiment_mouse", "uMouseID"),
+        {"sqlite_autoincrement": True},
     )
 
     experiment_id: Mapped[int] = mapped_column(

@@ -22,9 +22,17 @@ _HANGING = {
     "vrt_qc_decision": ("QC decision", "QC decisions"),
     "vrt_dataset": ("dataset", "datasets"),
     "vrt_one_session": ("name in ONE", "names in ONE"),
+    "vrt_mask": ("mask", "masks"),
+    "vrt_experiment": ("experiment", "experiments"),
+    "vrt_message": ("message", "messages"),
+    "vrt_trial": ("trial", "trials"),
 }
-"""The tables whose rows hang on a session, and what one and several of them are called."""
-_RENUMBERED = {"vrt_qc_decision", "vrt_dataset"}
+"""The tables whose rows hang on a session or mouse, and what one and several of them are called.
+
+What hangs on others of these comes after them.
+"""
+_WITHIN = {"vrt_message": "vrt_experiment", "vrt_trial": "vrt_experiment"}
+_RENUMBERED = {"vrt_qc_decision", "vrt_dataset", "vrt_mask", "vrt_message", "vrt_trial"}
 _OF_KIND = {"session": "sessiondb", "mouse": "mousedb"}
 
 
@@ -110,13 +118,24 @@ class DeletionRepository:
         content: dict[int, dict[str, list[Any]]] = {}
         for row in self._stored.read(table, id_name, numbers):
             content[row[id_name]] = {table.name: [row]}
-        for name in _HANGING if kind == "session" else ():
-            hanging = self._table(name)
-            rows = self._stored.read(hanging, id_name, numbers)
+        taken: list[tuple[Table, str, list[int]]] = []
+        for name in _HANGING:
+            hanging, column, owners = self._table(name), id_name, {each: each for each in content}
+            if name in _WITHIN:
+                column = "experiment_id"
+                owners = {
+                    row[column]: number
+                    for number, held in content.items()
+                    for row in held.get(_WITHIN[name], ())
+                }
+            rows = self._stored.read(hanging, column, list(owners)) if column in hanging.c else []
             for row in rows:
-                content[row[id_name]].setdefault(name, []).append(row)
+                content[owners[row[column]]].setdefault(name, []).append(row)
             if rows:
-                self._stored.delete(hanging, id_name, numbers)
+                taken.append((hanging, column, list(owners)))
+        # What hangs on others goes before them.
+        for hanging, column, values in reversed(taken):
+            self._stored.delete(hanging, column, values)
         self._stored.delete(table, id_name, numbers)
         return content
 

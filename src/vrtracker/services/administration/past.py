@@ -45,8 +45,10 @@ _HANGING = {
     "vrt_qc_decision": "decision_id",
     "vrt_dataset": "rel_path",
     "vrt_one_session": "uSessionID",
+    "vrt_mask": "mask_name",
 }
 """The tables whose rows hang on a session, with the column that they are called by."""
+_EXPERIMENTS = ("vrt_experiment", "vrt_message", "vrt_trial")
 _DATES = ("occurred_at", "started_at", "decided_at", "recorded_at", "deleted_at", "frozen_at")
 """The columns that say when a row came to be."""
 _OF_THE_END = (
@@ -160,6 +162,7 @@ class _Past:
             name: [row for row in self._now[name] if self._is_of_then(row)]
             for name in ("vrt_event", "vrt_selection")
         }
+        past |= self._experiments({"mouse": mice, "session": sessions})
         past["vrt_deleted"] = [
             *self._deleted("mouse", mice),
             *self._deleted("session", sessions),
@@ -181,6 +184,47 @@ class _Past:
         """Return whether a row had come to be; of others than these, nobody knows."""
         date = next((row[name] for name in _DATES if name in row), None)
         return date is None or bool(date <= self._moment)
+
+    def _experiments(self, owners: Mapping[str, Past]) -> dict[str, list[_Row]]:
+        """Return the rows of experiments; those of an owner that was deleted hang on it."""
+        contents = [json.loads(row["content"]) for row in self._now["vrt_deleted"]]
+        every = {
+            name: [
+                *self._now[name],
+                *(self._whole(name, row) for held in contents for row in held.get(name, ())),
+            ]
+            for name in _EXPERIMENTS
+        }
+        homes = dict(self._homes(every["vrt_experiment"], owners))
+        rows: dict[str, list[_Row]] = {name: [] for name in _EXPERIMENTS}
+        for name in _EXPERIMENTS:
+            for row in every[name]:
+                number = row["experiment_id"]
+                if number not in homes or not self._is_of_then(row):
+                    continue
+                home = homes[number]
+                if home is None:
+                    rows[name].append(row)
+                else:
+                    home.hanging[image_name(name, row[_number(self._tables[name])])] = row
+        return rows
+
+    def _homes(
+        self, experiments: Sequence[_Row], owners: Mapping[str, Past]
+    ) -> Iterator[tuple[int, PastRow | None]]:
+        """Yield experiments that are told of, each with its owner if that was deleted then."""
+        columns = {kind: _number(self._tables[_LAB[kind]]) for kind in owners}
+        there = {
+            kind: {None, *(was.values[columns[kind]] for was in past.rows.values())}
+            for kind, past in owners.items()
+        }
+        for row in experiments:
+            missed = [kind for kind in owners if row[columns[kind]] not in there[kind]]
+            deleted = [owners[kind].deleted.get(row[columns[kind]]) for kind in missed]
+            if not missed:
+                yield row["experiment_id"], None
+            elif deleted[0] is not None:
+                yield row["experiment_id"], deleted[0][1]
 
     # -- rows ---------------------------------------------------------------------------------
 

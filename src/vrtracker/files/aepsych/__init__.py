@@ -1,0 +1,1 @@
+"""Databases of AEPsych: read at any age of their schema, and written at the newest."""

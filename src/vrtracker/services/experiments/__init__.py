@@ -1,0 +1,7 @@
+"""Experiments: what happened in sessions, trial by trial."""
+
+from vrtracker.services.experiments.importing import ExperimentPlan
+from vrtracker.services.experiments.replaying import Replayed
+from vrtracker.services.experiments.service import ExperimentService
+
+__all__ = ["ExperimentPlan", "ExperimentService", "Replayed"]

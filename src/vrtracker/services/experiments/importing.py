@@ -1,0 +1,221 @@
+"""Experiments of files and of other databases taken in: a plan first, then all or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vrtracker.backends.base import ViolationError
+from vrtracker.database import Database
+from vrtracker.database.versions import require_current
+from vrtracker.display import Facts, Shown, counted
+from vrtracker.domain.experiments import Experiment, newer
+from vrtracker.errors import ConcurrentUpdateError, ImportFileError, NotFoundError
+from vrtracker.files.aepsych.reading import is_aepsych, read_experiments
+from vrtracker.services.context import LabContext
+from vrtracker.services.experiments.owners import NOBODY, Owner, event, owner_of
+from vrtracker.settings import resolve_url
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["COUNTED", "ExperimentPlan", "plan_import"]
+
+COUNTED = ("experiments", "trials", "parameters", "outcomes", "messages", "blobs")
+_MEANWHILE = "compared with a database that was changed"
+_Path = str | os.PathLike[str]
+
+
+class _Found(NamedTuple):
+    """An experiment of a source, and whose it is there."""
+
+    source: str
+    experiment: Experiment
+    session: Any = None
+    mouse: str | None = None
+
+
+class _Change(NamedTuple):
+    """What is beyond that which is here of an experiment, and the row of it if there is one."""
+
+    part: Experiment
+    owner: Owner
+    number: int | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"experiments": int(self.number is None), **self.part.counts}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ExperimentPlan(Shown):
+    """What taking experiments in would do; ``.apply()`` does it.
+
+    Attributes
+    ----------
+    counts : mapping
+        How many ``experiments, trials, parameters, outcomes, messages, blobs`` are new.
+    conflicts : tuple of str
+        Where an experiment is another one here than there, with its source.
+    """
+
+    sources: tuple[str, ...]
+    counts: Mapping[str, int]
+    conflicts: tuple[str, ...]
+    _apply: Callable[[ExperimentPlan], None] = field(repr=False, compare=False)
+
+    def facts(self) -> Facts:
+        """Return what would be added, and what stands in the way."""
+        notes = [f"conflict: {each}" for each in self.conflicts]
+        title = f"Experiments of {', '.join(self.sources)}, {counted(len(notes), 'conflict')}"
+        return Facts(f"{title}: .apply() adds what is new", list(self.counts.items()), notes=notes)
+
+    def apply(self) -> None:
+        """Add what is new, all or nothing.
+
+        Raises
+        ------
+        ImportFileError
+            If there are conflicts.
+        ConcurrentUpdateError
+            If the database is not any more as the plan saw it.
+        """
+        self._apply(self)
+
+
+def plan_import(
+    lab: LabContext,
+    sources: Sequence[_Path],
+    *,
+    session: Any = None,
+    mouse: str | None = None,
+    databases: bool = False,
+    leave_out: bool = False,
+) -> ExperimentPlan:
+    """Compare sources with the database; see `ExperimentService.read` and `combine`."""
+    found = [one for source in sources for one in _read(source, databases=databases)]
+    service = _Import(lab, found, session, mouse, leave_out=leave_out)
+    with lab.unit(readonly=True) as unit:
+        counts, conflicts = service.compared(unit)[1:]
+    names = tuple(os.fspath(source) for source in sources)
+    return ExperimentPlan(names, counts, conflicts, service.apply)
+
+
+def _read(source: _Path, *, databases: bool) -> Iterator[_Found]:
+    """Yield the experiments of a file of AEPsych, or else of a database of the tracker."""
+    if not databases or is_aepsych(Path(source)):
+        for each in read_experiments(Path(source)):
+            yield _Found(os.fspath(source), each)
+        return
+    database = Database(resolve_url(source), readonly=True)
+    try:
+        database.backend.check_target(database.url)
+        require_current(database)
+        with UnitOfWork(database, readonly=True) as unit:
+            rows = unit.experiments.rows()
+            for row, each in zip(rows, unit.experiments.whole(rows), strict=True):
+                origin = each.origin or str(database)
+                yield _Found(
+                    str(database), replace(each, origin=origin), row["session"], row["mouse"]
+                )
+    finally:
+        database.dispose()
+
+
+class _Import:
+    def __init__(
+        self,
+        lab: LabContext,
+        found: Sequence[_Found],
+        session: Any,
+        mouse: str | None,
+        *,
+        leave_out: bool,
+    ) -> None:
+        self._lab = lab
+        self._found = found
+        self._session = session
+        self._mouse = mouse
+        self._leave_out = leave_out
+
+    def compared(self, unit: UnitOfWork) -> tuple[list[_Change], dict[str, int], tuple[str, ...]]:
+        """Return what is new, how much of it, and what contradicts."""
+        rows = unit.experiments.rows(list({one.experiment.uid for one in self._found}))
+        known = {each.uid: each for each in unit.experiments.whole(rows)}
+        numbers = {row["experiment_uid"]: row for row in rows}
+        given = owner_of(self._lab, unit, self._session, self._mouse)
+        changes: list[_Change] = []
+        conflicts: list[str] = []
+        for one in self._found:
+            uid, there = one.experiment.uid, one.experiment
+            here = known.get(uid)
+            if here is None:
+                known[uid] = there
+                changes.append(_Change(there, self._owner(unit, one, given), None))
+                continue
+            part, problems = newer(here, there)
+            if problems:
+                conflicts.append(f"{one.source}: {uid}: {'; '.join(problems)}")
+            elif part.messages or part.trials:
+                known[uid] = replace(
+                    here, messages=here.messages + part.messages, trials=here.trials + part.trials
+                )
+                row = numbers.get(uid)
+                if row is not None:
+                    owner = Owner(row["session"], row["mouse"])
+                    changes.append(_Change(part, owner, row["experiment_id"]))
+                else:
+                    # Another source has begun it.
+                    at = next(n for n, each in enumerate(changes) if each.part.uid == uid)
+                    changes[at] = changes[at]._replace(part=known[uid])
+        counts = {name: sum(each.counts[name] for each in changes) for name in COUNTED}
+        return changes, counts, tuple(conflicts)
+
+    def _owner(self, unit: UnitOfWork, one: _Found, given: Owner) -> Owner:
+        """Return whose a new experiment is: as the caller says, as its source does if it can."""
+        if given is not NOBODY:
+            return given
+        for session, mouse in (
+            (one.session, None),
+            (None, one.mouse or one.experiment.participant),
+        ):
+            try:
+                found = owner_of(self._lab, unit, session, mouse)
+            except NotFoundError:
+                continue
+            if found is not NOBODY:
+                return found
+        return NOBODY
+
+    def apply(self, plan: ExperimentPlan) -> None:
+        """Write what the plan says, if the database still is as it saw it."""
+        if plan.conflicts and not self._leave_out:
+            more = f" (and {len(plan.conflicts) - 1} more)" if len(plan.conflicts) > 1 else ""
+            raise ImportFileError(
+                f"{plan.conflicts[0]}{more}. Nothing was written; an experiment that has begun "
+                "can only grow.",
+                plan.conflicts,
+            )
+        if not any(plan.counts.values()):
+            return
+        at = self._lab.now()
+        try:
+            with self._lab.unit() as unit:
+                changes, *seen = self.compared(unit)
+                if seen != [plan.counts, plan.conflicts]:
+                    raise ConcurrentUpdateError(", ".join(plan.sources), _MEANWHILE)
+                for change in changes:
+                    self._write(unit, change, at)
+                unit.commit()
+        except ViolationError as error:
+            raise ConcurrentUpdateError(", ".join(plan.sources), _MEANWHILE) from error
+
+    def _write(self, unit: UnitOfWork, change: _Change, at: Any) -> None:
+        part, owner = change.part, change.owner
+        if change.number is None:
+            unit.experiments.add(part, at, **owner.numbers)
+        else:
+            unit.experiments.append(change.number, part.messages, part.trials, at)
+        told = {f"{name}:added": change.part.counts[name] for name in ("trials", "messages")}
+        unit.events.append([event(self._lab, owner, "imported", part.uid, **told)])

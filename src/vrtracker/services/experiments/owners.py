@@ -1,0 +1,65 @@
+"""Whose an experiment is: a session's, a mouse's or nobody's; and its events."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidValueError, UnknownMouseError
+from vrtracker.repositories.events import NewEvent
+from vrtracker.services.context import LabContext
+from vrtracker.spelling import nearest
+from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["NOBODY", "Owner", "event", "owner_of"]
+
+
+class Owner(NamedTuple):
+    """The session that an experiment belongs to, or else the mouse, with their numbers."""
+
+    session: SessionKey | None = None
+    mouse: str | None = None
+    session_number: int | None = None
+    mouse_number: int | None = None
+
+    @property
+    def numbers(self) -> dict[str, int | None]:
+        """The numbers, of which one at most is kept."""
+        return {"session": self.session_number, "mouse": self.mouse_number}
+
+
+NOBODY = Owner()
+
+
+def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Owner:
+    """Return the owner that a caller names.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such session or mouse.
+    InvalidValueError
+        If the session is of another mouse.
+    """
+    if session is not None:
+        key = SessionKey.parse(session)
+        if mouse not in {None, key.mouse}:
+            raise InvalidValueError(f"{key} is no session of {mouse!r}; give one of the two.")
+        found = unit.sessions.get(key)
+        if found is None:
+            raise lab.not_found("session", key, unit=unit)
+        return Owner(key, key.mouse, session_number=found.uSessionID)
+    if mouse is None:
+        return NOBODY
+    known = unit.mice.get(str(mouse))
+    if known is None:
+        raise UnknownMouseError(str(mouse), nearest(str(mouse), unit.mice.names()))
+    return Owner(None, known.mouseName, mouse_number=known.uMouseID)
+
+
+def event(lab: LabContext, owner: Owner, verb: str, uid: str, **told: Any) -> NewEvent:
+    """Return the event of an experiment: on its session, its mouse, or on itself."""
+    subject = owner.session or owner.mouse or uid
+    kind: dict[str, Any] = {} if owner.mouse else {"subject_kind": "experiment"}
+    changes = {"experiment": uid, **{name: value for name, value in told.items() if value}}
+    return lab.event(subject, verb, changes=changes, **kind)

@@ -1,0 +1,306 @@
+"""What ``tracker.experiments`` is: experiments recorded, taken in and out, and rebuilt."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from vrtracker import clock
+from vrtracker.domain.experiments import (
+    CONFIG,
+    LONGEST_UID,
+    MESSAGE,
+    STRATEGY,
+    Experiment,
+    Message,
+    Pairs,
+    Trial,
+    told_by,
+    typed,
+)
+from vrtracker.errors import DuplicateError, InvalidValueError, UnknownNameError
+from vrtracker.files.aepsych.pickles import content_of
+from vrtracker.files.aepsych.writing import write_experiments
+from vrtracker.services.experiments.importing import COUNTED, ExperimentPlan, plan_import
+from vrtracker.services.experiments.owners import Owner, event, owner_of
+from vrtracker.services.experiments.reading import ExperimentReading
+from vrtracker.services.experiments.replaying import Replayed, replay
+
+__all__ = ["ExperimentService", "pairs_of"]
+
+_TRIAL = {"parameters", "outcomes", "ended", "model_data", "extra"}
+_SCALARS = (bool, int, float, str, type(None))
+
+
+class ExperimentService(ExperimentReading):
+    """Experiments: what happened in sessions, trial by trial.
+
+    An experiment is called by its id, the one that the rig's program gave it.
+    """
+
+    # -- recording ------------------------------------------------------------------------------
+
+    def setup(
+        self,
+        name: str | None = None,
+        about: str | None = None,
+        *,
+        session: Any = None,
+        mouse: str | None = None,
+        participant: str | None = None,
+        more: Mapping[str, Any] | None = None,
+        experiment: str | None = None,
+        message: Any = None,
+    ) -> str:
+        """Begin an experiment and return its id.
+
+        Parameters
+        ----------
+        session, mouse
+            What it belongs to; a session says the mouse.
+        participant
+            What the rig's program calls the participant; the mouse when not given.
+        more
+            Further metadata, plain values by name.
+        experiment
+            Its id, at most 64 characters; a new one is made when not given.
+        message
+            The setup message, if there is one.
+
+        Raises
+        ------
+        DuplicateError
+            If the id is taken.
+        NotFoundError
+            If there is no such session or mouse.
+        """
+        uid = str(uuid4()) if experiment is None else experiment
+        if not 0 < len(uid) <= LONGEST_UID:
+            raise InvalidValueError(
+                f"An experiment's id has 1 to {LONGEST_UID} characters, not {uid!r}."
+            )
+        sent = [] if message is None else [self._message("setup", message)]
+        with self._lab.unit() as unit:
+            if unit.experiments.find(uid) is not None:
+                raise DuplicateError("experiment", uid)
+            owner = owner_of(self._lab, unit, session, mouse)
+            made = Experiment(
+                uid=uid,
+                participant=owner.mouse if participant is None else participant,
+                name=name,
+                about=about,
+                more=None if more is None else dict(more),
+                messages=tuple(sent),
+            )
+            unit.experiments.add(made, self._lab.now(), **owner.numbers)
+            unit.events.append([event(self._lab, owner, "experiment", uid, messages=len(sent))])
+            unit.commit()
+        return uid
+
+    def record(self, experiment: str, trials: Iterable[Any], *, log: bool = True) -> int:
+        """Record trials, in one transaction, and return how many.
+
+        Parameters
+        ----------
+        trials
+            Mappings with ``parameters`` and ``outcomes`` (mappings, or pairs of name and value;
+            one number is the outcome called outcome), and if there are any ``ended`` (the rig's
+            clock; now if not given), ``model_data`` and ``extra``.
+        log
+            Keep a message of each too, so that `replay` finds it.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment.
+        InvalidValueError
+            If a value is no plain one, or a name is there twice and `log` is set.
+        """
+        now = self._rig_time(None)
+        made = [_trial(each, now) for each in trials]
+        sent = [told_by(each) for each in made] if log else []
+        self._append(experiment, sent, made)
+        return len(made)
+
+    def record_message(self, experiment: str, verb: str, content: Any, *, sent: Any = None) -> None:
+        """Record one message: what it is called (``ask``, ``tell``) and what it says.
+
+        Raises
+        ------
+        NotFoundError, InvalidValueError
+            If there is no such experiment, or the content is no plain value.
+        """
+        self._append(experiment, [self._message(verb, content, sent)], [])
+
+    def record_config(self, experiment: str, content: Any, *, sent: Any = None) -> None:
+        """Record a version of the configuration: a text, a plain value, or bytes, kept as such."""
+        self._append(experiment, [self._version(CONFIG, content, sent)], [])
+
+    def record_strategy(self, experiment: str, content: Any, *, sent: Any = None) -> None:
+        """Record a version of the strategy: a text, a plain value, or bytes, kept as such."""
+        self._append(experiment, [self._version(STRATEGY, content, sent)], [])
+
+    def assign(self, experiment: str, *, session: Any = None, mouse: str | None = None) -> None:
+        """Say which session or mouse an experiment belongs to; nobody, if neither is given."""
+        with self._lab.unit() as unit:
+            row = self._row(unit, experiment)
+            owner = owner_of(self._lab, unit, session, mouse)
+            unit.experiments.assign(row["experiment_id"], **owner.numbers)
+            was = str(row["session"] or row["mouse"] or "nobody")
+            unit.events.append([event(self._lab, owner, "assigned", experiment, was=was)])
+            unit.commit()
+
+    def _append(
+        self, experiment: str, messages: Sequence[Message], trials: Sequence[Trial]
+    ) -> None:
+        with self._lab.unit() as unit:
+            row = self._row(unit, experiment)
+            unit.experiments.append(row["experiment_id"], messages, trials, self._lab.now())
+            counts = {"trials:added": len(trials), "messages:added": len(messages)}
+            owner = Owner(row["session"], row["mouse"])
+            unit.events.append(
+                [event(self._lab, owner, "recorded", experiment, **counts)], wakes=False
+            )
+            unit.commit()
+
+    def _message(self, verb: str, content: Any, sent: Any = None) -> Message:
+        if isinstance(content, bytes):
+            raise InvalidValueError("A message is a plain value, and not bytes.")
+        extra = content.get("extra_info") or None if isinstance(content, dict) else None
+        at = self._rig_time(sent)
+        return Message.of(content, category=MESSAGE, verb=verb, sent=at, extra=extra)
+
+    def _version(self, category: str, content: Any, sent: Any) -> Message:
+        held = content_of(content) if isinstance(content, bytes) else content
+        return Message.of(held, category=category, sent=self._rig_time(sent))
+
+    def _rig_time(self, given: Any) -> str:
+        at = clock.precise() if given is None else given
+        return _iso(at.astimezone(self._lab.zone) if at.tzinfo is not None else at)
+
+    # -- in and out -----------------------------------------------------------------------------
+
+    def read(
+        self, *files: str | os.PathLike[str], session: Any = None, mouse: str | None = None
+    ) -> ExperimentPlan:
+        """Read databases of AEPsych, of any age; ``.apply()`` adds what is new, all or nothing.
+
+        Parameters
+        ----------
+        session, mouse
+            What new experiments belong to; else the mouse that is called as the participant.
+
+        Raises
+        ------
+        ImportFileError
+            If a file is no such database or is damaged, or a message is no plain value.
+        NotFoundError
+            If there is no such session or mouse.
+        """
+        return plan_import(self._lab, files, session=session, mouse=mouse)
+
+    def combine(self, *sources: str | os.PathLike[str], leave_out: bool = False) -> ExperimentPlan:
+        """Take in the experiments of other databases, of the tracker or of AEPsych.
+
+        Each keeps where it came from, and its session or mouse where that is here too. The plan's
+        conflicts say where one is another one here than there.
+
+        Parameters
+        ----------
+        leave_out
+            Take the others all the same.
+        """
+        return plan_import(self._lab, sources, databases=True, leave_out=leave_out)
+
+    def export(self, path: str | os.PathLike[str], experiment: Any = None) -> dict[str, int]:
+        """Write experiments as a new database of AEPsych, and return how much is in it.
+
+        Returns
+        -------
+        dict
+            How many experiments, trials, parameters, outcomes, messages, blobs.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment.
+        InvalidValueError
+            If there is something under that name, or it cannot be written.
+        """
+        found = self._whole(experiment)
+        write_experiments(Path(path), found)
+        counts = Counter({"experiments": len(found)})
+        for each in found:
+            counts.update(each.counts)
+        return {name: counts[name] for name in COUNTED}
+
+    def replay(
+        self, into: Any = None, *, experiment: Any = None, dry_run: bool = False
+    ) -> Replayed:
+        """Rebuild experiments from their messages alone, in a database without experiments.
+
+        Parameters
+        ----------
+        into
+            Path, URL or profile of that database; a new file is made. Without, or with `dry_run`,
+            nothing is written.
+
+        Returns
+        -------
+        Replayed
+            ``counts`` by experiment, and ``differences`` from what is recorded.
+
+        Raises
+        ------
+        NotEmptyError
+            If it holds experiments.
+        InvalidValueError
+            If a message does not say what it must.
+        """
+        return replay(self._lab, self._whole(experiment), None if dry_run else into)
+
+
+# -- what callers give ---------------------------------------------------------------------------
+
+
+def _trial(given: Any, now: str) -> Trial:
+    if isinstance(given, Trial):
+        return given
+    for name in given:
+        if name not in _TRIAL:
+            raise UnknownNameError("part of a trial", name, sorted(_TRIAL))
+    outcomes = given.get("outcomes", ())
+    ended = given.get("ended")
+    return Trial(
+        ended=now if ended is None else _iso(ended),
+        model_data=bool(given.get("model_data", True)),
+        parameters=pairs_of(given.get("parameters", ())),
+        outcomes=pairs_of({"outcome": outcomes} if isinstance(outcomes, int | float) else outcomes),
+        extra=given.get("extra") or None,
+    )
+
+
+def pairs_of(given: Any) -> Pairs:
+    """Return names and values as a trial keeps them: numbers of NumPy as Python's own."""
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return tuple((str(name), _scalar(name, value)) for name, value in pairs)
+
+
+def _scalar(name: Any, value: Any) -> Any:
+    found = value.item() if hasattr(value, "item") else value
+    if not isinstance(found, _SCALARS):
+        raise InvalidValueError(
+            f"{name} is {value!r}; a parameter or outcome is a number, a text, true or false.",
+            column=str(name),
+            value=value,
+        )
+    return typed(found)
+
+
+def _iso(at: dt.datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds")
