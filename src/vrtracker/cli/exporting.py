@@ -18,11 +18,6 @@ __all__ = ["exports"]
 exports = typer.Typer(help="Write files that other packages read.")
 
 
-@exports.callback()
-def _exports() -> None:
-    """Keep the group, which has one command yet."""
-
-
 @exports.command("one")
 def export_one(
     context: typer.Context,
@@ -71,3 +66,29 @@ def export_one(
         f"{counted(made.sessions, 'session')} and {counted(made.datasets, 'dataset')} "
         f"written to {made.folder}"
     )
+
+
+@exports.command("aepsych")
+def export_aepsych(
+    context: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A new file.", show_default=False),
+    ],
+    *,
+    experiment: Annotated[
+        list[str] | None,
+        typer.Option("--experiment", metavar="ID", help="This one alone. Repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write experiments as a database of AEPsych, in the newest form of its tables.
+
+    Example: vrtracker export aepsych all.db --json
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        counts = tracker.experiments.export(file, experiment or None)
+    if json:
+        write_json(counts)
+    else:
+        say(f"{counted(counts['trials'], 'trial')} written to {file}")

@@ -1,4 +1,4 @@
-"""``vrtracker import``: mice and sessions from files of rows, and caches of ONE."""
+"""``vrtracker import``: files of rows, caches of ONE, experiments of AEPsych."""
 
 from __future__ import annotations
 
@@ -216,6 +216,58 @@ def import_one(
         of = {what: _counts(counts) for what, counts in plan.counts.items()}
         told = {"mice": list(plan.mice), "notes": list(plan.notes), "applied": is_applied}
         write_json({**totals, "conflicts": list(plan.conflicts), **of, **told})
+    elif not plan.conflicts:
+        say("Imported." if is_applied else "Nothing was written.")
+    if plan.conflicts:
+        say_error(in_the_shell(str(plan.contradiction())))
+        raise typer.Exit(Exit.CONFLICT)
+
+
+@imports.command("aepsych")
+def import_aepsych(
+    context: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Databases of AEPsych.", show_default=False),
+    ],
+    *,
+    mouse: Annotated[
+        str | None,
+        typer.Option(
+            "--mouse",
+            metavar="NAME",
+            help="Whose the experiments are; else the mouse called as the participant.",
+        ),
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="KEY", help="The session they belong to.")
+    ] = None,
+    dry_run: _DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Take in the experiments of AEPsych: messages, trials, versions of configuration and strategy.
+
+    Databases of every age are read, and only read. Messages are plain values, or refused; what
+    else is pickled there is kept as it is and never opened. What is here already is left alone,
+    what an experiment has grown by is added; one that is another one here is a conflict, and
+    nothing is written.
+
+    Example: vrtracker import aepsych default.db --mouse ATL012 --dry-run
+
+    Example: vrtracker import aepsych rig1.db rig2.db --yes --json
+    """
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        plan = tracker.experiments.read(*files, mouse=mouse, session=session)
+        is_new = any(plan.counts.values())
+        if not json:
+            write_table([dict(plan.counts)])
+        is_applied = is_new and not dry_run and not plan.conflicts
+        if is_applied:
+            agree("This adds them.", yes=yes or json or not is_terminal("stdin"))
+            plan.apply()
+    if json:
+        write_json(dict(plan.counts))
     elif not plan.conflicts:
         say("Imported." if is_applied else "Nothing was written.")
     if plan.conflicts:

@@ -55,12 +55,12 @@ class ExperimentRepository:
 
     def find(self, uid: str) -> dict[str, Any] | None:
         """Return one experiment as `rows` does, or None."""
-        column = self._tables.experiments.c.experiment_uid
-        statement = self._with_owner()
+        table = self._tables.experiments
         prepared = self._x.database.prepare(
-            "experiments.find", lambda: statement.where(column == bindparam("uid"))
+            "experiments.find",
+            lambda: self._with_owner().where(table.c.experiment_uid == bindparam("uid")),
         )
-        names = statement.selected_columns.keys()
+        names = (*table.c.keys(), *_KEY, "own")
         found = [
             _owned(dict(zip(names, row, strict=True))) for row in self._x.rows(prepared, uid=uid)
         ]
@@ -108,10 +108,12 @@ class ExperimentRepository:
                 found[experiment] |= dict(zip(names, values, strict=True))
         return found
 
-    def trials(self, numbers: Sequence[int]) -> dict[int, list[tuple[int, Trial]]]:
-        """Return the trials of experiments with their numbers, in order, by experiment."""
+    def trials(
+        self, numbers: Sequence[int], trial_id: int | None = None
+    ) -> dict[int, list[tuple[int, Trial]]]:
+        """Return the trials of experiments, or one, with their numbers, in order, by experiment."""
         found: dict[int, list[tuple[int, Trial]]] = {number: [] for number in numbers}
-        for row in self._of(self._tables.trials, numbers):
+        for row in self._of(self._tables.trials, numbers, trial_id):
             trial = Trial(
                 ended=row["ended"],
                 model_data=row["model_data"],
@@ -121,6 +123,18 @@ class ExperimentRepository:
             )
             found[row["experiment_id"]].append((row["trial_id"], trial))
         return found
+
+    def last_trial(self, number: int, ended: str | None) -> int:
+        """Return the number of the trial of an experiment that ended then, the last of several."""
+        table = self._tables.trials
+        prepared = self._x.database.prepare(
+            "experiments.last_trial",
+            lambda: select(func.max(table.c.trial_id)).where(
+                table.c.experiment_id == bindparam("number"), table.c.ended == bindparam("ended")
+            ),
+        )
+        ((last,),) = self._x.rows(prepared, number=number, ended=ended)
+        return int(last)
 
     def messages(self, numbers: Sequence[int]) -> dict[int, list[Message]]:
         """Return the messages and versions of experiments, in order, by experiment."""
@@ -216,10 +230,15 @@ class ExperimentRepository:
             lambda: insert(table).values({each: bindparam(each) for each in values}),
         )
 
-    def _of(self, table: Table, numbers: Sequence[int]) -> Iterable[Mapping[str, Any]]:
+    def _of(
+        self, table: Table, numbers: Sequence[int], row_id: int | None = None
+    ) -> Iterable[Mapping[str, Any]]:
+        (key,) = table.primary_key.columns
         for part in self._parts(numbers):
             statement: Select[Any] = select(*table.c).where(table.c.experiment_id.in_(part))
-            ordered = statement.order_by(*table.primary_key.columns)
+            if row_id is not None:
+                statement = statement.where(key == row_id)
+            ordered = statement.order_by(key)
             yield from self._x.execute(ordered).mappings()
 
     def _parts(self, values: Sequence[Any] | None) -> list[Any]:

@@ -71,6 +71,15 @@ class ExperimentPlan(Shown):
         title = f"Experiments of {', '.join(self.sources)}, {counted(len(notes), 'conflict')}"
         return Facts(f"{title}: .apply() adds what is new", list(self.counts.items()), notes=notes)
 
+    def contradiction(self) -> ImportFileError:
+        """Return the error that the conflicts are."""
+        more = f" (and {len(self.conflicts) - 1} more)" if len(self.conflicts) > 1 else ""
+        return ImportFileError(
+            f"{self.conflicts[0]}{more}. Nothing was written: an experiment that has begun can "
+            "only grow. Correct the one that is wrong, or give it another id there.",
+            self.conflicts,
+        )
+
     def apply(self) -> None:
         """Add what is new, all or nothing.
 
@@ -191,12 +200,7 @@ class _Import:
     def apply(self, plan: ExperimentPlan) -> None:
         """Write what the plan says, if the database still is as it saw it."""
         if plan.conflicts and not self._leave_out:
-            more = f" (and {len(plan.conflicts) - 1} more)" if len(plan.conflicts) > 1 else ""
-            raise ImportFileError(
-                f"{plan.conflicts[0]}{more}. Nothing was written; an experiment that has begun "
-                "can only grow.",
-                plan.conflicts,
-            )
+            raise plan.contradiction()
         if not any(plan.counts.values()):
             return
         at = self._lab.now()

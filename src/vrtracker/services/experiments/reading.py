@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vrtracker.domain.experiments import Experiment, Message
+from vrtracker.domain.experiments import Experiment, Message, Trial
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.found import Found, framed
 from vrtracker.reading import INSTANT, TIME
@@ -61,7 +61,7 @@ class ExperimentReading:
         """Return the same, with names of parameters and outcomes, and a column each of metadata."""
         rows = self._listed()
         dtypes = {**_LISTED, "parameter_names": "str", "outcome_names": "str"}
-        for row, each in zip(rows, self._whole(None), strict=True):
+        for row, each in zip(rows, self.whole(None), strict=True):
             for column, what in (("parameter_names", "parameters"), ("outcome_names", "outcomes")):
                 pairs = (pair for trial in each.trials for pair in getattr(trial, what))
                 row[column] = ", ".join(dict.fromkeys(name for name, _ in pairs))
@@ -96,7 +96,7 @@ class ExperimentReading:
         """
         columns: dict[str, None] = {}
         rows = []
-        for each in self._whole(experiment):
+        for each in self.whole(experiment):
             setup = {"experiment_id": each.uid, "experiment_name": each.name}
             setup |= {"experiment_description": each.about, "participant_id": each.participant}
             for trial in each.trials:
@@ -123,7 +123,7 @@ class ExperimentReading:
             sent (the rig's clock), category (``message``, ``config``, ``strat``), verb, content
             (a value, a text, or bytes that are never opened), sha256.
         """
-        (each,) = self._whole(experiment)
+        (each,) = self.whole(experiment)
         return Found([_message_row(message) for message in each.messages], _MESSAGES)
 
     def config(self, experiment: str, which: int = -1) -> Any:
@@ -137,7 +137,7 @@ class ExperimentReading:
         NotFoundError
             If there is no such experiment, or no such version of it.
         """
-        (each,) = self._whole(experiment)
+        (each,) = self.whole(experiment)
         versions = []
         for message in each.messages:
             match message.category, message.form, message.content:
@@ -190,7 +190,19 @@ class ExperimentReading:
             for of in [counts.get(row["experiment_id"], {})]
         ]
 
-    def _whole(self, experiment: Any) -> builtins.list[Experiment]:
+    def whole(self, experiment: Any = None) -> builtins.list[Experiment]:
+        """Return experiments with all that belongs to them, as plain values.
+
+        Parameters
+        ----------
+        experiment
+            The id of one, or several; all when not given.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment.
+        """
         asked = [experiment] if isinstance(experiment, str) else experiment
         with self._lab.unit(readonly=True) as unit:
             rows = unit.experiments.rows(None if asked is None else list(asked))
@@ -199,6 +211,18 @@ class ExperimentReading:
                 if uid not in there:
                     raise self._unknown(unit, uid)
             return unit.experiments.whole(rows)
+
+    def trials(self, experiment: str) -> builtins.list[tuple[int, Trial]]:
+        """Return the trials of an experiment in order, each with its number in this database.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment.
+        """
+        with self._lab.unit(readonly=True) as unit:
+            number = self._row(unit, experiment)["experiment_id"]
+            return unit.experiments.trials([number])[number]
 
     def _row(self, unit: UnitOfWork, experiment: str) -> dict[str, Any]:
         row = unit.experiments.find(experiment)

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ from vrtracker.domain.experiments import (
     told_by,
     typed,
 )
-from vrtracker.errors import DuplicateError, InvalidValueError, UnknownNameError
+from vrtracker.errors import DuplicateError, InvalidValueError, NotFoundError, UnknownNameError
 from vrtracker.files.aepsych.pickles import content_of
 from vrtracker.files.aepsych.writing import write_experiments
 from vrtracker.services.experiments.importing import COUNTED, ExperimentPlan, plan_import
@@ -123,9 +124,14 @@ class ExperimentService(ExperimentReading):
         """
         now = self._rig_time(None)
         made = [_trial(each, now) for each in trials]
-        sent = [told_by(each) for each in made] if log else []
-        self._append(experiment, sent, made)
+        self._append(experiment, [told_by(each) for each in made] if log else [], made)
         return len(made)
+
+    def record_one(self, experiment: str, *, log: bool = True, **trial: Any) -> tuple[int, Trial]:
+        """Record one trial as `record` does; return its number in this database, and itself."""
+        made = _trial(trial, self._rig_time(None))
+        number = self._append(experiment, [told_by(made)] if log else [], [made])
+        return number, made
 
     def record_message(self, experiment: str, verb: str, content: Any, *, sent: Any = None) -> None:
         """Record one message: what it is called (``ask``, ``tell``) and what it says.
@@ -145,6 +151,35 @@ class ExperimentService(ExperimentReading):
         """Record a version of the strategy: a text, a plain value, or bytes, kept as such."""
         self._append(experiment, [self._version(STRATEGY, content, sent)], [])
 
+    def record_values(
+        self, experiment: str, trial: int, *, parameters: Any = (), outcomes: Any = ()
+    ) -> None:
+        """Add parameters and outcomes to a trial that is there, called by its number.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment or trial.
+        """
+        with self._lab.unit() as unit:
+            row = self._row(unit, experiment)
+            number = row["experiment_id"]
+            before = dict(unit.experiments.trials([number], trial)[number]).get(trial)
+            if before is None:
+                raise NotFoundError("trial", trial)
+            made = replace(
+                before,
+                parameters=before.parameters + pairs_of(parameters),
+                outcomes=before.outcomes + pairs_of(outcomes),
+            )
+            unit.experiments.set_values(trial, made)
+            owner = Owner(row["session"], row["mouse"])
+            told = {"trial": trial, "parameters": dict(parameters), "outcomes": dict(outcomes)}
+            unit.events.append(
+                [event(self._lab, owner, "recorded", experiment, **told)], wakes=False
+            )
+            unit.commit()
+
     def assign(self, experiment: str, *, session: Any = None, mouse: str | None = None) -> None:
         """Say which session or mouse an experiment belongs to; nobody, if neither is given."""
         with self._lab.unit() as unit:
@@ -155,18 +190,20 @@ class ExperimentService(ExperimentReading):
             unit.events.append([event(self._lab, owner, "assigned", experiment, was=was)])
             unit.commit()
 
-    def _append(
-        self, experiment: str, messages: Sequence[Message], trials: Sequence[Trial]
-    ) -> None:
+    def _append(self, experiment: str, messages: Sequence[Message], trials: Sequence[Trial]) -> int:
+        """Add to an experiment; return the number of the trial if there is one only, else 0."""
         with self._lab.unit() as unit:
             row = self._row(unit, experiment)
-            unit.experiments.append(row["experiment_id"], messages, trials, self._lab.now())
+            number = row["experiment_id"]
+            unit.experiments.append(number, messages, trials, self._lab.now())
+            last = unit.experiments.last_trial(number, trials[0].ended) if len(trials) == 1 else 0
             counts = {"trials:added": len(trials), "messages:added": len(messages)}
             owner = Owner(row["session"], row["mouse"])
             unit.events.append(
                 [event(self._lab, owner, "recorded", experiment, **counts)], wakes=False
             )
             unit.commit()
+        return last
 
     def _message(self, verb: str, content: Any, sent: Any = None) -> Message:
         if isinstance(content, bytes):
@@ -232,7 +269,7 @@ class ExperimentService(ExperimentReading):
         InvalidValueError
             If there is something under that name, or it cannot be written.
         """
-        found = self._whole(experiment)
+        found = self.whole(experiment)
         write_experiments(Path(path), found)
         counts = Counter({"experiments": len(found)})
         for each in found:
@@ -262,7 +299,7 @@ class ExperimentService(ExperimentReading):
         InvalidValueError
             If a message does not say what it must.
         """
-        return replay(self._lab, self._whole(experiment), None if dry_run else into)
+        return replay(self._lab, self.whole(experiment), None if dry_run else into)
 
 
 # -- what callers give ---------------------------------------------------------------------------
