@@ -23,6 +23,7 @@ EXPECTED = {
     *("datasets list", "datasets scan", "datasets verify"),
     *("datasets prune", "datasets restore"),
     *("import table", "import csv", "import one", "export one"),
+    *("import aepsych", "export aepsych"),
     *("clone", "bake", "migrate-to", "backup", "restore"),
     *("web", "plot", "reconcile", "outdated", "claims", "release"),
     *("doctor", "freeze", "selections", "verify"),

@@ -102,6 +102,11 @@ def filled(lab: WorkflowLab, rows: int) -> None:
     tracker.workflow.run("registration", OTHER, registrar=failing)
 
 
+def record(experiments: Any, rows: int) -> None:
+    uid = experiments.setup(session=KEY)
+    experiments.record(uid, [{"parameters": {"x": 1}, "outcomes": 1}] * rows)
+
+
 def failing(job: Any) -> Any:
     raise ValueError(f"no recording for {job.key}")
 
@@ -165,6 +170,10 @@ def calls(lab: WorkflowLab, rows: int) -> dict[str, Callable[[], Any]]:
         "freeze": lambda: tracker.freeze("fig3", sessionID=(701, ">=")),
         "selection": lambda: tracker.selection("fig3").frame(),
         "selections": tracker.selections,
+        "experiments.record": lambda: record(tracker.experiments, rows),
+        "experiments.list": tracker.experiments.list,
+        "experiments.frame": tracker.experiments.frame,
+        "experiments.export": lambda: tracker.experiments.export(folder / "aepsych.db"),
         "export_one": lambda: tracker.export_one(folder / "one", skip_unfit=True),
         "verify": tracker.verify,
         "absorb": tracker.absorb,

@@ -150,6 +150,19 @@ class Experiment:
             "blobs": sum(each.form == "opaque" for each in self.messages),
         }
 
+    @property
+    def configs(self) -> list[Any]:
+        """The versions of the configuration that can be read, those of setup messages too."""
+        versions = []
+        for message in self.messages:
+            if message.category == MESSAGE and message.verb == "setup":
+                match message.content:
+                    case {"message": {"config_str": text}}:
+                        versions.append(text)
+            elif message.category == CONFIG and message.form != "opaque":
+                versions.append(message.content)
+        return versions
+
     def replayed(self) -> Self:
         """Return the experiment with the trials that its messages tell of, and no others."""
         return replace(self, trials=tuple(trials_told(self.messages)))

@@ -61,9 +61,8 @@ def write_experiments(path: Path, experiments: Iterable[Experiment]) -> None:
             f"{path} cannot be written ({error.strerror}); give another path."
         ) from error
     try:
-        with contextlib.closing(sqlite3.connect(unnamed)) as connection:
+        with contextlib.closing(sqlite3.connect(unnamed)) as connection, connection:
             _Writing(connection).write(experiments)
-            connection.commit()
         os.link(unnamed, path)
     except FileExistsError as error:
         raise InvalidValueError(f"{path} came to be meanwhile; give another name.") from error

@@ -138,13 +138,7 @@ class ExperimentReading:
             If there is no such experiment, or no such version of it.
         """
         (each,) = self.whole(experiment)
-        versions = []
-        for message in each.messages:
-            match message.category, message.form, message.content:
-                case ("message", "json", {"message": {"config_str": text}}):
-                    versions.append(text)
-                case ("config", "json" | "text", content):
-                    versions.append(content)
+        versions = each.configs
         try:
             return versions[which]
         except IndexError as error:
