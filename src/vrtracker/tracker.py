@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vrtracker.services.disk.datasets import DatasetService
     from vrtracker.services.entries.recordings import RecordingService
     from vrtracker.services.experiments import ExperimentService
+    from vrtracker.services.masks import MaskService
     from vrtracker.services.one import OneImportPlan, OneService
     from vrtracker.services.undoing import UndoPlan
     from vrtracker.services.workflow import WorkflowService
@@ -63,6 +64,8 @@ class Tracker(Planning, Keeping, Shown):
     experiments : ExperimentService
         ``list, summary, frame, messages, config, to_csv, setup, record, read, combine, export,
         replay``: trials with their parameters and outcomes.
+    masks : MaskService
+        ``list, get, make, recompute``: what functions make of sessions.
     export_one, import_one, merge
         Caches of ONE: see `OneService.export` and `OneService.read`.
     recordings : RecordingService
@@ -115,6 +118,13 @@ class Tracker(Planning, Keeping, Shown):
         from vrtracker.services.experiments import ExperimentService
 
         return ExperimentService(self._lab)
+
+    @cached_property
+    def masks(self) -> MaskService:
+        """What functions make of sessions, and when it no longer counts."""
+        from vrtracker.services.masks import MaskService
+
+        return MaskService(self._lab, self.sessions)
 
     @cached_property
     def _one(self) -> OneService:

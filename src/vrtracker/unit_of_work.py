@@ -15,6 +15,7 @@ from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
 from vrtracker.repositories.experiments import ExperimentRepository
+from vrtracker.repositories.masks import MaskRepository
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.one import OneRepository
 from vrtracker.repositories.orphans import OrphanRepository
@@ -123,6 +124,11 @@ class UnitOfWork:
     def experiments(self) -> ExperimentRepository:
         """Experiments, their messages and trials."""
         return ExperimentRepository(self.executor)
+
+    @cached_property
+    def masks(self) -> MaskRepository:
+        """Masks of sessions."""
+        return MaskRepository(self.executor)
 
     @cached_property
     def orphans(self) -> OrphanRepository:

@@ -146,13 +146,16 @@ def test_clones_carry_experiments_and_parts_those_of_their_sessions(lab, tmp_pat
     lab.add("M2.2026-02-02.701")
 
     vrtracker.clone(lab.url, tmp_path / "all.db")
-    vrtracker.clone(lab.url, tmp_path / "part.db", mouseName="M2", include_scratched=True)
+    vrtracker.clone(lab.url, tmp_path / "part.db", mouseName="M2")
+    vrtracker.clone(lab.url, tmp_path / "other.db", mouseName="M1")
 
     with open_lab(tmp_path / "all.db") as copy:
         assert contents(copy) == contents(lab.tracker)
         assert copy.experiments.setup() not in {"a", "b", "c", "d"}
     with open_lab(tmp_path / "part.db") as part:
         assert part.experiments.whole() == []
+    with open_lab(tmp_path / "other.db") as part:
+        assert part.experiments.whole() == lab.tracker.experiments.whole(["a", "b", "c"])
 
 
 def test_a_file_is_taken_in_once_and_grows(lab, tmp_path):

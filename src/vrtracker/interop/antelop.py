@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from vrtracker.domain.masks import mask_function
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from vrtracker.services.masks import MaskOutcome
+    from vrtracker.tracker import Tracker
+
     Series = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
-__all__ = ["Trials", "split_trials"]
+__all__ = ["Trials", "mask_function", "recompute_masks", "split_trials"]
+
+
+def recompute_masks(tracker: Tracker, where: Any = None, /, **options: Any) -> list[MaskOutcome]:
+    """Make masks anew; see `vrtracker.services.masks.MaskService.recompute`."""
+    found: list[MaskOutcome] = tracker.masks.recompute(where, **options)
+    return found
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

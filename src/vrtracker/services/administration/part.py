@@ -68,13 +68,19 @@ class PartCopying(Copying):
             return False
         if table.name == "vrt_selection":
             return _is_of(row[at["content"]], self._names)
-        if _NUMBER in at and row[at[_NUMBER]] not in self._numbers:
+        if _NUMBER in at and not self._is_owned(row, at):
             return False
         return all(
             value is None or value in self._referred[key.column.table.name, key.column.name]
             for key in table.table.foreign_keys
             for value in [row[at[key.parent.name]]]
         )
+
+    def _is_owned(self, row: Sequence[Any], at: Mapping[str, int]) -> bool:
+        """Return whether a row is of a session that is wanted, or else of a mouse."""
+        number = row[at[_NUMBER]]
+        is_a_mouses = number is None and "uMouseID" in at and row[at["uMouseID"]] is not None
+        return number in self._numbers or is_a_mouses
 
 
 def copy_part(

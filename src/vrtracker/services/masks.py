@@ -1,0 +1,254 @@
+"""Masks and other rows that a function makes of a session: made, read, and made anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from vrtracker.domain.experiments import written
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.masks import code_hash, data_hash, function_called, import_name
+from vrtracker.errors import InvalidValueError, NotFoundError, UnknownNameError, VrtrackerError
+from vrtracker.found import Found, framed
+from vrtracker.models.types import JSONDocument
+from vrtracker.reading import INSTANT
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.values import storable_text
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries.sessions import SessionService
+
+__all__ = ["MaskOutcome", "MaskService"]
+
+_ONLY = {
+    "stale": {"code", "data"},
+    "missing": {"missing"},
+    "all": {"code", "data", "missing", "asked"},
+}
+"""Why masks are made anew, by what a caller asks for."""
+_LISTED = {"key": "str", "mask": "str", "function": "str", "recorded_at": INSTANT}
+_LONGEST = 255
+
+
+class MaskOutcome(NamedTuple):
+    """What was done, or is to be done, about a mask.
+
+    Attributes
+    ----------
+    why : str
+        ``missing``; ``code`` or ``data``, which have changed since; ``asked``.
+    error : str or None
+        Why it was not made.
+    """
+
+    key: SessionKey
+    mask: str
+    why: str
+    error: str | None = None
+
+
+class _Task(NamedTuple):
+    key: SessionKey
+    number: int
+    mask: str
+    function_name: str
+    options: Mapping[str, Any]
+    data_hash: str
+
+
+class MaskService:
+    """Masks of sessions. Of a function its name and a hash are kept, and never its source."""
+
+    def __init__(self, lab: LabContext, sessions: SessionService) -> None:
+        self._lab = lab
+        self._sessions = sessions
+
+    @framed
+    def list(self) -> Found:
+        """Return all masks, in the order in which they were made.
+
+        Returns
+        -------
+        pandas.DataFrame
+            key, mask, function, recorded_at (UTC).
+        """
+        with self._lab.unit(readonly=True) as unit:
+            rows = unit.masks.all()
+            keys = {
+                row["uSessionID"]: str(_key(row))
+                for row in unit.sessions.present(Listing(include_scratched=True))
+            }
+        named = {"mask": "mask_name", "function": "function_name", "recorded_at": "recorded_at"}
+        return Found(
+            [
+                {"key": keys[row["uSessionID"]]} | {name: row[held] for name, held in named.items()}
+                for row in rows
+            ],
+            _LISTED,
+        )
+
+    def get(self, key: Any, name: str) -> Any:
+        """Return what a mask holds, arrays as arrays of NumPy.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such session, or it has no such mask.
+        """
+        with self._lab.unit(readonly=True) as unit:
+            record = self._sessions.get(key)
+            content = unit.masks.content(record.uSessionID, name)
+        if content is None:
+            raise NotFoundError("mask", f"{name} of {record.key}")
+        return _opened(json.loads(content))
+
+    def make(self, key: Any, name: str, function: Callable[..., Any], /, **options: Any) -> Any:
+        """Have a function make a mask of a session, keep it under a name, and return it.
+
+        Parameters
+        ----------
+        function
+            Marked with `mask_function`, in a module that can be imported.
+        **options
+            Plain values, given to the function too.
+
+        Raises
+        ------
+        InvalidValueError
+            If the function is not such a one, or what it returns cannot be kept.
+        NotFoundError
+            If there is no such session.
+        """
+        if not 0 < len(storable_text(name)) <= _LONGEST:
+            raise InvalidValueError(f"A mask's name has 1 to {_LONGEST} letters, not {name!r}.")
+        record = self._sessions.get(key)
+        number, wanted = record.uSessionID, SessionKey.parse(record.key)
+        with self._lab.unit(readonly=True) as unit:
+            datasets = unit.datasets.of_sessions([number])[number]
+        seen = data_hash(datasets.values())
+        self._make(_Task(wanted, number, name, import_name(function), options, seen))
+        return self.get(wanted, name)
+
+    def recompute(
+        self,
+        where: Any = None,
+        /,
+        *,
+        only: str = "stale",
+        dry_run: bool = False,
+        **filters: Any,
+    ) -> Any:
+        """Make masks anew, each in a transaction of its own, and say how each of them went.
+
+        A function is looked for by its name among the modules that are imported, and called only
+        if it is marked with `mask_function`.
+
+        Parameters
+        ----------
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``; all that are not scratched if not.
+        only
+            ``stale``: those whose function's source, or the session's files as they are on
+            record, have changed since. ``missing``: those that other sessions have, made in the
+            same way. ``all``.
+        dry_run
+            Only say which.
+
+        Returns
+        -------
+        list of MaskOutcome
+            ``key, mask, why, error``.
+        """
+        if only not in _ONLY:
+            raise UnknownNameError("choice", only, _ONLY)
+        asked = self._lab.selection(where, filters)
+        outcomes = []
+        for task, why in self._tasks(Listing(asked), only):
+            error = None
+            try:
+                function_called(task.function_name)
+                if not dry_run:
+                    self._make(task)
+            except VrtrackerError as refused:
+                error = str(refused)
+            except Exception as raised:  # noqa: BLE001 -- whatever the lab's own function raises
+                error = f"{type(raised).__name__}: {raised}"
+            outcomes.append(MaskOutcome(task.key, task.mask, why, error))
+        return outcomes
+
+    def _tasks(self, listing: Listing, only: str) -> Iterator[tuple[_Task, str]]:
+        with self._lab.unit(readonly=True) as unit:
+            rows = {row["uSessionID"]: row for row in unit.sessions.present(listing)}
+            every = unit.masks.all()
+            datasets = unit.datasets.of_sessions(list(rows))
+        # The last one that was made says how others of its name are.
+        ways = {mask["mask_name"]: mask for mask in every}
+        held = {(mask["uSessionID"], mask["mask_name"]): mask for mask in every}
+        for number, row in rows.items():
+            seen = data_hash(datasets[number].values())
+            for name, way in ways.items():
+                mask = held.get((number, name))
+                why = "missing" if mask is None else _why(mask, seen)
+                made = mask or way
+                if why in _ONLY[only]:
+                    called, options = made["function_name"], made["options"]
+                    yield _Task(_key(row), number, name, called, options, seen), why
+
+    def _make(self, task: _Task) -> None:
+        """Make one mask, while no transaction is open, and keep it in one of its own."""
+        function = function_called(task.function_name)
+        code = code_hash(function)
+        made = function(self._sessions.get(task.key), **task.options)
+        row = {
+            "uSessionID": task.number,
+            "mask_name": task.mask,
+            "function_name": task.function_name,
+            "options": JSONDocument(written(dict(task.options))),
+            "code_hash": code,
+            "data_hash": task.data_hash,
+            "content": written(_closed(made)),
+            "recorded_at": self._lab.now(),
+        }
+        told = {"mask": task.mask, "function": task.function_name}
+        with self._lab.unit() as unit:
+            unit.masks.put(row)
+            unit.events.append([self._lab.event(task.key, "masked", changes=told)], wakes=False)
+            unit.commit()
+
+
+def _why(mask: Mapping[str, Any], seen: str) -> str:
+    try:
+        code = code_hash(function_called(mask["function_name"]))
+    except VrtrackerError:
+        # Whether its source has changed nobody can say; recomputing says why.
+        return "code"
+    if mask["code_hash"] != code:
+        return "code"
+    return "data" if mask["data_hash"] != seen else "asked"
+
+
+def _key(row: Mapping[str, Any]) -> SessionKey:
+    return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
+
+
+def _closed(value: Any) -> Any:
+    """Return a value as JSON keeps it; an array is a dict of its dtype and its values."""
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return {"dtype": str(value.dtype), "array": value.tolist()}
+    if isinstance(value, list | tuple):
+        return [_closed(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _closed(each) for name, each in value.items()}
+    return value
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"dtype", "array"}:
+        import numpy as np
+
+        return np.array(value["array"], dtype=value["dtype"])
+    if isinstance(value, list):
+        return [_opened(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _opened(each) for name, each in value.items()}
+    return value
