@@ -24,7 +24,7 @@ def filled(lab):
     lab.add(THIRD, imaging=True)
     workflow = lab.tracker.workflow
     workflow.run("registration", FIRST, registrar=works)
-    workflow.run("registration", SECOND, registrar=raises)
+    workflow.run("registration", SECOND, registrar=raises(ValueError("no")))
     workflow.set_qc(FIRST, "suite2p", "PASS")
     lab.another(actor="bob").workflow.set_qc(FIRST, "suite2p", "WARNING")
     yield lab

@@ -160,6 +160,7 @@ def calls(lab: WorkflowLab, rows: int) -> dict[str, Callable[[], Any]]:
         "workflow.held_back": lambda: workflow.held_back("registration"),
         "workflow.claims": workflow.claims,
         "workflow.activity": workflow.activity,
+        "workflow.stage_events": workflow.stage_events,
         "workflow.outdated": lambda: workflow.outdated("registration", registrar=good),
         "workflow.qc_table": workflow.qc_table,
         "workflow.check_qc": workflow.check_qc,
