@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vrtracker.opening import open_tracker as open  # noqa: A004
     from vrtracker.services.doctor import examine as doctor
     from vrtracker.tracker import Tracker
-    from vrtracker.transfers import bake, clone, restore
+    from vrtracker.transfers import bake, clone, iter_copy_tables, restore
 
     __version__: str
 
@@ -42,6 +42,7 @@ __all__ = [
     "dispose_all",
     "doctor",
     "init",
+    "iter_copy_tables",
     "open",
     "restore",
     "snapshots",
@@ -62,6 +63,7 @@ _HOMES = {
     "dispose_all": ("vrtracker.database", "dispose_all"),
     "doctor": ("vrtracker.services.doctor", "examine"),
     "init": ("vrtracker.opening", "init"),
+    "iter_copy_tables": ("vrtracker.transfers", "iter_copy_tables"),
     "open": ("vrtracker.opening", "open_tracker"),
     "restore": ("vrtracker.transfers", "restore"),
 }

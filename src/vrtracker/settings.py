@@ -7,6 +7,7 @@ else it is ``config.toml`` in the user's configuration folder.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import re
@@ -31,11 +32,12 @@ __all__ = [
     "config_path",
     "load_settings",
     "profile_names",
+    "profile_urls",
     "resolve_url",
     "settings_for",
 ]
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 RoleName = Literal["reader", "editor", "admin"]
 
 
@@ -296,6 +298,19 @@ def profile_names() -> list[str]:
     return list(_read_file(config_path()).profiles)
 
 
+def profile_urls() -> dict[str, tuple[str, str]]:
+    """Return the databases that profiles name: as it is written there, and as it is meant.
+
+    Those that need a variable which is not set are left out.
+    """
+    found = {}
+    for name, profile in _read_file(config_path()).profiles.items():
+        with contextlib.suppress(ConfigurationError):
+            if profile.url is not None:
+                found[name] = profile.url, _filled(name, profile.url)
+    return found
+
+
 def _read_file(path: Path) -> _File:
     try:
         is_there = path.is_file()
@@ -323,7 +338,8 @@ def _refuse_password(path: Path, name: str, url: str | None) -> None:
     user, at, _ = rest.rpartition("@")
     # After three slashes comes a path, which may hold both signs.
     has_password = at and ":" in user and not rest.startswith("/")
-    is_named = bool(_VARIABLE.fullmatch(user.partition(":")[2]))
+    named = _VARIABLE.fullmatch(user.partition(":")[2])
+    is_named = bool(named and not named[2])
     if (has_password and not is_named) or re.search(r"[?&](ssl)?password=", rest):
         raise ConfigurationError(
             f"The profile {name!r} in {path} holds a password. Take it out, and set PGPASSWORD, "
@@ -348,9 +364,14 @@ def _profile(file: _File, name: str) -> Profile:
 
 
 def _filled(name: str, text: str | Path) -> str:
-    """Return a text with ``${NAME}`` replaced by the environment's values; a password is quoted."""
+    """Return a text with ``${NAME}`` replaced by the environment's values; a password is quoted.
+
+    What stands behind ``:-`` holds where the variable is not set, or empty, as in a shell.
+    """
 
     def value(found: re.Match[str]) -> str:
+        if found[2] is not None and not os.environ.get(found[1]):
+            return found[2]
         if found[1] not in os.environ:
             raise ConfigurationError(
                 f"The profile {name!r} needs the variable {found[1]}, which is not set; set it."
@@ -358,6 +379,11 @@ def _filled(name: str, text: str | Path) -> str:
         is_password = "://" in found.string and found.string[found.end() :].startswith("@")
         return quote(os.environ[found[1]], safe="") if is_password else os.environ[found[1]]
 
+    if "${" in _VARIABLE.sub("", str(text)):
+        raise ConfigurationError(
+            f"The profile {name!r} holds {str(text)!r}, which cannot be read: write ${{NAME}}, or "
+            "${NAME:-what holds where it is not set}."
+        )
     return _VARIABLE.sub(value, str(text))
 
 

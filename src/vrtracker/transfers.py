@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
+from vrtracker.database.structure import LeftOut
+from vrtracker.database.versions import require_current
 from vrtracker.display import Facts, Shown
-from vrtracker.errors import BackendError, UnknownNameError
+from vrtracker.errors import (
+    BackendError,
+    ConfigurationError,
+    InvalidValueError,
+    UnknownNameError,
+)
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration import backups, cloning, moving, opening, part
 from vrtracker.services.administration.backups import Restored
-from vrtracker.services.administration.cloning import Clone
-from vrtracker.settings import resolve_url, settings_for
+from vrtracker.services.administration.cloning import Clone, CopiedTable, Copying, Extent
+from vrtracker.services.administration.syncing import Syncing
+from vrtracker.settings import Settings, profile_urls, resolve_url, settings_for
 from vrtracker.settings_file import set_profile_url
 
 if TYPE_CHECKING:
     from vrtracker.services.doctor import Diagnosis
 
-__all__ = ["Moved", "bake", "clone", "migrate", "restore"]
+__all__ = ["Moved", "bake", "clone", "iter_copy_tables", "migrate", "restore"]
 
 _NEEDED = ("database", "schema", "references", "names")
 
@@ -36,6 +44,11 @@ def clone(
     *,
     include_scratched: bool = False,
     progress: Callable[[str, int, int], object] | None = None,
+    skip_tables: Collection[str] = (),
+    skip_columns: Collection[str] = (),
+    update: bool = False,
+    resume: bool = False,
+    dry_run: bool = False,
     **filters: Any,
 ) -> Clone:
     """Copy a database, or a part of it, into a new one, of the same or another kind.
@@ -56,35 +69,123 @@ def clone(
         Which sessions, as for ``tracker.sessions.frame``; all that there is when not given.
     progress
         Called with a table's name, the rows that are copied, and how many there are.
+    skip_tables
+        Tables whose rows stay behind, and those of the lab's own altogether.
+    skip_columns
+        Columns that are empty in the copy, ``table.column`` or by their names alone. What the
+        history tells of them stays in ``vrt_event``.
+    update
+        The destination is an earlier copy, made with the same filters: what was added, changed or
+        deleted since is written alone, in one transaction, and all is compared.
+    resume
+        Keep what is written a portion at a time; if it is interrupted, the same call goes on.
+        Until it ends, the copy cannot be opened.
+    dry_run
+        Write nothing; return what would be.
 
     Returns
     -------
     Clone
-        ``source, destination, revision, tables``; each table with ``name, rows, hash``.
+        ``source, destination, revision, tables``; each table with ``name, rows, hash`` and
+        ``added, changed, removed``.
 
     Raises
     ------
     InvalidValueError
-        If both are one database, or no session passes.
+        If both are one database, or no session passes; or the copy to bring up to date has a
+        history of its own.
     NotEmptyError
         If the destination holds rows, or columns or tables of somebody's own.
+    UnknownNameError
+        If there is no table or column of a name that is to be skipped.
     BackendError
         If the destination cannot hold something, or does not give it back as it was. It is
         left as it was before.
     """
+    extent = _extent(skip_tables, skip_columns, update=update, resume=resume, dry_run=dry_run)
+    asked = (where, filters, include_scratched)
+    return cloning.finished(_steps(source, destination, asked, progress, extent))
+
+
+def iter_copy_tables(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    where: Any = None,
+    *,
+    include_scratched: bool = False,
+    progress: Callable[[str, int, int], object] | None = None,
+    skip_tables: Collection[str] = (),
+    skip_columns: Collection[str] = (),
+    update: bool = False,
+    resume: bool = False,
+    **filters: Any,
+) -> Iterator[CopiedTable]:
+    """Copy as `clone` does, and yield each table when its rows are copied.
+
+    Both are compared, and the copy put in place, when the last one was asked for; whoever stops
+    before leaves nothing.
+
+    Yields
+    ------
+    CopiedTable
+        ``table, rows, seconds``.
+    """
+    extent = _extent(skip_tables, skip_columns, update=update, resume=resume)
+    asked = (where, filters, include_scratched)
+    yield from _steps(source, destination, asked, progress, extent)
+
+
+def _extent(tables: Collection[str], columns: Collection[str], **how: bool) -> Extent:
+    for names in (tables, columns):
+        if isinstance(names, str):
+            raise InvalidValueError(f"What to skip is a list; write [{names!r}].")
+    if how["update"] and how["resume"]:
+        raise InvalidValueError("Bring a whole copy up to date, or resume one: not both.")
+    return Extent(left_out=LeftOut(frozenset(tables), frozenset(columns)), **how)
+
+
+def _steps(
+    source: str | os.PathLike[str] | None,
+    destination: str | os.PathLike[str],
+    asked: tuple[Any, Mapping[str, Any], bool],
+    progress: Any,
+    extent: Extent,
+) -> Generator[CopiedTable, None, Clone]:
+    """Copy what is asked for: filters, and whether scratched sessions are among it."""
     settings = settings_for(source)
+    where, filters, scratched = asked
 
-    def some(read: Database, written: Database, tell: Any) -> Clone:
-        asked = opening.lab_of(read, settings).selection(where, filters)
-        listing = Listing(asked, include_scratched=include_scratched)
-        return part.copy_part(read, written, tell, listing)
+    def wanted(read: Database) -> Listing | None:
+        if where is None and not filters:
+            return None
+        selection = opening.lab_of(read, settings).selection(where, filters)
+        return Listing(selection, include_scratched=scratched)
 
-    return cloning.clone(
-        settings.database,
-        resolve_url(destination),
-        progress=progress,
-        copy=None if where is None and not filters else some,
-    )
+    return (yield from _copied(settings, destination, wanted, progress, extent))
+
+
+def _copied(
+    settings: Settings,
+    destination: str | os.PathLike[str],
+    wanted: Callable[[Database], Listing | None],
+    progress: Any,
+    extent: Extent,
+) -> Generator[CopiedTable, None, Clone]:
+    read = Database(settings.database, readonly=True)
+    written = Database(resolve_url(destination), create=True)
+    try:
+        read.backend.check_target(read.url)
+        require_current(read)
+        listing = wanted(read)
+        if listing is not None:
+            copying: Copying = part.part_of(read, written, progress, listing, extent)
+        else:
+            kind = Syncing if extent.update or extent.resume else Copying
+            copying = kind(read, written, progress, extent)
+        return (yield from copying.steps())
+    finally:
+        read.dispose()
+        written.dispose()
 
 
 def bake(
@@ -119,8 +220,11 @@ def bake(
     if named:
         return clone(settings.database, destination, named, progress=progress)
     days = _DAYS[size] if named is None else None
-    copy = None if days is None else partial(_copy_newest, days=days)
-    return cloning.clone(settings.database, resolve_url(destination), progress=progress, copy=copy)
+
+    def wanted(read: Database) -> Listing | None:
+        return None if days is None else part.newest_days(read, days)
+
+    return cloning.finished(_copied(settings, destination, wanted, progress, Extent()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +241,15 @@ class Moved(Shown):
         Says beside the old file where it went; None for a database on a server.
     kept : Path or None
         An old file that gave way to the new one.
+    others : tuple of str
+        Further profiles, which still name the old one.
     """
 
     copied: Clone
     profile: str | None
     note: Path | None
     kept: Path | None
+    others: tuple[str, ...] = ()
 
     def facts(self) -> Facts:
         """Return where it is now, and what to do where that is not known yet."""
@@ -150,6 +257,9 @@ class Moved(Shown):
         notes += [f"What was there before is in {self.kept}."] if self.kept else []
         told = f"The profile {self.profile} names it now."
         notes += [told if self.profile else "Name it now: --url, VRTRACKER_URL or a profile."]
+        if self.others:
+            named = ", ".join(self.others)
+            notes.append(f"Still naming the old one, change them too: the profiles {named}.")
         went = f"{self.copied.source} was moved to {self.copied.destination}."
         return Facts(went, notes=notes)
 
@@ -192,18 +302,42 @@ def migrate(
     settings = settings_for(source)
     _require_sound(examine(source))
     old = Database(settings.database, readonly=True)
-    new = Database(resolve_url(destination))
+    new = Database(resolve_url(destination), create=True)
     try:
         lab = opening.plain_lab(old, settings, actor=actor)
         moving.require_movable(lab)
         with moving.room_at(new) as kept, moving.leaving(lab, new) as note:
-            made = cloning.clone(settings.database, new.url, progress=progress)
+            made = Copying(old, new, progress).run()
+        others = _others(old, settings.profile)
         if settings.profile is not None:
-            set_profile_url(settings.profile, str(new))
-        return Moved(made, settings.profile, note, kept)
+            written = profile_urls().get(settings.profile, ("", ""))
+            set_profile_url(settings.profile, _as_written(str(new), *written))
+        return Moved(made, settings.profile, note, kept, others)
     finally:
         old.dispose()
         new.dispose()
+
+
+def _others(old: Database, profile: str | None) -> tuple[str, ...]:
+    """Return the other profiles that name this database."""
+    place = old.backend.place(old.url)
+    found = []
+    for name, (_, url) in profile_urls().items():
+        with contextlib.suppress(ConfigurationError):
+            other = Database(url, readonly=True)
+            if name != profile and other.backend.place(other.url) == place:
+                found.append(name)
+    return tuple(found)
+
+
+def _as_written(new: str, written: str, meant: str) -> str:
+    """Return an address with the variables that the profile had, as far as they still hold.
+
+    Those of the folder do, where the new file is in the same one.
+    """
+    folder, kept = meant.rpartition("/")[0], written.rpartition("/")[0]
+    is_there = "${" in kept and "://" not in meant and new.startswith(f"{folder}/")
+    return f"{kept}{new.removeprefix(folder)}" if is_there else new
 
 
 def _require_sound(found: Diagnosis) -> None:
@@ -211,11 +345,6 @@ def _require_sound(found: Diagnosis) -> None:
     if wrong:
         said = " ".join(f"{check.message} {check.remedy or ''}".strip() for check in wrong)
         raise BackendError(f"{found.database} cannot be moved as it is; nothing was done. {said}")
-
-
-def _copy_newest(source: Database, destination: Database, progress: Any, *, days: int) -> Clone:
-    listing = part.newest_days(source, days)
-    return part.copy_part(source, destination, progress, listing)
 
 
 def restore(

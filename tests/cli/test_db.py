@@ -233,3 +233,16 @@ def test_page_of_the_schema_is_whole_and_loads_nothing(demo):
     assert len(list(root.iter(f"{SVG}path"))) >= 5
     assert all(target.startswith("#") and target[1:] in headings for target in targets)
     assert "<script" not in page
+
+
+def test_check_finds_cells_that_do_not_fit(empty: str):
+    good("--url", empty, "mice", "add", "M1")
+    connection = sqlite3.connect(empty)
+    with connection:
+        connection.execute("UPDATE mousedb SET KO = 'maybe'")
+    connection.close()
+
+    result = run("--url", empty, "db", "check")
+
+    assert result.exit_code == 1
+    assert "mousedb.KO holds 'maybe' where uMouseID is 1" in result.output

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.backends import Backend
+from support.backends import OTHERS, Backend
 from support.sample_lab import new_lab, open_lab, sample_lab
 from support.workflow_lab import WorkflowLab
 
@@ -89,6 +89,16 @@ class _Labs:
 @pytest.fixture
 def labs(backend) -> Iterator[_Labs]:
     made = _Labs(backend)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=OTHERS)
+def other(request, tmp_path, database_sources) -> Iterator[Backend]:
+    """The databases to which something is copied, of each kind."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    made = Backend(request.param, database_sources.get(request.param), folder)
     yield made
     made.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 
 import vrtracker
 from support.access_files import mdb_rows
-from support.backends import SOURCES, Backend, marker
+from support.backends import KINDS, OTHERS, Backend, each_kind, each_source, marker
 from support.clones import (
     LAST_MOUSE,
     LITTERS,
@@ -39,26 +38,6 @@ from vrtracker.errors import (
 )
 from vrtracker.repositories.copying import TableRepository
 from vrtracker.services.administration.cloning import Clone
-
-# One of each kind; which version of a server it is makes no difference here.
-# The file that is made soonest comes first, which `each_source` copies to from the others.
-KINDS = [*{marker(name): name for name in reversed(SOURCES)}.values()][::-1]
-OTHERS = [pytest.param(name, marks=getattr(pytest.mark, marker(name))) for name in KINDS]
-each_kind = pytest.mark.parametrize("backend", KINDS, indirect=True)
-
-
-def each_source(test: Any) -> Any:
-    """Run on all kinds what rests with the destination: in full from SQLite, once from others."""
-    return pytest.mark.own_rule(each_kind(test))
-
-
-@pytest.fixture(params=OTHERS)
-def other(request, tmp_path, database_sources) -> Iterator[Backend]:
-    folder = tmp_path / "other"
-    folder.mkdir()
-    made = Backend(request.param, database_sources.get(request.param), folder)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -505,3 +484,29 @@ def test_remains_of_a_killed_clone_go_and_those_at_work_stay(small_lab, tmp_path
     writer.close()
     assert not left.exists()
     assert at_work.exists()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_cells_that_do_not_fit_are_named_together_before_anything_is_written(small_lab, other):
+    url = other.new_url()
+    run_sql(
+        small_lab,
+        "UPDATE sessiondb SET imaging = 'maybe' WHERE sessionID = 702",
+        "UPDATE sessiondb SET numPlanes = 'five', suite2pDate = 'soon' WHERE sessionID = 703",
+        "UPDATE mousedb SET notes = zeroblob(2)",
+    )
+
+    with pytest.raises(BackendError) as refused:
+        vrtracker.clone(small_lab, url)
+
+    for cell in (
+        "sessiondb.imaging holds 'maybe' where uSessionID is 2",
+        "sessiondb.numPlanes holds 'five' where uSessionID is 3",
+        "sessiondb.suite2pDate holds 'soon' where uSessionID is 3",
+        r"mousedb.notes holds b'\x00\x00' where uMouseID is 1",
+    ):
+        assert cell in str(refused.value)
+    assert is_untouched(url)
+    found = {check.name: check for check in vrtracker.doctor(small_lab).checks}
+    assert found["cells"].status == "error"
+    assert "'maybe'" in found["cells"].message

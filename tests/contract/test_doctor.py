@@ -104,6 +104,15 @@ def name_no_mouse(url: str, kind: str) -> None:
     run_sql(url, *away, """UPDATE sessiondb SET "mouseName" = 'm1'""")
 
 
+def test_stage_whose_attempt_is_missing_is_an_error(seen):
+    seen.lab.mark(ONE, "registration", "done", "f" * 32)
+
+    found = seen()
+
+    assert found["references"].status is Status.ERROR
+    assert "vrt_stage_state.attempt_id" in found["references"].message
+
+
 def test_claim_whose_lease_has_ended_is_freed_when_asked_for(seen):
     lab = seen.lab
     lab.insert("attempts", [lab.attempt_row(lab.number(ONE), "registration", "a" * 32)])

@@ -129,3 +129,20 @@ def test_profile_whose_line_cannot_be_told_is_left_alone(config):
     with pytest.raises(ConfigurationError, match="by hand"):
         set_profile_url("rig", "b.db")
     assert "a.db" in config.path.read_text()
+
+
+@SQLITE
+def test_variable_of_the_profile_stays_and_others_that_name_the_old_one_are_told(
+    labs, config, tmp_path, monkeypatch
+):
+    old = tmp_path / "old.db"
+    vrtracker.init(old).close()
+    monkeypatch.setenv("LAB_FOLDER", str(tmp_path))
+    config("${LAB_FOLDER}/old.db", f"[profiles.desk]\nurl = {json.dumps(str(old))}\n")
+
+    made = migrate("rig", tmp_path / "new.db")
+
+    assert made.others == ("desk",)
+    assert "desk" in str(made)
+    assert 'url = "${LAB_FOLDER}/new.db" # here' in config.path.read_text()
+    assert load_settings("rig").database == str(tmp_path / "new.db")

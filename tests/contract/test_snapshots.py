@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import platform
 import shutil
 import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pandas as pd
 import pytest
 
 from support.command_line import command_line, environment
+from support.processes import quick_processes
 from support.registrars import good
 from support.sample_lab import numbers, run_sql, session_rows
 from support.web import served
@@ -383,3 +390,46 @@ def test_manifest_that_names_files_elsewhere_is_refused(name):
 
     with pytest.raises(ImportFileError, match="no whole manifest"):
         Manifest.read(json.dumps(document).encode(), "there")
+
+
+# -- publishers ----------------------------------------------------------------------------------
+
+
+@SQLITE
+def test_what_a_killed_publisher_left_goes_and_what_a_living_one_makes_stays(small, folder):
+    host = platform.node().replace("-", "_")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = folder / f".publishing-{host}-{dead.pid}-x"
+    mine = folder / f".publishing-{host}-{os.getpid()}-x"
+    unnamed = folder / ".publishing-abc"
+    for made in (left, mine, unnamed):
+        (made / "fig3").mkdir(parents=True)
+    os.utime(unnamed, (0, 0))
+
+    small.publish("fig3", folder)
+
+    assert sorted(path.name for path in folder.glob(".publishing-*")) == [mine.name]
+
+
+def published(tracker, folder, name):
+    """Publish in a process of its own; return the name, None if it was taken."""
+    with contextlib.suppress(DuplicateError):
+        return tracker.publish(name, folder).name
+
+
+@SQLITE
+def test_of_two_publishers_of_one_name_one_is_told_and_two_names_stand_in_the_index(small, folder):
+    with ProcessPoolExecutor(4, mp_context=quick_processes()) as pool:
+        made = list(pool.map(partial(published, small, folder), ["a", "a", "b", "c"]))
+
+    assert sorted(filter(None, made)) == ["a", "b", "c"]
+    listed = json.loads((folder / "index.json").read_text())["snapshots"]
+    assert sorted(each["name"] for each in listed) == ["a", "b", "c"]
+
+
+@SQLITE
+def test_snapshot_of_a_time_before_all_is_refused(small, folder):
+    with pytest.raises(InvalidValueError, match="neither a mouse"):
+        small.publish("fig3", folder, as_of="2001-01-01")
+    assert not list(folder.glob("*"))

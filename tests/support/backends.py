@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.missing import BackendMissingError, give_up, required_backends
 from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
 from support.recorded_statements import RecordedStatements
@@ -236,6 +238,18 @@ POSTGRES_NAMES = tuple(name for name in SOURCES if name.startswith("postgresql")
 def marker(backend_name: str) -> str:
     """Return the marker of a backend: its name without the version."""
     return backend_name.rstrip("0123456789")
+
+
+# One of each kind; which version of a server it is makes no difference to copies.
+# The file that is made soonest comes first.
+KINDS = [*{marker(name): name for name in reversed(SOURCES)}.values()][::-1]
+OTHERS = [pytest.param(name, marks=getattr(pytest.mark, marker(name))) for name in KINDS]
+each_kind = pytest.mark.parametrize("backend", KINDS, indirect=True)
+
+
+def each_source(test: Any) -> Any:
+    """Run on all kinds what rests with the destination: in full from SQLite, once from others."""
+    return pytest.mark.own_rule(each_kind(test))
 
 
 def unknown_required() -> list[str]:

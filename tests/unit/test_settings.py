@@ -333,3 +333,17 @@ def test_password_beside_a_variable_is_refused(config):
 
     with pytest.raises(ConfigurationError, match="holds a password"):
         load_settings("lab")
+
+
+def test_variable_may_have_a_default_and_what_is_no_variable_is_refused(config, monkeypatch):
+    config.write_text('[profiles.lab]\nurl = "${LAB_DIR:-/data}/${LAB_FILE:-lab.db}"\n', "utf-8")
+    monkeypatch.delenv("LAB_DIR", raising=False)
+    monkeypatch.setenv("LAB_FILE", "other.db")
+    assert load_settings("lab").database == "/data/other.db"
+    for wrong in ("${LAB_DIR:=/data}", "${LAB DIR}", "${LAB_DIR"):
+        config.write_text(f'[profiles.lab]\nurl = "{wrong}/lab.db"\n', "utf-8")
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            load_settings("lab")
+    config.write_text('[profiles.lab]\nurl = "postgresql://a:${P:-secret}@h/d"\n', "utf-8")
+    with pytest.raises(ConfigurationError, match="holds a password"):
+        load_settings("lab")

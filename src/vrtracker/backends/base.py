@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
 
 from vrtracker.backends.care import Care
 from vrtracker.backends.disk import time_of_drive
@@ -17,7 +17,7 @@ from vrtracker.backends.health import Health
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -155,6 +155,18 @@ class Backend(abc.ABC):
         """
         del connection, table, after
         yield
+
+    def loading(
+        self, connection: Connection, table: Table
+    ) -> AbstractContextManager[Callable[[Sequence[Sequence[Any]]], None]]:
+        """Give what inserts rows, of values in the order of the columns, as they are."""
+        names, statement = table.c.keys(), insert(table).inline()
+
+        def load(rows: Sequence[Sequence[Any]]) -> None:
+            values = [dict(zip(names, row, strict=True)) for row in rows]
+            connection.execute(statement, values)
+
+        return contextlib.nullcontext(load)
 
     def listed(self, name: str) -> ColumnElement[int] | None:
         """Return whole numbers as a column to select, given in a list as one parameter.

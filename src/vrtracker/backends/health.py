@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Engine, Table
 
-__all__ = ["Health", "versions_of"]
+__all__ = ["Health", "Misfit", "versions_of"]
+
+_SHOWN = 60
+
+
+class Misfit(NamedTuple):
+    """A cell that its column's type does not take.
+
+    Attributes
+    ----------
+    row
+        What the row is known by: the first column of its key and the value there.
+    """
+
+    table: str
+    column: str
+    value: Any
+    row: tuple[str, Any]
+
+    def __str__(self) -> str:
+        name, number = self.row
+        shown = repr(self.value)
+        shown = f"{shown[:_SHOWN]}…" if len(shown) > _SHOWN else shown
+        return f"{self.table}.{self.column} holds {shown} where {name} is {number!r}"
 
 
 class Health:
@@ -33,6 +56,11 @@ class Health:
     def damage(self, connection: Connection) -> list[str]:
         """Return in words what is damaged in the database."""
         del connection
+        return []
+
+    def misfits(self, connection: Connection, table: Table) -> list[Misfit]:
+        """Return cells that their columns' types do not take; a few of each table are enough."""
+        del connection, table
         return []
 
     def holders(self, url: URL, engine: Engine) -> list[str]:

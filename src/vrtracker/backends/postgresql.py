@@ -144,6 +144,12 @@ class PostgreSQLBackend(Backend):
             {"name": f'"{table.name}"', "column": column, "after": after},
         )
 
+    def loading(self, connection: Connection, table: Table) -> AbstractContextManager[Any]:
+        """Load rows by COPY, which the server takes in while more are read."""
+        from vrtracker.backends.postgresql_loading import loading
+
+        return loading(connection, table)
+
     def listed(self, name: str) -> ColumnElement[int]:
         """Take the list as an array."""
         return func.unnest(bindparam(name, type_=ARRAY(Integer))).column_valued()

@@ -5,17 +5,31 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    Numeric,
+    String,
+    TypeDecorator,
+    text,
+)
 
-from vrtracker.backends.health import Health, versions_of
+from vrtracker.backends.health import Health, Misfit, versions_of
 from vrtracker.processes import having_open
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Engine, Table
 
 __all__ = ["SQLiteHealth", "is_written_to"]
+
+_SHOWN = 20
 
 
 class SQLiteHealth(Health):
@@ -35,6 +49,26 @@ class SQLiteHealth(Health):
         found = connection.execute(text("PRAGMA integrity_check(5)")).scalars().all()
         return [line for line in found if line != "ok"]
 
+    def misfits(self, connection: Connection, table: Table) -> list[Misfit]:
+        """Look at what is stored, which SQLite lets be anything."""
+        found = {column.name: _unfit(column) for column in table.c}
+        unfit = {name: f"({condition})" for name, condition in found.items() if condition}
+        if not unfit:
+            return []
+        key = next(iter(table.primary_key.columns), table.c[0]).name
+        cells = ", ".join([*map(_quoted, (key, *unfit)), *unfit.values()])
+        where = " OR ".join(unfit.values())
+        # Past SQLAlchemy: its types would fail on such cells, or take them for something else.
+        rows = connection.exec_driver_sql(
+            f"SELECT {cells} FROM {_quoted(table.name)} WHERE {where} LIMIT {_SHOWN}"  # noqa: S608
+        ).all()
+        return [
+            Misfit(table.name, name, row[at], (key, row[0]))
+            for row in rows
+            for at, name in enumerate(unfit, 1)
+            if row[len(unfit) + at]
+        ]
+
     def holders(self, url: URL, engine: Engine) -> list[str]:
         """Try to begin a change."""
         del engine
@@ -53,6 +87,31 @@ class SQLiteHealth(Health):
         """Make a checkpoint."""
         with contextlib.closing(sqlite3.connect(_path(url))) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+_UNFIT: tuple[tuple[type[Any], str], ...] = (
+    (Boolean, "{0} NOT IN (0, 1)"),
+    (BigInteger, "typeof({0}) NOT IN ('null', 'integer')"),
+    (Integer, f"typeof({{0}}) NOT IN ('null', 'integer') OR abs({{0}}) >= {2**31}"),
+    (Numeric, "typeof({0}) NOT IN ('null', 'integer', 'real')"),
+    (DateTime, "typeof({0}) NOT IN ('null', 'text') OR datetime({0}) IS NULL"),
+    (Date, "typeof({0}) NOT IN ('null', 'text') OR datetime({0}) IS NULL"),
+    (LargeBinary, "typeof({0}) NOT IN ('null', 'blob')"),
+    (String, "typeof({0}) NOT IN ('null', 'text') OR length({0}) > {1}"),
+)
+"""Which cells a column of a type does not take, in SQL: of its name, and its length."""
+
+
+def _unfit(column: Column[Any]) -> str:
+    kind: Any = column.type
+    kind = kind.impl if isinstance(kind, TypeDecorator) else kind
+    found = next((condition for known, condition in _UNFIT if isinstance(kind, known)), "")
+    name, length = _quoted(column.name), getattr(kind, "length", None) or 2**31
+    return f"{name} IS NOT NULL AND ({found.format(name, length)})" if found else ""
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def is_written_to(path: Path) -> bool:

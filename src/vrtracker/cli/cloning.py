@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where, Yes
+from vrtracker.cli.options import Date, DryRun, Imaging, Json, Mouse, Since, Until, Where, Yes
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import agree, shell_of, without_password
@@ -43,6 +43,23 @@ def clone(
     since: Since = None,
     until: Until = None,
     imaging: Imaging = None,
+    skip_tables: Annotated[
+        list[str] | None,
+        typer.Option("--skip-table", metavar="TABLE", help="Leave its rows out; repeat it."),
+    ] = None,
+    skip_columns: Annotated[
+        list[str] | None,
+        typer.Option("--skip-column", metavar="COLUMN", help="Leave it empty; repeat it."),
+    ] = None,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="DEST is an earlier copy: write what differs alone."),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Keep what is written; go on where it was interrupted."),
+    ] = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Copy a database between Access, SQLite and PostgreSQL, in any direction.
@@ -61,7 +78,17 @@ def clone(
         raise InvalidValueError("clone takes both databases after the command; leave out --url.")
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with copying() as progress:
-        made = clone_database(source, destination, filters or None, progress=progress)
+        made = clone_database(
+            source,
+            destination,
+            filters or None,
+            progress=progress,
+            skip_tables=skip_tables or (),
+            skip_columns=skip_columns or (),
+            update=update,
+            resume=resume,
+            dry_run=dry_run,
+        )
     _tell(made, json=json)
 
 
@@ -136,5 +163,12 @@ def _tell(made: Clone, *, json: bool) -> None:
     if json:
         write_json(dataclasses.asdict(made))
         return
-    write_table([{"table": table.name, "rows": table.rows} for table in made.tables])
-    say(f"{made.source} was copied to {made.destination}, at revision {made.revision}")
+    columns = ("rows", "added", "changed", "removed")
+    write_table(
+        [
+            {"table": table.name, **{name: getattr(table, name) for name in columns}}
+            for table in made.tables
+        ]
+    )
+    was = "would be" if made.dry_run else "was"
+    say(f"{made.source} {was} copied to {made.destination}, at revision {made.revision}")

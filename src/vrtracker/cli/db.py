@@ -130,17 +130,21 @@ def current(context: typer.Context, *, json: Json = False) -> None:
 def check(context: typer.Context, *, json: Json = False) -> None:
     """Compare the database with what this version expects; exit code 1 if they differ.
 
-    Columns and tables that the lab has added are not differences. If the clock of this computer
+    Columns and tables that the lab has added are not differences; cells that do not fit their
+    columns are. If the clock of this computer
     and that of the database, or of its drive, are 2 s or more apart, a warning says so.
 
     Example: vrtracker db check
     """
     from vrtracker.database import DatabaseClock, migration
+    from vrtracker.database.structure import misfits
 
     url = shell_of(context).database_url()
     differences = migration.check(url)
     with _database(url) as database:
         name = str(database)
+        with database.connect(readonly=True) as connection:
+            differences += map(str, misfits(database, connection))
         # A clock that is wrong is warned of.
         DatabaseClock(database).skew()
     if json:

@@ -13,7 +13,7 @@ from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Json, Yes
+from vrtracker.cli.options import DryRun, Json, Yes
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.shell import agree, is_terminal, shell_of
 from vrtracker.errors import InvalidValueError
@@ -40,7 +40,6 @@ _What = Annotated[
     What,
     typer.Argument(metavar="mice|sessions", help="What the file holds.", show_default=False),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Preview; write nothing.")]
 
 
 @imports.command("table")
@@ -99,7 +98,7 @@ def import_table(
             help="A word that means a missing value, in texts too. Repeatable.",
         ),
     ] = None,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -153,7 +152,7 @@ def import_csv(
         ),
     ],
     *,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -186,7 +185,7 @@ def import_one(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="In a conflict take what the cache says.")
     ] = False,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:

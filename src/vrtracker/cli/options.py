@@ -11,6 +11,7 @@ __all__ = [
     "Columns",
     "Date",
     "Deletion",
+    "DryRun",
     "Imaging",
     "IncludeStale",
     "Json",
@@ -47,6 +48,7 @@ Stage = Annotated[
         help="suite2p, suite2p_qc, registration, red_cell_qc, or one that the lab declares.",
     ),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Preview; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document, and nothing else.")]
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")

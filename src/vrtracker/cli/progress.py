@@ -32,19 +32,40 @@ def counting(what: str) -> Iterator[_Count | None]:
 
 @contextlib.contextmanager
 def copying() -> Iterator[_Copied | None]:
-    """Show a bar over the rows of one table after the other; yields None without a terminal."""
+    """Show a bar over the rows of one table after the other, how fast they go, and how long still.
+
+    Yields None without a terminal.
+    """
     if not is_terminal("stderr"):
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda table, done, total: bar.update(
-            task, description=table, completed=done, total=total
-        )
+        task = bar.add_task("", total=None, rate="")
+
+        def show(table: str, done: int, total: int) -> None:
+            if bar.tasks[task].description != table:
+                bar.reset(task, total=total, description=table)
+            seconds = bar.tasks[task].elapsed
+            rate = f"{done / seconds:,.0f} rows/s" if seconds else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield show
 
 
 @contextlib.contextmanager

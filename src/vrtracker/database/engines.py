@@ -9,7 +9,6 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine, inspect
@@ -19,6 +18,7 @@ from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
 from vrtracker.database.prepared import Prepared, announce, expanded, run
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
+from vrtracker.database.translation import Translation
 from vrtracker.domain.roles import Role, Standing
 from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 
@@ -62,7 +62,7 @@ class Database:
         self.readonly = readonly
         self._create = create
         self._refusal = refusal
-        self._translation = Translation(self)
+        self._translation = Translation(self.translated)
         self._lock = threading.RLock()
         self._forget()
         _ALL.add(self)
@@ -85,8 +85,8 @@ class Database:
     def __getstate__(self) -> dict[str, Any]:
         # A password stays in the process: the other side finds its own (PGPASSWORD, ~/.pgpass).
         url = without_password(self.url)
-        state = {"url": url, "readonly": self.readonly, "refusal": self._refusal}
-        return state | {"timeout": self.backend.statement_timeout}
+        how = {"refusal": self._refusal, "timeout": self.backend.statement_timeout}
+        return {"url": url, "readonly": self.readonly, **how}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state.pop("url"), **state)  # type: ignore[misc]
@@ -379,26 +379,3 @@ def _keep_for_ever(*inherited: Any) -> None:
     """Never free what a fork has copied: to close it would close the parent's connections too."""
     for thing in inherited:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-
-
-class Translation:
-    """Turns the driver's errors into ours as they leave a block; can be entered again and again."""
-
-    __slots__ = ("_database",)
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            translated = self._database.translated(error)
-            if translated is not None:
-                raise translated from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,10 +36,13 @@ from sqlalchemy.schema import CreateTable, sort_tables_and_constraints
 from sqlalchemy.types import Enum, TypeEngine
 
 from vrtracker.backends import Backend
+from vrtracker.backends.health import Misfit
+from vrtracker.database.engines import Database
+from vrtracker.errors import UnknownNameError
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, LongText, Moment, text
 
-__all__ = ["Structure", "portable", "read_structure"]
+__all__ = ["LeftOut", "Structure", "misfits", "portable", "read_structure"]
 
 _Type = TypeEngine[Any]
 _VERSION_TABLE = "alembic_version"
@@ -103,7 +106,29 @@ def _refusal(compiling: Callable[[], object]) -> str:
     return ""
 
 
-def read_structure(connection: Connection, backend: Backend, *, same_kind: bool) -> Structure:
+@dataclass(frozen=True)
+class LeftOut:
+    """What of a database is not asked for.
+
+    Attributes
+    ----------
+    tables
+        Names of tables.
+    columns
+        Names of columns, ``table.column``, or of all columns that are called so.
+    """
+
+    tables: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+
+    def holds(self, table: str, column: str) -> bool:
+        """Return whether a column is left out."""
+        return column in self.columns or f"{table}.{column}" in self.columns
+
+
+def read_structure(
+    connection: Connection, backend: Backend, *, same_kind: bool, left_out: LeftOut | None = None
+) -> Structure:
     """Read the tables of a database.
 
     Parameters
@@ -112,12 +137,24 @@ def read_structure(connection: Connection, backend: Backend, *, same_kind: bool)
         The kind of database that the connection leads to.
     same_kind
         The structure is for a database of the same kind: types of that kind alone are kept.
+    left_out
+        What is not to be in it; that something else needs it is one of its problems.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is nothing of a name that is left out.
     """
-    return _Reader(connection, backend, same_kind=same_kind).read()
+    reader = _Reader(connection, backend, same_kind=same_kind, left_out=left_out or LeftOut())
+    return reader.read()
 
 
 class _Reader:
-    def __init__(self, connection: Connection, backend: Backend, *, same_kind: bool) -> None:
+    def __init__(
+        self, connection: Connection, backend: Backend, *, same_kind: bool, left_out: LeftOut
+    ) -> None:
+        self._left_out = left_out
+        self._known_columns: set[str] = set()
         self._connection = connection
         self._backend = backend
         self._inspector = inspect(connection)
@@ -127,9 +164,12 @@ class _Reader:
         self._problems: list[str] = []
 
     def read(self) -> Structure:
-        names = sorted(set(self._inspector.get_table_names()) - {_VERSION_TABLE})
+        there = set(self._inspector.get_table_names()) - {_VERSION_TABLE}
+        _require_known("table", self._left_out.tables, there)
+        names = sorted(there - self._left_out.tables)
         for name in names:
             self._add_table(name)
+        _require_known("column", self._left_out.columns, self._known_columns)
         for name in names:
             self._add_keys(self._metadata.tables[name])
         tables = []
@@ -153,10 +193,21 @@ class _Reader:
                 autoincrement=[found["name"]] == key and found.get("autoincrement", "auto"),
             )
             for found in self._inspector.get_columns(name)
+            if self._is_wanted(name, found, found["name"] in key)
         ]
         table = Table(name, self._metadata, *columns)
         numbered = table.autoincrement_column is not None
         table.dialect_options["sqlite"]["autoincrement"] = numbered
+
+    def _is_wanted(self, table: str, found: Any, is_key: bool) -> bool:  # noqa: FBT001
+        name = found["name"]
+        self._known_columns |= {name, f"{table}.{name}"}
+        if not self._left_out.holds(table, name):
+            return True
+        ours = Base.metadata.tables.get(table)
+        if is_key or (ours is not None and name in ours.c and not found["nullable"]):
+            self._problems.append(f"{table}.{name} (cannot be left out, as it may not be empty)")
+        return False
 
     def _type_of(self, table: str, found: Any) -> _Type:
         kind: _Type = found["type"]
@@ -168,7 +219,13 @@ class _Reader:
     def _add_keys(self, table: Table) -> None:
         for found in self._inspector.get_foreign_keys(table.name):
             parent = found["referred_table"]
-            if parent not in self._metadata.tables or found.get("referred_schema"):
+            if any(self._left_out.holds(table.name, name) for name in found["constrained_columns"]):
+                continue
+            if parent in self._left_out.tables or any(
+                self._left_out.holds(parent, name) for name in found["referred_columns"]
+            ):
+                self._problems.append(f"{table.name} (refers to {parent}, which is left out)")
+            elif parent not in self._metadata.tables or found.get("referred_schema"):
                 self._problems.append(f"{table.name} (refers to {parent}, which is elsewhere)")
             elif parent == table.name:
                 self._problems.append(f"{table.name} (refers to itself)")
@@ -183,12 +240,26 @@ class _Reader:
         plain: list[Any] = [(tuple(each["column_names"]), each["unique"]) for each in found]
         plain = [(names, unique) for names, unique in plain if None not in names]
         plain += [(key, True) for key in self._backend.unique_keys(self._connection, table.name)]
+        plain = [(names, unique) for names, unique in plain if set(names) <= {*table.c.keys()}]
         uniques = {names for names, unique in plain if unique}
         others = {names for names, unique in plain if not unique} - uniques
         for names in sorted(uniques):
             table.append_constraint(UniqueConstraint(*names))
         for names in sorted(others):
             Index(None, *(table.c[name] for name in names))
+
+
+def misfits(database: Database, connection: Connection) -> list[Misfit]:
+    """Return cells that their columns do not take, a few of each table."""
+    health = database.backend.health
+    structure = read_structure(connection, database.backend, same_kind=True)
+    return [found for table in structure.tables for found in health.misfits(connection, table)]
+
+
+def _require_known(kind: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in sorted(names):
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
 
 
 def portable(kind: _Type) -> _Type | None:

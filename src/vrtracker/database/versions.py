@@ -9,18 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from sqlalchemy import column, inspect, table
-from sqlalchemy.sql import Select
+from sqlalchemy import Connection, column, inspect, table
+from sqlalchemy.sql import Select, Update
 
 from vrtracker.database.engines import Database
 from vrtracker.database.tables import LAB_TABLES
-from vrtracker.errors import ForeignSchemaError, SchemaOutOfDateError, SchemaTooNewError
+from vrtracker.errors import (
+    ForeignSchemaError,
+    SchemaError,
+    SchemaOutOfDateError,
+    SchemaTooNewError,
+)
 
-__all__ = ["HEAD", "REVISIONS", "current_revision", "is_empty", "require_current"]
+__all__ = [
+    "HEAD",
+    "REVISIONS",
+    "UNFINISHED",
+    "current_revision",
+    "is_empty",
+    "require_current",
+    "set_revision",
+]
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision, oldest first."""
 HEAD = REVISIONS[-1]
+UNFINISHED = "copying"
+"""What a copy that is being made in place says in place of its revision."""
 
 _VERSION_TABLE = table("alembic_version", column("version_num"))
 
@@ -31,6 +46,11 @@ def current_revision(database: Database) -> str | None:
         return None
     with database.connect(readonly=True) as connection:
         return connection.scalar(Select(_VERSION_TABLE.c.version_num))
+
+
+def set_revision(connection: Connection, revision: str) -> None:
+    """Write which revision a database is at, when it has its tables."""
+    connection.execute(Update(_VERSION_TABLE).values(version_num=revision))
 
 
 def is_empty(database: Database) -> bool:
@@ -47,6 +67,11 @@ def require_current(database: Database) -> None:
     found = current_revision(database)
     if found == HEAD:
         return
+    if found == UNFINISHED:
+        raise SchemaError(
+            f"{database} is a copy that is not whole yet. Go on with it: "
+            f"vrtracker clone SRC {database} --resume"
+        )
     if found in REVISIONS:
         raise SchemaOutOfDateError(found, HEAD, _command(database, "db upgrade"))
     linked = _linked(database)

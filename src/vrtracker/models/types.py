@@ -133,9 +133,9 @@ class ExactNumber(TypeDecorator[Decimal]):
         return Numeric(self.precision, self.scale, asdecimal=False)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """Return the shortest decimal that is the float."""
+        """Return the shortest decimal that is the float; SQLite keeps whole ones as integers."""
         del dialect
-        return Decimal(repr(value)) if isinstance(value, float) else value
+        return Decimal(repr(value)) if isinstance(value, float | int) else value
 
 
 class UTCTime(TypeDecorator[dt.datetime]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,9 +15,11 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    bindparam,
+    delete,
     func,
-    insert,
     select,
+    update,
 )
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -43,12 +45,23 @@ class TableRepository:
         self._connection = connection
         self.table = table
         self.name: str = table.name
+        names = table.c.keys()
+        self._key_at = [names.index(column.name) for column in table.primary_key.columns]
+        self._load: Callable[[Sequence[Sequence[Any]]], None]
 
     def count(self) -> int:
         """Return the number of rows."""
         with self._database.translating():
             statement = select(func.count()).select_from(self.table)
             return int(self._connection.scalar(statement) or 0)
+
+    def go_on(self, connection: Connection) -> None:
+        """Work on another connection from now on: a transaction after the last one."""
+        self._connection = connection
+
+    def key_of(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the primary key of a row."""
+        return tuple(row[at] for at in self._key_at)
 
     def chunks(self) -> Generator[Sequence[Sequence[Any]]]:
         """Yield all rows, some at a time, in the order of the primary key where there is one."""
@@ -59,39 +72,75 @@ class TableRepository:
                 yield from result.partitions()
 
     @contextlib.contextmanager
-    def keeping_ids(self, *, after: int) -> Iterator[None]:
-        """Let inserted rows keep their autonumbers; the next one is also higher than `after`."""
-        if self.table.autoincrement_column is None:
-            yield
-            return
+    def filling(self, *, after: int) -> Iterator[None]:
+        """Let rows be inserted in the block.
+
+        They keep their autonumbers, and the next one is also higher than `after`.
+        """
         backend = self._database.backend
+        keeping = backend.keeping_ids(self._connection, self.table, after=after)
+        is_numbered = self.table.autoincrement_column is not None
         with (
             self._database.translating(),
-            backend.keeping_ids(self._connection, self.table, after=after),
+            keeping if is_numbered else contextlib.nullcontext(),
+            backend.loading(self._connection, self.table) as self._load,
         ):
             yield
 
     def insert(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows as they are, autonumbers too within `keeping_ids`."""
-        names = self.table.c.keys()
-        values = [dict(zip(names, row, strict=True)) for row in rows]
+        """Insert rows as they are, in a block of `filling`."""
         try:
             with self._database.translating():
-                self._connection.execute(insert(self.table).inline(), values)
+                self._load(rows)
         except DBAPIError:
             raise
         except StatementError as error:
-            raise self._misfit(values, error) from error
+            raise self._misfit(rows, error) from error
 
-    def _misfit(self, rows: Sequence[Mapping[str, Any]], error: StatementError) -> BackendError:
+    def between(self, column: str, low: int | None, high: int | None) -> Sequence[Row[Any]]:
+        """Return the rows whose number is above `low` and at most `high`, where those are given."""
+        number = self.table.c[column]
+        within = [number > low] if low is not None else []
+        within += [number <= high] if high is not None else []
+        return list(self._rows(select(self.table).where(*within)))
+
+    def update(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows over those of the same primary key."""
+        values: dict[str, Any] = {
+            each.name: bindparam(f"new_{each.name}")
+            for each in self.table.c
+            if not each.primary_key
+        }
+        self._run(update(self.table).where(*self._is_key()).values(values), rows)
+
+    def delete(self, rows: Sequence[Sequence[Any]] | None = None) -> None:
+        """Delete the rows of the same primary key as these; all if not given."""
+        if rows is None:
+            with self._database.translating():
+                self._connection.execute(delete(self.table))
+            return
+        self._run(delete(self.table).where(*self._is_key()), rows)
+
+    def _is_key(self) -> list[Any]:
+        return [column == bindparam(f"new_{column.name}") for column in self.table.primary_key]
+
+    def _run(self, statement: Any, rows: Sequence[Sequence[Any]]) -> None:
+        names = [f"new_{column.name}" for column in self.table.c]
+        for start in range(0, len(rows), _CHUNK):
+            some = rows[start : start + _CHUNK]
+            with self._database.translating():
+                self._connection.execute(statement, [dict(zip(names, row)) for row in some])  # noqa: B905
+
+    def _misfit(self, rows: Sequence[Sequence[Any]], error: StatementError) -> BackendError:
         """Return the error that names the first value that its column does not take."""
         dialect = self._connection.dialect
-        key = next(iter(self.table.primary_key.columns.keys()), self.table.c.keys()[0])
+        names = self.table.c.keys()
+        key = next(iter(self.table.primary_key.columns.keys()), names[0])
         for column in self.table.c:
             process = column.type.dialect_impl(dialect).bind_processor(dialect)
             if process is None:
                 continue
-            for row in rows:
+            for row in (dict(zip(names, each, strict=True)) for each in rows):
                 try:
                     process(row[column.name])
                 except (TypeError, ValueError):

@@ -23,7 +23,7 @@ class Orphans:
 
 
 class OrphanRepository:
-    """The foreign keys of all tables of the tracker, as rows keep them or do not."""
+    """The foreign keys of all tables of the tracker, and attempts: as rows keep them or do not."""
 
     def __init__(self, executor: Executor) -> None:
         self._x = executor
@@ -32,10 +32,15 @@ class OrphanRepository:
         """Return what is referred to and not there, with how many rows do so."""
         tables = self._x.tables.sessions.metadata.sorted_tables
         keys = [key for table in tables for key in table.foreign_key_constraints]
-        return [found for key in keys for found in self._of(key)]
+        pairs = [(key.columns[0], key.elements[0].column) for key in keys]
+        ours = self._x.tables
+        pairs += [
+            (table.c.attempt_id, ours.attempts.c.attempt_id)
+            for table in (ours.stage_states, ours.datasets)
+        ]
+        return [found for pair in pairs for found in self._of(*pair)]
 
-    def _of(self, key: Any) -> list[Orphans]:
-        column, referred = key.columns[0], key.elements[0].column
+    def _of(self, column: Any, referred: Any) -> list[Orphans]:
         parent = referred.table.alias("referred")
         same = column == parent.c[referred.name]
         statement: Any = (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
-from vrtracker.database.structure import Structure, read_structure
+from vrtracker.database.structure import LeftOut, Structure, read_structure
 from vrtracker.database.versions import HEAD, require_current
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.fingerprints import Fingerprint
@@ -23,10 +24,34 @@ from vrtracker.repositories.copying import TableRepository
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Clone", "ClonedTable", "Copying", "Progress", "clone", "copy_all"]
+__all__ = [
+    "Clone",
+    "ClonedTable",
+    "CopiedTable",
+    "Copying",
+    "Extent",
+    "Progress",
+    "finished",
+    "tell_nobody",
+]
 
 Progress = Callable[[str, int, int], object]
 """Called with a table's name, the rows that are copied, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedTable:
+    """A table whose rows have just been copied.
+
+    Attributes
+    ----------
+    seconds : float
+        How long it took.
+    """
+
+    table: str
+    rows: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +62,19 @@ class ClonedTable:
     ----------
     name : str
     rows : int
-    hash : str
-        SHA-256 of the content, hexadecimal; the same for the same rows in any order.
+    hash : str or None
+        SHA-256 of the content, hexadecimal; the same for the same rows in any order. None where
+        the rows were only counted.
+    added, changed, removed : int
+        Rows that were written, or would be.
     """
 
     name: str
     rows: int
-    hash: str
+    hash: str | None
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,77 +89,122 @@ class Clone(Shown):
         Revision of the schema of both.
     tables : tuple of ClonedTable
         All tables, parents before children.
+    dry_run : bool
+        Nothing was written.
     """
 
     source: str
     destination: str
     revision: str
     tables: tuple[ClonedTable, ...]
+    dry_run: bool = False
 
     def facts(self) -> Facts:
         """Return where the copy is, and what each table holds on both sides."""
-        rows = [(table.name, table.rows, table.hash) for table in self.tables]
-        title = f"{self.source} was copied to {self.destination}, at revision {self.revision}."
-        return Facts(title, rows, ("table", "rows", "hash"), most=len(rows))
+        rows = [
+            (table.name, table.rows, table.added, table.changed, table.removed, table.hash)
+            for table in self.tables
+        ]
+        was = "would be" if self.dry_run else "was"
+        title = f"{self.source} {was} copied to {self.destination}, at revision {self.revision}."
+        columns = ("table", "rows", "added", "changed", "removed", "hash")
+        return Facts(title, rows, columns, most=len(rows))
 
 
-def clone(
-    source: Any,
-    destination: Any,
-    *,
-    progress: Progress | None = None,
-    copy: Callable[[Database, Database, Progress], Clone] | None = None,
-) -> Clone:
-    """Copy a database; `vrtracker.clone` describes it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much is copied, and to what.
 
-    Parameters
+    Attributes
     ----------
-    copy
-        Copies from one open database into the other; all of it when not given.
+    left_out
+        Tables and columns that stay behind.
+    update
+        The destination is an earlier copy: write what differs alone, in one transaction.
+    resume
+        Write a portion at a time, and go on where an earlier copy was interrupted.
+    dry_run
+        Write nothing.
     """
-    with contextlib.ExitStack() as stack:
-        read = Database(source, readonly=True)
-        stack.callback(read.dispose)
-        written = Database(destination, create=True)
-        stack.callback(written.dispose)
-        read.backend.check_target(read.url)
-        require_current(read)
-        written.backend.check_target(written.url, create=True)
-        return (copy or copy_all)(read, written, progress or _tell_nobody)
+
+    left_out: LeftOut = field(default_factory=LeftOut)
+    update: bool = False
+    resume: bool = False
+    dry_run: bool = False
 
 
-def copy_all(source: Database, destination: Database, progress: Progress) -> Clone:
-    """Copy an open database into an empty one."""
-    return Copying(source, destination, progress).run()
+def finished(steps: Generator[CopiedTable, None, Clone]) -> Clone:
+    """Copy all tables one after the other, and return what was copied."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Clone = end.value
+            return made
 
 
-def _tell_nobody(table: str, done: int, total: int) -> None:
+def tell_nobody(table: str, done: int, total: int) -> None:
+    """Be the progress of a copy that nobody watches."""
     del table, done, total
 
 
 class Copying:
-    """Copies a database table by table, and compares both."""
+    """Copies a database into an empty one table by table, and compares both."""
 
-    def __init__(self, source: Database, destination: Database, progress: Progress) -> None:
+    def __init__(
+        self,
+        source: Database,
+        destination: Database,
+        progress: Progress | None = None,
+        extent: Extent | None = None,
+    ) -> None:
         self._source = source
         self._destination = destination
-        self._progress = progress
+        self._progress = progress or tell_nobody
+        self._extent = extent or Extent()
 
     def run(self) -> Clone:
         """Copy, compare, and return what was copied."""
-        same_kind = type(self._source.backend) is type(self._destination.backend)
+        return finished(self.steps())
+
+    def steps(self) -> Generator[CopiedTable, None, Clone]:
+        """Copy; yield each table, whose rows are there for good at the end alone."""
+        self._source.backend.check_target(self._source.url)
+        require_current(self._source)
+        self._destination.backend.check_target(self._destination.url, create=True)
         with self._source.snapshot() as reading:
             self._check_destination(reading)
-            structure = read_structure(reading, self._source.backend, same_kind=same_kind)
+            structure = self._structure(reading)
             tables = [TableRepository(self._source, reading, each) for each in structure.tables]
-            self._check_copyable(structure, tables)
-            with self._destination.building() as work:
-                prints = self._write(work, structure, tables)
+            self._check_copyable(reading, structure, tables)
+            return (yield from self._copied(structure, tables))
+
+    def _copied(
+        self, structure: Structure, tables: list[TableRepository]
+    ) -> Generator[CopiedTable, None, Clone]:
+        if self._extent.dry_run:
+            counts = {table.name: sum(map(len, self._copied_rows(table))) for table in tables}
+            return self._made(ClonedTable(name, n, None, added=n) for name, n in counts.items())
+        with self._destination.building() as work:
+            prints = yield from self._write(work, structure, tables)
+        return self._made(
+            ClonedTable(name, each.rows, each.hash, added=each.rows)
+            for name, each in prints.items()
+        )
+
+    def _structure(self, reading: Connection) -> Structure:
+        same_kind = type(self._source.backend) is type(self._destination.backend)
+        left_out = self._extent.left_out
+        backend = self._source.backend
+        return read_structure(reading, backend, same_kind=same_kind, left_out=left_out)
+
+    def _made(self, tables: Iterable[ClonedTable]) -> Clone:
         return Clone(
             source=str(self._source),
             destination=str(self._destination),
             revision=HEAD,
-            tables=tuple(ClonedTable(name, each.rows, each.hash) for name, each in prints.items()),
+            tables=tuple(tables),
+            dry_run=self._extent.dry_run,
         )
 
     # -- what stands in the way ------------------------------------------------------------
@@ -143,9 +219,12 @@ class Copying:
                 raise InvalidValueError(
                     f"{there} and {self._source} are one database; give another destination."
                 )
-            self._require_empty(there, connection)
+            self._check_contents(connection)
+
+    def _check_contents(self, connection: Connection) -> None:
+        self._require_empty(self._destination, connection)
         with contextlib.suppress(SchemaOutOfDateError):
-            require_current(there)
+            require_current(self._destination)
 
     def _require_empty(self, database: Database, connection: Connection) -> None:
         structure = read_structure(connection, database.backend, same_kind=True)
@@ -161,7 +240,9 @@ class Copying:
         if found:
             raise NotEmptyError(self._destination, found)
 
-    def _check_copyable(self, structure: Structure, tables: list[TableRepository]) -> None:
+    def _check_copyable(
+        self, reading: Connection, structure: Structure, tables: list[TableRepository]
+    ) -> None:
         dialect = self._destination.write_engine.dialect
         found = [*structure.problems, *structure.refused_by(dialect)]
         if not self._destination.backend.keys_tell_case:
@@ -176,17 +257,23 @@ class Copying:
                 for table in tables
                 for column in table.empty_flags()
             ]
+        health = self._source.backend.health
+        found += [
+            f"{misfit}, which does not fit"
+            for table in tables
+            for misfit in health.misfits(reading, table.table)
+        ]
         if found:
             raise BackendError(
                 f"{self._destination} cannot hold all of {self._source}; nothing was written. "
-                f"Change or drop there: {'; '.join(found)}."
+                f"Correct or drop there: {'; '.join(found)}."
             )
 
     # -- copy and compare ------------------------------------------------------------------
 
     def _write(
         self, work: Database, structure: Structure, tables: list[TableRepository]
-    ) -> dict[str, Fingerprint]:
+    ) -> Generator[CopiedTable, None, dict[str, Fingerprint]]:
         from vrtracker.database.migration import build
 
         in_place = work.url == self._destination.url
@@ -194,7 +281,11 @@ class Copying:
             # Whoever came first was waited for.
             self._require_empty(work, connection)
             build(connection, structure)
-            prints = {each.name: self._copy(each, work, connection) for each in tables}
+            prints = {}
+            for each in tables:
+                begun = time.perf_counter()
+                prints[each.name] = copied = self._copy(each, work, connection)
+                yield CopiedTable(each.name, copied.rows, time.perf_counter() - begun)
             if in_place:
                 self._compare(prints, structure, work, connection)
         if not in_place:
@@ -209,7 +300,7 @@ class Copying:
         total = table.count()
         copied = Fingerprint(table.table.c.keys())
         self._progress(table.name, 0, total)
-        with written.keeping_ids(after=table.last_number()):
+        with written.filling(after=table.last_number()):
             for rows in self._copied_rows(table):
                 written.insert(rows)
                 copied.add(rows)

@@ -13,10 +13,11 @@ from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.copying import TableRepository
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.administration.cloning import Clone, Copying, Progress
+from vrtracker.services.administration.cloning import Copying, Extent, Progress
+from vrtracker.services.administration.syncing import Syncing
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["PartCopying", "copy_part", "newest_days"]
+__all__ = ["PartCopying", "newest_days", "part_of"]
 
 _NUMBER = "uSessionID"
 
@@ -37,10 +38,11 @@ class PartCopying(Copying):
         self,
         source: Database,
         destination: Database,
-        progress: Progress,
+        progress: Progress | None,
+        extent: Extent,
         keys: Mapping[int, SessionKey],
     ) -> None:
-        super().__init__(source, destination, progress)
+        super().__init__(source, destination, progress, extent)
         self._numbers = keys.keys()
         self._names = {str(key) for key in keys.values()}
         self._mice = {key.mouse for key in keys.values()}
@@ -62,7 +64,7 @@ class PartCopying(Copying):
         if table.name == "mousedb":
             return row[at["mouseName"]] in self._mice
         if table.name == "vrt_event":
-            names = self._names if row[at["subject_kind"]] == "session" else self._mice
+            names = {"session": self._names, "mouse": self._mice}.get(row[at["subject_kind"]], ())
             return row[at["subject_key"]] in names
         if table.name == "vrt_deleted":
             return False
@@ -83,10 +85,20 @@ class PartCopying(Copying):
         return number in self._numbers or is_a_mouses
 
 
-def copy_part(
-    source: Database, destination: Database, progress: Progress, listing: Listing
-) -> Clone:
-    """Copy the sessions of a listing, with all that hangs on them, into an empty database.
+class PartSyncing(PartCopying, Syncing):
+    """Brings an earlier copy of some sessions to what the source holds of them."""
+
+    is_whole = False
+
+
+def part_of(
+    source: Database,
+    destination: Database,
+    progress: Progress | None,
+    listing: Listing,
+    extent: Extent | None = None,
+) -> PartCopying:
+    """Return what copies the sessions of a listing, with all that hangs on them.
 
     Raises
     ------
@@ -99,7 +111,9 @@ def copy_part(
     if not rows:
         raise InvalidValueError("No session passes these filters; nothing was written.")
     keys = {row[_NUMBER]: SessionKey(*(row[name] for name in names)) for row in rows}
-    return PartCopying(source, destination, progress, keys).run()
+    extent = extent or Extent()
+    kind = PartSyncing if extent.update or extent.resume else PartCopying
+    return kind(source, destination, progress, extent, keys)
 
 
 def newest_days(source: Database, days: int) -> Listing:

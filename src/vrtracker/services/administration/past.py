@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -27,7 +27,7 @@ from vrtracker.errors import InvalidValueError
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, Moment, to_json
 from vrtracker.repositories.copying import TableRepository
-from vrtracker.services.administration.cloning import Copying
+from vrtracker.services.administration.cloning import CopiedTable, Copying
 from vrtracker.services.context import LabContext
 
 if TYPE_CHECKING:
@@ -114,14 +114,14 @@ class _PastCopying(Copying):
 
     def _write(
         self, work: Database, structure: Structure, tables: list[TableRepository]
-    ) -> dict[str, Fingerprint]:
+    ) -> Generator[CopiedTable, None, dict[str, Fingerprint]]:
         self._rows = _Past(tables, self._stages, self._moment).rows()
-        return super()._write(work, structure, tables)
+        return (yield from super()._write(work, structure, tables))
 
     def _copy(self, table: TableRepository, work: Database, connection: Connection) -> Fingerprint:
         written = TableRepository(work, connection, table.table)
         names = table.table.c.keys()
-        with written.keeping_ids(after=table.last_number()):
+        with written.filling(after=table.last_number()):
             for rows in self._chunks(table):
                 written.insert([[row[name] for name in names] for row in rows])
         return Fingerprint(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vrtracker.database.structure import misfits
 from vrtracker.database.versions import HEAD, require_current
 from vrtracker.display import counted
 from vrtracker.errors import BackendError, DatabaseAwayError, DatabaseUnavailableError
@@ -10,7 +11,7 @@ from vrtracker.services.doctor.diagnosis import Finding, Status, of_error
 from vrtracker.services.doctor.patient import Patient
 from vrtracker.services.workflow.abandoned import free_abandoned, key_of, why_abandoned
 
-__all__ = ["claims", "locks", "log", "names", "references", "schema", "whole"]
+__all__ = ["cells", "claims", "locks", "log", "names", "references", "schema", "whole"]
 
 _LARGE_LOG = 64 * 1024**2
 _SHOWN = 5
@@ -98,6 +99,19 @@ def references(patient: Patient) -> Finding:
         Status.ERROR,
         f"{counted(count, 'row')} refer to something that is not there: {_some(said)}.",
         "Add what is missing (vrtracker mice add NAME), or correct these rows, or delete them.",
+    )
+
+
+def cells(patient: Patient) -> Finding:
+    """Look for cells that their columns do not take: SQLite lets a tick box hold a text."""
+    with patient.lab.database.connect(readonly=True) as connection:
+        found = misfits(patient.lab.database, connection)
+    if not found:
+        return Finding(Status.OK, "Every cell fits its column.")
+    return Finding(
+        Status.ERROR,
+        f"These do not fit their columns: {_some(list(map(str, found)))}.",
+        "Correct them where they were written; until then they are read as something else.",
     )
 
 

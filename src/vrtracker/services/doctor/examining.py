@@ -23,6 +23,7 @@ CHECKS: dict[str, Callable[[Patient], Finding]] = {
     "locks": database.locks,
     "schema": database.schema,
     "references": database.references,
+    "cells": database.cells,
     "names": database.names,
     "claims": database.claims,
     "clock": machine.clock,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,7 +18,7 @@ from vrtracker.backends.disk import flush
 from vrtracker.database import Database
 from vrtracker.database.versions import HEAD
 from vrtracker.domain.frozen import in_json
-from vrtracker.errors import BackendError, DuplicateError
+from vrtracker.errors import BackendError, DuplicateError, InvalidValueError
 from vrtracker.files.bundles import (
     MANIFEST,
     BundleFile,
@@ -23,10 +26,11 @@ from vrtracker.files.bundles import (
     check_name,
     write_index,
 )
+from vrtracker.processes import is_alive
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.administration.cloning import copy_all
-from vrtracker.services.administration.part import copy_part
+from vrtracker.services.administration.cloning import Copying
+from vrtracker.services.administration.part import part_of
 from vrtracker.services.administration.past import moment_of, past_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
@@ -36,6 +40,9 @@ from vrtracker.services.selections import query_of
 __all__ = ["SnapshotService"]
 
 _READ_ONLY = 0o444
+_WORK = ".publishing-"
+# No publisher of another computer takes so long.
+_LONGEST_SECONDS = 24 * 3600
 
 Progress = Callable[[str, int, int], object]
 
@@ -149,7 +156,8 @@ class _Writing:
         """Write the bundle; it has its name once it is whole."""
         try:
             target.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".publishing-", dir=target) as work:
+            _remove_left_behind(target)
+            with tempfile.TemporaryDirectory(prefix=_work_name(), dir=target) as work:
                 bundle = Path(work) / self._facts["name"]
                 bundle.mkdir()
                 manifest = self._written(bundle)
@@ -172,6 +180,11 @@ class _Writing:
             mice = MouseService(lab).frame()
         finally:
             database.dispose()
+        if "as_of" in self._facts and sessions.empty and mice.empty:
+            raise InvalidValueError(
+                f"At {self._facts['as_of']} there was neither a mouse nor a session; nothing was "
+                "published. Give a later time."
+            )
         sessions.to_parquet(bundle / "sessions.parquet", index=False)
         mice.to_parquet(bundle / "mice.parquet", index=False)
         manifest = Manifest(
@@ -190,18 +203,41 @@ class _Writing:
         copy = Database(bundle.with_name("copy.db"), create=True)
         try:
             if self._query.is_all:
-                copy_all(self._lab.database, copy, self._progress)
+                Copying(self._lab.database, copy, self._progress).run()
             else:
-                copy_part(self._lab.database, copy, self._progress, self._query.listing())
+                part_of(self._lab.database, copy, self._progress, self._query.listing()).run()
             # One file, without a log beside it, that SQLite has checked.
             return Database(copy.backend.back_up(copy.url, bundle, "lab"), readonly=True)
         finally:
             copy.dispose()
 
 
+def _work_name() -> str:
+    """Return the begin of a folder's name that tells which process makes it."""
+    return f"{_WORK}{platform.node().replace('-', '_')}-{os.getpid()}-"
+
+
+def _remove_left_behind(target: Path) -> None:
+    """Remove what publishers that were killed have left."""
+    for left in target.glob(f"{_WORK}*"):
+        host, _, rest = left.name.removeprefix(_WORK).partition("-")
+        number = rest.partition("-")[0]
+        if host == platform.node().replace("-", "_") and number.isdigit():
+            is_over = is_alive(int(number), None) is False
+        else:
+            is_over = time.time() - left.stat().st_mtime > _LONGEST_SECONDS
+        if is_over:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _put(bundle: Path, place: Path) -> None:
     """Give a bundle its name, and list it; it has none where the index cannot be written."""
-    bundle.rename(place)
+    try:
+        bundle.rename(place)
+    except OSError as error:
+        if place.exists():
+            raise DuplicateError("snapshot", place.name, "meanwhile, and never changes") from error
+        raise
     try:
         write_index(place.parent)
     except BaseException:
