@@ -38,6 +38,14 @@ class Keeping:
         """Return all frozen selections, oldest first."""
         return self._frozen.all()
 
+    def delete_selection(self, name: str, *, reason: str | None = None) -> None:
+        """Delete a frozen selection for good; the history keeps its name and hash."""
+        self._frozen.delete(name, reason=reason)
+
+    def rename_selection(self, name: str, new: str) -> Selection:
+        """Give a frozen selection another name."""
+        return self._frozen.rename(name, new)
+
     def import_selection(
         self, path: str | os.PathLike[str], *, name: str | None = None
     ) -> Selection:

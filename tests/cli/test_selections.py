@@ -39,3 +39,13 @@ def test_half_an_export_and_a_taken_name_are_refused(demo):
 
     assert "give both" in refused(*demo.options, "selections", "--export", "fig3", code=2)
     assert "fig3" in refused(*demo.options, "freeze", "Fig3", code=5)
+
+
+def test_selection_is_renamed_and_deleted_from_the_shell(demo):
+    demo.good("freeze", "fig3")
+
+    assert demo.told("selections", "--rename", "fig3", "--as", "fig4")["name"] == "fig4"
+    refused(*demo.options, "selections", "--rename", "fig4", code=2)
+    refused(*demo.options, "selections", "--delete", "fig4", code=2)
+    assert demo.told("selections", "--delete", "fig4", "--yes") == {"deleted": "fig4"}
+    assert demo.told("selections") == []

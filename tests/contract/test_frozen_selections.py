@@ -17,6 +17,7 @@ from vrtracker.errors import (
     ImportFileError,
     InvalidValueError,
     NotFoundError,
+    NotUndoableError,
     ReadOnlyError,
     UnknownNameError,
 )
@@ -265,3 +266,33 @@ def test_values_of_different_meaning_are_never_one():
     values = [None, True, 1, "1", "#1", "", "True", dt.date(2023, 1, 20), "2023-01-20", b"1"]
 
     assert len({canonical(value) for value in values}) == len(values)
+
+
+def test_selection_is_renamed_and_deleted_and_the_history_keeps_its_hash(frozen):
+    was = frozen.selection("fig3").hash
+    frozen.freeze("fig5")
+    with pytest.raises(DuplicateError):
+        frozen.rename_selection("fig3", "FIG5")
+
+    renamed = frozen.rename_selection("fig3", "Fig3")
+
+    assert (renamed.name, renamed.hash, renamed.verify().is_same) == ("Fig3", was, True)
+    assert [each.name for each in frozen.selections()] == ["Fig3", "fig5"]
+    run_sql(
+        frozen.url, """UPDATE vrt_selection SET "content" = '{}' WHERE "selection_name" = 'fig5'"""
+    )
+    for name in ("Fig3", "fig5"):
+        frozen.delete_selection(name, reason="another figure")
+    assert frozen.selections() == []
+    with pytest.raises(NotFoundError):
+        frozen.delete_selection("fig5")
+    events = frozen.events.records(3)
+    assert sorted((each["subject_key"], each["verb"]) for each in events) == [
+        ("Fig3", "selection_deleted"),
+        ("fig3", "selection_renamed"),
+        ("fig5", "selection_deleted"),
+    ]
+    assert any(was in str(each["changes"]) for each in events)
+    with pytest.raises(NotUndoableError, match="freeze it again"):
+        frozen.undo(last=True).apply()
+    assert frozen.verify().differences == ()

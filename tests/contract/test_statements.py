@@ -175,6 +175,8 @@ def calls(lab: WorkflowLab, rows: int) -> dict[str, Callable[[], Any]]:
         "experiments.list": tracker.experiments.list,
         "experiments.frame": tracker.experiments.frame,
         "experiments.export": lambda: tracker.experiments.export(folder / "aepsych.db"),
+        "rename_selection": lambda: tracker.rename_selection("fig3", "fig4"),
+        "delete_selection": lambda: tracker.delete_selection("fig4"),
         "export_one": lambda: tracker.export_one(folder / "one", skip_unfit=True),
         "verify": tracker.verify,
         "absorb": tracker.absorb,

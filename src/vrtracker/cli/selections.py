@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Columns, Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.options import Columns, Date, Imaging, Json, Mouse, Since, Until, Where, Yes
 from vrtracker.cli.output import note as remark
 from vrtracker.cli.output import say, write_json, write_table
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import agree, shell_of
 from vrtracker.cli.values import filters_of, names_of
 from vrtracker.errors import InvalidValueError
 
@@ -73,15 +73,42 @@ def selections(
         Path | None,
         typer.Option("--import", metavar="FILE", help="Take in what --export wrote."),
     ] = None,
+    delete: Annotated[
+        str | None,
+        typer.Option("--delete", metavar="NAME", help="Delete this one; asks, or wants --yes."),
+    ] = None,
+    rename: Annotated[
+        str | None, typer.Option("--rename", metavar="NAME", help="Rename this one, to --as.")
+    ] = None,
+    new: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="The new name, for --rename.")
+    ] = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """List the frozen selections, oldest first; or export or import one as a small JSON file.
+    """List the frozen selections, oldest first; or export, import, rename or delete one.
 
     Example: vrtracker selections --export fig3 --to fig3.json
+
+    Example: vrtracker selections --rename fig3 --as fig4
     """
+    if (rename is None) is not (new is None):
+        raise InvalidValueError("--rename names the selection and --as its new name; give both.")
     if (export is None) is not (to is None):
         raise InvalidValueError("--export names the selection and --to the file; give both.")
-    with shell_of(context).open(readonly=take is None) as tracker:
+    reads = (take, delete, rename) == (None, None, None)
+    with shell_of(context).open(readonly=reads) as tracker:
+        if delete is not None:
+            agree(f"The selection {delete} goes for good.", yes=yes)
+            tracker.delete_selection(delete)
+            if json:
+                write_json({"deleted": delete})
+            else:
+                say(f"{delete} was deleted; the history keeps its hash")
+            return
+        if rename is not None and new is not None:
+            _tell(tracker.rename_selection(rename, new), f"renamed; it was {rename}", json=json)
+            return
         if take is not None:
             _tell(tracker.import_selection(take), "imported", json=json)
             return

@@ -35,7 +35,11 @@ _UNDOABLE = frozenset(
         *("complete", "reset", "excluded", "included", "invalidated", "reconciled"),
     }
 )
-_KEYS = {"session": ("mouseName", "sessionDate", "sessionID"), "mouse": ("mouseName",)}
+_KEYS: dict[str, tuple[str, ...]] = {
+    "session": ("mouseName", "sessionDate", "sessionID"),
+    "mouse": ("mouseName",),
+    "selection": (),
+}
 _ON_SESSION = frozenset({"scratched", "unscratched", "qc_decided"})
 _CALLED = {"vrt_stage_state": "stage", "vrt_dataset": "file"}
 _WHOLE = "*"
@@ -133,6 +137,8 @@ def not_undoable(event: Past) -> str | None:
             f"{key}: the run of {event.stage} cannot be undone, its files are on the disk; "
             f"take it back with vrtracker reset {key} {event.stage}, or run it again."
         )
+    if event.subject_kind == "selection":
+        return f"The selection {key}: {event.verb!r} cannot be undone; freeze it again."
     return f"{key}: {event.verb!r} cannot be undone; vrtracker history {key} tells what it did."
 
 

@@ -33,7 +33,7 @@ class Event(Base):
     occurred_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
     actor: Mapped[str] = mapped_column(text(255), doc="who")
     host_name: Mapped[str] = mapped_column(text(255), doc="on which computer")
-    subject_kind: Mapped[str] = mapped_column(text(16), doc="session or mouse")
+    subject_kind: Mapped[str] = mapped_column(text(16), doc="session, mouse or selection")
     subject_key: Mapped[str] = mapped_column(
         text(255), doc="key of the session, or name of the mouse"
     )

@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, type_coerce
+from sqlalchemy import bindparam, delete, insert, select, type_coerce, update
 
 from vrtracker.database import Executor
 from vrtracker.domain.frozen import Frozen
@@ -54,6 +54,26 @@ class SelectionRepository:
             except (ImportFileError, ValueError) as error:
                 _log.warning("The selection %s is damaged and left out: %s", name, error)
         return found
+
+    def hash_of(self, name: str) -> str:
+        """Return the hash that was kept of the one of exactly that name."""
+        table = self._x.tables.selections
+        statement = select(table.c.selection_name, table.c.content_hash)
+        return str(dict(map(tuple, self._x.execute(statement)))[name])
+
+    def delete(self, name: str) -> None:
+        """Delete the one of exactly that name, damaged or not."""
+        table = self._x.tables.selections
+        self._x.change(
+            self._x.database.compiled(delete(table).where(table.c.selection_name == name))
+        )
+
+    def rename(self, name: str, frozen: Frozen) -> None:
+        """Give the one of that name the name that stands in `frozen`, which is else the same."""
+        table = self._x.tables.selections
+        values = {"selection_name": frozen.name, "content": frozen.document()}
+        statement = update(table).where(table.c.selection_name == name).values(values)
+        self._x.change(self._x.database.compiled(statement))
 
     def add(self, frozen: Frozen) -> None:
         """Insert one."""

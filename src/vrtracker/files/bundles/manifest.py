@@ -147,10 +147,23 @@ def check_name(name: str) -> str:
 def write_index(folder: Path) -> Path:
     """Write the index of all bundles of a folder, in the place of an older one.
 
-    What is no bundle is left out, and a warning names it.
+    What is no bundle is left out, and a warning names it. Of two who write at once, the last finds
+    the bundles of both.
     """
+    target = folder / INDEX
+    partial = folder / f".{INDEX}.{os.getpid()}"
+    seen = None
+    while (there := sorted(folder.glob(f"*/{MANIFEST}"))) != seen:
+        seen = there
+        snapshots = {"format": f"{_INDEX_FORMAT} {_VERSION}", "snapshots": _listing(there)}
+        partial.write_bytes(_json(snapshots))
+        partial.replace(target)
+    return target
+
+
+def _listing(paths: list[Path]) -> list[dict[str, Any]]:
     listing = []
-    for path in sorted(folder.glob(f"*/{MANIFEST}")):
+    for path in paths:
         try:
             content, manifest = _own_manifest(path)
         except (ImportFileError, OSError) as error:
@@ -163,11 +176,7 @@ def write_index(folder: Path) -> Path:
         del row["files"], row["selection"]
         listing.append(row)
     listing.sort(key=lambda row: (row["created_at"], row["name"]))
-    target = folder / INDEX
-    partial = folder / f".{INDEX}.{os.getpid()}"
-    partial.write_bytes(_json({"format": f"{_INDEX_FORMAT} {_VERSION}", "snapshots": listing}))
-    partial.replace(target)
-    return target
+    return listing
 
 
 def _own_manifest(path: Path) -> tuple[bytes, Manifest]:

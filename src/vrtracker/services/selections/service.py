@@ -23,6 +23,8 @@ from vrtracker.spelling import nearest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vrtracker.unit_of_work import UnitOfWork
+
 __all__ = ["Selection", "SelectionService"]
 
 _LONGEST = 255
@@ -196,6 +198,54 @@ class SelectionService:
         there = next((each for each in taken if each.casefold() == name.casefold()), None)
         if there is not None:
             raise DuplicateError("selection", there)
+
+    def delete(self, name: str, *, reason: str | None = None) -> None:
+        """Delete a selection for good, a damaged one too; an event keeps its name and hash.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of that name.
+        """
+        with self._lab.unit() as unit:
+            self._require(name, unit.selections.names())
+            digest = unit.selections.hash_of(name)
+            unit.selections.delete(name)
+            self._tell(unit, name, "selection_deleted", {"hash": digest}, reason)
+
+    def rename(self, name: str, new: str) -> Selection:
+        """Give a selection another name; what is frozen stays.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of that name.
+        DuplicateError
+            If the new one is taken.
+        """
+        found = self.get(name)
+        renamed = dataclasses.replace(found.frozen, name=_name(new))
+        with self._lab.unit() as unit:
+            self._require(name, there := unit.selections.names())
+            self._check_free(renamed.name, [each for each in there if each != name])
+            unit.selections.rename(name, renamed)
+            self._tell(unit, name, "selection_renamed", {"name": renamed.name}, None)
+        return self.get(renamed.name)
+
+    @staticmethod
+    def _require(name: str, there: Sequence[str]) -> None:
+        if name not in there:
+            raise NotFoundError("selection", name, nearest(name, there))
+
+    def _tell(
+        self, unit: UnitOfWork, name: str, verb: str, what: dict[str, str], reason: str | None
+    ) -> None:
+        changes = {"selection": what}
+        event = self._lab.event(
+            name, verb, subject_kind="selection", changes=changes, reason=reason
+        )
+        unit.events.append([event])
+        unit.commit()
 
     def get(self, name: str) -> Selection:
         """Return the selection of that name.
