@@ -1,4 +1,6 @@
-"""Measure datasets: scanning a tree that is as recorded, and writing a cache of ONE.
+"""Measure datasets: scanning a tree that is as recorded, and writing and searching a cache of ONE.
+
+ONE-api itself has to be installed; without it its lines are left out.
 
 Usage: ``python benchmarks/one_lines.py [--quick]``
 """
@@ -48,7 +50,10 @@ def timed(*works: Callable[[], Any], rounds: int) -> list[float]:
 
 
 def export_times(folder: Path, sessions: int) -> tuple[float, float]:
-    """Return how long an export takes, and pyarrow's write of the same tables, s."""
+    """Return how long an export takes, and pyarrow's write of the same tables, s.
+
+    The tables stay in ``out`` below the folder, for `search_times`.
+    """
     file, out = folder / "export.db", folder / "out"
     upgrade(f"sqlite:///{file}")
     database = Database(f"sqlite:///{file}")
@@ -74,8 +79,46 @@ def export_times(folder: Path, sessions: int) -> tuple[float, float]:
     return ours, floor
 
 
-def scan_times(folder: Path, files: int) -> tuple[float, float, float]:
-    """Return how long a first scan takes, one of the same tree, and a bare walk with stat, s."""
+def search_times(folder: Path) -> tuple[float, float] | None:
+    """Return how long a search by a dataset's name and level takes, and One.search, s."""
+    one = real_one(folder / "out")
+    if one is None:
+        return None
+    name, level = "object7.attribute.npy", "NOT_SET"
+    with vrtracker.open(str(folder / "export.db"), readonly=True) as tracker:
+        query = tracker.query(has_dataset=f"{name} <= {level}", sessionQC=[True, False])
+        ours, theirs = timed(
+            query.keys, lambda: one.search(datasets=name, dataset_qc_lte=level), rounds=2
+        )
+        found = {str(one_of.key.uuid) for one_of in query}
+    assert found == set(map(str, one.search(datasets=name, dataset_qc_lte=level)))
+    return ours, theirs
+
+
+def real_one(tables: Path) -> Any:
+    """Return the real ONE on a cache, or None where it is not installed."""
+    try:
+        from one.api import One
+    except ImportError:
+        return None
+    return One(cache_dir=tables, tables_dir=tables, mode="local")
+
+
+def index_time(root: Path, folder: Path) -> float | None:
+    """Return how long ONE's make_parquet_db takes on a tree, s."""
+    try:
+        from one.alf.cache import make_parquet_db
+    except ImportError:
+        return None
+    (folder / "index").mkdir()
+    return timed(lambda: make_parquet_db(root, folder / "index"), rounds=1)[0]
+
+
+def scan_times(folder: Path, files: int) -> tuple[float, float, float, float | None]:
+    """Return how long scans take, the first one and one of the same tree, and two others, s.
+
+    These are a bare walk with stat, and ONE's make_parquet_db.
+    """
     memory = Path("/dev/shm")
     where = memory if memory.is_dir() else folder
     root = Path(tempfile.mkdtemp(prefix="vrtracker-one-", dir=where))
@@ -88,9 +131,10 @@ def scan_times(folder: Path, files: int) -> tuple[float, float, float]:
             again, floor = timed(tracker.datasets.scan, lambda: walk(root), rounds=3)
             found = tracker.datasets.scan()
             assert (found.unchanged, found.hashed) == (len(keys) * DATASETS, 0)
+        theirs = index_time(root, folder)
     finally:
         shutil.rmtree(root)
-    return first, again, floor
+    return first, again, floor, theirs
 
 
 def _session(root: Path, number: int) -> Any:
@@ -128,9 +172,17 @@ def lines(folder: Path, *, quick: bool) -> Iterator[tuple[str, int, float, float
         sessions * DATASETS,
         *export_times(folder, sessions),
     )
-    first, again, floor = scan_times(folder, files)
+    # Of fewer sessions, since One.search looks at each in Python.
+    few, searched = folder / "few", 200 if quick else 2_000
+    few.mkdir()
+    export_times(few, searched)
+    if (times := search_times(few)) is not None:
+        yield "search by dataset and level; One.search", searched * DATASETS, *times
+    first, again, floor, theirs = scan_times(folder, files)
     yield "first scan; floor: os.scandir, stat", files, first, floor
     yield "scan, unchanged; the same floor", files, again, floor
+    if theirs is not None:
+        yield "scan, unchanged; make_parquet_db", files, again, theirs
 
 
 def main() -> None:

@@ -443,6 +443,10 @@ def test_datasets_are_named_with_or_without_extension_and_folder(history):
         assert selected(history, has_dataset=name) == both
     assert selected(history, "has_dataset like 'trials.%'") == both
     assert selected(history, has_dataset=["mpci.times", "trials.startTimes"]) == both
+    # That of A1 has WARNING, that of B1 is not set.
+    for level, found in (("NOT_SET", [B1]), ("pass", [B1]), ("WARNING", both)):
+        assert selected(history, has_dataset=f"trials.startTimes <= {level}") == found
+        assert selected(history, f"has_dataset = 'trials.startTimes <= {level}'") == found
     for name in ("trials", "startTimes", "trials.start", "trials_startTimes", "%"):
         assert selected(history, has_dataset=name) == ([] if name != "trials" else both)
     rest = [key for key in KEYS if key not in both]
@@ -484,6 +488,7 @@ def test_changes_since_a_time_are_those_of_the_session_itself(history):
         ({"has_dataset": 3}, "mpci.times"),
         ({"has_dataset": None}, "takes a value"),
         ({"has_dataset": ("a", "<")}, "== or like"),
+        ({"has_dataset": "mpci.times <= GOOD"}, "QC level"),
         ({"changed_since": "soon"}, "not a time"),
         ("qc = PASS", "in a condition qc.session = PASS"),
         ("imaging and state", "in a condition state.registration = done"),

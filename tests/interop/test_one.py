@@ -10,6 +10,7 @@ import random
 import re
 import uuid
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ FILES = (
     "alf/probe00/spikes.times.npy",
     "raw/_ibl_wheel.position.npy",
 )
+MICE = ("M1", "M2", "M-3", "m_4.x")
 PROTOCOLS = ("", "ephysChoiceWorld", "training(1)", "passive")
 PROJECTS = ("", "brainwide", "brainwide,pilot")
 LABS = ("", "cortexlab", "mainenlab")
@@ -68,7 +70,7 @@ class OneLab(WorkflowLab):
         self.tracker.mice.add_many([{"mouseName": name} for name in ("M-3", "m_4.x")])
         rows = [
             {
-                "mouseName": ("M1", "M2", "M-3", "m_4.x")[position % 4],
+                "mouseName": MICE[position % 4],
                 "sessionDate": dt.date(2024, 1, 1) + dt.timedelta(days=position % 5),
                 "sessionID": position,
                 "experimentType": draw.choice(PROTOCOLS) or None,
@@ -192,9 +194,9 @@ def searched(lab):
     return real_one(lab.out), rows
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(query=QUERIES)
-def test_one_finds_the_sessions_that_we_find(searched, query):
+def test_one_finds_the_sessions_that_we_find(lab, searched, query):
     """ONE takes each text for a regular expression that matches anywhere in the value."""
     one, rows = searched
     asked = dict(query)
@@ -204,6 +206,33 @@ def test_one_finds_the_sessions_that_we_find(searched, query):
     found = set(map(str, one.search(**asked)))
 
     assert found == eids(row for row in rows if passes(row, asked))
+    assert found == eids(asked_here(lab, asked))
+
+
+def asked_here(lab: Any, asked: dict[str, Any]) -> Iterator[Any]:
+    """Yield the keys of the sessions that our own conditions find."""
+    query = lab.tracker.query()
+    if "date_range" in asked:
+        start, end = asked["date_range"]
+        query = query.where(sessionDate=(start, ">=")).where(sessionDate=(end, "<="))
+    if "number" in asked:
+        query = query.where(sessionID=asked["number"])
+    for term, known in (("subject", MICE), ("task_protocol", PROTOCOLS)):
+        if term in asked:
+            # ONE's texts are patterns in which the case of letters counts, ours are not.
+            query = query.where(
+                {TEXTS[term]: [name for name in known if re.search(asked[term], name)]}
+            )
+    wanted = asked.get("datasets", [])
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        level = asked["dataset_qc_lte"]
+        there = f"% <= {level}" if name == ".*" else f"{name} <= {level}"
+        query = query.where(has_dataset=(there, "like" if name == ".*" else "=="))
+    for record in query:
+        names = lab.names.get(record.uSessionID, {})
+        # Of these no condition of ours asks.
+        if all(re.search(asked.get(of, ""), names.get(of) or "") for of in ("lab", "projects")):
+            yield record.key
 
 
 TEXTS = {"subject": "mouseName", "task_protocol": "experimentType", "lab": "lab"}
@@ -227,6 +256,27 @@ def passes(row: dict[str, Any], asked: dict[str, Any]) -> bool:
             for one in ([wanted] if isinstance(wanted, str) else wanted)
         )
     )
+
+
+@pytest.mark.parametrize("revision", [None, "2023-12-31", "2024-01-01", "2024-06-01", "2030-01-01"])
+def test_one_takes_the_revisions_that_we_take(lab, searched, revision):
+    """As its load_dataset chooses, of the datasets that are good enough."""
+    from one.util import filter_datasets
+
+    one, rows = searched
+    for row in rows:
+        eid = SessionKey.parse(row).uuid
+        files = [each for each in row["files"] if each.path.endswith("trials.choice.npy")]
+        labels = {each.revision for each in files if each.qc <= QC.FAIL} - {None}
+        assert set(one.list_revisions(eid)) - {""} == labels
+        for level in (QC.NOT_SET, QC.FAIL, QC.CRITICAL):
+            every = one.list_datasets(eid, details=True, qc=QC.CRITICAL)
+            found = filter_datasets(
+                every, "trials.choice.npy", "alf", revision, qc=level, assert_unique=False
+            )
+            good = {each.revision or "": each.path for each in files if each.qc <= level}
+            until = [label for label in good if revision is None or label <= revision]
+            assert list(found["rel_path"]) == ([good[max(until)]] if until else [])
 
 
 def test_ids_are_the_same_at_every_export(lab, tmp_path):

@@ -314,7 +314,8 @@ class Beyond:
     def _has_file(self, value: Any, operator: str) -> Clause:
         if not isinstance(value, str):
             raise InvalidValueError(f"has_dataset takes a name such as mpci.times, not {value!r}.")
-        name = storable_text(value.strip()).replace(_ESCAPE, _ESCAPE * 2)
+        name, is_limited, level = (part.strip() for part in value.partition("<="))
+        name = storable_text(name).replace(_ESCAPE, _ESCAPE * 2)
         patterns = [name]
         if operator == "==":
             for wild in "%_":
@@ -325,8 +326,10 @@ class Beyond:
         is_it = or_(*(table.c.rel_path.ilike(path, escape=_ESCAPE) for path in paths))
         # Looked for first, since most paths do not hold it anywhere.
         holds_it = table.c.rel_path.ilike(f"%{name}%", escape=_ESCAPE)
-        number_ = self._tables.sessions.c.uSessionID
-        return number_.in_(select(table.c.uSessionID).where(holds_it, is_it))
+        has_it = select(table.c.uSessionID).where(holds_it, is_it)
+        if is_limited:
+            has_it = has_it.where(table.c.qc_level <= int(QC.parse(level)))
+        return self._tables.sessions.c.uSessionID.in_(has_it)
 
     def _has_changed(self, value: Any, operator: str) -> Clause:
         del operator
