@@ -220,6 +220,12 @@ def bad_files(tmp_path, shared_file):
     yield old_file(tmp_path / "deep.db", message=deep), "nested deeper"
     yield old_file(tmp_path / "bad.db", message=b"\x80\x04X"), "is damaged"
     yield old_file(tmp_path / "mute.db", message=pickle.dumps({"a": 1})), "without an outcome"
+    strange = old_file(tmp_path / "strange.db")
+    strange.write_bytes(strange.read_bytes().replace(b"10:00:00", b"10:00:\xff0"))
+    yield strange, "cannot be read as a SQLite database"
+    clock = old_file(tmp_path / "clock.db")
+    clock.write_bytes(clock.read_bytes().replace(b"10:00:00", b"whenever"))
+    yield clock, "replay_data, unique_id 1, cannot be read"
     yield cut, "cannot be read as a SQLite database"
     yield notes, "cannot be read as a SQLite database"
     yield tmp_path / "none.db", "There is no file"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -119,11 +120,15 @@ class Trial:
     def same_as(self) -> tuple[Any, ...]:
         """What two of the same trial have in common."""
         # A whole number is the same outcome however it is kept.
-        outcomes = [
-            (name, float(value) if isinstance(value, int) else value)
-            for name, value in self.outcomes
-        ]
+        outcomes = [(name, _number(value)) for name, value in self.outcomes]
         return self.ended, self.model_data, written([self.parameters, outcomes, self.extra])
+
+
+def _number(value: Any) -> Any:
+    """Return an outcome as a database keeps it: a number as a float, none in place of NaN."""
+    if not isinstance(value, int | float):
+        return value
+    return None if math.isnan(value) else float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

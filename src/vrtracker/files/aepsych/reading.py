@@ -48,7 +48,7 @@ def is_aepsych(path: Path) -> bool:
     """Return whether a file is a database of AEPsych."""
     if not path.is_file():
         return False
-    with contextlib.suppress(sqlite3.Error), _opened(path) as connection:
+    with contextlib.suppress(sqlite3.Error, UnicodeDecodeError), _opened(path) as connection:
         return _tables(connection) >= _NEEDED
     return False
 
@@ -74,7 +74,7 @@ def read_experiments(path: Path) -> list[Experiment]:
                     "replay_data. Nothing was written; give another file."
                 )
             found = _File(path, connection).experiments()
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise ImportFileError(
             f"{path} cannot be read as a SQLite database ({error}); nothing was written. Give a "
             "whole copy of the file."
@@ -113,7 +113,7 @@ class _File:
             number = master["unique_id"]
             sent = [self._message(row) for row in messages.pop(number, ())]
             told = sent + [
-                Message.of(_content(row.get(column)), category=category, sent=self._at(row))
+                Message.of(_content(row.get(column)), category=category, sent=self._at(name, row))
                 for category, (name, column) in _VERSIONS.items()
                 for row in versions[name].pop(number, ())
             ]
@@ -178,7 +178,9 @@ class _File:
         content = self._plain("replay_data", "message_contents", row)
         extra = self._plain("replay_data", "extra_info", row) or None
         verb = as_text(row.get("message_type"))
-        return Message.of(content, category=MESSAGE, verb=verb, sent=self._at(row), extra=extra)
+        return Message.of(
+            content, category=MESSAGE, verb=verb, sent=self._at("replay_data", row), extra=extra
+        )
 
     def _trial(self, row: _Row, values: dict[str, dict[Any, list[_Row]]]) -> Trial:
         number = row["unique_id"]
@@ -187,7 +189,7 @@ class _File:
             extra = self._checked("raw_data", row, lambda: json.loads(extra))
         flag = row.get("model_data")
         return Trial(
-            ended=self._at(row),
+            ended=self._at("raw_data", row),
             model_data=flag is None or bool(flag),
             parameters=self._pairs("param", values["param_data"].get(number, ())),
             outcomes=self._pairs("outcome", values["outcome_data"].get(number, ())),
@@ -196,9 +198,11 @@ class _File:
 
     def _pairs(self, kind: str, rows: Any) -> Pairs:
         for row in rows:
-            if isinstance(row[f"{kind}_value"], bytes):
+            if isinstance(row.get(f"{kind}_value"), bytes):
                 raise self._problem(f"{kind}_data", row, "has bytes for a value")
-        return tuple((str(row[f"{kind}_name"]), typed(row[f"{kind}_value"])) for row in rows)
+        return tuple(
+            (str(row.get(f"{kind}_name")), typed(row.get(f"{kind}_value"))) for row in rows
+        )
 
     def _told(self, messages: list[Message]) -> list[Trial]:
         try:
@@ -212,13 +216,13 @@ class _File:
             return value
         return self._checked(table, row, lambda: plain_value(value), f"its {column} ")
 
-    def _at(self, row: _Row) -> str | None:
+    def _at(self, table: str, row: _Row) -> str | None:
         value = row.get("timestamp")
         if value is None:
             return None
-        found = self._checked("a row", row, lambda: dt.datetime.fromisoformat(value))
+        found = self._checked(table, row, lambda: dt.datetime.fromisoformat(value))
         if found.tzinfo is not None:
-            raise self._problem("a row", row, f"has a time with a zone ({value})")
+            raise self._problem(table, row, f"has a time with a zone ({value})")
         return str(found.isoformat(timespec="microseconds"))
 
     def _checked(self, table: str, row: _Row, make: Any, what: str = "") -> Any:

@@ -330,9 +330,11 @@ def pairs_of(given: Any) -> Pairs:
 
 def _scalar(name: Any, value: Any) -> Any:
     found = value.item() if hasattr(value, "item") else value
-    if not isinstance(found, _SCALARS):
+    is_huge = isinstance(found, int) and abs(found) >= 2**63
+    if is_huge or not isinstance(found, _SCALARS):
         raise InvalidValueError(
-            f"{name} is {value!r}; a parameter or outcome is a number, a text, true or false.",
+            f"{name} is {value!r}; a parameter or outcome is a number below 2**63, a text, "
+            "true or false.",
             column=str(name),
             value=value,
         )
