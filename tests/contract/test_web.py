@@ -207,16 +207,6 @@ def test_nobody_comes_in_without_the_token_or_by_another_name(client):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_the_page_and_the_description_list_the_calls(client, lab):
-    description = client.ask("GET", "//openapi.json").document
-    page = client.ask("GET", "//").body.decode()
-
-    assert "/api/v1/sessions/{key}/qc/{kind}" in description["paths"]
-    assert "/api/v1/needs/{stage}" in page
-    assert "http" not in page.replace(client.url, "").replace("<!doctype html>", "")
-
-
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_lab_that_is_only_read_refuses_every_change(lab):
     lab.add(ONE)
     with served(lab.another(database=Database(lab.url, readonly=True))) as client:

@@ -54,7 +54,15 @@ class Client:
         if query:
             path += "?" + urllib.parse.urlencode(query)
         address = self.url + (path[1:] if path.startswith("//") else f"/api/v1{path}")
-        got = self._pool.request(verb, address, headers=whole, **options)
+        got = self._pool.request(verb, address, headers=whole, redirect=False, **options)
+        return Answer(got.status, got.headers, got.data)
+
+    def send(self, path: str, form: str, headers: Any) -> Answer:
+        """Send a form of one of the pages, as a browser does."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        whole = {name: value for name, value in (headers | kind).items() if value is not None}
+        url = self.url + path[1:]
+        got = self._pool.request("POST", url, headers=whole, body=form, redirect=False)
         return Answer(got.status, got.headers, got.data)
 
     def get(self, path: str, **query: Any) -> Any:

@@ -45,8 +45,8 @@ _EXPLAINED: dict[int, tuple[type[VrtrackerError], str]] = {
     sqlite3.SQLITE_FULL: (
         BackendError,
         (
-            "The disk that holds {path} is full, or the one for temporary files (TMPDIR), which long "
-            "sorted results need; nothing was written."
+            "The disk that holds {path} is full, or the one for temporary files (TMPDIR), which "
+            "long sorted results need; nothing was written."
         ),
     ),
     sqlite3.SQLITE_CORRUPT: (BackendError, "{path} is damaged; restore it from a backup."),

@@ -241,7 +241,7 @@ def import_aepsych(
     session: Annotated[
         str | None, typer.Option("--session", metavar="KEY", help="The session they belong to.")
     ] = None,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:

@@ -39,7 +39,7 @@ def web(
 ) -> None:
     """Serve the lab by HTTP, to this computer and whoever shows the token, until Ctrl-C.
 
-    The page at / lists the calls; all are under /api/v1. With --json one line tells url and token.
+    Pages for people, calls for programs under /api/v1. With --json one line tells url and token.
 
     Example: vrtracker web --port 0 --json
     """
@@ -52,11 +52,11 @@ def web(
         if json:
             say(json_module.dumps({"url": address, "token": token}))
         else:
-            say(f"{address}  (Ctrl-C ends it)")
-            say(f"Authorization: Bearer {token}")
+            say(f"pages:    {address}/enter?token={token}  (Ctrl-C ends it)")
+            say(f"programs: {address}/api/v1  Authorization: Bearer {token}")
         sys.stdout.flush()
         if open_page:
-            typer.launch(address)
+            typer.launch(f"{address}/enter?token={token}")
 
     with shell_of(context).open(readonly=read_only) as tracker:
         server = LabServer(tracker, host=host, port=port, ready=ready)

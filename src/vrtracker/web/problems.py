@@ -31,7 +31,7 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["Refusal", "answer_errors", "problem"]
+__all__ = ["Refusal", "answer_errors", "problem", "status_of"]
 
 _STATUS: tuple[tuple[tuple[type[VrtrackerError], ...], http.HTTPStatus], ...] = (
     ((NotFoundError,), http.HTTPStatus.NOT_FOUND),
@@ -93,10 +93,16 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def status_of(error: VrtrackerError) -> http.HTTPStatus:
+    """Return the status that an error of ours is answered with."""
+    return next(status for kinds, status in _STATUS if isinstance(error, kinds))
 
 
 def _ours(_request: Request, error: Any) -> JSONResponse:
-    status = next(status for kinds, status in _STATUS if isinstance(error, kinds))
+    status = status_of(error)
     # Our messages say the fact first, and the remedy after it.
     fact, *remedy = _SENTENCE.split(str(error), maxsplit=1)
     headers = {"Retry-After": _AGAIN_S} if isinstance(error, DatabaseAwayError) else {}
@@ -126,6 +132,12 @@ def _http(_request: Request, error: Any) -> JSONResponse:
     code = status.phrase.lower().replace(" ", "_")
     message = f"{status.phrase}: {error.detail}" if error.detail != status.phrase else error.detail
     return problem(status, code, message, "What there is: /openapi.json", headers=error.headers)
+
+
+def _unforeseen(_request: Request, _error: Any) -> JSONResponse:
+    status = http.HTTPStatus.INTERNAL_SERVER_ERROR
+    remedy = "The server's own output has the traceback; please report it."
+    return problem(status, "unforeseen", "Something went wrong that should not.", remedy)
 
 
 def _code(error: VrtrackerError) -> str:

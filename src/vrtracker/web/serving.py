@@ -8,14 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi import FastAPI
 
 from vrtracker.errors import ConfigurationError
 from vrtracker.tracker import Tracker
-from vrtracker.web import tables, work
+from vrtracker.web import pages, tables, work
 from vrtracker.web.guard import Guard
-from vrtracker.web.page import page_of
 from vrtracker.web.problems import answer_errors
 
 __all__ = ["LabServer", "app_of"]
@@ -43,11 +41,7 @@ def app_of(tracker: Tracker, *, token: str) -> Any:
     app.include_router(tables.routes_of(tracker, tracker.sessions, "sessions"), prefix=prefix)
     app.include_router(tables.routes_of(tracker, tracker.mice, "mice"), prefix=prefix)
 
-    @app.get("/", include_in_schema=False)
-    def front(request: Request) -> HTMLResponse:
-        address = str(request.base_url).rstrip("/")
-        return HTMLResponse(page_of(app.openapi(), database=tracker.url, address=address))
-
+    app.include_router(pages.routes(app, tracker))
     return Guard(app, token=token, hosts=_NAMES)
 
 
