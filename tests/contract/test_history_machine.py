@@ -44,6 +44,7 @@ from vrtracker.errors import (
 )
 from vrtracker.operations import operation
 from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.claims import Claims, Finished
 
 DECLARED = (Stage(name="significant", title="", requires=("registration",)),)
@@ -154,7 +155,6 @@ class Copy:
         self.tables = tables
         self.status = status
         self.is_purged = False
-        self.is_run = False
         self.has_lost_numbers = False
         self.found: set[str] = set()
 
@@ -231,8 +231,6 @@ class HistoryMachine(RuleBasedStateMachine):
             done.is_outside = events[0]["actor"] == OUTSIDE
             self.done.append(done)
             self.stack.append(done)
-            for each in self.copies:
-                each.is_run |= bool(verbs & RUNS)
 
     def key(self, place: int) -> str:
         """Return the key of a session that is there, if there is one."""
@@ -336,6 +334,8 @@ class HistoryMachine(RuleBasedStateMachine):
     def run(self, place, stage, how):
         key = self.key(place)
         force = how is good
+        # A run ends claims that ran out before it looks at the session, also where it refuses it.
+        self.attempt(lambda: free_abandoned(self.tracker._lab))
         self.attempt(lambda: self.workflow.run(stage, key, registrar=how, force=force))
 
     @rule(place=PLACES, stage=st.sampled_from(PROCESSES), rerun=st.booleans())
@@ -566,8 +566,7 @@ def told(tables: Any, taken: Copy) -> dict[str, Any]:
     found["deleted"] = without(tables["deleted"], "content")
     found["attempts"] = tables["attempts"]
     found["qc_decisions"] = without(tables["qc_decisions"], "decision_id")
-    if not taken.is_run:
-        found["datasets"] = without(tables["datasets"], "dataset_id")
+    found["datasets"] = without(tables["datasets"], "dataset_id")
     return found
 
 

@@ -67,9 +67,9 @@ def past_of(lab: LabContext, moment: dt.datetime) -> tuple[LabContext, Temporary
     """Return a lab as it was at a moment, and the folder of its database, to be removed after.
 
     Events tell of mice and sessions, of marks and claims. Not told, and hence as they are now, or
-    not there: what was changed past the tracker and not entered, datasets that a later run has
-    replaced, and when a stage that failed was to be tried again. Of a row that was purged since its
-    columns and marks are known, but no attempt, decision or dataset.
+    not there: what was changed past the tracker and not entered, datasets that an import from ONE
+    has changed, and when a stage that failed was to be tried again. Of a row that was purged since
+    its columns and marks are known, but no attempt, decision or dataset.
     """
     if moment > lab.now():
         raise InvalidValueError(f"{moment} has not come yet; give an earlier time.", value=moment)

@@ -37,7 +37,13 @@ from vrtracker.services.transitions import (
 from vrtracker.services.workflow.applicability import exclude_open
 from vrtracker.services.workflow.at_work import let_go, take_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
-from vrtracker.services.workflow.outcomes import Claim, Finished, dataset_changes, wakes
+from vrtracker.services.workflow.outcomes import (
+    Claim,
+    Finished,
+    dataset_changes,
+    records_gone,
+    wakes,
+)
 from vrtracker.services.workflow.patience import patiently
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -199,7 +205,7 @@ class Claims:
         dependents = self._lab.stages.dependents(claim.stage.name)
         with self._lab.unit() as unit:
             close_attempt(unit, claim, "succeeded", finished, at)
-            changes = self._write_done(unit, claim, at)
+            changes = self._write_done(unit, claim, at) | records_gone(known, removed)
             stale = stale_dependents(self._lab, claim.snapshot, claim.stage)
             settle_stages(
                 unit,

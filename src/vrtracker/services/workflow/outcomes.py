@@ -13,6 +13,8 @@ from vrtracker.domain.registrars import DatasetFile
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import State
+from vrtracker.domain.told import image_name
+from vrtracker.repositories.row_images import DATASETS
 
 __all__ = [
     "REGISTRAR",
@@ -20,6 +22,7 @@ __all__ = [
     "Finished",
     "dataset_changes",
     "message_of",
+    "records_gone",
     "traceback_of",
     "wakes",
 ]
@@ -123,3 +126,18 @@ def wakes(finished: Finished, dependents: Collection[Stage]) -> bool:
     """Return whether others are to be woken: commits that do so wait for each other."""
     took_long = (finished.duration_s or 0) > _WAKING_S
     return took_long and any(other.kind is StageKind.PROCESS for other in dependents)
+
+
+def records_gone(
+    known: Sequence[Mapping[str, Any]], removed: Collection[int]
+) -> dict[str, list[Any]]:
+    """Return as events keep it which records of files give way to new ones."""
+    gone = {*removed}
+    return {
+        image_name(DATASETS, row["rel_path"]): [
+            {name: value for name, value in row.items() if name != "uSessionID"},
+            None,
+        ]
+        for row in known
+        if row["dataset_id"] in gone
+    }
