@@ -35,7 +35,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MARK = "VRTRACKER_WORKER"
 """In the environment of what a worker starts: the worker's number, and when it began."""
 _lock = threading.Lock()
-_markers: list[object] = []
+_marked_before: list[str | None] = []
+"""What stood there before, for each `marking`: all but the first found the mark of this process."""
 
 
 def signals_here(*names: str) -> list[signal.Signals]:
@@ -85,17 +86,18 @@ def is_alive(process_id: int, since: dt.datetime | None) -> bool | None:
 @contextmanager
 def marking() -> Iterator[None]:
     """Have all programs that are started within know whose they are, for `end_left_by`."""
-    mine = object()
     with _lock:
-        _markers.append(mine)
+        _marked_before.append(os.environ.get(_MARK))
         os.environ[_MARK] = _mark_of(os.getpid())
     try:
         yield
     finally:
         with _lock:
-            _markers.remove(mine)
-            if not _markers:
-                os.environ.pop(_MARK, None)
+            before = _marked_before.pop()
+            if before is None:
+                del os.environ[_MARK]
+            else:
+                os.environ[_MARK] = before
 
 
 @cache

@@ -181,3 +181,12 @@ def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_
 
 def runs(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_worker_within_a_worker_leaves_the_mark_of_the_outer_one(monkeypatch):
+    monkeypatch.setenv("VRTRACKER_WORKER", "1 1700000000")
+    with processes.marking():
+        with processes.marking():
+            pass
+        assert os.environ["VRTRACKER_WORKER"].startswith(f"{os.getpid()} ")
+    assert os.environ["VRTRACKER_WORKER"] == "1 1700000000"
