@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from support.command_line import good, spawn
+from support.command_line import environment, good, spawn
 from vrtracker.cli.exits import Exit
 
 pytestmark = pytest.mark.access
@@ -53,7 +55,7 @@ def test_install_says_that_java_runs(libraries, monkeypatch):
 
 def test_folder_of_libraries_is_all_that_a_machine_without_a_network_needs(libraries, tmp_path):
     named = {"VRTRACKER_ACCESS_JARS": str(libraries), "HOME": str(tmp_path / "home")}
-    options = {"VRTRACKER_JAVA_OPTIONS": "-Xmx256m -XX:TieredStopAtLevel=1"}
+    options = {"VRTRACKER_JAVA_OPTIONS": "-Xmx256m"}
 
     result = spawn("--url", "lab.accdb", "init", cwd=tmp_path, **named, **options)
 
@@ -80,3 +82,32 @@ def test_java_gets_the_options_that_the_environment_names(tmp_path):
 
     assert result.returncode == Exit.UNAVAILABLE
     assert "VRTRACKER_JAVA_OPTIONS='-Xmx256m -XX:+NoSuchOption'" in result.stderr
+
+
+COMMAND_THEN_JAVA = """
+import sys
+from vrtracker.cli import main
+sys.argv = ["vrtracker", "--help"]
+try:
+    main()
+except SystemExit:
+    from vrtracker.backends.access import jvm
+    print(jvm.java("java.lang.System").getProperty("java.vm.info"), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("brief", "has_quick_compiler_alone"), [(None, True), ("", False)])
+def test_java_of_a_command_compiles_quickly(monkeypatch, brief, has_quick_compiler_alone):
+    pytest.importorskip("jpype", reason="the extra 'access' is not installed")
+    monkeypatch.delenv("VRTRACKER_JAVA_BRIEF")
+    told = {} if brief is None else {"VRTRACKER_JAVA_BRIEF": brief}
+
+    result = subprocess.run(
+        [sys.executable, "-c", COMMAND_THEN_JAVA],
+        env=environment(**told),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ("emulated-client" in result.stderr) == has_quick_compiler_alone

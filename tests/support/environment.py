@@ -63,6 +63,5 @@ def isolate(home: Path) -> None:
         os.environ["VRTRACKER_ACCESS_JARS"] = libraries
     # Each of the many processes would compile the whole package for itself.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # A process of the tests ends before Java's better compiler has paid for itself.
-    os.environ["VRTRACKER_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+    os.environ["VRTRACKER_JAVA_BRIEF"] = "1"
     os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="120")

@@ -13,6 +13,8 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line that this process was started with."""
     collecting.begin()
+    # Here and in the workers that a command starts; `backends.access.jvm` reads it.
+    os.environ.setdefault("VRTRACKER_JAVA_BRIEF", "1")
     from vrtracker.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):

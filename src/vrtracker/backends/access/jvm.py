@@ -27,6 +27,8 @@ __all__ = [
 
 HOME_VARIABLE = "VRTRACKER_JAVA_HOME"
 OPTIONS_VARIABLE = "VRTRACKER_JAVA_OPTIONS"
+# Set in processes that end before Java's better compiler has paid for itself.
+BRIEF_VARIABLE = "VRTRACKER_JAVA_BRIEF"
 OLDEST_JAVA = 11
 # Earlier versions refuse to start with the option.
 FIRST_JAVA_WITH_UNSAFE_OPTION = 23
@@ -198,6 +200,8 @@ def _options(version: int) -> list[str]:
     if version >= FIRST_JAVA_WITH_UNSAFE_OPTION:
         options.append("--sun-misc-unsafe-memory-access=allow")
         options.append("--enable-native-access=ALL-UNNAMED")
+    if os.environ.get(BRIEF_VARIABLE):
+        options.append("-XX:TieredStopAtLevel=1")
     return options + shlex.split(os.environ.get(OPTIONS_VARIABLE, ""))
 
 
