@@ -26,6 +26,7 @@ from support.sample_lab import (
     session_rows,
 )
 from vrtracker.database.migration import check, upgrade
+from vrtracker.domain.states import State
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -33,6 +34,7 @@ from vrtracker.errors import (
     RoleError,
     VrtrackerError,
 )
+from vrtracker.repositories.queue import Queue
 
 WRONG = "s3cret-w%rd@x"
 
@@ -276,6 +278,38 @@ def test_connections_are_given_back(lab, postgres_server, server_database):
         if postgres_server.connections(server_database) == 0:
             break
     assert postgres_server.connections(server_database) == 0
+
+
+def test_claiming_reads_no_more_rows_the_more_is_done(lab, postgres_server, server_database):
+    address = postgres_server.url(server_database)
+    run_sql(
+        address,
+        "INSERT INTO sessiondb SELECT (jsonb_populate_record(NULL::sessiondb, to_jsonb(one) || "
+        "jsonb_build_object('uSessionID', n + 1000, 'sessionID', n, 'vrRegistration', n > 3500)"
+        ')).* FROM sessiondb one, generate_series(1001, 6000) n WHERE one."sessionID" = 701',
+    )
+    run_sql(
+        address,
+        'INSERT INTO vrt_stage_state ("uSessionID", stage, changed_at) '
+        'SELECT "uSessionID", \'registration\', now() FROM sessiondb WHERE "uSessionID" > 4500',
+    )
+    run_sql(address, "ANALYZE")
+    context = lab._lab
+    queue = Queue(
+        context.database,
+        context.stages["registration"],
+        context.stages,
+        [State.READY],
+        filters=context.selection(None),
+        run="abcdef01",
+        left_behind=False,
+        only_due=True,
+        without=(),
+    )
+    with context.unit(readonly=True) as unit:
+        plan = "\n".join(unit.executor.plan(queue._statement.limit(1)))
+    assert "Index Scan using pk_vrt_stage_state" in plan
+    assert "Seq Scan on vrt_stage_state" not in plan
 
 
 def test_refused_statements_do_not_use_connections_up(lab):

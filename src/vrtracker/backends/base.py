@@ -52,6 +52,8 @@ class Backend(abc.ABC):
     name: str
     supports_for_update: bool = False
     """Whether SELECT … FOR UPDATE locks rows (else a write transaction excludes other writers)."""
+    supports_lateral: bool = False
+    """Whether a join can look rows up for each row of what stands before it (LATERAL)."""
     max_in_list: int = 5000
     """How many values one IN list may hold."""
     keeps_empty_flags: bool = True
@@ -60,6 +62,8 @@ class Backend(abc.ABC):
     """Whether values of a key may differ by the case of letters alone."""
     takes_parameters_in_case: bool = True
     """Whether a result of CASE can be a parameter of the statement."""
+    look_ups_leave_nothing: bool = True
+    """Whether a read-only connection is after a SELECT as it was before, with nothing to end."""
     explain_sql: str | None = None
     """What before a SELECT makes the database tell its plan; None where it tells none."""
     roles: Roles | None = None

@@ -68,6 +68,7 @@ class PostgreSQLBackend(Backend):
     health = PostgreSQLHealth()
     care = PostgreSQLCare()
     supports_for_update = True
+    supports_lateral = True
     explain_sql = "EXPLAIN"
     roles = PostgreSQLRoles()
     waking = "NOTIFY vrtracker"

@@ -62,7 +62,8 @@ class Queue:
         self._database = database
         tables = database.tables
         # Each look says what time it is.
-        query = StageQuery(tables, stages, _NEVER, without=without)
+        one_by_one = database.backend.supports_lateral
+        query = StageQuery(tables, stages, _NEVER, without=without, one_by_one=one_by_one)
         conditions = [
             query.is_in(stage, states),
             query.is_untried(stage, run, left_behind=left_behind),

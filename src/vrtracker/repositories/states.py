@@ -45,6 +45,9 @@ class StageQuery:
         The instant that decides whether a claim has expired.
     without
         Stages that no other one waits for.
+    one_by_one
+        Look the rows of a stage up session by session, which is for those who want the first few;
+        only where the database has LATERAL. Its planner may read them all for one otherwise.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class StageQuery:
         now: dt.datetime,
         *,
         without: Collection[str] = (),
+        one_by_one: bool = False,
     ) -> None:
         self._tables = tables
         self._stages = stages
         self._now = bindparam("now", now, type_=UTCTime)
         self._without = frozenset(without)
+        self._one_by_one = one_by_one
         self._joined: dict[str, Any] = {}
 
     def joined(self) -> FromClause:
@@ -261,5 +266,10 @@ class StageQuery:
             table = self._tables.stage_states
             columns = [column for column in table.c if column.name not in {"stage", "changed_at"}]
             part: Select[Any] = select(*columns).where(table.c.stage == stage.name)
-            self._joined[stage.name] = part.subquery(f"of_{stage.name}")
+            name = f"of_{stage.name}"
+            if self._one_by_one:
+                of_session = table.c.uSessionID == self._tables.sessions.c.uSessionID
+                self._joined[stage.name] = part.where(of_session).limit(1).lateral(name)
+            else:
+                self._joined[stage.name] = part.subquery(name)
         return self._joined[stage.name]
