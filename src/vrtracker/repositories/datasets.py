@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, bindparam, case, delete, insert, select, up
 
 from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
+from vrtracker.repositories.rows import LookUps
 
 __all__ = ["DatasetRepository"]
 
@@ -16,8 +17,8 @@ __all__ = ["DatasetRepository"]
 class DatasetRepository:
     """The rows of `vrt_dataset`."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
+    def __init__(self, executor: Executor | LookUps) -> None:
+        self._x: Any = executor
 
     def of_session(self, number: int) -> list[dict[str, Any]]:
         """Return the datasets of a session, by path."""

@@ -23,7 +23,10 @@ from vrtracker.errors import (
     LostClaimError,
     NotFoundError,
 )
+from vrtracker.models.types import JSONDocument, to_json
+from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.queue import Queue
+from vrtracker.repositories.rows import LookUps
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
     expire_claims,
@@ -72,7 +75,7 @@ class Claims:
         foreign: int | None = None,
     ) -> None:
         self._lab = lab
-        self._versions = dict(versions)
+        self._versions = JSONDocument(to_json(dict(versions)))
         self._run = run
         is_here = foreign is None
         self._process_id = os.getpid() if is_here else foreign
@@ -146,12 +149,9 @@ class Claims:
 
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
         """Return the datasets that are on record for the session."""
-
-        def look_up() -> list[dict[str, Any]]:
-            with self._lab.unit(readonly=True) as unit:
-                return unit.datasets.of_session(claim.snapshot.record.uSessionID)
-
-        return patiently(self._lab, look_up)
+        datasets = DatasetRepository(LookUps(self._lab.database))
+        number = claim.snapshot.record.uSessionID
+        return patiently(self._lab, lambda: datasets.of_session(number))
 
     def succeed(
         self, claim: Claim, finished: Finished, *, known: Sequence[Mapping[str, Any]]

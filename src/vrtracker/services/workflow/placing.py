@@ -21,7 +21,7 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.abandoned import free_abandoned, key_of
 from vrtracker.services.workflow.engines import Engine, engine_for
 from vrtracker.services.workflow.run import count_left, make_way, run_stage
-from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
+from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.share import Limits, Recipe, Share
 
 __all__ = ["run_on"]
@@ -64,7 +64,7 @@ class _PlacedRun:
         self._options = options
         self._engine = engine
         self._placed: dict[Any, Limits] = {}
-        self._results: list[RunResult] = []
+        self._results = Results()
         self._notes: list[str] = []
         self._total = 0
         self._nothing_left = False
@@ -131,14 +131,14 @@ class _PlacedRun:
 
     @property
     def _failed(self) -> int:
-        return sum(result.outcome == "failed" for result in self._results)
+        return self._results.counts["failed"]
 
     @property
     def _sessions_left(self) -> int | None:
         """How many sessions no share may take yet; None for no limit."""
         if self._options.max_sessions is None:
             return None
-        worked = sum(result.outcome == "succeeded" for result in self._results) + self._failed
+        worked = self._results.counts["succeeded"] + self._failed
         placed = sum(limits.sessions or 0 for limits in self._placed.values())
         return max(0, self._options.max_sessions - worked - placed)
 
@@ -214,7 +214,7 @@ class _PlacedRun:
 
     def _report(self) -> RunReport:
         left = count_left(*self._what) if self._stopped else 0
-        is_done = not left and not any(result.outcome == "cancelled" for result in self._results)
+        is_done = not left and not self._results.counts["cancelled"]
         return RunReport(
             self._lab.stages[self._stage].name,
             tuple(self._results),

@@ -40,7 +40,7 @@ from vrtracker.services.workflow.claims import Claim, Claims, Finished
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.outcomes import message_of
 from vrtracker.services.workflow.patience import Stop, patiently
-from vrtracker.services.workflow.run_report import RunOptions, RunReport, RunResult
+from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
 
 __all__ = ["count_left", "make_way", "run_share", "run_stage"]
@@ -108,7 +108,7 @@ class _Run:
         self._after = 0
         self._begun_again = False
         self._stop: Stop | None = None
-        self._results: list[RunResult] = []
+        self._results = Results()
         self._notes: list[str] = []
 
     def work(self) -> RunReport:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Self
@@ -18,7 +19,7 @@ from vrtracker.services.workflow.patience import Stop
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Progress", "RunOptions", "RunReport", "RunResult"]
+__all__ = ["Progress", "Results", "RunOptions", "RunReport", "RunResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,19 @@ class RunResult(Shown):
             [(name, getattr(self, name)) for name in ("duration_s", "files", "bytes")],
             notes=notes,
         )
+
+
+class Results(list[RunResult]):
+    """What became of the sessions so far; counted as they come, not anew before each session."""
+
+    def __init__(self, results: Iterable[RunResult] = ()) -> None:
+        super().__init__(results)
+        self.counts = Counter(result.outcome for result in self)
+
+    def append(self, result: RunResult) -> None:
+        """Add one."""
+        super().append(result)
+        self.counts[result.outcome] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +197,13 @@ class RunOptions:
         left_open = [name for name in names if getattr(self, name) is None]
         return replace(self, **{name: getattr(policy, name) for name in left_open})
 
-    def limit_reached(self, results: Sequence[RunResult]) -> str | None:
+    def limit_reached(self, results: Results) -> str | None:
         """Return which limit forbids another session, if any."""
         if self.stop is not None and (why := self.stop()):
             return why
-        worked = sum(result.outcome in {"succeeded", "failed"} for result in results)
-        failed = sum(result.outcome == "failed" for result in results)
-        if any(result.outcome == "cancelled" for result in results):
+        failed = results.counts["failed"]
+        worked = results.counts["succeeded"] + failed
+        if results.counts["cancelled"]:
             return "the budget of bytes would be exceeded"
         if self.max_sessions is not None and worked >= self.max_sessions:
             return f"the limit of {self.max_sessions} sessions is reached"

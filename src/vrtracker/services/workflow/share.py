@@ -21,7 +21,7 @@ from vrtracker.operations import operation
 from vrtracker.processes import signals_here
 from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.run import run_share
-from vrtracker.services.workflow.run_report import RunOptions, RunReport
+from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport
 
 __all__ = ["Limits", "Recipe", "Share", "do_share", "unsendable"]
 
@@ -184,7 +184,9 @@ def _do(recipe: Recipe, limits: Limits) -> Share:
         stop=stop,
     )
     report = run_share(recipe.lab, recipe.stage, recipe.registrar, options)
-    by_budget = report.stopped is not None and options.limit_reached(report.results) is None
+    by_budget = (
+        report.stopped is not None and options.limit_reached(Results(report.results)) is None
+    )
     return Share(report=report, lacks_budget=by_budget and limits.bytes is not None)
 
 
