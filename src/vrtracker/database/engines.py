@@ -31,6 +31,9 @@ __all__ = ["Database", "dispose_all"]
 
 _ALL: weakref.WeakSet[Database] = weakref.WeakSet()
 
+_AT_HAND = 2
+"""How many connections for look-ups stay outside the pool; more threads than that take turns."""
+
 
 class Database:
     """A database by its address. Nothing is opened before it is needed.
@@ -74,6 +77,7 @@ class Database:
         self._reader: ArrowReader | None = None
         self._reader_known = False
         self._prepared: dict[str, Prepared] = {}
+        self._at_hand: list[Any] = []
         self._standing: Standing | None = None
 
     def __repr__(self) -> str:
@@ -128,12 +132,14 @@ class Database:
 
     def _leave_to_parent(self) -> None:
         """Drop what was inherited through a fork: a connection serves one process only."""
-        _keep_for_ever(self._read_engine, self._write_engine, self._reader)
+        _keep_for_ever(self._read_engine, self._write_engine, self._reader, self._at_hand)
         self._lock = threading.RLock()
         self._forget()
 
     def dispose(self) -> None:
         """Close every connection; the next use opens new ones."""
+        while self._at_hand:
+            self._at_hand.pop().close()
         for engine in (self._read_engine, self._write_engine):
             if engine is not None:
                 engine.dispose()
@@ -183,7 +189,11 @@ class Database:
         return Prepared(statement, self.read_engine.dialect)
 
     def look_up(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
-        """Run one prepared SELECT on a pooled read-only connection, outside any transaction."""
+        """Run one prepared SELECT on a read-only connection, outside any transaction.
+
+        The connection stays at hand: to take it from the pool each time costs as much as the
+        SELECT.
+        """
         with self.translating():
             rows = self._look_up(prepared, values, retried=False)
             # A server that was restarted has ended our connection; it is safe to read again.
@@ -193,8 +203,12 @@ class Database:
         self, prepared: Prepared, values: dict[str, Any], *, retried: bool
     ) -> list[list[Any]] | None:
         """Return the rows, or None if the connection was lost and it can be tried again."""
-        engine = self.read_engine
-        connection = engine.raw_connection()
+        engine, at_hand = self.read_engine, self._at_hand
+        try:
+            connection = at_hand.pop()
+        except IndexError:
+            connection = engine.raw_connection()
+        keep = False
         try:
             cursor = connection.cursor()
             parameters = prepared.parameters(values)
@@ -204,13 +218,17 @@ class Database:
                 rows = prepared.read(cursor)
             finally:
                 cursor.close()
+            keep = self.backend.look_ups_leave_nothing and len(at_hand) < _AT_HAND
         except Exception as error:
             lost = self.drop_if_lost(error, engine, connection, connection.driver_connection)
             if lost and not retried:
                 return None
             raise
         finally:
-            connection.close()
+            if keep:
+                at_hand.append(connection)
+            else:
+                connection.close()
         return rows
 
     def drop_if_lost(
@@ -222,6 +240,8 @@ class Database:
         )
         if lost:
             connection.invalidate(error)
+            while self._at_hand:
+                self._at_hand.pop().invalidate(error)
             engine.dispose()
         return bool(lost)
 

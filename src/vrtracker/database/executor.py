@@ -61,6 +61,15 @@ class Executor:
             finally:
                 cursor.close()
 
+    def columns(self, statement: Select[Any]) -> list[list[Any]]:
+        """Run a SELECT of many rows and return its columns as Python values."""
+        prepared = self.database.compiled(statement)
+        with (
+            self.database.translating(),
+            contextlib.closing(self._run(prepared, prepared.parameters({}))) as cursor,
+        ):
+            return prepared.read_columns(cursor)
+
     def plan(self, statement: Select[Any]) -> list[str]:
         """Return the database's own plan for a SELECT, line by line; the SELECT is not run.
 

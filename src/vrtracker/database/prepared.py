@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "announce", "expanded", "run", "with_values"]
 
+_PART_ROWS = 2000
+
 
 class Prepared:
     """A statement compiled once: its SQL, its parameters, how to read its rows."""
@@ -102,28 +104,60 @@ class Prepared:
 
     def read(self, cursor: Any) -> list[list[Any]]:
         """Fetch all rows of a cursor that ran this statement, as Python values."""
-        if self._from_driver is None:
-            self._from_driver = self._processors(cursor.description)
+        processors = self._processors(cursor.description)
         rows = [list(row) for row in cursor.fetchall()]
         for row in rows:
-            for position, processor in self._from_driver:
+            for position, processor in processors:
+                value = row[position]
+                if value is None:
+                    # Which is None on every backend, in every type.
+                    continue
                 try:
-                    row[position] = processor(row[position])
+                    row[position] = processor(value)
                 except (TypeError, ValueError) as error:
-                    name, first = cursor.description[position][0], cursor.description[0][0]
-                    raise BackendError(
-                        f"The column {name} holds {row[position]!r} where {first} is {row[0]!r}, "
-                        "which does not fit it; correct it in the database."
-                    ) from error
+                    raise _misfit(cursor, position, value, row[0]) from error
         return rows
+
+    def read_columns(self, cursor: Any) -> list[list[Any]]:
+        """Fetch all rows of a cursor that ran this statement, as columns of Python values.
+
+        Of many rows no more than some are in memory as such: Python looks again and again through
+        all that hold others, in search of what can be freed.
+        """
+        columns: list[list[Any]] = [[] for _ in cursor.description]
+        while rows := cursor.fetchmany(_PART_ROWS):
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+                column.extend(values)
+        for position, processor in self._processors(cursor.description):
+            column = columns[position]
+            for row, value in enumerate(column):
+                if value is None:
+                    continue
+                try:
+                    column[row] = processor(value)
+                except (TypeError, ValueError) as error:
+                    raise _misfit(cursor, position, value, columns[0][row]) from error
+        return columns
 
     def _processors(self, description: Any) -> list[tuple[int, Any]]:
         """Return what to do to which column, given the driver's types of the columns."""
-        return [
-            (position, processor)
-            for position, (kind, column) in enumerate(zip(self._types, description, strict=True))
-            if (processor := kind.result_processor(self._dialect, column[1]))
-        ]
+        if self._from_driver is None:
+            kinds = enumerate(zip(self._types, description, strict=True))
+            self._from_driver = [
+                (position, processor)
+                for position, (kind, column) in kinds
+                if (processor := kind.result_processor(self._dialect, column[1]))
+            ]
+        return self._from_driver
+
+
+def _misfit(cursor: Any, position: int, value: Any, first: Any) -> BackendError:
+    """Return the error for a value that does not fit its column, in the row of the first value."""
+    name, first_name = cursor.description[position][0], cursor.description[0][0]
+    return BackendError(
+        f"The column {name} holds {value!r} where {first_name} is {first!r}, "
+        "which does not fit it; correct it in the database."
+    )
 
 
 def with_values(statement: Select[Any], dialect: Dialect) -> str:

@@ -91,6 +91,8 @@ class SessionRecord(Shown):
     @classmethod
     def of_row(cls, row: Sequence[Any], lab_columns: Sequence[str]) -> Self:
         """Make a record of a row: the values of the fields, then those of the lab's columns."""
+        if not lab_columns:
+            return cls(*row)
         width = len(row) - len(lab_columns)
         return cls(*[*row[:width], dict(zip(lab_columns, row[width:], strict=True))])
 
@@ -128,6 +130,8 @@ class MouseRecord(Shown):
     @classmethod
     def of_row(cls, row: Sequence[Any], lab_columns: Sequence[str]) -> Self:
         """Make a record of a row: the values of the fields, then those of the lab's columns."""
+        if not lab_columns:
+            return cls(*row)
         width = len(row) - len(lab_columns)
         return cls(*[*row[:width], dict(zip(lab_columns, row[width:], strict=True))])
 

@@ -62,8 +62,9 @@ class SessionFolders:
         Folder that holds the folders of the mice.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Path | str) -> None:
+        # Making a path of a path takes as long as parsing it.
+        self.root = root if isinstance(root, Path) else Path(root)
 
     def check(self) -> None:
         """Make sure that the root is there, so that absence below it means something.

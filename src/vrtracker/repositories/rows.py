@@ -148,8 +148,7 @@ class RowRepository(Generic[Record]):
     ) -> dict[str, Sequence[Any]]:
         """Return what `present` does, as columns."""
         wanted, statement = self._present(listing, names, lock=lock)
-        columns = list(zip(*self._x.execute(statement), strict=True))
-        return dict(zip(wanted, columns or [()] * len(wanted), strict=True))
+        return dict(zip(wanted, self._x.columns(statement), strict=True))
 
     def present_keys(
         self, listing: Listing, columns: Columns | None = None

@@ -45,7 +45,7 @@ def insert(
     number = repository.id_column.name
     if None in columns.get(number, ()):
         raise InvalidValueError(f"Give {number} for every row, or for none.", column=number)
-    keys = rules.keys_of(columns)
+    keys = list(rules.keys_of(columns))
     rules.check_keys(unit, keys)
     event = rules.lab.event("", "added", subject_kind=repository.subject)
     repository.insert_columns(columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Boolean
@@ -79,9 +79,9 @@ class MouseRules(TableRules[MouseRecord, str]):
         with self.lab.unit(readonly=True) as unit:
             return list(nearest(key, unit.mice.names()))
 
-    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Return the name of each row."""
-        return list(columns["mouseName"])
+    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+        """Yield the name of each row."""
+        return iter(columns["mouseName"])
 
     def check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Refuse a sex that is not known, row by row."""

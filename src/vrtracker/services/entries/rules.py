@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -85,8 +85,8 @@ class TableRules(ABC, Generic[Record, Key]):
         """Return the key of a row."""
 
     @abstractmethod
-    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
-        """Return the keys of rows that are given as columns."""
+    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[Key]:
+        """Yield the keys of rows that are given as columns."""
 
     @abstractmethod
     def near(self, key: Key) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -79,10 +79,10 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
                 ]
         return list(nearest(str(key), (str(SessionKey(*found)) for found in keys)))
 
-    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> list[SessionKey]:
-        """Return mouse, day and number of each row."""
+    def keys_of(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[SessionKey]:
+        """Yield mouse, day and number of each row."""
         parts = (columns[name] for name in self.repository.key_columns)
-        return [SessionKey(*key) for key in zip(*parts, strict=True)]
+        return itertools.starmap(SessionKey, zip(*parts, strict=True))
 
     def check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Keep the lab's rule on scratched sessions, row by row."""
