@@ -61,9 +61,8 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Closing rolls back what was not committed.
-        with self._database.translating():
-            self._connection.close()
+        is_sound = error is None and not self._of_one_moment
+        self._database.end(self._connection, is_sound=is_sound)
 
     def commit(self) -> None:
         """Make what was done in this unit lasting; nothing can be done in it afterwards."""

