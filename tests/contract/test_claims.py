@@ -139,6 +139,17 @@ def test_claim_that_may_be_alive_holds_until_the_lease_ends(lab, workflow, livin
     assert workflow.run(registrar=good).succeeded == 1
 
 
+def test_queue_that_is_asked_for_again_goes_by_the_time_of_each_look(lab, workflow, living):
+    lab.add(ONE)
+    claimed(lab, ONE, **living)
+    assert workflow.needs("registration").empty
+    assert not workflow.needs.records("registration")
+
+    lab.clock.advance(minutes=15)
+    assert list(workflow.needs("registration")["state"]) == ["ready"]
+    assert len(workflow.needs.records("registration")) == 1
+
+
 def test_session_over_which_two_processes_died_is_set_aside_as_a_failure(lab, workflow, gone):
     lab.add(ONE)
     lab.add(TWO)

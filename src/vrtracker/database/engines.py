@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
 from vrtracker.database.at_hand import AtHand
-from vrtracker.database.prepared import Prepared, announce, expanded, run
+from vrtracker.database.prepared import Prepared, announce, compiled, expanded, run
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
 from vrtracker.database.translation import Translation
 from vrtracker.domain.roles import Role, Standing
@@ -187,7 +187,8 @@ class Database:
 
     def _keep(self, connection: Connection) -> None:
         """Keep a connection at hand, unless it belongs to what was disposed of meanwhile."""
-        is_ours = connection.engine in {self._read_engine, self._write_engine}
+        engine = connection.engine
+        is_ours = engine is self._read_engine or engine is self._write_engine
         if is_ours and self.backend.keeps_connections:
             self._at_hand.keep(connection)
         else:
@@ -262,7 +263,7 @@ class Database:
         reader = self._arrow_reader()
         if reader is None:
             return None
-        sql, parameters = expanded(statement.compile(dialect=reader.dialect), reader.dialect)
+        sql, parameters = expanded(compiled(statement, reader.dialect), reader.dialect)
         announce(self.read_engine, sql, parameters)
         with self.translating():
             try:

@@ -8,6 +8,7 @@ look-up and a transition cost little more than the driver's own time. Listeners 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Prepared", "announce", "expanded", "run", "with_values"]
+__all__ = ["Prepared", "announce", "compiled", "expanded", "run", "with_values"]
 
 _PART_ROWS = 2000
 
@@ -195,6 +196,12 @@ def announce(
     """Tell SQLAlchemy's listeners of a statement that did not go through SQLAlchemy."""
     for listener in engine.dispatch.before_cursor_execute:
         listener(connection, cursor, sql, parameters, None, many)
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(statement: Select[Any], dialect: Dialect) -> Any:
+    """Return a SELECT compiled; the last few are kept, for those that hold on to the statement."""
+    return statement.compile(dialect=dialect)
 
 
 def expanded(compiled: Any, dialect: Any) -> tuple[str, list[Any]]:

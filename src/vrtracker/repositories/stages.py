@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -109,7 +109,7 @@ class StageRepository:
         stages: StageGraph,
         states: Iterable[State],
         *,
-        now: dt.datetime,
+        now: dt.datetime | Callable[[], dt.datetime],
         listing: Listing,
     ) -> Select[Any]:
         """Return the SELECT of the sessions of a listing that are in one of the states.

@@ -7,7 +7,7 @@ touched has no row in `vrt_stage_state`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -42,7 +42,7 @@ class StageQuery:
     Parameters
     ----------
     now
-        The instant that decides whether a claim has expired.
+        The instant that decides whether a claim has expired; a function is asked at each look.
     without
         Stages that no other one waits for.
     one_by_one
@@ -54,14 +54,15 @@ class StageQuery:
         self,
         tables: Tables,
         stages: StageGraph,
-        now: dt.datetime,
+        now: dt.datetime | Callable[[], dt.datetime],
         *,
         without: Collection[str] = (),
         one_by_one: bool = False,
     ) -> None:
         self._tables = tables
         self._stages = stages
-        self._now = bindparam("now", now, type_=UTCTime)
+        told: Any = {"callable_": now} if callable(now) else {"value": now}
+        self._now = bindparam("now", **told, type_=UTCTime)
         self._without = frozenset(without)
         self._one_by_one = one_by_one
         self._joined: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.domain.stages import StageGraph
+from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import State, queued
 from vrtracker.found import Found, Selected, framed
 from vrtracker.operations import operation
@@ -34,6 +34,9 @@ from vrtracker.services.workflow.waiting import WaitingService
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sqlalchemy import Select
+
+    from vrtracker.database import Tables
 
 __all__ = ["WorkflowService"]
 
@@ -50,6 +53,7 @@ class WorkflowService:
     def __init__(self, lab: LabContext, find_registrar: Callable[[str, Any], Registrar]) -> None:
         self._lab = lab
         self._find_registrar = find_registrar
+        self._queues: dict[Any, tuple[Tables, Select[Any]]] = {}
         self._history = HistoryService(lab)
         self._quality = QualityService(lab)
         applicability = ApplicabilityService(lab)
@@ -118,10 +122,20 @@ class WorkflowService:
         chosen = self._lab.stages[stage]
         states = queued(chosen.kind, include_blocked=include_blocked, include_stale=include_stale)
         listing = Listing(self._lab.selection(where, filters), limit=limit)
+        return Selected(self._lab.database, self._queue(chosen, tuple(states), listing))
+
+    def _queue(self, stage: Stage, states: tuple[State, ...], listing: Listing) -> Select[Any]:
+        """Return the SELECT of a queue; one of all sessions is kept, as composing it takes long."""
+        tables, name = self._lab.database.tables, (stage.name, states)
+        is_of_all = not listing.filters and listing.limit is None
+        if is_of_all and name in self._queues and self._queues[name][0] is tables:
+            return self._queues[name][1]
         statement = self._stages.queue(
-            chosen, self._lab.stages, states, now=self._lab.now(), listing=listing
+            stage, self._lab.stages, states, now=self._lab.now, listing=listing
         )
-        return Selected(self._lab.database, statement)
+        if is_of_all:
+            self._queues[name] = tables, statement
+        return statement
 
     def why_not(self, key: Any, stage: str) -> Reasons:
         """Return the conditions that keep a session out of the queue of a stage; none: it is in.
