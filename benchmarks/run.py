@@ -1,7 +1,7 @@
 """Measure vrtracker against the bare driver and its peers, in one run, on real databases.
 
 Usage: ``python benchmarks/run.py [--quick] [--rows N] [--backend sqlite|postgresql|access]``,
-``--frames`` for frames alone.
+``--report docs/benchmarks.md`` for what was asked of selections, at three sizes, into that page.
 
 Each line gives, for one operation: our time, the floor (the driver alone doing the least that
 could answer), the peer (what one would write without vrtracker), our time in floors, the peer's
@@ -15,13 +15,15 @@ import argparse
 import gc
 import itertools
 import json
+import os
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,14 @@ class Line:
     peer: float | None
     peer_name: str
     statements: int
+    floor_name: str = "floor"
+    peers: dict[str, float] = field(default_factory=dict)
+    """All of them, where there are several; seconds."""
+    cpu: tuple[float, float] | None = None
+    """Processor time of ours and of the floor."""
+    peers_cpu: dict[str, float] = field(default_factory=dict)
+    peak: dict[str, int] | None = None
+    """What was in memory beyond the result, bytes."""
 
     def __str__(self) -> str:
         peer = f"{_time(self.peer)} {self.peer_name}" if self.peer else "-"
@@ -61,8 +71,14 @@ class Line:
         return (
             f"{self.operation:<34} {self.backend:<11} {self.rows:>9,} {_time(self.ours)} "
             f"{_time(self.floor)} {self.ours / self.floor:6.2f}x  {gain}  {self.statements:>3}  "
-            f"{peer}"
+            f"{peer}{self._more()}"
         )
+
+    def _more(self) -> str:
+        told = f"; by processor time {self.cpu[0] / self.cpu[1]:.2f}" if self.cpu else ""
+        if self.peak:
+            told += f"; beyond the result {self.peak['beyond'] / self.peak['size']:.2f} of it"
+        return told
 
 
 HEADER = (
@@ -177,7 +193,18 @@ class Bench:
         calls: int = 1,
     ) -> Line:
         ours, floor, theirs = (seconds / calls for seconds in times)
-        return Line(operation, self.backend, rows, ours, floor, theirs, peer, statements)
+        return Line(
+            operation,
+            self.backend,
+            rows,
+            ours,
+            floor,
+            theirs,
+            peer,
+            statements,
+            floor_name="bare driver",
+            peers={peer: theirs},
+        )
 
     def _listing(
         self, operation: str, ours: Callable[[], Any], query: str, whole: str, peer: str
@@ -422,17 +449,52 @@ def disk_lines(folder: Path, sessions: int) -> Iterator[Line]:
     return DiskBench(folder, sessions, line).lines()
 
 
-def frame_lines(backend: str, url: str, folder: Path, sizes: list[int]) -> Iterator[Any]:
-    """Measure frames, on databases of their own."""
-    import frame_lines
+def selection_lines(backend: str, url: str, folder: Path, sizes: list[int]) -> Iterator[Line]:
+    """Measure selections, on databases of their own."""
+    import selection_lines
 
-    return frame_lines.lines(
+    return selection_lines.lines(
         backend,
         folder,
         sizes,
         address=lambda rows: _another(url, f"frames_{rows}"),
-        line=Line,
-        best=best,
+        make_line=partial(_selection_line, backend),
+    )
+
+
+def search_line(folder: Path, sessions: int) -> Line:
+    """Measure a search for datasets beside ONE's."""
+    import selection_lines
+
+    return selection_lines.search_line(folder, sessions, partial(_selection_line, "sqlite"))
+
+
+def _selection_line(
+    backend: str,
+    operation: str,
+    rows: int,
+    found: dict[str, tuple[float, float]],
+    *,
+    peak: dict[str, int] | None,
+) -> Line:
+    ours, floor, *others = found.values()
+    _, floor_name, *names = found
+    peers = {name: other[0] for name, other in zip(names, others, strict=True)}
+    peer = next(iter(peers), "")
+    return Line(
+        operation,
+        backend,
+        rows,
+        ours[0],
+        floor[0],
+        peers.get(peer),
+        peer,
+        1,
+        floor_name=floor_name,
+        peers=peers,
+        cpu=(ours[1], floor[1]),
+        peers_cpu={name: other[1] for name, other in zip(names, others, strict=True)},
+        peak=peak,
     )
 
 
@@ -449,14 +511,14 @@ def queue_lines(backend: str, url: str, folder: Path, rows: int, *, quick: bool)
     yield from QueueBench(own, work, rows, line, quick=quick).lines()
 
 
-def start_lines(folder: Path, *, quick: bool) -> Iterator[Line]:
+def start_lines(folder: Path, *, rounds: int) -> Iterator[Line]:
     """Measure how soon the shell answers, each time beside what it imports at the least."""
     from start_lines import StartBench
 
     def line(operation: str, rows: int, ours: float, floor: float) -> Line:
         return Line(operation, "shell", rows, ours, floor, None, "", 0)
 
-    return StartBench(folder, line, quick=quick).lines()
+    return StartBench(folder, line, rounds=rounds).lines()
 
 
 def _another(url: str, name: str) -> str:
@@ -466,7 +528,12 @@ def _another(url: str, name: str) -> str:
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     database.dispose()
-    return database.url.set(database=name).render_as_string(hide_password=False)
+    return _named(url, name)
+
+
+def _named(url: str, name: str) -> str:
+    """Return the address of another database on a server."""
+    return Database(url).url.set(database=name).render_as_string(hide_password=False)
 
 
 def main() -> None:
@@ -475,41 +542,104 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="5,000 rows and few rounds")
     parser.add_argument("--rows", type=int, default=1_000_000, help="sessions in the database")
     parser.add_argument("--backend", action="append", choices=[*KINDS])
-    parser.add_argument("--frames", action="store_true", help="frames alone")
+    parser.add_argument("--report", type=Path, metavar="PAGE", help="what was asked of selections")
+    parser.add_argument("--plot", type=Path, help="with --report: also a plot; needs matplotlib")
     parser.add_argument("--json", type=Path, help="also write the lines to this file")
     options = parser.parse_args()
-    rows = 5_000 if options.quick else options.rows
-    lines = []
-    print(HEADER)
     with tempfile.TemporaryDirectory(prefix="vrtracker-bench-") as folder:
-        names = options.backend or [*KINDS]
-        with databases(names, Path(folder)) as urls:
-            for backend, url in urls.items():
-                if options.frames:
-                    measured: Any = ()
-                elif backend == "access":
-                    measured = access_lines(Path(url))
-                else:
-                    measured = Bench(backend, url, rows, quick=options.quick).lines()
-                queued = (
-                    queue_lines(backend, url, Path(folder), count, quick=options.quick)
-                    for count in ([rows] if options.quick else [10_000, rows])
-                    if backend != "access" and not options.frames
-                )
-                sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
-                framed = (
-                    () if backend == "access" else frame_lines(backend, url, Path(folder), sizes)
-                )
-                for line in itertools.chain(measured, framed, *queued):
-                    print(line, flush=True)
-                    lines.append(asdict(line))
-            if "sqlite" in urls and not options.frames:
-                disk = disk_lines(Path(folder), 2_000 if options.quick else 10_000)
-                for line in itertools.chain(disk, start_lines(Path(folder), quick=options.quick)):
-                    print(line, flush=True)
-                    lines.append(asdict(line))
+        lines = (
+            report(options, Path(folder)) if options.report else everything(options, Path(folder))
+        )
     if options.json:
-        options.json.write_text(json.dumps(lines, indent=1))
+        options.json.write_text(json.dumps([asdict(line) for line in lines], indent=1))
+
+
+def everything(options: argparse.Namespace, folder: Path) -> list[Line]:
+    """Measure all there is."""
+    rows = 5_000 if options.quick else options.rows
+    with databases(options.backend or [*KINDS], folder) as urls:
+        measured = (_of_backend(*each, folder, rows, options) for each in urls.items())
+        shared = _of_the_shell(folder, options) if "sqlite" in urls else ()
+        return list(_shown(itertools.chain(*measured, shared)))
+
+
+def _of_backend(
+    backend: str, url: str, folder: Path, rows: int, options: argparse.Namespace
+) -> Iterator[Line]:
+    if backend == "access":
+        yield from access_lines(Path(url))
+        return
+    yield from Bench(backend, url, rows, quick=options.quick).lines()
+    yield from selection_lines(backend, url, folder, _sizes(rows))
+    for count in [rows] if options.quick else [10_000, rows]:
+        yield from queue_lines(backend, url, folder, count, quick=options.quick)
+
+
+def _sizes(most: int) -> list[int]:
+    return [*(size for size in (10_000, 100_000, 1_000_000) if size < most), most]
+
+
+def _of_the_shell(folder: Path, options: argparse.Namespace) -> Iterator[Line]:
+    yield from disk_lines(folder, 2_000 if options.quick else 10_000)
+    yield from start_lines(folder, rounds=3 if options.quick else 15)
+
+
+def report(options: argparse.Namespace, folder: Path) -> list[Line]:
+    """Measure what was asked of selections, in one run, and put it into the page."""
+    import report as pages
+    import selection_lines as selections
+
+    sizes = [1_000, 5_000] if options.quick else _sizes(options.rows)
+    busy, began = os.getloadavg()[0], time.monotonic()
+    lines: list[Line] = []
+    profiles: list[str] = []
+    with databases(options.backend or ["sqlite", "postgresql"], folder) as urls:
+        for backend, url in urls.items():
+            lines += _shown(selection_lines(backend, url, folder, sizes))
+            wanted = (selections.WHOLE, backend, sizes[-1])
+            whole = next(one for one in lines if (one.operation, one.backend, one.rows) == wanted)
+            rows = whole.peers[selections.OLD]
+            lines += _shown(_look_ups(backend, url, folder, sizes[-1], rows, quick=options.quick))
+            shown = str(folder / f"frames-{sizes[-2]}.db") if backend == "sqlite" else None
+            profiles += selections.profiles(backend, shown or _named(url, f"frames_{sizes[-2]}"))
+        if "sqlite" in urls:
+            lines += _shown([search_line(folder, sizes[-2])])
+            lines += _shown(start_lines(folder, rounds=3 if options.quick else 7))
+    took = f"The run took {(time.monotonic() - began) / 60:.1f} minutes."
+    pages.page(options.report, lines, [*profiles, "", took], (busy, os.getloadavg()[0]))
+    if options.plot:
+        pages.plot(options.plot, lines)
+    return lines
+
+
+def _look_ups(
+    backend: str, url: str, folder: Path, rows: int, whole: float, *, quick: bool
+) -> Iterator[Line]:
+    """Measure a look-up, a queue and adding; the old module read the whole table for a look-up."""
+    import selection_lines as selections
+    from queue_lines import QueueBench
+
+    bench = Bench(backend, url, rows, quick=quick)
+    got = bench.get()
+    yield replace(got, peers={**got.peers, selections.OLD: whole})
+    yield bench.add()
+    bench.close()
+
+    def line(operation: str, rows: int, ours: float, floor: float) -> Line:
+        return Line(operation, backend, rows, ours, floor, None, "", 1, floor_name="its SQL alone")
+
+    own = str(folder / "needs.db") if backend == "sqlite" else _another(url, "needs")
+    queue = QueueBench(own, folder, rows, line, quick=quick)
+    yield queue.needs()
+    queue.tracker.close()
+    queue.database.dispose()
+
+
+def _shown(lines: Iterable[Line]) -> Iterator[Line]:
+    print(HEADER)
+    for line in lines:
+        print(line, flush=True)
+        yield line
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ class StartBench:
         Makes a line of an operation, the number of rows, and the seconds of ours and the floor.
     """
 
-    def __init__(self, folder: Path, line: Callable[..., Any], *, quick: bool) -> None:
+    def __init__(self, folder: Path, line: Callable[..., Any], *, rounds: int) -> None:
         self.url, self.line = str(folder / "start.db"), line
-        self.rounds = 3 if quick else 15
+        self.rounds = rounds
         upgrade(self.url)
         database = Database(self.url)
         filling.fill(database, ROWS)

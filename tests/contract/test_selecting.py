@@ -491,6 +491,7 @@ def test_changes_since_a_time_are_those_of_the_session_itself(history):
         ({"has_dataset": "mpci.times <= GOOD"}, "QC level"),
         ({"changed_since": "soon"}, "not a time"),
         ("qc = PASS", "in a condition qc.session = PASS"),
+        ("qc.registration = PASS", "compare its state: state.registration = done"),
         ("imaging and state", "in a condition state.registration = done"),
         ("attempts.registration = failed", "compare the state of a stage: state.registration"),
         ("datasets.bytes > 3", "has_dataset = mpci.times"),

@@ -44,10 +44,7 @@ _EXPLAINED: dict[int, tuple[type[VrtrackerError], str]] = {
     sqlite3.SQLITE_AUTH: _UNOPENED,
     sqlite3.SQLITE_FULL: (
         BackendError,
-        (
-            "The disk that holds {path} is full, or the one for temporary files (TMPDIR), which "
-            "long sorted results need; nothing was written."
-        ),
+        "The disk of {path}, or of temporary files (TMPDIR), is full; nothing was written.",
     ),
     sqlite3.SQLITE_CORRUPT: (BackendError, "{path} is damaged; restore it from a backup."),
 }

@@ -168,6 +168,11 @@ class Beyond:
     def _qc(self, name: str, check: str) -> Found:
         wanted = check if check in self._checks() else f"{check}_qc"
         if wanted not in self._checks():
+            if check in self._known.stages:
+                raise InvalidValueError(
+                    f"{check} is judged by nobody; compare its state: state.{check} = done. Checks "
+                    f"are {', '.join(self._checks())}."
+                )
             raise UnknownNameError("check", check, self._checks())
 
         def tells(levels: Collection[QC | None]) -> Clause:
