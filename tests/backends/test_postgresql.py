@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from keyring.backend import KeyringBackend
 
 import vrtracker
 from support.postgres import PASSWORD, PASSWORD_ROLE, PostgresServer
@@ -499,3 +500,60 @@ def test_database_in_use_is_not_dropped(lab, url):
     with vrtracker.open(url) as other, pytest.raises(BackendError, match="nobody connected"):
         other.database.drop(other.database.name)
     assert lab.sessions.count() == 3
+
+
+class _Memory(KeyringBackend):
+    """A keyring that ends with the test."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.kept[service, username]
+
+
+def test_password_of_the_keyring_gets_in_and_is_shown_nowhere(lab, url, monkeypatch, tmp_path):
+    monkeypatch.setattr("keyring.core._keyring_backend", _Memory())
+    plain = sa.make_url(url)._replace(password=None)
+    address = plain.render_as_string(hide_password=False)
+    with pytest.raises(DatabaseUnavailableError):
+        open_lab(address)
+
+    vrtracker.database_of(address).remember_password(PASSWORD)
+
+    with open_lab(address) as tracker:
+        assert len(tracker.sessions.frame()) == 3
+        assert tracker.sessions.count() == 3
+        assert tracker.back_up(tmp_path).path.is_file()
+        shown = [repr(tracker), str(tracker.database), repr(tracker.database.read_engine)]
+        assert PASSWORD not in " ".join([*shown, str(pickle.dumps(tracker))])
+    vrtracker.database_of(address).remember_password(None)
+    with pytest.raises(DatabaseUnavailableError):
+        open_lab(address)
+
+
+def test_service_of_libpq_names_the_database(lab, tmp_path, monkeypatch):
+    given = lab.database.url
+    file = tmp_path / "services"
+    file.write_text(
+        f"[rig]\nhost={given.host or given.query.get('host')}\nport={given.port}\n"
+        f"dbname={given.database}\nuser={given.username}\npassword={PASSWORD}\n"
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+
+    with open_lab("postgresql:///?service=rig") as tracker:
+        assert len(tracker.sessions.frame()) == 3
+        assert PASSWORD not in str(tracker.database)
+    monkeypatch.setenv("PGSERVICE", "rig")
+    with open_lab("postgresql://") as tracker:
+        assert tracker.sessions.count() == 3
+        assert len(tracker.sessions.frame()) == 3

@@ -27,7 +27,7 @@ EXPECTED = {
     *("clone", "bake", "migrate-to", "backup", "restore"),
     *("web", "plot", "reconcile", "outdated", "claims", "release"),
     *("doctor", "freeze", "selections", "verify"),
-    *("snapshot publish", "snapshot list", "snapshot load"),
+    *("snapshot publish", "snapshot list", "snapshot load", "snapshot open"),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("list", "show", "add")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("edit", "delete")),
     *(f"{group} {verb}" for group in ("sessions", "mice") for verb in ("deleted", "restore")),
@@ -37,7 +37,10 @@ EXPECTED = {
     *("qc set", "qc show", "qc list", "qc check", "access install"),
     *(f"db {verb}" for verb in ("adopt", "upgrade", "downgrade", "current", "check", "history")),
     *(f"db {verb}" for verb in ("schema", "exists", "create", "drop", "reset", "list", "tables")),
-    *(f"db {verb}" for verb in ("create-tables", "drop-tables", "vacuum", "analyze", "readers")),
+    *(
+        f"db {verb}"
+        for verb in ("create-tables", "drop-tables", "vacuum", "analyze", "readers", "password")
+    ),
 }
 LOADED = """
 import json, sys

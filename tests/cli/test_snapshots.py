@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from support.command_line import good, refused, told
+import json
+
+from support.command_line import good, refused, run, told
 
 
 def test_snapshot_is_published_listed_and_loaded(demo, tmp_path, monkeypatch):
@@ -25,3 +27,16 @@ def test_snapshot_is_published_listed_and_loaded(demo, tmp_path, monkeypatch):
 def test_missing_snapshot_is_refused(tmp_path):
     assert "index.json" in refused("snapshot", "list", tmp_path, code=4)
     assert "VRTRACKER_SNAPSHOTS" in refused("snapshot", "load", "fig3", code=2)
+
+
+def test_snapshot_is_opened_for_reading_alone(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("VRTRACKER_CACHE", str(tmp_path / "cache"))
+    demo.good("snapshot", "publish", "fig3", "--to", tmp_path / "published")
+    at = ("snapshot", "open", "fig3", "--from", tmp_path / "published")
+
+    listed = run(*at, "sessions", "list", "--json", "--imaging")
+    refused(*at, "mice", "add", "NEW", code=3)
+
+    assert listed.exit_code == 0
+    assert all(row["imaging"] for row in json.loads(listed.stdout))
+    assert run(*at).exit_code == 0

@@ -14,6 +14,7 @@ import vrtracker
 from support.clones import add_own
 from support.sample_lab import KEY, open_lab, table_counts
 from vrtracker.database.migration import check
+from vrtracker.database.versions import REVISIONS
 from vrtracker.errors import (
     BackendError,
     InvalidValueError,
@@ -187,3 +188,23 @@ def test_workers_of_loky_read_through_the_handle(labs):
     )
 
     assert found == [2, 2]
+
+
+def test_older_schema_is_told_shown_as_sql_updated_and_taken_back(labs, backend):
+    url = labs.new().url
+    database = vrtracker.database_of(url)
+    assert not database.is_update_required()
+    database.downgrade(REVISIONS[-2], backup=False)
+
+    assert database.is_update_required()
+    statements = database.perform_updates(sql=True)
+    assert database.is_update_required()
+    kept = database.perform_updates()
+
+    assert not database.is_update_required()
+    assert check(url) == []
+    if backend.marker != "access":
+        assert any(each.startswith("CREATE TABLE vrt_selection") for each in statements)
+    assert len(kept) == (backend.marker != "postgresql")
+    assert database.perform_updates() == []
+    database.dispose()

@@ -8,7 +8,6 @@ import getpass
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +25,12 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
 from vrtracker.backends.postgresql_care import PostgreSQLCare, application, for_libpq
 from vrtracker.backends.postgresql_health import PostgreSQLHealth
 from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
+from vrtracker.backends.secrets import with_password
 from vrtracker.errors import (
     BackendError,
     DatabaseAwayError,
@@ -43,10 +42,8 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-    import pyarrow as pa
 
     from vrtracker.backends.table_conversion import TableConversion
 
@@ -226,7 +223,7 @@ class PostgreSQLBackend(Backend):
         given = conninfo_to_dict(for_libpq(url))
         host = given.get("host") or os.environ.get("PGHOST", "")
         port = given.get("port") or os.environ.get("PGPORT", "5432")
-        return f"{host}:{port}/{given.get('dbname')}"
+        return f"{host}:{port}/{given.get('dbname') or given.get('service')}"
 
     def back_up(self, url: URL, folder: Path, name: str) -> Path:
         """Run pg_dump; where there is none that the server lets in, copy the tables ourselves."""
@@ -254,14 +251,14 @@ class PostgreSQLBackend(Backend):
         """Run pg_dump, which sees one moment of the database, and have pg_restore read the file."""
         arguments = ["--format=custom", "--no-password", f"--file={path}"]
         address = for_libpq(url._replace(password=None))
-        _run("pg_dump", *arguments, address, password=url.password)
+        _run("pg_dump", *arguments, address, password=with_password(url).password)
         _run("pg_restore", "--list", str(path))
 
     def _copy(self, url: URL, path: Path) -> None:
         from vrtracker.backends import postgresql_copy
 
         with self._explaining(url):
-            postgresql_copy.write(for_libpq(url), path)
+            postgresql_copy.write(for_libpq(application(url)), path)
 
     def revision_needed(self, backup: Path) -> str | None:
         """Return the revision of an archive of COPY, which brings rows alone."""
@@ -275,12 +272,18 @@ class PostgreSQLBackend(Backend):
             from vrtracker.backends import postgresql_copy
 
             with self._explaining(url):
-                postgresql_copy.restore(for_libpq(url), backup)
+                postgresql_copy.restore(for_libpq(application(url)), backup)
             return
         options = ["--clean", "--if-exists", "--single-transaction", "--no-owner"]
         options += ["--no-privileges", "--no-password"]
         address = for_libpq(url._replace(password=None))
-        _run("pg_restore", *options, f"--dbname={address}", str(backup), password=url.password)
+        _run(
+            "pg_restore",
+            *options,
+            f"--dbname={address}",
+            str(backup),
+            password=with_password(url).password,
+        )
 
     @contextlib.contextmanager
     def _explaining(self, url: URL) -> Iterator[None]:
@@ -298,8 +301,10 @@ class PostgreSQLBackend(Backend):
             import adbc_driver_postgresql.dbapi as adbc
         except ImportError:
             return None
+        from vrtracker.backends.postgresql_arrow import PostgreSQLArrowReader
+
         options = {"options": self._options(url, readonly=True)}
-        return _PostgreSQLArrowReader(
+        return PostgreSQLArrowReader(
             application(url).update_query_dict(options), (adbc.Error, OSError)
         )
 
@@ -312,46 +317,6 @@ class PostgreSQLBackend(Backend):
 
 class _NoProgramError(BackendError):
     """A program of PostgreSQL's is missing, or too old for the server."""
-
-
-class _PostgreSQLArrowReader(ArrowReader):
-    def __init__(self, url: URL, errors: tuple[type[Exception], ...]) -> None:
-        self.errors = errors
-        self.dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-        self._url = url
-        self._connection: Any = None
-        self._lock = threading.Lock()
-
-    def read(
-        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
-    ) -> pa.Table:
-        del types
-        with self._lock:
-            if self._connection is not None:
-                try:
-                    return self._read(sql, parameters)
-                except self.errors:
-                    # The connection may be gone (server restarted): a new one has to decide.
-                    self._connection.close()
-                    self._connection = None
-            self._connection = self._connect()
-            return self._read(sql, parameters)
-
-    def _read(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, tuple(parameters) or None)
-            return cursor.fetch_arrow_table()
-
-    def _connect(self) -> Any:
-        import adbc_driver_postgresql.dbapi as adbc
-
-        return adbc.connect(for_libpq(self._url), autocommit=True)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
 
 
 def _run(program: str, *arguments: str, password: str | None = None) -> None:

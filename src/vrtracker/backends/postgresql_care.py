@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends.care import Care
+from vrtracker.backends.secrets import with_password
 from vrtracker.errors import BackendError
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ class PostgreSQLCare(Care):
 
 
 def application(url: URL) -> URL:
-    """Return the URL with our name in it, unless it or libpq's environment has another one."""
+    """Return the URL as we connect by it: with a password that is in the keyring, and our name.
+
+    A name that the URL or libpq's environment has is kept.
+    """
+    url = with_password(url)
     named = "application_name" in url.query or os.environ.get("PGAPPNAME")
     return url if named else url.update_query_dict({"application_name": "vrtracker"})
 

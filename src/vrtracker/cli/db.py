@@ -36,12 +36,24 @@ def upgrade(
         str, typer.Argument(metavar="REVISION", help="head is the newest.")
     ] = "head",
     *,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Show the statements; they are run and undone.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Bring the database to a revision of the schema; makes a SQLite file that is missing.
 
     Example: vrtracker --url lab.db db upgrade
     """
+    if sql:
+        from vrtracker.database.migration import upgrade_sql
+
+        statements = upgrade_sql(shell_of(context).database_url(), revision)
+        if json:
+            write_json(statements)
+        else:
+            say("\n".join(f"{each};" for each in statements))
+        return
     document = make_or_upgrade(shell_of(context).settings(), revision)
     if json:
         write_json(document)

@@ -107,6 +107,32 @@ def list_snapshots(
         note("There are no snapshots.")
 
 
+@commands.command("open", context_settings={"ignore_unknown_options": True})
+def open_snapshot(
+    name: _Name,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMMAND]...", help="A command of vrtracker; else status."),
+    ] = None,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
+    ] = None,
+) -> None:
+    """Run a command on a snapshot, which can only be read; it is fetched first where needed.
+
+    Example: vrtracker snapshot open fig3 sessions list --imaging
+    """
+    from vrtracker.cli.app import app
+    from vrtracker.snapshots import load_version
+
+    with copying() as progress:
+        found = load_version(name, source, progress=progress)
+    line = ["--url", str(found.path), *(words or ["status"])]
+    raise typer.Exit(typer.main.get_command(app).main(line, standalone_mode=False) or 0)
+
+
 @commands.command()
 def load(
     name: _Name,

@@ -35,7 +35,7 @@ _SomeTables = Annotated[
 
 def add_to(commands: Commands) -> None:
     """Add these commands to the group."""
-    for command in (exists, create, drop, reset, vacuum, analyze, readers):
+    for command in (exists, create, drop, reset, vacuum, analyze, readers, password):
         commands.command()(command)
     commands.command("list")(list_databases)
     commands.command()(tables)
@@ -154,6 +154,23 @@ def analyze(context: typer.Context, names: _Tables = None, *, json: Json = False
     database = _database(context)
     database.analyze(names or ())
     _done(database, json=json)
+
+
+def password(
+    context: typer.Context,
+    *,
+    forget: Annotated[bool, typer.Option("--forget", help="Take it out again.")] = False,
+) -> None:
+    """Keep the password for this server in the system's keyring; asks for it, unseen.
+
+    Needs vrtracker[keyring].
+
+    Example: vrtracker --url postgresql://ada@server/lab db password
+    """
+    database = _database(context)
+    given = None if forget else typer.prompt("Password", hide_input=True, err=True)
+    database.remember_password(given)
+    say(f"{'forgot' if forget else 'keeps'} the password of {database}")
 
 
 def readers(context: typer.Context, *, json: Json = False) -> None:

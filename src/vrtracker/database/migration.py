@@ -6,6 +6,7 @@ The scripts live once, in ``migrations/`` of the project; a wheel carries them a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ from alembic.operations import Operations
 from alembic.operations.ops import CreateTableOp
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Column, Connection
+from sqlalchemy import Column, Connection, event
 
 from vrtracker.database.engines import Database
 from vrtracker.database.structure import Structure
@@ -46,6 +47,7 @@ __all__ = [
     "target_of",
     "upgrade",
     "upgrade_around",
+    "upgrade_sql",
 ]
 
 _OPERATIONS = (
@@ -94,6 +96,38 @@ def upgrade(target: Any, revision: str = "head") -> str:
         If the database is not a tracker's, or newer than this version.
     """
     return _move(target, revision, command.upgrade, create=True)
+
+
+def upgrade_sql(target: Any, revision: str = "head") -> list[str]:
+    """Return the statements that bring a database to a revision, and leave it as it is.
+
+    They are run and undone. On Access, where the schema is not changed by SQL, there are only those
+    that change rows.
+    """
+    said: list[str] = []
+    target_of(revision)
+    database = Database(target)
+    try:
+        database.backend.check_target(database.url)
+        _require_ours(database)
+        with contextlib.suppress(_UndoneError), database.changing_schema() as connection:
+
+            def keep(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+                if not sql.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+                    said.append(" ".join(sql.split()))
+
+            event.listen(connection, "before_cursor_execute", keep)
+            command.upgrade(_config(connection), revision)
+            raise _UndoneError
+    except CommandError as error:
+        raise SchemaError(f"{database} cannot go to {revision}: {error}") from error
+    finally:
+        database.dispose()
+    return said
+
+
+class _UndoneError(Exception):
+    """Leaves a block whose changes are not to stay."""
 
 
 def migrate(connection: Connection) -> None:

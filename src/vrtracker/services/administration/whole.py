@@ -12,9 +12,16 @@ from sqlalchemy import URL, Connection, Engine, Table, inspect
 from vrtracker import clock
 from vrtracker.backends import Backend
 from vrtracker.database import Database, Tables
+from vrtracker.database.versions import HEAD, current_revision, require_current
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.roles import Role
-from vrtracker.errors import InvalidValueError, NotEmptyError, UnknownNameError
+from vrtracker.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    NotEmptyError,
+    SchemaOutOfDateError,
+    UnknownNameError,
+)
 from vrtracker.models import Base
 from vrtracker.services.administration.backups import copy_before
 from vrtracker.services.administration.roles import RoleService, keeping_roles
@@ -182,6 +189,85 @@ class LabDatabase(Shown):
         self.backend.check_target(self.url)
         self._lab.require(Role.ADMIN)
         return self.handle
+
+    # -- schema ----------------------------------------------------------------------------
+
+    def is_update_required(self) -> bool:
+        """Return whether the schema is older than this version's; reads only.
+
+        Raises
+        ------
+        SchemaTooNewError, ForeignSchemaError
+            If no update would help; the message says what does.
+        """
+        try:
+            require_current(self.handle)
+        except SchemaOutOfDateError:
+            return True
+        return False
+
+    def perform_updates(self, *, backup: bool = True, sql: bool = False) -> list[str]:
+        """Bring the schema to the newest revision; return what was kept, or would be run.
+
+        Who comes while another one is at it waits, and finds it done.
+
+        Parameters
+        ----------
+        backup
+            Keep a copy first.
+        sql
+            Return the statements alone: they are run and undone.
+
+        Returns
+        -------
+        list of str
+            The statements, or the path of the copy, if there is one.
+        """
+        from vrtracker.database import migration
+
+        if sql:
+            return migration.upgrade_sql(self._writable().url)
+        return self._migrated(HEAD, migration.upgrade, backup=backup)
+
+    def downgrade(self, revision: str, *, backup: bool = True) -> list[str]:
+        """Take the schema back to an earlier revision; what later ones added is lost."""
+        from vrtracker.database import migration
+
+        return self._migrated(migration.target_of(revision), migration.downgrade, backup=backup)
+
+    def _migrated(self, revision: str, verb: Any, *, backup: bool) -> list[str]:
+        if current_revision(self._writable()) == revision:
+            return []
+        folder, kept = self._lab.backups, None
+        if backup:
+            kept = copy_before(self.handle, "migration", folder=folder, at=clock.now())
+        self.dispose()
+        verb(self.url, revision)
+        return [] if kept is None else [str(kept)]
+
+    # -- credentials -----------------------------------------------------------------------
+
+    def remember_password(self, password: str | None) -> None:
+        """Keep the password for this user, server and database in the system's keyring.
+
+        Parameters
+        ----------
+        password
+            None to forget it.
+
+        Raises
+        ------
+        MissingDependencyError
+            If the extra ``keyring`` is not installed.
+        ConfigurationError
+            If the system has no keyring, or it is a file, which has no password.
+        """
+        from vrtracker.backends.secrets import remember
+
+        if self.backend.file(self.url) is not None:
+            raise ConfigurationError(f"{self} is a file; there is no password to keep.")
+        remember(self.url, password)
+        self.dispose()
 
     # -- tables ----------------------------------------------------------------------------
 
