@@ -35,7 +35,8 @@ def test_snapshot_is_opened_for_reading_alone(demo, tmp_path, monkeypatch):
     at = ("snapshot", "open", "fig3", "--from", tmp_path / "published")
 
     listed = run(*at, "sessions", "list", "--json", "--imaging")
-    refused(*at, "mice", "add", "NEW", code=3)
+    assert "read-only" in run(*at, "mice", "add", "NEW").stderr
+    refused(*at, "db", "downgrade", "base", "--yes", code=2)
 
     assert listed.exit_code == 0
     assert all(row["imaging"] for row in json.loads(listed.stdout))

@@ -173,6 +173,9 @@ def _options(
         str | None,
         typer.Option("--actor", metavar="NAME", help="Who signs the history; you if not given."),
     ] = None,
+    readonly: Annotated[
+        bool, typer.Option("--readonly", help="Refuse to write mice, sessions and work.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
@@ -182,7 +185,7 @@ def _options(
 
     Example: vrtracker --url lab.db --root /data/lab status --json
     """
-    context.obj = Shell(url=url, root=root, actor=actor, debug=debug)
+    context.obj = Shell(url=url, root=root, actor=actor, debug=debug, readonly=readonly)
     if version:
         import vrtracker
 

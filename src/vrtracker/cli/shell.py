@@ -28,12 +28,15 @@ class Shell:
     root: str | None = None
     actor: str | None = None
     debug: bool = False
+    readonly: bool = False
 
     def open(self, *, readonly: bool = False) -> AbstractContextManager[Tracker]:
         """Open the lab's database."""
         from vrtracker.opening import open_tracker
 
-        tracker = open_tracker(self.url, root=self.root, readonly=readonly, actor=self.actor)
+        tracker = open_tracker(
+            self.url, root=self.root, readonly=readonly or self.readonly, actor=self.actor
+        )
         collecting.started()
         return tracker
 

@@ -14,8 +14,11 @@ from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
+from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
+
+_OF_WHOLE_DATABASES = {"db", "init", "admin", "restore", "migrate-to", "access"}
 
 commands = Commands(help="Publish, list and load versions of a database that never change.")
 
@@ -127,9 +130,12 @@ def open_snapshot(
     from vrtracker.cli.app import app
     from vrtracker.snapshots import load_version
 
+    wanted = words or ["status"]
+    if wanted[0] in _OF_WHOLE_DATABASES or "--fix" in wanted:
+        raise InvalidValueError(f"A snapshot can only be read; {wanted[0]} changes databases.")
     with copying() as progress:
         found = load_version(name, source, progress=progress)
-    line = ["--url", str(found.path), *(words or ["status"])]
+    line = ["--url", str(found.path), "--readonly", *wanted]
     raise typer.Exit(typer.main.get_command(app).main(line, standalone_mode=False) or 0)
 
 
