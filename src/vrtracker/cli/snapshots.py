@@ -122,6 +122,7 @@ def open_snapshot(
         str | None,
         typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Run a command on a snapshot, which can only be read; it is fetched first where needed.
 
@@ -135,7 +136,7 @@ def open_snapshot(
         raise InvalidValueError(f"A snapshot can only be read; {wanted[0]} changes databases.")
     with copying() as progress:
         found = load_version(name, source, progress=progress)
-    line = ["--url", str(found.path), "--readonly", *wanted]
+    line = ["--url", str(found.path), "--readonly", *wanted, *(["--json"] if json else [])]
     raise typer.Exit(typer.main.get_command(app).main(line, standalone_mode=False) or 0)
 
 

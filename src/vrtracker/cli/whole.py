@@ -160,6 +160,7 @@ def password(
     context: typer.Context,
     *,
     forget: Annotated[bool, typer.Option("--forget", help="Take it out again.")] = False,
+    json: Json = False,
 ) -> None:
     """Keep the password for this server in the system's keyring; asks for it, unseen.
 
@@ -170,7 +171,10 @@ def password(
     database = _database(context)
     given = None if forget else typer.prompt("Password", hide_input=True, err=True)
     database.remember_password(given)
-    say(f"{'forgot' if forget else 'keeps'} the password of {database}")
+    if json:
+        write_json({"url": str(database), "kept": not forget})
+    else:
+        say(f"the keyring {'forgot' if forget else 'keeps'} the password of {database}")
 
 
 def readers(context: typer.Context, *, json: Json = False) -> None:
