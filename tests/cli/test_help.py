@@ -22,7 +22,7 @@ EXPECTED = {
     *("reset", "scratch", "unscratch", "history", "undo", "errors", "attempts"),
     *("datasets list", "datasets scan", "datasets verify"),
     *("datasets prune", "datasets restore"),
-    *("import table", "import csv", "import one", "export one"),
+    *("import table", "import csv", "import one", "export one", "export table"),
     *("import aepsych", "export aepsych"),
     *("clone", "bake", "migrate-to", "backup", "restore"),
     *("web", "plot", "reconcile", "outdated", "claims", "release"),

@@ -3,19 +3,81 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.options import (
+    Columns,
+    Date,
+    Imaging,
+    Json,
+    Mouse,
+    Since,
+    Unblind,
+    Until,
+    What,
+    Where,
+)
 from vrtracker.cli.output import note, say, write_json
+from vrtracker.cli.records import KEY
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
+from vrtracker.cli.values import filters_of, names_of
 
 __all__ = ["exports"]
 
 exports = typer.Typer(help="Write files that other packages read.")
+
+
+@exports.command("table")
+def export_table(
+    context: typer.Context,
+    what: Annotated[
+        What,
+        typer.Argument(metavar="mice|sessions", help="What to write.", show_default=False),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help=".csv, .tsv, .parquet, .arrow or .feather; .json for a list of sessions.",
+            show_default=False,
+        ),
+    ],
+    *,
+    where: Where = None,
+    include_scratched: Annotated[
+        bool, typer.Option("--include-scratched", help="Scratched sessions too.")
+    ] = False,
+    columns: Columns = None,
+    unblind: Unblind = False,
+    json: Json = False,
+) -> None:
+    """Write mice or sessions into a file, of the kind that its ending names.
+
+    import table reads it again. A list of sessions (.json) has mouse_name, date and session_id of
+    each, as jobs on clusters take them. A file that is there is replaced.
+
+    Example: vrtracker export table sessions imaging.parquet --where imaging
+
+    Example: vrtracker export table sessions jobs.json --where "state.registration = done"
+    """
+    filters = filters_of(where)
+    with shell_of(context).open(readonly=True) as tracker:
+        service: Any = tracker.mice if what is What.MICE else tracker.sessions
+        query = service.query(filters, include_scratched=include_scratched)
+        names = [
+            each
+            for name in names_of(columns) or "*"
+            for each in (service.key_columns if name == KEY else (name,))
+        ]
+        rows = query.select(*names).write(file, show_blinded=unblind)
+    if json:
+        write_json({"rows": rows, "file": str(file)})
+    else:
+        say(f"{counted(rows, 'row')} written to {file}")
 
 
 @exports.command("one")

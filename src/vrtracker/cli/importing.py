@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import DryRun, Json, Yes
+from vrtracker.cli.options import DryRun, Json, What, Yes
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.shell import agree, is_terminal, shell_of
 from vrtracker.errors import InvalidValueError
@@ -27,13 +26,6 @@ imports = Commands(help="Bring mice and sessions in from files.")
 
 _PREVIEW = 10
 _COUNTED = ("added", "updated", "unchanged")
-
-
-class What(enum.StrEnum):
-    """What a file holds."""
-
-    MICE = "mice"
-    SESSIONS = "sessions"
 
 
 _What = Annotated[
@@ -50,7 +42,8 @@ def import_table(
         Path,
         typer.Argument(
             metavar="FILE",
-            help=".csv, .tsv, .txt, .xlsx, .xls, .ods or .parquet; its first row names columns.",
+            help=".csv, .tsv, .txt, .xlsx, .xls, .ods, .parquet or .arrow; its first row names "
+            "columns.",
             show_default=False,
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 import typer
@@ -29,11 +30,20 @@ __all__ = [
     "Stage",
     "Unblind",
     "Until",
+    "What",
     "Where",
     "Yes",
 ]
 
 _FILTERS = "Filters"
+
+
+class What(enum.StrEnum):
+    """What a file of rows holds."""
+
+    MICE = "mice"
+    SESSIONS = "sessions"
+
 
 Key = Annotated[
     str,

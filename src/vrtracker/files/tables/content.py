@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from vrtracker.errors import ImportFileError
-from vrtracker.files.tables.parquet import read_parquet
+from vrtracker.files.tables.parquet import read_columns
 from vrtracker.files.tables.table import Table, TableOptions
 from vrtracker.files.tables.text import read_text
 from vrtracker.files.tables.workbooks import read_workbook
@@ -19,12 +19,14 @@ _XLSX = "an Excel workbook (.xlsx)"
 _XLS = "an old Excel workbook (.xls)"
 _ODS = "an OpenDocument spreadsheet (.ods)"
 _PARQUET = "a Parquet file (.parquet)"
+_ARROW = "a file of Arrow (.arrow, .feather)"
 _OF_ENDING = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), _TEXT),
     **dict.fromkeys((".xlsx", ".xlsm"), _XLSX),
     ".xls": _XLS,
     ".ods": _ODS,
     ".parquet": _PARQUET,
+    **dict.fromkeys((".arrow", ".feather"), _ARROW),
 }
 _LOCKED = "a workbook protected by a password"
 _OTHERS = {
@@ -64,8 +66,8 @@ def read_table(path: Path, options: TableOptions) -> Table:
     _refuse_idle(path, found, options)
     if found == _TEXT:
         table = read_text(path, data, options)
-    elif found == _PARQUET:
-        table = read_parquet(path, data)
+    elif found in {_PARQUET, _ARROW}:
+        table = read_columns(path, data, is_parquet=found == _PARQUET)
     else:
         table = read_workbook(path, data, options, found)
     if table is None:
@@ -76,6 +78,8 @@ def read_table(path: Path, options: TableOptions) -> Table:
 def _kind_of(data: bytes) -> str:
     if data.startswith(b"PAR1"):
         return _PARQUET
+    if data.startswith(b"ARROW1"):
+        return _ARROW
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         # Where there is a password, the format of the old workbooks is wrapped around the new.
         return _LOCKED if "EncryptedPackage".encode("utf-16-le") in data else _XLS

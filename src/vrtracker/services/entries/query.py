@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select
 
 from vrtracker.database.prepared import with_values
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import BLINDED, ENVIRONMENTS, tells_genotype
 from vrtracker.errors import InvalidValueError, MissingDependencyError
+from vrtracker.files.tables import writing
 from vrtracker.reading import read_records
 from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.listing import listing_statement, whole_number
@@ -161,6 +165,40 @@ class Query(Asking[Record, Key]):
                 row.update(dict.fromkeys(secret) if row[each] else ())
         named = self._named()
         return [{title: row[name] for name, title in named.items()} for row in rows]
+
+    def write(self, path: str | os.PathLike[str], *, show_blinded: bool = False) -> int:
+        """Write the rows into a file, of the kind that its ending names; return how many.
+
+        Parameters
+        ----------
+        path
+            ``.csv`` and ``.tsv``, which ``read_table`` reads again; ``.parquet``, ``.arrow`` and
+            ``.feather``, with the types of `arrow`; or ``.json``: the keys of sessions alone, as
+            the lab's lists for clusters have them (mouse_name, date, session_id). A file that is
+            there is replaced once the new one is whole.
+        show_blinded
+            As `frame`.
+
+        Raises
+        ------
+        InvalidValueError
+            If the ending is another one, these are no sessions, or it cannot be written.
+        """
+        file = Path(path)
+        kind = writing.kind_of(file)
+        if kind in writing.COLUMNAR:
+            table = self.arrow(show_blinded=show_blinded)
+            writing.write_columns(file, table)
+            return int(table.num_rows)
+        if kind in writing.TEXTS:
+            rows = self.records(show_blinded=show_blinded)
+            writing.write_rows(file, rows, list(self._named().values()))
+            return len(rows)
+        keys = self.keys()
+        if not all(isinstance(key, SessionKey) for key in keys):
+            raise InvalidValueError(f"{str(file)!r}: such lists are of sessions; write .csv.")
+        writing.write_keys(file, keys)
+        return len(keys)
 
     def keys(self) -> list[Key]:
         """Return the keys of the rows."""

@@ -1,0 +1,92 @@
+"""Write rows as files that other programs read, and `content` reads again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.errors import InvalidValueError
+from vrtracker.files.trees import reason_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["COLUMNAR", "TEXTS", "kind_of", "write_columns", "write_keys", "write_rows"]
+
+TEXTS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
+"""Endings of texts, with what separates the fields."""
+COLUMNAR = (".parquet", ".arrow", ".feather")
+KEYS = ".json"
+
+
+def kind_of(path: Path) -> str:
+    """Return the ending of a file to write, or raise InvalidValueError if it is no such one."""
+    kind, known = path.suffix.lower(), (*TEXTS, *COLUMNAR, KEYS)
+    if kind not in known:
+        raise InvalidValueError(
+            f"{os.fspath(path)!r} is no such file: its name ends with one of {', '.join(known)}."
+        )
+    return kind
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Write rows as text below a header: dates by ISO, true and false, nothing where none is."""
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, delimiter=TEXTS[kind_of(path)])
+            lines.writerow(names)
+            lines.writerows([_text(row[name]) for name in names] for row in rows)
+
+    _replace(path, write)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def write_columns(path: Path, table: pa.Table) -> None:
+    """Write an Arrow table as Parquet, or as Arrow's own file."""
+    import pyarrow.parquet as pq
+    from pyarrow import feather
+
+    is_parquet = kind_of(path) == ".parquet"
+    _replace(
+        path,
+        lambda part: (
+            pq.write_table(table, part)
+            if is_parquet
+            else feather.write_feather(table, str(part), compression="uncompressed")
+        ),
+    )
+
+
+def write_keys(path: Path, keys: Sequence[Any]) -> None:
+    """Write keys of sessions as the lab's lists for clusters, from which jobs take theirs."""
+    listed = [
+        {"mouse_name": key.mouse, "date": key.date.isoformat(), "session_id": key.number}
+        for key in keys
+    ]
+    _replace(path, lambda part: part.write_text(json.dumps(listed, indent=1), encoding="utf-8"))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file whole under another name first."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        try:
+            write(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidValueError(
+            f"{os.fspath(path)!r} cannot be written ({reason_of(error)}). Give another file."
+        ) from error
