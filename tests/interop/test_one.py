@@ -670,7 +670,21 @@ def test_cache_that_is_wrong_in_itself_is_one_error(blank, tmp_path, kind):
     assert blank.sessions.count() == blank.mice.count() == 0
 
 
-@pytest.mark.parametrize("kind", ["none", "text", "cut", "folder", "bloated"])
+NO_TABLES = {
+    "none": "has no sessions",
+    "text": "cannot be read",
+    "cut": "cannot be read",
+    "folder": "is no file",
+    "link to nothing": "is no file",
+    "link in a circle": "is no file|cannot be read",
+    "bloated": "claims to hold 200000 rows",
+    "long texts": "more than 10000 characters",
+    "lists": "the type list",
+    "blocks": "the type fixed_size_binary",
+}
+
+
+@pytest.mark.parametrize("kind", NO_TABLES)
 def test_what_is_no_table_is_one_error(blank, tmp_path, kind):
     table = cache(tmp_path / "bad") / "sessions.pqt"
     match kind:
@@ -687,9 +701,28 @@ def test_what_is_no_table_is_one_error(blank, tmp_path, kind):
             # 200,000 rows that are all alike take next to nothing in the file.
             rows = pa.Table.from_pydict({"id": pa.nulls(200_000, pa.string())})
             pq.write_table(rows, table)
+        case "link to nothing" | "link in a circle":
+            table.unlink()
+            table.symlink_to(tmp_path / "gone" if kind == "link to nothing" else table)
+        case "long texts":
+            # One text of a megabyte in 2,000 rows: 40 kB in the file, 2 GB unpacked.
+            with_lab(table, pa.array(["x" * 2**20]), rows=2_000)
+        case "lists":
+            with_lab(table, pa.array([["x"] * 2**16]), rows=1)
+        case "blocks":
+            with_lab(table, pa.array([b"x" * 2**20], pa.binary(2**20)), rows=2)
 
-    with pytest.raises(ImportFileError):
+    with pytest.raises(ImportFileError, match=NO_TABLES[kind]):
         blank.import_one(table.parent)
+
+
+def with_lab(table: Path, labs: pa.Array, *, rows: int) -> None:
+    """Write a table of sessions that all have the first of these labs."""
+    ids = pa.array([str(uuid.UUID(int=number)) for number in range(rows)])
+    of_all = pa.array([0] * rows, pa.int32())
+    lab = labs if rows == 1 else pa.DictionaryArray.from_arrays(of_all, labs)
+    lab = labs.take(of_all) if pa.types.is_fixed_size_binary(labs.type) else lab
+    pq.write_table(pa.table({"id": ids, "lab": lab}), table, compression="zstd")
 
 
 # -- the shell -------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vrtracker.domain.one import DATASETS, SESSIONS, CachedDataset, CachedSession, OneCache
@@ -31,6 +32,7 @@ _SMALLEST_FILE = 16 * 1024
 # How much larger than the file its unpacked columns may be.
 _MOST_UNPACKED = 500
 _MOST_PROBLEMS = 100
+_LONGEST_TEXT = 10_000
 
 _Fields = Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any], bool]]
 """For each field: the columns that may hold it, how a value is read, whether it must be there."""
@@ -147,7 +149,7 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
     found = [CachedSession(id=one, **row) for one, row in zip(ids, rows, strict=False)]
     _check_sessions(sessions, found)
     files: list[CachedDataset] = []
-    notes = _unknown(sessions, _OF_SESSIONS)
+    notes = _unknown(sessions)
     if datasets is not None:
         (eids, ids), rows = datasets.records(_OF_DATASETS)
         files = [
@@ -157,7 +159,7 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
         if not problems:
             _check_datasets(datasets, files, {each.id for each in found})
         problems += datasets.problems
-        notes += _unknown(datasets, _OF_DATASETS)
+        notes += _unknown(datasets)
     if problems:
         more = f", and {len(problems) - 1} more like it" if len(problems) > 1 else ""
         raise ImportFileError(
@@ -185,16 +187,46 @@ def _table(folder: Path, name: str) -> _Table | None:
         size = path.stat().st_size
         with pq.ParquetFile(path) as file:
             _refuse_bloated(path, file.metadata, size)
-        # As dictionaries, long texts that stand in many rows are kept once.
-        texts = [each.name for each in file.schema_arrow if pa.types.is_string(each.type)]
-        table = pq.ParquetFile(path, read_dictionary=texts).read()
+            names = file.schema_arrow.names
+            wanted = [each for each in names if each in _known(name)]
+            _refuse_lists(path, [file.schema_arrow.field(each) for each in wanted])
+            schema = [file.schema.column(place) for place in range(len(file.schema.names))]
+        # As dictionaries, texts that stand in many rows are kept once, however long they are.
+        texts = [each.path for each in schema if each.physical_type == "BYTE_ARRAY"]
+        table = pq.ParquetFile(path, read_dictionary=texts).read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         what = reason_of(error) if isinstance(error, OSError) else str(error)
         raise ImportFileError(
             f"{os.fspath(path)!r} cannot be read as a Parquet table ({what}); have it written anew."
         ) from error
-    columns = {each: table.column(each).to_pylist() for each in table.column_names}
+    columns: dict[str, Sequence[Any]] = dict.fromkeys(names, ())
+    for each in wanted:
+        column = table.column(each)
+        if any(_longest(chunk) > _LONGEST_TEXT for chunk in column.chunks):
+            raise ImportFileError(
+                f"{path} holds a text of more than {_LONGEST_TEXT} characters in the column "
+                f"{each!r}, which cannot be; nothing was written. Have it written anew."
+            )
+        columns[each] = column.to_pylist()
     return _Table(name, path.name, columns, table.num_rows, [])
+
+
+def _refuse_lists(path: Path, fields: Sequence[pa.Field]) -> None:
+    for field in fields:
+        if pa.types.is_nested(field.type) or pa.types.is_fixed_size_binary(field.type):
+            raise ImportFileError(
+                f"{path} has the type {field.type} in the column {field.name!r}, which is none of "
+                "ONE's; nothing was read. Have it written anew."
+            )
+
+
+def _longest(chunk: pa.Array) -> int:
+    """Return how many bytes the longest text of a column has, 0 of other values."""
+    texts = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+    kind = texts.type
+    has_texts = pa.types.is_string(kind) or pa.types.is_binary(kind)
+    has_texts |= pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    return (pc.max(pc.binary_length(texts)).as_py() or 0) if has_texts else 0
 
 
 def _given(tables: Mapping[str, Any], name: str) -> _Table | None:
@@ -257,11 +289,15 @@ def _refuse_bloated(path: Path, metadata: Any, size: int) -> None:
         )
 
 
-def _unknown(table: _Table, fields: _Fields) -> list[str]:
+def _known(name: str) -> set[str]:
+    """Return the columns of which something is made, in any age."""
+    ids = {f"{each}{end}" for each in _IDS[name] for end in ("", "_0", "_1")}
+    return ids | {each for names, _, _ in _FIELDS[name].values() for each in names}
+
+
+def _unknown(table: _Table) -> list[str]:
     """Say which columns nothing is made of, such as a lab adds them."""
-    known = {name for names, _, _ in fields.values() for name in names} | _PASSED_OVER
-    for name in _IDS[table.name]:
-        known |= {name, f"{name}_0", f"{name}_1"}
+    known = _known(table.name) | _PASSED_OVER
     return [
         f"The column {name} of {table.label} is left out."
         for name in table.columns
