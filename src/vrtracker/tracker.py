@@ -63,7 +63,7 @@ class Tracker(Planning, Keeping, Shown):
         ``list, records, scan, verify, prune, restore``: files; ``datasets(key)``: a frame.
     experiments : ExperimentService
         ``list, summary, frame, messages, config, to_csv, setup, record, read, combine, export,
-        replay``: trials with their parameters and outcomes.
+        replay, assign, delete, restore``: trials with their parameters and outcomes.
     masks : MaskService
         ``list, get, make, recompute``: what functions make of sessions.
     export_one, import_one, merge

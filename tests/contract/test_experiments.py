@@ -15,6 +15,7 @@ from vrtracker.errors import (
     ImportFileError,
     InvalidValueError,
     NotFoundError,
+    NotUndoableError,
     UnknownNameError,
 )
 
@@ -116,6 +117,34 @@ def test_experiments_leave_with_their_session_and_come_back_as_they_were(lab):
     assert [each.uid for each in tracker.experiments.whole()] == ["d", "e"]
     tracker.mice.restore("M1")
     assert [each.uid for each in tracker.experiments.whole()] == ["c", "d", "e"]
+
+
+def test_an_experiment_is_deleted_and_restored_by_itself(lab):
+    service, moments = filled(lab), {}
+    before = contents(lab.tracker)
+
+    for uid in ("a", "d"):
+        moments[lab.clock.time] = service.whole()
+        lab.clock.advance(hours=1)
+        service.delete(uid, reason="a test of the rig")
+    moments[lab.clock.time] = service.whole()
+    assert [each.uid for each in service.whole()] == ["b", "c"]
+    for moment, experiments in moments.items():
+        with lab.tracker.as_of(moment) as past:
+            assert past.experiments.whole() == experiments
+    service.restore("a")
+    service.restore("d")
+    assert contents(lab.tracker) == before
+
+    service.delete("a")
+    lab.tracker.sessions.delete(KEY, reason="test")
+    with pytest.raises(InvalidValueError, match="restore that first"):
+        service.restore("a")
+    with pytest.raises(NotFoundError, match="deleted experiment"):
+        service.restore("b")
+    service.setup(experiment="e")
+    with pytest.raises(NotUndoableError, match="'experiment' cannot be undone"):
+        lab.tracker.undo(last=True).apply()
 
 
 def test_the_past_has_the_experiments_of_then(lab):

@@ -72,6 +72,9 @@ def fill(url: str, root: Path) -> None:
             unit.one.add([{"uSessionID": number, **names}])
             unit.commit()
         tracker.workflow.set_qc(key, "session", "warning", reason="looked at it")
+        experiment = tracker.experiments.setup("naïve ✓", session=key, message={"a": [None, 0.1]})
+        tracker.experiments.record(experiment, [{"parameters": {"x": "ü"}, "outcomes": 1}])
+        tracker.experiments.record_config(experiment, b"\x00\xff")
         tracker.freeze("fig3", columns=["arena", "water", "mouse__KO"])
         # Numbers that were given once are not given again, gaps or not.
         tracker.mice.add_many([{"mouseName": "stays", "uMouseID": LAST_MOUSE - 10}])

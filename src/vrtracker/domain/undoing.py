@@ -90,7 +90,9 @@ class Past:
     @property
     def is_rekeyed(self) -> bool:
         """Whether the row, which is there, got another key."""
-        return self.entry is None and any(name in self.columns for name in _KEYS[self.subject_kind])
+        return self.entry is None and any(
+            name in self.columns for name in _KEYS.get(self.subject_kind, ())
+        )
 
     def __str__(self) -> str:
         stage = f" {self.stage}" if self.stage else ""

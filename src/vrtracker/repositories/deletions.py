@@ -33,7 +33,7 @@ What hangs on others of these comes after them.
 """
 _WITHIN = {"vrt_message": "vrt_experiment", "vrt_trial": "vrt_experiment"}
 _RENUMBERED = {"vrt_qc_decision", "vrt_dataset", "vrt_mask", "vrt_message", "vrt_trial"}
-_OF_KIND = {"session": "sessiondb", "mouse": "mousedb"}
+_OF_KIND = {"session": "sessiondb", "mouse": "mousedb", "experiment": "vrt_experiment"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class DeletionRepository:
         for row in self._stored.read(table, id_name, numbers):
             content[row[id_name]] = {table.name: [row]}
         taken: list[tuple[Table, str, list[int]]] = []
-        for name in _HANGING:
+        for name in (each for each in _HANGING if each != table.name):
             hanging, column, owners = self._table(name), id_name, {each: each for each in content}
             if name in _WITHIN:
                 column = "experiment_id"

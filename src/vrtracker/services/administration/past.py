@@ -166,6 +166,7 @@ class _Past:
         past["vrt_deleted"] = [
             *self._deleted("mouse", mice),
             *self._deleted("session", sessions),
+            *filter(self._is_gone_experiment, self._now["vrt_deleted"]),
         ]
         for name in _HANGING:
             past[name] = [
@@ -187,7 +188,11 @@ class _Past:
 
     def _experiments(self, owners: Mapping[str, Past]) -> dict[str, list[_Row]]:
         """Return the rows of experiments; those of an owner that was deleted hang on it."""
-        contents = [json.loads(row["content"]) for row in self._now["vrt_deleted"]]
+        contents = [
+            json.loads(row["content"])
+            for row in self._now["vrt_deleted"]
+            if not self._is_gone_experiment(row)
+        ]
         every = {
             name: [
                 *self._now[name],
@@ -208,6 +213,9 @@ class _Past:
                 else:
                     home.hanging[image_name(name, row[_number(self._tables[name])])] = row
         return rows
+
+    def _is_gone_experiment(self, row: _Row) -> bool:
+        return row["subject_kind"] == "experiment" and self._is_of_then(row)
 
     def _homes(
         self, experiments: Sequence[_Row], owners: Mapping[str, Past]

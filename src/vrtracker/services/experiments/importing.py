@@ -222,4 +222,4 @@ class _Import:
         else:
             unit.experiments.append(change.number, part.messages, part.trials, at)
         told = {f"{name}:added": change.part.counts[name] for name in ("trials", "messages")}
-        unit.events.append([event(self._lab, owner, "imported", part.uid, **told)])
+        unit.events.append([event(self._lab, owner, "imported", part.uid, told)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from vrtracker.domain.keys import SessionKey
@@ -57,9 +58,22 @@ def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Own
     return Owner(None, known.mouseName, mouse_number=known.uMouseID)
 
 
-def event(lab: LabContext, owner: Owner, verb: str, uid: str, **told: Any) -> NewEvent:
+def event(
+    lab: LabContext,
+    owner: Owner,
+    verb: str,
+    uid: str,
+    told: Mapping[str, Any] | None = None,
+    *,
+    reason: str | None = None,
+) -> NewEvent:
     """Return the event of an experiment: on its session, its mouse, or on itself."""
-    subject = owner.session or owner.mouse or uid
     kind: dict[str, Any] = {} if owner.mouse else {"subject_kind": "experiment"}
-    changes = {"experiment": uid, **{name: value for name, value in told.items() if value}}
-    return lab.event(subject, verb, changes=changes, **kind)
+    held = {name: value for name, value in (told or {}).items() if value}
+    return lab.event(
+        owner.session or owner.mouse or uid,
+        verb,
+        changes={"experiment": uid, **held},
+        reason=reason,
+        **kind,
+    )

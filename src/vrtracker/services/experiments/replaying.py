@@ -76,7 +76,7 @@ def _write(lab: LabContext, experiments: Sequence[Experiment], into: Any) -> Non
                 unit.experiments.add(each, at, **NOBODY.numbers)
             unit.events.append(
                 [
-                    event(there, NOBODY, "replayed", each.uid, trials=len(each.trials))
+                    event(there, NOBODY, "replayed", each.uid, {"trials:added": len(each.trials)})
                     for each in experiments
                 ]
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from vrtracker import clock
+from vrtracker.backends.base import ViolationError
 from vrtracker.domain.experiments import (
     CONFIG,
     LONGEST_UID,
@@ -19,23 +19,20 @@ from vrtracker.domain.experiments import (
     STRATEGY,
     Experiment,
     Message,
-    Pairs,
     Trial,
     told_by,
-    typed,
 )
-from vrtracker.errors import DuplicateError, InvalidValueError, NotFoundError, UnknownNameError
+from vrtracker.errors import DuplicateError, InvalidValueError, NotFoundError
 from vrtracker.files.aepsych.pickles import content_of
 from vrtracker.files.aepsych.writing import write_experiments
 from vrtracker.services.experiments.importing import COUNTED, ExperimentPlan, plan_import
 from vrtracker.services.experiments.owners import Owner, event, owner_of
 from vrtracker.services.experiments.reading import ExperimentReading
 from vrtracker.services.experiments.replaying import Replayed, replay
+from vrtracker.services.experiments.trials import iso, pairs_of, trial_of
+from vrtracker.spelling import nearest
 
-__all__ = ["ExperimentService", "pairs_of"]
-
-_TRIAL = {"parameters", "outcomes", "ended", "model_data", "extra"}
-_SCALARS = (bool, int, float, str, type(None))
+__all__ = ["ExperimentService"]
 
 
 class ExperimentService(ExperimentReading):
@@ -99,7 +96,9 @@ class ExperimentService(ExperimentReading):
                 messages=tuple(sent),
             )
             unit.experiments.add(made, self._lab.now(), **owner.numbers)
-            unit.events.append([event(self._lab, owner, "experiment", uid, messages=len(sent))])
+            unit.events.append(
+                [event(self._lab, owner, "experiment", uid, {"messages:added": len(sent)})]
+            )
             unit.commit()
         return uid
 
@@ -123,13 +122,13 @@ class ExperimentService(ExperimentReading):
             If a value is no plain one, or a name is there twice and `log` is set.
         """
         now = self._rig_time(None)
-        made = [_trial(each, now) for each in trials]
+        made = [trial_of(each, now) for each in trials]
         self._append(experiment, [told_by(each) for each in made] if log else [], made)
         return len(made)
 
     def record_one(self, experiment: str, *, log: bool = True, **trial: Any) -> tuple[int, Trial]:
         """Record one trial as `record` does; return its number in this database, and itself."""
-        made = _trial(trial, self._rig_time(None))
+        made = trial_of(trial, self._rig_time(None))
         number = self._append(experiment, [told_by(made)] if log else [], [made])
         return number, made
 
@@ -175,9 +174,7 @@ class ExperimentService(ExperimentReading):
             unit.experiments.set_values(trial, made)
             owner = Owner(row["session"], row["mouse"])
             told = {"trial": trial, "parameters": dict(parameters), "outcomes": dict(outcomes)}
-            unit.events.append(
-                [event(self._lab, owner, "recorded", experiment, **told)], wakes=False
-            )
+            unit.events.append([event(self._lab, owner, "recorded", experiment, told)], wakes=False)
             unit.commit()
 
     def assign(self, experiment: str, *, session: Any = None, mouse: str | None = None) -> None:
@@ -187,7 +184,64 @@ class ExperimentService(ExperimentReading):
             owner = owner_of(self._lab, unit, session, mouse)
             unit.experiments.assign(row["experiment_id"], **owner.numbers)
             was = str(row["session"] or row["mouse"] or "nobody")
-            unit.events.append([event(self._lab, owner, "assigned", experiment, was=was)])
+            unit.events.append([event(self._lab, owner, "assigned", experiment, {"was": was})])
+            unit.commit()
+
+    def delete(self, experiment: str, reason: str | None = None) -> None:
+        """Delete an experiment, with its messages and trials; `restore` brings it back.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment.
+        """
+        with self._lab.unit() as unit:
+            row = self._row(unit, experiment)
+            number, at = row["experiment_id"], self._lab.now()
+            entry = {
+                "subject_kind": "experiment",
+                "subject_key": experiment,
+                "row_number": number,
+                "content": unit.deletions.take("experiment", [number])[number],
+                "deleted_at": at,
+                "actor": self._lab.actor,
+                "operation_id": unit.events.operation_id,
+                "reason": reason,
+            }
+            unit.deletions.keep([entry])
+            owner = Owner(row["session"], row["mouse"])
+            told = event(self._lab, owner, "experiment_deleted", experiment, reason=reason)
+            unit.events.append([told])
+            unit.commit()
+
+    def restore(self, experiment: str) -> None:
+        """Bring a deleted experiment back, to its session or mouse; the last of several.
+
+        Raises
+        ------
+        NotFoundError
+            If no such experiment was deleted.
+        DuplicateError
+            If there is one of that id by now.
+        InvalidValueError
+            If its session or mouse is not there.
+        """
+        with self._lab.unit() as unit:
+            entries = unit.deletions.of("experiment", experiment)
+            if not entries:
+                known = [each.subject_key for each in unit.deletions.of("experiment")]
+                raise NotFoundError("deleted experiment", experiment, nearest(experiment, known))
+            if unit.experiments.find(experiment) is not None:
+                raise DuplicateError("experiment", experiment)
+            try:
+                unit.deletions.put_back(entries[:1])
+            except ViolationError as error:
+                raise InvalidValueError(
+                    f"The session or mouse of {experiment} is not there; restore that first."
+                ) from error
+            row = self._row(unit, experiment)
+            owner = Owner(row["session"], row["mouse"])
+            unit.events.append([event(self._lab, owner, "experiment_restored", experiment)])
             unit.commit()
 
     def _append(self, experiment: str, messages: Sequence[Message], trials: Sequence[Trial]) -> int:
@@ -200,7 +254,7 @@ class ExperimentService(ExperimentReading):
             counts = {"trials:added": len(trials), "messages:added": len(messages)}
             owner = Owner(row["session"], row["mouse"])
             unit.events.append(
-                [event(self._lab, owner, "recorded", experiment, **counts)], wakes=False
+                [event(self._lab, owner, "recorded", experiment, counts)], wakes=False
             )
             unit.commit()
         return last
@@ -218,7 +272,7 @@ class ExperimentService(ExperimentReading):
 
     def _rig_time(self, given: Any) -> str:
         at = clock.precise() if given is None else given
-        return _iso(at.astimezone(self._lab.zone) if at.tzinfo is not None else at)
+        return iso(at.astimezone(self._lab.zone) if at.tzinfo is not None else at)
 
     # -- in and out -----------------------------------------------------------------------------
 
@@ -300,46 +354,3 @@ class ExperimentService(ExperimentReading):
             If a message does not say what it must.
         """
         return replay(self._lab, self.whole(experiment), None if dry_run else into)
-
-
-# -- what callers give ---------------------------------------------------------------------------
-
-
-def _trial(given: Any, now: str) -> Trial:
-    if isinstance(given, Trial):
-        return given
-    for name in given:
-        if name not in _TRIAL:
-            raise UnknownNameError("part of a trial", name, sorted(_TRIAL))
-    outcomes = given.get("outcomes", ())
-    ended = given.get("ended")
-    return Trial(
-        ended=now if ended is None else _iso(ended),
-        model_data=bool(given.get("model_data", True)),
-        parameters=pairs_of(given.get("parameters", ())),
-        outcomes=pairs_of({"outcome": outcomes} if isinstance(outcomes, int | float) else outcomes),
-        extra=given.get("extra") or None,
-    )
-
-
-def pairs_of(given: Any) -> Pairs:
-    """Return names and values as a trial keeps them: numbers of NumPy as Python's own."""
-    pairs = given.items() if isinstance(given, Mapping) else given
-    return tuple((str(name), _scalar(name, value)) for name, value in pairs)
-
-
-def _scalar(name: Any, value: Any) -> Any:
-    found = value.item() if hasattr(value, "item") else value
-    is_huge = isinstance(found, int) and abs(found) >= 2**63
-    if is_huge or not isinstance(found, _SCALARS):
-        raise InvalidValueError(
-            f"{name} is {value!r}; a parameter or outcome is a number below 2**63, a text, "
-            "true or false.",
-            column=str(name),
-            value=value,
-        )
-    return typed(found)
-
-
-def _iso(at: dt.datetime) -> str:
-    return at.replace(tzinfo=None).isoformat(timespec="microseconds")
