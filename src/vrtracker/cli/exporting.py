@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vrtracker.as_json import KEY
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import (
     Columns,
@@ -22,7 +23,6 @@ from vrtracker.cli.options import (
     Where,
 )
 from vrtracker.cli.output import note, say, write_json
-from vrtracker.cli.records import KEY
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of
 

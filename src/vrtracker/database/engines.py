@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime as dt
-import os
 import threading
-import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
+from vrtracker.database import handles
 from vrtracker.database.at_hand import AtHand
 from vrtracker.database.prepared import Prepared, announce, compiled, expanded, run
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Database", "dispose_all"]
-
-_ALL: weakref.WeakSet[Database] = weakref.WeakSet()
+__all__ = ["Database"]
 
 
 class Database:
@@ -66,7 +62,7 @@ class Database:
         self._translation = Translation(self.translated)
         self._lock = threading.RLock()
         self._forget()
-        _ALL.add(self)
+        handles.add(self)
 
     def _forget(self) -> None:
         self._read_engine: Engine | None = None
@@ -128,9 +124,9 @@ class Database:
             usual = f"{self} was opened read-only; open it without readonly=True."
             raise ReadOnlyError(self._refusal or usual)
 
-    def _leave_to_parent(self) -> None:
+    def leave_to_parent(self) -> None:
         """Drop what was inherited through a fork: a connection serves one process only."""
-        _keep_for_ever(self._read_engine, self._write_engine, self._reader, self._at_hand)
+        handles.keep_for_ever(self._read_engine, self._write_engine, self._reader, self._at_hand)
         self._lock = threading.RLock()
         self._forget()
 
@@ -389,24 +385,3 @@ class Database:
             return ViolationError(violation, f"{self} refused it: {error}")
         explained = self.backend.explain(error, self.url)
         return explained or BackendError(f"{self} failed: {error}")
-
-
-def dispose_all() -> None:
-    """Close every connection of this process to every database; the next use opens new ones."""
-    for database in list(_ALL):
-        database.dispose()
-
-
-def _leave_all_to_parent() -> None:
-    for database in list(_ALL):
-        database._leave_to_parent()  # noqa: SLF001 - the handles of this module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)
-
-
-def _keep_for_ever(*inherited: Any) -> None:
-    """Never free what a fork has copied: to close it would close the parent's connections too."""
-    for thing in inherited:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))

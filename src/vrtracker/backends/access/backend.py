@@ -49,8 +49,7 @@ _VIOLATIONS = {
     "23505": Violation.UNIQUE,
 }
 # Offset 4 of the first page: Jackcess, JetFormat; MDB Tools, HACKING.
-_MAGIC = (b"Standard ACE DB", b"Standard Jet DB")
-_MAGIC_AT = 4
+_MAGIC, _MAGIC_AT = (b"Standard ACE DB", b"Standard Jet DB"), 4
 MOST_ROWS_BY_ODBC = 2000
 # java.sql.Connection.TRANSACTION_SERIALIZABLE; the mirror keeps several versions of a row.
 _SNAPSHOT = 8

@@ -77,9 +77,8 @@ class Claims:
         self._lab = lab
         self._versions = JSONDocument(to_json(dict(versions)))
         self._run = run
-        is_here = foreign is None
-        self._process_id = os.getpid() if is_here else foreign
-        self._process_started_at = processes.started_at(os.getpid()) if is_here else None
+        self._process_id = os.getpid() if foreign is None else foreign
+        self._process_started_at = processes.started_at(os.getpid()) if foreign is None else None
 
     def start(
         self,
