@@ -405,7 +405,7 @@ def test_frames_of_one_are_merged_with_a_plan_and_strictly_on_request(lab, plain
         (lambda frame: frame.reset_index(drop=True), "no column 'id'"),
         (lambda frame: frame[["lab", "lab"]], "two columns"),
         (lambda frame: frame.to_dict(), "DataFrame"),
-        (lambda _: None, "no sessions"),
+        (lambda _: None, "have no sessions"),
     ],
 )
 def test_frames_that_are_wrong_are_one_error(lab, blank, change, message):
@@ -455,6 +455,30 @@ def test_sessions_that_one_cannot_hold_are_all_named(plain, tmp_path):
     assert (made.sessions, [each.key for each in made.left_out]) == (1, list(raised.value.value))
     assert plain.export_one(tmp_path / "out", sessionID=5).sessions == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sessions.pqt"]
+
+
+def test_table_that_is_as_it_was_is_not_written_again(plain, tmp_path):
+    plain.import_one(cache(tmp_path / "cache")).apply()
+    files = [tmp_path / "out" / f"{name}.pqt" for name in ("sessions", "datasets")]
+
+    def export() -> list[int]:
+        plain.export_one(tmp_path / "out")
+        return [file.stat().st_ino for file in files]
+
+    first = export()
+    assert export() == first
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(whole[:4] + b"damaged" + whole[11:])
+    assert not set(export()) & set(first)
+    first = export()
+    plain.sessions.add(("M1", "2024-01-01", 7))
+    second = export()
+    assert [new == old for new, old in zip(second, first, strict=True)] == [False, True]
+    assert len(real_one(tmp_path / "out")._cache.sessions) == 2
+    plain.workflow.set_dataset_qc(KEY, "alf/a.b.npy", "FAIL")
+    assert not set(export()) & set(second)
+    assert list(real_one(tmp_path / "out")._cache.datasets["qc"]) == ["FAIL"]
 
 
 def test_folder_that_is_a_file_is_one_error(plain, tmp_path):
@@ -671,7 +695,7 @@ def test_cache_that_is_wrong_in_itself_is_one_error(blank, tmp_path, kind):
 
 
 NO_TABLES = {
-    "none": "has no sessions",
+    "none": "holds no sessions.pqt",
     "text": "cannot be read",
     "cut": "cannot be read",
     "folder": "is no file",

@@ -55,6 +55,7 @@ def by_path(tables) -> list[tuple]:
             *sessions.loc[row["eid"], ["lab", "subject", "number"]],
             str(row["rel_path"]),
             row["file_size"],
+            row["hash"],
         )
         for _, row in files.iterrows()
     )
@@ -66,7 +67,7 @@ def test_tree_is_indexed_as_there_with_ids_that_stay(tree, made, tmp_path):
     (tree / FOLDERS[2]).rmdir()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs.make_parquet_db(tree, tmp_path / "theirs")
+        theirs.make_parquet_db(tree, tmp_path / "theirs", hash_files=True)
 
     mine, other = theirs.load_tables(made), theirs.load_tables(tmp_path / "theirs")
     assert by_path(mine) == by_path(other)

@@ -139,7 +139,9 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
     sessions = _read(source, SESSIONS)
     if sessions is None:
         raise ImportFileError(
-            f"{what} has no sessions; give the folder that holds sessions.pqt, or a frame of them."
+            "The tables given have no sessions; give a frame of them too, as sessions."
+            if isinstance(source, Mapping)
+            else f"{source} holds no sessions.pqt; give the folder that holds a cache's tables."
         )
     datasets = _read(source, DATASETS)
     problems = sessions.problems

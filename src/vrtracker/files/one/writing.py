@@ -102,6 +102,9 @@ def write_cache(
 ) -> None:
     """Write the tables of a cache, each whole under another name first.
 
+    One that is there already with the same rows is left as it is, with its time: whoever loads it
+    or copies it need not do so again.
+
     Parameters
     ----------
     folder
@@ -125,8 +128,10 @@ def write_cache(
         try:
             for name, columns in tables.items():
                 target = folder / f"{name}.pqt"
-                parts[target] = folder / f".{name}.{token}.part"
-                _write(_table(name, columns, created), parts[target])
+                table = _table(name, columns, created)
+                if not _is_there(table, target):
+                    parts[target] = folder / f".{name}.{token}.part"
+                    _write(table, parts[target])
             for target, part in parts.items():
                 part.replace(target)
         finally:
@@ -138,6 +143,17 @@ def write_cache(
         raise InvalidValueError(
             f"{os.fspath(folder)!r} cannot be written to ({reason_of(error)}). Give another folder."
         ) from error
+
+
+def _is_there(table: pa.Table, path: Path) -> bool:
+    """Return whether a file holds these rows and can be read; it is one of ours."""
+    if not path.is_file() or pq.read_metadata(path).num_rows != table.num_rows:
+        return False
+    try:
+        there = pq.read_table(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return bool(there.schema.equals(table.schema) and there.equals(table))
 
 
 def _write(table: pa.Table, path: Path) -> None:
