@@ -6,8 +6,10 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import os
 import random
 import re
+import subprocess
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from support import old_one
 from support.command_line import refused, run, told
 from support.examples import examples
 from support.sample_lab import open_lab
@@ -37,6 +40,8 @@ from vrtracker.files.alf import parse_alf_name
 pytest.importorskip("one", reason="ONE-api is not installed")
 
 SEED = 20260301
+OLD_ONE = os.environ.get("VRTRACKER_TEST_OLD_ONE", "")
+"""The Python of an environment with an older ONE-api."""
 FILES = (
     "alf/trials.choice.npy",
     "alf/#2024-01-01#/trials.choice.npy",
@@ -423,6 +428,34 @@ def test_what_one_saves_comes_back_with_nothing_to_do(lab, tmp_path):
 
     assert (plan.added, plan.updated, plan.conflicts) == (0, 0, ())
     assert plan.unchanged == lab.export.sessions + lab.export.datasets
+
+
+@pytest.mark.skipif(not OLD_ONE, reason="VRTRACKER_TEST_OLD_ONE names no Python")
+def test_older_one_loads_searches_and_saves_alike(lab, searched, tmp_path):
+    one, _ = searched
+    names = ["sessions", "datasets"]
+    queries: list[dict[str, Any]] = [
+        {"datasets": name, "dataset_qc_lte": level, "date_range": ["2024-01-01", last]}
+        for name in (".*", ["spikes.times.npy", "trials.choice.npy"])
+        for level in LEVELS
+        for last in ("2024-01-02", "2024-01-05")
+    ]
+    queries += [{"subject": "M"}, {"number": [1, 2, 9]}, {"lab": "cortex"}, {"projects": "pilot"}]
+    asked = {"root": str(lab.root), "tables": str(lab.out), "saved": str(tmp_path)}
+    document = json.dumps({**asked, "names": names, "queries": queries})
+    done = subprocess.run(
+        [OLD_ONE, old_one.__file__], input=document, capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout)
+
+    for query, found in zip(queries, told["found"], strict=True):
+        if "date_range" in query:
+            query["date_range"] = [dt.date.fromisoformat(day) for day in query["date_range"]]
+        assert found == sorted(map(str, one.search(**query)))
+    assert told["ids"] == told["paths"] == told["refs"]
+    assert told["version"] < "3.6"
+    plan = lab.tracker.import_one(tmp_path)
+    assert (plan.added, plan.updated, plan.conflicts) == (0, 0, ())
 
 
 def test_session_in_the_folder_of_a_lab_is_told_so(tmp_path):
