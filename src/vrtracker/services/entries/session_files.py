@@ -72,10 +72,12 @@ class Session(Shown):
         return hash(self.key)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.record, self._folders, self._parts, self._recorded
+        # A connection stays in its process.
+        return self.record, self._folders, self._parts
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.record, self._folders, self._parts, self._recorded = state
+        self.record, self._folders, self._parts = state
+        self._recorded = None
 
     def facts(self) -> Facts:
         """Return the columns that have a value."""
@@ -226,6 +228,11 @@ class OpenSession:
 
     def _check(self, paths: Collection[str]) -> None:
         """Raise InvalidValueError unless these files hold what was recorded."""
+        if paths and self._recorded is None:
+            raise InvalidValueError(
+                f"{self.path} is open without its database, so that no hash is known; open the "
+                "session that tracker.sessions.get gives in this process."
+            )
         rows = self._recorded() if paths and self._recorded is not None else {}
         for path in paths:
             row = rows.get(path, _UNKNOWN)
