@@ -139,6 +139,28 @@ def test_export_holds_what_the_real_file_holds_and_comes_in_as_nothing_new(url, 
     assert "already" in refused("--url", url, "export", "aepsych", out, code=2)
 
 
+def test_another_experiment_of_the_same_id_is_a_conflict_and_nothing_is_written(
+    url, real, tmp_path
+):
+    path, _ = real
+    words = ("--url", url, "import", "aepsych")
+    assert "Nothing was written" in good(*words, path, "--dry-run")
+    assert "Imported" in good(*words, path)
+    with vrtracker.open(url) as tracker:
+        before = tracker.experiments.whole()
+        tracker.experiments.export(tmp_path / "other.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as made, made:
+        made.execute("UPDATE outcome_data SET outcome_value = 9 WHERE unique_id = 3")
+
+    line = refused(*words, tmp_path / "other.db", path, code=5)
+
+    assert "trial 3 is another one" in line
+    with vrtracker.open(url) as tracker:
+        assert tracker.experiments.whole() == before
+        row = tracker.experiments.list().iloc[0]
+        assert len(tracker.experiments.frame(row)) == len(before[0].trials)
+
+
 def test_frame_is_what_the_tables_of_the_real_file_hold(url, shared_file):
     path = shared_file("aepsych/extra_info.db")
     statement = (
@@ -322,6 +344,7 @@ def test_the_calls_of_aepsychs_database_record_the_same_here(url, tmp_path):
         assert db.get_data_frame(include_extra_data=True)["block"].tolist()[0] == 2
         assert db.summarize_experiments()["parameter_names"].tolist() == ["x, label"]
         db.to_csv(tmp_path / "trials.csv")
+        db.cleanup()
         json.dumps(tracker.history("M1")["changes"].tolist())
         good("--url", url, "export", "aepsych", tmp_path / "o.db", "--experiment", uid)
 

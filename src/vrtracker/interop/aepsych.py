@@ -106,6 +106,10 @@ class Database:
         self._experiments = self.tracker.experiments
         self._owner = {"session": session, "mouse": mouse}
 
+    def cleanup(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        self.tracker.close()
+
     # -- recording ------------------------------------------------------------------------------
 
     def record_setup(  # noqa: PLR0917 -- AEPsych's own signature

@@ -78,7 +78,7 @@ class ExperimentReading:
         Parameters
         ----------
         experiment
-            The id of one, or several; of all when not given.
+            The id of one, a row of `list`, or several ids; all when not given.
         extra
             With metadata, and what was sent along with a trial.
 
@@ -190,16 +190,16 @@ class ExperimentReading:
         Parameters
         ----------
         experiment
-            The id of one, or several; all when not given.
+            As in `frame`.
 
         Raises
         ------
         NotFoundError
             If there is no such experiment.
         """
-        asked = [experiment] if isinstance(experiment, str) else experiment
+        asked = None if experiment is None else _uids(experiment)
         with self._lab.unit(readonly=True) as unit:
-            rows = unit.experiments.rows(None if asked is None else list(asked))
+            rows = unit.experiments.rows(asked)
             there = {row["experiment_uid"] for row in rows}
             for uid in asked or ():
                 if uid not in there:
@@ -230,6 +230,14 @@ class ExperimentReading:
 
 
 # -- what frames hold ----------------------------------------------------------------------------
+
+
+def _uids(experiment: Any) -> builtins.list[str]:
+    """Return the ids that a caller means: of one, of a row of `list`, or of several."""
+    if isinstance(experiment, str):
+        return [experiment]
+    row = experiment.get("experiment_id") if hasattr(experiment, "get") else None
+    return [row] if isinstance(row, str) else builtins.list(experiment)
 
 
 def _time(iso: str | None) -> dt.datetime | None:
