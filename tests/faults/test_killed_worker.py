@@ -26,6 +26,7 @@ TESTS = Path(__file__).parents[1]
 SOURCE = TESTS.parent / "src"
 ONE = "M1.2023-01-20.1"
 LEASE_S = 5
+LONG_S = 900
 PATIENCE_S = 60
 
 
@@ -47,8 +48,8 @@ def worker(lab):
     """Start a worker that writes half of its output and then hangs."""
     started = []
 
-    def start(function: str = "hang") -> subprocess.Popen:
-        words = [lab.url, str(lab.root), "registration", function, str(LEASE_S)]
+    def start(function: str = "hang", lease_s: float = LEASE_S) -> subprocess.Popen:
+        words = [lab.url, str(lab.root), "registration", function, str(lease_s)]
         process = subprocess.Popen(
             [sys.executable, "-m", "support.registrars", *words],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)])},
@@ -157,7 +158,7 @@ def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_
 ):
     lab.add(ONE)
     tracker = lab.another(now=clock.now, host_name=platform.node())
-    killed = worker(registrar)
+    killed = worker(registrar, lease_s=LONG_S)
     paths = [lab.folder(ONE) / name for name in files]
     wait_for(lambda: all(path.exists() and "\n" in path.read_text() for path in paths))
     left = [psutil.Process(int(path.read_text().split()[0])) for path in paths]
@@ -167,9 +168,13 @@ def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_
     with monkeypatch.context() as patch:
         patch.setattr(processes, "_PATIENCE_S", -1)
         note = tracker.workflow.run(registrar=good).notes[0]
-    assert f"still runs (process {left[0].pid}" in note
+        assert list(tracker.workflow.claims()["alive"]) == [False]
+        late = lab.another(now=after_the_lease, host_name=platform.node())
+        (result,) = late.workflow.run(registrar=good).results
+    for told in (note, result.error):
+        assert f"still runs (process {left[0].pid}" in told
+    assert result.outcome == "failed"
     assert all(map(runs, left))
-    assert list(tracker.workflow.claims()["alive"]) == [False]
 
     def register(job) -> None:
         assert not any(map(runs, left))
@@ -177,6 +182,10 @@ def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_
 
     assert tracker.workflow.run(registrar=register).succeeded == 1
     assert lab.litter(ONE) == []
+
+
+def after_the_lease() -> dt.datetime:
+    return clock.now() + dt.timedelta(seconds=2 * LONG_S)
 
 
 def runs(process: psutil.Process) -> bool:

@@ -20,7 +20,13 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Transition
-from vrtracker.errors import LostClaimError, NotFoundError, VrtrackerError, WorkerDiedError
+from vrtracker.errors import (
+    LostClaimError,
+    NotFoundError,
+    RegistrarError,
+    VrtrackerError,
+    WorkerDiedError,
+)
 from vrtracker.files import recovery
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read
@@ -76,16 +82,27 @@ def _free_abandoned(lab: LabContext) -> list[str]:
 
 
 def clean(lab: LabContext, number: int, path: Path) -> list[str]:
-    """Remove what attempts that have ended left in a session's folder; see `recovery.recover`."""
+    """Remove what attempts that have ended left in a session's folder; see `recovery.recover`.
+
+    Raises
+    ------
+    RegistrarError
+        If something that a worker which is gone has started still runs, and cannot be ended.
+    """
     if not recovery.left_over(path, output=lab.output):
         return []
     with lab.unit(readonly=True) as unit:
         unfinished = unit.attempts.unfinished(number)
-    at_work = {row["attempt_id"] for row in unfinished if _end_left_by(lab, row)}
+    for row in unfinished:
+        if left := _end_left_by(lab, row):
+            raise RegistrarError(
+                f"What an earlier worker at {key_of(row)} started still runs ({', '.join(left)}), "
+                "and cannot be ended here. End that, then run again."
+            )
     return recovery.recover(
         path,
         output=lab.output,
-        live_tokens=lambda: {*at_work, *_live_tokens(lab, number)},
+        live_tokens=partial(_live_tokens, lab, number),
         unrecorded=partial(_unrecorded, lab, number),
     )
 
