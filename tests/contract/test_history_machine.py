@@ -442,12 +442,15 @@ class HistoryMachine(RuleBasedStateMachine):
 
     def enter(self, key: str, *, absorbed: bool) -> None:
         """Enter what was done by hand, or leave it to the next write of the row."""
-        self.now = self.lab.dump()
+        self.now, told = self.lab.dump(), len(self.done)
         if absorbed:
             self.perform(self.tracker.absorb, copy.deepcopy(self.model))
             self.by_hand.clear()
         else:
             self.by_hand.add(key)
+        if len(self.done) == told:
+            # The history may never hear of it: all before does not come back as a whole.
+            self.stack.clear()
 
     # -- undoing ----------------------------------------------------------------------------
 

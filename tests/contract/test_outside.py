@@ -193,6 +193,7 @@ def test_edit_of_many_rows_is_undone_although_they_were_found_after_it(lab):
     lab.tracker.sessions.update({"numPlanes": 3}, all_rows=True)
     assert "found" not in set(lab.tracker.events(1000)["verb"])
     lab.tracker.absorb()
+    assert lab.tracker.verify().differences == ()
 
     lab.tracker.undo(last=True).apply()
 

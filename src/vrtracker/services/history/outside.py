@@ -285,6 +285,9 @@ def _event(
     row: Mapping[str, Any],
 ) -> NewEvent | None:
     """Return the event that tells what was changed of a row, or None if nothing was."""
+    if not known.is_whole:
+        # A row begins with being found: all that it holds beside defaults is told.
+        known = Known()
     changes = _differing(repository, known, row)
     if known.is_whole and not changes:
         return None
