@@ -144,7 +144,7 @@ def test_the_labs_own_table_keeps_its_promises(copied, broken):
         database.dispose()
 
 
-@each_kind
+@each_source
 def test_clone_of_a_clone_has_the_same_hashes_and_gives_the_next_numbers(copied, backend):
     url = backend.new_url()
     highest = max(row[0] for row in copied.source["sessiondb"])
@@ -157,7 +157,7 @@ def test_clone_of_a_clone_has_the_same_hashes_and_gives_the_next_numbers(copied,
         assert tracker.sessions.add("next.2023-01-20.701").uSessionID == highest + 1
 
 
-@each_kind
+@each_source
 def test_what_is_written_meanwhile_stays_out(small_lab, other):
     url = other.new_url()
     before = contents(small_lab)
@@ -189,7 +189,7 @@ def test_independent_reader_reads_the_access_file(copied):
     assert [row["note"] for row in mdb_rows(path, "litters")] == ["", "鼠"]
 
 
-@each_kind
+@each_source
 def test_the_labs_rows_come_along(legacy, other):
     url, source = other.new_url(), legacy.url
 
@@ -299,7 +299,7 @@ def test_another_way_to_the_same_server_is_no_destination(postgres_server, datab
     backend.close()
 
 
-@each_kind
+@each_source
 def test_older_source_is_refused_before_anything_is_made(backend, other):
     source, url = backend.migrated_url(), other.new_url()
     downgrade(source, REVISIONS[-2])

@@ -603,6 +603,7 @@ def test_a_condition_holds_at_the_moment_of_each_claim(lab, workflow):
     assert seen == [1, 3]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_condition_goes_to_workers(lab, workflow):
     for number in (1, 2, 3):
         lab.add(f"M1.2023-01-20.{number}")

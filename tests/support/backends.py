@@ -248,7 +248,7 @@ each_kind = pytest.mark.parametrize("backend", KINDS, indirect=True)
 
 
 def each_source(test: Any) -> Any:
-    """Run on all kinds what rests with the destination: in full from SQLite, once from others."""
+    """Run on all kinds what rests with one side: from SQLite to all kinds, and once from others."""
     return pytest.mark.own_rule(each_kind(test))
 
 
