@@ -56,14 +56,23 @@ def test_test_without_a_backend_is_never_left_out():
     assert left_out([SimpleNamespace(nodeid="test_it", path=TESTS / "unit" / "test_it.py")]) == []
 
 
-def test_what_runs_on_sqlite_as_well_is_a_repetition():
+def test_what_runs_on_sqlite_as_well_and_further_examples_are_repetitions():
     everywhere = collected("test_frames", own_rule=False)
     servers = [
         item for item in collected("test_copy_archive", own_rule=False) if "sql1" in item.nodeid
     ]
 
     assert len(servers) == 4
-    assert repeated([*everywhere, *servers]) == everywhere[2:]
+    assert repeated([*everywhere, *servers]) == [*everywhere[1:], servers[1], servers[3]]
+
+
+def test_first_example_of_a_test_without_a_backend_is_none():
+    items = [
+        SimpleNamespace(nodeid=f"test_it.py::test_it[{one}]", path=TESTS / "unit" / "test_it.py")
+        for one in "ab"
+    ]
+
+    assert repeated(items) == items[1:]
 
 
 @pytest.mark.parametrize("module", sorted(AT_RANDOM))

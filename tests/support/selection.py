@@ -64,15 +64,19 @@ def repeated(items: list[Any]) -> list[Any]:
     """Return the tests that reach little of our code that others do not.
 
     Those run on SQLite as well, and what is a server's or Access's own has tests of its own; or
-    they take at random the steps that others take one by one.
+    they are further examples of a test; or they take at random the steps that others take one by
+    one.
     """
     on_sqlite = {_function(item) for item in items if _backend(item) == "sqlite"}
-    return [
-        item
-        for item in items
-        if item.path.stem in AT_RANDOM
-        or (_backend(item) not in {None, "sqlite"} and _function(item) in on_sqlite)
-    ]
+    shown: set[tuple[str, str | None]] = set()
+    found = []
+    for item in items:
+        function, backend = place = _function(item), _backend(item)
+        runs_on_sqlite = backend not in {None, "sqlite"} and function in on_sqlite
+        if place in shown or runs_on_sqlite or item.path.stem in AT_RANDOM:
+            found.append(item)
+        shown.add(place)
+    return found
 
 
 def _function(item: Any) -> str:
