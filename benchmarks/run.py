@@ -66,7 +66,7 @@ class Line:
     """What was in memory beyond the result, bytes."""
 
     def __str__(self) -> str:
-        peer = f"{_time(self.peer)} {self.peer_name}" if self.peer else "-"
+        peer = f"{_time(self.peer)} {self.peer_name}" if self.peer else self.peer_name or "-"
         gain = f"{self.peer / self.ours:5.1f}x" if self.peer else "    -"
         return (
             f"{self.operation:<34} {self.backend:<11} {self.rows:>9,} {_time(self.ours)} "
@@ -511,6 +511,16 @@ def queue_lines(backend: str, url: str, folder: Path, rows: int, *, quick: bool)
     yield from QueueBench(own, work, rows, line, quick=quick).lines()
 
 
+def clone_lines(url: str, folder: Path, rows: int) -> Iterator[Line]:
+    """Measure clones into databases of their own; the peer's place tells the peak of memory."""
+    import clone_lines
+
+    def line(operation: str, rows: int, ours: float, floor: float, peak: str) -> Line:
+        return Line(operation, "postgresql", rows, ours, floor, None, peak, 0)
+
+    return clone_lines.lines(folder, rows, partial(_another, url), line)
+
+
 def start_lines(folder: Path, *, rounds: int) -> Iterator[Line]:
     """Measure how soon the shell answers, each time beside what it imports at the least."""
     from start_lines import StartBench
@@ -573,6 +583,8 @@ def _of_backend(
     yield from selection_lines(backend, url, folder, _sizes(rows))
     for count in [rows] if options.quick else [10_000, rows]:
         yield from queue_lines(backend, url, folder, count, quick=options.quick)
+    if backend == "postgresql":
+        yield from clone_lines(url, folder, rows)
 
 
 def _sizes(most: int) -> list[int]:
