@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,5 +30,15 @@ def loading(
         def load(rows: Sequence[Sequence[Any]]) -> None:
             for row in rows:
                 copy.write_row(row)
+            _hand_over(driver.pgconn)
 
         yield load
+
+
+def _hand_over(connection: Any) -> None:
+    """Wait until libpq has sent what it holds, which else grows while the server is slower."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while connection.flush():
+            if any(events & selectors.EVENT_READ for _, events in waiting.select()):
+                connection.consume_input()
