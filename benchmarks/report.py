@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +72,14 @@ def _about(busy: tuple[float, float]) -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{name} {importlib.metadata.version(name)}")
     cores = os.cpu_count() or 1
-    laden = " **The machine was busy with other work: ratios by processor time say more.**"
-    return (
-        f"Python {platform.python_version()}, {', '.join(versions)}; {cores} processors, of which "
-        f"{busy[0]:.1f} were busy before the run and {busy[1]:.1f} at its end, this run's own "
-        f"included.{laden if busy[0] > cores / 4 else ''}\n"
+    told = (
+        f"Python {platform.python_version()}, {', '.join(versions)}. {cores} processors, which "
+        f"{busy[0]:.1f} processes wanted before the run and {busy[1]:.1f} at its end, this run's "
+        "among them."
     )
+    if busy[0] > cores / 4:
+        told += " **The machine did other work: ratios by processor time say more.**"
+    return f"{textwrap.fill(told, 119)}\n"
 
 
 def _table(lines: Sequence[Any]) -> Iterator[str]:
