@@ -602,6 +602,7 @@ def report(options: argparse.Namespace, folder: Path) -> list[Line]:
     import selection_lines as selections
 
     sizes = [1_000, 5_000] if options.quick else _sizes(options.rows)
+    middle = sizes[-2:][0]
     busy, began = os.getloadavg()[0], time.monotonic()
     lines: list[Line] = []
     profiles: list[str] = []
@@ -612,10 +613,10 @@ def report(options: argparse.Namespace, folder: Path) -> list[Line]:
             whole = next(one for one in lines if (one.operation, one.backend, one.rows) == wanted)
             rows = whole.peers[selections.OLD]
             lines += _shown(_look_ups(backend, url, folder, sizes[-1], rows, quick=options.quick))
-            shown = str(folder / f"frames-{sizes[-2]}.db") if backend == "sqlite" else None
-            profiles += selections.profiles(backend, shown or _named(url, f"frames_{sizes[-2]}"))
+            shown = str(folder / f"frames-{middle}.db") if backend == "sqlite" else None
+            profiles += selections.profiles(backend, shown or _named(url, f"frames_{middle}"))
         if "sqlite" in urls:
-            lines += _shown([search_line(folder, sizes[-2])])
+            lines += _shown([search_line(folder, middle)])
             lines += _shown(start_lines(folder, rounds=3 if options.quick else 7))
     took = f"The run took {(time.monotonic() - began) / 60:.1f} minutes."
     pages.page(options.report, lines, [*profiles, "", took], (busy, os.getloadavg()[0]))

@@ -367,9 +367,8 @@ def search_line(folder: Path, sessions: int, make_line: Callable[..., Any]) -> A
     with vrtracker.open(str(file)) as tracker:
         tracker.export_one(out, sessionQC=[True, False])
         one = One(cache_dir=out, mode="local")
-        query = tracker.query(
-            has_dataset=_NAME, qc_lte={"dataset": "WARNING"}, include_scratched=True
-        )
+        # As One.search means it: the level of that dataset, in place of the session's worst.
+        query = tracker.query(has_dataset=f"{_NAME} <= WARNING", include_scratched=True)
         works: dict[str, Callable[[], Any]] = {
             "ours": query.keys,
             "its SQL alone": lambda: _rows(file, query.select(*_THREE).sql()),
