@@ -1,4 +1,4 @@
-"""What a tracker keeps for good: selections that are frozen, snapshots that are published."""
+"""What a tracker keeps: frozen selections, published snapshots, rigs, runs of tracking."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vrtracker.files.bundles import Manifest
     from vrtracker.services.context import LabContext
+    from vrtracker.services.rigs import RigService
     from vrtracker.services.selections import Selection, SelectionService
+    from vrtracker.services.tracking import TrackingService
 
 __all__ = ["Keeping"]
 
@@ -19,6 +21,20 @@ class Keeping:
     """The verbs of `Tracker` that hold fast what a paper rests on."""
 
     _lab: LabContext
+
+    @cached_property
+    def rigs(self) -> RigService:
+        """Rigs by version, and which of them sessions used."""
+        from vrtracker.services.rigs import RigService
+
+        return RigService(self._lab)
+
+    @cached_property
+    def tracking(self) -> TrackingService:
+        """Cells that were tracked over the sessions of a mouse."""
+        from vrtracker.services.tracking import TrackingService
+
+        return TrackingService(self._lab)
 
     @cached_property
     def _frozen(self) -> SelectionService:

@@ -68,6 +68,10 @@ class Tracker(Planning, Keeping, Shown):
         ``list, get, make, recompute``: what functions make of sessions.
     export_one, import_one, merge
         Caches of ONE: see `OneService.export` and `OneService.read`.
+    rigs : RigService
+        ``validate, add, list, get, diff, set, of``: rigs by version, and who used which.
+    tracking : TrackingService
+        ``runs, get, table``: cells tracked over the sessions of a mouse.
     recordings : RecordingService
         ``parts, merge, split, separate``: recordings that went on under another number.
     """

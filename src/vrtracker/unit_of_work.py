@@ -20,10 +20,12 @@ from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.one import OneRepository
 from vrtracker.repositories.orphans import OrphanRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
+from vrtracker.repositories.rigs import RigRepository
 from vrtracker.repositories.row_images import RowImages
 from vrtracker.repositories.selections import SelectionRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
+from vrtracker.repositories.tracking import TrackingRepository
 
 __all__ = ["UnitOfWork", "driver_cursor"]
 
@@ -128,6 +130,16 @@ class UnitOfWork:
     def masks(self) -> MaskRepository:
         """Masks of sessions."""
         return MaskRepository(self.executor)
+
+    @cached_property
+    def rigs(self) -> RigRepository:
+        """Rigs."""
+        return RigRepository(self.executor)
+
+    @cached_property
+    def tracking(self) -> TrackingRepository:
+        """Cells tracked over sessions."""
+        return TrackingRepository(self.executor)
 
     @cached_property
     def orphans(self) -> OrphanRepository:

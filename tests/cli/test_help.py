@@ -41,6 +41,7 @@ EXPECTED = {
         f"db {verb}"
         for verb in ("create-tables", "drop-tables", "vacuum", "analyze", "readers", "password")
     ),
+    *(f"rig {verb}" for verb in ("add", "list", "show", "diff", "validate", "schema", "set")),
 }
 LOADED = """
 import json, sys

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.rigs import a_rig
 from support.workflow_lab import WorkflowLab
 
 FEW, MANY = "few", "many"
@@ -177,6 +178,11 @@ def calls(lab: WorkflowLab, rows: int) -> dict[str, Callable[[], Any]]:
         "experiments.export": lambda: tracker.experiments.export(folder / "aepsych.db"),
         "rename_selection": lambda: tracker.rename_selection("fig3", "fig4"),
         "delete_selection": lambda: tracker.delete_selection("fig4"),
+        "rigs.add": lambda: tracker.rigs.add(a_rig()),
+        "rigs.set": lambda: tracker.rigs.set(None, "b2", mouseName="M1"),
+        "rigs.list": tracker.rigs.list,
+        "rigs.of": lambda: tracker.rigs.of(KEY),
+        "tracking.runs": lambda: tracker.tracking.runs("M1"),
         "export_one": lambda: tracker.export_one(folder / "one", skip_unfit=True),
         "verify": tracker.verify,
         "absorb": tracker.absorb,

@@ -166,6 +166,7 @@ def dump(url: str) -> Rows:
 
 ADDED_TABLES = {"vrt_deleted", "vrt_one_session", "vrt_selection"}
 ADDED_TABLES |= {"vrt_experiment", "vrt_message", "vrt_trial", "vrt_mask"}
+ADDED_TABLES |= {"vrt_rig", "vrt_rig_feature", "vrt_session_rig", "vrt_tracking"}
 
 
 def enter(url: str, values: dict[str, dict[str, Any]]) -> None:

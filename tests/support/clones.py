@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 import vrtracker
 from support.registrars import bad, good
+from support.rigs import a_rig
 from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, change_schema, open_lab, raw_engine
 from support.workflow_lab import TABLES, WorkflowLab
 from vrtracker.database import Database
@@ -70,7 +71,13 @@ def fill(url: str, root: Path) -> None:
             number = tracker.sessions.get(key).uSessionID
             names = {"one_id": None, "lab": "cortexlab", "projects": "naïve,pilot"}
             unit.one.add([{"uSessionID": number, **names}])
+            file = {"name": "labels.npy", "sha256": "0" * 64}
+            run = {"run_hash": "1" * 64, "place": 0, "folder": "naïve", "files": {"labels": file}}
+            times = dict.fromkeys(("labelled_at", "recorded_at"), tracker._lab.now())
+            unit.tracking.add([{"uSessionID": number, **run, **times}])
             unit.commit()
+        tracker.rigs.add(a_rig())
+        tracker.rigs.set(key, "b2")
         tracker.workflow.set_qc(key, "session", "warning", reason="looked at it")
         experiment = tracker.experiments.setup("naïve ✓", session=key, message={"a": [None, 0.1]})
         tracker.experiments.record(experiment, [{"parameters": {"x": "ü"}, "outcomes": 1}])

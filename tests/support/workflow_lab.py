@@ -24,6 +24,7 @@ NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 TABLES = ("mice", "sessions", "stage_states", "attempts", "events", "qc_decisions")
 TABLES += ("datasets", "deleted", "one_sessions", "selections")
 TABLES += ("experiments", "messages", "trials", "masks")
+TABLES += ("rigs", "rig_features", "session_rigs", "tracking")
 
 Dump = dict[str, list[dict[str, Any]]]
 

@@ -69,6 +69,7 @@ _HOMES = {
     "datasets": ("datasets", "commands", _ROWS),
     "import": ("importing", "imports", _ROWS),
     "export": ("exporting", "exports", _ROWS),
+    "rig": ("rigs", "commands", _ROWS),
     "qc": ("qc", "commands", _JUDGE),
     "db": ("db", "commands", _DATABASE),
     "admin": ("admin", "commands", _DATABASE),

@@ -124,7 +124,7 @@ def _report(
         for sentence in plan.removed:
             say(sentence)
         say(f"{counted(len(keys), 'session')} {verb}")
-    elif plan.found.changes:
+    elif plan.found.is_any:
         note("Nothing was written; repeat it with --apply to write it.")
 
 
@@ -142,5 +142,7 @@ def _write_plan(plan: ReconcilePlan) -> None:
         f"{counted(found.looked_at, 'session')} compared, {found.with_folder} with a folder, "
         f"{len(found.changes)} to change"
     )
+    if found.runs:
+        say(f"{counted(len(found.runs), 'run')} of tracking to record")
     for doubt in found.doubts:
         say(f"warning: {doubt}; it is not applied without --force")

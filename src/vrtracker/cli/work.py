@@ -125,7 +125,7 @@ def why_not(
     say(f"{name} {stage}: {state}")
     for reason in reasons:
         say(f"  {reason.message}")
-    if not reasons:
+    if not reasons.keep_out:
         say("  It is in the queue.")
 
 

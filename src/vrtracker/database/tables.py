@@ -54,6 +54,10 @@ class Tables:
         self.messages: Table = held.tables["vrt_message"]
         self.trials: Table = held.tables["vrt_trial"]
         self.masks: Table = held.tables["vrt_mask"]
+        self.rigs: Table = held.tables["vrt_rig"]
+        self.rig_features: Table = held.tables["vrt_rig_feature"]
+        self.session_rigs: Table = held.tables["vrt_session_rig"]
+        self.tracking: Table = held.tables["vrt_tracking"]
 
     @classmethod
     def of(cls, found: Mapping[str, list[Mapping[str, Any]]]) -> Self:

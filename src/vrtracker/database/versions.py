@@ -31,7 +31,7 @@ __all__ = [
     "set_revision",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every revision, oldest first."""
 HEAD = REVISIONS[-1]
 UNFINISHED = "copying"

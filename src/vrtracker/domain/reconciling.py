@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vrtracker.display import counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.told import mark_name
+from vrtracker.domain.tracking import FoundRun, MouseChange
 from vrtracker.errors import InvalidValueError
 
 __all__ = [
@@ -156,6 +158,10 @@ class Findings:
         Session folders that the database does not know; ``vrtracker scan`` lists them.
     changes : tuple of SessionChange
         What applying would change, by session.
+    runs : tuple of FoundRun
+        Runs of tracking that are not on record.
+    mice : tuple of MouseChange
+        What follows from them for mice.
     notes : tuple of Finding
         What changes nothing.
     doubts : tuple of str
@@ -168,8 +174,15 @@ class Findings:
     with_folder: int = 0
     unknown: int = 0
     changes: tuple[SessionChange, ...] = ()
+    runs: tuple[FoundRun, ...] = ()
+    mice: tuple[MouseChange, ...] = ()
     notes: tuple[Finding, ...] = ()
     doubts: tuple[str, ...] = ()
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything would be written."""
+        return bool(self.changes or self.runs or self.mice)
 
     @property
     def summary(self) -> str:
@@ -177,9 +190,10 @@ class Findings:
         if self.doubts:
             then = "nothing is applied unless forced"
         else:
-            then = ".apply() writes it" if self.changes else "nothing is to be written"
+            then = ".apply() writes it" if self.is_any else "nothing is to be written"
+        runs = f", {counted(len(self.runs), 'run')} of tracking new" if self.runs else ""
         return (
-            f"{self.root}: {len(self.changes)} of {self.looked_at} sessions differ, {then}; "
+            f"{self.root}: {len(self.changes)} of {self.looked_at} sessions differ{runs}, {then}; "
             f"{self.with_folder} have a folder, {self.unknown} folders are not in the database."
         )
 
@@ -209,6 +223,11 @@ class Findings:
                 }
                 for change in self.changes
             ],
+            "runs": [run.to_json() for run in self.runs],
+            "mice": [
+                {"mouse": each.mouse, "columns": _encoded(each.columns), "why": each.why}
+                for each in self.mice
+            ],
             "notes": [
                 {"kind": note.kind, "where": note.where, "message": note.message}
                 for note in self.notes
@@ -234,6 +253,8 @@ class Findings:
                 with_folder=int(document["with_folder"]),
                 unknown=int(document["unknown"]),
                 changes=tuple(_change(each) for each in document["changes"]),
+                runs=tuple(FoundRun.from_json(each) for each in document.get("runs", ())),
+                mice=tuple(_mouse(each) for each in document.get("mice", ())),
                 notes=tuple(Finding(**each) for each in document["notes"]),
                 doubts=tuple(map(str, document["doubts"])),
             )
@@ -259,6 +280,11 @@ def _change(document: Mapping[str, Any]) -> SessionChange:
         ),
         tuple(map(str, document["reasons"])),
     )
+
+
+def _mouse(document: Mapping[str, Any]) -> MouseChange:
+    columns = {name: _pair(pair) for name, pair in document["columns"].items()}
+    return MouseChange(str(document["mouse"]), columns, str(document["why"]))
 
 
 def _pair(values: Any) -> tuple[Any, Any]:

@@ -32,7 +32,7 @@ _UNDOABLE = frozenset(
     {
         *("added", FOUND, "edited", "rekeyed", "linked", "deleted", "restored", "undone"),
         *("scratched", "unscratched", "qc_decided", "pass_qc", "fail_qc", "clear_qc"),
-        *("complete", "reset", "excluded", "included", "invalidated", "reconciled"),
+        *("complete", "reset", "rig_set", "excluded", "included", "invalidated", "reconciled"),
     }
 )
 _KEYS: dict[str, tuple[str, ...]] = {

@@ -10,9 +10,11 @@ from vrtracker.models.masks import Mask
 from vrtracker.models.mice import Mouse
 from vrtracker.models.one_sessions import OneSession
 from vrtracker.models.qc_decisions import QCDecision
+from vrtracker.models.rigs import Rig, RigFeature, SessionRig
 from vrtracker.models.selections import FrozenSelection
 from vrtracker.models.sessions import Session
 from vrtracker.models.stage_states import StageState
+from vrtracker.models.tracking import TrackedSession
 
 __all__ = [
     "Attempt",
@@ -27,7 +29,11 @@ __all__ = [
     "Mouse",
     "OneSession",
     "QCDecision",
+    "Rig",
+    "RigFeature",
     "Session",
+    "SessionRig",
     "StageState",
+    "TrackedSession",
     "Trial",
 ]

@@ -37,7 +37,7 @@ from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.filters import Comparable, Term
 from vrtracker.repositories.selecting import Setting, spelled
 from vrtracker.repositories.states import StageQuery
-from vrtracker.repositories.values import coercer_of, number, storable_text
+from vrtracker.repositories.values import coercer_of, flag, number, storable_text
 
 __all__ = ["Beyond", "Found"]
 
@@ -101,6 +101,7 @@ class Beyond:
             "days_since_last": self._days_since_last,
             "nth_session": self._nth_session,
             "has_dataset": self._has_dataset,
+            "tracked": self._tracked,
         }
         if name in plain_ones:
             return plain_ones[name]()
@@ -117,7 +118,8 @@ class Beyond:
         """Return all such names."""
         if self._table is not self._tables.sessions:
             return ["changed_since"]
-        names = [KEY, "age_weeks", "days_since_last", "nth_session", "has_dataset", "changed_since"]
+        names = [KEY, "age_weeks", "days_since_last", "nth_session", "has_dataset"]
+        names += ["tracked", "changed_since"]
         if self._setting is not None:
             names += [f"state{dot}{stage}" for stage in self._setting.stages]
             names += [f"qc{dot}{check}" for check in self._checks()]
@@ -312,6 +314,15 @@ class Beyond:
         )
 
     # -- datasets and events --------------------------------------------------------------------
+
+    def _tracked(self) -> Found:
+        table, number_ = self._tables.tracking, self._tables.sessions.c.uSessionID
+        is_in = number_.in_(select(table.c.uSessionID))
+
+        def tells(chosen: Collection[Any]) -> Clause:
+            return is_in if True in chosen else ~is_in
+
+        return Found(Choice("tracked", (True, False), flag, tells, is_ordered=False))
 
     def _has_dataset(self) -> Found:
         return Found(Question("has_dataset", self._has_file, ("==", "like")))

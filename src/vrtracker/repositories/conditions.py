@@ -12,6 +12,7 @@ from vrtracker.database import Tables
 from vrtracker.domain.conditions import All, Comparison, Condition, FromToday, Not
 from vrtracker.errors import ConditionError, InvalidValueError, UnknownNameError
 from vrtracker.repositories.beyond import Beyond
+from vrtracker.repositories.comparables import Choice
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 from vrtracker.repositories.filters import Comparable, Term, split
 from vrtracker.repositories.selecting import Expression, Filters, Selection, Written, spelled
@@ -118,6 +119,8 @@ class Conditions:
     def _asked(self, term: Comparable, asked: Comparison) -> tuple[Any, str]:
         if asked.operator == _BARE:
             if isinstance(term, Term) and isinstance(term.expression.type, Boolean):
+                return True, "=="
+            if isinstance(term, Choice) and any(each is True for each in term.values):
                 return True, "=="
             raise InvalidValueError(
                 f"{asked.name} is not true or false; compare it with a value: {asked.name} = …"

@@ -22,6 +22,8 @@ _HANGING = {
     "vrt_qc_decision": ("QC decision", "QC decisions"),
     "vrt_dataset": ("dataset", "datasets"),
     "vrt_one_session": ("name in ONE", "names in ONE"),
+    "vrt_session_rig": ("rig", "rigs"),
+    "vrt_tracking": ("run of tracking", "runs of tracking"),
     "vrt_mask": ("mask", "masks"),
     "vrt_experiment": ("experiment", "experiments"),
     "vrt_message": ("message", "messages"),
@@ -32,7 +34,8 @@ _HANGING = {
 What hangs on others of these comes after them.
 """
 _WITHIN = {"vrt_message": "vrt_experiment", "vrt_trial": "vrt_experiment"}
-_RENUMBERED = {"vrt_qc_decision", "vrt_dataset", "vrt_mask", "vrt_message", "vrt_trial"}
+_RENUMBERED = {"vrt_qc_decision", "vrt_dataset", "vrt_tracking", "vrt_mask"}
+_RENUMBERED |= {"vrt_message", "vrt_trial"}
 _OF_KIND = {"session": "sessiondb", "mouse": "mousedb", "experiment": "vrt_experiment"}
 
 

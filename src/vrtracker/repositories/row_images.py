@@ -12,12 +12,15 @@ from vrtracker.database import Executor
 from vrtracker.domain.told import image_name, mark_name, split_image
 from vrtracker.repositories.stored_rows import Row, StoredRows
 
-__all__ = ["DATASETS", "DECISIONS", "STAGES", "RowImages", "differences"]
+__all__ = ["ALL", "DATASETS", "DECISIONS", "RIG", "STAGES", "TRACKING", "RowImages", "differences"]
 
 STAGES, DECISIONS, DATASETS = "vrt_stage_state", "vrt_qc_decision", "vrt_dataset"
-_NAMED_BY = {STAGES: "stage", DECISIONS: "decision_id", DATASETS: "rel_path"}
-_NUMBERED_BY = {DECISIONS: "decision_id", DATASETS: "dataset_id"}
+RIG, TRACKING = "vrt_session_rig", "vrt_tracking"
+ALL = (STAGES, DECISIONS, DATASETS, RIG, TRACKING)
 _NUMBER = "uSessionID"
+_NAMED_BY = {STAGES: "stage", DECISIONS: "decision_id", DATASETS: "rel_path"}
+_NAMED_BY |= {RIG: _NUMBER, TRACKING: "run_hash"}
+_NUMBERED_BY = {DECISIONS: "decision_id", DATASETS: "dataset_id", TRACKING: "tracking_id"}
 
 Images = dict[str, Row]
 """Rows of one session, by what they are called in an event."""
@@ -62,7 +65,7 @@ class RowImages:
                     numbers = [row[_NUMBER] for row in rows if row["stage"] == stage]
                     self._stored.delete(self._tables[table], _NUMBER, numbers, stage=stage)
             else:
-                column = _NUMBERED_BY[table]
+                column = _NUMBERED_BY.get(table, _NUMBER)
                 self._stored.delete(self._tables[table], column, [row[column] for row in rows])
 
     def insert(self, images: Sequence[tuple[int, str, Row]]) -> None:

@@ -30,7 +30,7 @@ from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.files.tables.columns import Kind, Target
 from vrtracker.models.types import CalendarDate, LabTime
 
-__all__ = ["Coercer", "coercer_of", "number", "require_columns", "storable_text"]
+__all__ = ["Coercer", "coercer_of", "flag", "number", "require_columns", "storable_text"]
 
 _TRUE = {"true", "yes", "1", "-1", "t", "y"}
 _FALSE = {"false", "no", "0", "f", "n"}
@@ -251,7 +251,8 @@ def _coercion(column: Column[Any]) -> Callable[[Any], Any]:
     return lambda value: value
 
 
-def _flag(value: Any) -> bool:
+def flag(value: Any) -> bool:
+    """Return the truth that a value or a word shows, or raise InvalidValueError."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and value in {0, 1, -1}:
@@ -327,7 +328,7 @@ _OF_TYPE: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...] = (
     (CalendarDate, parse_date),
     (LabTime, parse_datetime),
     (Date, parse_date),
-    (Boolean, _flag),
+    (Boolean, flag),
     (BigInteger, partial(_integer, bits=64)),
     (Integer, _integer),
     (Double, number),

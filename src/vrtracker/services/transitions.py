@@ -25,6 +25,7 @@ from vrtracker.services.history.outside import absorb_row
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
+    "MISSING_FILES",
     "Reason",
     "Reasons",
     "expire_claims",
@@ -39,6 +40,9 @@ __all__ = [
     "update_session",
 ]
 
+MISSING_FILES = "missing_files"
+"""Code of the reason that the rig's equipment leaves files that are not there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -48,7 +52,7 @@ class Reason:
     ----------
     code : str
         ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale``, ``unmet``, ``later``
-        or ``set_aside``.
+        or ``set_aside``; ``missing_files`` does not keep it out.
     stage : str
         The stage that the condition is about: for ``unmet`` the one that is waited for.
     message : str
@@ -68,9 +72,15 @@ class Reasons(Shown, tuple[Reason, ...]):
 
     __slots__ = ()
 
+    @property
+    def keep_out(self) -> bool:
+        """Whether one of them keeps the session out; files that are missing do not."""
+        return any(reason.code != MISSING_FILES for reason in self)
+
     def facts(self) -> Facts:
         """Return a sentence for each, with its remedy."""
-        title = "It is not in the queue:" if self else "Nothing: it is in the queue."
+        title = "It is not in the queue:" if self.keep_out else "It is in the queue, but:"
+        title = title if self else "Nothing: it is in the queue."
         return Facts(title, notes=[str(reason) for reason in self], most=len(self))
 
 

@@ -46,6 +46,8 @@ _HANGING = {
     "vrt_dataset": "rel_path",
     "vrt_one_session": "uSessionID",
     "vrt_mask": "mask_name",
+    "vrt_session_rig": "uSessionID",
+    "vrt_tracking": "run_hash",
 }
 """The tables whose rows hang on a session, with the column that they are called by."""
 _EXPERIMENTS = ("vrt_experiment", "vrt_message", "vrt_trial")

@@ -11,12 +11,14 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import LEFT_OVER, DatasetChange, Findings, SessionChange
 from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark
+from vrtracker.domain.tracking import FoundRun, MouseChange
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, RootUnavailableError
 from vrtracker.repositories.row_images import DATASETS, STAGES, differences
 from vrtracker.repositories.values import coercer_of
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.reconcile_rules import recorded
+from vrtracker.services.disk.tracked import write_runs
 from vrtracker.services.transitions import expire_claims, read, update_session
 from vrtracker.services.workflow.abandoned import clean, free_abandoned
 from vrtracker.unit_of_work import UnitOfWork
@@ -42,12 +44,13 @@ class Reconciler:
                 "was changed. It may be another drive than usual: mount the right one, or go on "
                 "with force=True."
             )
-        return self._write(found.changes, "")
+        return self._write(found.changes, found.runs, found.mice)
 
     def undo(self, found: Findings) -> list[SessionKey]:
         """Take the changes of a plan back, if they all still stand."""
         changes = [self._fitted(change).inverse() for change in found.changes]
-        return self._write(changes, "undone: ")
+        mice = [each.inverse() for each in found.mice]
+        return self._write(changes, found.runs, mice, undo=True)
 
     def clean(self, found: Findings) -> list[str]:
         """End the claims that nobody holds any more, and remove what ended attempts left.
@@ -63,9 +66,17 @@ class Reconciler:
                 removed += [f"{key}: {done}" for done in clean(self._lab, number, path)]
         return removed
 
-    def _write(self, planned: Sequence[SessionChange], prefix: str) -> list[SessionKey]:
+    def _write(
+        self,
+        planned: Sequence[SessionChange],
+        runs: Sequence[FoundRun],
+        mice: Sequence[MouseChange],
+        *,
+        undo: bool = False,
+    ) -> list[SessionKey]:
         changes = [self._fitted(change) for change in planned]
-        if not changes:
+        prefix = "undone: " if undo else ""
+        if not (changes or runs or mice):
             return []
         keep_copy(self._lab, "reconciling")
         at = self._lab.now()
@@ -80,8 +91,9 @@ class Reconciler:
             unit.events.append(
                 [self._event(*each, prefix, at) for each in zip(changes, rows, strict=True)]
             )
+            tracked = write_runs(self._lab, unit, runs, mice, at=at, undo=undo)
             unit.commit()
-        return [change.key for change in changes]
+        return list(dict.fromkeys([*(change.key for change in changes), *tracked]))
 
     def _event(
         self, change: SessionChange, rows: Mapping[str, Any], prefix: str, at: dt.datetime

@@ -24,7 +24,7 @@ from vrtracker.errors import NotFoundError
 from vrtracker.models.types import to_json
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.row_images import DATASETS, DECISIONS, STAGES
+from vrtracker.repositories.row_images import ALL, DATASETS
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
@@ -125,7 +125,7 @@ def _read_rows(
             reading.numbers[subject] = values[_ID[kind]]
     if kind == "session":
         numbers = [each for subject, each in reading.numbers.items() if subject.kind == kind]
-        reading.images |= unit.images.of(numbers, STAGES, DECISIONS, DATASETS)
+        reading.images |= unit.images.of(numbers, *ALL)
 
 
 def _columns_of_session(key: str) -> dict[str, Any]:

@@ -33,6 +33,8 @@ _LOOKED_AT = 25
 """How many operations are tried where the last one cannot be undone."""
 _SHOWN = ("key", "what", "now", "after")
 _CALLED = {"vrt_stage_state": "stage", "vrt_qc_decision": "QC decision", "vrt_dataset": "file"}
+_CALLED |= {"vrt_session_rig": "rig", "vrt_tracking": "run of tracking"}
+_ALONE = {"vrt_qc_decision", "vrt_session_rig"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -228,7 +230,9 @@ def _cells(reading: Reading, subject: Subject, net: Net) -> list[tuple[str, tupl
     found = [(name, (now, new)) for name, (now, new) in net.columns.items() if now != new]
     for name, (now, new) in net.rows.items():
         table, row = split_image(name)
-        called = _CALLED[table] + ("" if table == "vrt_qc_decision" else f" {row}")
+        called = _CALLED[table] + (
+            "" if table in _ALONE else f" {row[:12]}" if table == "vrt_tracking" else f" {row}"
+        )
         if now != new:
             found.append((called, (_told(table, now), _told(table, new))))
     if net.parts and net.parts[0] != net.parts[1]:
@@ -250,6 +254,10 @@ def _told(table: str, row: Any) -> Any:
         return row["mark"] or "no mark"
     if table == "vrt_qc_decision":
         return f"{row['check_name']} {QC(row['qc_level']).name}"
+    if table == "vrt_session_rig":
+        return f"number {row['rig_id']}"
+    if table == "vrt_tracking":
+        return row["folder"]
     return f"{row['size_bytes']:.0f} bytes, {QC(row['qc_level']).name}"
 
 

@@ -26,6 +26,7 @@ from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.foreign import ForeignService
 from vrtracker.services.workflow.held_back import HeldBackService
+from vrtracker.services.workflow.missing_files import lacking_files
 from vrtracker.services.workflow.outdated import OutdatingService
 from vrtracker.services.workflow.patience import Stop
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
@@ -153,9 +154,10 @@ class WorkflowService:
         reasons = explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
         is_running = any(reason.code == "running" for reason in reasons)
         free = why_free(self._lab, snapshot, chosen) if is_running else None
-        return Reasons(
+        told = [
             replace(each, message=f"{each.message}. {free}") if free else each for each in reasons
-        )
+        ]
+        return Reasons([*told, *lacking_files(self._lab, snapshot, chosen, told)])
 
     def states(self, key: Any) -> dict[str, State]:
         """Return the state of one session in each stage."""

@@ -1,0 +1,224 @@
+"""``vrtracker rig``: rigs by version, and which of them sessions used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vrtracker.cli.commands import Commands
+from vrtracker.cli.exits import Exit, say_error
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Reason, Since, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.shell import shell_of
+from vrtracker.cli.values import filters_of
+from vrtracker.errors import InvalidValueError
+
+__all__ = ["commands"]
+
+commands = Commands(help="Describe rigs, and say which of them sessions used.")
+
+_File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="The description, in JSON.", show_default=False),
+]
+_Rig = Annotated[
+    str,
+    typer.Argument(
+        metavar="RIG",
+        help="A version, such as b2@3; the last one by the name alone.",
+        show_default=False,
+    ),
+]
+
+
+@commands.command("validate")
+def validate(file: _File, *, json: Json = False) -> None:
+    """List all that is wrong with a description, a line each; exit code 2 if anything is.
+
+    No database is needed.
+
+    Example: vrtracker rig validate b2.json --json
+    """
+    from vrtracker.services.rigs import RigService
+
+    found = RigService.validate(file)
+    if json:
+        listed = [{"path": each.path, "message": each.message} for each in found]
+        write_json({"valid": not found, "violations": listed})
+    else:
+        for each in found:
+            say(str(each))
+        if not found:
+            say(f"{file} is a rig.")
+    if found:
+        if not json:
+            say_error(f"{file} has {counted(len(found), 'violation')}.")
+        raise typer.Exit(Exit.BAD_INPUT)
+
+
+@commands.command("schema")
+def schema(*, json: Json = False) -> None:
+    """Say where the JSON Schema of descriptions is published; with --json write it.
+
+    Example: vrtracker rig schema --json > rig.schema.json
+    """
+    from vrtracker.domain.rigs import rig_schema
+
+    found = rig_schema()
+    if json:
+        write_json(found)
+    else:
+        say(f"{found['title']}: {found['$id']} ({found['$schema']})")
+
+
+@commands.command("add")
+def add(
+    context: typer.Context,
+    file: _File,
+    *,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What the rig is called; else the description's name, else that of the file.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Keep a description as the next version of its rig; the same one again is the same version.
+
+    Example: vrtracker rig add b2.json --name b2
+    """
+    with shell_of(context).open() as tracker:
+        made = tracker.rigs.add(file, name=name)
+    if json:
+        write_json(_row(made))
+    else:
+        say(f"{made.name} has {counted(len(made.features), 'feature')}; SHA-256 {made.hash}")
+
+
+@commands.command("list")
+def list_rigs(context: typer.Context, *, json: Json = False) -> None:
+    """List all versions of all rigs, oldest first.
+
+    Example: vrtracker rig list
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        rows = [_row(each) for each in tracker.rigs.list()]
+    if json:
+        write_json(rows)
+        return
+    write_table(rows)
+    if not rows:
+        note("No rig was described yet: vrtracker rig add FILE")
+
+
+@commands.command("show")
+def show(context: typer.Context, rig: _Rig, *, json: Json = False) -> None:
+    """Show a version of a rig; with --json its description, as Antelop reads it too.
+
+    Example: vrtracker rig show b2@3 --json > b2.json
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        found = tracker.rigs.get(rig)
+    if json:
+        write_json(found.document())
+    else:
+        say(str(found))
+
+
+@commands.command("diff")
+def diff(
+    context: typer.Context,
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="A version, or a file.", show_default=False)
+    ],
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="A version, or a file.", show_default=False)
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Say how two descriptions differ, by path; exit code 1 if they do.
+
+    Example: vrtracker rig diff b2@2 b2@3
+    """
+    with shell_of(context).open(readonly=True) as tracker:
+        found = tracker.rigs.diff(old, new)
+    rows = [dict(zip(("path", "old", "new"), each, strict=True)) for each in found]
+    if json:
+        write_json(rows)
+    else:
+        write_table([{name: _text(value) for name, value in row.items()} for row in rows])
+    if rows:
+        raise typer.Exit(Exit.NO)
+
+
+@commands.command("set")
+def set_rig(
+    context: typer.Context,
+    rig: Annotated[
+        str,
+        typer.Argument(
+            metavar="RIG",
+            help="A version, such as b2@3; the last one by the name alone; - for none.",
+            show_default=False,
+        ),
+    ],
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY]...", help="Sessions, or filters.", show_default=False),
+    ] = None,
+    *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Let sessions point to the version of the rig that they used.
+
+    Example: vrtracker rig set b2@3 ATL012.2023-01-20.702
+
+    Example: vrtracker rig set b2 --since 2023-01-01 --imaging
+    """
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    if bool(keys) is bool(filters):
+        raise InvalidValueError("Name sessions, or give filters; one of the two.")
+    wanted = None if rig == "-" else rig
+    with shell_of(context).open() as tracker:
+        meant: list[Any] = list(keys) if keys else [filters]
+        changed = [
+            str(key) for each in meant for key in tracker.rigs.set(each, wanted, reason=reason)
+        ]
+    if json:
+        write_json({"rig": wanted, "changed": changed})
+    else:
+        said = "used no rig that is known" if wanted is None else f"used {wanted}"
+        say(f"{counted(len(changed), 'session')} changed: {said}")
+
+
+def _row(rig: Any) -> dict[str, Any]:
+    row = rig.row
+    return {
+        "name": row.rig_name,
+        "version": row.rig_version,
+        "features": len(rig.features),
+        "sessions": rig.sessions,
+        "added_at": row.added_at.isoformat(),
+        "actor": row.actor,
+        "hash": row.content_hash,
+    }
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

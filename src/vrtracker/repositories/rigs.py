@@ -1,0 +1,84 @@
+"""Rigs by version, and which of them sessions used; versions are added and never changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from vrtracker.database import Executor
+from vrtracker.repositories.stored_rows import StoredRows
+
+__all__ = ["RigRepository", "RigRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class RigRow:
+    """One row of `vrt_rig`; see `vrtracker.models.rigs` for the fields."""
+
+    rig_id: int
+    rig_name: str
+    rig_version: int
+    content_hash: str
+    content: dict[str, Any]
+    added_at: dt.datetime
+    actor: str
+
+
+class RigRepository:
+    """The rows of `vrt_rig`, `vrt_rig_feature` and `vrt_session_rig`."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._x = executor
+
+    def all(self) -> list[RigRow]:
+        """Return all versions of all rigs, in the order in which they were added."""
+        table = self._x.tables.rigs
+        statement = select(*table.c).order_by(table.c.rig_id)
+        return [RigRow(*row) for row in self._x.execute(statement)]
+
+    def users(self) -> dict[int, int]:
+        """Return how many sessions used each version, by its number; those of none left out."""
+        table = self._x.tables.session_rigs
+        count = func.count(table.c.uSessionID)
+        statement = select(table.c.rig_id, count).group_by(table.c.rig_id)
+        return {row[0]: row[1] for row in self._x.execute(statement)}
+
+    def features(self, rig_id: int) -> list[dict[str, Any]]:
+        """Return the features of a version, in their order."""
+        table = self._x.tables.rig_features
+        statement = select(*table.c).where(table.c.rig_id == rig_id).order_by(table.c.place)
+        return [dict(row) for row in self._x.execute(statement).mappings()]
+
+    def add(self, values: dict[str, Any], features: Sequence[dict[str, Any]]) -> None:
+        """Insert a version with its features."""
+        tables = self._x.tables
+        self._x.execute(insert(tables.rigs).values(values))
+        number = select(tables.rigs.c.rig_id).filter_by(
+            rig_name=values["rig_name"], rig_version=values["rig_version"]
+        )
+        rig_id = self._x.execute(number).scalar_one()
+        rows = [{**each, "rig_id": rig_id} for each in features]
+        StoredRows(self._x).insert(tables.rig_features, rows)
+
+    def used_by(self, numbers: Sequence[int] | None = None) -> dict[int, int]:
+        """Return the version that sessions used, by the session's number; of all if none given."""
+        table, size = self._x.tables.session_rigs, self._x.database.backend.max_in_list
+        statement = select(table.c.uSessionID, table.c.rig_id)
+        if numbers is None:
+            return {row[0]: row[1] for row in self._x.execute(statement)}
+        found: dict[int, int] = {}
+        for start in range(0, len(numbers), size):
+            part = statement.where(table.c.uSessionID.in_(numbers[start : start + size]))
+            found |= {row[0]: row[1] for row in self._x.execute(part)}
+        return found
+
+    def use(self, numbers: Sequence[int], rig_id: int | None) -> None:
+        """Let sessions point to a version, or to none."""
+        table, stored = self._x.tables.session_rigs, StoredRows(self._x)
+        stored.delete(table, "uSessionID", numbers)
+        if rig_id is not None:
+            stored.insert(table, [{"uSessionID": each, "rig_id": rig_id} for each in numbers])

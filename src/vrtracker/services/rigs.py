@@ -1,0 +1,345 @@
+"""Rigs: described in JSON, kept by version, and pointed to by the sessions that used them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.display import Facts, Shown, counted
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.rigs import (
+    Required,
+    Violation,
+    content_hash,
+    differences,
+    for_export,
+    parse_rig,
+    required_files,
+    violations,
+)
+from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.files.required import missing
+from vrtracker.files.trees import reason_of
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.row_images import RIG
+from vrtracker.repositories.row_images import differences as changed_rows
+from vrtracker.repositories.values import storable_text
+from vrtracker.services.context import LabContext
+from vrtracker.spelling import nearest
+
+if TYPE_CHECKING:
+    from vrtracker.repositories.rigs import RigRow
+    from vrtracker.unit_of_work import UnitOfWork
+
+__all__ = ["Rig", "RigService", "files_needed", "lacking"]
+
+_VERB = "rig_set"
+_LONGEST = 255
+_SHOWN = ("name", "source_type", "data_type", "ownership", "description")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rig(Shown):
+    """One version of a rig; never changed.
+
+    Attributes
+    ----------
+    row : RigRow
+        ``rig_id, rig_name, rig_version, content_hash, content, added_at, actor``.
+    sessions : int
+        How many sessions used it.
+    """
+
+    row: RigRow
+    sessions: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name and version, such as ``b2@3``."""
+        return f"{self.row.rig_name}@{self.row.rig_version}"
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the description, hexadecimal."""
+        return self.row.content_hash
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The description."""
+        return self.row.content
+
+    @property
+    def required(self) -> list[Required]:
+        """The files that its equipment leaves."""
+        return required_files(self.content)
+
+    @property
+    def features(self) -> list[dict[str, Any]]:
+        """The features: ``name, source_type, data_type, ownership, description``."""
+        return [dict(zip(_SHOWN, _cells(each), strict=True)) for each in self.content["features"]]
+
+    def document(self) -> dict[str, Any]:
+        """Return the description as Antelop reads it too."""
+        return for_export(self.content)
+
+    def facts(self) -> Facts:
+        """Return what it has, and who used it."""
+        row = self.row
+        notes = [
+            f"added {row.added_at:%Y-%m-%d %H:%M:%S} UTC by {row.actor}; SHA-256 {self.hash}",
+            *(f"{each.equipment} leaves {each.pattern}" for each in self.required),
+        ]
+        rows = [list(each.values()) for each in self.features]
+        title = f"The rig {self.name}, used by {counted(self.sessions, 'session')}."
+        return Facts(title, rows, _SHOWN, notes=notes)
+
+
+class RigService:
+    """The rigs of a lab."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+    @staticmethod
+    def validate(rig: Any) -> list[Violation]:
+        """Return all that is wrong with a description, each with its path; empty if nothing is.
+
+        Parameters
+        ----------
+        rig
+            Path of a file in JSON, or what such a file holds.
+
+        Raises
+        ------
+        InvalidValueError
+            If the file cannot be read, or is no JSON.
+        """
+        return violations(_content(rig))
+
+    def add(self, rig: Any, *, name: str | None = None) -> Rig:
+        """Keep a description as the next version of its rig; one that is there stays as it is.
+
+        Parameters
+        ----------
+        rig
+            Path of a file in JSON, or what such a file holds.
+        name
+            What the rig is called; else the description's ``name``, else that of the file.
+
+        Raises
+        ------
+        InvalidValueError
+            If the description is wrong, or has no name; it lists all violations.
+        """
+        content = _content(rig)
+        if found := violations(content):
+            lines = "; ".join(map(str, found))
+            raise InvalidValueError(
+                f"The rig has {counted(len(found), 'violation')}; nothing was kept: {lines}"
+            )
+        called = _name(rig, content, name)
+        digest = content_hash(content)
+        with self._lab.unit() as unit:
+            versions = [each for each in unit.rigs.all() if _same(each.rig_name, called)]
+            there = [each for each in versions if each.content_hash == digest]
+            if not there:
+                self._insert(unit, versions, called, content, digest)
+                unit.commit()
+        version = there[0].rig_version if there else len(versions) + 1
+        return self.get(f"{versions[0].rig_name if versions else called}@{version}")
+
+    def _insert(
+        self,
+        unit: UnitOfWork,
+        versions: Sequence[RigRow],
+        name: str,
+        content: dict[str, Any],
+        digest: str,
+    ) -> None:
+        names = ("feature_name", "source_type", "data_type", "ownership", "description")
+        values = {
+            "rig_name": versions[0].rig_name if versions else name,
+            "rig_version": len(versions) + 1,
+            "content_hash": digest,
+            "content": content,
+            "added_at": self._lab.now(),
+            "actor": self._lab.actor,
+        }
+        features = [
+            {"place": place, **dict(zip(names, _cells(each), strict=True))}
+            for place, each in enumerate(content["features"], start=1)
+        ]
+        unit.rigs.add(values, features)
+
+    def list(self) -> list[Rig]:
+        """Return all versions of all rigs, in the order in which they were added."""
+        with self._lab.unit(readonly=True) as unit:
+            users = unit.rigs.users()
+            return [Rig(row, users.get(row.rig_id, 0)) for row in unit.rigs.all()]
+
+    def get(self, name: str) -> Rig:
+        """Return a version, such as ``b2@3``; the last one of a rig by its name alone.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none; it carries the nearest names.
+        """
+        known = self.list()
+        asked, at, version = name.rpartition("@")
+        found = [each for each in known if _same(each.row.rig_name, name)]
+        if not found and at:
+            found = [
+                each
+                for each in known
+                if _same(each.row.rig_name, asked) and str(each.row.rig_version) == version
+            ]
+        if not found:
+            raise NotFoundError("rig", name, nearest(name, [each.name for each in known]))
+        return found[-1]
+
+    def diff(self, old: Any, new: Any) -> Sequence[tuple[str, Any, Any]]:
+        """Return how two descriptions differ: path, old and new value, None where there is none.
+
+        Parameters
+        ----------
+        old, new
+            Versions, such as ``b2@3``, or paths of files in JSON.
+        """
+        return tuple(differences(*(self._either(each) for each in (old, new))))
+
+    def _either(self, rig: Any) -> Any:
+        try:
+            return self.get(rig).content if isinstance(rig, str) else _content(rig)
+        except NotFoundError:
+            if not Path(rig).is_file():
+                raise
+            return _content(rig)
+
+    def set(
+        self, where: Any, rig: str | None, /, *, reason: str | None = None, **filters: Any
+    ) -> Sequence[SessionKey]:
+        """Let sessions point to the version of the rig that they used; return those that change.
+
+        Parameters
+        ----------
+        where, **filters
+            A key, or filters as for ``tracker.sessions.frame``; None for filters alone.
+        rig
+            Such as ``b2@3``, or ``b2`` for its last version; None for no rig.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such session or rig.
+        InvalidValueError
+            If nothing selects sessions.
+        """
+        chosen = self._lab.selection(where, filters)
+        if not chosen:
+            raise InvalidValueError("Name a session, or give a filter: no rig is set on all.")
+        rig_id = None if rig is None else self.get(rig).row.rig_id
+        with self._lab.unit() as unit:
+            listing = Listing(chosen, include_scratched=chosen.is_key)
+            sessions = {
+                row["uSessionID"]: SessionKey(
+                    row["mouseName"], row["sessionDate"], row["sessionID"]
+                )
+                for row in unit.sessions.present(listing)
+            }
+            if chosen.is_key and not sessions:
+                raise self._lab.not_found("session", SessionKey.parse(where), unit=unit)
+            used = unit.rigs.used_by(list(sessions))
+            numbers = [number for number in sessions if used.get(number) != rig_id]
+            if numbers:
+                before = unit.images.of(numbers, RIG)
+                unit.rigs.use(numbers, rig_id)
+                after = unit.images.of(numbers, RIG)
+                at = self._lab.now()
+                unit.events.append(
+                    [
+                        self._lab.event(
+                            sessions[each],
+                            _VERB,
+                            at=at,
+                            changes=changed_rows(before[each], after[each]),
+                            reason=reason,
+                        )
+                        for each in numbers
+                    ]
+                )
+                unit.commit()
+        return [sessions[each] for each in numbers]
+
+    def of(self, key: Any) -> Rig | None:
+        """Return the version of the rig that a session used, None if that is not known.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such session.
+        """
+        wanted = SessionKey.parse(key)
+        with self._lab.unit(readonly=True) as unit:
+            record = unit.sessions.get(wanted)
+            if record is None:
+                raise self._lab.not_found("session", wanted, unit=unit)
+            rig_id = unit.rigs.used_by([record.uSessionID]).get(record.uSessionID)
+        return next((each for each in self.list() if each.row.rig_id == rig_id), None)
+
+
+def files_needed(unit: UnitOfWork, numbers: Sequence[int]) -> dict[int, tuple[Required, ...]]:
+    """Return the files that the rigs of sessions leave, by the session's number."""
+    used = unit.rigs.used_by(numbers)
+    rules = (
+        {row.rig_id: tuple(required_files(row.content)) for row in unit.rigs.all()} if used else {}
+    )
+    return {number: rules[rig_id] for number, rig_id in used.items() if rules[rig_id]}
+
+
+def lacking(folder: Path, needed: Iterable[Required]) -> list[Required]:
+    """Return the files that are not in a session's folder.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be looked into.
+    """
+    return [each for each in needed if missing(folder, [each.pattern])]
+
+
+def _content(rig: Any) -> Any:
+    if isinstance(rig, Mapping):
+        return dict(rig)
+    path = Path(rig)
+    try:
+        return parse_rig(path.read_text(encoding="utf-8-sig"), str(path))
+    except OSError as error:
+        raise InvalidValueError(f"{path} cannot be read ({reason_of(error)}).") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(f"{path} is no UTF-8 text; save it as that.") from error
+
+
+def _name(rig: Any, content: Mapping[str, Any], name: str | None) -> str:
+    stem = "" if isinstance(rig, Mapping) else Path(os.fspath(rig)).stem
+    called = storable_text(name or content.get("name") or stem).strip()
+    if not called or len(called) > _LONGEST:
+        raise InvalidValueError(f"A rig's name has 1 to {_LONGEST} letters; give name=….")
+    return called
+
+
+def _same(name: str, other: str) -> bool:
+    return name.casefold() == other.casefold()
+
+
+def _cells(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        feature["name"],
+        feature["source"]["source_type"],
+        feature["data_type"],
+        feature["ownership"]["ownership"],
+        feature["description"],
+    )
