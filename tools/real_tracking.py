@@ -30,7 +30,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     root = parser.parse_args().folder.resolve()
     for key in KEYS:
-        (root / key.replace(".", "/")).mkdir(parents=True)
+        folder = root / key.replace(".", "/")
+        folder.mkdir(parents=True)
+        for name in ("Options", "Preprocessing", "Values"):  # What says that it is registered.
+            (folder / f"vrExperiment{name}.json").write_text("{}")
     write_run(root / MOUSE / "ROICaT2025", [key.replace(".", "_") for key in KEYS])
     with vrtracker.init(root / "lab.db", root=root) as tracker:
         tracker.mice.add(MOUSE)
@@ -64,6 +67,10 @@ class _InOrder(type(Path())):  # type: ignore[misc]
 
 
 def _real_tracker(root: Path) -> Any:
+    classifier = root / "analysis" / "roicat_classification" / "train_classifier.joblib"
+    classifier.parent.mkdir(parents=True)
+    labels = {label: number for number, label in enumerate("abcd")}
+    importlib.import_module("joblib").dump({"label_to_id": labels}, classifier)
     files = importlib.import_module("vrAnalysis.files")
     files._paths["storage"] = str(root)  # noqa: SLF001
     support = importlib.import_module("roicat_support.tracking")

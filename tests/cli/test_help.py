@@ -24,6 +24,7 @@ EXPECTED = {
     *("datasets prune", "datasets restore"),
     *("import table", "import csv", "import one", "export one", "export table"),
     *("import aepsych", "export aepsych"),
+    *("import nwb", "export nwb", "export nwb-all"),
     *("clone", "bake", "migrate-to", "backup", "restore"),
     *("web", "plot", "reconcile", "outdated", "claims", "release"),
     *("doctor", "freeze", "selections", "verify"),

@@ -22,13 +22,19 @@ from vrtracker.cli.options import (
     What,
     Where,
 )
+from vrtracker.cli.commands import Commands
+from vrtracker.cli.exits import Exit
+from vrtracker.cli.listing import counted
+from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Unblind, Until, Where
 from vrtracker.cli.output import note, say, write_json
+from vrtracker.cli.progress import running
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, names_of
 
 __all__ = ["exports"]
 
-exports = typer.Typer(help="Write files that other packages read.")
+exports = Commands(help="Write files that other packages read.")
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 @exports.command("table")
@@ -154,3 +160,87 @@ def export_aepsych(
         write_json(counts)
     else:
         say(f"{counted(counts['trials'], 'trial')} written to {file}")
+
+
+@exports.command("nwb")
+def export_nwb(
+    context: typer.Context,
+    key: Key,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Such as session.nwb.", show_default=False),
+    ],
+    *,
+    overwrite: _Overwrite = False,
+    unblind: Unblind = False,
+    json: Json = False,
+) -> None:
+    """Write a session as one file of Neurodata Without Borders.
+
+    It holds the subject, the session, the rig as a device, trials where there are any, the ALF
+    arrays (with their times, or as tables), and the ROIs and traces of suite2p. Needs the extra
+    "nwb" of the package.
+
+    Example: vrtracker export nwb ATL012.2023-01-20.702 702.nwb
+    """
+    from vrtracker.interop.nwb import export_nwb as export
+
+    with shell_of(context).open(readonly=True) as tracker:
+        made = export(tracker, key, file, overwrite=overwrite, show_blinded=unblind)
+    if json:
+        write_json(dataclasses.asdict(made))
+    else:
+        say(str(made))
+
+
+@exports.command("nwb-all")
+def export_nwb_all(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Where the files go.", show_default=False),
+    ],
+    *,
+    where: Where = None,
+    mouse: Mouse = None,
+    date: Date = None,
+    since: Since = None,
+    until: Until = None,
+    imaging: Imaging = None,
+    overwrite: _Overwrite = False,
+    unblind: Unblind = False,
+    json: Json = False,
+) -> None:
+    """Write sessions as NWB, each as FOLDER/MOUSE/MOUSE_DATE_NUMBER.nwb.
+
+    Files that are there are passed over, so that a run that broke off is gone on with; exit code 3
+    if some sessions failed.
+
+    Example: vrtracker export nwb-all /data/nwb --mouse ATL012 --imaging
+    """
+    from vrtracker.interop.nwb import export_many
+
+    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    with shell_of(context).open(readonly=True) as tracker, running("writing NWB") as progress:
+        written, passed, failed = export_many(
+            tracker,
+            folder,
+            filters,
+            overwrite=overwrite,
+            show_blinded=unblind,
+            progress=progress,
+        )
+    if json:
+        document: dict[str, Any] = {
+            "written": [dataclasses.asdict(each) for each in written],
+            "passed_over": [str(key) for key in passed],
+            "failed": [{"key": str(key), "message": why} for key, why in failed],
+        }
+        write_json(document)
+    else:
+        for key, why in failed:
+            say(f"failed: {key}: {why}")
+        said = counted(len(written), "session")
+        say(f"{said} written, {len(passed)} there already, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(Exit.SOME_FAILED)

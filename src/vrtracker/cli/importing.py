@@ -1,4 +1,4 @@
-"""``vrtracker import``: files of rows, caches of ONE, experiments of AEPsych."""
+"""``vrtracker import``: files of rows, caches of ONE, experiments of AEPsych, NWB."""
 
 from __future__ import annotations
 
@@ -265,6 +265,54 @@ def import_aepsych(
     if plan.conflicts:
         say_error(in_the_shell(str(plan.contradiction())))
         raise typer.Exit(Exit.CONFLICT)
+
+
+@imports.command("nwb")
+def import_nwb(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The NWB file.", show_default=False)],
+    *,
+    session: Annotated[
+        str,
+        typer.Option(
+            "--session", metavar="KEY", help="The session that it is of.", show_default=False
+        ),
+    ],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Take events, intervals, series and positions of an NWB file over, as ALF files.
+
+    All that is wrong with the file is listed first; then nothing is written. A mouse, session or
+    rig that is not there is added as the file describes it. Needs the extra "nwb" of the package.
+
+    Example: vrtracker import nwb 702.nwb --session ATL012.2023-01-20.702 --dry-run
+    """
+    from vrtracker.interop.nwb import import_nwb as plan_of
+
+    with shell_of(context).open(readonly=dry_run) as tracker:
+        plan = plan_of(tracker, file, session)
+        if not json:
+            for problem in plan.problems:
+                say(f"problem: {problem}")
+            for path, why in plan.left_out:
+                say(f"left out: {path}: {why}")
+        is_applied = not plan.problems and not dry_run
+        if is_applied:
+            fact = f"This writes {counted(len(plan.new), 'file')} of {plan.key}."
+            agree(fact, yes=yes or json or not is_terminal("stdin"))
+            plan.apply()
+    if json:
+        names = ("problems", "new", "same", "left_out", "mouse", "session", "rig")
+        told = {name: getattr(plan, name) for name in names}
+        write_json({"key": str(plan.key), **told, "applied": is_applied})
+    elif not plan.problems:
+        done = "written" if is_applied else "to write"
+        say(f"{counted(len(plan.new), 'file')} {done}, {len(plan.same)} there already")
+    if plan.problems:
+        say_error(f"{file} has {counted(len(plan.problems), 'problem')}; nothing was written.")
+        raise typer.Exit(Exit.BAD_INPUT)
 
 
 def _counts(of: Mapping[str, int]) -> dict[str, int]:

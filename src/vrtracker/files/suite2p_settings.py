@@ -18,9 +18,10 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["SavedSettings"]
+__all__ = ["SavedSettings", "read_rois"]
 
 _SHOWN = 160  # characters of a problem, which may quote the file
+_PIXELS = ("xpix", "ypix", "lam")
 _NUMBER = re.compile(r"[biuf]\d{1,2}")
 
 
@@ -56,13 +57,15 @@ class _Array:
 
     def values(self) -> list[Any]:
         """Return its values in a row: numbers, or the objects that it holds."""
+        return self.data if isinstance(self.data, list) else list(self.numbers().tolist())
+
+    def numbers(self) -> Any:
+        """Return its numbers in a row, as an array."""
         import numpy as np
 
-        if isinstance(self.data, list):
-            return self.data
         if not _NUMBER.fullmatch(self.dtype.code):
             raise ValueError(f"values of type {self.dtype.code!r} are no numbers")
-        return list(np.frombuffer(self.data, self.dtype.order + self.dtype.code).tolist())
+        return np.frombuffer(self.data, self.dtype.order + self.dtype.code)
 
 
 # numpy 2 calls its core `_core`, Python 3.13 its paths `pathlib._local`.
@@ -165,27 +168,65 @@ class SavedSettings:
                 return listed
         raise self._odd(name, "no list of whole numbers")
 
+    def number(self, name: str) -> float | None:
+        """Return a number, None where nothing is said, or something else."""
+        value = _plain(self.values.get(name))
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number else None
+
     def _odd(self, name: str, problem: str) -> InvalidValueError:
         return InvalidValueError(
             f"{name} in {self.path!r} is {problem}; suite2p would not write that. Run it again."
         )
 
 
+def read_rois(path: Path) -> list[dict[str, Any]]:
+    """Return the pixels of the ROIs in a ``stat.npy``; nothing in it is run.
+
+    Returns
+    -------
+    list of dict
+        Of each ROI ``xpix`` and ``ypix``, pixels from 0, and ``lam``, their weights: (pixels,).
+
+    Raises
+    ------
+    InvalidValueError
+        If it holds something else, or names anything but plain values.
+    OSError
+        If it cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        return [{name: each[name].numbers() for name in _PIXELS} for each in _objects(content)]
+    except Exception as error:  # A damaged pickle may raise anything.
+        problem = str(error)[:_SHOWN] or type(error).__name__
+        raise InvalidValueError(
+            f"{str(path)!r} is not read as ROIs of suite2p ({problem}); nothing in it was run. "
+            "If it is damaged, run suite2p again."
+        ) from error
+
+
 # suite2p gives all planes the same settings, and labs most of their sessions.
 @lru_cache(maxsize=1)
 def _dict(content: bytes) -> dict[str, Any]:
+    (settings,) = _objects(content)
+    if not isinstance(settings, dict):
+        raise TypeError("it holds no dict")
+    return settings
+
+
+def _objects(content: bytes) -> list[Any]:
+    """Return the objects in an array that was written with `np.save`."""
     import numpy as np
 
     file = io.BytesIO(content)
     if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("it is of another format than np.save gives a dict")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if shape != () or not dtype.hasobject:
-        raise ValueError("it holds an array, not a dict")
-    (settings,) = _Unpickler(file).load().values()
-    if not isinstance(settings, dict):
-        raise TypeError("it holds no dict")
-    return settings
+        raise ValueError("it is of another format than np.save gives objects")
+    _, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if not dtype.hasobject:
+        raise ValueError("it holds numbers, not objects")
+    found: list[Any] = _Unpickler(file).load().values()
+    return found
 
 
 def _plain(value: Any) -> Any:

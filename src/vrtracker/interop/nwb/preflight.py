@@ -1,0 +1,150 @@
+"""What is wrong with a file before pynwb reads it: every problem, in one look, nothing followed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vrtracker.errors import MissingDependencyError
+from vrtracker.files.trees import reason_of
+
+__all__ = ["problems_of"]
+
+_REQUIRED = (
+    *("acquisition", "analysis", "processing", "stimulus", "general", "identifier"),
+    *("session_description", "session_start_time", "timestamps_reference_time"),
+)
+_MOST = 2_000_000
+_LARGEST = 1 << 30
+"""Bytes that a file may promise beyond fifty times its own size."""
+
+
+def problems_of(path: Path) -> list[str]:
+    """Return all that keeps a file from being read as NWB; empty if nothing does.
+
+    Links that lead out of the file, links and object references to nothing, parts that are
+    missing, data that are elsewhere, and what pynwb's own check finds.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingDependencyError("An NWB file", "nwb") from error
+    try:
+        with h5py.File(path, "r") as file:
+            found = list(_Look(h5py, file, path).problems())
+    except OSError as error:
+        if not path.is_file():
+            return [f"{path} cannot be read ({reason_of(error)})."]
+        return [f"{path} is no HDF5, or damaged ({str(error)[:160]})."]
+    except (RuntimeError, KeyError, ValueError) as error:
+        return [f"{path} is damaged ({str(error)[:160]})."]
+    return found or _checked(path)
+
+
+def _checked(path: Path) -> list[str]:
+    import pynwb
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = pynwb.validate(path=str(path))
+        return [f"{each.location}: {each.reason}" for each in found]
+    except Exception as error:  # noqa: BLE001 - what a foreign file makes of a validator is open
+        return [f"pynwb does not read it ({type(error).__name__}: {str(error)[:160]})."]
+
+
+class _Look:
+    """One look through the links of a file; none that leads out is followed."""
+
+    def __init__(self, h5py: Any, file: Any, path: Path) -> None:
+        self._h5py = h5py
+        self._file = file
+        self._size = path.stat().st_size
+        self._seen: set[Any] = set()
+
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong."""
+        for name in _REQUIRED:
+            if self._file.get(name, getlink=True) is None:
+                yield f"/{name} is missing, which NWB requires."
+        if "nwb_version" not in self._file.attrs:
+            yield "The file does not say of which version of NWB it is (nwb_version)."
+        yield from self._group(self._file, "")
+
+    def _group(self, top: Any, prefix: str) -> Iterator[str]:
+        waiting = [(top, prefix)]
+        while waiting and len(self._seen) < _MOST:
+            group, at = waiting.pop()
+            yield from self._attributes(group, at or "/")
+            for name in group:
+                where = f"{at}/{name}"
+                link = group.get(name, getlink=True)
+                if isinstance(link, self._h5py.ExternalLink):
+                    yield f"{where} leads out of the file, to {link.filename}:{link.path}."
+                    continue
+                if isinstance(link, self._h5py.SoftLink):
+                    yield from self._soft(group, name, where, link)
+                    continue
+                found = group[name]
+                key = self._h5py.h5o.get_info(found.id).addr
+                if key in self._seen:
+                    continue
+                self._seen.add(key)
+                if isinstance(found, self._h5py.Group):
+                    waiting.append((found, where))
+                elif isinstance(found, self._h5py.Dataset):
+                    yield from self._attributes(found, where)
+                    yield from self._dataset(found, where)
+
+    def _soft(self, group: Any, name: str, where: str, link: Any) -> Iterator[str]:
+        """Say where a link leads to nothing; one that goes on to a link that leads out does."""
+        try:
+            found = group.get(name)
+        except (KeyError, OSError, RuntimeError):
+            found = None
+        if found is None:
+            yield f"{where} is a link to {link.path}, and there is nothing."
+        elif found.file.filename != self._file.filename:
+            yield f"{where} leads out of the file, to {found.file.filename}."
+
+    def _dataset(self, data: Any, where: str) -> Iterator[str]:
+        if data.external:
+            yield f"The data of {where} are outside of the file, in {data.external[0][0]}."
+        elif data.is_virtual:
+            yield f"The data of {where} are put together of other files."
+        elif data.nbytes > 50 * self._size + _LARGEST:
+            yield f"{where} promises {data.nbytes} bytes, and the file has {self._size}."
+        elif self._refers(data.dtype):
+            values = data[()]
+            for each in values.ravel() if hasattr(values, "ravel") else [values]:
+                if not self._leads(each):
+                    yield f"{where} refers to an object that is not there."
+                    break
+
+    def _attributes(self, owner: Any, where: str) -> Iterator[str]:
+        for name in owner.attrs:
+            try:
+                value = owner.attrs[name]
+            except (OSError, KeyError, RuntimeError, TypeError) as error:
+                yield f"The attribute {name} of {where} cannot be read ({error})."
+                continue
+            if isinstance(value, self._h5py.Reference) and not self._leads(value):
+                yield f"{name} of {where} refers to an object that is not there."
+
+    def _refers(self, dtype: Any) -> bool:
+        if dtype.fields:
+            return any(self._refers(kind) for kind, *_ in dtype.fields.values())
+        return self._h5py.check_ref_dtype(dtype) is not None
+
+    def _leads(self, value: Any) -> bool:
+        if getattr(value, "dtype", None) is not None and value.dtype.fields:
+            names = value.dtype.fields
+            return all(
+                self._leads(value[each]) for each in names if self._refers(value.dtype[each])
+            )
+        try:
+            return bool(value) and self._file[value] is not None
+        except (ValueError, KeyError, OSError, RuntimeError):
+            return False

@@ -1,0 +1,298 @@
+"""Sessions go out as NWB and come back; of a wrong file all problems are listed."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.nwb import FRAMES, KEY, fill
+from support.workflow_lab import WorkflowLab
+from vrtracker.errors import ImportFileError, InvalidValueError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    h5py = pytest.importorskip("h5py")
+    pynwb = pytest.importorskip("pynwb")
+from vrtracker.interop.nwb import export_many, export_nwb, import_nwb
+
+
+@pytest.fixture
+def lab(backend, tmp_path):
+    with WorkflowLab.on(backend, tmp_path / "root") as made:
+        yield made
+
+
+@pytest.fixture
+def written(lab, tmp_path):
+    """A session written as NWB: its folder and the file."""
+    folder = fill(lab)
+    made = export_nwb(lab.tracker, KEY, tmp_path / "out.nwb")
+    assert (made.series, made.tables, made.trials, made.planes) == (4, 4, 3, 2)
+    assert [path for path, _ in made.left_out] == [
+        "oneData/empty.values.npy",
+        "oneData/licks.notes.csv",
+    ]
+    return folder, made.path
+
+
+@pytest.fixture
+def other(backend, tmp_path):
+    """A lab without a mouse."""
+    with WorkflowLab(backend.migrated_url(), tmp_path / "other", has_mice=True) as made:
+        yield made
+
+
+def test_file_is_valid_and_holds_what_is_known(written):
+    folder, path = written
+
+    assert pynwb.validate(path=str(path)) == []
+    assert [p.name for p in path.parent.iterdir() if ".part" in p.name] == []
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        assert file.session_id == "M1_2026-03-02_701"
+        assert (file.subject.subject_id, file.subject.sex) == ("M1", "F")
+        assert file.subject.date_of_birth.date().isoformat() == "2025-12-01"
+        assert "licks" in file.devices["b2"].description
+        series = file.acquisition["mpci.roiActivityF"]
+        assert (series.rate, series.starting_time, series.timestamps) == (10.0, 0.0, None)
+        wheel = file.acquisition["wheel.position"]
+        np.testing.assert_array_equal(
+            wheel.timestamps[:], np.load(folder / "oneData" / "wheel.times.npy")
+        )
+        assert list(file.trials["choice"][:]) == [1, -1, 1]
+        ophys = file.processing["ophys"]
+        for number in range(2):
+            plane = folder / "suite2p" / f"plane{number}"
+            for kind, name in (
+                ("Fluorescence", "F"),
+                ("Neuropil", "Fneu"),
+                ("Deconvolved", "spks"),
+            ):
+                traces = ophys[kind][f"plane{number}"]
+                np.testing.assert_array_equal(traces.data[:].T, np.load(plane / f"{name}.npy"))
+                assert (traces.rate, len(traces.data)) == (10.0, FRAMES)
+            stat = np.load(plane / "stat.npy", allow_pickle=True)
+            masks = ophys["ImageSegmentation"][f"plane{number}"]
+            for roi, mask in zip(stat, masks["pixel_mask"][:], strict=True):
+                assert [m[0] for m in mask] == list(roi["xpix"])
+                assert [m[1] for m in mask] == list(roi["ypix"])
+                np.testing.assert_array_equal(
+                    np.array([m[2] for m in mask], dtype=np.float32), roi["lam"]
+                )
+
+
+def test_inspector_finds_nothing_critical(written):
+    inspector = pytest.importorskip("nwbinspector")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = list(inspector.inspect_nwbfile(nwbfile_path=str(written[1])))
+
+    names = {each.importance.name: each.message for each in found}
+    assert {"CRITICAL", "ERROR", "PYNWB_VALIDATION"} & names.keys() == set(), names
+
+
+def test_session_comes_back_in_another_database(lab, other, written):
+    folder, path = written
+    plan = import_nwb(other.tracker, path, KEY)
+    assert (plan.problems, plan.mouse, plan.session, plan.rig) == ((), True, True, True)
+    assert not other.folder(KEY).exists()
+    plan.apply()
+
+    def rows(of):
+        session = {
+            name: getattr(of.row(KEY), name)
+            for name in of.row(KEY).__slots__
+            if name != "uSessionID"
+        }
+        mouse = of.tracker.mice.get("M1")
+        files = [
+            (each.path, each.size, each.sha256)
+            for each in of.tracker.datasets.list(KEY)
+            if each.path.endswith(".npy") and "empty" not in each.path
+        ]
+        values = {
+            name: getattr(mouse, name) for name in ("sex", "dateOfBirth", "genotype", "notes")
+        }
+        return session, values, files, of.tracker.rigs.of(KEY).content
+
+    assert rows(other) == rows(lab)
+    for name in plan.new:
+        assert (other.folder(KEY) / name).read_bytes() == (folder / name).read_bytes()
+    again = import_nwb(other.tracker, path, KEY)
+    assert (again.new, len(again.same), again.session) == ((), len(plan.new), False)
+
+
+SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+@SQLITE
+def test_genotype_of_blinded_mice_is_not_written_unless_asked_for(lab, tmp_path):
+    lab.add(KEY)
+    lab.tracker.mice.update({"Blinded": True, "genotype": "Secret"}, mouseName="M1")
+
+    export_nwb(lab.tracker, KEY, tmp_path / "blind.nwb")
+    export_nwb(lab.tracker, KEY, tmp_path / "seen.nwb", show_blinded=True)
+
+    assert b"Secret" not in (tmp_path / "blind.nwb").read_bytes()
+    assert b"Secret" in (tmp_path / "seen.nwb").read_bytes()
+
+
+@SQLITE
+def test_batch_passes_over_what_is_there_and_goes_on_after_a_failure(lab, tmp_path):
+    keys = [f"M1.2026-03-02.{number}" for number in (701, 702, 703)]
+    for key in keys:
+        lab.add(key)
+    seen = []
+    first, _, _ = export_many(lab.tracker, tmp_path / "out", sessionID=701)
+    (tmp_path / "out" / "M1" / "M1_2026-03-02_702.nwb").mkdir()
+
+    written, passed, failed = export_many(
+        lab.tracker, tmp_path / "out", overwrite=False, progress=lambda *each: seen.append(each[:2])
+    )
+
+    assert [each.path.name for each in (*first, *written)] == [
+        "M1_2026-03-02_701.nwb",
+        "M1_2026-03-02_703.nwb",
+    ]
+    assert (len(passed), failed, seen) == (2, [], [(1, 3), (2, 3), (3, 3)])
+    with pytest.raises(InvalidValueError, match="there already"):
+        export_nwb(lab.tracker, KEY, first[0].path)
+
+
+def spoil_group(file, _):
+    del file["acquisition"]
+    del file["session_start_time"]
+    return ["/acquisition is missing", "/session_start_time is missing"]
+
+
+def spoil_external(file, outside):
+    with h5py.File(outside, "w") as secret:
+        secret["data"] = np.arange(3)
+    file["acquisition/out"] = h5py.ExternalLink(str(outside), "/data")
+    file["acquisition/via"] = h5py.SoftLink("/acquisition/out")
+    return ["/acquisition/out leads out of the file", "/acquisition/via leads out of the file"]
+
+
+def spoil_storage(file, outside):
+    Path(outside).write_bytes(b"\0" * 64)
+    file["acquisition"].create_dataset(
+        "raw", shape=(8,), dtype="f8", external=[(str(outside), 0, 64)]
+    )
+    return ["The data of /acquisition/raw are outside of the file"]
+
+
+def spoil_references(file, _):
+    ref = file["acquisition/wheel.position"].ref
+    file["scratch/dangling"] = np.array([ref, h5py.Reference()], dtype=h5py.ref_dtype)
+    file["acquisition/wheel.turns"].attrs["points"] = h5py.Reference()
+    file["acquisition/nowhere"] = h5py.SoftLink("/gone")
+    return [
+        "/scratch/dangling refers to an object that is not there",
+        "points of /acquisition/wheel.turns refers to an object",
+        "/acquisition/nowhere is a link to /gone",
+    ]
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_group, spoil_external, spoil_storage, spoil_references],
+    ids=lambda f: f.__name__,
+)
+def test_every_problem_of_a_file_is_listed_and_nothing_is_written(other, written, tmp_path, spoil):
+    with h5py.File(written[1], "a") as file:
+        expected = spoil(file, tmp_path / "outside")
+    before = other.dump()
+
+    plan = import_nwb(other.tracker, written[1], KEY)
+
+    for problem in expected:
+        assert any(problem in each for each in plan.problems), plan.problems
+    assert len(plan.problems) == len(expected)
+    with pytest.raises(ImportFileError):
+        plan.apply()
+    assert other.dump() == before
+    assert not other.folder(KEY).exists()
+
+
+@SQLITE
+def test_what_is_no_nwb_is_one_problem(other, written, tmp_path):
+    whole = written[1].read_bytes()
+    cases = {"cut.nwb": whole[: len(whole) // 2], "text.nwb": b"no HDF5", "empty.nwb": b""}
+    for name, content in cases.items():
+        (tmp_path / name).write_bytes(content)
+
+    for name in (*cases, "none.nwb"):
+        assert len(import_nwb(other.tracker, tmp_path / name, KEY).problems) == 1, name
+
+
+@SQLITE
+def test_file_of_another_mouse_or_other_content_is_refused(lab, other, written):
+    assert "It is of M1" in import_nwb(other.tracker, written[1], "M2.2026-03-02.701").problems[0]
+    np.save(written[0] / "oneData" / "wheel.position.npy", np.zeros(40))
+    assert import_nwb(lab.tracker, written[1], KEY).problems == (
+        "oneData/wheel.position.npy is there already, and holds something else.",
+    )
+
+
+@SQLITE
+def test_foreign_file_becomes_alf_files(other, tmp_path):
+    import datetime as dt
+
+    from pynwb.behavior import Position, SpatialSeries
+
+    start = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+    file = pynwb.NWBFile(
+        session_description="from elsewhere", identifier="id", session_start_time=start
+    )
+    file.add_acquisition(
+        pynwb.TimeSeries(
+            name="lick port", data=np.arange(4.0), unit="V", rate=2.0, starting_time=1.0
+        )
+    )
+    file.add_trial(start_time=0.0, stop_time=1.0)
+    place = SpatialSeries(
+        name="head", data=np.ones((3, 2)), timestamps=[0.0, 0.5, 1.5], reference_frame="cage"
+    )
+    file.create_processing_module(name="behavior", description="b").add(
+        Position(spatial_series=place)
+    )
+    with pynwb.NWBHDF5IO(str(tmp_path / "foreign.nwb"), "w") as io:
+        io.write(file)
+
+    import_nwb(other.tracker, tmp_path / "foreign.nwb", KEY).apply()
+
+    one = other.folder(KEY) / "oneData"
+    assert {path.name: np.load(path).tolist() for path in one.iterdir()} == {
+        "lickPort.values.npy": [0.0, 1.0, 2.0, 3.0],
+        "lickPort.times.npy": [1.0, 1.5, 2.0, 2.5],
+        "trials.intervals.npy": [[0.0, 1.0]],
+        "head.values.npy": [[1.0, 1.0]] * 3,
+        "head.times.npy": [0.0, 0.5, 1.5],
+    }
+    assert other.row(KEY).sessionNotes == "from elsewhere"
+    assert len(other.tracker.datasets.list(KEY)) == 5
+
+
+@SQLITE
+def test_shell_writes_and_reads(lab, other, written, tmp_path):
+    from support.command_line import good, refused, run, told
+
+    out = tmp_path / "shell.nwb"
+    lab_options, other_options = (("--url", each.url, "--root", each.root) for each in (lab, other))
+    assert told(*lab_options, "export", "nwb", KEY, out)["series"] == 4
+    refused(*lab_options, "export", "nwb", KEY, out, code=2)
+    batch = told(*lab_options, "export", "nwb-all", tmp_path / "all")
+    assert (len(batch["written"]), batch["failed"]) == (1, [])
+    assert "1 there already" in good(*lab_options, "export", "nwb-all", tmp_path / "all")
+
+    importing = (*other_options, "import", "nwb", out, "--session", KEY)
+    assert told(*importing, "--dry-run")["applied"] is False
+    assert told(*importing, "--yes")["applied"] is True
+    assert json.loads(run(*importing, "--json").stdout)["new"] == []
+    out.write_bytes(b"nothing")
+    refused(*importing, code=2)
