@@ -174,6 +174,8 @@ def spoil_external(file, outside):
         secret["data"] = np.arange(3)
     file["acquisition/out"] = h5py.ExternalLink(str(outside), "/data")
     file["acquisition/via"] = h5py.SoftLink("/acquisition/out")
+    outside.unlink()
+    outside.mkdir()
     return ["/acquisition/out leads out of the file", "/acquisition/via leads out of the file"]
 
 

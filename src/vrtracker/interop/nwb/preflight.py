@@ -17,6 +17,8 @@ _REQUIRED = (
     *("session_description", "session_start_time", "timestamps_reference_time"),
 )
 _MOST = 2_000_000
+_DEEPEST = 30
+"""Soft links one after the other."""
 _LARGEST = 1 << 30
 """Bytes that a file may promise beyond fifty times its own size."""
 
@@ -67,7 +69,7 @@ class _Look:
     def problems(self) -> Iterator[str]:
         """Yield what is wrong."""
         for name in _REQUIRED:
-            if self._file.get(name, getlink=True) is None:
+            if self._link(self._file, name)[0] == "none":
                 yield f"/{name} is missing, which NWB requires."
         if "nwb_version" not in self._file.attrs:
             yield "The file does not say of which version of NWB it is (nwb_version)."
@@ -80,12 +82,12 @@ class _Look:
             yield from self._attributes(group, at or "/")
             for name in group:
                 where = f"{at}/{name}"
-                link = group.get(name, getlink=True)
-                if isinstance(link, self._h5py.ExternalLink):
-                    yield f"{where} leads out of the file, to {link.filename}:{link.path}."
+                kind, target = self._link(group, name)
+                if kind == "external":
+                    yield f"{where} leads out of the file, to {target}."
                     continue
-                if isinstance(link, self._h5py.SoftLink):
-                    yield from self._soft(group, name, where, link)
+                if kind == "soft":
+                    yield from self._soft(group, where, target)
                     continue
                 found = group[name]
                 key = self._h5py.h5o.get_info(found.id).addr
@@ -98,16 +100,42 @@ class _Look:
                     yield from self._attributes(found, where)
                     yield from self._dataset(found, where)
 
-    def _soft(self, group: Any, name: str, where: str, link: Any) -> Iterator[str]:
-        """Say where a link leads to nothing; one that goes on to a link that leads out does."""
-        try:
-            found = group.get(name)
-        except (KeyError, OSError, RuntimeError):
-            found = None
-        if found is None:
-            yield f"{where} is a link to {link.path}, and there is nothing."
-        elif found.file.filename != self._file.filename:
-            yield f"{where} leads out of the file, to {found.file.filename}."
+    def _link(self, group: Any, name: str) -> tuple[str, str]:
+        """Return of which kind a link is, and where it leads; nothing there is opened."""
+        links, called = group.id.links, name.encode("utf-8", "surrogateescape")
+        if not links.exists(called):
+            return "none", ""
+        kind = links.get_info(called).type
+        if kind == self._h5py.h5l.TYPE_HARD:
+            return "hard", ""
+        target = links.get_val(called)
+        if kind == self._h5py.h5l.TYPE_SOFT:
+            return "soft", target.decode("utf-8", "replace")
+        return "external", ":".join(part.decode("utf-8", "replace") for part in target)
+
+    def _soft(self, group: Any, where: str, target: str) -> Iterator[str]:
+        """Say where a link leads to nothing, or on to one that leads out."""
+        end = self._end(group, target, _DEEPEST)
+        if end == "none":
+            yield f"{where} is a link to {target}, and there is nothing."
+        elif end == "external":
+            yield f"{where} leads out of the file, by {target}."
+
+    def _end(self, group: Any, target: str, left: int) -> str:
+        """Return what kind of link the last one is on the way to a target."""
+        at, kind = (self._file if target.startswith("/") else group), "hard"
+        for name in target.split("/"):
+            if name in {"", "."}:
+                continue
+            if not isinstance(at, self._h5py.Group) or not left:
+                return "none"
+            kind, further = self._link(at, name)
+            if kind == "soft":
+                kind = self._end(at, further, left - 1)
+            if kind != "hard":
+                return kind
+            at = at[name]
+        return kind
 
     def _dataset(self, data: Any, where: str) -> Iterator[str]:
         if data.external:
