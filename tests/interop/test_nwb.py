@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.nwb import FRAMES, KEY, fill
+from support.nwb import FRAMES, KEY, fill, write_plane
 from support.workflow_lab import WorkflowLab
 from vrtracker.errors import ImportFileError, InvalidValueError
 
@@ -31,7 +31,7 @@ def written(lab, tmp_path):
     """A session written as NWB: its folder and the file."""
     folder = fill(lab)
     made = export_nwb(lab.tracker, KEY, tmp_path / "out.nwb")
-    assert (made.series, made.tables, made.trials, made.planes) == (4, 4, 3, 2)
+    assert (made.series, made.tables, made.trials, made.planes) == (4, 5, 3, 2)
     assert [path for path, _ in made.left_out] == [
         "oneData/empty.values.npy",
         "oneData/licks.notes.csv",
@@ -141,6 +141,30 @@ def test_genotype_of_blinded_mice_is_not_written_unless_asked_for(lab, tmp_path)
     assert b"Secret" in (tmp_path / "seen.nwb").read_bytes()
 
 
+class Trap:
+    """A pickle of it makes a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+@SQLITE
+def test_rois_that_would_run_code_are_left_out(lab, tmp_path):
+    lab.add(KEY)
+    plane = lab.folder(KEY) / "suite2p" / "plane0"
+    write_plane(plane, 3, np.random.default_rng(1))
+    np.save(plane / "stat.npy", np.array([Trap(tmp_path / "ran")], dtype=object), allow_pickle=True)
+
+    made = export_nwb(lab.tracker, KEY, tmp_path / "out.nwb")
+
+    assert (made.planes, made.left_out[0][0]) == (0, "suite2p/plane0")
+    assert "nothing in it was run" in made.left_out[0][1]
+    assert not (tmp_path / "ran").exists()
+
+
 @SQLITE
 def test_batch_passes_over_what_is_there_and_goes_on_after_a_failure(lab, tmp_path):
     keys = [f"M1.2026-03-02.{number}" for number in (701, 702, 703)]
@@ -187,6 +211,11 @@ def spoil_storage(file, outside):
     return ["The data of /acquisition/raw are outside of the file"]
 
 
+def spoil_size(file, _):
+    file["acquisition"].create_dataset("huge", shape=(10**12,), dtype="f8", chunks=(1000,))
+    return ["/acquisition/huge promises 8000000000000 bytes"]
+
+
 def spoil_references(file, _):
     ref = file["acquisition/wheel.position"].ref
     file["scratch/dangling"] = np.array([ref, h5py.Reference()], dtype=h5py.ref_dtype)
@@ -202,7 +231,7 @@ def spoil_references(file, _):
 @SQLITE
 @pytest.mark.parametrize(
     "spoil",
-    [spoil_group, spoil_external, spoil_storage, spoil_references],
+    [spoil_group, spoil_external, spoil_storage, spoil_size, spoil_references],
     ids=lambda f: f.__name__,
 )
 def test_every_problem_of_a_file_is_listed_and_nothing_is_written(other, written, tmp_path, spoil):

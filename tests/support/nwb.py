@@ -43,6 +43,7 @@ def fill(lab: Any) -> Path:
         "trials.choice": np.array([1, -1, 1], dtype=np.int8),
         "trials.rewarded": np.array([True, False, True]),
         "empty.values": np.zeros(0),
+        "names.name": np.array([["a", "b"], ["é", ""]]),
     }
     for name, data in arrays.items():
         np.save(one / f"{name}.npy", data)

@@ -150,12 +150,17 @@ def _tells_times(array: Array) -> bool:
 
 
 def columns_of(arrays: list[Array]) -> Iterator[tuple[str, Array]]:
-    """Yield arrays with names that no other of them has."""
-    seen: dict[str, int] = defaultdict(int)
+    """Yield arrays with names that no other of them has, and that no table has for itself."""
+    from pynwb.epoch import TimeIntervals
+
+    seen = {"start_time", "stop_time", "tags", "timeseries", *dir(TimeIntervals)}
     for each in arrays:
         name = each.name.attribute + (f"_{each.name.extra}" if each.name.extra else "")
-        seen[name] += 1
-        yield (name if seen[name] == 1 else f"{name}_{seen[name]}"), each
+        name = f"{each.name.object}_{name}" if name in seen else name
+        while name in seen:
+            name += "_"
+        seen.add(name)
+        yield name, each
 
 
 def timing_of(times: Any) -> dict[str, Any]:

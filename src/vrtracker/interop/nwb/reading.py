@@ -175,7 +175,8 @@ def _take_table(content: Content, where: str, table: Any, names: list[str]) -> N
             continue
         data = np.asarray(column.data[:])
         if data.dtype.kind in "OS":
-            data = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in data])
+            texts = [v.decode() if isinstance(v, bytes) else str(v) for v in data.ravel()]
+            data = np.array(texts).reshape(data.shape)
         content.add(str(column.description), (table.name, name), data)
 
 
