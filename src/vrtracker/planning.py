@@ -118,7 +118,7 @@ class Planning:
             A key, or filters as for ``tracker.sessions.frame``; all that are not scratched if not.
         stages
             ``suite2p``, ``registration``, ``red_cell_qc``; all when not given. The recorded
-            datasets are compared with registration.
+            datasets are compared with registration; runs of tracking are looked for with all.
         by_hash
             Hash the files that were written after they were recorded; else they are only named.
         only_present

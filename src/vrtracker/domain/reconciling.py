@@ -61,8 +61,8 @@ class Finding:
     Attributes
     ----------
     kind : str
-        ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future``, ``touched`` or
-        ``left over``.
+        ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future``, ``touched``,
+        ``left over`` or ``tracking``.
     where : str
         A session's key, or a path.
     """
