@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from vrtracker.as_json import KEY
+from vrtracker.cli.commands import Commands
+from vrtracker.cli.exits import Exit
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import (
     Columns,
     Date,
     Imaging,
     Json,
+    Key,
     Mouse,
     Since,
     Unblind,
@@ -22,10 +25,6 @@ from vrtracker.cli.options import (
     What,
     Where,
 )
-from vrtracker.cli.commands import Commands
-from vrtracker.cli.exits import Exit
-from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Unblind, Until, Where
 from vrtracker.cli.output import note, say, write_json
 from vrtracker.cli.progress import running
 from vrtracker.cli.shell import shell_of

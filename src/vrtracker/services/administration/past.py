@@ -44,9 +44,8 @@ _HANGING = {
     STAGES: "stage",
     "vrt_qc_decision": "decision_id",
     "vrt_dataset": "rel_path",
-    "vrt_one_session": "uSessionID",
     "vrt_mask": "mask_name",
-    "vrt_session_rig": "uSessionID",
+    **dict.fromkeys(("vrt_one_session", "vrt_session_rig"), "uSessionID"),
     "vrt_tracking": "run_hash",
 }
 """The tables whose rows hang on a session, with the column that they are called by."""
