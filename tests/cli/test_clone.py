@@ -43,7 +43,10 @@ def test_sessions_that_pass_filters_are_copied_alone(sample, tmp_path: Path):
     document = told("clone", sample.url, copy, "--mouse", mouse)
 
     assert {each["name"]: each["rows"] for each in document["tables"]}["sessiondb"] == expected
-    assert "No session" in refused("clone", sample.url, tmp_path / "no.db", "--mouse", "X", code=2)
+    nobody = refused("clone", sample.url, tmp_path / "no.db", "--mouse", "X", code=2)
+    assert "no mouse 'X'" in nobody
+    none = refused("clone", sample.url, tmp_path / "no.db", "--since", "2999-01-01", code=2)
+    assert "No session" in none
     assert not (tmp_path / "no.db").exists()
 
 

@@ -40,7 +40,7 @@ def test_wrong_usage_points_to_the_help(words: list[str]):
         (["sessions", "list", "--columns", "key,imagin"], "Did you mean 'imaging'"),
         (["sessions", "list", "--order-by", "-imagin"], "Did you mean 'imaging'"),
         (["sessions", "list", "--where", "sessionID>=many"], "not a"),
-        (["sessions", "list", "--date", "yesterday"], "is not a date"),
+        (["sessions", "list", "--date", "someday"], "is not a date"),
         (["sessions", "show", "DEMO001"], "does not name a session"),
         (["sessions", "show", "DEMO001.2023-01-18.711"], "Did you mean"),
         (["mice", "show", "DEMO01"], "Did you mean 'DEMO001'"),

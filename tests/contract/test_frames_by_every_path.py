@@ -99,7 +99,7 @@ def paths(labs) -> dict[str, Any]:
         "row by row": labs.open(tracker.url),
         "by another process": labs.open(tracker.url),
     }
-    database = found["row by row"].database
+    database = found["row by row"].database.handle
     database._reader, database._reader_known = None, True
     return found
 
@@ -114,7 +114,7 @@ def test_any_rows_are_the_same_by_every_path(paths, backend, monkeypatch):
             monkeypatch.setattr(sqlite_arrow, "FEW_ROWS", few)
             frame = tracker.sessions.frame(include_scratched=True)
             assert plain(frame) == wanted, path
-            table = read_table(tracker.database, statement_of(tracker))
+            table = read_table(tracker.database.handle, statement_of(tracker))
             dtypes = {name: str(dtype) for name, dtype in frame.dtypes.items()}
             assert dict(zip(table.column_names, table.schema.types, strict=True)) == {
                 name: ARROW[dtype] for name, dtype in dtypes.items()
@@ -138,7 +138,7 @@ def test_any_rows_are_the_same_by_every_path(paths, backend, monkeypatch):
 
 
 def test_arrow_dtypes_are_those_of_the_table_with_rows_and_without(sample):
-    table = read_table(sample.database, statement_of(sample))
+    table = read_table(sample.database.handle, statement_of(sample))
     for filters in ({}, {"sessionID": 0}):
         frame = sample.sessions.frame(filters, dtype_backend="pyarrow")
 
@@ -183,8 +183,8 @@ def test_values_of_a_frame_can_be_changed(sample):
 
 def test_rows_of_further_statements_follow(sample):
     statement = statement_of(sample)
-    once = read_frame(sample.database, statement)
+    once = read_frame(sample.database.handle, statement)
 
-    twice = read_frame(sample.database, statement, statement)
+    twice = read_frame(sample.database.handle, statement, statement)
 
     pd.testing.assert_frame_equal(twice, pd.concat([once, once], ignore_index=True))

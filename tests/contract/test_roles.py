@@ -86,7 +86,7 @@ def test_editor_does_all_of_the_work_but_nothing_of_an_admin(lab, people, tmp_pa
     for rule in (
         lambda: editor.mice.purge("M9"),
         lambda: migrating.downgrade(settings, "0003"),
-        lambda: backups.restore(plain_lab(editor.database, settings), copy),
+        lambda: backups.restore(plain_lab(editor.database.handle, settings), copy),
     ):
         with pytest.raises(RoleError, match="needs admin; nothing was written") as refused:
             rule()

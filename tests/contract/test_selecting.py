@@ -321,13 +321,14 @@ def test_a_scratched_session_is_shown_by_its_key_and_not_by_another_one(history)
     assert A3 not in keys_of(history.sessions.frame(key=([A1], "not_in")))
 
 
-def test_a_word_that_names_no_mouse_is_told_and_what_else_it_may_mean(history):
-    for word, said in (("KO", "write: KO = true"), ("sEx", "write: sex = "), ("M11", "mean 'M1'")):
+def test_a_word_that_names_a_column_and_no_mouse_is_told(history):
+    for word, said in (("KO", "write: KO = true"), ("sEx", "write: sex = ")):
         with pytest.raises(NotFoundError, match=f"no mouse {word!r}.*{said}"):
             history.mice.frame(word)
     with pytest.raises(NotFoundError):
         history.mice.update({"notes": "x"}, "KO")
     assert list(history.mice.frame("M1")["mouseName"]) == ["M1"]
+    assert history.mice.frame("M11").empty
 
 
 def test_yesterday_is_the_day_before_today(history):

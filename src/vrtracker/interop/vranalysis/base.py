@@ -10,15 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.backends import backend_for
-from vrtracker.domain.dates import plain
+from vrtracker.domain.dates import parse_date, plain
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownNameError
-from vrtracker.interop.vranalysis.metadata import (
-    file_of,
-    metadata_of,
-    settings_of,
-    url_of,
-)
+from vrtracker.interop.vranalysis.metadata import file_of, metadata_of, settings_of, url_of
 from vrtracker.interop.vranalysis.printing import say, shown_key
 from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.opening import tracker_of
@@ -269,7 +264,12 @@ class BaseDatabase:
             raise InvalidValueError(
                 f"get_record takes values for {', '.join(names)}; {len(values)} were given."
             )
-        return dict(zip(names, values, strict=True))
+        given = dict(zip(names, values, strict=True))
+        # A time of the day is left out: the old module's callers give what they have.
+        return {
+            **given,
+            **{name: parse_date(given[name]) for name in given.keys() & {"sessionDate"}},
+        }
 
     # -- writing -------------------------------------------------------------------------------
 

@@ -42,28 +42,26 @@ class MouseRules(TableRules[MouseRecord, str]):
         return parse_mouse_name(getattr(value, "mouseName", value))
 
     def selection(self, where: Any, filters: Mapping[str, Any]) -> Selection:
-        """Return what a call selects; a name alone has to be that of a mouse that is there.
+        """Return what a call selects.
 
         Raises
         ------
         NotFoundError
-            If there is no such mouse, which a condition of one word would be taken for.
+            If it is one word that names no mouse but a column: a condition is meant.
         """
         found = super().selection(where, filters)
-        if isinstance(where, str) and found.is_key:
-            self._require(self.key(where))
+        columns = {column.name.casefold(): column for column in self.look_ups.table.c}
+        if isinstance(where, str) and found.is_key and where.casefold() in columns:
+            self._require(self.key(where), columns[where.casefold()])
         return found
 
-    def _require(self, name: str) -> None:
+    def _require(self, name: str, column: Any) -> None:
         if self.look_ups.by_key(**self.columns_of(name)) is not None:
             return
         error = self.lab.not_found("mouse", name, self.near(name))
-        columns = {column.name.casefold(): column.name for column in self.look_ups.table.c}
-        if column := columns.get(name.casefold()):
-            is_flag = isinstance(self.look_ups.table.c[column].type, Boolean)
-            written = f"{column} = {'true' if is_flag else '…'}"
-            said = f"{error} A word alone names a mouse; for a condition write: {written}"
-            error.args = (said,)
+        written = f"{column.name} = {'true' if isinstance(column.type, Boolean) else '…'}"
+        said = f"{error} A word alone names a mouse; for a condition write: {written}"
+        error.args = (said,)
         raise error
 
     def columns_of(self, key: str) -> dict[str, Any]:
