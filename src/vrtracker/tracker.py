@@ -92,7 +92,7 @@ class Tracker(Planning, Keeping, Shown):
         self.mice = MouseService(lab)
         self._history = HistoryService(lab)
         self.events = self._history.latest
-        self.has_done = self._history.has_done
+        self.operation_like = self._history.operation_like
         self.decisions = self._history.decisions
         outside = OutsideService(lab)
         self.verify = outside.verify

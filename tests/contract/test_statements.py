@@ -33,7 +33,7 @@ EACH_BY_ITSELF = {
     "grant": "one user",
     "revoke": "one user",
     "roles": "the users",
-    "has_done": "one look-up",
+    "operation_like": "one look-up",
     "plot": "draws; see tests/contract/test_plots.py",
     "enter": "the sessions of one day",
     "set_dataset_qc": "one file that a run has made",

@@ -100,6 +100,8 @@ def test_a_session_that_a_rig_reports_twice_is_added_once(client, lab):
     assert [first.status, second.status, third.status] == [201, 200, 409]
     assert first.headers["Location"] == f"/api/v1/sessions/{NEW}"
     assert first.document == second.document
+    other = client.ask("POST", "/sessions", {"key": NEW, "imaging": False}, key)
+    assert (other.status, other.error["code"]) == (409, "key_used")
     assert third.error["code"] == "duplicate"
     assert len(lab.tracker.history(NEW)) == 1
 
@@ -129,6 +131,12 @@ def test_a_foreign_worker_claims_lives_and_succeeds(client, lab):
 
     files = [{"path": "oneData/licks.times.npy", "size": 8}]
     told = {"outcome": "succeeded", "datasets": files}
+    missing = client.ask("POST", f"/claims/{claim['attempt_id']}/outcome", told)
+    assert (missing.status, missing.error["code"]) == (400, "invalid_value")
+    (lab.folder(ONE) / "oneData").mkdir()
+    (lab.folder(ONE) / "oneData" / "licks.times.npy").write_bytes(b"12345678")
+    assert client.ask("POST", f"/claims/{claim['attempt_id']}/outcome", told).status == 200
+    # The answer was lost, and it is told again.
     assert client.ask("POST", f"/claims/{claim['attempt_id']}/outcome", told).status == 200
     assert client.get(f"/sessions/{ONE}")["states"]["registration"] == "done"
     assert client.get(f"/sessions/{ONE}/datasets")["items"][0]["rel_path"] == files[0]["path"]
@@ -180,6 +188,7 @@ def test_a_foreign_claim_that_is_given_back_or_expires_is_taken_by_the_next(clie
         (("GET", "/sessions?limit=0"), 422, "invalid_request"),
         (("GET", "/needs/nothing"), 400, "unknown_name"),
         (("GET", "/nothing"), 404, "not_found"),
+        (("GET", "/sessions?wher=imaging"), 422, "unknown_parameter"),
         (("POST", "/sessions", {"key": "M9.2023-01-20.9"}), 404, "unknown_mouse"),
         (("POST", "/sessions", {"key": ONE, "nothing": 1}), 400, "unknown_name"),
         (("PATCH", f"/sessions/{ONE}", {"numPlanes": "many"}), 400, "invalid_value"),

@@ -104,7 +104,7 @@ class Plots:
         return work.failures(axes_of(ax), self._attempts(where, filters))
 
     def sizes(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
-        """Draw how much the recorded files of each mouse take, GB (1e9 bytes)."""
+        """Draw how much the recorded files of each mouse take, in GB, MB or kB (powers of 1000)."""
         return work.sizes(axes_of(ax), self._hanging("datasets", where, filters))
 
     def quality(

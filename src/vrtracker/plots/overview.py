@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, cycle
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.states import State
@@ -56,7 +56,7 @@ def progress(ax: Axes, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
     """Draw counts over time; events as `HistoryService.stage_events` has them."""
     if not events:
         return nothing(ax, "events of any stage")
-    colour = colours(stages)
+    colour, lines = colours(stages), cycle(("-", "--", ":", "-."))
     for stage in stages:
         steps = [
             (event["occurred_at"], (event["to_state"] in _HAS_OUTPUT) - _had_output(event))
@@ -69,7 +69,8 @@ def progress(ax: Axes, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
         if steps or now:
             times = [events[0]["occurred_at"], *(time for time, _ in steps)]
             counts = list(accumulate((change for _, change in steps), initial=before))
-            ax.step(times, counts, where="post", label=stage, color=colour[stage], linewidth=2)
+            looks = {"color": colour[stage], "linestyle": next(lines), "linewidth": 2}
+            ax.step(times, counts, where="post", label=stage, **looks)
     ax.set_ylim(bottom=0)
     slant(ax)
     return finished(ax, title="Sessions done, by stage", ylabel="sessions")

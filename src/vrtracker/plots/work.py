@@ -16,7 +16,7 @@ __all__ = ["durations", "failures", "sizes", "throughput"]
 
 Rows = Sequence[dict[str, Any]]
 _COMMONEST = 15
-_GB = 1e9
+_UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 _WIDTH = 0.35
 _DAY = dt.timedelta(days=1)
 _GOOD, _BAD = "succeeded", "failed"
@@ -33,9 +33,9 @@ def throughput(ax: Axes, attempts: Rows, zone: dt.tzinfo | None) -> Axes:
     below = [0] * len(days)
     for stage, colour in colours(sorted({stage for stage, _ in found})).items():
         heights = [found[stage, day] for day in days]
-        ax.bar(days, heights, bottom=below, color=colour, label=stage)
+        ax.bar(days, heights, bottom=below, color=colour, label=stage, align="edge")
         below = [old + new for old, new in zip(below, heights, strict=True)]
-    ax.set_xlim(days[0] - _DAY, days[-1] + _DAY)
+    ax.set_xlim(days[0] - _DAY, days[-1] + 2 * _DAY)
     slant(ax)
     return finished(ax, title="Sessions that succeeded each day", ylabel="sessions")
 
@@ -91,6 +91,9 @@ def sizes(ax: Axes, datasets: Rows) -> Axes:
     if not by_mouse:
         return nothing(ax, "recorded files")
     mice = sorted(by_mouse)
-    ax.bar(mice, [by_mouse[mouse] / _GB for mouse in mice], color=colours(["files"])["files"])
+    most = max(by_mouse.values())
+    unit = next((name for name, size in _UNITS.items() if most >= size), "kB")
+    heights = [by_mouse[mouse] / _UNITS[unit] for mouse in mice]
+    ax.bar(mice, heights, color=colours(["files"])["files"])
     slant(ax)
-    return finished(ax, title="Recorded files", ylabel="GB")
+    return finished(ax, title="Recorded files", ylabel=unit)

@@ -270,11 +270,13 @@ class EventRepository:
             .order_by(table.c.event_id)
         )
 
-    def has_operation(self, operation: str) -> bool:
-        """Return whether anything was done in an operation."""
+    def operation_like(self, beginning: str) -> str | None:
+        """Return the id of an operation that begins so and in which anything was done, or None."""
         table = self._x.tables.events
-        found = select(table.c.event_id).where(table.c.operation_id == operation).limit(1)
-        return self._x.execute(found).first() is not None
+        # Ids are hexadecimal: all that begin so lie between these two.
+        identity = table.c.operation_id
+        found = select(identity).where(identity >= beginning, identity < f"{beginning}g").limit(1)
+        return self._x.execute(found).scalar()  # type: ignore[no-any-return]
 
     def after(self, event_id: int, kind: str, keys: Sequence[str]) -> list[Past]:
         """Return the events of subjects after one, newest first."""

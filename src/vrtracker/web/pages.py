@@ -103,6 +103,7 @@ class _Pages:
             "database": self._tracker.url,
             "stages": list(self._stages),
             "role": self._tracker.role,
+            "may_write": not self._tracker.database.readonly,
         }
         return HTMLResponse(self._templates.get_template(name).render(common | facts), status)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from vrtracker.as_json import plain_value
@@ -17,6 +17,7 @@ from vrtracker.errors import (
     BackendError,
     ClaimHeldError,
     ConcurrentUpdateError,
+    ConditionError,
     DatabaseAwayError,
     DependentRowsError,
     DuplicateError,
@@ -31,7 +32,7 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["Refusal", "answer_errors", "problem", "status_of"]
+__all__ = ["Refusal", "answer_errors", "problem", "refuse_unknown", "status_of"]
 
 _STATUS: tuple[tuple[tuple[type[VrtrackerError], ...], http.HTTPStatus], ...] = (
     ((NotFoundError,), http.HTTPStatus.NOT_FOUND),
@@ -104,14 +105,15 @@ def status_of(error: VrtrackerError) -> http.HTTPStatus:
 def _ours(_request: Request, error: Any) -> JSONResponse:
     status = status_of(error)
     # Our messages say the fact first, and the remedy after it.
-    fact, *remedy = _SENTENCE.split(str(error), maxsplit=1)
+    said = str(error).partition("\n")[0] if isinstance(error, ConditionError) else str(error)
+    fact, *remedy = _SENTENCE.split(said, maxsplit=1)
     headers = {"Retry-After": _AGAIN_S} if isinstance(error, DatabaseAwayError) else {}
-    more = {"conflicts": plain_value(error.conflicts)} if _is_conflict(error) else {}
+    more: dict[str, Any] = {}
+    if isinstance(error, EditConflictError):
+        more = {"conflicts": plain_value(error.conflicts)}
+    elif isinstance(error, ConditionError):
+        more = {"condition": error.text, "at": error.at}
     return problem(status, _code(error), fact, *(remedy or [""]), more=more, headers=headers)
-
-
-def _is_conflict(error: Any) -> bool:
-    return isinstance(error, EditConflictError)
 
 
 def _refusal(_request: Request, error: Any) -> JSONResponse:
@@ -127,8 +129,32 @@ def _invalid(_request: Request, error: Any) -> JSONResponse:
     return problem(status, "invalid_request", wrong, "What each call takes: /openapi.json")
 
 
-def _http(_request: Request, error: Any) -> JSONResponse:
+def refuse_unknown(request: Request) -> None:
+    """Refuse a query with a name that the call does not know; it would select nothing.
+
+    Raises
+    ------
+    Refusal
+        It names the parameters that the call takes.
+    """
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        raise Refusal(
+            http.HTTPStatus.UNPROCESSABLE_ENTITY,
+            "unknown_parameter",
+            f"The call takes no parameter {unknown[0]!r}.",
+            f"It takes: {', '.join(sorted(known)) or 'none'}.",
+        )
+
+
+def _http(request: Request, error: Any) -> Response:
     status = http.HTTPStatus(error.status_code)
+    if not request.url.path.startswith("/api/"):
+        page = (
+            f'<!doctype html><title>vrtracker</title><p>{status.phrase}. <a href="/">Overview</a>'
+        )
+        return HTMLResponse(page, status)
     code = status.phrase.lower().replace(" ", "_")
     message = f"{status.phrase}: {error.detail}" if error.detail != status.phrase else error.detail
     return problem(status, code, message, "What there is: /openapi.json", headers=error.headers)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from vrtracker.errors import ConfigurationError
 from vrtracker.tracker import Tracker
 from vrtracker.web import pages, tables, work
 from vrtracker.web.guard import Guard
-from vrtracker.web.problems import answer_errors
+from vrtracker.web.problems import answer_errors, refuse_unknown
 
 __all__ = ["LabServer", "app_of"]
 
@@ -33,6 +33,7 @@ def app_of(tracker: Tracker, *, token: str) -> Any:
         docs_url=None,
         redoc_url=None,
         max_body_size=_LARGEST,
+        dependencies=[Depends(refuse_unknown)],
         description="Mice, sessions, their processing and quality control.",
     )
     answer_errors(app)

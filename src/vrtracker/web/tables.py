@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http
 import itertools
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -47,11 +48,32 @@ _Values = Annotated[
 ]
 
 
-def token_of(request: Request, given: str | None) -> str:
-    """Return the id of the operation that a request is, the same for each repetition of it."""
+def token_of(tracker: Tracker, request: Request, given: str | None, body: Any) -> tuple[str, bool]:
+    """Return the id of the operation that a request is, and whether it was done before.
+
+    The first half of it is the idempotency key's, the second the body's.
+
+    Raises
+    ------
+    Refusal
+        If the key was used for something else.
+    """
     if given is None:
-        return new_id()
-    return hashlib.sha256(f"{request.url.path}\n{given}".encode()).hexdigest()[:32]
+        return new_id(), False
+    asked = json.dumps(body, sort_keys=True)
+    key, content = (
+        hashlib.sha256(text.encode()).hexdigest()[:16]
+        for text in (f"{request.url.path}\n{given}", asked)
+    )
+    done = tracker.operation_like(key)
+    if done not in {None, key + content}:
+        raise Refusal(
+            http.HTTPStatus.CONFLICT,
+            "key_used",
+            "This Idempotency-Key was used for another request; nothing was written.",
+            "Give each intended change a key of its own.",
+        )
+    return key + content, done is not None
 
 
 def routes_of(tracker: Tracker, service: RowService[Any, Any], plural: str) -> APIRouter:
@@ -81,7 +103,8 @@ def routes_of(tracker: Tracker, service: RowService[Any, Any], plural: str) -> A
     def added(
         request: Request, values: _Values, idempotency_key: IdempotencyKey = None
     ) -> Response:
-        return rows.add(values, token_of(request, idempotency_key), str(request.url.path))
+        token, is_done = token_of(tracker, request, idempotency_key, values)
+        return rows.add(values, token, str(request.url.path), is_done=is_done)
 
     @router.patch("/{key}", summary=f"Edit one of the {plural}")
     def edited(key: str, values: _Values, if_match: IfMatch = None) -> Response:
@@ -135,10 +158,10 @@ class _Rows:
         document = {**row, **self._around(row["key"])}
         return answer(document, status=status, headers={"ETag": version(row), **(headers or {})})
 
-    def add(self, values: Mapping[str, Any], token: str, path: str) -> Response:
+    def add(self, values: Mapping[str, Any], token: str, path: str, *, is_done: bool) -> Response:
         """Add a row, once however often the call is repeated."""
         given = dict(values)
-        if self._tracker.has_done(token):
+        if is_done:
             return self.one(self._key_given(given), headers={"Idempotency-Replayed": "true"})
         key = given.pop("key", None)
         with operation(token):

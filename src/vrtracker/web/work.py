@@ -123,7 +123,7 @@ def routes(tracker: Tracker) -> APIRouter:
 
     @router.get("/events", tags=["history"], summary="The newest events")
     def events(limit: Limit = 100) -> Response:
-        return answer({"items": records(tracker.events.records(limit)), "next": None})
+        return answer({"items": records(tracker.events.records(limit))})
 
     _looking(router, tracker)
     _judging(router, tracker)
@@ -172,10 +172,11 @@ def _judging(router: APIRouter, tracker: Tracker) -> None:
         decision: Decision,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
-        token = token_of(request, idempotency_key)
-        if not tracker.has_done(token):
+        asked = decision.model_dump()
+        token, is_done = token_of(tracker, request, idempotency_key, asked)
+        if not is_done:
             with operation(token):
-                workflow.set_qc(key, kind, **decision.model_dump())
+                workflow.set_qc(key, kind, **asked)
         return after(key)
 
     @router.post("/sessions/{key}/scratch", tags=["judging"], summary="Give it up")
@@ -216,7 +217,7 @@ def _claims(router: APIRouter, tracker: Tracker) -> None:
         worker = ForeignWorker(
             name=asked.name, host=asked.host, pid=asked.pid, versions=asked.versions
         )
-        token = token_of(request, idempotency_key)
+        token, _ = token_of(tracker, request, idempotency_key, asked.model_dump())
         taken = foreign.claim(asked.stage, asked.where, worker=worker, token=token)
         if taken is None:
             return Response(status_code=http.HTTPStatus.NO_CONTENT)
@@ -229,6 +230,9 @@ def _claims(router: APIRouter, tracker: Tracker) -> None:
     @router.post("/claims/{attempt}/outcome", tags=["claims"], summary="How the work went")
     def outcome(attempt: str, told: Outcome) -> Response:
         document: dict[str, Any] = {"attempt_id": attempt, "outcome": told.outcome}
+        if foreign.outcome(attempt) == told.outcome:
+            # It was told before, and the answer was lost.
+            return answer(document)
         if told.outcome == "succeeded":
             files = [file.model_dump() for file in told.datasets]
             foreign.succeed(attempt, datasets=files, bytes=told.bytes)

@@ -86,10 +86,10 @@ class HistoryService:
         with self._lab.unit(readonly=True) as unit:
             return Selected(self._lab.database, unit.events.of_stages(listing))
 
-    def has_done(self, operation: str) -> bool:
-        """Return whether anything was written in an operation, by its id."""
+    def operation_like(self, beginning: str) -> str | None:
+        """Return the id of an operation that begins so and wrote anything, or None."""
         with self._lab.unit(readonly=True) as unit:
-            return unit.events.has_operation(operation)
+            return unit.events.operation_like(beginning)
 
     @framed
     def attempts(self, key: Any) -> Found:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import DatasetFile, Registrar
 from vrtracker.domain.retrying import NextTry
 from vrtracker.domain.states import State
@@ -81,7 +82,8 @@ class ForeignService:
         -------
         dict or None
             `attempt_id`, `key`, `stage`, `lease_until` (aware UTC: say `renew` well before),
-            `path` (text, None where no root is set); None if nothing is ready.
+            `path` (text, None where no root is set or no folder is there); None if nothing is
+            ready.
         """
         process, who = self._lab.stages.process(stage), worker or ForeignWorker()
         attempt_id = token or new_id()
@@ -99,6 +101,11 @@ class ForeignService:
             free_abandoned(self._lab)
             taken = self._next(claims, process, who, attempt_id, selection)
         return None if taken is None else self._told(self._held(taken.attempt_id))
+
+    def outcome(self, attempt_id: str) -> str | None:
+        """Return how a claim ended, ``running`` while it holds, None if there is none."""
+        row = self._row(attempt_id)
+        return None if row is None else row["outcome"]
 
     def renew(self, attempt_id: str) -> dt.datetime:
         """Say that the work goes on; return until when the claim holds.
@@ -137,6 +144,7 @@ class ForeignService:
         """
         files = [_file(each) for each in datasets]
         claim, finished = self._claim(attempt_id)
+        self._check(claim.key, files)
         finished = replace(
             finished,
             bytes=bytes or sum(file.size_bytes for file in files),
@@ -188,6 +196,17 @@ class ForeignService:
             # Of a registrar a claim asks for name and options alone.
             found = claims.start_next(queue, found, stage, cast("Registrar", who))
         return found
+
+    def _check(self, key: SessionKey, files: Sequence[DatasetFile]) -> None:
+        """Refuse files that are not in the session's folder as they are told, if it is in reach."""
+        path = None if self._lab.root is None else self._lab.folders().find(key)
+        for file in files if path is not None else ():
+            found = path / file.rel_path
+            if not found.is_file() or found.stat().st_size != file.size_bytes:
+                raise InvalidValueError(
+                    f"There is no {file.rel_path} of {file.size_bytes} bytes in {path}; nothing "
+                    "was recorded. Tell of files that are there, by path and size."
+                )
 
     def _row(self, attempt_id: str) -> dict[str, Any] | None:
         if not _TOKEN.fullmatch(attempt_id):
