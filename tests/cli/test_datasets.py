@@ -80,4 +80,26 @@ def test_prune_lists_and_takes_away_and_restore_brings_back(demo):
 
     assert demo.told("datasets", "restore", done["name"])["files"] == 1
     assert stray.read_bytes() == b"x"
-    assert "no pruning" in refused(*demo.options, "datasets", "restore", code=2)
+    assert "Nothing was pruned" in refused(*demo.options, "datasets", "restore", code=2)
+
+
+def test_qc_that_was_decided_anew_is_told_beside_the_one_that_was_pruned(demo):
+    file = demo.root / "DEMO001" / "2023-01-18" / "701" / "licks.times.npy"
+    file.write_bytes(b"x")
+    demo.told("datasets", "scan", FIRST)
+    with demo.open() as tracker:
+        tracker.workflow.set_dataset_qc(FIRST, file.name, "FAIL")
+    file.unlink()
+    name = demo.told("datasets", "prune", FIRST, "--apply")["name"]
+    file.write_bytes(b"x")
+    demo.told("datasets", "scan", FIRST)
+    with demo.open() as tracker:
+        tracker.workflow.set_dataset_qc(FIRST, file.name, "PASS")
+
+    for _ in range(2):
+        result = run(*demo.options, "datasets", "restore")
+
+        assert result.exit_code == 3
+        assert "licks.times.npy: is recorded again, QC there FAIL, here PASS" in result.stdout
+        assert f"datasets restore {name}" in result.stderr
+    assert name in refused(*demo.options, "datasets", "restore", "other", code=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import os
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vrtracker
 from support.registrars import good
+from vrtracker.database import Database
 from vrtracker.domain.qc import QC
 from vrtracker.errors import ConditionError, InvalidValueError, NotFoundError, RootUnavailableError
 
@@ -382,6 +385,59 @@ def test_records_of_stages_and_recorded_files_are_never_taken_away(lab, workflow
     assert [path for _, path in plan.kept] == [path]
     assert (plan.missing, plan.apply()) == ((), None)
     assert path in listed(lab)
+
+
+def test_record_that_was_made_anew_gets_its_qc_back(untidy):
+    untidy.tracker.workflow.set_dataset_qc(ONE, LICKS, "FAIL")
+    untidy.tracker.datasets.prune(ONE).apply()
+    put(untidy, LICKS, b"licks", at=1.7e9 + 0.123456)
+    untidy.clock.advance(minutes=1)
+    untidy.tracker.datasets.scan(ONE)
+    untidy.clock.advance(minutes=1)
+    scanned_again, then = listed(untidy)[LICKS], untidy.clock.time
+
+    untidy.clock.advance(minutes=1)
+    back = untidy.tracker.datasets.restore()
+
+    assert (back.records, back.left) == (1, ())
+    assert listed(untidy)[LICKS] == dataclasses.replace(scanned_again, qc=QC.FAIL)
+    with untidy.tracker.as_of(then) as past:
+        assert list(past.datasets(ONE).set_index("rel_path").qc_level[[LICKS]]) == [QC.NOT_SET]
+
+
+def test_records_of_a_session_that_is_gone_stay_in_the_trash(untidy):
+    before = listed(untidy)
+    untidy.tracker.datasets.prune(ONE).apply()
+    untidy.tracker.sessions.delete(ONE)
+
+    assert "not in" in untidy.tracker.datasets.restore().left[0]
+
+    untidy.tracker.sessions.restore(ONE)
+    assert untidy.tracker.datasets.restore().left == ()
+    assert listed(untidy)[LICKS] == before[LICKS]
+
+
+def test_pruning_comes_back_to_its_database_and_not_to_another_on_the_same_root(untidy, tmp_path):
+    untidy.tracker.workflow.set_dataset_qc(ONE, LICKS, "FAIL")
+    before, files = listed(untidy), files_of(untidy)
+    vrtracker.clone(untidy.url, tmp_path / "other.db")
+    name = untidy.tracker.datasets.prune(ONE).apply()
+    vrtracker.clone(untidy.url, tmp_path / "copy.db")
+    other, copy = (
+        untidy.another(database=Database(f"sqlite:///{tmp_path / each}"))
+        for each in ("other.db", "copy.db")
+    )
+
+    with pytest.raises(NotFoundError, match=rf"Nothing was pruned .*{name}"):
+        other.datasets.restore()
+    with pytest.raises(InvalidValueError, match="restore it there"):
+        other.datasets.restore(name)
+    assert STRAY not in files_of(untidy)
+
+    # A copy made since knows of it; what it takes is not lost for the first.
+    assert copy.datasets.restore().records == 1
+    assert untidy.tracker.datasets.restore(name).records == 1
+    assert (listed(untidy), files_of(untidy)) == (before, files)
 
 
 def test_file_that_is_there_by_now_stays_and_the_old_one_is_kept(untidy):

@@ -206,7 +206,8 @@ def restore(
 ) -> None:
     """Bring back what datasets prune took away.
 
-    Where another file is by now, that stays; exit code 3.
+    Where another file is by now, that stays; so does another QC of a file that was recorded again.
+    The exit code is 3 then, and what was taken away stays in the trash.
 
     Example: vrtracker datasets restore
     """
@@ -219,6 +220,8 @@ def restore(
             say(f"left in the trash: {each}")
         files, records = counted(back.files, "file"), counted(back.records, "record")
         say(f"{files} and {records} of {back.name} came back")
+        if back.left:
+            note(f"To bring back the rest: vrtracker datasets restore {back.name}")
     if back.left:
         raise typer.Exit(Exit.SOME_FAILED)
 

@@ -173,6 +173,12 @@ class EventRepository:
         newest_first = statement.order_by(None).order_by(table.c.event_id.desc())
         return [(row.verb, row.changes, row.reason) for row in self._x.execute(newest_first)]
 
+    def reasons(self, key: str, verb: str) -> list[str | None]:
+        """Return the reasons of the events with a verb of whatever had a key; an indexed read."""
+        table = self._x.tables.events
+        statement = select(table.c.reason).where(table.c.subject_key == key, table.c.verb == verb)
+        return [row.reason for row in self._x.execute(statement)]
+
     def lineage(self, kind: str, key: str, *, is_there: bool) -> list[Span]:
         """Return all keys of the subject that has a key, or that had it last.
 

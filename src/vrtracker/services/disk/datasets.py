@@ -179,12 +179,15 @@ class DatasetService:
     def restore(self, name: str | None = None) -> Restored:
         """Bring back what a pruning took away: the last one, or the one of this name.
 
-        Where another file is by now, that stays, and the old one stays in the trash.
+        Where another file is by now, that stays, and the old one stays in the trash. A record that
+        was made anew gets the QC that it had; where it has another one by now, both are told.
 
         Raises
         ------
         NotFoundError
-            If nothing was pruned, or nothing under this name.
+            If nothing was pruned from this database, or nothing under this name.
+        InvalidValueError
+            If it was pruned from another database.
         """
         return Pruning(self._lab).restore(name)
 

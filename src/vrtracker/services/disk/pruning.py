@@ -15,6 +15,7 @@ from typing import Any
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.datasets import Problem
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.qc import QC
 from vrtracker.domain.told import image_name
 from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError
 from vrtracker.files.layout import TRASH
@@ -22,11 +23,17 @@ from vrtracker.files.trees import reason_of
 from vrtracker.repositories.row_images import DATASETS
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.looking import Look, settle
+from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["PrunePlan", "Pruning", "Restored"]
 
 _OF_NOBODY = {"scan", "import"}
 """What recorded a dataset that no stage has made."""
+_NOT_FOUND_OUT: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "qc_level": ("QC", lambda level: QC(level).name),
+    "one_id": ("the id of ONE", str),
+}
+"""What no scan records again: by column, what it is called and how a value of it is shown."""
 _LIST = "list.json"
 _FILES = "files"
 _MOVED = "moved"
@@ -84,9 +91,9 @@ class Restored(Shown):
     name : str
         Which pruning it was.
     files, records : int
-        How many of each came back.
+        How many of each came back; a record also where it was made anew and got its QC back.
     left : tuple of str
-        Files that stay in the trash, and why.
+        Files and records that stay in the trash, and why.
     """
 
     name: str
@@ -155,7 +162,7 @@ class Pruning:
                 for one in good
             ]
             # On the disk before anything is gone, so that all of it can come back.
-            _write(root / TRASH / name, listed)
+            _write(root / TRASH / name, {"database": self._place(), "sessions": listed})
             ids = [row["dataset_id"] for of in rows.values() for row in of]
             unit.datasets.replace(remove=ids, insert_rows=())
             pruned = partial(self._lab.event, at=at, reason=name)
@@ -175,46 +182,105 @@ class Pruning:
         """Move the files back and insert the records again."""
         folders = self._lab.folders()
         folders.check()
-        trash = _trash(folders.root / TRASH, name)
-        listed = _read(trash)
+        trash, listed = self._chosen(folders.root / TRASH, name)
         files, left = 0, []
-        for entry in listed:
+        for entry in listed["sessions"]:
             key = SessionKey.parse(entry["key"])
             for path in entry["files"]:
                 problem = _bring_back(trash, key, path, folders.path(key))
                 files += problem == _MOVED
                 if problem and problem != _MOVED:
                     left.append(f"{key} {path}: {problem}")
-        records = self._insert(listed)
-        if not left:
+        records = self._insert(listed["sessions"], left)
+        # A copy of the database restores too; what the list holds is still missing in the other.
+        if not left and listed["database"] == self._place():
             # First what makes it one, so that half of it is never taken for a pruning.
             (trash / _LIST).unlink()
             shutil.rmtree(trash)
         return Restored(name=trash.name, files=files, records=records, left=tuple(left))
 
-    def _insert(self, listed: Sequence[Mapping[str, Any]]) -> int:
+    def _place(self) -> str:
+        database = self._lab.database
+        return database.backend.place(database.url)
+
+    def _chosen(self, folder: Path, name: str | None) -> tuple[Path, dict[str, Any]]:
+        """Return the pruning of this name, or the last one of this database, and its list."""
+        # One without a list was ended before anything was taken away, or after all came back.
+        known = sorted(file.parent.name for file in folder.glob(f"*/{_LIST}"))
+        there = f" In the trash are: {', '.join(known)}." if known else ""
+        if name is not None and name not in known:
+            remedy = there.lstrip() or "Nothing that was pruned is there."
+            raise NotFoundError("pruning", name, known, remedy, at="the trash")
+        for each in reversed(known) if name is None else [name]:
+            listed = _read(folder / each)
+            if self._is_ours(each, listed):
+                return folder / each, listed
+        if name is not None:
+            raise InvalidValueError(
+                f"{name} was not pruned from {self._lab.database} but from "
+                f"{listed['database'] or 'another database'}; restore it there. "
+                "Nothing was brought back."
+            )
+        error = NotFoundError("pruning", "", known)
+        others = f"{there} They are of other databases." if known else ""
+        error.args = (
+            f"Nothing was pruned from {self._lab.database}, or all of it is back.{others}",
+        )
+        raise error
+
+    def _is_ours(self, name: str, listed: Mapping[str, Any]) -> bool:
+        """Return whether a pruning is of this database, which may have moved since."""
+        if listed["database"] == self._place():
+            return True
+        with self._lab.unit(readonly=True) as unit:
+            return name in unit.events.reasons(listed["sessions"][0]["key"], "pruned")
+
+    def _insert(self, listed: Sequence[Mapping[str, Any]], left: list[str]) -> int:
         at, count = self._lab.now(), 0
         with self._lab.unit() as unit:
             for entry in listed:
                 key = SessionKey.parse(entry["key"])
                 record = unit.sessions.get(key)
                 if record is None:
+                    gone = f"the session is not in {self._lab.database}"
+                    left += [f"{key} {row['rel_path']}: {gone}" for row in entry["records"]]
                     continue
-                number = record.uSessionID
-                known = {row["rel_path"] for row in unit.datasets.of_session(number)}
-                back = [
-                    (number, image_name(DATASETS, row["rel_path"]), row)
-                    for row in entry["records"]
-                    if row["rel_path"] not in known
-                ]
-                if back:
-                    unit.images.insert(back)
-                    changes: dict[str, Any] = {"datasets:added": len(back)}
-                    changes |= {name: [None, row] for _, name, row in back}
-                    unit.events.append([self._lab.event(key, "unpruned", at=at, changes=changes)])
-                count += len(back)
+                changes = _put_back(unit, record.uSessionID, entry, left)
+                if changes:
+                    count += len(changes)
+                    added = sum(old is None for old, _ in changes.values())
+                    told = {"datasets:added": added, **changes}
+                    unit.events.append([self._lab.event(key, "unpruned", at=at, changes=told)])
             unit.commit()
         return count
+
+
+def _put_back(
+    unit: UnitOfWork, number: int, entry: Mapping[str, Any], left: list[str]
+) -> dict[str, list[Any]]:
+    """Insert the records that are not there, and give those made anew what they lack."""
+    here = unit.images.of([number], DATASETS)[number]
+    new, again = {}, {}
+    for row in entry["records"]:
+        name = image_name(DATASETS, row["rel_path"])
+        if name not in here:
+            new[name] = row
+            continue
+        held = {each: row[each] for each in _NOT_FOUND_OUT if row.get(each)}
+        lacking = {each: value for each, value in held.items() if not here[name][each]}
+        if lacking:
+            again[name] = {**here[name], **lacking}
+        differing = [
+            f"{what} there {shown(held[each])}, here {shown(here[name][each])}"
+            for each, (what, shown) in _NOT_FOUND_OUT.items()
+            if each in held and each not in lacking and held[each] != here[name][each]
+        ]
+        if differing:
+            said = ", ".join(("is recorded again", *differing))
+            left.append(f"{entry['key']} {row['rel_path']}: {said}")
+    unit.images.insert([(number, name, row) for name, row in new.items()])
+    unit.datasets.update(tuple(_NOT_FOUND_OUT), list(again.values()))
+    return {name: [here.get(name), row] for name, row in {**new, **again}.items()}
 
 
 def _gone_for(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -258,24 +324,15 @@ def _write(trash: Path, listed: Any) -> None:
         ) from error
 
 
-def _read(trash: Path) -> list[dict[str, Any]]:
+def _read(trash: Path) -> dict[str, Any]:
     try:
-        listed: list[dict[str, Any]] = json.loads((trash / _LIST).read_text(encoding="utf-8"))
+        listed: Any = json.loads((trash / _LIST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidValueError(
             f"{trash / _LIST} cannot be read ({error}); move the files back by hand."
         ) from error
-    return listed
-
-
-def _trash(folder: Path, name: str | None) -> Path:
-    # One without a list was ended before anything was taken away, or after all came back.
-    known = sorted(file.parent.name for file in folder.glob(f"*/{_LIST}"))
-    if name is None and known:
-        return folder / known[-1]
-    if name not in known or name is None:
-        raise NotFoundError("pruning", name or "(the last)", known)
-    return folder / name
+    # Before lists named their database they were the sessions alone.
+    return {"database": None, "sessions": listed} if isinstance(listed, list) else dict(listed)
 
 
 def _throw_away(one: Look, path: str, trash: Path) -> None:
