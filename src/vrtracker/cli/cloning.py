@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Date, DryRun, Imaging, Json, Mouse, Since, Until, Where, Yes
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.progress import copying
@@ -60,6 +61,7 @@ def clone(
         typer.Option("--resume", help="Keep what is written; go on where it was interrupted."),
     ] = False,
     dry_run: DryRun = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Copy a database between Access, SQLite and PostgreSQL, in any direction.
@@ -77,19 +79,26 @@ def clone(
     if shell_of(context).url is not None:
         raise InvalidValueError("clone takes both databases after the command; leave out --url.")
     filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
+    how: dict[str, Any] = {
+        "skip_tables": skip_tables or (),
+        "skip_columns": skip_columns or (),
+        "update": update,
+        "resume": resume,
+    }
+    asked = source, destination, filters or None
+    if update and filters and not dry_run:
+        _agree_to_removing(clone_database(*asked, dry_run=True, **how), yes=yes)
     with copying() as progress:
-        made = clone_database(
-            source,
-            destination,
-            filters or None,
-            progress=progress,
-            skip_tables=skip_tables or (),
-            skip_columns=skip_columns or (),
-            update=update,
-            resume=resume,
-            dry_run=dry_run,
-        )
+        made = clone_database(*asked, progress=progress, dry_run=dry_run, **how)
     _tell(made, json=json)
+
+
+def _agree_to_removing(plan: Clone, *, yes: bool) -> None:
+    """Ask before rows leave a copy that has more than the part that is asked for."""
+    removed = sum(table.removed for table in plan.tables)
+    if removed:
+        fact = f"{counted(removed, 'row')} of {plan.destination} are not of what passes, and go."
+        agree(fact, yes=yes)
 
 
 def bake(

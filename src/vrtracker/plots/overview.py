@@ -69,7 +69,11 @@ def progress(ax: Axes, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
         if steps or now:
             times = [events[0]["occurred_at"], *(time for time, _ in steps)]
             counts = list(accumulate((change for _, change in steps), initial=before))
-            looks = {"color": colour[stage], "linestyle": next(lines), "linewidth": 2}
+            looks: dict[str, Any] = {
+                "color": colour[stage],
+                "linestyle": next(lines),
+                "linewidth": 2,
+            }
             ax.step(times, counts, where="post", label=stage, **looks)
     ax.set_ylim(bottom=0)
     slant(ax)

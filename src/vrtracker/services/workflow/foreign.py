@@ -200,7 +200,9 @@ class ForeignService:
     def _check(self, key: SessionKey, files: Sequence[DatasetFile]) -> None:
         """Refuse files that are not in the session's folder as they are told, if it is in reach."""
         path = None if self._lab.root is None else self._lab.folders().find(key)
-        for file in files if path is not None else ():
+        if path is None:
+            return
+        for file in files:
             found = path / file.rel_path
             if not found.is_file() or found.stat().st_size != file.size_bytes:
                 raise InvalidValueError(
