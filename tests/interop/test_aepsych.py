@@ -231,6 +231,14 @@ def test_files_of_every_age_give_their_trials(url, tmp_path, age):
     assert found.configs == ["[common]\n"]
 
 
+def orphan(path, kind):
+    """Write a file with a value whose trial is not there."""
+    old_file(path, **AGES["with empty tables of trials"])
+    with contextlib.closing(sqlite3.connect(path)) as made, made:
+        made.execute(f"INSERT INTO {kind}_data VALUES (1, 'x', '0.5', 7)")
+    return path
+
+
 def bad_files(tmp_path, shared_file):
     deep = b"\x80\x04" + b"]" * 10_000 + b"a" * 9_999 + b"."
     program = pickle.dumps({"type": "tell", "message": Program(tmp_path / "ran")})
@@ -250,6 +258,8 @@ def bad_files(tmp_path, shared_file):
     yield clock, "replay_data, unique_id 1, cannot be read"
     yield cut, "cannot be read as a SQLite database"
     yield notes, "cannot be read as a SQLite database"
+    yield orphan(tmp_path / "param.db", "param"), "param_data, unique_id 1, belongs to no trial"
+    yield orphan(tmp_path / "outcome.db", "outcome"), "outcome_data, unique_id 1, belongs to no"
     yield tmp_path / "none.db", "There is no file"
     yield tmp_path / "lab.db", "is no database of AEPsych"
 

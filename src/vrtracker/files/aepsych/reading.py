@@ -124,10 +124,14 @@ class _File:
             elif own and "extra_data" not in own[0]:
                 trials = _with_extra(trials, sent)
             found.append(self._experiment(master, told, trials))
-        for name, left in {"replay_data": messages, **versions, "raw_data": raws}.items():
-            if left:
-                raise self._problem(name, next(iter(left.values()))[0], "belongs to no experiment")
+        self._refuse_left({"replay_data": messages, **versions, "raw_data": raws}, "experiment")
+        self._refuse_left(values, "trial")
         return found
+
+    def _refuse_left(self, tables: dict[str, dict[Any, list[_Row]]], owner: str) -> None:
+        for name, left in tables.items():
+            if left:
+                raise self._problem(name, next(iter(left.values()))[0], f"belongs to no {owner}")
 
     def _experiment(self, master: _Row, messages: list[Message], trials: list[Trial]) -> Experiment:
         more: Any = master.get("extra_metadata")
@@ -191,8 +195,8 @@ class _File:
         return Trial(
             ended=self._at("raw_data", row),
             model_data=flag is None or bool(flag),
-            parameters=self._pairs("param", values["param_data"].get(number, ())),
-            outcomes=self._pairs("outcome", values["outcome_data"].get(number, ())),
+            parameters=self._pairs("param", values["param_data"].pop(number, ())),
+            outcomes=self._pairs("outcome", values["outcome_data"].pop(number, ())),
             extra=extra or None,
         )
 
