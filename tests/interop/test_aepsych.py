@@ -261,6 +261,8 @@ def bad_files(tmp_path, shared_file):
     yield orphan(tmp_path / "param.db", "param"), "param_data, unique_id 1, belongs to no trial"
     yield orphan(tmp_path / "outcome.db", "outcome"), "outcome_data, unique_id 1, belongs to no"
     yield tmp_path / "none.db", "There is no file"
+    yield tmp_path, "is a folder; give"
+    yield Path(os.devnull), "is no regular file; give"
     yield tmp_path / "lab.db", "is no database of AEPsych"
 
 

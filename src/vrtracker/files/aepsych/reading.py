@@ -62,7 +62,10 @@ def read_experiments(path: Path) -> list[Experiment]:
         If it is no such database, is damaged, or has a message that is no plain value.
     """
     if not path.is_file():
-        raise ImportFileError(f"There is no file {path}; give the path of an AEPsych database.")
+        what = f"There is no file {path}"
+        if path.exists():
+            what = f"{path} is {'a folder' if path.is_dir() else 'no regular file'}"
+        raise ImportFileError(f"{what}; give the path of an AEPsych database.")
     try:
         with _opened(path) as connection:
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
