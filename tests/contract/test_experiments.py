@@ -199,7 +199,7 @@ def test_a_file_is_taken_in_once_and_grows(lab, tmp_path):
         plan = taken.read(first)
         assert (
             dict(plan.counts)
-            == counts
+            == counts | {"assigned": 0}
             == {
                 "experiments": 2,
                 "trials": 4,
@@ -207,6 +207,7 @@ def test_a_file_is_taken_in_once_and_grows(lab, tmp_path):
                 "outcomes": 8,
                 "messages": 5,
                 "blobs": 1,
+                "assigned": 0,
             }
         )
         assert taken.list().empty
@@ -222,6 +223,26 @@ def test_a_file_is_taken_in_once_and_grows(lab, tmp_path):
         more.apply()
         assert not any(taken.read(first, grown).counts.values())
         pd.testing.assert_frame_equal(taken.frame("a"), service.frame("a"))
+
+
+def test_what_is_nobodys_is_assigned_and_what_is_of_another_is_a_conflict(lab, tmp_path):
+    service = filled(lab)
+    service.export(tmp_path / "d.db", "d")
+
+    for owner, owned in (({"mouse": "M1"}, ("M1", "")), ({"session": KEY}, ("M1", KEY))):
+        plan = service.read(tmp_path / "d.db", **owner)
+        assert {name: n for name, n in plan.counts.items() if n} == {"assigned": 1}
+        plan.apply()
+        row = service.list().set_index("experiment_id").fillna("").loc["d"]
+        assert (row["mouse"], row["session"]) == owned
+        again = service.read(tmp_path / "d.db", tmp_path / "d.db", **owner)
+        assert not any(again.counts.values())
+    assert lab.tracker.history(KEY)["changes"].iloc[-1] == {"experiment": "d", "was": "M1"}
+    assert service.read(tmp_path / "d.db", mouse="M1").conflicts == ()
+
+    with pytest.raises(ImportFileError, match=rf"d: it is of {KEY} here, not of M2\. Nothing was"):
+        service.read(tmp_path / "d.db", mouse="M2").apply()
+    assert service.list().set_index("experiment_id").loc["d", "session"] == KEY
 
 
 def open_other(tmp_path):

@@ -26,7 +26,7 @@ REAL = {
     "single_stimuli": {"trials": 7, "parameters": 14, "outcomes": 7, "messages": 15, "blobs": 2},
     "extra_info": {"trials": 60, "parameters": 120, "outcomes": 60, "messages": 121, "blobs": 2},
 }
-NOTHING = dict.fromkeys(("experiments", *REAL["extra_info"]), 0)
+NOTHING = dict.fromkeys(("experiments", *REAL["extra_info"], "assigned"), 0)
 TELL = {
     "type": "tell",
     "message": {"config": {"x": [0.5], "y": [4]}, "outcome": 1},
@@ -102,7 +102,8 @@ def test_real_files_come_in_whole_are_only_read_and_come_in_once(url, real):
     before = hashlib.sha256(path.read_bytes()).digest()
     words = ("--url", url, "import", "aepsych", path, "--mouse", "M1")
 
-    assert told(*words, "--dry-run") == told(*words, "--yes") == {"experiments": 1, **counts}
+    new = NOTHING | {"experiments": 1, **counts}
+    assert told(*words, "--dry-run") == told(*words, "--yes") == new
     assert told(*words, "--yes") == NOTHING
     assert hashlib.sha256(path.read_bytes()).digest() == before
     with vrtracker.open(url) as tracker:
@@ -159,6 +160,7 @@ def test_another_experiment_of_the_same_id_is_a_conflict_and_nothing_is_written(
         assert tracker.experiments.whole() == before
         row = tracker.experiments.list().iloc[0]
         assert len(tracker.experiments.frame(row)) == len(before[0].trials)
+    assert "Imported" in good(*words, path, "--mouse", "M1")
 
 
 def test_frame_is_what_the_tables_of_the_real_file_hold(url, shared_file):

@@ -228,7 +228,7 @@ def import_aepsych(
         typer.Option(
             "--mouse",
             metavar="NAME",
-            help="Whose the experiments are; else the mouse called as the participant.",
+            help="Whose the experiments are; else new ones are the participant's, if so called.",
         ),
     ] = None,
     session: Annotated[
@@ -242,8 +242,8 @@ def import_aepsych(
 
     Databases of every age are read, and only read. Messages are plain values, or refused; what
     else is pickled there is kept as it is and never opened. What is here already is left alone,
-    what an experiment has grown by is added; one that is another one here is a conflict, and
-    nothing is written.
+    what an experiment has grown by is added; one that is nobody's yet is assigned to --mouse or
+    --session. One that is another one here, or another's, is a conflict, and nothing is written.
 
     Example: vrtracker import aepsych default.db --mouse ATL012 --dry-run
 
@@ -256,7 +256,7 @@ def import_aepsych(
             write_table([dict(plan.counts)])
         is_applied = is_new and not dry_run and not plan.conflicts
         if is_applied:
-            agree("This adds them.", yes=yes or json or not is_terminal("stdin"))
+            agree("This writes them.", yes=yes or json or not is_terminal("stdin"))
             plan.apply()
     if json:
         write_json(dict(plan.counts))

@@ -16,7 +16,7 @@ from vrtracker.domain.experiments import Experiment, newer
 from vrtracker.errors import ConcurrentUpdateError, ImportFileError, NotFoundError
 from vrtracker.files.aepsych.reading import is_aepsych, read_experiments
 from vrtracker.services.context import LabContext
-from vrtracker.services.experiments.owners import NOBODY, Owner, event, owner_of
+from vrtracker.services.experiments.owners import NOBODY, Owner, event, joined, owner_of
 from vrtracker.settings import resolve_url
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -42,10 +42,14 @@ class _Change(NamedTuple):
     part: Experiment
     owner: Owner
     number: int | None
+    was: Owner | None = None
+    """Whose it was, where it is to be assigned."""
 
     @property
     def counts(self) -> dict[str, int]:
-        return {"experiments": int(self.number is None), **self.part.counts}
+        assigned = int(self.was is not None)
+        is_new = int(self.number is None)
+        return {**self.part.counts, "experiments": is_new, "assigned": assigned}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,9 +59,10 @@ class ExperimentPlan(Shown):
     Attributes
     ----------
     counts : mapping
-        How many ``experiments, trials, parameters, outcomes, messages, blobs`` are new.
+        How many ``experiments, trials, parameters, outcomes, messages, blobs`` are new, and how
+        many experiments that are here are ``assigned`` to the session or mouse that is given.
     conflicts : tuple of str
-        Where an experiment is another one here than there, with its source.
+        Where an experiment is another one here than there, or another's, with its source.
     """
 
     sources: tuple[str, ...]
@@ -76,7 +81,8 @@ class ExperimentPlan(Shown):
         more = f" (and {len(self.conflicts) - 1} more)" if len(self.conflicts) > 1 else ""
         return ImportFileError(
             f"{self.conflicts[0]}{more}. Nothing was written: an experiment that has begun can "
-            "only grow. Correct the one that is wrong, or give it another id there.",
+            "only grow, and stays whose it is until tracker.experiments.assign says otherwise. "
+            "Correct the one that is wrong, or give it another id there.",
             self.conflicts,
         )
 
@@ -150,12 +156,23 @@ class _Import:
 
     def compared(self, unit: UnitOfWork) -> tuple[list[_Change], dict[str, int], tuple[str, ...]]:
         """Return what is new, how much of it, and what contradicts."""
-        rows = unit.experiments.rows(list({one.experiment.uid for one in self._found}))
+        sources = {one.experiment.uid: one.source for one in self._found}
+        rows = unit.experiments.rows(list(sources))
         known = {each.uid: each for each in unit.experiments.whole(rows)}
         numbers = {row["experiment_uid"]: row for row in rows}
         given = owner_of(self._lab, unit, self._session, self._mouse)
+        owners: dict[str, Owner] = {}
         changes: list[_Change] = []
         conflicts: list[str] = []
+        for uid, each in numbers.items():
+            was = Owner(each["session"], each["mouse"])
+            owner = joined(was, given)
+            if owner is None:
+                conflicts.append(f"{sources[uid]}: {uid}: it is of {was} here, not of {given}")
+            elif owner is not was:
+                nothing = replace(known[uid], messages=(), trials=())
+                changes.append(_Change(nothing, owner, each["experiment_id"], was))
+            owners[uid] = owner or was
         for one in self._found:
             uid, there = one.experiment.uid, one.experiment
             here = known.get(uid)
@@ -172,13 +189,13 @@ class _Import:
                 )
                 row = numbers.get(uid)
                 if row is not None:
-                    owner = Owner(row["session"], row["mouse"])
-                    changes.append(_Change(part, owner, row["experiment_id"]))
+                    changes.append(_Change(part, owners[uid], row["experiment_id"]))
                 else:
                     # Another source has begun it.
                     at = next(n for n, each in enumerate(changes) if each.part.uid == uid)
                     changes[at] = changes[at]._replace(part=known[uid])
-        counts = {name: sum(each.counts[name] for each in changes) for name in COUNTED}
+        names = (*COUNTED, "assigned")
+        counts = {name: sum(each.counts[name] for each in changes) for name in names}
         return changes, counts, tuple(conflicts)
 
     def _owner(self, unit: UnitOfWork, one: _Found, given: Owner) -> Owner:
@@ -217,6 +234,11 @@ class _Import:
 
     def _write(self, unit: UnitOfWork, change: _Change, at: Any) -> None:
         part, owner = change.part, change.owner
+        if change.number is not None and change.was is not None:
+            unit.experiments.assign(change.number, **owner.numbers)
+            was = {"was": str(change.was)}
+            unit.events.append([event(self._lab, owner, "assigned", part.uid, was)])
+            return
         if change.number is None:
             unit.experiments.add(part, at, **owner.numbers)
         else:

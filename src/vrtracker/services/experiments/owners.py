@@ -12,7 +12,7 @@ from vrtracker.services.context import LabContext
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["NOBODY", "Owner", "event", "owner_of"]
+__all__ = ["NOBODY", "Owner", "event", "joined", "owner_of"]
 
 
 class Owner(NamedTuple):
@@ -22,6 +22,9 @@ class Owner(NamedTuple):
     mouse: str | None = None
     session_number: int | None = None
     mouse_number: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.session or self.mouse or "nobody")
 
     @property
     def numbers(self) -> dict[str, int | None]:
@@ -56,6 +59,13 @@ def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Own
     if known is None:
         raise UnknownMouseError(str(mouse), nearest(str(mouse), unit.mice.names()))
     return Owner(None, known.mouseName, mouse_number=known.uMouseID)
+
+
+def joined(owner: Owner, given: Owner) -> Owner | None:
+    """Return whose an experiment of `owner` is once it is also `given`'s; None if it cannot be."""
+    if given.session in {None, owner.session} and given.mouse in {None, owner.mouse}:
+        return owner
+    return given if owner.session is None and owner.mouse in {None, given.mouse} else None
 
 
 def event(

@@ -183,8 +183,8 @@ class ExperimentService(ExperimentReading):
             row = self._row(unit, experiment)
             owner = owner_of(self._lab, unit, session, mouse)
             unit.experiments.assign(row["experiment_id"], **owner.numbers)
-            was = str(row["session"] or row["mouse"] or "nobody")
-            unit.events.append([event(self._lab, owner, "assigned", experiment, {"was": was})])
+            was = {"was": str(Owner(row["session"], row["mouse"]))}
+            unit.events.append([event(self._lab, owner, "assigned", experiment, was)])
             unit.commit()
 
     def delete(self, experiment: str, reason: str | None = None) -> None:
@@ -284,7 +284,8 @@ class ExperimentService(ExperimentReading):
         Parameters
         ----------
         session, mouse
-            What new experiments belong to; else the mouse that is called as the participant.
+            What the experiments belong to; else new ones to the mouse that is called as the
+            participant. One that is here and nobody's is assigned; one of another is a conflict.
 
         Raises
         ------
