@@ -652,11 +652,14 @@ def test_contradiction_is_a_conflict_and_nothing_is_written(empty, tmp_path):
     other = cache(
         tmp_path / "b",
         [{"projects": "x"}],
-        [{"file_size": 6}, {"rel_path": "n.n.npy", "id": str(uuid.uuid4())}],
+        [{"file_size": 6, "qc": "FAIL"}, {"rel_path": "n.n.npy", "id": str(uuid.uuid4())}],
     )
 
     plan = empty.import_one(other)
-    assert plan.conflicts[1] == f"{KEY} alf/a.b.npy: size_bytes is 5 here, 6 there"
+    assert plan.conflicts[1:] == (
+        f"{KEY} alf/a.b.npy: size is 5 here, 6 there",
+        f"{KEY} alf/a.b.npy: QC is PASS here, FAIL there",
+    )
     with pytest.raises(ImportFileError, match="projects is 'pilot' here, 'x' there"):
         plan.apply()
     assert len(empty.datasets.list(KEY)) == 1

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import MOUSE_NAME, SessionKey
@@ -20,6 +21,7 @@ __all__ = [
     "OneCache",
     "OneExport",
     "dataset_name",
+    "difference",
     "given_id",
     "unfit",
 ]
@@ -135,6 +137,15 @@ class OneCache:
     sessions: tuple[CachedSession, ...]
     datasets: tuple[CachedDataset, ...]
     notes: tuple[str, ...]
+
+
+def difference(name: str, here: Any, there: Any) -> str:
+    """Say that a column of ours holds something else than a cache."""
+    if name == "qc_level":
+        return f"QC is {QC(here).name} here, {QC(there).name} there"
+    if name == "size_bytes":
+        return f"size is {here:.0f} here, {there:.0f} there"
+    return f"{name} is {here!r} here, {there!r} there"
 
 
 def given_id(found: uuid.UUID | None, own: uuid.UUID) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from vrtracker.backends.base import ViolationError
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.one import CachedDataset, CachedSession, OneCache, given_id
+from vrtracker.domain.one import CachedDataset, CachedSession, OneCache, difference, given_id
 from vrtracker.errors import ConcurrentUpdateError, ImportFileError
 from vrtracker.files.alf import revision_of
 from vrtracker.repositories.listing import Listing
@@ -298,8 +298,7 @@ class _Import:
             if not value or value == ours[name]:
                 continue
             if ours[name] and not self._overwrite:
-                is_here, there = (repr(_shown(each)) for each in (ours[name], value))
-                found.conflicts.append(f"{label}: {name} is {is_here} here, {there} there")
+                found.conflicts.append(f"{label}: {difference(name, ours[name], value)}")
             else:
                 told[name] = value
         return told
@@ -385,7 +384,3 @@ def _row(number: int, given: Mapping[str, Any], at: Any) -> dict[str, Any]:
     row = {**given, "uSessionID": number, "stage": _STAGE, "written": False, "recorded_at": at}
     row["missing_since"] = None if row.pop("exists") else at
     return row
-
-
-def _shown(value: Any) -> Any:
-    return int(value) if isinstance(value, float) else value
