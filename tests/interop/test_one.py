@@ -660,6 +660,7 @@ def test_contradiction_is_a_conflict_and_nothing_is_written(empty, tmp_path):
         f"{KEY} alf/a.b.npy: size is 5 here, 6 there",
         f"{KEY} alf/a.b.npy: QC is PASS here, FAIL there",
     )
+    assert plan.counts == {"sessions": {"conflicts": 1}, "datasets": {"conflicts": 1, "added": 1}}
     with pytest.raises(ImportFileError, match="projects is 'pilot' here, 'x' there"):
         plan.apply()
     assert len(empty.datasets.list(KEY)) == 1
@@ -670,6 +671,20 @@ def test_contradiction_is_a_conflict_and_nothing_is_written(empty, tmp_path):
         "n.n.npy": 5,
     }
     assert empty.import_one(other).conflicts == ()
+
+
+def test_second_dataset_of_an_id_is_told_with_both_sessions_and_only_when_it_is_new(
+    empty, tmp_path
+):
+    second = str(uuid.uuid4())
+    sessions = [{}, {"id": second, "number": 2, "subject": "M2"}]
+    folder = cache(tmp_path / "a", sessions, [{}, {"eid": second}])
+
+    (note,) = empty.import_one(folder).notes
+    assert note.startswith("M2.2024-01-01.2 alf/a.b.npy has the id of M1.2024-01-01.1 alf/a.b.npy,")
+    empty.import_one(folder).apply()
+
+    assert empty.import_one(folder).notes == ()
 
 
 def test_plan_is_refused_if_the_database_changed_since(plain, tmp_path):
@@ -814,7 +829,10 @@ def test_shell_names_conflicts_and_what_is_unfit(tmp_path):
     result = run(*here, "import", "one", other, "--json")
     assert result.exit_code == 5
     assert "--overwrite" in result.stderr
-    assert len(json.loads(result.stdout)["conflicts"]) == 1
+    told_so = json.loads(result.stdout)
+    assert len(told_so["conflicts"]) == 1
+    nothing = dict.fromkeys(("added", "updated", "unchanged", "conflicts"), 0)
+    assert told_so["datasets"] == nothing | {"conflicts": 1}
     told(*here, "sessions", "add", "M1.2024-01-01.1000")
     assert "--skip-unfit" in refused(*here, "export", "one", tmp_path / "out", code=2)
     assert "empty" in refused(*here, "export", "one", "", code=2)

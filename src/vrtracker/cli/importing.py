@@ -25,7 +25,7 @@ __all__ = ["imports"]
 imports = Commands(help="Bring mice and sessions in from files.")
 
 _PREVIEW = 10
-_COUNTED = ("added", "updated", "unchanged")
+_TOTALS = ("added", "updated", "unchanged")
 
 
 _What = Annotated[
@@ -204,7 +204,7 @@ def import_one(
             agree(fact, yes=yes or json or not is_terminal("stdin"))
             plan.apply()
     if json:
-        totals = {name: plan.total(name) for name in _COUNTED}
+        totals = {name: plan.total(name) for name in _TOTALS}
         of = {what: _counts(counts) for what, counts in plan.counts.items()}
         told = {"mice": list(plan.mice), "notes": list(plan.notes), "applied": is_applied}
         write_json({**totals, "conflicts": list(plan.conflicts), **of, **told})
@@ -316,7 +316,7 @@ def import_nwb(
 
 
 def _counts(of: Mapping[str, int]) -> dict[str, int]:
-    return {name: of.get(name, 0) for name in _COUNTED}
+    return {name: of.get(name, 0) for name in (*_TOTALS, "conflicts")}
 
 
 def _mapping(assignments: Sequence[str]) -> dict[str, str]:

@@ -119,7 +119,13 @@ class CachedSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedDataset:
-    """A dataset as a cache tells of it; a size of 0, an id of None are not known."""
+    """A dataset as a cache tells of it; a size of 0, an id of None are not known.
+
+    Attributes
+    ----------
+    twin : str
+        The dataset that has its id in the cache, and the id; empty, as nearly always, if none has.
+    """
 
     session: uuid.UUID
     id: uuid.UUID | None
@@ -128,6 +134,7 @@ class CachedDataset:
     md5: str | None
     exists: bool
     qc: QC
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,8 +169,8 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
             "written. Correct it, or have ONE write it anew.",
             problems[:_MOST_PROBLEMS],
         )
-    files = list(_with_ids_once(files, notes))
-    return OneCache(tuple(found), tuple(files), tuple(notes))
+    keys = {each.id: str(each.key) for each in found}
+    return OneCache(tuple(found), tuple(_with_ids_once(files, keys)), tuple(notes))
 
 
 def _read(source: Path | Mapping[str, Any], name: str) -> _Table | None:
@@ -336,13 +336,15 @@ def _check_datasets(
         paths.add((each.session, each.path))
 
 
-def _with_ids_once(files: Sequence[CachedDataset], notes: list[str]) -> Iterator[CachedDataset]:
+def _with_ids_once(
+    files: Sequence[CachedDataset], keys: Mapping[uuid.UUID, str]
+) -> Iterator[CachedDataset]:
     """Yield the datasets; a second one of an id, which caches of 2021 have, without it."""
-    ids: dict[uuid.UUID | None, str] = {}
+    ids: dict[uuid.UUID | None, CachedDataset] = {}
     for each in files:
-        if each.id in ids:
-            notes.append(f"{each.path} has the id of {ids[each.id]}, {each.id}; it gets its own.")
-            yield replace(each, id=None)
-        else:
-            ids[each.id] = each.path
+        first = ids.setdefault(each.id, each)
+        if first is each:
             yield each
+        else:
+            twin = f"{keys[first.session]} {first.path}, {each.id}"
+            yield replace(each, id=None, twin=twin)

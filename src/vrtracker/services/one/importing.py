@@ -50,6 +50,12 @@ class _Changes:
         default_factory=lambda: {"sessions": Counter(), "datasets": Counter()}
     )
     conflicts: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, what: str, told: Any, conflicts: int) -> None:
+        """Count a row that is here, by what is told of it and how many conflicts there were."""
+        is_conflict = len(self.conflicts) > conflicts
+        self.counts[what]["conflicts" if is_conflict else "updated" if told else "unchanged"] += 1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,7 +67,7 @@ class OneImportPlan(Shown):
     source : str
         The folder, or ``the tables given``.
     counts : mapping
-        ``sessions`` and ``datasets``: how many are added, updated and unchanged.
+        ``sessions`` and ``datasets``: how many are added, updated, unchanged, and in conflicts.
     conflicts : tuple of str
         Where the cache says something else than the database.
     mice : tuple of str
@@ -98,7 +104,7 @@ class OneImportPlan(Shown):
 
     def facts(self) -> Facts:
         """Return what would be done, and what stands in the way."""
-        names = ("added", "updated", "unchanged")
+        names = ("added", "updated", "unchanged", "conflicts")
         rows = [(what, *(of.get(name, 0) for name in names)) for what, of in self.counts.items()]
         notes = [f"conflict: {each}" for each in self.conflicts]
         notes += [*(f"Mouse {name} is added too." for name in self.mice), *self.notes]
@@ -176,7 +182,7 @@ class _Import:
             counts={what: dict(counts) for what, counts in made.counts.items()},
             conflicts=tuple(made.conflicts),
             mice=tuple(made.mice),
-            notes=self._cache.notes,
+            notes=(*self._cache.notes, *made.notes),
             _service=self,
         )
 
@@ -223,11 +229,13 @@ class _Import:
             found.mice.append(each.subject)
         elif spelled != each.subject:
             found.conflicts.append(f"{each.key}: the mouse is called {spelled!r} here")
+            found.counts["sessions"]["conflicts"] += 1
             return
         kept = given_id(each.id, each.key.uuid)
         if (kept or str(each.key.uuid)) in taken:
             other = taken[kept or str(each.key.uuid)]
             found.conflicts.append(f"{each.key}: its id {each.id} is that of {other} here")
+            found.counts["sessions"]["conflicts"] += 1
             return
         found.sessions.append(each)
         found.counts["sessions"]["added"] += 1
@@ -242,7 +250,7 @@ class _Import:
         row: Mapping[str, Any],
         names: Mapping[str, Any],
     ) -> None:
-        label = str(each.key)
+        label, conflicts = str(each.key), len(found.conflicts)
         told = self._told(
             found, label, {_PROTOCOL: row[_PROTOCOL]}, {_PROTOCOL: each.task_protocol}
         )
@@ -252,7 +260,7 @@ class _Import:
             found.protocols[each.key] = told[_PROTOCOL]
         if more:
             found.names[each.key] = {**names, **more}
-        found.counts["sessions"]["updated" if told or more else "unchanged"] += 1
+        found.count("sessions", told or more, conflicts)
 
     def _dataset(
         self,
@@ -275,14 +283,17 @@ class _Import:
                 }
             )
             found.counts["datasets"]["added"] += 1
+            if each.twin:
+                found.notes.append(f"{key} {each.path} has the id of {each.twin}; it gets its own.")
             return
+        conflicts = len(found.conflicts)
         told = self._told(found, f"{key} {each.path}", row, facts)
         if told:
             content = {name for name in ("size_bytes", "md5") if row[name] and name in told}
             unknown = dict.fromkeys(("sha256", "modified")) if content else {}
             changed = {name: row[name] for name in ("dataset_id", *_FACTS)} | told | unknown
             found.updates.setdefault(key, []).append(changed)
-        found.counts["datasets"]["updated" if told else "unchanged"] += 1
+        found.count("datasets", told, conflicts)
 
     def _told(
         self,
