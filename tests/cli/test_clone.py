@@ -37,7 +37,7 @@ def test_json_tells_rows_and_hash_of_every_table(sample, tmp_path: Path):
 def test_a_whole_copy_is_not_brought_down_to_a_part_unless_one_says_so(sample, tmp_path: Path):
     copy = tmp_path / "copy.db"
     good("clone", sample.url, copy)
-    part = ("clone", sample.url, copy, "--update", "--mouse", "ATL012")
+    part = ("clone", sample.url, copy, "--update", "--mouse", "DEMO001")
 
     assert "are not of what passes" in refused(*part, code=2)
     assert told(*part, "--yes")["tables"]
