@@ -76,7 +76,7 @@ def test_downgrade_of_older_data_needs_yes_too(demo):
 
 @pytest.mark.parametrize("verb", ["upgrade", "downgrade"])
 def test_unknown_revision_is_refused(empty: str, verb: str):
-    assert "0009" in refused("--url", empty, "db", verb, "0009", "--json", code=2)
+    assert "9999" in refused("--url", empty, "db", verb, "9999", "--json", code=2)
 
 
 def test_check_finds_no_difference_after_init(empty: str):

@@ -185,7 +185,7 @@ def test_missing_tables_of_the_labs_own_are_named_with_what_makes_them(lab, back
 
     assert sum(table_counts(other).values()) == 1
     run_sql(other, str(refused.value).partition("restore again: ")[2])
-    vrtracker.restore(other, backup.path, save=False)
+    vrtracker.restore(other, backup.path, save=False, other=True)
     assert rows(other) == rows(lab.url)
     assert run_sql(other, "INSERT INTO rigs (name) VALUES ('new') RETURNING id") == [(3,)]
 
@@ -222,7 +222,7 @@ def test_backup_of_another_revision_names_the_way_there(lab, old_backup):
     before = rows(lab.url)
 
     with pytest.raises(SchemaError, match="db downgrade 0001"):
-        vrtracker.restore(lab.url, old_backup, save=False)
+        vrtracker.restore(lab.url, old_backup, save=False, other=True)
 
     assert rows(lab.url) == before
 

@@ -209,10 +209,10 @@ def read_rois(path: Path) -> list[dict[str, Any]]:
 # suite2p gives all planes the same settings, and labs most of their sessions.
 @lru_cache(maxsize=1)
 def _dict(content: bytes) -> dict[str, Any]:
-    (settings,) = _objects(content)
-    if not isinstance(settings, dict):
-        raise TypeError("it holds no dict")
-    return settings
+    found = _objects(content)
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise TypeError("it holds no dict, or several")
+    return found[0]
 
 
 def _objects(content: bytes) -> list[Any]:

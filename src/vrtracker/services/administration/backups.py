@@ -260,14 +260,15 @@ def restore(
         _check_same_kind(database, path)
     revision = database.backend.revision_needed(path)
     there = database.backend.exists(database.url)
-    is_ours = any(path.name.startswith(f"{stem}.") for stem in _stems(database))
-    if there and not is_ours and not other and not is_empty(database):
+    is_ours = _is_ours(database, path)
+    if there and not is_ours and not other and current_revision(database) is not None:
         raise InvalidValueError(
             f"{path} was not made of {database}, by its name: it is another lab's, or was renamed, "
             "or the database was elsewhere then. If it is to take the place of what is there: "
             "--other (other=True)."
         )
-    saved = _saved(lab, path.parent if is_ours else lab.backups) if save and there else None
+    folder = path.parent if is_ours else lab.backups
+    saved = _saved(lab, folder, instead=path.parent) if save and there else None
     if revision is not None and is_empty(database):
         _make_schema(database, revision)
     database.dispose()
@@ -283,7 +284,19 @@ def restore(
     return Restored(str(database), path, found, saved)
 
 
-def _saved(lab: LabContext, folder: Path | None) -> Backup:
+def _is_ours(database: Database, path: Path) -> bool:
+    """Return whether a backup was made of the database, by its name.
+
+    A server is reached by several names; there that of the database is enough.
+    """
+    stems = _stems(database)
+    if database.backend.file(database.url) is None:
+        return path.name.startswith(f"{stems[0].rpartition('-')[0]}-")
+    return any(path.name.startswith(f"{stem}.") for stem in stems)
+
+
+def _saved(lab: LabContext, folder: Path | None, *, instead: Path) -> Backup:
+    """Keep what is there now, in the folder or beside the file; of a server `instead` of none."""
     file = lab.database.backend.file(lab.database.url)
     if file is not None:
         folder = folder or _beside(file)
@@ -293,7 +306,7 @@ def _saved(lab: LabContext, folder: Path | None) -> Backup:
             "Move the backup to a folder of another disk, or keep no copy of what is there now: "
             "--no-save (save=False).",
         )
-    return back_up(lab, folder)
+    return back_up(lab, folder or instead)
 
 
 def _make_schema(database: Database, revision: str) -> None:
