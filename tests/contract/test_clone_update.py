@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import vrtracker
 from support.backends import each_kind, each_source
 from support.clones import contents, fill, rows_of
+from support.processes import KILLS, OFTEN
 from support.sample_lab import (
     change_schema,
     new_lab,
@@ -89,7 +90,7 @@ def sized(backend, shared_labs) -> str:
     return shared_labs.get(backend, "sized", build).url
 
 
-@each_kind
+@(each_kind if KILLS >= OFTEN else each_source)
 def test_tables_of_every_size_are_equal_cell_by_cell(sized, other):
     url = other.new_url()
 
