@@ -17,9 +17,10 @@ from vrtracker.as_json import KEY_COLUMNS, records
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.stages import StageKind
-from vrtracker.errors import VrtrackerError
+from vrtracker.errors import ConcurrentUpdateError, VrtrackerError
 from vrtracker.tracker import Tracker
 from vrtracker.web.problems import status_of
+from vrtracker.web.tables import narrowed
 
 __all__ = ["routes"]
 
@@ -120,12 +121,8 @@ class _Pages:
     def overview(self) -> dict[str, Any]:
         """Return where everything stands."""
         workflow = self._tracker.workflow
-        counts = workflow.state_counts()
         return {
-            "counts": {
-                stage: {state.value: number for state, number in row.items()}
-                for stage, row in counts.items()
-            },
+            "counts": workflow.state_counts(),
             "squares": self._squares(),
             "legend": self._legend,
             "failures": records(workflow.errors.records(group=True)),
@@ -150,9 +147,7 @@ class _Pages:
         """Return the rows of a condition."""
         query = self._tracker.query(where.strip() or None, include_scratched=scratched)
         count = query.count()
-        if after:
-            number = self._tracker.sessions.get(after).record.uSessionID
-            query = query.where(uSessionID=(number, ">"))
+        query = narrowed(self._tracker.sessions, query, (), after or None)
         names = (*KEY_COLUMNS, *_SHOWN, *(f"state.{stage}" for stage in self._stages))
         query = query.select(*names).order_by(*([order] if order else [])).limit(_ROWS + 1)
         found = query.records()
@@ -181,7 +176,7 @@ class _Pages:
             "key": whole,
             "row": records(tracker.sessions.records(session.key))[0],
             "mouse": records(tracker.mice.records({"mouseName": session.mouseName}))[0],
-            "states": {stage: state.value for stage, state in states.items()},
+            "states": states,
             "reasons": {
                 stage: [str(each) for each in workflow.why_not(whole, stage)] for stage in states
             },
@@ -237,8 +232,6 @@ class _Pages:
 
 
 def _changed(key: str, now: str | None) -> VrtrackerError:
-    from vrtracker.errors import ConcurrentUpdateError
-
     error = ConcurrentUpdateError(key)
     error.args = (f"The notes of {key} were changed by somebody else. They are now: {now!r}",)
     return error

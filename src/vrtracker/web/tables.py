@@ -6,7 +6,7 @@ import hashlib
 import http
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
@@ -19,15 +19,24 @@ from vrtracker.tracker import Tracker
 from vrtracker.web.answers import Form, answer, arrow, page, version
 from vrtracker.web.problems import Refusal
 
-__all__ = ["After", "IdempotencyKey", "Limit", "Shape", "Where", "routes_of", "token_of"]
+__all__ = [
+    "After",
+    "IdempotencyKey",
+    "Limit",
+    "Shape",
+    "Where",
+    "narrowed",
+    "routes_of",
+    "token_of",
+]
 
-MOST = 10_000
+_MOST = 10_000
 
 Where = Annotated[
     list[str] | None,
     Query(description="Conditions, such as `imaging and sessionID >= 701`; all have to hold."),
 ]
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows at most.")]
+Limit = Annotated[int, Query(ge=1, le=_MOST, description="Rows at most.")]
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
 Shape = Annotated[Form, Query(alias="format", description="How rows are written.")]
 IdempotencyKey = Annotated[
@@ -76,6 +85,18 @@ def token_of(tracker: Tracker, request: Request, given: str | None, body: Any) -
     return key + content, done is not None
 
 
+def narrowed(
+    service: RowService[Any, Any], query: Any, where: Iterable[str], after: str | None
+) -> Any:
+    """Return a query under further conditions, of the rows behind the one of a key."""
+    for condition in where:
+        query = query.where(condition)
+    if after is None:
+        return query
+    number = service.rules.look_ups.id_column.name
+    return query.where(**{number: (getattr(service.get(after), number), ">")})
+
+
 def routes_of(tracker: Tracker, service: RowService[Any, Any], plural: str) -> APIRouter:
     """Return the calls of one table."""
     router, rows = APIRouter(prefix=f"/{plural}", tags=[plural]), _Rows(tracker, service, plural)
@@ -91,9 +112,7 @@ def routes_of(tracker: Tracker, service: RowService[Any, Any], plural: str) -> A
         form: Shape = Form.JSON,
     ) -> Response:
         query = service.query(include_scratched=scratched)
-        for condition in where or ():
-            query = query.where(condition)
-        return rows.page(query, limit, after, columns, form)
+        return rows.page(narrowed(service, query, where or (), after), limit, columns, form)
 
     @router.get("/{key}", summary=f"One of the {plural}")
     def shown(key: str) -> Response:
@@ -118,15 +137,9 @@ class _Rows:
 
     def __init__(self, tracker: Tracker, service: RowService[Any, Any], plural: str) -> None:
         self._tracker, self._service, self._plural = tracker, service, plural
-        self._number = service.rules.look_ups.id_column.name
 
-    def page(
-        self, query: Any, limit: int, after: str | None, columns: str | None, form: Form
-    ) -> Response:
+    def page(self, query: Any, limit: int, columns: str | None, form: Form) -> Response:
         """Answer so many rows of a query, in order of their numbers."""
-        if after is not None:
-            number = getattr(self._record(after), self._number)
-            query = query.where(**{self._number: (number, ">")})
         asked = None if columns is None else [name.strip() for name in columns.split(",")]
         chosen = self._service.columns if asked is None else asked
         key_columns = self._service.key_columns
@@ -165,8 +178,8 @@ class _Rows:
             return self.one(self._key_given(given), headers={"Idempotency-Replayed": "true"})
         key = given.pop("key", None)
         with operation(token):
-            record = self._service.add(key, **given)
-        added = self._key(_columns(record))
+            row = self._service.add(key, **given)
+        added = self._key({name: getattr(row, name) for name in self._service.key_columns})
         where = {"Location": f"{path}/{added}"}
         return self.one(added, status=http.HTTPStatus.CREATED, headers=where)
 
@@ -189,10 +202,6 @@ class _Rows:
 
     # -- helpers ------------------------------------------------------------------------------
 
-    def _record(self, key: Any) -> Any:
-        found = self._service.get(key)
-        return getattr(found, "record", found)
-
     def _row(self, key: Any) -> dict[str, Any]:
         found = self._service.records(self._service.rules.key(key))
         if not found:
@@ -211,13 +220,7 @@ class _Rows:
     def _around(self, key: str) -> dict[str, Any]:
         if self._plural != "sessions":
             return {}
-        states = self._tracker.workflow.states(key)
-        return {"states": {stage: state.value for stage, state in states.items()}}
-
-
-def _columns(found: Any) -> dict[str, Any]:
-    record = getattr(found, "record", found)
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+        return {"states": self._tracker.workflow.states(key)}
 
 
 def _changed(now: Mapping[str, Any]) -> Refusal:

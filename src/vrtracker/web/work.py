@@ -13,7 +13,7 @@ from vrtracker.operations import operation
 from vrtracker.services.workflow.foreign import ForeignWorker
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import Form, answer, page
-from vrtracker.web.tables import After, IdempotencyKey, Limit, Shape, Where, token_of
+from vrtracker.web.tables import After, IdempotencyKey, Limit, Shape, Where, narrowed, token_of
 
 __all__ = ["routes"]
 
@@ -75,11 +75,7 @@ def routes(tracker: Tracker) -> APIRouter:
     @router.get("/status", tags=["work"], summary="Sessions in each state of each stage")
     def status(where: Where = None) -> Response:
         asked = " and ".join(f"({each})" for each in where or ())
-        counts = workflow.state_counts(asked or None)
-        stages = {
-            stage: {str(state): number for state, number in row.items()}
-            for stage, row in counts.items()
-        }
+        stages = workflow.state_counts(asked or None)
         return answer({"url": tracker.url, "role": tracker.role, "stages": stages})
 
     @router.get("/stages", tags=["work"], summary="The stages of the lab")
@@ -106,11 +102,7 @@ def routes(tracker: Tracker) -> APIRouter:
         blocked: Annotated[bool, Query(description="Also what waits for a stage.")] = False,
         form: Shape = Form.JSON,
     ) -> Response:
-        query = tracker.query()
-        for condition in where or ():
-            query = query.where(condition)
-        if after is not None:
-            query = query.where(uSessionID=(tracker.sessions.get(after).record.uSessionID, ">"))
+        query = narrowed(tracker.sessions, tracker.query(), where or (), after)
         found = records(
             workflow.needs.records(stage, query, include_blocked=blocked, limit=limit + 1)
         )
@@ -161,7 +153,7 @@ def _judging(router: APIRouter, tracker: Tracker) -> None:
     workflow = tracker.workflow
 
     def after(key: str) -> Response:
-        states = {stage: state.value for stage, state in workflow.states(key).items()}
+        states = workflow.states(key)
         return answer({"key": str(tracker.sessions.get(key).key), "states": states})
 
     @router.post("/sessions/{key}/qc/{kind}", tags=["judging"], summary="Decide on a check")
