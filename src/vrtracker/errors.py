@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vrtracker.spelling import did_you_mean, nearest, pointed
+from vrtracker.spelling import did_you_mean, nearest, on_one_line, pointed
 
 __all__ = [
     "BackendError",
@@ -92,7 +92,7 @@ class ConditionError(InvalidValueError):
         expected: Iterable[str] = (),
         near: Sequence[str] = (),
     ) -> None:
-        super().__init__(f"{problem}\n{pointed(text, at)}")
+        super().__init__(f"{on_one_line(problem)}\n{pointed(text, at)}")
         self.text, self.at, self.expected, self.nearest = text, at, tuple(expected), tuple(near)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "nearest", "pointed"]
+__all__ = ["did_you_mean", "nearest", "on_one_line", "pointed"]
 
 _AROUND = 60
 
@@ -27,6 +27,9 @@ def did_you_mean(names: Sequence[str]) -> str:
 def pointed(text: str, at: int) -> str:
     """Return the line of a text around a place, and under it a caret that points at the place."""
     start = max(0, at - _AROUND)
-    # One character each, so that the caret stays below its place.
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)
-    return f"  {shown[start : at + _AROUND]}\n  {' ' * (at - start)}^"
+    return f"  {on_one_line(text)[start : at + _AROUND]}\n  {' ' * (at - start)}^"
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with a space for each character that cannot be shown: places stay."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

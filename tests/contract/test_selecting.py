@@ -573,6 +573,11 @@ def test_a_key_is_a_key_and_finds_a_scratched_session_too(history):
     assert history.mice.count("KO = true") == 1
 
 
+def test_a_condition_of_several_lines_is_told_in_two(history):
+    with pytest.raises(ConditionError, match=r"^[^\n]+\n  mouseNa  M1\n  \^$"):
+        history.sessions.frame("mouseNa\n M1")
+
+
 def test_a_text_that_is_neither_key_nor_condition_is_told_both(history):
     with pytest.raises(ConditionError, match=r"Nor is it a key.* mouseName = M1\.2022-12-01"):
         history.sessions.frame("M1.2022-12-01")
