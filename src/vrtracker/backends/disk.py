@@ -148,17 +148,19 @@ def may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def is_file_there(path: Path) -> bool:
-    """Return whether a database's file is there.
+def is_file_there(path: Path, *, create: bool) -> bool:
+    """Return whether a database's file is there; where not, it can be made.
 
     Raises
     ------
     DatabaseUnavailableError
-        It is a folder, or the system does not let one look.
+        It is missing and is not to be made, or its folder takes no file; it is a folder, or the
+        system does not let one look.
     """
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
+        _check_missing(path, create=create)
         return False
     except PermissionError as error:
         raise DatabaseUnavailableError(
@@ -179,6 +181,22 @@ def file_identity(path: Path) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever the name it was reached by."""
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def _check_missing(path: Path, *, create: bool) -> None:
+    if not path.parent.is_dir():
+        raise DatabaseUnavailableError(
+            f"There is no folder {path.parent}; make it first, or correct the path."
+        )
+    if not create:
+        raise DatabaseUnavailableError(
+            f"There is no database {path}. Correct the path, or make a new one: "
+            f"vrtracker --url {path} init"
+        )
+    if not may_write(path.parent):
+        raise DatabaseUnavailableError(
+            f"You have no permission to make a file in {path.parent}; choose another folder."
+        )
 
 
 def _digest(path: Path) -> str:

@@ -79,8 +79,7 @@ class SQLiteBackend(Backend):
     def check_target(self, url: URL, *, create: bool = False) -> None:
         """Look at the file without opening it as a database."""
         path = _path(url)
-        if not is_file_there(path):
-            self._check_missing(path, create=create)
+        if not is_file_there(path, create=create):
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             raise DatabaseUnavailableError(
@@ -90,24 +89,6 @@ class SQLiteBackend(Backend):
         # those of SQLite's open connections too.
         if 0 < path.stat().st_size < _SMALLEST_BYTES:
             raise not_a_database(path)
-
-    @staticmethod
-    def _check_missing(path: Path, *, create: bool) -> None:
-        if not path.parent.is_dir():
-            raise DatabaseUnavailableError(
-                f"There is no folder {path.parent}; make it first, or correct the path."
-            )
-        if not create:
-            raise DatabaseUnavailableError(
-                f"There is no database {path}. Correct the path, or make a new one: "
-                f"vrtracker --url {path} init"
-            )
-        if not os.access(
-            path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
-        ):
-            raise DatabaseUnavailableError(
-                f"You have no permission to make a file in {path.parent}; choose another folder."
-            )
 
     def create_engine(self, url: URL, *, readonly: bool, create: bool = False) -> Engine:
         """Open the file with foreign keys, WAL and a busy timeout; never create it unasked."""

@@ -45,8 +45,20 @@ def row_digest(record: Any, changes: Mapping[str, Any] = _NONE) -> str:
     return hashlib.blake2b(values.encode(), digest_size=12).hexdigest()
 
 
+class _OfRow(Shown):
+    __slots__ = ()
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any], lab_columns: Sequence[str]) -> Self:
+        """Make a record of a row: the values of the fields, then those of the lab's columns."""
+        if not lab_columns:
+            return cls(*row)
+        width = len(row) - len(lab_columns)
+        return cls(*[*row[:width], dict(zip(lab_columns, row[width:], strict=True))])
+
+
 @dataclass(frozen=True, slots=True)
-class SessionRecord(Shown):
+class SessionRecord(_OfRow):
     """One row of `sessiondb`; fields are its columns, in its order.
 
     Notes
@@ -88,14 +100,6 @@ class SessionRecord(Shown):
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Columns that the lab has added to its table, by name."""
 
-    @classmethod
-    def of_row(cls, row: Sequence[Any], lab_columns: Sequence[str]) -> Self:
-        """Make a record of a row: the values of the fields, then those of the lab's columns."""
-        if not lab_columns:
-            return cls(*row)
-        width = len(row) - len(lab_columns)
-        return cls(*[*row[:width], dict(zip(lab_columns, row[width:], strict=True))])
-
     @property
     def key(self) -> SessionKey:
         """The session's identity."""
@@ -108,7 +112,7 @@ class SessionRecord(Shown):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class MouseRecord(Shown):
+class MouseRecord(_OfRow):
     """One row of `mousedb`; fields are its columns, in its order."""
 
     uMouseID: int
@@ -126,14 +130,6 @@ class MouseRecord(Shown):
     notes: str | None
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Columns that the lab has added to its table, by name."""
-
-    @classmethod
-    def of_row(cls, row: Sequence[Any], lab_columns: Sequence[str]) -> Self:
-        """Make a record of a row: the values of the fields, then those of the lab's columns."""
-        if not lab_columns:
-            return cls(*row)
-        width = len(row) - len(lab_columns)
-        return cls(*[*row[:width], dict(zip(lab_columns, row[width:], strict=True))])
 
     def facts(self) -> Facts:
         """Return the columns that have a value, but a blinded mouse's genotype."""

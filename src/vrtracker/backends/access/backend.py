@@ -81,8 +81,7 @@ class AccessBackend(Backend):
         """Look at the file without opening it as a database; a missing extra is an error too."""
         self._check_extra(url)
         path = _path(url)
-        if not is_file_there(path):
-            _check_missing(path, create=create)
+        if not is_file_there(path, create=create):
             return
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             raise DatabaseUnavailableError(
@@ -376,22 +375,6 @@ def _working(url: URL, path: Path) -> URL:
 
 def _is_java(url: URL) -> bool:
     return url.drivername != "access+pyodbc"
-
-
-def _check_missing(path: Path, *, create: bool) -> None:
-    if not path.parent.is_dir():
-        raise DatabaseUnavailableError(
-            f"There is no folder {path.parent}; make it first, or correct the path."
-        )
-    if not create:
-        raise DatabaseUnavailableError(
-            f"There is no database {path}. Correct the path, or make a new one: "
-            f"vrtracker --url {path} init"
-        )
-    if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise DatabaseUnavailableError(
-            f"You have no permission to make a file in {path.parent}; choose another folder."
-        )
 
 
 def _require_open(opened: Any, _record: Any, _proxy: Any) -> None:
