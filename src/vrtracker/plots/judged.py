@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.qc import QC
-from vrtracker.plots.looks import LEVELS, finished, nothing, slant
+from vrtracker.plots.looks import LEVELS, finished, nothing, slant, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +38,7 @@ def _bars(ax: Axes, judged: Sequence[tuple[str, int]]) -> Axes:
             ax.bar(names, heights, bottom=below, color=colour, label=level)
         below = [old + new for old, new in zip(below, heights, strict=True)]
     slant(ax)
+    whole(ax.yaxis)
     return finished(ax, title="Quality control", ylabel="decisions")
 
 

@@ -10,8 +10,19 @@ from vrtracker.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
-__all__ = ["LEVELS", "STATES", "axes_of", "colours", "finished", "nothing", "slant"]
+__all__ = [
+    "LEVELS",
+    "STATES",
+    "axes_of",
+    "colours",
+    "dated",
+    "finished",
+    "nothing",
+    "slant",
+    "whole",
+]
 
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 """Okabe and Ito's, which the colour-blind tell apart (Wong, Nature Methods 8, 441, 2011)."""
@@ -70,6 +81,23 @@ def finished(ax: Axes, **labels: Any) -> Axes:
 
 
 def slant(ax: Axes) -> None:
-    """Slant the labels below an Axes, so that dates and names do not run into each other."""
+    """Slant the names below an Axes, so that they do not run into each other."""
     for label in ax.get_xticklabels():
         label.set(rotation=30, ha="right")
+
+
+def dated(ax: Axes) -> None:
+    """Write times below an Axes as short as they can be told apart; days where they are days."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator: Any = AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    formatter: Any = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(formatter)
+
+
+def whole(axis: Axis) -> None:
+    """Have an axis count: whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

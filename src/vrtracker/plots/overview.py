@@ -7,7 +7,7 @@ from itertools import accumulate, cycle
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.states import State
-from vrtracker.plots.looks import STATES, colours, finished, nothing, slant
+from vrtracker.plots.looks import STATES, colours, dated, finished, nothing, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,8 @@ def pipeline(ax: Axes, rows: Rows, stages: Sequence[str]) -> Axes:
     if failed:
         _points(ax, failed, level, marker="x", color="black", label="failed", s=30)
     ax.set_yticks(range(len(mice)), mice)
-    slant(ax)
+    ax.set_ylim(-0.7, len(mice) - 0.3)
+    dated(ax)
     return finished(ax, title="Last stage that each session reached")
 
 
@@ -76,7 +77,8 @@ def progress(ax: Axes, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
             }
             ax.step(times, counts, where="post", label=stage, **looks)
     ax.set_ylim(bottom=0)
-    slant(ax)
+    whole(ax.yaxis)
+    dated(ax)
     return finished(ax, title="Sessions done, by stage", ylabel="sessions")
 
 
@@ -99,5 +101,5 @@ def timeline(ax: Axes, mouse: str, rows: Rows, events: Rows, stages: Sequence[st
             levels = [place[event["stage"]] for event in chosen]
             ax.scatter(times, levels, color=colour, edgecolor="black", label=state.value, s=40)
     ax.set_yticks([place[name] for name in lines], lines)
-    slant(ax)
+    dated(ax)
     return finished(ax, title=mouse)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.states import ALLOWED, State, Transition, target_of
 from vrtracker.plots.looks import STATES
@@ -13,15 +13,22 @@ if TYPE_CHECKING:
 __all__ = ["arrows", "diagram"]
 
 _PLACES = {
-    State.BLOCKED: (0.0, 1.0),
-    State.READY: (0.0, 0.0),
-    State.RUNNING: (1.5, 0.0),
-    State.DONE: (3.0, 0.6),
-    State.FAILED: (3.0, -0.9),
-    State.STALE: (1.5, 1.3),
-    State.SCRATCHED: (0.0, -1.2),
-    State.NOT_APPLICABLE: (3.0, 1.6),
+    State.STALE: (0.0, 0.0),
+    State.RUNNING: (2.2, 0.0),
+    State.READY: (5.2, 0.0),
+    State.DONE: (7.4, 2.0),
+    State.FAILED: (7.4, -2.0),
+    State.BLOCKED: (0.0, -3.6),
+    State.NOT_APPLICABLE: (2.2, -3.6),
+    State.SCRATCHED: (4.4, -3.6),
 }
+"""Placed so that no two arrows cross: two lie inside and outside of the triangle of the others."""
+_BENDS = {
+    (State.STALE, State.DONE): -0.45,
+    (State.STALE, State.FAILED): 0.45,
+    (State.READY, State.FAILED): -0.14,
+}
+_BOX = (1.4, 0.5)
 _ENDS = {Transition.FAIL: State.FAILED, Transition.CANCEL: State.READY}
 """Where what depends on the facts leads to in most cases."""
 _FROM_ANYWHERE = {Transition.SCRATCH, Transition.UNSCRATCH, Transition.CLEAR_QC, Transition.RESET}
@@ -43,36 +50,50 @@ def arrows() -> dict[tuple[State, State], list[str]]:
 
 def diagram(ax: Axes) -> Axes:
     """Draw the states as boxes and the transitions as arrows."""
+    boxes = {state: _box(ax, state) for state in State}
     for (start, end), names in arrows().items():
+        bend = _BENDS.get((start, end), 0.14)
         ax.annotate(
             "",
             xy=_PLACES[end],
             xytext=_PLACES[start],
             arrowprops={
                 "arrowstyle": "-|>",
-                "shrinkA": 32,
-                "shrinkB": 32,
-                "connectionstyle": "arc3,rad=0.15",
+                "patchA": boxes[start],
+                "patchB": boxes[end],
+                "connectionstyle": f"arc3,rad={bend}",
                 "color": "#444444",
             },
         )
+        # On the arrow: half-way between the straight line and the point to which it bends.
         (x, y), (to_x, to_y) = _PLACES[start], _PLACES[end]
-        # Beside the middle of the arrow, on the side to which it bends.
-        place = x + 0.45 * (to_x - x) + 0.08 * (to_y - y), y + 0.45 * (to_y - y) - 0.1 * (to_x - x)
-        ax.text(*place, "\n".join(names), fontsize=7, ha="center", va="center")
-    for state, (x, y) in _PLACES.items():
-        ax.text(
-            x,
-            y,
-            state.value,
-            ha="center",
-            va="center",
-            color="black" if state in _LIGHT else "white",
-            bbox={"boxstyle": "round,pad=0.5", "facecolor": STATES[state], "edgecolor": "black"},
-        )
+        place = (x + to_x + bend * (to_y - y)) / 2, (y + to_y - bend * (to_x - x)) / 2
+        around = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+        ax.text(*place, "\n".join(names), fontsize=7, ha="center", va="center", bbox=around)
     ax.text(
-        1.5, -1.5, "scratch, unscratch and reset lead from and to what the facts say", ha="center"
+        -0.7,
+        -3.1,
+        "scratch leads from everywhere to scratched; unscratch and reset to what the facts say:",
+        fontsize=8,
     )
-    ax.set(xlim=(-0.7, 3.7), ylim=(-1.7, 2.0), title="States of a stage")
+    ax.set(xlim=(-0.8, 8.2), ylim=(-4.0, 2.9), aspect="equal", title="States of a stage")
     ax.axis("off")
     return ax
+
+
+def _box(ax: Axes, state: State) -> Any:
+    from matplotlib.patches import FancyBboxPatch
+
+    (x, y), (wide, high) = _PLACES[state], _BOX
+    box = FancyBboxPatch(
+        (x - wide / 2, y - high / 2),
+        wide,
+        high,
+        boxstyle="round,pad=0,rounding_size=0.12",
+        facecolor=STATES[state],
+        edgecolor="black",
+        zorder=3,
+    )
+    colour = "black" if state in _LIGHT else "white"
+    ax.text(x, y, state.value, ha="center", va="center", color=colour, fontsize=9, zorder=4)
+    return ax.add_patch(box)

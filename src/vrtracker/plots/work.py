@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vrtracker.plots.looks import STATES, colours, finished, nothing, slant
+from vrtracker.plots.looks import STATES, colours, dated, finished, nothing, slant, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ Rows = Sequence[dict[str, Any]]
 _COMMONEST = 15
 _UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 _WIDTH = 0.35
+_FEW = 20
 _DAY = dt.timedelta(days=1)
 _GOOD, _BAD = "succeeded", "failed"
 _COLOURS = {_GOOD: STATES["done"], _BAD: STATES["failed"]}  # type: ignore[index]
@@ -33,10 +34,11 @@ def throughput(ax: Axes, attempts: Rows, zone: dt.tzinfo | None) -> Axes:
     below = [0] * len(days)
     for stage, colour in colours(sorted({stage for stage, _ in found})).items():
         heights = [found[stage, day] for day in days]
-        ax.bar(days, heights, bottom=below, color=colour, label=stage, align="edge")
+        ax.bar(days, heights, bottom=below, color=colour, label=stage)
         below = [old + new for old, new in zip(below, heights, strict=True)]
-    ax.set_xlim(days[0] - _DAY, days[-1] + 2 * _DAY)
-    slant(ax)
+    ax.set_xlim(days[0] - 2 * _DAY, days[-1] + 2 * _DAY)
+    dated(ax)
+    whole(ax.yaxis)
     return finished(ax, title="Sessions that succeeded each day", ylabel="sessions")
 
 
@@ -63,7 +65,13 @@ def durations(ax: Axes, attempts: Rows) -> Axes:
             medianprops={"color": "black"},
         )
         for box in boxes["boxes"]:
-            box.set_facecolor(colour)
+            box.set(facecolor=colour, edgecolor=colour)
+        # Of a few attempts a box is a line, or says more than is known.
+        for place in places:
+            times = took[stages[place], outcome]
+            if len(times) <= _FEW:
+                at = [place + (side - 0.5) * _WIDTH] * len(times)
+                ax.scatter(at, times, color=colour, edgecolor="black", zorder=3)
     ax.set_xticks(range(len(stages)), stages)
     ax.set_yscale("log")
     return finished(ax, title="How long attempts took", ylabel="seconds")
@@ -80,6 +88,7 @@ def failures(ax: Axes, attempts: Rows) -> Axes:
     names = [f"{stage}: {kind}" for (stage, kind), _ in common]
     ax.barh(names, [count for _, count in common], color=_COLOURS[_BAD], height=0.6)
     ax.set_ylim(-1, len(names))
+    whole(ax.xaxis)
     return finished(ax, title="Attempts that failed", xlabel="attempts")
 
 
