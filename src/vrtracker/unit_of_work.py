@@ -41,18 +41,26 @@ class UnitOfWork:
         Open on the engine that the database itself holds to reading.
     of_one_moment
         Let all reads be of one moment, whoever writes meanwhile.
+    hasty
+        Do not wait at the commit until the disk has it; see `Backend.set_haste`.
     """
 
     def __init__(
-        self, database: Database, *, readonly: bool = False, of_one_moment: bool = False
+        self,
+        database: Database,
+        *,
+        readonly: bool = False,
+        of_one_moment: bool = False,
+        hasty: bool = False,
     ) -> None:
         self._database = database
         self._readonly = readonly
         self._of_one_moment = of_one_moment
+        self._hasty = hasty
 
     def __enter__(self) -> Self:
         self._connection = self._database.begin(
-            readonly=self._readonly, of_one_moment=self._of_one_moment
+            readonly=self._readonly, of_one_moment=self._of_one_moment, hasty=self._hasty
         )
         self.executor = Executor(self._database, self._connection)
         return self
@@ -70,6 +78,15 @@ class UnitOfWork:
         """Make what was done in this unit lasting; nothing can be done in it afterwards."""
         with self._database.translating():
             self._connection.commit()
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Let an error in the block take the block back alone, where the database can do that."""
+        if not self._database.backend.supports_savepoints:
+            yield
+            return
+        with self._database.translating(), self._connection.begin_nested():
+            yield
 
     @cached_property
     def sessions(self) -> SessionRepository:

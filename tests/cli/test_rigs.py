@@ -34,6 +34,10 @@ def test_violations_are_listed_one_a_line_without_a_database(files):
     assert told("rig", "validate", files / "b2.json") == {"valid": True, "violations": []}
     assert "is a rig" in good("rig", "validate", files / "b2.json")
     assert "cannot be read" in refused("rig", "validate", files / "none.json", code=2)
+    (files / "text.json").write_text("a rig")
+    result = run("rig", "validate", files / "text.json", "--json")
+    ((path, message),) = (each.values() for each in json.loads(result.stdout)["violations"])
+    assert (result.exit_code, path, "no JSON" in message) == (2, "$", True)
 
 
 def test_rigs_are_added_shown_compared_and_set(files):

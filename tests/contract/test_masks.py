@@ -25,6 +25,8 @@ from vrtracker.interop.antelop import mask_function
 def licks(session, *, threshold=0.5):
     if session.sessionID == 703:
         raise ValueError("no licks")
+    if session.sessionID == 704:
+        leave()
     return np.array([1, -1], dtype="int8"), np.array([threshold, 2.0])
 
 def unmarked(session):
@@ -94,6 +96,25 @@ def test_masks_are_made_where_they_are_missing_or_stale_and_a_failure_stops_no_o
     masks.tracker.sessions.delete(ONE, reason="test")
     masks.tracker.sessions.restore(ONE)
     assert masks.masks.get(ONE, "licks")[1][1] == 3
+
+
+def test_a_mask_that_cannot_be_written_leaves_the_others_written(masks):
+    """The session in the middle is deleted while its mask is made, so that its row is refused."""
+    gone, last = "M1.2026-02-01.704", "M1.2026-02-01.705"
+    for key in (gone, last):
+        masks.lab.add(key)
+    masks.module.leave = lambda: masks.lab.another().sessions.delete(gone, reason="a double")
+
+    told = whys(masks.masks.recompute(only="missing"))
+
+    assert [(number, bool(error)) for number, _, error in told] == [
+        *((702, False), (703, True), (704, True), (705, False))
+    ]
+    assert "was deleted while its mask was made" in told[2][2]
+    assert masks.masks.list()["key"].tolist() == [ONE, TWO, last]
+    events = masks.tracker.events(20)
+    made = events[events["verb"] == "masked"].iloc[:2]
+    assert (set(made["subject_key"]), made["operation_id"].nunique()) == ({TWO, last}, 1)
 
 
 @SQLITE

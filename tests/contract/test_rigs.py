@@ -36,6 +36,17 @@ def test_versions_are_known_by_their_content(rigs):
         rigs.get("b2@3")
 
 
+def test_adding_a_version_is_told_in_the_history_once_and_stays(lab, rigs):
+    rigs.add(a_rig())
+
+    told = lab.tracker.events(10)
+    told = told[told["verb"] == "rig_added"]
+    assert told["subject_key"].tolist() == ["b2@2", "b2@1"]
+    assert told["changes"].tolist() == [{"sha256": each.hash} for each in rigs.list()[::-1]]
+    plan = lab.tracker.undo(last=True)
+    assert "The rig b2@2: a version stays" in plan.problems[0]
+
+
 def test_features_are_rows(lab, rigs):
     rows = lab.dump()["rig_features"]
 

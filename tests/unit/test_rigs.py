@@ -9,7 +9,6 @@ import pytest
 
 from support.rigs import BROKEN, BROKEN_PATHS, a_rig
 from vrtracker.domain.rigs import content_hash, differences, for_export, rig_schema, violations
-from vrtracker.errors import InvalidValueError
 from vrtracker.services.rigs import RigService
 
 
@@ -50,11 +49,13 @@ def test_text_that_no_database_keeps_is_a_violation(text):
     ],
     ids=["cut", "encoding", "deep", "twice", "NaN"],
 )
-def test_file_that_holds_no_json_is_one_error(tmp_path, text, why):
+def test_file_that_holds_no_json_is_one_violation_of_the_whole(tmp_path, text, why):
     (tmp_path / "rig.json").write_bytes(text)
 
-    with pytest.raises(InvalidValueError, match=why):
-        RigService.validate(tmp_path / "rig.json")
+    (found,) = RigService.validate(tmp_path / "rig.json")
+
+    assert found.path == "$"
+    assert why in found.message
 
 
 def test_hash_is_of_the_content_alone():

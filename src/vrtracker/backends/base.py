@@ -52,6 +52,8 @@ class Backend(abc.ABC):
     name: str
     supports_for_update: bool = False
     """Whether SELECT … FOR UPDATE locks rows (else a write transaction excludes other writers)."""
+    supports_savepoints: bool = False
+    """Whether a part of a transaction can be taken back by itself."""
     supports_lateral: bool = False
     """Whether a join can look rows up for each row of what stands before it (LATERAL)."""
     max_in_list: int = 5000
@@ -203,6 +205,13 @@ class Backend(abc.ABC):
     def hold_snapshot(self, connection: Connection) -> None:
         """Let all that the connection's next transaction reads be of one moment."""
         del connection
+
+    def set_haste(self, connection: Connection, *, hasty: bool) -> None:
+        """Say, before a transaction begins, whether its commit need not wait for the disk.
+
+        Where the computer loses its power, the last such commits may be missing, and nothing else.
+        """
+        del connection, hasty
 
     def time(self, url: URL, engine: Engine, *, readonly: bool) -> dt.datetime | None:
         """Return what time it is where the database is, aware UTC, or None if nobody tells.

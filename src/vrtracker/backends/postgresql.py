@@ -66,6 +66,7 @@ class PostgreSQLBackend(Backend):
     care = PostgreSQLCare()
     supports_for_update = True
     supports_lateral = True
+    supports_savepoints = True
     explain_sql = "EXPLAIN"
     roles = PostgreSQLRoles()
     waking = "NOTIFY vrtracker"

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteBackend"]
 
 _BUSY_PAUSE = 0.02
+_HASTY = "commits without waiting for the disk"
 _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: Violation.UNIQUE,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: Violation.UNIQUE,
@@ -72,6 +73,7 @@ class SQLiteBackend(Backend):
     """SQLite through Python's own driver; many rows through ADBC in a process of its own."""
 
     name = "sqlite"
+    supports_savepoints = True
     explain_sql = "EXPLAIN QUERY PLAN"
     health = SQLiteHealth()
     care = SQLiteCare()
@@ -105,6 +107,7 @@ class SQLiteBackend(Backend):
             pool_reset_on_return=None if readonly else "rollback",
         )
         event.listen(engine, "begin", _begin if readonly else _begin_immediate)
+        event.listen(engine, "checkout", _in_no_haste)
         return engine
 
     def violation(self, error: BaseException) -> Violation | None:
@@ -166,6 +169,12 @@ class SQLiteBackend(Backend):
             return 0
         counter = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return int(connection.scalar(counter, {"name": table.name}) or 0)
+
+    def set_haste(self, connection: Connection, *, hasty: bool) -> None:
+        """Let the next commit sync its log, or leave that to the next one that does."""
+        if connection.info.get(_HASTY, False) is not hasty:
+            connection.info[_HASTY] = hasty
+            _execute(connection, f"PRAGMA synchronous = {'NORMAL' if hasty else 'FULL'}")
 
     def unique_keys(self, connection: Connection, table: str) -> list[tuple[str, ...]]:
         """Ask SQLite; SQLAlchemy misses a UNIQUE after a type with a length."""
@@ -353,6 +362,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_PAUSE)
         else:
             return
+
+
+def _in_no_haste(connection: Any, record: Any, _: Any) -> None:
+    """Who takes a connection out of the pool does not know what it was used for before."""
+    if record.info.pop(_HASTY, False):
+        connection.execute("PRAGMA synchronous = FULL")
 
 
 def _begin(connection: Connection) -> None:

@@ -147,10 +147,13 @@ class Database:
 
     # -- statements ------------------------------------------------------------------------
 
-    def begin(self, *, readonly: bool, of_one_moment: bool = False) -> Connection:
+    def begin(
+        self, *, readonly: bool, of_one_moment: bool = False, hasty: bool = False
+    ) -> Connection:
         """Open a connection and begin a transaction on it; closing it rolls back.
 
-        With `of_one_moment`, all its reads are of the moment of the first one.
+        With `of_one_moment`, all its reads are of the moment of the first one; with `hasty`, its
+        commit does not wait for the disk where the backend can do without.
         """
         engine = self.read_engine if readonly else self.write_engine
         with self.translating():
@@ -158,6 +161,8 @@ class Database:
             try:
                 if of_one_moment:
                     self.backend.hold_snapshot(connection)
+                if not readonly:
+                    self.backend.set_haste(connection, hasty=hasty)
                 connection.begin()
             except BaseException:
                 connection.close()

@@ -206,23 +206,24 @@ def _beyond(
 
 # -- values --------------------------------------------------------------------------------------
 
-_TRUTHS = {"True": True, "False": False}
+_SHOWN: dict[str, Any] = {"True": True, "False": False}
+_SHOWN |= {name: float(name) for name in ("nan", "inf", "-inf")}
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,18})(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def typed(text: Any) -> Any:
-    """Return the number or truth that a text shows, if that is written alike; else the text."""
+    """Return the number or truth that a text shows, else the text.
+
+    A number is written as JSON has it (``7``, ``-0.50``, ``1E+16``), and does not begin with a
+    zero that says nothing: ``007`` is somebody's id.
+    """
     if not isinstance(text, str):
         return text
-    if text in _TRUTHS:
-        return _TRUTHS[text]
-    for kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            continue
-        if str(number) == text:
-            return number
-    return text
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return _SHOWN.get(text, text)
+    number = int(text) if found[2] is found[3] is None else float(text)
+    return text if number in {math.inf, -math.inf} else number
 
 
 def as_text(value: Any) -> str | None:

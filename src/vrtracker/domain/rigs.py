@@ -64,8 +64,8 @@ def rig_schema() -> dict[str, Any]:
     return schema
 
 
-def parse_rig(text: str, where: str) -> Any:
-    """Return what a text in JSON holds.
+def parse_rig(data: bytes, where: str) -> Any:
+    """Return what a file in JSON holds.
 
     Raises
     ------
@@ -73,9 +73,11 @@ def parse_rig(text: str, where: str) -> Any:
         If it is no JSON; a key that stands twice, NaN and infinity are none.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse)
     except RecursionError as error:
         raise InvalidValueError(f"{where} is nested too deeply to be a rig.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(f"{where} is no UTF-8 text; save it as that.") from error
     except ValueError as error:
         raise InvalidValueError(f"{where} is no JSON: {error}.") from error
 

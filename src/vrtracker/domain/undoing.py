@@ -35,6 +35,7 @@ _UNDOABLE = frozenset(
         *("complete", "reset", "rig_set", "excluded", "included", "invalidated", "reconciled"),
     }
 )
+_OF_FILES = frozenset({"scanned", "nwb_imported"})
 _KEYS: dict[str, tuple[str, ...]] = {
     "session": ("mouseName", "sessionDate", "sessionID"),
     "mouse": ("mouseName",),
@@ -138,6 +139,16 @@ def not_undoable(event: Past) -> str | None:
         return (
             f"{key}: the run of {event.stage} cannot be undone, its files are on the disk; "
             f"take it back with vrtracker reset {key} {event.stage}, or run it again."
+        )
+    if event.subject_kind == "rig":
+        return (
+            f"The rig {key}: a version stays, used or not. A session that is not to use it: "
+            "vrtracker rig set - KEY"
+        )
+    if event.verb in _OF_FILES:
+        return (
+            f"{key}: what {event.verb!r} recorded cannot be undone, its files are on the disk; "
+            f"to have the session gone: vrtracker sessions delete {key}, and take its folder away."
         )
     if event.subject_kind == "selection":
         return f"The selection {key}: {event.verb!r} cannot be undone; freeze it again."

@@ -33,9 +33,9 @@ class Event(Base):
     occurred_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
     actor: Mapped[str] = mapped_column(text(255), doc="who")
     host_name: Mapped[str] = mapped_column(text(255), doc="on which computer")
-    subject_kind: Mapped[str] = mapped_column(text(16), doc="session, mouse or selection")
+    subject_kind: Mapped[str] = mapped_column(text(16), doc="session, mouse, selection, experiment or rig")
     subject_key: Mapped[str] = mapped_column(
-        text(255), doc="key of the session, or name of the mouse"
+        text(255), doc="key of the session, name of the mouse, and the like"
     )
     verb: Mapped[str] = mapped_column(text(31), doc="what happened")
     stage: Mapped[str | None] = mapped_column(text(31), doc="to which stage")

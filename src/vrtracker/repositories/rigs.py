@@ -47,22 +47,17 @@ class RigRepository:
         statement = select(table.c.rig_id, count).group_by(table.c.rig_id)
         return {row[0]: row[1] for row in self._x.execute(statement)}
 
-    def features(self, rig_id: int) -> list[dict[str, Any]]:
-        """Return the features of a version, in their order."""
-        table = self._x.tables.rig_features
-        statement = select(*table.c).where(table.c.rig_id == rig_id).order_by(table.c.place)
-        return [dict(row) for row in self._x.execute(statement).mappings()]
-
-    def add(self, values: dict[str, Any], features: Sequence[dict[str, Any]]) -> None:
-        """Insert a version with its features."""
+    def add(self, values: dict[str, Any], features: Sequence[dict[str, Any]]) -> int:
+        """Insert a version with its features; return its number."""
         tables = self._x.tables
         self._x.execute(insert(tables.rigs).values(values))
         number = select(tables.rigs.c.rig_id).filter_by(
             rig_name=values["rig_name"], rig_version=values["rig_version"]
         )
-        rig_id = self._x.execute(number).scalar_one()
+        rig_id = int(self._x.execute(number).scalar_one())
         rows = [{**each, "rig_id": rig_id} for each in features]
         StoredRows(self._x).insert(tables.rig_features, rows)
+        return rig_id
 
     def used_by(self, numbers: Sequence[int] | None = None) -> dict[int, int]:
         """Return the version that sessions used, by the session's number; of all if none given."""

@@ -60,7 +60,7 @@ class LabContext:
             object.__setattr__(self, "now", DatabaseClock(self.database))
 
     def unit(
-        self, *, readonly: bool = False, of_one_moment: bool = False, needs: Role = Role.EDITOR
+        self, *, readonly: bool = False, needs: Role = Role.EDITOR, **how: bool
     ) -> UnitOfWork:
         """Return a new unit of work.
 
@@ -68,6 +68,8 @@ class LabContext:
         ----------
         needs
             The role that one has to have, to write.
+        **how
+            ``of_one_moment, hasty``, as for `UnitOfWork`.
 
         Raises
         ------
@@ -76,7 +78,7 @@ class LabContext:
         """
         if not readonly:
             self.require(needs)
-        return UnitOfWork(self.database, readonly=readonly, of_one_moment=of_one_moment)
+        return UnitOfWork(self.database, readonly=readonly, **how)
 
     def selection(
         self, where: Any, filters: Mapping[str, Any] = _NONE, **options: Any

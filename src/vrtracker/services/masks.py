@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
+from vrtracker import operations
+from vrtracker.backends.base import ViolationError
 from vrtracker.domain.experiments import written
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.masks import code_hash, data_hash, function_called, import_name
@@ -28,6 +32,8 @@ _ONLY = {
 """Why masks are made anew, by what a caller asks for."""
 _LISTED = {"key": "str", "mask": "str", "function": "str", "recorded_at": INSTANT}
 _LONGEST = 255
+_TOGETHER = 50
+"""Masks that are written in one transaction."""
 
 
 class MaskOutcome(NamedTuple):
@@ -47,7 +53,8 @@ class MaskOutcome(NamedTuple):
     error: str | None = None
 
 
-class _Task(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
     key: SessionKey
     number: int
     mask: str
@@ -126,7 +133,9 @@ class MaskService:
         with self._lab.unit(readonly=True) as unit:
             datasets = unit.datasets.of_sessions([number])[number]
         seen = data_hash(datasets.values())
-        self._make(_Task(wanted, number, name, import_name(function), options, seen))
+        task = _Task(wanted, number, name, import_name(function), options, seen)
+        if refused := self._keep([(task, self._made(task))])[0]:
+            raise InvalidValueError(refused)
         return self.get(wanted, name)
 
     def recompute(
@@ -138,7 +147,10 @@ class MaskService:
         dry_run: bool = False,
         **filters: Any,
     ) -> Any:
-        """Make masks anew, each in a transaction of its own, and say how each of them went.
+        """Make masks anew, and say how each of them went.
+
+        They are made while no transaction is open, and written some at a time, each in a savepoint
+        of its own; where the database knows none (Access), in a transaction of its own.
 
         A function is looked for by its name among the modules that are imported, and called only
         if it is marked with `mask_function`.
@@ -162,19 +174,32 @@ class MaskService:
         if only not in _ONLY:
             raise UnknownNameError("choice", only, _ONLY)
         asked = self._lab.selection(where, filters)
-        outcomes = []
-        for task, why in self._tasks(Listing(asked), only):
-            error = None
+        together = _TOGETHER if self._lab.database.backend.supports_savepoints else 1
+        tasks = iter(self._tasks(Listing(asked), only))
+        outcomes: list[MaskOutcome] = []
+        with operations.operation():
+            while part := list(islice(tasks, together)):
+                outcomes += self._recompute(part, dry_run=dry_run)
+        return outcomes
+
+    def _recompute(
+        self, part: Sequence[tuple[_Task, str]], *, dry_run: bool
+    ) -> Iterator[MaskOutcome]:
+        errors: dict[_Task, str | None] = {}
+        made = []
+        for task, _ in part:
+            errors[task] = None
             try:
                 function_called(task.function_name)
                 if not dry_run:
-                    self._make(task)
+                    made.append((task, self._made(task)))
             except VrtrackerError as refused:
-                error = str(refused)
+                errors[task] = str(refused)
             except Exception as raised:  # noqa: BLE001 -- whatever the lab's own function raises
-                error = f"{type(raised).__name__}: {raised}"
-            outcomes.append(MaskOutcome(task.key, task.mask, why, error))
-        return outcomes
+                errors[task] = f"{type(raised).__name__}: {raised}"
+        if made:
+            errors |= zip((task for task, _ in made), self._keep(made), strict=True)
+        return (MaskOutcome(task.key, task.mask, why, errors[task]) for task, why in part)
 
     def _tasks(self, listing: Listing, only: str) -> Iterator[tuple[_Task, str]]:
         with self._lab.unit(readonly=True) as unit:
@@ -194,12 +219,12 @@ class MaskService:
                     called, options = made["function_name"], made["options"]
                     yield _Task(_key(row), number, name, called, options, seen), why
 
-    def _make(self, task: _Task) -> None:
-        """Make one mask, while no transaction is open, and keep it in one of its own."""
+    def _made(self, task: _Task) -> dict[str, Any]:
+        """Make one mask, while no transaction is open; return its row."""
         function = function_called(task.function_name)
         code = code_hash(function)
         made = function(self._sessions.get(task.key), **task.options)
-        row = {
+        return {
             "uSessionID": task.number,
             "mask_name": task.mask,
             "function_name": task.function_name,
@@ -209,11 +234,25 @@ class MaskService:
             "content": written(_closed(made)),
             "recorded_at": self._lab.now(),
         }
-        told = {"mask": task.mask, "function": task.function_name}
+
+    def _keep(self, made: Sequence[tuple[_Task, Mapping[str, Any]]]) -> list[str | None]:
+        """Write masks in one transaction; return of each why it could not be, or None."""
+        refused: list[str | None] = []
         with self._lab.unit() as unit:
-            unit.masks.put(row)
-            unit.events.append([self._lab.event(task.key, "masked", changes=told)], wakes=False)
-            unit.commit()
+            for task, row in made:
+                told = {"mask": task.mask, "function": task.function_name}
+                event = self._lab.event(task.key, "masked", changes=told)
+                try:
+                    with unit.savepoint():
+                        unit.masks.put(row)
+                        unit.events.append([event], wakes=False)
+                    refused.append(None)
+                except ViolationError:
+                    refused.append(f"{task.key} was deleted while its mask was made.")
+            # Without savepoints one that was refused is the only one, and half of it is written.
+            if None in refused:
+                unit.commit()
+        return refused
 
 
 def _why(mask: Mapping[str, Any], seen: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.required import missing
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.rigs import RigRow
 from vrtracker.repositories.row_images import RIG
 from vrtracker.repositories.row_images import differences as changed_rows
 from vrtracker.repositories.values import storable_text
@@ -31,14 +33,15 @@ from vrtracker.services.context import LabContext
 from vrtracker.spelling import nearest
 
 if TYPE_CHECKING:
-    from vrtracker.repositories.rigs import RigRow
     from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["Rig", "RigService", "files_needed", "lacking"]
 
 _VERB = "rig_set"
-_LONGEST = 255
+_LONGEST = 240
+"""So that a version's name is no longer than what an event may be about."""
 _SHOWN = ("name", "source_type", "data_type", "ownership", "description")
+_STORED = ("feature_name", *_SHOWN[1:])
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,9 +118,13 @@ class RigService:
         Raises
         ------
         InvalidValueError
-            If the file cannot be read, or is no JSON.
+            If the file cannot be read.
         """
-        return violations(_content(rig))
+        given = dict(rig) if isinstance(rig, Mapping) else _bytes(Path(rig))
+        try:
+            return violations(parse_rig(given, str(rig)) if isinstance(given, bytes) else given)
+        except InvalidValueError as error:
+            return [Violation("$", str(error))]
 
     def add(self, rig: Any, *, name: str | None = None) -> Rig:
         """Keep a description as the next version of its rig; one that is there stays as it is.
@@ -141,25 +148,18 @@ class RigService:
                 f"The rig has {counted(len(found), 'violation')}; nothing was kept: {lines}"
             )
         called = _name(rig, content, name)
-        digest = content_hash(content)
         with self._lab.unit() as unit:
-            versions = [each for each in unit.rigs.all() if _same(each.rig_name, called)]
-            there = [each for each in versions if each.content_hash == digest]
-            if not there:
-                self._insert(unit, versions, called, content, digest)
-                unit.commit()
-        version = there[0].rig_version if there else len(versions) + 1
-        return self.get(f"{versions[0].rig_name if versions else called}@{version}")
+            kept = self.keep(unit, content, called)
+            unit.commit()
+        return self.get(kept.name)
 
-    def _insert(
-        self,
-        unit: UnitOfWork,
-        versions: Sequence[RigRow],
-        name: str,
-        content: dict[str, Any],
-        digest: str,
-    ) -> None:
-        names = ("feature_name", "source_type", "data_type", "ownership", "description")
+    def keep(self, unit: UnitOfWork, content: dict[str, Any], name: str) -> Rig:
+        """Keep a description that is right, as `add` does, with its event, within a unit."""
+        versions = [each for each in unit.rigs.all() if _same(each.rig_name, name)]
+        digest = content_hash(content)
+        there = next((each for each in versions if each.content_hash == digest), None)
+        if there is not None:
+            return Rig(there)
         values = {
             "rig_name": versions[0].rig_name if versions else name,
             "rig_version": len(versions) + 1,
@@ -169,10 +169,13 @@ class RigService:
             "actor": self._lab.actor,
         }
         features = [
-            {"place": place, **dict(zip(names, _cells(each), strict=True))}
+            {"place": place, **dict(zip(_STORED, _cells(each), strict=True))}
             for place, each in enumerate(content["features"], start=1)
         ]
-        unit.rigs.add(values, features)
+        made = Rig(RigRow(unit.rigs.add(values, features), **values))
+        told = {"subject_kind": "rig", "changes": {"sha256": digest}}
+        unit.events.append([self._lab.event(made.name, "rig_added", **told)], wakes=False)
+        return made
 
     def list(self) -> list[Rig]:
         """Return all versions of all rigs, in the order in which they were added."""
@@ -252,26 +255,30 @@ class RigService:
             }
             if chosen.is_key and not sessions:
                 raise self._lab.not_found("session", SessionKey.parse(where), unit=unit)
-            used = unit.rigs.used_by(list(sessions))
-            numbers = [number for number in sessions if used.get(number) != rig_id]
-            if numbers:
-                before = unit.images.of(numbers, RIG)
-                unit.rigs.use(numbers, rig_id)
-                after = unit.images.of(numbers, RIG)
-                at = self._lab.now()
-                unit.events.append(
-                    [
-                        self._lab.event(
-                            sessions[each],
-                            _VERB,
-                            at=at,
-                            changes=changed_rows(before[each], after[each]),
-                            reason=reason,
-                        )
-                        for each in numbers
-                    ]
-                )
-                unit.commit()
+            changed = self.point(unit, sessions, rig_id, reason)
+            unit.commit()
+        return changed
+
+    def point(
+        self,
+        unit: UnitOfWork,
+        sessions: Mapping[int, SessionKey],
+        rig_id: int | None,
+        reason: str | None = None,
+    ) -> Sequence[SessionKey]:
+        """Let sessions point to a version, with their events, within a unit; see `set`."""
+        used = unit.rigs.used_by(list(sessions))
+        numbers = [number for number in sessions if used.get(number) != rig_id]
+        before = unit.images.of(numbers, RIG)
+        unit.rigs.use(numbers, rig_id)
+        after = unit.images.of(numbers, RIG)
+        event = partial(self._lab.event, verb=_VERB, at=self._lab.now(), reason=reason)
+        unit.events.append(
+            [
+                event(sessions[each], changes=changed_rows(before[each], after[each]))
+                for each in numbers
+            ]
+        )
         return [sessions[each] for each in numbers]
 
     def of(self, key: Any) -> Rig | None:
@@ -312,15 +319,14 @@ def lacking(folder: Path, needed: Iterable[Required]) -> list[Required]:
 
 
 def _content(rig: Any) -> Any:
-    if isinstance(rig, Mapping):
-        return dict(rig)
-    path = Path(rig)
+    return dict(rig) if isinstance(rig, Mapping) else parse_rig(_bytes(Path(rig)), str(rig))
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        return parse_rig(path.read_text(encoding="utf-8-sig"), str(path))
+        return path.read_bytes()
     except OSError as error:
         raise InvalidValueError(f"{path} cannot be read ({reason_of(error)}).") from error
-    except UnicodeDecodeError as error:
-        raise InvalidValueError(f"{path} is no UTF-8 text; save it as that.") from error
 
 
 def _name(rig: Any, content: Mapping[str, Any], name: str | None) -> str:

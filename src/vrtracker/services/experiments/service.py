@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,12 @@ from vrtracker.services.experiments.reading import ExperimentReading
 from vrtracker.services.experiments.replaying import Replayed, replay
 from vrtracker.services.experiments.trials import iso, pairs_of, trial_of
 from vrtracker.spelling import nearest
+from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["ExperimentService"]
+
+_UNCONFIRMED_S = 1.0
+"""How long recordings go on without waiting for the disk, s."""
 
 
 class ExperimentService(ExperimentReading):
@@ -40,6 +46,9 @@ class ExperimentService(ExperimentReading):
 
     An experiment is called by its id, the one that the rig's program gave it.
     """
+
+    _confirmed = -_UNCONFIRMED_S
+    """When a recording was last waited for until the disk had it, s of the monotonic clock."""
 
     # -- recording ------------------------------------------------------------------------------
 
@@ -105,6 +114,9 @@ class ExperimentService(ExperimentReading):
     def record(self, experiment: str, trials: Iterable[Any], *, log: bool = True) -> int:
         """Record trials, in one transaction, and return how many.
 
+        In a file of SQLite, what is recorded within a second of what the disk has confirmed is
+        not waited for: if the computer loses its power, the last such trials may be missing.
+
         Parameters
         ----------
         trials
@@ -160,7 +172,7 @@ class ExperimentService(ExperimentReading):
         NotFoundError
             If there is no such experiment or trial.
         """
-        with self._lab.unit() as unit:
+        with self._recording() as unit:
             row = self._row(unit, experiment)
             number = row["experiment_id"]
             before = dict(unit.experiments.trials([number], trial)[number]).get(trial)
@@ -246,7 +258,7 @@ class ExperimentService(ExperimentReading):
 
     def _append(self, experiment: str, messages: Sequence[Message], trials: Sequence[Trial]) -> int:
         """Add to an experiment; return the number of the trial if there is one only, else 0."""
-        with self._lab.unit() as unit:
+        with self._recording() as unit:
             row = self._row(unit, experiment)
             number = row["experiment_id"]
             unit.experiments.append(number, messages, trials, self._lab.now())
@@ -258,6 +270,16 @@ class ExperimentService(ExperimentReading):
             )
             unit.commit()
         return last
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[UnitOfWork]:
+        """Open a unit whose commit waits for the disk once a second, however many there are."""
+        began = time.monotonic()
+        is_hasty = began - self._confirmed < _UNCONFIRMED_S
+        with self._lab.unit(hasty=is_hasty) as unit:
+            yield unit
+        if not is_hasty:
+            self._confirmed = began
 
     def _message(self, verb: str, content: Any, sent: Any = None) -> Message:
         if isinstance(content, bytes):
