@@ -18,12 +18,15 @@ import pandas as pd
 import pytest
 
 from support.command_line import command_line, environment
+from support.nwb import KEY as FILLED
+from support.nwb import fill as fill_arrays
+from support.nwb import fill_beside
 from support.processes import quick_processes
 from support.registrars import good
-from support.sample_lab import numbers, run_sql, session_rows
+from support.sample_lab import numbers, open_lab, run_sql, session_rows
 from support.web import served
 from support.workflow_lab import wait_for
-from vrtracker import snapshots
+from vrtracker import clone, snapshots
 from vrtracker.database import migration
 from vrtracker.database.versions import HEAD, REVISIONS
 from vrtracker.errors import (
@@ -40,6 +43,8 @@ from vrtracker.errors import (
 from vrtracker.files.bundles import BundleFile, Manifest, sources, write_index
 from vrtracker.services.doctor import examine
 
+HANGING = ("experiments", "messages", "trials", "masks")
+HANGING += ("rigs", "rig_features", "session_rigs", "tracking")
 SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
@@ -100,6 +105,35 @@ def test_filtered_snapshot_holds_the_sessions_and_all_that_hangs_on_them(lab, fo
         assert tracker.verify().differences == ()
     checks = {check.name: str(check.status) for check in examine(found.path).checks}
     assert checks["references"] == checks["schema"] == checks["database"] == "ok"
+
+
+def test_snapshots_and_clones_carry_experiments_rigs_masks_and_tracked_cells(lab, folder, tmp_path):
+    np = pytest.importorskip("numpy")
+    fill_arrays(lab)
+    fill_beside(lab)
+    lab.add("M1.2026-03-03.1", folder=False)
+
+    lab.tracker.publish("all", folder)
+    lab.tracker.publish("part", folder, {"sessionID": 701})
+    clone(lab.url, tmp_path / "clone.db")
+
+    def contents(tracker):
+        dump = lab.dump_of(tracker)
+        rows = {name: dump[name] for name in HANGING}
+        return rows, tracker.experiments.whole(), tracker.rigs.of(FILLED).content
+
+    expected = contents(lab.tracker)
+    assert all(expected[0].values())
+    with open_lab(tmp_path / "clone.db") as copy:
+        assert contents(copy) == expected
+    for name in ("all", "part"):
+        with snapshots.load_version(name, folder).open() as tracker:
+            assert contents(tracker) == expected
+            masks = (each.masks.get(FILLED, "licking")[1] for each in (tracker, lab.tracker))
+            assert np.array_equal(*masks)
+            assert [each.run for each in tracker.tracking.runs("M1")] == [
+                each.run for each in lab.tracker.tracking.runs("M1")
+            ]
 
 
 @SQLITE

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.nwb import FRAMES, KEY, fill, write_plane
+from support.nwb import FRAMES, KEY, fill, fill_beside, write_plane
 from support.workflow_lab import WorkflowLab
-from vrtracker.errors import ImportFileError, InvalidValueError
+from vrtracker.errors import ConcurrentUpdateError, ImportFileError, InvalidValueError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -97,8 +97,12 @@ def test_inspector_finds_nothing_critical(written):
 
 def test_session_comes_back_in_another_database(lab, other, written):
     folder, path = written
+    fill_beside(lab)
+    made = export_nwb(lab.tracker, KEY, path, overwrite=True)
+    assert (made.trials, made.experiments, pynwb.validate(path=str(path))) == (3, 3, [])
     plan = import_nwb(other.tracker, path, KEY)
     assert (plan.problems, plan.mouse, plan.session, plan.rig) == ((), True, True, True)
+    assert plan.beside == {"experiments": 3, "masks": 1, "tracking": 1}
     assert not other.folder(KEY).exists()
     plan.apply()
 
@@ -117,13 +121,47 @@ def test_session_comes_back_in_another_database(lab, other, written):
         values = {
             name: getattr(mouse, name) for name in ("sex", "dateOfBirth", "genotype", "notes")
         }
-        return session, values, files, of.tracker.rigs.of(KEY).content
+        beside = of.tracker.experiments.whole(), of.tracker.experiments.frame.records()
+        stored = of.dump(KEY)
+        for name, number in (("masks", "mask_id"), ("tracking", "tracking_id")):
+            beside += ([row | {"uSessionID": 0, number: 0} for row in stored[name]],)
+        (run,) = of.tracker.tracking.runs("M1")
+        beside += (run.run, run.sessions, run.stale)
+        return session, values, files, of.tracker.rigs.of(KEY).content, beside
 
     assert rows(other) == rows(lab)
+    assert other.tracker.masks.get(KEY, "licking")[1].tolist()[1] > 0
+    events = other.tracker.events(20)
+    assert events["operation_id"].nunique() == 1
     for name in plan.new:
         assert (other.folder(KEY) / name).read_bytes() == (folder / name).read_bytes()
     again = import_nwb(other.tracker, path, KEY)
     assert (again.new, len(again.same), again.session) == ((), len(plan.new), False)
+
+
+def test_trials_of_experiments_are_tables_that_other_tools_read(lab, written, tmp_path):
+    """The first experiment is the file's trials, where no array says them."""
+    fill_beside(lab)
+    for file in (written[0] / "oneData").glob("trials.*"):
+        file.unlink()
+
+    made = export_nwb(lab.tracker, KEY, tmp_path / "experiments.nwb")
+
+    assert (made.trials, made.experiments) == (3, 3)
+    with pynwb.NWBHDF5IO(str(made.path), "r") as io:
+        file = io.read()
+        trials = file.trials.to_dataframe()
+        second = file.intervals["experiment_2"]
+        assert list(second["stop_time"][:]) == [12 * 3600 + 0.123456]
+    noon = 12 * 3600
+    assert trials["stop_time"].tolist() == [noon + n + 0.123456 for n in range(3)]
+    assert trials["start_time"].tolist()[1:] == trials["stop_time"].tolist()[:-1]
+    assert trials["side"].tolist() == ["left"] * 3
+    assert trials["id_"].tolist() == ["007"] * 3
+    assert trials["hit"].tolist() == [0, 1, 0]
+    assert np.isnan(trials["late"][0])
+    assert trials["kind"].tolist() == ["3", "naïve", "naïve"]
+    assert trials["laser"].tolist() == [True] * 3
 
 
 SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -228,6 +266,71 @@ def spoil_references(file, _):
     ]
 
 
+def spoil_message(beside):
+    beside["experiments"][0]["messages"][0]["body"] = "{}"
+
+
+def spoil_trial(beside):
+    beside["experiments"][0]["trials"][0]["parameters"] = [["x", [1]]]
+
+
+def spoil_mask(beside):
+    beside["masks"][0]["content"] = "no JSON"
+
+
+def spoil_folder(beside):
+    beside["tracking"][0]["folder"] = "../../etc"
+
+
+def spoil_column(beside):
+    del beside["masks"][0]["mask_name"]
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_message, spoil_trial, spoil_mask, spoil_folder, spoil_column],
+    ids=lambda f: f.__name__,
+)
+def test_rows_that_were_tampered_with_are_one_problem(lab, other, written, spoil):
+    fill_beside(lab)
+    export_nwb(lab.tracker, KEY, written[1], overwrite=True)
+    with h5py.File(written[1], "a") as file:
+        told = json.loads(file["scratch/vrtracker"][()])
+        spoil(told["beside"])
+        file["scratch/vrtracker"][()] = json.dumps(told)
+
+    plan = import_nwb(other.tracker, written[1], KEY)
+
+    assert len(plan.problems) == 1
+    assert "/scratch is damaged" in plan.problems[0]
+
+
+@SQLITE
+def test_an_import_that_the_database_refuses_leaves_nothing(lab, other, written):
+    """Another experiment of that id came to be since the file was looked at."""
+    fill_beside(lab)
+    export_nwb(lab.tracker, KEY, written[1], overwrite=True)
+    plan = import_nwb(other.tracker, written[1], KEY)
+    other.tracker.experiments.setup("another", experiment="b")
+    before = other.dump()
+
+    with pytest.raises(ConcurrentUpdateError):
+        plan.apply()
+
+    assert other.dump() == before
+    assert not other.folder(KEY).exists()
+    assert "'another' here" in import_nwb(other.tracker, written[1], KEY).problems[0]
+
+
+@SQLITE
+def test_an_import_says_how_it_is_taken_back(other, written):
+    import_nwb(other.tracker, written[1], KEY).apply()
+
+    problems = other.tracker.undo(last=True).problems
+    assert any(f"vrtracker sessions delete {KEY}" in each for each in problems)
+
+
 @SQLITE
 @pytest.mark.parametrize(
     "spoil",
@@ -258,7 +361,18 @@ def test_what_is_no_nwb_is_one_problem(other, written, tmp_path):
         (tmp_path / name).write_bytes(content)
 
     for name in (*cases, "none.nwb"):
-        assert len(import_nwb(other.tracker, tmp_path / name, KEY).problems) == 1, name
+        (problem,) = import_nwb(other.tracker, tmp_path / name, KEY).problems
+        assert problem.startswith(str(tmp_path / name))
+        assert "unable" not in problem.lower()
+
+
+@SQLITE
+def test_a_file_that_cannot_be_written_is_one_error_of_ours(lab, written, tmp_path):
+    for place in (tmp_path / "no" / "folder.nwb", Path("/dev/full") / "x.nwb"):
+        with pytest.raises(InvalidValueError) as refused:
+            export_nwb(lab.tracker, KEY, place)
+        assert f"{place} cannot be written" in str(refused.value)
+        assert "nable to" not in str(refused.value)
 
 
 @SQLITE

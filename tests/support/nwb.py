@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from support.rigs import a_rig
+from support.roicat import write_run
+from vrtracker.interop.antelop import mask_function
 
 KEY = "M1.2026-03-02.701"
 FRAMES = 250
@@ -54,6 +57,39 @@ def fill(lab: Any) -> Path:
         write_plane(folder / "suite2p" / f"plane{number}", 4 + number, draw)
     tracker.datasets.scan(KEY)
     return folder
+
+
+@mask_function
+def licking(session: Any, *, gap: float = 0.5) -> Any:
+    """A mask of as many trials as there are licks."""
+    times = session.load("licks.times")
+    return np.tile([1, -1], len(times)), np.repeat(times, 2) + np.tile([0, gap], len(times))
+
+
+def fill_beside(lab: Any) -> None:
+    """Give the session experiments of its own, a mask, and a run that tracks its cells."""
+    tracker = lab.tracker
+    values = {"x": 0.5, "side": "left", "id": "007", "n": 3, "laser": True, "none": None}
+    trials = [
+        {
+            "parameters": [*values.items(), ("x", n), *([("late", 1e16)] if n else [])],
+            "outcomes": {"hit": n % 2, "rt": 0.25 * n, "kind": "naïve" if n else 3},
+            "ended": dt.datetime(2026, 3, 2, 12, 0, n, 123456),
+            "extra": {"lick": [n, None]},
+            "model_data": n > 0,
+        }
+        for n in range(3)
+    ]
+    setup = {"type": "setup", "message": {"config_str": "[common]\n"}}
+    tracker.experiments.setup("detection", "✓", session=KEY, experiment="a/1", message=setup)
+    tracker.experiments.record("a/1", trials, log=False)
+    tracker.experiments.record_strategy("a/1", b"\x80\x04weights")
+    tracker.experiments.setup(session=KEY, experiment="b", more={"rig": "B2"})
+    tracker.experiments.record("b", trials[:1], log=False)
+    tracker.experiments.setup(session=KEY, experiment="c")
+    tracker.masks.make(KEY, "licking", licking, gap=0.25)
+    write_run(lab.root / "M1" / "ROICaT", [KEY.replace(".", "_")])
+    tracker.reconcile().apply()
 
 
 def write_plane(plane: Path, rois: int, draw: Any) -> None:

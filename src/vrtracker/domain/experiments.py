@@ -121,7 +121,8 @@ class Trial:
         """What two of the same trial have in common."""
         # A whole number is the same outcome however it is kept.
         outcomes = [(name, _number(value)) for name, value in self.outcomes]
-        return self.ended, self.model_data, written([self.parameters, outcomes, self.extra])
+        parameters = [(name, typed(value)) for name, value in self.parameters]
+        return self.ended, self.model_data, written([parameters, outcomes, self.extra])
 
 
 def _number(value: Any) -> Any:

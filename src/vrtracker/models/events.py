@@ -33,7 +33,9 @@ class Event(Base):
     occurred_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
     actor: Mapped[str] = mapped_column(text(255), doc="who")
     host_name: Mapped[str] = mapped_column(text(255), doc="on which computer")
-    subject_kind: Mapped[str] = mapped_column(text(16), doc="session, mouse, selection, experiment or rig")
+    subject_kind: Mapped[str] = mapped_column(
+        text(16), doc="session, mouse, selection, experiment or rig"
+    )
     subject_key: Mapped[str] = mapped_column(
         text(255), doc="key of the session, name of the mouse, and the like"
     )

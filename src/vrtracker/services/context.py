@@ -59,9 +59,7 @@ class LabContext:
         if self.now is clock.now:
             object.__setattr__(self, "now", DatabaseClock(self.database))
 
-    def unit(
-        self, *, readonly: bool = False, needs: Role = Role.EDITOR, **how: bool
-    ) -> UnitOfWork:
+    def unit(self, *, readonly: bool = False, needs: Role = Role.EDITOR, **how: bool) -> UnitOfWork:
         """Return a new unit of work.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -235,9 +236,9 @@ class MaskService:
             "recorded_at": self._lab.now(),
         }
 
-    def _keep(self, made: Sequence[tuple[_Task, Mapping[str, Any]]]) -> list[str | None]:
+    def _keep(self, made: Sequence[tuple[_Task, Mapping[str, Any]]]) -> Sequence[str | None]:
         """Write masks in one transaction; return of each why it could not be, or None."""
-        refused: list[str | None] = []
+        refused: builtins.list[str | None] = []
         with self._lab.unit() as unit:
             for task, row in made:
                 told = {"mask": task.mask, "function": task.function_name}

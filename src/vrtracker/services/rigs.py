@@ -35,10 +35,10 @@ from vrtracker.spelling import nearest
 if TYPE_CHECKING:
     from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Rig", "RigService", "files_needed", "lacking"]
+__all__ = ["LONGEST_NAME", "Rig", "RigService", "files_needed", "lacking"]
 
 _VERB = "rig_set"
-_LONGEST = 240
+LONGEST_NAME = 240
 """So that a version's name is no longer than what an event may be about."""
 _SHOWN = ("name", "source_type", "data_type", "ownership", "description")
 _STORED = ("feature_name", *_SHOWN[1:])
@@ -160,7 +160,7 @@ class RigService:
         there = next((each for each in versions if each.content_hash == digest), None)
         if there is not None:
             return Rig(there)
-        values = {
+        values: dict[str, Any] = {
             "rig_name": versions[0].rig_name if versions else name,
             "rig_version": len(versions) + 1,
             "content_hash": digest,
@@ -173,8 +173,9 @@ class RigService:
             for place, each in enumerate(content["features"], start=1)
         ]
         made = Rig(RigRow(unit.rigs.add(values, features), **values))
-        told = {"subject_kind": "rig", "changes": {"sha256": digest}}
-        unit.events.append([self._lab.event(made.name, "rig_added", **told)], wakes=False)
+        told = {"sha256": digest}
+        event = self._lab.event(made.name, "rig_added", subject_kind="rig", changes=told)
+        unit.events.append([event], wakes=False)
         return made
 
     def list(self) -> list[Rig]:
@@ -332,8 +333,8 @@ def _bytes(path: Path) -> bytes:
 def _name(rig: Any, content: Mapping[str, Any], name: str | None) -> str:
     stem = "" if isinstance(rig, Mapping) else Path(os.fspath(rig)).stem
     called = storable_text(name or content.get("name") or stem).strip()
-    if not called or len(called) > _LONGEST:
-        raise InvalidValueError(f"A rig's name has 1 to {_LONGEST} letters; give name=….")
+    if not called or len(called) > LONGEST_NAME:
+        raise InvalidValueError(f"A rig's name has 1 to {LONGEST_NAME} letters; give name=….")
     return called
 
 

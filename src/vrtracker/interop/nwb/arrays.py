@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ __all__ = [
     "Series",
     "Table",
     "columns_of",
+    "free_names",
     "read_arrays",
     "timing_of",
     "trial_times",
@@ -150,17 +151,22 @@ def _tells_times(array: Array) -> bool:
 
 
 def columns_of(arrays: list[Array]) -> Iterator[tuple[str, Array]]:
-    """Yield arrays with names that no other of them has, and that no table has for itself."""
+    """Yield arrays with names for columns."""
+    names = [each.name.attribute + f"_{each.name.extra or ''}".rstrip("_") for each in arrays]
+    yield from zip(free_names(names), arrays, strict=True)
+
+
+def free_names(names: Iterable[str]) -> Iterator[str]:
+    """Yield names that no other of them has, that no table has for itself, and without ``/``."""
     from pynwb.epoch import TimeIntervals
 
     seen = {"start_time", "stop_time", "tags", "timeseries", *dir(TimeIntervals)}
-    for each in arrays:
-        name = each.name.attribute + (f"_{each.name.extra}" if each.name.extra else "")
-        name = f"{each.name.object}_{name}" if name in seen else name
+    for given in names:
+        name = given.replace("/", "_").replace(":", "_") or "_"
         while name in seen:
             name += "_"
         seen.add(name)
-        yield name, each
+        yield name
 
 
 def timing_of(times: Any) -> dict[str, Any]:

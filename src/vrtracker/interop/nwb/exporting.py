@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import math
 import os
 import uuid
 from collections.abc import Callable
@@ -13,29 +14,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.display import Facts, Shown
+from vrtracker.domain.experiments import Experiment
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import veiled
 from vrtracker.domain.records import values_of
 from vrtracker.errors import InvalidValueError, MissingDependencyError, VrtrackerError
-from vrtracker.files.trees import reason_of
 from vrtracker.interop.nwb.arrays import (
     Array,
     Arrays,
     Series,
     columns_of,
+    free_names,
     read_arrays,
     timing_of,
     trial_times,
 )
+from vrtracker.interop.nwb.beside import Beside
 from vrtracker.interop.nwb.ophys import add_suite2p
+from vrtracker.interop.nwb.preflight import reason
 
 if TYPE_CHECKING:
     from vrtracker.tracker import Tracker
 
-__all__ = ["SCRATCH", "NwbExport", "export_many", "export_nwb"]
+__all__ = ["SCRATCH", "TRIALS_OF", "NwbExport", "export_many", "export_nwb"]
 
 SCRATCH = "vrtracker"
-"""The entry that holds rows and rig as JSON."""
+"""The entry that holds rows, rig, experiments, masks and runs of tracking as JSON."""
+TRIALS_OF = "trials of the experiment "
+"""How a table is described that shows again what is in there."""
 _MODULE = "alf"
 _SPECIES = "Mus musculus"
 _NO_UNIT = "unknown"
@@ -47,8 +53,8 @@ class NwbExport(Shown):
 
     Attributes
     ----------
-    series, tables, trials, planes : int
-        How many.
+    series, tables, trials, experiments, planes : int
+        How many; trials are those of the table ``trials``.
     left_out : tuple of (str, str)
         Files that NWB has no place for, and why.
     """
@@ -58,12 +64,14 @@ class NwbExport(Shown):
     series: int
     tables: int
     trials: int
+    experiments: int
     planes: int
     left_out: tuple[tuple[str, str], ...] = ()
 
     def facts(self) -> Facts:
         """Return where it is, and what it holds."""
-        rows = [(name, getattr(self, name)) for name in ("series", "tables", "trials", "planes")]
+        names = ("series", "tables", "trials", "experiments", "planes")
+        rows = [(name, getattr(self, name)) for name in names]
         notes = [f"left out: {path}: {why}" for path, why in self.left_out]
         return Facts(f"{self.key} was written to {self.path}.", rows, notes=notes)
 
@@ -105,10 +113,14 @@ def export_nwb(
     folder = None if tracker.root is None else tracker._lab.folders().find(session.key)  # noqa: SLF001
     columns = values_of(mouse) if show_blinded else veiled(values_of(mouse))
     rig = tracker.rigs.of(session.key)
-    file = _start(pynwb, session, columns, rig, tracker)
+    with tracker._lab.unit(readonly=True) as unit:  # noqa: SLF001
+        beside = Beside.of(unit, session.key, session.uSessionID)
+    file = _start(pynwb, session, columns, rig, beside.document(), tracker)
     arrays = Arrays() if folder is None else read_arrays(folder)
     _add_series(pynwb, file, arrays.series)
     _add_trials(file, arrays.trials)
+    for number, experiment in enumerate(beside.experiments, start=1):
+        _add_experiment(file, experiment, number, session.key.date)
     _add_tables(file, arrays)
     planes, left_out = (0, []) if folder is None else add_suite2p(file, folder, arrays.series)
     _write(pynwb, file, target)
@@ -117,7 +129,8 @@ def export_nwb(
         path=target,
         series=len(arrays.series),
         tables=len(arrays.tables),
-        trials=len(arrays.trials[0].data) if arrays.trials else 0,
+        trials=0 if file.trials is None else len(file.trials),
+        experiments=len(beside.experiments),
         planes=planes,
         left_out=(*arrays.left_out, *left_out),
     )
@@ -179,7 +192,9 @@ def _session_id(key: SessionKey) -> str:
     return f"{key.mouse}_{key.date.isoformat()}_{key.number}"
 
 
-def _start(pynwb: Any, session: Any, mouse: dict[str, Any], rig: Any, tracker: Any) -> Any:
+def _start(  # noqa: PLR0917 -- what a file begins with
+    pynwb: Any, session: Any, mouse: dict[str, Any], rig: Any, beside: Any, tracker: Any
+) -> Any:
     key, zone = session.key, tracker._lab.zone  # noqa: SLF001
     rows = {
         "format": 1,
@@ -187,6 +202,7 @@ def _start(pynwb: Any, session: Any, mouse: dict[str, Any], rig: Any, tracker: A
         "session": {n: v for n, v in values_of(session.record).items() if n != "uSessionID"},
         "mouse": {name: value for name, value in mouse.items() if name != "uMouseID"},
         "rig": None if rig is None else {"name": rig.row.rig_name, "content": rig.content},
+        "beside": beside,
     }
     file = pynwb.NWBFile(
         identifier=str(key.uuid),
@@ -202,7 +218,7 @@ def _start(pynwb: Any, session: Any, mouse: dict[str, Any], rig: Any, tracker: A
     file.add_scratch(
         json.dumps(rows, default=str, ensure_ascii=False),
         name=SCRATCH,
-        description="the rows of session and mouse, and the rig, as JSON",
+        description="the rows of session and mouse, and what hangs on them, as JSON",
     )
     return file
 
@@ -259,24 +275,62 @@ def _add_trials(file: Any, trials: list[Array]) -> None:
     others = [each for each in trials if each is not start and each is not stop]
     begin = start.data[:, 0] if start is stop else start.data
     end = stop.data[:, 1] if start is stop else stop.data
+    columns = [(name, each.path, _column(each.data)) for name, each in columns_of(others)]
+    file.trials = _intervals("trials", f"{start.path}; {stop.path}", begin, end, columns)
+
+
+def _add_experiment(file: Any, experiment: Experiment, number: int, day: dt.date) -> None:
+    """Add the trials of an experiment as a table; the first one is the file's if it has none.
+
+    A trial lasts from the end of the one before, the first one from the first message.
+    """
+    if not experiment.trials:
+        return
+    midnight = dt.datetime.combine(day, dt.time())
+    ends = [_seconds(each.ended, midnight) for each in experiment.trials]
+    sent = [_seconds(each.sent, midnight) for each in experiment.messages[:1]]
+    flags = [each.model_data for each in experiment.trials]
+    columns: list[tuple[str, str, list[Any]]] = [("model_data", "taken into account", flags)]
+    for what in ("parameters", "outcomes"):
+        for name in dict.fromkeys(n for each in experiment.trials for n, _ in getattr(each, what)):
+            values = [dict(getattr(each, what)).get(name) for each in experiment.trials]
+            columns.append((name, f"one of its {what}", _alike(values)))
+    free = free_names(name for name, *_ in columns)
+    described = [(name, *each[1:]) for name, each in zip(free, columns, strict=True)]
+    name = "trials" if file.trials is None else f"experiment_{number}"
+    begin = [*(sent or ends[:1]), *ends[:-1]]
+    table = _intervals(name, f"{TRIALS_OF}{experiment.uid}", begin, ends, described)
+    if name == "trials":
+        file.trials = table
+    else:
+        file.add_time_intervals(table)
+
+
+def _seconds(iso: str | None, midnight: dt.datetime) -> float:
+    """Return a time of the rig's clock in s from the session's start, NaN for none."""
+    if iso is None:
+        return math.nan
+    return (dt.datetime.fromisoformat(iso) - midnight).total_seconds()
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """Return values of one type, which a column of NWB needs: else as texts."""
+    kinds = {type(each) for each in values}
+    if kinds <= {int, float, type(None)} and kinds != {type(None)}:
+        return [math.nan if each is None else float(each) for each in values]
+    is_one = len(kinds) == 1 and kinds <= {bool, str}
+    return values if is_one else ["" if each is None else str(each) for each in values]
+
+
+def _intervals(
+    name: str, about: str, begin: Any, end: Any, columns: list[tuple[str, str, Any]]
+) -> Any:
+    from hdmf.common import VectorData
     from pynwb.epoch import TimeIntervals
 
-    table = TimeIntervals(name="trials", description=f"{start.path}; {stop.path}")
-    columns = list(columns_of(others))
-    for name, each in columns:
-        table.add_column(name=name, description=each.path)
-    for place in range(len(begin)):
-        row = {name: _cell(each.data[place]) for name, each in columns}
-        table.add_row(start_time=float(begin[place]), stop_time=float(end[place]), **row)
-    file.trials = table
-
-
-def _cell(value: Any) -> Any:
-    return (
-        str(value)
-        if getattr(value, "dtype", None) is not None and value.dtype.kind == "U"
-        else value
-    )
+    times = [("start_time", "s", begin), ("stop_time", "s", end)]
+    made = [VectorData(name=n, description=told, data=data) for n, told, data in times + columns]
+    return TimeIntervals(name=name, description=about, columns=made)
 
 
 def _add_tables(file: Any, arrays: Arrays) -> None:
@@ -312,7 +366,7 @@ def _write(pynwb: Any, file: Any, target: Path) -> None:
             io.write(file)
         work.replace(target)
     except OSError as error:
-        raise InvalidValueError(f"{target} cannot be written ({reason_of(error)}).") from error
+        raise InvalidValueError(f"{target} cannot be written ({reason(error)}).") from error
     finally:
         with contextlib.suppress(OSError):
             work.unlink(missing_ok=True)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vrtracker import operations
+from vrtracker.backends.base import ViolationError
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.rigs import violations
 from vrtracker.errors import (
+    ConcurrentUpdateError,
     ImportFileError,
     InvalidValueError,
     NotFoundError,
@@ -24,13 +25,21 @@ from vrtracker.errors import (
 )
 from vrtracker.files.alf import load
 from vrtracker.files.trees import reason_of
-from vrtracker.interop.nwb.preflight import problems_of
+from vrtracker.interop.nwb.preflight import not_read, problems_of
 from vrtracker.interop.nwb.reading import Content, alike, read_content
+from vrtracker.services.disk.datasets import facts_of, record_files
+from vrtracker.services.entries.adding import fitted, insert
+from vrtracker.services.experiments.importing import take_in
+from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     from vrtracker.tracker import Tracker
 
 __all__ = ["NwbImportPlan", "import_nwb"]
+
+_VERB = "nwb_imported"
+_MEANWHILE = "compared with a database that was changed"
+_LONGEST_PATH = 255
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,6 +56,8 @@ class NwbImportPlan(Shown):
         Parts of the file that are not taken over, and why.
     mouse, session, rig : bool
         Whether each would be added, or set.
+    beside : mapping
+        How many experiments, masks and runs of tracking (sessions in them) the file tells of.
     """
 
     path: Path
@@ -58,8 +69,8 @@ class NwbImportPlan(Shown):
     mouse: bool = False
     session: bool = False
     rig: bool = False
-    _arrays: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    _rows: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    beside: Mapping[str, int] = field(default_factory=dict)
+    _content: Any = field(default=None, repr=False, compare=False)
     _tracker: Any = field(default=None, repr=False, compare=False)
 
     def facts(self) -> Facts:
@@ -67,14 +78,16 @@ class NwbImportPlan(Shown):
         said = f"{counted(len(self.new), 'file')} to write, {len(self.same)} there already"
         if self.problems:
             said = f"{counted(len(self.problems), 'problem')}; nothing is taken over"
-        rows = [(name, "yes") for name in ("mouse", "session", "rig") if getattr(self, name)]
+        rows: list[Any] = [(n, "yes") for n in ("mouse", "session", "rig") if getattr(self, n)]
+        rows += [(name, count) for name, count in self.beside.items() if count]
         notes = [*self.problems, *(f"left out: {path}: {why}" for path, why in self.left_out)]
         return Facts(f"{self.path} as {self.key}: {said}.", rows, notes=notes, most=len(notes))
 
     def apply(self) -> list[str]:
-        """Write files, rows and records of the files; return the files' paths.
+        """Write files, then rows and records of the files in one transaction; return the paths.
 
-        The files come first, under hidden names; if the database refuses, they are taken away.
+        The files get hidden names first; if the database refuses, they are taken away. It is not
+        undone by ``undo``, which touches no file.
 
         Raises
         ------
@@ -93,9 +106,8 @@ class NwbImportPlan(Shown):
         is_new = not folder.exists()
         placed: list[Path] = []
         try:
-            _place(folder, {name: self._arrays[name] for name in self.new}, placed)
-            with operations.operation():
-                self._write_rows()
+            _place(folder, {name: self._content.arrays[name] for name in self.new}, placed)
+            self._write_rows(facts_of(folder, [*self.new, *self.same]))
         except BaseException as error:
             for each in placed:
                 each.unlink(missing_ok=True)
@@ -108,16 +120,32 @@ class NwbImportPlan(Shown):
             raise
         return list(self.new)
 
-    def _write_rows(self) -> None:
-        tracker, rows = self._tracker, self._rows
-        if self.mouse:
-            tracker.mice.add(self.key.mouse, **rows["mouse"])
-        if self.session:
-            tracker.sessions.add(self.key, **rows["session"])
-        if self.rig:
-            rig = tracker.rigs.add(rows["rig"]["content"], name=rows["rig"]["name"])
-            tracker.rigs.set(self.key, rig.name)
-        tracker.datasets.scan(self.key)
+    def _write_rows(self, facts: Mapping[str, Any]) -> None:
+        tracker, rows, beside = self._tracker, self._content.rows, self._content.beside
+        lab = tracker._lab  # noqa: SLF001
+        at, changes = lab.now(), {"file": self.path.name}
+        try:
+            with lab.unit() as unit:
+                if self.mouse:
+                    _add(tracker.mice.rules, unit, {"mouseName": self.key.mouse, **rows["mouse"]})
+                if self.session:
+                    _add(tracker.sessions.rules, unit, {**self.key.columns, **rows["session"]})
+                number = unit.sessions.get(self.key).uSessionID
+                if self.rig:
+                    rig = tracker.rigs.keep(unit, rows["rig"]["content"], rows["rig"]["name"])
+                    tracker.rigs.point(unit, {number: self.key}, rig.row.rig_id)
+                conflicts = take_in(lab, unit, beside.experiments, self.path.name, self.key)
+                changes |= beside.write_rows(unit, number) | record_files(unit, number, facts, at)
+                unit.events.append([lab.event(self.key, _VERB, at=at, changes=changes)])
+                if conflicts:
+                    raise ConcurrentUpdateError(str(self.key), _MEANWHILE)
+                unit.commit()
+        except ViolationError as error:
+            raise ConcurrentUpdateError(str(self.key), _MEANWHILE) from error
+
+
+def _add(rules: Any, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
+    insert(rules, unit, fitted(rules, [row]))
 
 
 def import_nwb(tracker: Tracker, path: str | os.PathLike[str], session: Any) -> NwbImportPlan:
@@ -148,14 +176,16 @@ def import_nwb(tracker: Tracker, path: str | os.PathLike[str], session: Any) -> 
     try:
         content = read_content(file, tracker._lab.output)  # noqa: SLF001
     except Exception as error:  # noqa: BLE001 - what pynwb raises at a foreign file is open
-        why = f"pynwb does not read it ({type(error).__name__}: {str(error)[:160]})."
-        return NwbImportPlan(file, key, (why,))
+        return NwbImportPlan(file, key, (not_read(file, error),))
     found, left = list(content.problems), content.left_out
     if content.subject not in {None, key.mouse}:
         found.append(f"It is of {content.subject}, and the session is of {key.mouse}.")
     new: list[str] = []
     same: list[str] = []
     for name, data in content.arrays.items():
+        if len(name) > _LONGEST_PATH:
+            found.append(f"The path {name} would be longer than {_LONGEST_PATH} characters.")
+            continue
         is_same = _is_there(folder / name, data)
         if is_same is False:
             found.append(f"{name} is there already, and holds something else.")
@@ -170,8 +200,8 @@ def import_nwb(tracker: Tracker, path: str | os.PathLike[str], session: Any) -> 
         same=tuple(same),
         left_out=tuple(left),
         **needs,
-        _arrays=content.arrays,
-        _rows=content.rows,
+        beside=content.beside.counts,
+        _content=content,
         _tracker=tracker,
     )
 
@@ -179,7 +209,7 @@ def import_nwb(tracker: Tracker, path: str | os.PathLike[str], session: Any) -> 
 def _needs(
     tracker: Tracker, key: SessionKey, content: Content, problems: list[str]
 ) -> dict[str, bool]:
-    """Return what has to be added, and fit its columns; note values that do not."""
+    """Return what has to be added, and fit its columns; note what does not fit, or contradicts."""
     needs = {"mouse": True, "session": True, "rig": False}
     with contextlib.suppress(NotFoundError):
         tracker.mice.get(key.mouse)
@@ -196,9 +226,13 @@ def _needs(
             except (InvalidValueError, UnknownNameError) as error:
                 problems.append(f"The {kind} that it describes does not fit: {error}")
     if content.rows.get("rig"):
-        wrong = violations(content.rows["rig"].get("content"))
+        wrong = violations(content.rows["rig"]["content"])
         problems += [f"Its rig is wrong: {each}" for each in wrong]
         needs["rig"] = needs["session"] or tracker.rigs.of(key) is None
+    with tracker._lab.unit(readonly=True) as unit:  # noqa: SLF001
+        there = None if needs["session"] else key
+        experiments, dry = content.beside.experiments, {"dry_run": True}
+        problems += take_in(tracker._lab, unit, experiments, "its experiment", there, **dry)  # noqa: SLF001
     return needs
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import MissingDependencyError
-from vrtracker.files.trees import reason_of
 
-__all__ = ["problems_of"]
+__all__ = ["not_read", "problems_of", "reason"]
 
 _REQUIRED = (
     *("acquisition", "analysis", "processing", "stimulus", "general", "identifier"),
@@ -38,11 +38,16 @@ def problems_of(path: Path) -> list[str]:
             found = list(_Look(h5py, file, path).problems())
     except OSError as error:
         if not path.is_file():
-            return [f"{path} cannot be read ({reason_of(error)})."]
-        return [f"{path} is no HDF5, or damaged ({str(error)[:160]})."]
-    except (RuntimeError, KeyError, ValueError) as error:
-        return [f"{path} is damaged ({str(error)[:160]})."]
+            return [f"{path} cannot be read ({reason(error)})."]
+        return [f"{path} is no HDF5, the form that NWB has, or is damaged; get a whole copy."]
+    except (RuntimeError, KeyError, ValueError):
+        return [f"{path} is damaged; get a whole copy."]
     return found or _checked(path)
+
+
+def reason(error: OSError) -> str:
+    """Return why a file cannot be opened; HDF5 puts words of its own in the system's place."""
+    return os.strerror(error.errno) if error.errno else "HDF5 gives no reason; is the disk full?"
 
 
 def _checked(path: Path) -> list[str]:
@@ -54,7 +59,15 @@ def _checked(path: Path) -> list[str]:
             found = pynwb.validate(path=str(path))
         return [f"{each.location}: {each.reason}" for each in found]
     except Exception as error:  # noqa: BLE001 - what a foreign file makes of a validator is open
-        return [f"pynwb does not read it ({type(error).__name__}: {str(error)[:160]})."]
+        return [not_read(path, error)]
+
+
+def not_read(path: Path, error: Exception) -> str:
+    """Return the problem of a file that pynwb gives up on."""
+    return (
+        f"pynwb does not read {path} ({type(error).__name__}): it is damaged, or of a version "
+        "that is not known here; get a whole copy, or a newer pynwb."
+    )
 
 
 class _Look:
@@ -155,8 +168,8 @@ class _Look:
         for name in owner.attrs:
             try:
                 value = owner.attrs[name]
-            except (OSError, KeyError, RuntimeError, TypeError) as error:
-                yield f"The attribute {name} of {where} cannot be read ({error})."
+            except (OSError, KeyError, RuntimeError, TypeError):
+                yield f"The attribute {name} of {where} is damaged."
                 continue
             if isinstance(value, self._h5py.Reference) and not self._leads(value):
                 yield f"{name} of {where} refers to an object that is not there."

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.files.alf import parse_alf_name
-from vrtracker.interop.nwb.exporting import SCRATCH
+from vrtracker.interop.nwb.beside import Beside
+from vrtracker.interop.nwb.exporting import SCRATCH, TRIALS_OF
+from vrtracker.services.rigs import LONGEST_NAME
 
 __all__ = ["Content", "alike", "read_content"]
 
@@ -22,12 +24,13 @@ _NOT_KEPT = {"uSessionID", "uMouseID", "mouseName", "sessionDate", "sessionID"}
 
 @dataclass(slots=True)
 class Content:
-    """What a file holds: arrays by the path that they get, rows, and what is left out."""
+    """What a file holds: arrays by their paths, rows, what hangs on them, what is left out."""
 
     output: str
     subject: str | None = None
     arrays: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, Any] = field(default_factory=lambda: {"mouse": {}, "session": {}, "rig": None})
+    beside: Beside = field(default_factory=Beside)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -72,7 +75,10 @@ def _rows(content: Content, file: Any) -> None:
             told = json.loads(str(kept.data[()] if hasattr(kept.data, "shape") else kept.data))
             for kind in ("mouse", "session"):
                 content.rows[kind] = {n: v for n, v in told[kind].items() if n not in _NOT_KEPT}
-            content.rows["rig"] = told.get("rig")
+            rig = content.rows["rig"] = told.get("rig")
+            if rig is not None and not (rig["content"] and 0 < len(rig["name"]) <= LONGEST_NAME):
+                content.problems.append("Its rig has no name, or a very long one.")
+            content.beside = Beside.parse(told.get("beside", {}))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             content.problems.append(f"Its entry {SCRATCH} in /scratch is damaged ({error}).")
         return
@@ -150,6 +156,9 @@ def _take_series(content: Content, series: Any) -> None:
 def _take_intervals(content: Content, table: Any) -> None:
     import numpy as np
 
+    _, is_ours, uid = str(table.description).partition(TRIALS_OF)
+    if is_ours and any(each.uid == uid for each in content.beside.experiments):
+        return
     begin, end = (
         np.asarray(table[name][:], dtype=np.float64) for name in ("start_time", "stop_time")
     )

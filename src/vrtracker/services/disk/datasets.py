@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.domain.datasets import DatasetCheck, DatasetRecord, DatasetScan, Problem
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError
-from vrtracker.files.alf import hash_twice
+from vrtracker.files.alf import hash_twice, revision_of
 from vrtracker.repositories.row_images import DATASETS, differences
 from vrtracker.services.context import LabContext
 from vrtracker.services.disk.looking import Look, looks, settle
@@ -23,7 +23,7 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DatasetService"]
+__all__ = ["DatasetService", "facts_of", "record_files"]
 
 _STAGE = "scan"
 """What stands for a stage in the record of a file that no stage recorded."""
@@ -220,6 +220,41 @@ class DatasetService:
                 if progress is not None:
                     progress(seen)
         return DatasetCheck(good=good, problems=problems, **found)
+
+
+def facts_of(folder: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return size, time and hashes of files, as they are recorded, by path.
+
+    Raises
+    ------
+    InvalidValueError, NotFoundError
+        If one cannot be read.
+    """
+    found = {}
+    for path in paths:
+        status, (md5, sha256) = (folder / path).stat(), hash_twice(folder / path)
+        facts = {"size_bytes": float(status.st_size), "modified": status.st_mtime}
+        found[path] = {**facts, "md5": md5, "sha256": sha256, "missing_since": None}
+    return found
+
+
+def record_files(
+    unit: UnitOfWork, number: int, facts: Mapping[str, Mapping[str, Any]], at: Any
+) -> dict[str, int]:
+    """Record files of a session, given by `facts_of`, within a unit; return how many."""
+    known = unit.datasets.of_sessions([number])[number]
+    new = {"uSessionID": number, "stage": _STAGE, "qc_level": 0, "written": False}
+    added, updated = [], []
+    for path, fresh in facts.items():
+        row = known.get(path)
+        if row is None:
+            revision = {"rel_path": path, "revision": revision_of(path), "recorded_at": at}
+            added.append({**new, **revision, **fresh})
+        elif any(row[name] != value for name, value in fresh.items()):
+            updated.append({**row, **fresh, "recorded_at": at})
+    unit.datasets.update(_FACTS, updated)
+    unit.datasets.replace(remove=(), insert_rows=added)
+    return {"datasets:added": len(added), "datasets:updated": len(updated)}
 
 
 def _update(unit: UnitOfWork, looks: Sequence[Look]) -> dict[int, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from vrtracker.services.experiments.owners import NOBODY, Owner, event, joined, 
 from vrtracker.settings import resolve_url
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["COUNTED", "ExperimentPlan", "plan_import"]
+__all__ = ["COUNTED", "ExperimentPlan", "plan_import", "take_in"]
 
 COUNTED = ("experiments", "trials", "parameters", "outcomes", "messages", "blobs")
 _MEANWHILE = "compared with a database that was changed"
@@ -115,6 +115,27 @@ def plan_import(
         counts, conflicts = service.compared(unit)[1:]
     names = tuple(os.fspath(source) for source in sources)
     return ExperimentPlan(names, counts, conflicts, service.apply)
+
+
+def take_in(
+    lab: LabContext,
+    unit: UnitOfWork,
+    experiments: Iterable[Experiment],
+    source: str,
+    session: Any,
+    *,
+    dry_run: bool = False,
+) -> tuple[str, ...]:
+    """Add experiments of a session within a unit of work; return the conflicts.
+
+    With `dry_run`, or where there is a conflict, nothing is written.
+    """
+    found = [_Found(source, each) for each in experiments]
+    service = _Import(lab, found, session, None, leave_out=False)
+    changes, _, conflicts = service.compared(unit)
+    if not dry_run and not conflicts:
+        service.write(unit, changes, lab.now())
+    return conflicts
 
 
 def _read(source: _Path, *, databases: bool) -> Iterator[_Found]:
@@ -226,22 +247,22 @@ class _Import:
                 changes, *seen = self.compared(unit)
                 if seen != [plan.counts, plan.conflicts]:
                     raise ConcurrentUpdateError(", ".join(plan.sources), _MEANWHILE)
-                for change in changes:
-                    self._write(unit, change, at)
+                self.write(unit, changes, at)
                 unit.commit()
         except ViolationError as error:
             raise ConcurrentUpdateError(", ".join(plan.sources), _MEANWHILE) from error
 
-    def _write(self, unit: UnitOfWork, change: _Change, at: Any) -> None:
-        part, owner = change.part, change.owner
-        if change.number is not None and change.was is not None:
-            unit.experiments.assign(change.number, **owner.numbers)
-            was = {"was": str(change.was)}
-            unit.events.append([event(self._lab, owner, "assigned", part.uid, was)])
-            return
-        if change.number is None:
-            unit.experiments.add(part, at, **owner.numbers)
-        else:
-            unit.experiments.append(change.number, part.messages, part.trials, at)
-        told = {f"{name}:added": change.part.counts[name] for name in ("trials", "messages")}
-        unit.events.append([event(self._lab, owner, "imported", part.uid, told)])
+    def write(self, unit: UnitOfWork, changes: Sequence[_Change], at: Any) -> None:
+        """Write what is new, with its events."""
+        for part, owner, number, was in changes:
+            told: dict[str, Any] = {"was": str(was)}
+            if number is not None and was is not None:
+                unit.experiments.assign(number, **owner.numbers)
+            else:
+                told = {f"{name}:added": part.counts[name] for name in ("trials", "messages")}
+                if number is None:
+                    unit.experiments.add(part, at, **owner.numbers)
+                else:
+                    unit.experiments.append(number, part.messages, part.trials, at)
+            verb = "imported" if was is None else "assigned"
+            unit.events.append([event(self._lab, owner, verb, part.uid, told)])
