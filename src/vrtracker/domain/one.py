@@ -24,6 +24,7 @@ __all__ = [
     "difference",
     "given_id",
     "unfit",
+    "unfit_path",
 ]
 
 SESSIONS, DATASETS = "sessions", "datasets"
@@ -56,9 +57,17 @@ def dataset_name(rel_path: str) -> str:
     return _REVISION.sub("", rel_path)
 
 
+def unfit_path(rel_path: str) -> str | None:
+    """Return why ONE cannot hold a dataset, or None: it takes one revision, the last folder."""
+    outer = rel_path.split("/")[:-2] if "#" in rel_path else ()
+    if any(_REVISION.fullmatch(f"{folder}/") for folder in outer):
+        return "the folder of a revision is not the last one of its path"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A session that ONE cannot hold, by its key in words, and why."""
+    """A session, or a dataset (key and path), that ONE cannot hold, and why."""
 
     key: str
     reason: str
@@ -75,7 +84,7 @@ class OneExport(Shown):
     sessions, datasets : int
         How many of each were written.
     left_out : tuple of LeftOut
-        Sessions that ONE cannot hold.
+        Sessions and datasets that ONE cannot hold.
     unhashed : int
         Datasets without MD5; if there are any, no hash is written, since ONE would take an empty
         one for wrong.

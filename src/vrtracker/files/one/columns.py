@@ -12,12 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vrtracker.domain.keys import NAMESPACE, SessionKey, id_name
-from vrtracker.domain.one import DATASETS, SESSIONS, LeftOut, dataset_name, unfit
+from vrtracker.domain.one import (
+    DATASETS,
+    SESSIONS,
+    LeftOut,
+    dataset_name,
+    unfit,
+    unfit_path,
+)
 from vrtracker.files.alf import revision_of
 from vrtracker.files.one.ids import Ids, id_texts, ids_of_texts, name_ids
 from vrtracker.files.one.writing import qc_column
 
-__all__ = ["CacheColumns", "cache_columns", "fit_sessions"]
+__all__ = ["CacheColumns", "cache_columns", "fit_datasets", "fit_sessions"]
 
 _LOW_BITS = 40
 _NOTHING: Mapping[str, Any] = {}
@@ -90,30 +97,82 @@ def _is_wrong(column: pa.ChunkedArray, problem: Callable[[Any], str | None]) -> 
     return pc.is_in(column, pa.array(wrong, column.type))
 
 
+def fit_datasets(
+    datasets: pa.Table, sessions: pa.Table
+) -> tuple[pa.Table, list[LeftOut]]:
+    """Return the datasets of some sessions that ONE can hold, and the others of them.
+
+    Parameters
+    ----------
+    datasets
+        uSessionID, rel_path, size_bytes, md5, qc_level, missing_since, one_id; those of other
+        sessions are left out, and nothing is told of them.
+    sessions
+        As `fit_sessions` returns them; at least one.
+
+    Returns
+    -------
+    tuple
+        The same columns, with ``place``, the position of the session, for uSessionID, and
+        rel_path as a dictionary, since a lab has few paths, each in many sessions; and what ONE
+        cannot hold.
+    """
+    places = _places(datasets.column("uSessionID").to_numpy(), sessions)
+    paths = pc.dictionary_encode(datasets.column("rel_path").cast(pa.string())).combine_chunks()
+    found = datasets.set_column(0, "place", pa.array(places)).set_column(1, "rel_path", paths)
+    if (places < 0).any():
+        found = found.filter(pc.greater_equal(found.column("place"), 0))
+    wrong = {name: why for name in paths.dictionary.to_pylist() if (why := unfit_path(name))}
+    if not wrong:
+        return found, []
+    is_wrong = pc.is_in(found.column("rel_path").cast(pa.string()), pa.array([*wrong]))
+    rows = found.filter(is_wrong).select(["place", "rel_path"]).to_pylist()
+    left_out = [
+        LeftOut(f"{_key(sessions, row['place'])} {row['rel_path']}", wrong[row["rel_path"]])
+        for row in rows
+    ]
+    return found.filter(pc.invert(is_wrong)), left_out
+
+
+def _places(of: npt.NDArray[Any], sessions: pa.Table) -> npt.NDArray[Any]:
+    """Return of each dataset the position of its session, -1 where that is not among them."""
+    numbers = sessions.column("uSessionID").to_numpy()
+    # The datasets of a session nearly always follow each other: it is looked up once for each run.
+    starts = np.flatnonzero(np.diff(of, prepend=of[:1] - 1))
+    heads = of[starts]
+    by_number = np.argsort(numbers)
+    at = np.searchsorted(numbers, heads, sorter=by_number)
+    places = by_number[np.minimum(at, len(numbers) - 1)]
+    places[numbers[places] != heads] = -1
+    return np.repeat(places, np.diff(starts, append=len(of)))
+
+
+def _key(sessions: pa.Table, place: int) -> SessionKey:
+    (row,) = sessions.slice(place, 1).to_pylist()
+    return SessionKey(row["subject"], row["date"], row["number"])
+
+
 def cache_columns(sessions: pa.Table, datasets: pa.Table) -> CacheColumns:
     """Put the columns of both tables together, with ids, sorted by them.
 
     Parameters
     ----------
-    sessions
-        As `fit_sessions` returns them; at least one.
-    datasets
-        uSessionID, rel_path, size_bytes, md5, qc_level, missing_since, one_id; those of other
-        sessions are left out.
+    sessions, datasets
+        As `fit_sessions` and `fit_datasets` return them; at least one session.
     """
     ids = _session_ids(sessions)
     order = _in_order(ids)
     sessions, ids = sessions.take(pa.array(order)), ids[order]
-    found, places = _of_sessions(datasets, sessions.column("uSessionID").to_numpy())
+    places = np.argsort(order)[datasets.column("place").to_numpy()]
     worst = np.zeros(len(ids), dtype=np.int64)
-    np.maximum.at(worst, places, found.column("qc_level").to_numpy())
+    np.maximum.at(worst, places, datasets.column("qc_level").to_numpy())
     columns = dict(zip(sessions.column_names, sessions.columns, strict=True))
     tables: dict[str, Mapping[str, Any]] = {
         SESSIONS: columns | {"id": id_texts(ids), "qc": qc_column(worst)}
     }
     if len(places):
-        tables[DATASETS] = _dataset_columns(found, places, ids)
-    return CacheColumns(tables, len(places), found.column("md5").null_count)
+        tables[DATASETS] = _dataset_columns(datasets, places, ids)
+    return CacheColumns(tables, len(places), datasets.column("md5").null_count)
 
 
 def _session_ids(sessions: pa.Table) -> Ids:
@@ -146,23 +205,8 @@ def _in_order(ids: Ids, groups: npt.NDArray[Any] | None = None) -> npt.NDArray[A
     return order
 
 
-def _of_sessions(
-    datasets: pa.Table, numbers: npt.NDArray[Any]
-) -> tuple[pa.Table, npt.NDArray[Any]]:
-    """Return the datasets of some sessions, and of each the position of its session among them."""
-    of = datasets.column("uSessionID").to_numpy()
-    by_number = np.argsort(numbers)
-    at = np.searchsorted(numbers, of, sorter=by_number)
-    places = by_number[np.minimum(at, len(numbers) - 1)]
-    is_wanted = numbers[places] == of
-    if is_wanted.all():
-        return datasets, places
-    return datasets.filter(pa.array(is_wanted)), places[is_wanted]
-
-
 def _dataset_columns(table: pa.Table, places: npt.NDArray[Any], sessions: Ids) -> dict[str, Any]:
-    # A lab has few paths, each in many sessions.
-    paths = pc.dictionary_encode(table.column("rel_path")).combine_chunks()
+    paths = table.column("rel_path").combine_chunks()
     names, which = paths.dictionary.to_pylist(), paths.indices.to_numpy()
     ids = _with_given(name_ids(sessions[places], names, which), table.column("one_id"))
     order = _in_order(ids, places)
@@ -171,15 +215,19 @@ def _dataset_columns(table: pa.Table, places: npt.NDArray[Any], sessions: Ids) -
     hashes = table.column("md5")
     exists = pc.is_null(table.column("missing_since")).to_numpy()
     return {
-        "rel_path": paths.dictionary.cast(pa.string()).take(pa.array(which)),
+        "rel_path": _repeated(paths.dictionary, which),
         "file_size": table.column("size_bytes").to_numpy().astype("uint64"),
         "hash": None if hashes.null_count else hashes.cast(pa.string()),
         "exists": exists,
         "qc": qc_column(table.column("qc_level").to_numpy()),
         "default_revision": _defaults(names, which, places, exists),
-        "eid": id_texts(sessions).take(pa.array(places)),
+        "eid": _repeated(id_texts(sessions), places),
         "id": id_texts(ids[order]),
     }
+
+
+def _repeated(texts: pa.Array, which: npt.NDArray[Any]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(which.astype(np.int32)), texts)
 
 
 def _defaults(

@@ -120,9 +120,8 @@ def _choice(turn: int, b: Any, c: Any, d: Any) -> Any:
 
 def id_texts(ids: Ids) -> pa.Array:
     """Return UUIDs as texts such as ONE writes them, lower-case with dashes."""
-    pairs = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2").view(np.uint16)
+    digits = np.frombuffer(ids.tobytes().hex().encode(), dtype=np.uint8).reshape(len(ids), -1)
     text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
-    digits = pairs[ids].view(np.uint8)
     for dashes, (first, last) in enumerate(_PARTS):
         text[:, 2 * first + dashes : 2 * last + dashes] = digits[:, 2 * first : 2 * last]
     offsets = np.arange(len(ids) + 1, dtype=np.int32) * _ID_LENGTH

@@ -7,6 +7,7 @@ date32, QC is an ordered dictionary, hashes are there for every row or for none.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import os
@@ -128,10 +129,10 @@ def write_cache(
         try:
             for name, columns in tables.items():
                 target = folder / f"{name}.pqt"
-                table = _table(name, columns, created)
-                if not _is_there(table, target):
+                table, schema = _table(name, columns, created)
+                if not _is_there(table, schema, target):
                     parts[target] = folder / f".{name}.{token}.part"
-                    _write(table, parts[target])
+                    _write(table, schema, parts[target])
             for target, part in parts.items():
                 part.replace(target)
         finally:
@@ -145,7 +146,7 @@ def write_cache(
         ) from error
 
 
-def _is_there(table: pa.Table, path: Path) -> bool:
+def _is_there(table: pa.Table, schema: pa.Schema, path: Path) -> bool:
     """Return whether a file holds these rows and can be read; it is one of ours."""
     if not path.is_file() or pq.read_metadata(path).num_rows != table.num_rows:
         return False
@@ -153,31 +154,31 @@ def _is_there(table: pa.Table, path: Path) -> bool:
         there = pq.read_table(path)
     except (pa.ArrowException, OSError):
         return False
-    return bool(there.schema.equals(table.schema) and there.equals(table))
+    return bool(there.schema.equals(schema) and there.equals(table.cast(schema)))
 
 
-def _write(table: pa.Table, path: Path) -> None:
-    """Write a table; what repeats as a dictionary, packed, and what cannot be packed as it is."""
+def _write(table: pa.Table, schema: pa.Schema, path: Path) -> None:
+    """Write a table; what repeats as a dictionary, packed, and what cannot be packed as it is.
+
+    The schema that readers find is the one declared, not that of the dictionaries.
+    """
     repeating = [name for name in table.column_names if name not in _INCOMPRESSIBLE]
     packing = dict.fromkeys(repeating, "snappy") | dict.fromkeys(_INCOMPRESSIBLE, "none")
-    pq.write_table(table, path, use_dictionary=repeating, compression=packing)
+    with pq.ParquetWriter(
+        path, table.schema, use_dictionary=repeating, compression=packing, store_schema=False
+    ) as file:
+        file.write_table(table)
+        declared = base64.b64encode(schema.serialize())
+        file.add_key_value_metadata({**(schema.metadata or {}), "ARROW:schema": declared})
 
 
-def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> pa.Table:
+def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> tuple[pa.Table, pa.Schema]:
+    """Return a table, texts that repeat as dictionaries, and the schema that it is to have."""
     schema = pa.schema([field for field in _SCHEMAS[name] if field.name in columns])
     if columns.get("hash", ()) is None:
         schema = schema.set(schema.get_field_index("hash"), pa.field("hash", pa.null()))
-        count = len(columns["id"])
-        columns = {**columns, "hash": pa.nulls(count)}
-    arrays = [
-        column
-        if isinstance(column := columns[field.name], pa.Array | pa.ChunkedArray)
-        and column.type.equals(field.type)
-        else column.cast(field.type)
-        if isinstance(column, pa.Array | pa.ChunkedArray)
-        else pa.array(column, field.type)
-        for field in schema
-    ]
+        columns = {**columns, "hash": pa.nulls(len(columns["id"]))}
+    arrays = [_array(columns[field.name], field.type) for field in schema]
     metadata = {
         "one_metadata": json.dumps(
             # Without zone and seconds, as ONE reads it with datetime.fromisoformat and compares.
@@ -185,7 +186,13 @@ def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> pa.Ta
         ),
         "pandas": json.dumps(_pandas_metadata(schema, _INDEX[name])),
     }
-    return pa.Table.from_arrays(arrays, schema=schema.with_metadata(metadata))
+    return pa.table(arrays, schema.names), schema.with_metadata(metadata)
+
+
+def _array(column: Any, kind: pa.DataType) -> Any:
+    if not isinstance(column, pa.Array | pa.ChunkedArray):
+        return pa.array(column, kind)
+    return column if isinstance(column, pa.DictionaryArray) else column.cast(kind)
 
 
 def _pandas_metadata(schema: pa.Schema, index: Sequence[str]) -> dict[str, Any]:

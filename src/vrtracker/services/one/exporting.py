@@ -22,7 +22,7 @@ def export_cache(
 ) -> OneExport:
     """Write the sessions that pass filters; see `vrtracker.tracker.Tracker.export_one`."""
     from vrtracker.arrow import read_table
-    from vrtracker.files.one.columns import cache_columns, fit_sessions
+    from vrtracker.files.one.columns import cache_columns, fit_datasets, fit_sessions
     from vrtracker.files.one.writing import refuse_foreign, write_cache
 
     refuse_foreign(folder)
@@ -39,13 +39,16 @@ def export_cache(
         is_most = 2 * len(rows) > unit.sessions.count(Listing(include_scratched=True))
         statement = unit.one.datasets(None if is_most else listing)
     sessions, left_out = fit_sessions(rows, names, on_disk)
+    if len(sessions):
+        datasets, more = fit_datasets(read_table(lab.database, statement), sessions)
+        left_out += more
     if left_out and not skip_unfit:
         raise _unfit(left_out)
     if not len(sessions):
         raise InvalidValueError(
             "No session is selected that ONE can hold; nothing was written. Give other filters."
         )
-    made = cache_columns(sessions, read_table(lab.database, statement))
+    made = cache_columns(sessions, datasets)
     write_cache(folder, made.tables, created=lab.now())
     return OneExport(
         folder=str(folder),
@@ -59,7 +62,8 @@ def export_cache(
 def _unfit(left_out: Sequence[LeftOut]) -> InvalidValueError:
     listing = "; ".join(f"{each.key}: {each.reason}" for each in left_out)
     return InvalidValueError(
-        f"ONE cannot hold {len(left_out)} of the sessions ({listing}); nothing was written. "
+        f"ONE cannot hold {len(left_out)} of the sessions and datasets ({listing}); nothing was "
+        "written. "
         "Choose others by filters, or leave them out with skip_unfit=True.",
         value={each.key: each.reason for each in left_out},
     )
