@@ -271,6 +271,10 @@ def _lab_with_a_history(keeper: Any, root: Any) -> WorkflowLab:
     workflow.run("registration", B1, registrar=good)
     path = tracker.datasets(A1)["rel_path"].iloc[0]
     workflow.set_dataset_qc(A1, path, "WARNING")
+    revised = lab.folder(A1) / "raw" / "#2024-01-01#" / "_ibl_my_wheel.position.npy"
+    revised.parent.mkdir(parents=True)
+    revised.touch()
+    tracker.datasets.scan(A1)
     workflow.exclude(B2, "registration", reason="no behaviour")
     lab.clock.advance(days=3)
     tracker.sessions.update({"sessionNotes": "seen again"}, B1)
@@ -450,9 +454,22 @@ def test_datasets_are_named_with_or_without_extension_and_folder(history):
         assert selected(history, f"has_dataset = 'trials.startTimes <= {level}'") == found
     for name in ("trials", "startTimes", "trials.start", "trials_startTimes", "%"):
         assert selected(history, has_dataset=name) == ([] if name != "trials" else both)
+    for name in ("my_wheel", "raw/my_wheel.position", "raw/#2024-01-01#/_ibl_my_wheel.position"):
+        assert selected(history, has_dataset=name) == [A1]
+        assert selected(history, has_dataset=f"b{name}") == []
+    assert selected(history, has_dataset="wheel") == []
     rest = [key for key in KEYS if key not in both]
     assert selected(history, "not has_dataset = trials.startTimes") == rest
     assert selected(history, has_dataset=("trials.startTimes", "!=")) == rest
+
+
+def test_datasets_of_which_nobody_has_judged_any_are_not_set(history):
+    rest = [key for key in KEYS if key not in {A1, B1}]
+    for level, keys in (("NOT_SET", [B1]), ("WARNING", [A1]), ("NOT_APPLICABLE", rest)):
+        assert selected(history, f"qc.dataset = {level}") == keys
+        frame = history.sessions.frame(columns=[*KEY, "qc__dataset"], include_scratched=True)
+        assert keys_of(frame[frame["qc__dataset"] == level]) == keys
+    assert selected(history, "qc.dataset <= PASS") == [B1]
 
 
 def test_changes_since_a_time_are_those_of_the_session_itself(history):

@@ -38,7 +38,10 @@ def session(tmp_path) -> OpenSession:
     [
         ("trials.choice", None, 2),
         ("trials.choice.npy", None, 2),
-        ("alf/trials.choice.npy", None, 2),
+        ("alf/trials.choice", None, 2),
+        ("alf/trials.choice.npy", None, 0),
+        ("alf/trials.choice.npy", "2024-12-31", 1),
+        ("Trials.Choice", None, 2),
         ("alf/#2024-01-01#/trials.choice.npy", None, 1),
         ("trials.choice", "2024-12-31", 1),
         ("trials.choice", "2025-02-02", 2),

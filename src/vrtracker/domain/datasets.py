@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,7 +12,58 @@ from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 
-__all__ = ["DatasetCheck", "DatasetRecord", "DatasetScan", "Problem"]
+__all__ = [
+    "DatasetCheck",
+    "DatasetRecord",
+    "DatasetScan",
+    "Problem",
+    "dataset_name",
+    "is_called",
+    "patterns_of",
+]
+
+_REVISION = re.compile(r"#[\w.-]+#/")
+
+
+def dataset_name(rel_path: str) -> str:
+    """Return the path of a dataset without its revision: all of one name are its revisions."""
+    return _REVISION.sub("", rel_path)
+
+
+def is_called(rel_path: str, name: str) -> bool:
+    """Return whether a dataset is meant by a name; `patterns_of` says the same to a database.
+
+    A name is what the name of the file begins with, up to one of its points: ``trials``,
+    ``trials.choice``, ``trials.choice.npy``; with the namespace or, as ONE has it, without:
+    ``_ibl_trials.choice``. Before it may stand the collection, with the revision or without. The
+    case of letters makes no difference.
+    """
+    collection, _, base = name.casefold().rpartition("/")
+    folder, _, file = rel_path.casefold().rpartition("/")
+    plain = dataset_name(rel_path.casefold()).rpartition("/")[0]
+    is_there = collection in {"", folder, plain}
+    return is_there and bool(re.fullmatch(rf"(_[a-z0-9]+_)?{re.escape(base)}(\..*)?", file))
+
+
+def patterns_of(name: str, wild: str, one: str) -> tuple[list[str], list[str], list[str]]:
+    """Return patterns of paths that a name means: as it is, behind a namespace, and not such.
+
+    Parameters
+    ----------
+    name
+        A name as for `is_called`, without signs that mean more than themselves in a pattern.
+    wild
+        Stands for any text in a pattern;
+    one
+        and this for an underscore.
+    """
+    collection, _, base = name.rpartition("/")
+    folders = [f"{collection}/", f"{collection}/#{wild}#/"] if collection else ["", f"{wild}/"]
+    means = [f"{folder}{{}}{base}{end}" for folder in folders for end in ("", f".{wild}")]
+    # A namespace stands between two underscores and holds none, nor does a collection begin so.
+    fronts = ("", f"{one}{wild}{one}", f"{one}{wild}{one}{wild}{one}")
+    plain, behind, longer = ([each.format(front) for each in means] for front in fronts)
+    return plain, behind, longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ __all__ = [
     "LeftOut",
     "OneCache",
     "OneExport",
-    "dataset_name",
     "difference",
     "given_id",
     "unfit",
@@ -50,11 +49,6 @@ def unfit(mouse: str, number: int, lab: str) -> str | None:
     if not _LAB.fullmatch(lab):
         return f"the lab's name {lab!r} holds more than letters, digits and _"
     return None
-
-
-def dataset_name(rel_path: str) -> str:
-    """Return the path of a dataset without its revision: all of one name are its revisions."""
-    return _REVISION.sub("", rel_path)
 
 
 def unfit_path(rel_path: str) -> str | None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker import clock
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.one import DATASETS, SESSIONS, dataset_name
+from vrtracker.domain.datasets import dataset_name
+from vrtracker.domain.one import DATASETS, SESSIONS
 from vrtracker.domain.qc import QC
 from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.files.alf import find_alf_files, hash_file

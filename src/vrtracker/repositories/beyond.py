@@ -19,6 +19,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    not_,
     or_,
     select,
     true,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from vrtracker.backends.days import DaysBetween, KeyText
 from vrtracker.database import Tables
 from vrtracker.domain.conditions import KEY
+from vrtracker.domain.datasets import patterns_of
 from vrtracker.domain.dates import parse_moment, plain
 from vrtracker.domain.qc import NOT_APPLICABLE, QC
 from vrtracker.domain.stages import StageKind
@@ -244,14 +246,14 @@ class Beyond:
 
     def _datasets_are(self, levels: Collection[QC | None]) -> Clause:
         table = self._tables.datasets
-        decided = select(table.c.uSessionID).where(table.c.qc_level > 0)
+        theirs = select(table.c.uSessionID)
         number_ = self._tables.sessions.c.uSessionID
         parts: list[Clause] = []
         if None in levels:
-            parts.append(number_.not_in(decided))
-        if wanted := sorted(int(level) for level in levels if level):
+            parts.append(number_.not_in(theirs))
+        if wanted := sorted(int(level) for level in levels if level is not None):
             worst = func.max(table.c.qc_level).in_(wanted)
-            parts.append(number_.in_(decided.group_by(table.c.uSessionID).having(worst)))
+            parts.append(number_.in_(theirs.group_by(table.c.uSessionID).having(worst)))
         return or_(false(), *parts)
 
     # -- the mouse's history --------------------------------------------------------------------
@@ -332,16 +334,19 @@ class Beyond:
             raise InvalidValueError(f"has_dataset takes a name such as mpci.times, not {value!r}.")
         name, is_limited, level = (part.strip() for part in value.partition("<="))
         name = storable_text(name).replace(_ESCAPE, _ESCAPE * 2)
-        patterns = [name]
+        table = self._tables.datasets
+
+        def is_one_of(*patterns: str) -> Clause:
+            return or_(*(table.c.rel_path.ilike(each, escape=_ESCAPE) for each in patterns))
+
+        is_it = is_one_of(name, f"%/{name}")
         if operator == "==":
             for wild in "%_":
                 name = name.replace(wild, f"{_ESCAPE}{wild}")
-            patterns = [name, f"{name}.%"]
-        table = self._tables.datasets
-        paths = [path for pattern in patterns for path in (pattern, f"%/{pattern}")]
-        is_it = or_(*(table.c.rel_path.ilike(path, escape=_ESCAPE) for path in paths))
+            means, behind, longer = patterns_of(name, "%", f"{_ESCAPE}_")
+            is_it = or_(is_one_of(*means), and_(is_one_of(*behind), not_(is_one_of(*longer))))
         # Looked for first, since most paths do not hold it anywhere.
-        holds_it = table.c.rel_path.ilike(f"%{name}%", escape=_ESCAPE)
+        holds_it = is_one_of(f"%{name.rpartition('/')[2]}%")
         has_it = select(table.c.uSessionID).where(holds_it, is_it)
         if is_limited:
             has_it = has_it.where(table.c.qc_level <= int(QC.parse(level)))

@@ -187,8 +187,8 @@ class Columns:
     def _worst_dataset(self) -> ColumnElement[Any]:
         datasets = self._tables.datasets
         levels = datasets.c.qc_level
-        level = self._of_session(datasets, func.max(levels), levels > 0)
-        names = ((level == each, literal(each.name)) for each in QC if each is not QC.NOT_SET)
+        level = self._of_session(datasets, func.max(levels))
+        names = ((level == each, literal(each.name)) for each in QC)
         return case(*names, else_=literal(NOT_APPLICABLE))
 
     def _decided(self, check: str) -> ColumnElement[Any]:

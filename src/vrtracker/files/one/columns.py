@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vrtracker.domain.datasets import dataset_name
 from vrtracker.domain.keys import NAMESPACE, SessionKey, id_name
 from vrtracker.domain.one import (
     DATASETS,
     SESSIONS,
     LeftOut,
-    dataset_name,
     unfit,
     unfit_path,
 )

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vrtracker.display import Facts, Shown
+from vrtracker.domain.datasets import dataset_name, is_called
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.one import dataset_name
 from vrtracker.domain.records import SessionRecord
 from vrtracker.errors import InvalidValueError, RootUnavailableError, UnknownNameError
 from vrtracker.files import alf
@@ -156,8 +156,8 @@ class OpenSession:
         Parameters
         ----------
         name
-            ``object.attribute``, with or without its ending and further parts, or a path below
-            the session's folder.
+            ``object.attribute``, with or without its ending, its namespace and its collection, as
+            ``has_dataset`` takes it; or the path of a file, which then is the one that is read.
         revision
             Take the last revision that is not later than this; the last of all when not given.
         mmap
@@ -179,12 +179,17 @@ class OpenSession:
             it is damaged, or the revision is no text. With `check`, if it holds something else
             than was recorded, or has no hash on record.
         """
-        found = [file for file in self.files() if _is_called(file, name)]
+        files = self.files()
+        found = [file for file in files if is_called(file.rel_path, name)]
         paths = [file.rel_path for file in _last_revisions(found, revision)]
+        if revision is None and "/" in name and any(file.rel_path == name for file in found):
+            paths = [name]
         if not paths:
-            raise UnknownNameError("dataset", name, [file.rel_path for file in self.files()])
+            raise UnknownNameError("dataset", name, [file.rel_path for file in files])
         if len(paths) > 1:
-            raise InvalidValueError(f"{name!r} is several datasets; give one: {', '.join(paths)}.")
+            raise InvalidValueError(
+                f"{name!r} is several datasets; give one, or load_object: {', '.join(paths)}."
+            )
         self._check(paths if check else ())
         return load_dataset(self.path / paths[0], mmap=mmap)
 
@@ -203,18 +208,10 @@ class OpenSession:
             If it is in several collections, or an attribute is there more than once; it lists the
             datasets. If one of them is damaged, or the revision is no text, or as in `load`.
         """
-        collection, _, wanted = name.rpartition("/")
-        attributes = {
-            file: parts.attribute
-            for file in self.files()
-            if (parts := alf.parse_alf_name(_base(file))) is not None
-            and parts.object == wanted
-            and (not collection or _collection(file.rel_path) == collection)
-        }
+        known = {f: parts for f in self.files() if (parts := alf.parse_alf_name(_base(f)))}
+        attributes = {f: parts.attribute for f, parts in known.items() if is_called(f.rel_path, name)}
         if not attributes:
-            objects = {
-                parts.object for f in self.files() if (parts := alf.parse_alf_name(_base(f)))
-            }
+            objects = {parts.object for parts in known.values()}
             raise UnknownNameError("object", name, sorted(objects))
         last = list(_last_revisions(list(attributes), revision))
         of = {attributes[file]: file.rel_path for file in last}
@@ -255,14 +252,6 @@ def _base(file: alf.AlfFile) -> str:
 
 def _collection(rel_path: str) -> str:
     return dataset_name(rel_path).rpartition("/")[0]
-
-
-def _is_called(file: alf.AlfFile, name: str) -> bool:
-    if "/" in name:
-        return name in {file.rel_path, dataset_name(file.rel_path)}
-    base, parts = _base(file), alf.parse_alf_name(_base(file))
-    names = {base, base.rpartition(".")[0]}
-    return name in names or (parts is not None and name == f"{parts.object}.{parts.attribute}")
 
 
 def _last_revisions(files: Sequence[alf.AlfFile], latest: str | None) -> Iterator[alf.AlfFile]:

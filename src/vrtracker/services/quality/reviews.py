@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.qc import QC, agrees, repaired, roll_up
+from vrtracker.domain.qc import NOT_APPLICABLE, QC, agrees, repaired, roll_up
 from vrtracker.domain.stages import StageKind
 from vrtracker.errors import ConcurrentUpdateError, UnknownNameError
 from vrtracker.found import Found, framed
@@ -118,9 +118,9 @@ class ReviewService:
         -------
         pandas.DataFrame
             mouseName, sessionDate, sessionID; then, as text, ``qc:session``, a column for each
-            review stage, ``qc:dataset`` (the worst of those decided), and ``qc``: the worst of
-            all, but NOT_SET as long as one is not set and none is bad. NOT_APPLICABLE does not
-            count.
+            review stage, ``qc:dataset`` (the worst of its datasets), and ``qc``: the worst of all,
+            but NOT_SET as long as one is not set and none is bad. NOT_APPLICABLE does not count,
+            nor datasets of which nobody has judged any.
         """
         reviews = [one.name for one in self._lab.stages.values() if one.kind is StageKind.REVIEW]
         checks = ("session", *reviews, DATASET)
@@ -133,7 +133,8 @@ class ReviewService:
         rows = []
         for row in read_records(self._lab.database, statement):
             levels = {f"qc:{check}": row[f"qc__{check}"] for check in checks}
-            total = roll_up(QC.__members__.get(level) for level in levels.values()).name
+            counted = {**levels, "qc:dataset": _decided(levels["qc:dataset"])}
+            total = roll_up(QC.__members__.get(level) for level in counted.values()).name
             rows.append({**{name: row[name] for name in _KEY}, **levels, "qc": total})
         found = dtypes(statement)
         titles = (*(f"qc:{check}" for check in checks), "qc")
@@ -181,3 +182,7 @@ class ReviewService:
                 unit.events.append(events)
                 unit.commit()
         return len(plan.changes)
+
+
+def _decided(level: str) -> str:
+    return NOT_APPLICABLE if level == QC.NOT_SET.name else level
