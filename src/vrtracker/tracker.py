@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.domain.roles import Role
+from vrtracker.domain.roles import ProfileRoles, Role
 from vrtracker.errors import InvalidKeyError, NoRegistrarError
 from vrtracker.found import Found, framed
 from vrtracker.keeping import Keeping
@@ -213,9 +214,27 @@ class Tracker(Planning, Keeping, Shown):
         return self._lab.root
 
     @property
+    def actor(self) -> str:
+        """Whose name stands under what is written."""
+        return self._lab.actor
+
+    @property
     def role(self) -> Role | None:
         """What you may do here, None for nothing; PostgreSQL is asked, elsewhere the profile."""
         return self._lab.standing().role
+
+    def signing_as(self, actor: str, role: Role) -> Tracker:
+        """Return a tracker on the same database that somebody else signs for.
+
+        Parameters
+        ----------
+        role
+            What that person may do, where the database keeps no roles; no more than you may.
+        """
+        own = self._lab.roles.of(self._lab.actor)
+        allowed = role if own.includes(role) else own
+        roles = ProfileRoles(default=allowed)
+        return Tracker(replace(self._lab, actor=actor, roles=roles), registrars=self._registrars)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones, but of a tracker of the past."""

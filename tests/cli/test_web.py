@@ -14,17 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import command_line, environment, refused
-from support.http import Client
+from support.command_line import command_line, environment, good, refused, run, told
+from support.http import Client, Visitor
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "web.md"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
 @contextlib.contextmanager
-def serving(demo):
+def serving(demo, *words):
     """Serve the demo in a process of its own; yield it, and what it said."""
-    line = command_line(*demo.options, "web", "--port", 0, "--json")
+    words = words or (*demo.options, "web", "--port", 0)
+    line = command_line(*words, "--json")
     with subprocess.Popen(line, stdout=subprocess.PIPE, env=environment(), text=True) as server:
         try:
             yield server, json.loads(server.stdout.readline())
@@ -34,8 +35,8 @@ def serving(demo):
 
 @posix
 def test_it_says_where_it_answers_and_ends_when_it_is_asked_to(demo):
-    with serving(demo) as (server, told):
-        sessions = Client(told["url"], told["token"]).get("/sessions", limit=1)
+    with serving(demo) as (server, said):
+        sessions = Client(said["url"], said["token"]).get("/sessions", limit=1)
 
     assert sessions["items"][0]["key"].startswith("DEMO001")
     assert server.returncode == 0
@@ -45,8 +46,8 @@ def test_it_says_where_it_answers_and_ends_when_it_is_asked_to(demo):
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_page_s_lines_with_curl_work_as_they_stand(demo):
     lines = re.search(r"```sh\n(curl.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
-    with serving(demo) as (_, told):
-        named = environment(URL=told["url"], TOKEN=told["token"])
+    with serving(demo) as (_, said):
+        named = environment(URL=said["url"], TOKEN=said["token"])
         script = ["bash", "-euc", lines]
         done = subprocess.run(script, env=named, capture_output=True, text=True, check=True)
 
@@ -60,8 +61,27 @@ def test_the_page_s_lines_with_curl_work_as_they_stand(demo):
     assert documents[2]["sessionNotes"] == "ran well"
 
 
-def test_it_answers_no_other_computer(demo):
+@posix
+def test_the_demo_ends_with_a_page_that_shows_it(demo):
+    with serving(demo, "demo", "--dir", demo.root.parent, "--web") as (server, said):
+        visitor = Visitor(Client(said["url"], said["token"]))
+        assert "DEMO001" in visitor.see("/")
+        assert visitor.send("/work/runs", stage="registration").status == 303
+
+    assert server.returncode == 0
+
+
+def test_it_answers_no_other_computer_without_users(demo):
     assert "ssh -L" in refused(*demo.options, "web", "--host", "0.0.0.0", code=2)
+
+
+def test_users_are_let_in_listed_and_removed():
+    done = run("web-user", "add", "ann", "--role", "editor", answer="correct horse\n")
+    assert done.exit_code == 0, done.output
+    assert told("web-user", "list") == [{"name": "ann", "role": "editor"}]
+    assert "10 characters" in refused("web-user", "add", "bob", code=2)
+    good("web-user", "remove", "ann")
+    assert "bob" in refused("web-user", "remove", "bob", code=2)
 
 
 def test_a_port_that_is_taken_is_named(demo):

@@ -38,6 +38,7 @@ EACH_BY_ITSELF = {
     "enter": "the sessions of one day",
     "set_dataset_qc": "one file that a run has made",
     "close": "sends nothing",
+    "signing_as": "sends nothing",
     "registrar": "sends nothing",
     "retry": "sends nothing",
 }

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlencode
+import csv
+import html
+import io
 
+import pyarrow.parquet as pq
 import pytest
 
-from support.http import Answer, Client, served
+from support.http import Visitor, served
 from support.registrars import good, raises
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-21.1"
 SCRIPT = "<script>alert(1)</script>"
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
-
-class Visitor:
-    """Somebody with a browser, who came in by the address with the token."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        came = client.ask("GET", "//enter", token=client.token)
-        assert (came.status, came.headers["Location"]) == (303, "/")
-        self.cookie = came.headers["Set-Cookie"].partition(";")[0]
-
-    def look(self, path: str, **query: Any) -> Answer:
-        return self._client.ask("GET", f"/{path}", headers=self._headers(), **query)
-
-    def see(self, path: str, **query: Any) -> str:
-        answer = self.look(path, **query)
-        assert answer.status == 200, answer.body
-        return answer.body.decode()
-
-    def send(self, path: str, origin: str | None = None, **form: str) -> Answer:
-        headers = self._headers() | {"Origin": origin or self._client.url}
-        return self._client.send(f"/{path}", urlencode(form), headers)
-
-    def _headers(self) -> dict[str, str | None]:
-        return {"Cookie": self.cookie, "Authorization": None}
 
 
 @pytest.fixture
@@ -89,7 +66,7 @@ def test_a_session_s_page_has_states_reasons_files_attempts_and_its_neighbours(v
 def test_what_people_wrote_is_never_html(visitor):
     page = visitor.see(f"/sessions/{TWO}")
 
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
@@ -101,17 +78,6 @@ def test_a_decision_by_a_form_is_recorded_and_a_refusal_explained(visitor, lab):
     assert lab.state(ONE, "suite2p_qc") == "done"
     assert refused.status == 409
     assert b'role="alert"' in refused.body
-
-
-def test_notes_that_somebody_else_changed_meanwhile_are_not_overwritten(visitor, lab):
-    lab.tracker.sessions.update({"sessionNotes": "theirs"}, ONE)
-
-    late = visitor.send(f"/sessions/{ONE}/notes", shown="", notes="mine")
-    seen = visitor.send(f"/sessions/{ONE}/notes", shown="theirs", notes="ours")
-
-    assert (late.status, seen.status) == (409, 303)
-    assert b"theirs" in late.body
-    assert lab.row(ONE).sessionNotes == "ours"
 
 
 def test_only_who_came_in_sees_pages_and_only_these_pages_change_anything(client, visitor, lab):
@@ -127,9 +93,62 @@ def test_only_who_came_in_sees_pages_and_only_these_pages_change_anything(client
 
 
 def test_pages_load_nothing_from_elsewhere(visitor, client):
-    for path in ("/", "/sessions", f"/sessions/{ONE}", "/calls"):
+    for path in ("/", "/sessions", "/mice", f"/sessions/{ONE}", "/calls", "/work", "/page.js"):
         page = visitor.see(path).replace(client.url, "")
         assert "http:" not in page
         assert "https:" not in page
-        assert "<script" not in page
-    assert "style-src 'self'" in visitor.look("/").headers["Content-Security-Policy"]
+        assert page.count("<script") in {0, page.count('<script src="/page.js" defer>')}
+    assert "script-src 'self';" in visitor.look("/").headers["Content-Security-Policy"]
+
+
+def test_a_table_comes_in_any_order_page_by_page_with_the_columns_that_were_chosen(visitor, lab):
+    rows = [
+        {"mouseName": "M2", "sessionDate": "2024-05-06", "sessionID": number, "numPlanes": number}
+        for number in range(1, 251)
+    ]
+    lab.tracker.sessions.add_many(rows)
+    condition = {"where": "mouseName = 'M2'", "columns": "numPlanes"}
+
+    first = visitor.see("/sessions", order="-numPlanes", **condition)
+    second = visitor.see("/sessions", order="-numPlanes", page=2, **condition)
+    behind = visitor.see("/sessions", after="M2.2024-05-06.200", **condition)
+
+    assert "250 sessions pass" in first
+    assert [f"M2.2024-05-06.{number}" in first for number in (250, 51, 50)] == [True, True, False]
+    assert [f"M2.2024-05-06.{number}" in second for number in (51, 50, 1)] == [False, True, True]
+    assert [f"M2.2024-05-06.{number}" in behind for number in (200, 201)] == [False, True]
+    assert "page=2" in first
+    assert "page=3" not in second
+    assert "order=-state.registration" not in first
+
+
+def test_columns_are_kept_for_the_next_time(visitor):
+    shown = visitor.look("/sessions", columns="faceCamera")
+
+    cookie = shown.headers["Set-Cookie"].partition(";")[0]
+    again = visitor.look("/sessions", cookies=cookie).body.decode()
+    assert "order=faceCamera" in again
+    assert "order=imaging" not in again
+
+
+def test_what_passes_is_a_file_a_command_line_and_a_line_of_python(visitor, lab, tmp_path):
+    asked = {"where": "imaging", "columns": ["sessionID", "imaging"]}
+    page = visitor.see("/sessions", **asked)
+    text = visitor.see("/sessions/as/csv", **asked)
+    (tmp_path / "x.parquet").write_bytes(visitor.look("/sessions/as/parquet", **asked).body)
+
+    assert list(csv.DictReader(io.StringIO(text))) == [{"sessionID": "1", "imaging": "true"}]
+    assert (
+        pq.read_table(tmp_path / "x.parquet")
+        == lab.tracker.query("imaging").select(*asked["columns"]).arrow()
+    )
+    assert "vrtracker sessions list --where imaging --columns sessionID,imaging" in page
+    line = "tracker.sessions.frame('imaging', columns=['sessionID', 'imaging'])"
+    assert line in html.unescape(page)
+
+
+def test_mice_have_a_table_and_a_page_each(visitor):
+    assert "1 mouse passes" in visitor.see("/mice", where="KO = true")
+    page = visitor.see("/mice/M1")
+    assert f"{ONE}: registration" in page
+    assert "New session" in page

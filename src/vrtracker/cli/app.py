@@ -42,6 +42,7 @@ _HOMES = {
     "worker": ("worker", "worker", _WORK),
     "claims": ("claims", "claims", _WORK),
     "web": ("web", "web", _WORK),
+    "web-user": ("web", "people", _WORK),
     "release": ("claims", "release", _WORK),
     "outdated": ("outdating", "outdated", _WORK),
     "reconcile": ("reconciling", "reconcile", _WORK),

@@ -20,7 +20,9 @@ from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from vrtracker.cli.shell import Shell
     from vrtracker.demo import Demo
+    from vrtracker.tracker import Tracker
 
 __all__ = ["demo", "init"]
 
@@ -32,6 +34,13 @@ def demo(
         Path,
         typer.Option("--dir", metavar="DIR", help="A new folder, or that of an earlier demo."),
     ] = Path("vrtracker-demo"),
+    web: Annotated[
+        bool, typer.Option("--web", help="Then serve it, as vrtracker web does, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="N", min=0, max=65535, help="With --web; 0: any free."),
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Make a small lab on disk and a database, find its sessions, register what is ready.
@@ -48,16 +57,25 @@ def demo(
         raise InvalidValueError("The demo makes its own database and lab; say where with --dir.")
     with finding_and_running("registration") as (found, progress):
         made = run_demo(folder, actor=shell.actor, found=found, progress=progress)
+    there = dataclasses.replace(
+        shell, url=str(folder / "lab.db"), root=str(folder / made.lab.root.name)
+    )
     with made.tracker as tracker:
-        state = state_of(tracker, filters_of())
-        if json:
-            write_json(state)
-            return
-        _tell(made, folder)
-        there = dataclasses.replace(
-            shell, url=str(folder / "lab.db"), root=str(folder / made.lab.root.name)
-        )
-        show_state(tracker, there, state)
+        if not (web and json):
+            _show(tracker, made, there, folder, json=json)
+        if web:
+            from vrtracker.cli.web import serve
+
+            serve(tracker, json=json, port=port, target=(there.url, there.root))
+
+
+def _show(tracker: Tracker, made: Demo, there: Shell, folder: Path, *, json: bool) -> None:
+    state = state_of(tracker, filters_of())
+    if json:
+        write_json(state)
+        return
+    _tell(made, folder)
+    show_state(tracker, there, state)
 
 
 def _tell(made: Demo, folder: Path) -> None:

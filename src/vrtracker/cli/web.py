@@ -6,17 +6,22 @@ import json as json_module
 import signal
 import sys
 from contextlib import suppress
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Json
-from vrtracker.cli.output import say
-from vrtracker.cli.shell import shell_of
-from vrtracker.errors import MissingDependencyError
+from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.shell import is_terminal, shell_of
+from vrtracker.errors import InvalidValueError, MissingDependencyError
 
-__all__ = ["web"]
+if TYPE_CHECKING:
+    from vrtracker.tracker import Tracker
+
+__all__ = ["people", "serve", "web"]
 
 
 def web(
@@ -35,18 +40,66 @@ def web(
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Refuse to write.")] = False,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy",
+            metavar="ADDRESS",
+            help="A proxy there says who asks, in the header X-Forwarded-User; a user's name.",
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="For HTTPS: PEM.")
+    ] = None,
+    certificate_key: Annotated[
+        Path | None, typer.Option("--certificate-key", metavar="FILE", help="Its key: PEM.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Serve the lab by HTTP, to this computer and whoever shows the token, until Ctrl-C.
 
     Pages for people, calls for programs under /api/v1. With --json one line tells url and token.
+    To other computers too, once there are users: vrtracker web-user add.
 
     Example: vrtracker web --port 0 --json
+
+    Example: vrtracker web --host 0.0.0.0 --certificate lab.pem --certificate-key lab.key
     """
-    try:
-        from vrtracker.web.serving import LabServer
-    except ImportError as error:
-        raise MissingDependencyError("vrtracker web", "web") from error
+    shell = shell_of(context)
+    if (certificate is None) is not (certificate_key is None):
+        raise InvalidValueError("HTTPS needs both: --certificate and --certificate-key.")
+    with shell.open(readonly=read_only) as tracker:
+        serve(
+            tracker,
+            open_page=open_page,
+            json=json,
+            host=host,
+            port=port,
+            proxy=proxy,
+            certificate=certificate,
+            certificate_key=certificate_key,
+            target=(shell.url, shell.root),
+        )
+
+
+def serve(
+    tracker: Tracker,
+    *,
+    target: tuple[str | None, str | None],
+    open_page: bool = False,
+    json: bool = False,
+    **options: Any,
+) -> None:
+    """Serve a lab until somebody ends it; say where.
+
+    Parameters
+    ----------
+    target
+        Database and folder, as the shell is told of them.
+    **options
+        Of `LabServer`.
+    """
+    serving, users = _modules("vrtracker web")
 
     def ready(address: str, token: str) -> None:
         if json:
@@ -58,9 +111,84 @@ def web(
         if open_page:
             typer.launch(f"{address}/enter?token={token}")
 
-    with shell_of(context).open(readonly=read_only) as tracker:
-        server = LabServer(tracker, host=host, port=port, ready=ready)
-        # The server ends what it is at, and then raises the signal again.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.OK))
-        with suppress(KeyboardInterrupt):
-            server.serve_until_stopped()
+    known = users.Users()
+    server = serving.LabServer(
+        tracker, ready=ready, users=known, target=serving.Target(*target), **options
+    )
+    if (
+        options.get("host", "127.0.0.1") not in serving.LOOPBACK
+        and options.get("certificate") is None
+    ):
+        note("Without --certificate passwords cross the net as they are typed.")
+    # The server ends what it is at, and then raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.OK))
+    with suppress(KeyboardInterrupt):
+        server.serve_until_stopped()
+
+
+def _modules(what: str) -> tuple[Any, Any]:
+    try:
+        from vrtracker.web import serving, users
+    except ImportError as error:
+        raise MissingDependencyError(what, "web") from error
+    return serving, users
+
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="As it stands in the history.")]
+people = Commands(name="web-user", no_args_is_help=True, help="Who may use the lab's pages.")
+
+
+@people.command("add")
+def add_user(
+    name: _Name,
+    *,
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="reader, editor or admin.")
+    ] = "reader",
+    by_proxy: Annotated[
+        bool, typer.Option("--by-proxy", help="Comes by a proxy alone; has no password.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Let somebody in, or give a new role and password; it is asked for, or read from a pipe.
+
+    Example: vrtracker web-user add ann --role editor
+    """
+    users = _modules("vrtracker web-user")[1].Users()
+    password = None if by_proxy else _password(name)
+    users.add(name, role, password)
+    if json:
+        write_json({"name": name, "role": role})
+    else:
+        say(f"{name} is {role} ({users.path})")
+
+
+@people.command("remove")
+def remove_user(name: _Name, *, json: Json = False) -> None:
+    """Let somebody in no longer, also who is there now.
+
+    Example: vrtracker web-user remove ann
+    """
+    _modules("vrtracker web-user")[1].Users().remove(name)
+    if json:
+        write_json({"name": name})
+    else:
+        say(f"{name} is let in no longer")
+
+
+@people.command("list")
+def list_users(*, json: Json = False) -> None:
+    """List who is let in, and the roles.
+
+    Example: vrtracker web-user list --json
+    """
+    roles = _modules("vrtracker web-user")[1].Users().roles()
+    rows = [{"name": name, "role": str(role)} for name, role in roles.items()]
+    write_json(rows) if json else write_table(rows)
+
+
+def _password(name: str) -> str:
+    if is_terminal("stdin"):
+        asked: str = typer.prompt(f"Password of {name}", hide_input=True, confirmation_prompt=True)
+        return asked
+    return sys.stdin.readline().rstrip("\n")

@@ -1,8 +1,8 @@
-"""Who may come in: one token, and this computer's own names.
+"""Who may come in: by a token, by a password, or in a trusted proxy's name.
 
-Programs show the token in a header with each request. Browsers show it once, in the address that
-``vrtracker web --open`` opens, and get a cookie for it, with which the pages alone are answered;
-what they change has to come from a page of this very server.
+Programs show the token in a header with each request. A browser shows it once, in the address
+that ``vrtracker web --open`` opens, or sends a password, and gets a cookie for it, with which the
+pages alone are answered; what they change has to come from a page of this very server.
 """
 
 from __future__ import annotations
@@ -10,80 +10,126 @@ from __future__ import annotations
 import hmac
 import http
 import secrets
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, parse_qsl
 
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from vrtracker.domain.roles import Role
 from vrtracker.web.problems import problem
+from vrtracker.web.visits import Visit, Visits, current
 
-__all__ = ["Guard"]
+if TYPE_CHECKING:
+    from vrtracker.web.users import Users
+
+__all__ = ["Door", "Guard"]
 
 _COOKIE = "vrtracker"
 _OPEN = ("/openapi.json", "/style.css")
+_HARMLESS = ("GET", "HEAD")
+_POLICY = (
+    b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    b"img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 _HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", _POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-_STRANGER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>vrtracker</title>
-</head><body><main><h1>vrtracker</h1><p>Open the address that <code>vrtracker web</code> prints: it
-holds the token.</p></main></body></html>"""
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>vrtracker</title>
+<link rel="stylesheet" href="/style.css"></head><body><main><h1>vrtracker</h1>{}</main></body>
+</html>"""
+_STRANGER = """<p>Open the address that <code>vrtracker web</code> prints: it holds the
+token.</p>"""
+_LOG_IN = """<p role="alert">{}</p><form method="post" action="/login">
+<label>Name <input name="name" autocomplete="username" required></label>
+<label>Password <input name="password" type="password" autocomplete="current-password" required>
+</label><button>Log in</button></form>"""
+_LARGEST_LOG_IN = 4_000
+_WINDOW_S = 300
+_MOST_FAILURES = 5
+_MOST_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How one comes in.
+
+    Attributes
+    ----------
+    token
+        What opens the door to whoever started the server, and to programs.
+    hosts
+        Names that the server goes by; None for any. A page of another name that was led to this
+        address does not get past.
+    users
+        People with passwords and roles.
+    proxy, proxy_header
+        Address whose requests name in this header who asks; that name has to be a user's.
+    is_https
+        Whether the server itself speaks HTTPS.
+    """
+
+    token: str
+    hosts: Collection[str] | None
+    users: Users | None = None
+    proxy: str | None = None
+    proxy_header: str = "X-Forwarded-User"
+    is_https: bool = False
 
 
 class Guard:
-    """Lets a request through to the app, or answers it.
+    """Lets a request through to the app of whoever asks, or answers it.
 
     Parameters
     ----------
-    app
-        An ASGI app.
-    token
-        What opens the door.
-    hosts
-        Names that the server goes by; a page of another name that was led to this address does
-        not get past.
+    app_of
+        Returns the ASGI app of a person with a role; of None, whoever started the server.
     """
 
-    def __init__(self, app: Any, *, token: str, hosts: Collection[str]) -> None:
-        self._app = app
-        self._token = token.encode()
-        self._hosts = frozenset(hosts)
-        self._visits: set[str] = set()
+    def __init__(self, app_of: Callable[[str | None, Role | None], Any], door: Door) -> None:
+        self._app_of = app_of
+        self._door = door
+        self._visits = Visits()
+        self._failures: dict[tuple[str, str], list[float]] = {}
+        self._secret = secrets.token_urlsafe(24)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app_of(None, None)(scope, receive, send)
             return
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        answering = self._answering(scope, headers)
+        if scope["type"] != "http":
+            return
+        asked = _Asked(scope, self._door)
+        answering = self._answering(asked)
         await answering(scope, receive, _with_headers(send))
 
-    def _answering(self, scope: Any, headers: dict[bytes, bytes]) -> Any:
-        path, host = scope["path"], headers.get(b"host", b"").decode("latin-1")
-        if _name(host) not in self._hosts:
+    def _answering(self, asked: _Asked) -> Any:
+        if self._door.hosts is not None and asked.name not in self._door.hosts:
             return problem(
                 http.HTTPStatus.MISDIRECTED_REQUEST,
                 "wrong_host",
-                f"This is not {_name(host)[:100]!r}.",
+                f"This is not {asked.name[:100]!r}.",
                 "Use the address that vrtracker web prints.",
             )
-        if path in _OPEN:
-            return self._app
-        if path.startswith("/api/"):
-            return self._of_program(headers)
-        return self._of_browser(scope, headers, host)
+        if asked.path in _OPEN:
+            return self._app_of(None, None)
+        if asked.path.startswith("/api/"):
+            return self._of_program(asked)
+        return self._of_browser(asked)
 
-    def _of_program(self, headers: dict[bytes, bytes]) -> Any:
-        if hmac.compare_digest(headers.get(b"authorization", b""), b"Bearer " + self._token):
-            return self._app
+    def _of_program(self, asked: _Asked) -> Any:
+        shown = asked.headers.get(b"authorization", b"")
+        if hmac.compare_digest(shown, b"Bearer " + self._door.token.encode()):
+            return self._app_of(None, None)
         return problem(
             http.HTTPStatus.UNAUTHORIZED,
             "no_token",
@@ -92,36 +138,113 @@ class Guard:
             headers={"WWW-Authenticate": "Bearer"},
         )
 
-    def _of_browser(self, scope: Any, headers: dict[bytes, bytes], host: str) -> Any:
-        visit = _cookie(headers)
-        if scope["path"] == "/enter":
-            return self._entered(scope["query_string"])
-        if visit not in self._visits:
-            return HTMLResponse(_STRANGER, http.HTTPStatus.UNAUTHORIZED)
-        if scope["method"] not in {"GET", "HEAD"} and headers.get(b"origin") != (
-            f"http://{host}".encode()
-        ):
-            return HTMLResponse(_STRANGER, http.HTTPStatus.FORBIDDEN)
-        if scope["path"] == "/leave":
-            self._visits.discard(visit)
-            return HTMLResponse(_STRANGER)
-        return self._app
+    def _of_browser(self, asked: _Asked) -> Any:
+        if asked.path == "/enter":
+            return self._entered(asked)
+        is_ours = asked.is_harmless or asked.headers.get(b"origin") == asked.origin.encode()
+        if not is_ours:
+            return _page(_STRANGER, http.HTTPStatus.FORBIDDEN)
+        if asked.path == "/login" and not asked.is_harmless and self._door.users:
+            return self._log_in
+        visit, role = self._visit(asked)
+        return self._stranger() if visit is None else self._of_visitor(asked, visit, role)
 
-    def _entered(self, query: bytes) -> Any:
-        given = parse_qs(query.decode("latin-1")).get("token", [""])[0].encode()
-        if not hmac.compare_digest(given, self._token):
-            return HTMLResponse(_STRANGER, http.HTTPStatus.UNAUTHORIZED)
-        visit = secrets.token_urlsafe(24)
-        self._visits.add(visit)
+    def _of_visitor(self, asked: _Asked, visit: Visit, role: Role | None) -> Any:
+        if asked.path == "/leave" and not asked.is_harmless:
+            self._visits.end(visit.number)
+            return self._stranger(http.HTTPStatus.OK, "You have left.")
+        may_write = role is None or role.includes(Role.EDITOR)
+        if not (asked.is_harmless or may_write):
+            return _page("<p>A reader changes nothing.</p>", http.HTTPStatus.FORBIDDEN)
+        current.set(replace(visit, may_write=may_write))
+        return self._app_of(visit.person, role)
+
+    def _visit(self, asked: _Asked) -> tuple[Visit | None, Role | None]:
+        """Return the visit that a request belongs to, and the person's role as it is now."""
+        visit = self._visits.find(asked.cookie)
+        if asked.proxied_person is not None:
+            name = asked.proxied_person
+            visit = Visit(hmac.digest(self._secret.encode(), name.encode(), "sha256").hex(), name)
+        if visit is None or visit.person is None:
+            return visit, None
+        role = self._door.users.roles().get(visit.person) if self._door.users else None
+        return (None, None) if role is None else (visit, role)
+
+    def _stranger(
+        self, status: int = http.HTTPStatus.UNAUTHORIZED, said: str = "Please log in."
+    ) -> Response:
+        has_users = self._door.users is not None and bool(self._door.users.roles())
+        return _page(_LOG_IN.format(said) if has_users else _STRANGER, status)
+
+    def _entered(self, asked: _Asked) -> Response:
+        given = parse_qs(asked.query.decode("latin-1")).get("token", [""])[0].encode()
+        if not hmac.compare_digest(given, self._door.token.encode()):
+            return _page(_STRANGER, http.HTTPStatus.UNAUTHORIZED)
+        return self._let_in(None, asked)
+
+    def _let_in(self, person: str | None, asked: _Asked) -> Response:
+        visit = self._visits.begin(person)
         answer = RedirectResponse("/", http.HTTPStatus.SEE_OTHER)
-        answer.set_cookie(_COOKIE, visit, httponly=True, samesite="strict")
+        is_secure = asked.origin.startswith("https:")
+        answer.set_cookie(_COOKIE, visit.number, httponly=True, samesite="strict", secure=is_secure)
         return answer
 
+    async def _log_in(self, scope: Any, receive: Any, send: Any) -> None:
+        asked = _Asked(scope, self._door)
+        body = b""
+        async for part in Request(scope, receive).stream():
+            body = (body + part)[: _LARGEST_LOG_IN + 1]
+        form = dict(parse_qsl(body.decode("utf-8", "replace")))
+        answer = await run_in_threadpool(self._checked, form, asked)
+        await answer(scope, receive, send)
 
-def _cookie(headers: dict[bytes, bytes]) -> str:
+    def _checked(self, form: dict[str, str], asked: _Asked) -> Response:
+        """Let in who has the password, a few trials at a time from each address and name."""
+        name, users = form.get("name", "")[:200], self._door.users
+        tried, now = (name, asked.address), time.monotonic()
+        failures = [when for when in self._failures.get(tried, ()) if now - when < _WINDOW_S]
+        if len(failures) >= _MOST_FAILURES:
+            said = "Too many failures; wait five minutes."
+            answer = self._stranger(http.HTTPStatus.TOO_MANY_REQUESTS, said)
+            answer.headers["Retry-After"] = str(_WINDOW_S)
+            return answer
+        if users is not None and users.is_password(name, form.get("password", "")):
+            self._failures.pop(tried, None)
+            return self._let_in(name, asked)
+        if len(self._failures) > _MOST_KEPT:
+            self._failures.clear()
+        self._failures[tried] = [*failures, now]
+        return self._stranger(said="That name and password do not go together.")
+
+
+class _Asked:
+    """A request, as far as it tells who asks."""
+
+    def __init__(self, scope: Any, door: Door) -> None:
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.is_harmless = scope["method"] in _HARMLESS
+        self.headers = {name.lower(): value for name, value in scope["headers"]}
+        host = self._text("host")
+        self.name = _name(host)
+        peer = (scope.get("client") or ("",))[0]
+        by_proxy = door.proxy is not None and peer == door.proxy
+        scheme = self._text("x-forwarded-proto") if by_proxy else ""
+        scheme = "https" if door.is_https or scheme == "https" else "http"
+        self.origin = f"{scheme}://{host}"
+        last = self._text("x-forwarded-for").rpartition(",")[2].strip()
+        self.address = (last if by_proxy else "") or peer
+        self.proxied_person = (self._text(door.proxy_header) if by_proxy else "") or None
+        self.cookie = _cookie(self._text("cookie"))
+
+    def _text(self, name: str) -> str:
+        return str(self.headers.get(name.lower().encode(), b""), "latin-1")
+
+
+def _cookie(text: str) -> str:
     """Return the visit that a browser's cookie names, or an empty text."""
     try:
-        shown = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
+        shown = SimpleCookie(text)
     except CookieError:
         return ""
     return shown[_COOKIE].value if _COOKIE in shown else ""
@@ -130,6 +253,10 @@ def _cookie(headers: dict[bytes, bytes]) -> str:
 def _name(host: str) -> str:
     """Return the name in ``name:port``; that of an address of IPv6 keeps its brackets."""
     return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _page(content: str, status: int) -> Response:
+    return HTMLResponse(_PAGE.format(content), status)
 
 
 def _with_headers(send: Any) -> Any:

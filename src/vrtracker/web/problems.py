@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from vrtracker.as_json import plain_value
@@ -102,8 +102,19 @@ def status_of(error: VrtrackerError) -> http.HTTPStatus:
     return next(status for kinds, status in _STATUS if isinstance(error, kinds))
 
 
-def _ours(_request: Request, error: Any) -> JSONResponse:
+def _is_of_page(request: Request) -> bool:
+    return not request.url.path.startswith(("/api/", "/openapi.json"))
+
+
+def _page(request: Request, message: str, status: int) -> Response:
+    answer: Response = request.app.state.renderer.wrong(message, status)
+    return answer
+
+
+def _ours(request: Request, error: Any) -> Response:
     status = status_of(error)
+    if _is_of_page(request):
+        return _page(request, str(error), status)
     # Our messages say the fact first, and the remedy after it.
     said = str(error).partition("\n")[0] if isinstance(error, ConditionError) else str(error)
     fact, *remedy = _SENTENCE.split(said, maxsplit=1)
@@ -116,16 +127,20 @@ def _ours(_request: Request, error: Any) -> JSONResponse:
     return problem(status, _code(error), fact, *(remedy or [""]), more=more, headers=headers)
 
 
-def _refusal(_request: Request, error: Any) -> JSONResponse:
+def _refusal(request: Request, error: Any) -> Response:
+    if _is_of_page(request):
+        return _page(request, f"{error.message} {error.remedy}", error.status)
     given = {"more": error.more, "headers": error.headers}
     return problem(error.status, error.code, error.message, error.remedy, **given)
 
 
-def _invalid(_request: Request, error: Any) -> JSONResponse:
+def _invalid(request: Request, error: Any) -> Response:
     wrong = "; ".join(
         f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()
     )
     status = http.HTTPStatus.UNPROCESSABLE_ENTITY
+    if _is_of_page(request):
+        return _page(request, wrong, status)
     return problem(status, "invalid_request", wrong, "What each call takes: /openapi.json")
 
 
@@ -150,20 +165,20 @@ def refuse_unknown(request: Request) -> None:
 
 def _http(request: Request, error: Any) -> Response:
     status = http.HTTPStatus(error.status_code)
-    if not request.url.path.startswith("/api/"):
-        page = (
-            f'<!doctype html><title>vrtracker</title><p>{status.phrase}. <a href="/">Overview</a>'
-        )
-        return HTMLResponse(page, status)
+    if _is_of_page(request):
+        return _page(request, f"{status.phrase}.", status)
     code = status.phrase.lower().replace(" ", "_")
     message = f"{status.phrase}: {error.detail}" if error.detail != status.phrase else error.detail
     return problem(status, code, message, "What there is: /openapi.json", headers=error.headers)
 
 
-def _unforeseen(_request: Request, _error: Any) -> JSONResponse:
+def _unforeseen(request: Request, _error: Any) -> Response:
     status = http.HTTPStatus.INTERNAL_SERVER_ERROR
+    fact = "Something went wrong that should not."
     remedy = "The server's own output has the traceback; please report it."
-    return problem(status, "unforeseen", "Something went wrong that should not.", remedy)
+    if _is_of_page(request):
+        return _page(request, f"{fact} {remedy}", status)
+    return problem(status, "unforeseen", fact, remedy)
 
 
 def _code(error: VrtrackerError) -> str:

@@ -5,49 +5,78 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI
 
+from vrtracker.domain.roles import Role
 from vrtracker.errors import ConfigurationError
 from vrtracker.tracker import Tracker
-from vrtracker.web import pages, tables, work
-from vrtracker.web.guard import Guard
+from vrtracker.web import desk, editing, pages, running, tables, work
+from vrtracker.web.guard import Door, Guard
 from vrtracker.web.problems import answer_errors, refuse_unknown
+from vrtracker.web.rendering import Renderer
+from vrtracker.web.running import Target
+from vrtracker.web.users import Users
 
-__all__ = ["LabServer", "app_of"]
+__all__ = ["LOOPBACK", "LabServer", "Target", "app_of"]
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _GRACE_S = 10
 _LARGEST = 1_000_000
 """Bytes of a request's body."""
 
 
-def app_of(tracker: Tracker, *, token: str) -> Any:
-    """Return the ASGI app of a lab, which answers whoever shows the token."""
+def app_of(tracker: Tracker, door: Door, *, target: Target | None = None) -> Any:
+    """Return the ASGI app of a lab: one for each person, whose tracker signs with the name.
+
+    Parameters
+    ----------
+    target
+        What the shell is told of the lab, for runs; the tracker's own when not given.
+    """
+    root = None if tracker.root is None else str(tracker.root)
+    runs, held = running.Runs(target or Target(tracker.url, root)), desk.Held()
+
+    @cache
+    def app_for(person: str | None, role: Role | None) -> FastAPI:
+        own = tracker if person is None or role is None else tracker.signing_as(person, role)
+        return _app(own, runs, held)
+
+    return Guard(app_for, door)
+
+
+def _app(tracker: Tracker, runs: running.Runs, held: desk.Held) -> FastAPI:
     app = FastAPI(
         title="vrtracker",
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         max_body_size=_LARGEST,
         dependencies=[Depends(refuse_unknown)],
         description="Mice, sessions, their processing and quality control.",
     )
     answer_errors(app)
+    renderer = app.state.renderer = Renderer(tracker)
     prefix = "/api/v1"
     app.include_router(work.routes(tracker), prefix=prefix)
     app.include_router(tables.routes_of(tracker, tracker.sessions, "sessions"), prefix=prefix)
     app.include_router(tables.routes_of(tracker, tracker.mice, "mice"), prefix=prefix)
-
-    app.include_router(pages.routes(app, tracker))
-    return Guard(app, token=token, hosts=_NAMES)
+    # Those with fixed names come before those that take any key there.
+    app.include_router(editing.routes(tracker, renderer))
+    app.include_router(desk.routes(tracker, renderer, held))
+    app.include_router(running.routes(tracker, renderer, runs))
+    app.include_router(pages.routes(app, tracker, renderer))
+    return app
 
 
 class LabServer(uvicorn.Server):
-    """Serves a lab, to this computer alone.
+    """Serves a lab: to this computer alone, or to users with passwords.
 
     Parameters
     ----------
@@ -55,11 +84,18 @@ class LabServer(uvicorn.Server):
         0 for any that is free.
     ready
         Called with the address and the token once requests are answered.
+    users
+        Who may come in by a password or a proxy; without any the host is this computer.
+    proxy
+        Address of a proxy that names in ``X-Forwarded-User`` who asks.
+    certificate, certificate_key
+        Files of PEM, for HTTPS.
 
     Raises
     ------
     ConfigurationError
-        If the host is another one than this computer itself, or the port is taken.
+        If the host is another one than this computer itself and there are no users, or the port
+        is taken.
     """
 
     def __init__(
@@ -69,23 +105,42 @@ class LabServer(uvicorn.Server):
         host: str = "127.0.0.1",
         port: int = 8000,
         ready: Callable[[str, str], None],
+        users: Users | None = None,
+        proxy: str | None = None,
+        certificate: Path | None = None,
+        certificate_key: Path | None = None,
+        target: Target | None = None,
     ) -> None:
-        if host not in _LOOPBACK:
+        is_local = host in LOOPBACK
+        if not is_local and not (users and users.roles()):
             raise ConfigurationError(
-                f"The server answers this computer alone, not {host}. From another one use a "
+                f"Without users the server answers this computer alone, not {host}. Add some: "
+                "vrtracker web-user add NAME --role editor; or from another computer use a "
                 f"tunnel: ssh -L {port}:127.0.0.1:{port} THIS_COMPUTER"
             )
         self._door = _listening(host, port)
         self._ready = ready
         self._token = secrets.token_urlsafe(24)
         name = f"[{host}]" if ":" in host else host
-        self._address = f"http://{name}:{self._door.getsockname()[1]}"
+        scheme = "http" if certificate is None else "https"
+        self._address = f"{scheme}://{name}:{self._door.getsockname()[1]}"
+        door = Door(
+            token=self._token,
+            hosts=_NAMES if is_local and proxy is None else None,
+            users=users,
+            proxy=proxy,
+            is_https=certificate is not None,
+        )
         config = uvicorn.Config(
-            app_of(tracker, token=self._token),
+            app_of(tracker, door, target=target),
             log_level="warning",
             access_log=False,
             server_header=False,
+            # What a proxy says of others is read in `guard`, from the one that is trusted.
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=certificate,
+            ssl_keyfile=certificate_key,
         )
         super().__init__(config)
 

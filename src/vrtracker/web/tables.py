@@ -23,6 +23,7 @@ __all__ = [
     "After",
     "IdempotencyKey",
     "Limit",
+    "Rows",
     "Shape",
     "Where",
     "narrowed",
@@ -99,7 +100,7 @@ def narrowed(
 
 def routes_of(tracker: Tracker, service: RowService[Any, Any], plural: str) -> APIRouter:
     """Return the calls of one table."""
-    router, rows = APIRouter(prefix=f"/{plural}", tags=[plural]), _Rows(tracker, service, plural)
+    router, rows = APIRouter(prefix=f"/{plural}", tags=[plural]), Rows(tracker, service, plural)
 
     @router.get("", summary=f"List {plural}")
     def listed(
@@ -132,7 +133,7 @@ def routes_of(tracker: Tracker, service: RowService[Any, Any], plural: str) -> A
     return router
 
 
-class _Rows:
+class Rows:
     """What the calls of a table do."""
 
     def __init__(self, tracker: Tracker, service: RowService[Any, Any], plural: str) -> None:
@@ -167,7 +168,7 @@ class _Rows:
         self, key: str, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
         """Answer a row with its version, and of a session the states of its stages."""
-        row = self._row(key)
+        row = self.row(key)
         document = {**row, **self._around(row["key"])}
         return answer(document, status=status, headers={"ETag": version(row), **(headers or {})})
 
@@ -189,20 +190,19 @@ class _Rows:
         reason = given.pop("reason", None)
         whole = self._service.rules.key(key)
         plan = self._service.update(given, whole, dry_run=True)
-        before = self._row(key)
+        before = self.row(key)
         if seen is not None and seen.strip() not in {"*", version(before)}:
             raise _changed(before)
         if plan.rows:
             try:
                 self._service.update(given, whole, seen=plan, reason=reason)
             except ConcurrentUpdateError as error:
-                raise _changed(self._row(key)) from error
+                raise _changed(self.row(key)) from error
         new = {**before, **{name: given[name] for name in self._service.key_columns & given.keys()}}
         return self.one(self._key(new))
 
-    # -- helpers ------------------------------------------------------------------------------
-
-    def _row(self, key: Any) -> dict[str, Any]:
+    def row(self, key: Any) -> dict[str, Any]:
+        """Return a row, from which `version` makes its version."""
         found = self._service.records(self._service.rules.key(key))
         if not found:
             self._service.get(key)

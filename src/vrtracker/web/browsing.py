@@ -1,0 +1,187 @@
+"""The tables of sessions and mice: conditions, order, columns, pages, and the same as a file."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.background import BackgroundTask
+
+from vrtracker.as_json import KEY_COLUMNS, records
+from vrtracker.services.entries.rows import RowService
+from vrtracker.tracker import Tracker
+from vrtracker.web.answers import answer
+from vrtracker.web.rendering import Renderer
+from vrtracker.web.tables import narrowed
+
+__all__ = ["add_routes"]
+
+_ROWS = 200
+_DEEPEST = 100
+"""Pages of an order of one's own: each is read from the first row."""
+_KEPT_S = 365 * 86_400
+_SHOWN = {
+    "sessions": ("imaging", "numPlanes", "experimentType", "sessionNotes"),
+    "mice": ("mouseName", "sex", "dateOfBirth", "strain", "genotype", "KO", "tracked", "notes"),
+}
+_Names = Annotated[list[str] | None, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants to see of a table."""
+
+    where: str = ""
+    order: str = ""
+    after: str = ""
+    page: int = 1
+    columns: tuple[str, ...] = ()
+    scratched: bool = False
+
+    def link(self, **changed: Any) -> str:
+        """Return the query of the address that shows the same but for what is changed."""
+        whole = {
+            "where": self.where,
+            "order": self.order,
+            "scratched": "true" if self.scratched else "",
+            "columns": self.columns,
+            **changed,
+        }
+        return urlencode({n: value for n, value in whole.items() if value}, doseq=True)
+
+
+def add_routes(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
+    """Add the pages of both tables, and their files."""
+    _add_table(router, _Table(tracker, tracker.sessions, "sessions"), renderer)
+    _add_table(router, _Table(tracker, tracker.mice, "mice"), renderer)
+
+
+def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
+    plural = table.plural
+
+    @router.get(f"/{plural}")
+    def listed(
+        *,
+        request: Request,
+        where: str = "",
+        order: str = "",
+        after: str = "",
+        page: Annotated[int, Query(ge=1, le=_DEEPEST)] = 1,
+        columns: _Names = None,
+        scratched: Annotated[bool, Query()] = False,
+    ) -> HTMLResponse:
+        kept = request.cookies.get(f"columns-{plural}", "")
+        chosen = tuple(columns or (name for name in kept.split(".") if name in table.names))
+        asked = Asked(where.strip(), order, after, page, chosen, scratched)
+        shown = renderer.show("table.html", table.shown(asked))
+        if columns:
+            cookie = f"columns-{plural}"
+            shown.set_cookie(cookie, ".".join(columns), _KEPT_S, samesite="strict", httponly=True)
+        return shown
+
+    @router.get(f"/{plural}/as/{{form}}")
+    def exported(
+        form: Literal["csv", "parquet", "json"],
+        where: str = "",
+        order: str = "",
+        columns: _Names = None,
+        *,
+        scratched: Annotated[bool, Query()] = False,
+    ) -> Response:
+        asked = Asked(where.strip(), order, columns=tuple(columns or ()), scratched=scratched)
+        return table.file(asked, form)
+
+
+class _Table:
+    """One of the lab's tables as a page."""
+
+    def __init__(self, tracker: Tracker, service: RowService[Any, Any], plural: str) -> None:
+        self._tracker = tracker
+        self._service = service
+        self.plural = plural
+        self._states = tuple(tracker.workflow.stages) if plural == "sessions" else ()
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that can be shown."""
+        return list(self._service.columns)
+
+    def shown(self, asked: Asked) -> dict[str, Any]:
+        """Return the rows of a page, and what can be done with them."""
+        query = self._query(asked)
+        count = query.count()
+        if not asked.order:
+            query = narrowed(self._service, query, (), asked.after or None)
+        key = KEY_COLUMNS if self.plural == "sessions" else ("mouseName",)
+        columns = [name for name in asked.columns or _SHOWN[self.plural] if name not in key]
+        states = [f"state.{stage}" for stage in self._states]
+        first = (asked.page - 1) * _ROWS if asked.order else 0
+        ordered = query.select(*key, *columns, *states).order_by(*filter(None, [asked.order]))
+        found = ordered.limit(first + _ROWS + 1).records()[first:]
+        rows = records(found[:_ROWS])
+        following = None
+        if len(found) > _ROWS:
+            more = {"page": asked.page + 1} if asked.order else {"after": _key(rows[-1])}
+            following = asked.link(**more) if asked.page < _DEEPEST else None
+        return {
+            "plural": self.plural,
+            "rows": [{"key": _key(row), **row} for row in rows],
+            "columns": (*key, *columns),
+            "stages": self._states,
+            "all_columns": [name for name in self.names if name not in key],
+            "count": count,
+            "asked": asked,
+            "next": following,
+            "snippet": self._snippet(asked),
+            "line": self._line(asked),
+        }
+
+    def file(self, asked: Asked, form: str) -> Response:
+        """Return the rows as a file; as JSON like the API's."""
+        query = self._query(asked).order_by(*filter(None, [asked.order]))
+        query = query.select(*(asked.columns or ["*"]))
+        name = f"{self.plural}.{form}"
+        saved = {"Content-Disposition": f'attachment; filename="{name}"'}
+        if form == "json":
+            return answer({"items": records(query.records())}, headers=saved)
+        folder = tempfile.TemporaryDirectory(prefix="vrtracker-")
+        path = Path(folder.name) / name
+        try:
+            query.write(path)
+        except BaseException:
+            folder.cleanup()
+            raise
+        return FileResponse(path, headers=saved, background=BackgroundTask(folder.cleanup))
+
+    def _query(self, asked: Asked) -> Any:
+        return self._service.query(asked.where or None, include_scratched=asked.scratched)
+
+    def _snippet(self, asked: Asked) -> str:
+        """Return what asks for the same in Python."""
+        options = {
+            "columns": list(asked.columns),
+            "order_by": [asked.order] if asked.order else None,
+            "include_scratched": asked.scratched,
+        }
+        told = [repr(asked.where)] if asked.where else []
+        told += [f"{name}={value!r}" for name, value in options.items() if value]
+        return f"tracker.{self.plural}.frame({', '.join(told)})"
+
+    def _line(self, asked: Asked) -> str:
+        """Return what asks for the same in the shell."""
+        line = ["vrtracker", self.plural, "list"]
+        line += ["--where", asked.where] if asked.where else []
+        line += ["--columns", ",".join(asked.columns)] if asked.columns else []
+        line += [f"--order-by={asked.order}"] if asked.order else []
+        line += ["--include-scratched"] if asked.scratched else []
+        return shlex.join(line)
+
+
+def _key(row: dict[str, Any]) -> str:
+    return str(row.get("key", row["mouseName"]))

@@ -1,0 +1,145 @@
+"""From facts to pages: the templates, and the forms that come back."""
+
+from __future__ import annotations
+
+import hmac
+import http
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, quote
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from vrtracker.domain.qc import QC
+from vrtracker.domain.stages import StageKind
+from vrtracker.tracker import Tracker
+from vrtracker.web.problems import Refusal
+from vrtracker.web.visits import current
+
+__all__ = ["TEMPLATES", "Form", "Given", "Renderer", "in_path", "then"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Given(dict[str, str]):
+    """What a form sends: the last value of each field, and all of one by `all`."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a field."""
+        return [value for each, value in self._pairs if each == name]
+
+    def text(self, name: str) -> str | None:
+        """Return a field's text, None where it is empty."""
+        return self.get(name, "").strip() or None
+
+
+async def _given(request: Request) -> Given:
+    """Return what a form of one of this visit's pages sends.
+
+    Raises
+    ------
+    Refusal
+        If it does not bear the visit's mark.
+    """
+    body = (await request.body()).decode("utf-8", "replace")
+    given = Given(parse_qsl(body, keep_blank_values=True))
+    if not hmac.compare_digest(given.pop("mark", "").encode(), current.get().form_mark.encode()):
+        raise Refusal(
+            http.HTTPStatus.FORBIDDEN,
+            "stale_form",
+            "The form is not of this visit; nothing was written.",
+            "Load the page again.",
+        )
+    return given
+
+
+Form = Annotated[Given, Depends(_given)]
+
+
+class Renderer:
+    """Makes pages about one lab."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._may_write = not tracker.database.readonly
+        stages = tracker.workflow.stages.values()
+        self._reviews = [each.name.removesuffix("_qc") for each in stages if _is_review(each)]
+
+    def show(
+        self, name: str, facts: Mapping[str, Any] | None = None, status: int = 200
+    ) -> HTMLResponse:
+        """Return a page; `facts` are what its template speaks of."""
+        visit = current.get()
+        common = {
+            "database": self._tracker.url,
+            "person": visit.person,
+            "may_write": self._may_write and visit.may_write,
+            "reviews": self._reviews,
+            "mark": Markup('<input type="hidden" name="mark" value="{}">').format(visit.form_mark),
+        }
+        template = _environment().get_template(name)
+        return HTMLResponse(template.render(common | dict(facts or {})), status)
+
+    def wrong(self, message: str, status: int) -> HTMLResponse:
+        """Return a page that says what is wrong."""
+        return self.show("wrong.html", {"message": message, "status": int(status)}, status)
+
+
+def then(path: str) -> RedirectResponse:
+    """Go on to a page, once something is done."""
+    return RedirectResponse(path, http.HTTPStatus.SEE_OTHER)
+
+
+def in_path(text: object) -> str:
+    """Return a text as a part of an address."""
+    return quote(str(text), safe="")
+
+
+def _is_review(stage: Any) -> bool:
+    return bool(stage.kind is StageKind.REVIEW)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("vrtracker.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {"path": in_path, "when": _when, "level": _level, "cell": _cell, "age": _age}
+    return made
+
+
+def _when(text: str) -> str:
+    """Return a time in UTC as one reads it."""
+    return str(text).replace("T", " ").removesuffix("+00:00")
+
+
+def _level(number: int) -> str:
+    return QC(number).name
+
+
+def _cell(value: Any) -> str:
+    """Return a value of a row as it stands in a table: a tick box as yes or nothing."""
+    if value is None or value is False:
+        return ""
+    return "yes" if value is True else str(value)
+
+
+def _age(seconds: float | None) -> str:
+    """Return a span of time in its two largest parts."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    told = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(told[:2]) or "0 s"

@@ -1,0 +1,257 @@
+"""The page of the work: what waits, runs in the background, the disk against the database."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import datetime as dt
+import hashlib
+import http
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from vrtracker import clock
+from vrtracker.as_json import plain_value, records
+from vrtracker.domain.stages import StageKind
+from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.tracker import Tracker
+from vrtracker.web.problems import Refusal
+from vrtracker.web.rendering import Form, Given, Renderer, then
+
+__all__ = ["Runs", "Target", "routes"]
+
+_TAIL = 8_000
+_KEPT = 20
+# Windows' own, which Python has there alone.
+_STOP: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+_APART: dict[str, Any] = {"creationflags": _GROUP} if _GROUP else {"start_new_session": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The lab, as the shell is told of it: its database and its folder; None: by the settings."""
+
+    url: str | None = None
+    root: str | None = None
+
+    def line(self, actor: str, *words: str) -> list[str]:
+        """Return the words that run the shell on the lab."""
+        line = [sys.executable, "-m", "vrtracker", "--actor", actor]
+        line += [] if self.url is None else ["--url", self.url]
+        line += [] if self.root is None else ["--root", self.root]
+        return [*line, *words]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run that was started here, in a process of its own, which lives on without the server."""
+
+    number: int
+    actor: str
+    words: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    output: Path
+    begun: dt.datetime = field(default_factory=clock.now)
+
+    def told(self) -> dict[str, Any]:
+        """Return how it goes."""
+        code = self.process.poll()
+        with self.output.open("rb") as file:
+            file.seek(max(0, self.output.stat().st_size - _TAIL))
+            tail = file.read().decode("utf-8", "replace")
+        return {
+            "number": self.number,
+            "actor": self.actor,
+            "words": " ".join(self.words),
+            "begun": self.begun.isoformat(timespec="seconds"),
+            "runs": code is None,
+            "code": code,
+            "output": tail,
+        }
+
+
+class Runs:
+    """The runs that were started from the page, newest first."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._runs: list[_Run] = []
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+
+    def start(self, actor: str, *words: str) -> None:
+        """Start a command of the shell; what it says is kept as long as the server lives."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="vrtracker-runs-"))
+                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+            number = self._runs[0].number + 1 if self._runs else 1
+            output = self._folder / f"{number}.txt"
+            with output.open("wb") as said:
+                process = subprocess.Popen(  # noqa: S603 -- our own shell, words as a list
+                    self.target.line(actor, *words),
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    # Neither Ctrl-C at the server nor its end is one of the run.
+                    **_APART,
+                )
+            self._runs.insert(0, _Run(number, actor, words, process, output))
+            ended = [run for run in self._runs[_KEPT:] if run.process.poll() is not None]
+            self._runs = [run for run in self._runs if run not in ended]
+
+    def stop(self, number: int) -> None:
+        """Have a run give back what it is at, and end.
+
+        Raises
+        ------
+        NotFoundError
+            If it was not started here.
+        """
+        for run in self._runs:
+            if run.number == number:
+                with contextlib.suppress(ProcessLookupError):
+                    run.process.send_signal(_STOP)
+                return
+        raise NotFoundError("run", str(number))
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return how all go."""
+        return [run.told() for run in self._runs]
+
+
+def routes(tracker: Tracker, renderer: Renderer, runs: Runs) -> APIRouter:
+    """Return the pages of the work."""
+    router, work = APIRouter(include_in_schema=False), _Work(tracker, runs)
+
+    @router.get("/work")
+    def shown() -> Response:
+        return renderer.show("work.html", work.shown())
+
+    @router.get("/work/live")
+    def live() -> Response:
+        return renderer.show("work_live.html", work.going())
+
+    @router.post("/work/runs")
+    def start(form: Form) -> Response:
+        work.start(form)
+        return then("/work")
+
+    @router.post("/work/runs/{number}/stop")
+    def stop(number: int, _form: Form) -> Response:
+        work.require_writing()
+        runs.stop(number)
+        return then("/work")
+
+    @router.get("/work/doctor")
+    def doctor() -> Response:
+        return renderer.show("doctor.html", {"found": work.examined()})
+
+    for name, plan_of in work.plans.items():
+        _planned(router, renderer, name, plan_of)
+    return router
+
+
+def _planned(
+    router: APIRouter, renderer: Renderer, name: str, plan_of: Callable[[Given], Any]
+) -> None:
+    """Add a page that shows a plan, and carries it out once that has been seen."""
+
+    @router.post(f"/work/{name}")
+    def planned(form: Form) -> Response:
+        plan = plan_of(form)
+        facts = plan.facts()
+        seen = hashlib.sha256(json.dumps(plain_value(facts.rows)).encode()).hexdigest()
+        if form.get("seen") == seen:
+            plan.apply()
+            return then("/work")
+        given = {each: value for each, value in form.items() if each != "seen"}
+        shown = {"name": name, "facts": facts, "given": given, "seen": seen}
+        return renderer.show("plan.html", shown | {"differs": "seen" in form})
+
+
+class _Work:
+    """What waits, what goes on, and what can be done about it."""
+
+    def __init__(self, tracker: Tracker, runs: Runs) -> None:
+        self._tracker = tracker
+        self._runs = runs
+        self.plans: dict[str, Callable[[Given], Any]] = {
+            "scan": lambda form: tracker.scan(add_mice="add_mice" in form),
+            "reconcile": lambda form: tracker.reconcile(form.text("where")),
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """Return what is on the page."""
+        stages = self._tracker.workflow.stages.values()
+        return {
+            "processes": [each.name for each in stages if each.kind is StageKind.PROCESS],
+            "root": self._tracker.root,
+            **self.going(),
+        }
+
+    def going(self) -> dict[str, Any]:
+        """Return what goes on."""
+        workflow = self._tracker.workflow
+        activity = workflow.activity()
+        return {
+            "standing": activity.rows["stages"].records(),
+            "claims": records(activity.rows["claims"].records()),
+            "failures": records(workflow.errors.records(group=True)),
+            "held_back": records(workflow.held_back.records()),
+            "runs": self._runs.told(),
+        }
+
+    def start(self, form: Given) -> None:
+        """Start a run of a stage, over what is due, what is chosen, or what failed alike."""
+        self.require_writing()
+        group = form.text("error")
+        if group is not None:
+            self._tracker.workflow.error_group(group)
+            self._runs.start(self._tracker.actor, "register", "--error", group)
+            return
+        stage = self._tracker.workflow.stages.process(form.get("stage", ""))
+        words = ["register", "--stage", stage.name]
+        key, where = form.text("key"), form.text("where")
+        words += [] if key is None else [str(self._tracker.sessions.get(key).key)]
+        if where is not None:
+            self._tracker.query(where).exists()
+            words += [f"--where={where}"]
+        for name in ("max-sessions", "workers"):
+            number = form.text(name)
+            if number is not None and not (number.isdecimal() and number.isascii()):
+                raise InvalidValueError(f"{name}: {number!r} is no number.")
+            words += [] if number is None else [f"--{name}={number}"]
+        self._tracker.workflow.registrar(stage.name)
+        self._runs.start(self._tracker.actor, *words)
+
+    def require_writing(self) -> None:
+        """Refuse where nothing may be written, which the process of a run would not know.
+
+        Raises
+        ------
+        Refusal
+        """
+        if self._tracker.database.readonly:
+            said = "This server only reads."
+            raise Refusal(http.HTTPStatus.FORBIDDEN, "read_only", said, "Start another one.")
+
+    def examined(self) -> Any:
+        """Return what the doctor finds."""
+        from vrtracker.services.doctor import examine
+
+        target = self._runs.target
+        return examine(target.url, root=target.root, actor=self._tracker.actor)
