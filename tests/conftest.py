@@ -105,6 +105,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Measure in one of the processes what is run on import."""
+    worker = getattr(session.config, "workerinput", {}).get("workerid", "gw0")
+    with nullcontext() if worker == "gw0" else coverage_paused():
+        return (yield)
+
+
 def pytest_collection_finish() -> None:
     """Leave the collected tests, which live to the end, out of all later garbage collections."""
     gc.collect()

@@ -133,6 +133,32 @@ def test_failure_is_classified_by_its_sqlstate(people, statement, parameters, er
     assert caught.value.sqlstate == state
 
 
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ("*", ["owner", "K k", "id", "Name", "N"]),
+        ("x.[K k], p.[Name] AS [owner], p.[N] AS [name]", ["K k", "owner", "name"]),
+        ("COUNT(*) AS [Many], MAX(p.[N]) AS [N]", ["Many", "N"]),
+    ],
+)
+def test_columns_are_called_as_in_the_file_or_as_was_asked_for(new_file, columns, names):
+    with ucanaccess.connect(new_file) as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE [own pets] ([owner] LONG, [K k] LONG)")
+        cursor.execute("CREATE TABLE [people] ([id] LONG, [Name] TEXT(9), [N] LONG)")
+        query = (
+            f"SELECT {columns} FROM [own pets] AS x INNER JOIN [people] AS p ON p.[id]=x.[owner]"
+        )
+
+        cursor.execute(query)
+
+        assert [column[0] for column in cursor.description] == names
+        cursor.execute("DROP TABLE [people]")
+        cursor.execute("CREATE TABLE [people] ([ID] LONG, [NAME] TEXT(9), [N] LONG)")
+        cursor.execute("SELECT * FROM [people]")
+        assert [column[0] for column in cursor.description] == ["ID", "NAME", "N"]
+
+
 def test_row_count_is_that_of_rows_found(people):
     cursor = people.cursor()
     cursor.executemany(INSERT, [("a",), ("b",), ("c",)])

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 import vrtracker
-from support.clones import LITTERS_TABLE, fill, rows_of
+from support.clones import LITTERS_TABLE, filled, rows_of
 from support.sample_lab import numbers, open_lab, session_rows
 from vrtracker.database import Database
 from vrtracker.errors import InvalidValueError, UnknownNameError
@@ -37,8 +37,7 @@ def test_part_goes_into_every_kind_of_database(backend, tmp_path):
 
 @SQLITE
 def test_rows_of_the_labs_own_tables_come_where_what_they_refer_to_does(backend, tmp_path):
-    source = backend.migrated_url()
-    fill(source, tmp_path / "root")
+    source = backend.copied_url(filled)
     part = tmp_path / "part.db"
 
     vrtracker.clone(source, part, mouseName="ATL012")

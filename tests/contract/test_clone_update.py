@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 import vrtracker
 from support.backends import each_kind, each_source
-from support.clones import contents, fill, rows_of
+from support.clones import contents, filled, rows_of
 from support.processes import KILLS, OFTEN
 from support.sample_lab import (
     change_schema,
@@ -72,22 +73,29 @@ def cages(rows: int) -> list[dict[str, Any]]:
     ]
 
 
+def lab_of(sizes: tuple[int, ...], keeper: Any) -> Any:
+    """Return a tracker on a new lab with tables of these sizes; for reading alone."""
+    tracker = new_lab(keeper)
+    change_schema(
+        tracker.url,
+        lambda op: [op.create_table(f"cages{size}", *columns()) for size in sizes],
+    )
+    with raw_engine(tracker.url).begin() as connection:
+        for size in filter(None, sizes):
+            connection.execute(table_of(size).insert(), cages(size))
+    return open_lab(tracker.url, readonly=True)
+
+
 @pytest.fixture
 def sized(backend, shared_labs) -> str:
-    """The URL of a lab with tables of each size; for reading alone."""
+    """The URL of a lab with tables of each size."""
+    return shared_labs.get(backend, "sized", partial(lab_of, SIZES)).url
 
-    def build(keeper: Any) -> Any:
-        tracker = new_lab(keeper)
-        for size in SIZES:
-            name = f"cages{size}"
-            change_schema(tracker.url, lambda op, name=name: op.create_table(name, *columns()))
-        with raw_engine(tracker.url).begin() as connection:
-            for size in SIZES:
-                if size:
-                    connection.execute(table_of(size).insert(), cages(size))
-        return open_lab(tracker.url, readonly=True)
 
-    return shared_labs.get(backend, "sized", build).url
+@pytest.fixture
+def longer(backend, shared_labs) -> str:
+    """The URL of a lab with a table that is longer than what is copied at once, and others."""
+    return shared_labs.get(backend, "longer", partial(lab_of, (0, 1, 1001))).url
 
 
 @(each_kind if KILLS >= OFTEN else each_source)
@@ -131,9 +139,8 @@ def edit(url: str, draw: random.Random) -> None:
 
 
 @each_source
-def test_copy_that_is_brought_up_to_date_is_a_full_copy(backend, other, tmp_path):
-    source, url = backend.migrated_url(), other.new_url()
-    fill(source, tmp_path / "root")
+def test_copy_that_is_brought_up_to_date_is_a_full_copy(backend, other):
+    source, url = backend.copied_url(filled), other.new_url()
     vrtracker.clone(source, url)
     draw = random.Random(14)
     for _ in range(2):
@@ -197,25 +204,25 @@ def test_part_is_brought_up_to_date_by_the_same_filters(backend, tmp_path):
 
 
 @each_source
-def test_copy_that_is_interrupted_goes_on(sized, other):
+def test_copy_that_is_interrupted_goes_on(longer, other):
     url, draw = other.new_url(), random.Random(5)
     ends = sorted(draw.sample(range(1, 12), 3))
     for end in ends:
-        steps = vrtracker.iter_copy_tables(sized, url, resume=True)
+        steps = vrtracker.iter_copy_tables(longer, url, resume=True)
         for _ in range(end):
             next(steps)
         steps.close()
         with pytest.raises(SchemaError, match="--resume"):
             open_lab(url)
 
-    made = vrtracker.clone(sized, url, resume=True)
+    made = vrtracker.clone(longer, url, resume=True)
 
-    assert contents(url) == contents(sized)
+    assert contents(url) == contents(longer)
     assert sum(table.added for table in made.tables) < sum(table.rows for table in made.tables)
     with open_lab(url) as tracker:
         assert tracker.mice.add("next").uMouseID == 2
     with pytest.raises(InvalidValueError, match="update"):
-        vrtracker.clone(sized, url, resume=True)
+        vrtracker.clone(longer, url, resume=True)
 
 
 @SQLITE
@@ -254,9 +261,8 @@ def test_tables_come_one_after_the_other_and_nothing_stays_of_half_a_copy(backen
 
 
 @each_source
-def test_what_is_skipped_stays_behind(backend, other, tmp_path):
-    source, url = backend.migrated_url(), other.new_url()
-    fill(source, tmp_path / "root")
+def test_what_is_skipped_stays_behind(backend, other):
+    source, url = backend.copied_url(filled), other.new_url()
     skipped = {
         "skip_tables": ["litters", "vrt_event"],
         "skip_columns": ["sessiondb.sessionNotes", "arena"],

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
 
 import vrtracker
+from support.backends import migrate
 from support.registrars import bad, good
 from support.rigs import a_rig
 from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, change_schema, open_lab, raw_engine
@@ -53,10 +55,11 @@ def add_own(url: str) -> None:
     )
 
 
-def fill(url: str, root: Path) -> None:
-    """Give a migrated database some of all that a lab's has: also what is the lab's own."""
+def filled(url: str) -> None:
+    """Make a database with some of all that a lab's has: also what is the lab's own."""
+    migrate(url)
     add_own(url)
-    with WorkflowLab(url, root) as lab:
+    with TemporaryDirectory() as root, WorkflowLab(url, Path(root)) as lab:
         lab.add("M1.2023-01-20.1")
         lab.tracker.workflow.run(registrar=good)
         lab.add("M1.2023-01-20.2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +59,9 @@ class CursorConnection(Protocol):
 
     def forget_prepared(self) -> None:
         """Prepare every statement anew."""
+
+    def column_names(self, table: str) -> Mapping[str, str]:
+        """Return the names of a table's columns, by those in the mirror."""
 
 
 class Cursor:
@@ -157,7 +160,8 @@ class Cursor:
         self._bind(self._statement, parameters)
         self.rows = self._statement.executeQuery()
         if prepared.columns is None:
-            prepared.columns = java_types.described(self.rows.getMetaData())
+            names_of = self.connection.column_names
+            prepared.columns = java_types.described(self.rows.getMetaData(), names_of)
         self.description, self._readers = prepared.columns
 
     def _prepare(self, operation: str) -> Prepared:

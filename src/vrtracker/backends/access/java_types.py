@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -194,15 +194,25 @@ _READERS: dict[int, Reader] = {
 }
 
 
-def described(columns: Any) -> tuple[tuple[Description, ...], tuple[Reader, ...]]:
-    """Return, for the metadata of a result, what PEP 249 says of its columns, and their readers."""
+def described(
+    columns: Any, names_of: Callable[[str], Mapping[str, str]]
+) -> tuple[tuple[Description, ...], tuple[Reader, ...]]:
+    """Return, for the metadata of a result, what PEP 249 says of its columns, and their readers.
+
+    `names_of` gives the names of a table's columns in the file, by those in the mirror: the driver
+    itself asks the mirror for each column by a statement of its own.
+    """
+    plain, aliases = (jvm.private_field(columns, name) for name in ("wrapped", "aliases"))
     description: list[Description] = []
     readers = []
-    for position in range(1, int(columns.getColumnCount()) + 1):
-        kind = int(columns.getColumnType(position))
-        precision, scale = int(columns.getPrecision(position)), int(columns.getScale(position))
-        nullable = int(columns.isNullable(position)) != 0
-        label = str(columns.getColumnLabel(position))
-        description.append((label, kind, None, None, precision, scale, nullable))
+    for position in range(1, int(plain.getColumnCount()) + 1):
+        kind = int(plain.getColumnType(position))
+        precision, scale = int(plain.getPrecision(position)), int(plain.getScale(position))
+        nullable = int(plain.isNullable(position)) != 0
+        label = plain.getColumnLabel(position)
+        name = names_of(str(plain.getTableName(position))).get(str(label))
+        if name is None or aliases.containsKey(label):
+            name = str(columns.getColumnLabel(position))
+        description.append((name, kind, None, None, precision, scale, nullable))
         readers.append(reader(kind, scale))
     return tuple(description), tuple(readers)

@@ -29,6 +29,7 @@ from vrtracker.backends.access.table_objects import hold_tables, release_tables
 __all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of"]
 
 DEFAULT_TIMEOUT_S = 30.0
+_MOST_NAMED = 500
 
 Signature = tuple[int, int, int]
 
@@ -45,6 +46,7 @@ class Mirror:
         self._signature: Signature | None = None
         # Goes up whenever the tables may have become others.
         self.version = 0
+        self._names: dict[tuple[str, int], dict[str, str]] = {}
         # Whether this process changed tables of the file that the mirror does not know yet.
         self._is_behind = False
         # The open file behind the mirror, whose tables are held.
@@ -81,6 +83,15 @@ class Mirror:
         """Take note that a statement has made, changed or dropped a table."""
         self.version += 1
         self._hold(connection)
+
+    def column_names(self, connection: Any, table: str) -> dict[str, str]:
+        """Return the names of a table's columns in the file, by those in the mirror."""
+        key = table, self.version
+        if key not in self._names:
+            if len(self._names) >= _MOST_NAMED:
+                self._names.clear()
+            self._names[key] = _read_names(connection, table)
+        return self._names[key]
 
     def _hold(self, connection: Any) -> None:
         release_tables(self._file)
@@ -289,6 +300,19 @@ def _read_again(connection: Any) -> None:
     last_seen.setAccessible(True)  # a Java method
     last_seen.setLong(reference, 0)
     connection.java.createStatement().close()
+
+
+def _read_names(connection: Any, table: str) -> dict[str, str]:
+    statement = connection.java.getHSQLDBConnection().prepareStatement(
+        "SELECT c.ESCAPED_COLUMN_NAME, c.COLUMN_NAME FROM UCA_METADATA.TABLES t INNER JOIN "
+        "UCA_METADATA.COLUMNS c ON c.TABLE_ID = t.TABLE_ID WHERE t.ESCAPED_TABLE_NAME = ?"
+    )
+    statement.setString(1, table)
+    rows, names = statement.executeQuery(), {}
+    while rows.next():
+        names[str(rows.getString(1))] = str(rows.getString(2))
+    statement.close()
+    return names
 
 
 def _let_readers_pass(connection: Any) -> None:

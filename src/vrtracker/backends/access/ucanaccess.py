@@ -7,7 +7,7 @@ are committed. Schema statements cannot be prepared and end the transaction that
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -169,6 +169,10 @@ class Connection:
         """Prepare every statement anew, on all connections: the tables have changed."""
         with translated():
             self._mirror.tables_changed(self)
+
+    def column_names(self, table: str) -> Mapping[str, str]:
+        """Return the names of a table's columns, by those in the mirror."""
+        return self._mirror.column_names(self, table)
 
     def commit(self) -> None:
         """Write the changes of this transaction to the file."""
