@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ __all__ = [
     "adopt_orphans",
     "end_left_by",
     "end_tree",
+    "ending_with_us",
     "having_open",
     "is_alive",
     "marking",
@@ -180,6 +182,25 @@ def end_tree(process_id: int) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while any(map(_runs, tree[1:])) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+@contextmanager
+def ending_with_us(process_id: int) -> Iterator[None]:
+    """Within, have the group of a process killed when this process ends, however it does.
+
+    A shell waits for that on a pipe. Windows has none: there the next run ends what is left.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    words = ["/bin/sh", "-c", f"read _; kill -9 -{process_id}"]
+    with subprocess.Popen(  # noqa: S603 - a number is all that is put in
+        words, stdin=subprocess.PIPE, start_new_session=True
+    ) as watching:
+        try:
+            yield
+        finally:
+            watching.kill()
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sqlite3
 import subprocess
@@ -63,6 +64,25 @@ def test_a_dry_run_shows_what_a_dead_process_holds(demo):
         assert (row["key"], row["state"]) == (FIRST, "running")
 
 
+def test_a_dry_run_leaves_out_what_the_run_sets_aside_for_a_second_death(demo):
+    of_the_dead(demo)
+    demo.good("sessions", "edit", FIRST, "--set", "vrRegistration=false")
+    with contextlib.closing(sqlite3.connect(demo.url)) as connection, connection:
+        connection.row_factory = sqlite3.Row
+        select = "SELECT * FROM vrt_attempt WHERE attempt_id = ?"
+        earlier = dict(connection.execute(select, (TOKEN,)).fetchone())
+        earlier |= {"attempt_id": "c" * 32, "outcome": "expired", "error_type": "WorkerDiedError"}
+        marks = ", ".join("?" * len(earlier))
+        connection.execute(f"INSERT INTO vrt_attempt VALUES ({marks})", [*earlier.values()])
+
+    shown = demo.told("register", "--mouse", "DEMO001", "--dry-run")
+    demo.good("register", "--mouse", "DEMO001")
+
+    assert shown["queue"] == []
+    [row] = demo.told("errors", "--held-back")
+    assert (row["key"], row["failures"]) == (FIRST, 2)
+
+
 def test_a_dry_run_shows_as_many_as_the_limit(demo):
     for key in (FIRST, SECOND):
         demo.good("reset", key, "registration", "--reason", "again")
@@ -72,7 +92,8 @@ def test_a_dry_run_shows_as_many_as_the_limit(demo):
 
 def test_reconcile_names_what_ended_attempts_left_and_removes_it_with_apply(demo):
     folder = of_the_dead(demo)
-    demo.told("release", FIRST)
+    assert folder.name in demo.good("release", FIRST)
+    folder.mkdir()
 
     [note] = [note for note in demo.told("reconcile")["notes"] if note["kind"] == "left over"]
     assert (note["where"], folder.name in note["message"]) == (FIRST, True)

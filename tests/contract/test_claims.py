@@ -19,6 +19,7 @@ from vrtracker.errors import (
     ClaimHeldError,
     InvalidTransitionError,
     InvalidValueError,
+    LostClaimError,
     NotFoundError,
 )
 from vrtracker.files.staging import Staging
@@ -304,6 +305,19 @@ def test_the_key_of_a_session_that_is_worked_on_stays(lab, workflow, living):
     assert lab.tracker.sessions.update({"numPlanes": 3}, key).rows == 1
 
 
+def test_a_late_result_is_refused_once_the_session_has_another_key(lab, workflow):
+    key = lab.add(ONE)
+    claims = Claims(lab.tracker._lab, {})
+    late = claims.start(key, lab.stages["registration"], FunctionRegistrar(good))
+    lab.clock.advance(days=1)
+    lab.tracker.sessions.update({"sessionID": 9}, key)
+
+    with pytest.raises(LostClaimError):
+        claims.succeed(late, Finished(duration_s=1), known=[])
+
+    assert lab.tracker.verify().differences == ()
+
+
 def test_why_not_tells_that_the_process_is_gone_and_how_to_take_a_claim_away(
     lab, workflow, living, gone
 ):
@@ -316,6 +330,11 @@ def test_why_not_tells_that_the_process_is_gone_and_how_to_take_a_claim_away(
     assert f"vrtracker release {ONE} --force --reason WHY" in alive.message
     assert "is gone: the next run takes it" in dead.message
     assert "is gone" not in alive.message
+    assert "who works" not in dead.message.lower()
+    for refused in (workflow.reset, lab.tracker.sessions.delete):
+        args = ("registration",) if refused == workflow.reset else ()
+        with pytest.raises(InvalidTransitionError, match=f"is gone.*vrtracker release {TWO}"):
+            refused(TWO, *args, reason="again")
 
 
 def test_releasing_what_is_not_there_says_so(lab, workflow):

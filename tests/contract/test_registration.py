@@ -10,6 +10,7 @@ import traceback
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from support.registrars import bad, good, options_of, raises, writes
 from support.workflow_lab import WorkflowLab
@@ -314,6 +315,33 @@ def test_a_run_goes_on_after_a_failure(lab, workflow):
 
     report = workflow.run(registrar=picky)
     assert [r.outcome for r in report.results] == ["succeeded", "failed", "succeeded"]
+
+
+def test_a_session_is_claimed_in_the_transaction_that_records_the_one_before(lab, workflow):
+    commits = []
+    for number in range(1, 4):
+        lab.add(f"M1.2023-01-20.{number}")
+    workflow.status()
+    event.listen(lab.tracker.database.write_engine, "commit", commits.append)
+
+    assert workflow.run(registrar=good).succeeded == 3
+
+    assert len(commits) == 4
+
+
+def test_a_session_that_was_claimed_ahead_is_given_back_where_the_run_is_interrupted(lab, workflow):
+    for number in (1, 2):
+        lab.add(f"M1.2023-01-20.{number}")
+
+    def interrupted(_done, _total, _key, result) -> None:
+        if result is not None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(registrar=good, progress=interrupted)
+
+    assert workflow.claims().empty
+    assert workflow.run(registrar=good).succeeded == 1
 
 
 def test_a_missing_folder_is_a_failed_attempt(lab, workflow):

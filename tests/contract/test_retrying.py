@@ -149,6 +149,14 @@ def test_force_takes_what_waits_but_what_is_set_aside_only_when_it_is_named(lab)
     assert forced(ONE) == ["set aside"]
 
 
+def test_forced_rerun_that_fails_is_not_said_to_be_tried_again(lab):
+    lab.add(ONE)
+    lab.tracker.workflow.run(registrar=good)
+    (result,) = lab.tracker.workflow.run("registration", ONE, registrar=bad, force=True).results
+    assert result.following == "not tried again by itself: the earlier output stands"
+    assert lab.tracker.workflow.run(registrar=good).results == ()
+
+
 @pytest.mark.own_rule
 def test_session_that_takes_too_long_fails_and_leaves_nothing_behind(lab):
     workflow = under(lab, timeout_minutes=0.001, permanent=["SessionTimeoutError"])

@@ -149,17 +149,26 @@ def test_an_interrupted_worker_gives_its_claim_back_at_once(lab, tracker, worker
     assert not (lab.folder(ONE) / "oneData").exists()
 
 
-@pytest.mark.parametrize(
-    ("registrar", "files"), [("leave_writers", WRITERS), (command_that_writes(), (HANGS,))]
-)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_the_program_of_a_killed_worker_ends_with_it(lab, worker):
+    lab.add(ONE)
+    killed = worker(command_that_writes(), lease_s=LONG_S)
+    path = lab.folder(ONE) / HANGS
+    wait_for(lambda: "\n" in path.read_text())
+    program = psutil.Process(int(path.read_text().split()[0]))
+    assert runs(program)
+    killed.kill()
+    wait_for(lambda: not runs(program))
+
+
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_what_a_killed_worker_left_running_is_ended_before_its_session_is_given_away(
-    lab, worker, monkeypatch, registrar, files
+    lab, worker, monkeypatch
 ):
     lab.add(ONE)
     tracker = lab.another(now=clock.now, host_name=platform.node())
-    killed = worker(registrar, lease_s=LONG_S)
-    paths = [lab.folder(ONE) / name for name in files]
+    killed = worker("leave_writers", lease_s=LONG_S)
+    paths = [lab.folder(ONE) / name for name in WRITERS]
     wait_for(lambda: all(path.exists() and "\n" in path.read_text() for path in paths))
     left = [psutil.Process(int(path.read_text().split()[0])) for path in paths]
     killed.kill()

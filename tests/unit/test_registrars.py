@@ -112,10 +112,12 @@ def test_the_indexer_refuses_a_session_without_files(job):
 
 
 def test_a_command_gets_what_its_placeholders_name(job):
-    show = "import sys; print(*sys.argv[1:], sep='|', file=open('seen', 'w'), end='')"
+    show = (
+        "import sys; print(*sys.argv[1:], sep='|', file=open(sys.argv[6] + '/seen', 'w'), end='')"
+    )
     words = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     registrar_from(f"{script(show)} {words}").register(job)
-    assert (job.session_path / "seen").read_text().split("|") == [
+    assert (job.staging / "seen").read_text().split("|") == [
         "M1.2023-01-20.1",
         "M1",
         "2023-01-20",
@@ -124,6 +126,12 @@ def test_a_command_gets_what_its_placeholders_name(job):
         str(job.staging),
         "oneData",
     ]
+
+
+def test_a_command_that_names_the_staging_folder_and_leaves_it_empty_has_failed(job):
+    with pytest.raises(RegistrarError, match="wrote nothing into"):
+        registrar_from(f"{script('pass')} {{staging}}").register(job)
+    registrar_from(script("pass")).register(job)
 
 
 def test_a_command_writes_into_staging(job):

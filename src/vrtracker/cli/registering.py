@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,7 +34,12 @@ from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of, options_of, size_of
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
-from vrtracker.errors import InvalidTransitionError, InvalidValueError, NoRegistrarError
+from vrtracker.errors import (
+    InvalidTransitionError,
+    InvalidValueError,
+    NoRegistrarError,
+    WorkerDiedError,
+)
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -246,6 +252,9 @@ def _queue(
     """Return key and state of the sessions that a run would take."""
     column = f"state:{tracker.workflow.stages[which.stage].name}"
     left_out, free = {row["key"] for row in held_back}, _given_up(tracker, which.stage)
+    if not filters.is_named:
+        # A run sets them aside first.
+        left_out |= {key for key in free if _died_before(tracker, key, which.stage)}
     return [
         {"key": row["key"], "state": row[column]}
         for row in records(tracker.workflow.table.records(filters))
@@ -258,6 +267,17 @@ def _given_up(tracker: Tracker, stage: str) -> set[str]:
     name = tracker.workflow.stages[stage].name
     claims = records(tracker.workflow.claims.records())
     return {row["key"] for row in claims if row["stage"] == name and row["alive"] is False}
+
+
+def _died_before(tracker: Tracker, key: str, stage: str) -> bool:
+    """Return whether an earlier worker died over a session, since the last success."""
+    name = tracker.workflow.stages[stage].name
+    attempts = records(tracker.workflow.attempts.records(key))
+    since = takewhile(
+        lambda row: row["outcome"] != "succeeded",
+        (row for row in reversed(attempts) if row["stage"] == name),
+    )
+    return any(row["error_type"] == WorkerDiedError.__qualname__ for row in since)
 
 
 def left_in_queue(tracker: Tracker, which: Which, filters: Selection, run: Followed) -> int:

@@ -28,15 +28,20 @@ class NextTry:
         Aware UTC, from when on; None: by the next run.
     set_aside : str or None
         Why it is not tried again until somebody says so.
+    stands : bool
+        It had output before, which counts on: no run makes it anew by itself.
     """
 
     failures: int
     retry_after: dt.datetime | None = None
     set_aside: str | None = None
+    stands: bool = False
 
     def __str__(self) -> str:
         if self.set_aside is not None:
             return SET_ASIDE
+        if self.stands:
+            return "not tried again by itself: the earlier output stands"
         if self.retry_after is not None:
             return f"tried again from {self.retry_after:%Y-%m-%d %H:%M:%S} UTC on"
         return "tried again by the next run"

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from vrtracker import processes
 from vrtracker.domain.registrars import Job, RegistrarResult
 from vrtracker.errors import ConfigurationError, RegistrarError, UnknownNameError
+from vrtracker.files.trees import is_empty
 
 __all__ = ["PLACEHOLDERS", "CommandRegistrar"]
 
@@ -29,7 +30,7 @@ class CommandRegistrar:
     """Runs a command, without a shell, once for each session.
 
     The command runs in the session's folder and writes its output into ``{staging}``; a non-zero
-    exit code means that it failed.
+    exit code means that it failed. So it has if it names that folder, and leaves it empty.
 
     Parameters
     ----------
@@ -126,6 +127,11 @@ class CommandRegistrar:
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip())[-_TAIL:] or "it printed nothing"
             raise RegistrarError(f"{words[0]!r} ended with exit code {done.returncode}: {said}")
+        if "{staging" in self.command and is_empty(job.staging):
+            raise RegistrarError(
+                f"{words[0]!r} ended well, but wrote nothing into {job.staging}, which its command "
+                "line names. Mend what it does; if it is to write elsewhere, leave {staging} out."
+            )
         return RegistrarResult()
 
 
@@ -155,7 +161,8 @@ def _run(
         start_new_session=True,
     ) as process:
         try:
-            printed = process.communicate(timeout=timeout_s)
+            with processes.ending_with_us(process.pid):
+                printed = process.communicate(timeout=timeout_s)
         except BaseException:
             if process.poll() is None:
                 processes.end_tree(process.pid)

@@ -22,6 +22,7 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.history.outside import absorb_row
+from vrtracker.services.holders import why_free
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -174,11 +175,13 @@ def explain(
         )
     if state is State.RUNNING:
         until = snapshot.row(stage).lease_until
-        message = (
-            f"{stage.title} is running; its claim holds until {until} unless renewed. Who works on "
-            f"it: vrtracker claims; to take it away: vrtracker release {key} --force --reason WHY"
+        free = why_free(lab, snapshot.record.uSessionID, name, key)
+        message = f"{stage.title} is running; its claim holds until {until} unless renewed."
+        alive = (
+            " Who works on it: vrtracker claims; to take it away: vrtracker release "
+            f"{key} --force --reason WHY"
         )
-        return (Reason("running", name, message),)
+        return (Reason("running", name, message + (free or alive)),)
     if state is State.DONE:
         return (Reason("done", name, _done(snapshot, stage)),)
     if state is State.STALE:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from vrtracker.backends.access.java_errors import OperationalError
 
 __all__ = ["FileLock", "lock_of"]
 
-POLL_S = 0.02
+POLL_S = 0.01
+_TEXT_AT = 1
+"""Where in the file it says who holds it: Windows lets nobody read the byte that is locked."""
+_MOST_TEXT = 200
 
 
 def lock_of(path: Path) -> Path:
@@ -28,13 +33,25 @@ class FileLock:
         self.path = path
         self._descriptor: int | None = None
 
-    def acquire(self, *, timeout_s: float) -> None:
-        """Take the lock, waiting for up to `timeout_s`.
+    def acquire(self, *, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> bool:
+        """Take the lock, waiting for as long as it goes from hand to hand.
+
+        Parameters
+        ----------
+        timeout_s
+            How long one and the same transaction of another process may hold it.
+        wanted
+            Whether it is needed still; asked while others hold it.
+
+        Returns
+        -------
+        bool
+            Whether it is held; if not, it was not needed any more.
 
         Raises
         ------
         OperationalError
-            Another process holds it, or the folder cannot be written.
+            Another process holds it for longer, or the folder cannot be written.
         """
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -44,17 +61,25 @@ class FileLock:
                 "access to the folder of the database.",
                 "25006",
             ) from error
-        deadline = time.monotonic() + timeout_s
+        holder, deadline = None, time.monotonic() + timeout_s
         while not _try_lock(descriptor):
+            if not wanted():
+                os.close(descriptor)
+                return False
+            if (now_held_by := _read(descriptor)) != holder:
+                holder, deadline = now_held_by, time.monotonic() + timeout_s
             if time.monotonic() >= deadline:
                 os.close(descriptor)
                 raise OperationalError(
-                    f"Another process is writing to the database (it holds {self.path}); try "
-                    "again when it has finished.",
+                    f"Another process is writing to the database: {holder} has held {self.path} "
+                    f"for more than {timeout_s:g} s. Try again when it has finished; one that is "
+                    "suspended has to go on, or be ended.",
                     "40001",
                 )
             time.sleep(POLL_S)
         self._descriptor = descriptor
+        _write(descriptor, f"process {os.getpid()} on {platform.node()}, {time.time():.6f}")
+        return True
 
     def release(self) -> None:
         """Give the lock back; without effect when it is not held."""
@@ -62,6 +87,20 @@ class FileLock:
         if descriptor is not None:
             _unlock(descriptor)
             os.close(descriptor)
+
+
+def _read(descriptor: int) -> str:
+    """Return who holds the lock, as the holder wrote it."""
+    os.lseek(descriptor, _TEXT_AT, os.SEEK_SET)
+    told = os.read(descriptor, _MOST_TEXT).decode(errors="replace").strip()
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return told or "somebody"
+
+
+def _write(descriptor: int, holder: str) -> None:
+    os.lseek(descriptor, _TEXT_AT, os.SEEK_SET)
+    os.write(descriptor, holder.encode()[:_MOST_TEXT].ljust(_MOST_TEXT))
+    os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -129,8 +129,10 @@ class Mirror:
 
     def _recover(self, *, timeout_s: float) -> None:
         """Undo a commit that a process did not survive; wait for one that is under way."""
-        if self._is_being_written():
-            self._lock.acquire(timeout_s=timeout_s)
+        # A commit that has ended well meanwhile needs nothing, whoever writes next.
+        if self._is_being_written() and self._lock.acquire(
+            timeout_s=timeout_s, wanted=self._is_being_written
+        ):
             try:
                 undo.restore(self.path)
             finally:

@@ -9,7 +9,8 @@ from vrtracker.errors import BackendError, DatabaseAwayError, DatabaseUnavailabl
 from vrtracker.repositories.copying import TableRepository
 from vrtracker.services.doctor.diagnosis import Finding, Status, of_error
 from vrtracker.services.doctor.patient import Patient
-from vrtracker.services.workflow.abandoned import free_abandoned, key_of, why_abandoned
+from vrtracker.services.holders import why_abandoned
+from vrtracker.services.workflow.abandoned import free_abandoned, key_of
 
 __all__ = ["cells", "claims", "locks", "log", "names", "references", "schema", "whole"]
 

@@ -11,6 +11,7 @@ from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.history.outside import absorb_rows
+from vrtracker.services.holders import why_free
 from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["refuse_claimed", "remove"]
@@ -73,7 +74,8 @@ def refuse_claimed(
             to,
             current=State.RUNNING.value,
             allowed=(),
-            why="Wait for it to end; who works on it: vrtracker claims.",
+            why=why_free(lab, number, stage, keys[number]).lstrip()
+            or "Wait for it to end; who works on it: vrtracker claims.",
         )
 
 

@@ -26,6 +26,7 @@ from vrtracker.services.entries.removing import refuse_claimed
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.entries.session_files import Session
+from vrtracker.services.transitions import expire_claims
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -164,7 +165,13 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
             )
 
     def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
-        """Renew the notes of the other parts of its recording."""
+        """Renew the notes of the other parts of its recording, and end claims that ran out.
+
+        A late result would be told of the key that the session had.
+        """
+        found = unit.sessions.keys_of([number]).get(number)
+        if found and (snapshot := unit.stages.snapshot(SessionKey(*found))):
+            expire_claims(self.lab, unit, snapshot, self.lab.stages.values(), at=self.lab.now())
         renew_notes(self.lab, unit, number, reason=reason)
 
 

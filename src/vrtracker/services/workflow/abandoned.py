@@ -17,8 +17,6 @@ from typing import Any
 
 from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.snapshots import Snapshot
-from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Transition
 from vrtracker.errors import (
     LostClaimError,
@@ -29,8 +27,8 @@ from vrtracker.errors import (
 )
 from vrtracker.files import recovery
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import is_alive, why_abandoned
 from vrtracker.services.transitions import read
-from vrtracker.services.workflow.at_work import is_given_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import Claim, Finished
 from vrtracker.services.workflow.patience import Stop, patiently
@@ -38,12 +36,10 @@ from vrtracker.services.workflow.patience import Stop, patiently
 __all__ = [
     "abandon",
     "clean",
+    "clean_after",
     "free_abandoned",
-    "is_alive",
     "key_of",
     "left_by_the_ended",
-    "why_abandoned",
-    "why_free",
 ]
 
 _MEMORY = dt.timedelta(days=7)
@@ -78,7 +74,7 @@ def _free_abandoned(lab: LabContext) -> list[str]:
             left.append(row)
     # One that was killed right after it had recorded its end may have left something too.
     left += [row for row in last if is_alive(lab, row) is False]
-    return [*notes, *_clean(lab, left)]
+    return [*notes, *clean_after(lab, left)]
 
 
 def clean(lab: LabContext, number: int, path: Path) -> list[str]:
@@ -141,13 +137,12 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
             snapshot = replace(snapshot, rows={**snapshot.rows, stage.name: ended})
             before = snapshot.state(stage, lab.stages, at)
             claim = Claim(row["attempt_id"], stage, snapshot, before)
-            is_second = error is not None and unit.attempts.deaths(
+            deaths = error and unit.attempts.deaths(
                 snapshot.record.uSessionID, stage.name, type(error).__qualname__
             )
-            if error and is_second:
-                record_failure(
-                    lab, unit, claim, error, finished=Finished(), at=at, set_aside=str(error)
-                )
+            if error and deaths:
+                how: Any = {"set_aside": str(error), "uncounted": deaths}
+                record_failure(lab, unit, claim, error, finished=Finished(), at=at, **how)
             else:
                 close_attempt(unit, claim, "expired", Finished(), at, error=error)
                 event = event_of(lab, claim, Transition.CANCEL, before, at, reason=why)
@@ -155,15 +150,8 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
             unit.commit()
     except (LostClaimError, NotFoundError):
         return []
-    aside = " It is set aside: the second one in a row." if is_second else ""
+    aside = " It is set aside: the second one in a row." if deaths else ""
     return [f"{key}: the claim on {stage.name} was ended, since {why}.{aside}"]
-
-
-def is_alive(lab: LabContext, row: Mapping[str, Any]) -> bool | None:
-    """Return whether the process of an attempt runs; None where that cannot be known."""
-    if row["host_name"] != lab.host_name:
-        return None
-    return processes.is_alive(row["process_id"], row["process_started_at"])
 
 
 def _end_left_by(lab: LabContext, row: Mapping[str, Any]) -> list[str]:
@@ -199,27 +187,7 @@ def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
     return row["process_id"] != os.getpid() and bool(is_alive(lab, row))
 
 
-def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] | None:
-    """Return why nobody holds a running claim any more, and whether its process has died."""
-    if is_alive(lab, row) is False:
-        return f"its process {row['process_id']} on {row['host_name']} is gone", True
-    if is_alive(lab, row) and is_given_up(row):
-        return f"its process {row['process_id']} on {row['host_name']} has given it up", False
-    if row["lease_until"] <= lab.now():
-        return f"its lease ended, {row['host_name']} did not renew it", False
-    return None
-
-
-def why_free(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
-    """Return why a session that seems to be worked on is taken by the next run all the same."""
-    with lab.unit(readonly=True) as unit:
-        rows = unit.attempts.unfinished(snapshot.record.uSessionID)
-    held = (row for row in rows if row["attempt_id"] == snapshot.row(stage).attempt_id)
-    whys = (why_abandoned(lab, row) for row in held if row["outcome"] == "running")
-    return next((f"But {why[0]}: the next run takes it." for why in whys if why), None)
-
-
-def _clean(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def clean_after(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Remove what attempts left in the sessions' folders, as far as those are in reach."""
     if lab.root is None:
         return

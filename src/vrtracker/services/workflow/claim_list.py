@@ -9,8 +9,9 @@ from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
 from vrtracker.found import Found, framed
 from vrtracker.reading import INSTANT
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import is_alive, why_abandoned
 from vrtracker.services.transitions import read
-from vrtracker.services.workflow.abandoned import abandon, is_alive, key_of, why_abandoned
+from vrtracker.services.workflow.abandoned import abandon, clean_after, key_of
 
 __all__ = ["CLAIM", "ClaimListService"]
 
@@ -73,7 +74,7 @@ class ClaimListService:
         Returns
         -------
         list of str
-            A sentence for each claim that was ended.
+            A sentence for each claim that was ended, and for what it left in the session's folder.
 
         Raises
         ------
@@ -105,11 +106,12 @@ class ClaimListService:
                     row["heartbeat_at"],
                 )
         taken = (f"{self._lab.actor} took it away: {reason}", False)
-        return [
+        ended = [
             sentence
             for row, why in zip(rows, whys, strict=True)
             for sentence in abandon(self._lab, row, *(why or taken))
         ]
+        return [*ended, *clean_after(self._lab, rows)]
 
     def _running(self) -> list[dict[str, Any]]:
         with self._lab.unit(readonly=True) as unit:

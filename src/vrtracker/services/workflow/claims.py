@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from vrtracker import processes
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.retrying import NextTry
-from vrtracker.domain.snapshots import Snapshot, StageRow
+from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import (
@@ -23,22 +20,19 @@ from vrtracker.errors import (
     LostClaimError,
     NotFoundError,
 )
-from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.datasets import DatasetRepository
 from vrtracker.repositories.queue import Queue
 from vrtracker.repositories.rows import LookUps
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import let_go
 from vrtracker.services.transitions import (
-    expire_claims,
     read,
-    require,
     settle_stages,
     stale_dependents,
     stale_events,
     update_session,
 )
 from vrtracker.services.workflow.applicability import exclude_open
-from vrtracker.services.workflow.at_work import let_go, take_up
 from vrtracker.services.workflow.ending import close_attempt, event_of, record_failure
 from vrtracker.services.workflow.outcomes import (
     Claim,
@@ -48,9 +42,16 @@ from vrtracker.services.workflow.outcomes import (
     wakes,
 )
 from vrtracker.services.workflow.patience import patiently
+from vrtracker.services.workflow.starting import Starting, commit
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Claim", "Claims", "Finished"]
+__all__ = ["Claim", "Claims", "Finished", "Following"]
+
+T = TypeVar("T")
+Following = Callable[[UnitOfWork], Claim | None]
+"""Claims the next session in a unit of work that records the end of another."""
+_TAKEN = (ConcurrentUpdateError, InvalidTransitionError, NotFoundError, ViolationError)
+"""What is raised where somebody else came first."""
 
 
 class Claims:
@@ -75,10 +76,7 @@ class Claims:
         foreign: int | None = None,
     ) -> None:
         self._lab = lab
-        self._versions = JSONDocument(to_json(dict(versions)))
-        self._run = run
-        self._process_id = os.getpid() if foreign is None else foreign
-        self._process_started_at = processes.started_at(os.getpid()) if foreign is None else None
+        self._start = Starting(lab, versions, run=run, foreign=foreign).start
 
     def start(
         self,
@@ -109,7 +107,7 @@ class Claims:
         try:
             with self._lab.unit() as unit:
                 claim = self._start(unit, key, stage, registrar, rerun=rerun, without=without)
-                _commit(unit, claim)
+                commit(unit, claim)
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error
         return claim
@@ -135,16 +133,26 @@ class Claims:
         number = after
         try:
             with self._lab.unit() as unit:
-                now = self._lab.now()
-                found = queue.first(unit.executor, after=after, now=now, lock=True)
+                found = queue.first(unit.executor, after=after, now=self._lab.now(), lock=True)
                 if found is None:
                     return None
                 number, key = found
                 claim = self._start(unit, key, stage, registrar, **how)
-                _commit(unit, claim)
-        except (ConcurrentUpdateError, InvalidTransitionError, NotFoundError, ViolationError):
+                commit(unit, claim)
+        except _TAKEN:
             return number
         return claim
+
+    def following(
+        self, queue: Queue, after: int, stage: Stage, registrar: Registrar, **how: Any
+    ) -> Following:
+        """Return what claims the next session, as `start_next` does, as a part of `succeed`."""
+
+        def claimed(unit: UnitOfWork) -> Claim | None:
+            found = queue.first(unit.executor, after=after, now=self._lab.now(), lock=True)
+            return self._start(unit, found[1], stage, registrar, **how) if found else None
+
+        return claimed
 
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
         """Return the datasets that are on record for the session."""
@@ -153,14 +161,26 @@ class Claims:
         return patiently(self._lab, lambda: datasets.of_session(number))
 
     def succeed(
-        self, claim: Claim, finished: Finished, *, known: Sequence[Mapping[str, Any]]
-    ) -> None:
+        self,
+        claim: Claim,
+        finished: Finished,
+        *,
+        known: Sequence[Mapping[str, Any]],
+        following: Following | None = None,
+    ) -> Claim | None:
         """Record that the work succeeded, what it made, and which stages are left out by that.
 
         Parameters
         ----------
         known
             What `datasets` returned before the new output was put in place.
+        following
+            Claims the next session in the same transaction: one commit serves both.
+
+        Returns
+        -------
+        Claim or None
+            The next one; None where nothing follows, or somebody else came first.
 
         Raises
         ------
@@ -171,32 +191,47 @@ class Claims:
         DatabaseAwayError
             If the database is away for long; whether it was recorded is not known then.
         """
-        self._end(claim, "succeeded", lambda: self._succeed_as_it_is(claim, finished, known))
+        return self._end(
+            claim,
+            "succeeded",
+            lambda: self._succeed_as_it_is(claim, finished, known, following),
+        )
 
     def _succeed_as_it_is(
-        self, claim: Claim, finished: Finished, known: Sequence[Mapping[str, Any]]
-    ) -> None:
+        self,
+        claim: Claim,
+        finished: Finished,
+        known: Sequence[Mapping[str, Any]],
+        following: Following | None,
+    ) -> Claim | None:
         try:
-            self._succeed(claim, finished, known, is_outdated=False)
+            return self._succeed(claim, finished, known, following, is_outdated=False)
         except LostClaimError:
             raise
-        except (ConcurrentUpdateError, ViolationError):
+        except _TAKEN as error:
+            if following is not None:
+                # Whichever of the two it was: what was done counts by itself.
+                return self._succeed_as_it_is(claim, finished, known, None)
+            if not isinstance(error, ConcurrentUpdateError | ViolationError):
+                raise
             # Somebody decided on another stage during the work: what counts is how it is now.
             now = read(self._lab, None, claim.key)
             if _outcome(claim.stage, now) != _outcome(claim.stage, claim.snapshot):
                 raise
             is_outdated = now.row(claim.stage).mark == Mark.STALE
             is_outdated &= claim.snapshot.row(claim.stage).mark != Mark.STALE
-            self._succeed(replace(claim, snapshot=now), finished, known, is_outdated=is_outdated)
+            seen = replace(claim, snapshot=now)
+            return self._succeed(seen, finished, known, None, is_outdated=is_outdated)
 
     def _succeed(
         self,
         claim: Claim,
         finished: Finished,
         known: Sequence[Mapping[str, Any]],
+        following: Following | None,
         *,
         is_outdated: bool,
-    ) -> None:
+    ) -> Claim | None:
         """Record success; with `is_outdated` what was made is stale, since its inputs changed."""
         at = self._lab.now()
         removed, added = dataset_changes(claim, finished, known, at=at)
@@ -224,7 +259,9 @@ class Claims:
             events = stale_events(self._lab, claim.snapshot, claim.stage, stale, at=at)
             unit.events.append([event, *events], wakes=wakes(finished, dependents))
             exclude_open(self._lab, unit, claim.key, finished.excludes)
-            unit.commit()
+            found = following(unit) if following else None
+            commit(unit, found)
+        return found
 
     def fail(self, claim: Claim, error: BaseException, finished: Finished) -> NextTry:
         """Record that the work failed, with the exception; earlier output and dates stay.
@@ -264,111 +301,27 @@ class Claims:
 
     # -- helpers ------------------------------------------------------------------------------
 
-    def _end(self, claim: Claim, outcome: str, record: Callable[[], None]) -> None:
+    def _end(self, claim: Claim, outcome: str, record: Callable[[], T]) -> T | None:
         """Record an end patiently: once, also where the database went away after its commit."""
         tries = 0
 
-        def try_once() -> None:
+        def try_once() -> T | None:
             nonlocal tries
             tries += 1
             try:
-                record()
+                return record()
             except LostClaimError:
                 if tries == 1 or self._outcome(claim) != outcome:
                     raise
+                return None
 
-        patiently(self._lab, try_once)
+        found = patiently(self._lab, try_once)
         let_go(claim.attempt_id)
+        return found
 
     def _outcome(self, claim: Claim) -> str | None:
         with self._lab.unit(readonly=True) as unit:
             return unit.attempts.outcome(claim.attempt_id)
-
-    def _start(
-        self,
-        unit: UnitOfWork,
-        key: SessionKey,
-        stage: Stage,
-        registrar: Registrar,
-        *,
-        rerun: bool = False,
-        without: Collection[str] = (),
-    ) -> Claim:
-        snapshot, at = read(self._lab, unit, key), self._lab.now()
-        transition = Transition.RERUN if rerun else Transition.START
-        require(self._lab, snapshot, stage, transition, at=at, without=without)
-        before = snapshot.state(stage, self._lab.stages, at)
-        attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
-        expire_claims(self._lab, unit, snapshot, [stage], at=at)
-        snapshot = self._take(unit, snapshot, stage, attempt_id, at)
-        unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
-        event = self._lab.event(
-            key,
-            transition.value,
-            at=at,
-            stage=stage.name,
-            from_state=before.value,
-            to_state=State.RUNNING.value,
-            attempt_id=attempt_id,
-        )
-        unit.events.append([event])
-        return Claim(attempt_id, stage, snapshot, before)
-
-    def _take(
-        self, unit: UnitOfWork, snapshot: Snapshot, stage: Stage, attempt_id: str, at: dt.datetime
-    ) -> Snapshot:
-        """Put the attempt on the stage, and make rows for the stages that it may make stale.
-
-        Also for those that keep their outcome in the tracker: a row shows that it changed.
-        """
-        number, seen = snapshot.record.uSessionID, snapshot.row(stage)
-        rows = {
-            other.name: StageRow(None, None, None, None)
-            for other in self._lab.stages.dependents(stage.name)
-            if other.name not in snapshot.rows
-            and (not other.done_column or snapshot.has_output(other))
-        }
-        taken = replace(seen, attempt_id=attempt_id, outcome="running", lease_until=None)
-        if stage.name not in snapshot.rows:
-            rows[stage.name] = taken
-        elif not unit.stages.compare_and_set(
-            number, stage.name, seen=seen, mark=seen.mark, attempt_id=attempt_id, changed_at=at
-        ):
-            raise ConcurrentUpdateError(snapshot.record.key, "claimed")
-        if rows:
-            unit.stages.add_rows(
-                number,
-                {
-                    name: {"mark": None, "attempt_id": row.attempt_id, "changed_at": at}
-                    for name, row in rows.items()
-                },
-            )
-        return replace(snapshot, rows={**snapshot.rows, **rows, stage.name: taken})
-
-    def _attempt(
-        self,
-        snapshot: Snapshot,
-        stage: Stage,
-        registrar: Registrar,
-        attempt_id: str,
-        at: dt.datetime,
-    ) -> dict[str, Any]:
-        return {
-            "attempt_id": attempt_id,
-            "uSessionID": snapshot.record.uSessionID,
-            "stage": stage.name,
-            "outcome": "running",
-            "started_at": at,
-            "heartbeat_at": at,
-            "lease_until": at + self._lab.lease,
-            "actor": self._lab.actor,
-            "host_name": self._lab.host_name,
-            "process_id": self._process_id,
-            "process_started_at": self._process_started_at,
-            "registrar": registrar.name,
-            "options": dict(registrar.options),
-            "versions": self._versions,
-        }
 
     def _write_done(self, unit: UnitOfWork, claim: Claim, at: dt.datetime) -> dict[str, Any]:
         stage = claim.stage
@@ -382,16 +335,6 @@ class Claims:
         dependents = self._lab.stages.dependents(stage.name)
         seen = tuple(other.done_column for other in dependents if other.done_column)
         return update_session(unit, claim.snapshot, values, seen=seen)
-
-
-def _commit(unit: UnitOfWork, claim: Claim) -> None:
-    """Make a claim lasting; if nobody knows whether that was done, it is one given up."""
-    take_up(claim.attempt_id)
-    try:
-        unit.commit()
-    except BaseException:
-        let_go(claim.attempt_id)
-        raise
 
 
 def _outcome(stage: Stage, snapshot: Snapshot) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vrtracker.domain.retrying import NextTry
@@ -57,6 +58,7 @@ def record_failure(
     finished: Finished,
     at: dt.datetime,
     set_aside: str | None = None,
+    uncounted: int = 0,
 ) -> NextTry:
     """Record that the work failed, and when it is tried again; earlier output stays.
 
@@ -64,11 +66,13 @@ def record_failure(
     ----------
     set_aside
         Why it is not tried again, whatever the policy of the stage says.
+    uncounted
+        Failures before this one that no policy has counted: workers that died.
     """
     close_attempt(unit, claim, "failed", finished, at, error=error)
     changes = _write_failed(unit, claim, error, at)
     reason, stage = message_of(error), claim.stage.name
-    failures = (claim.snapshot.setback(claim.stage).failures or 0) + 1
+    failures = (claim.snapshot.setback(claim.stage).failures or 0) + uncounted + 1
     following = lab.policy(stage).after_failure(error, reason, failures=failures, at=at)
     if set_aside is not None:
         following = NextTry(failures, set_aside=set_aside)
@@ -82,7 +86,8 @@ def record_failure(
     after = claim.before if claim.snapshot.has_output(claim.stage) else State.FAILED
     event = event_of(lab, claim, Transition.FAIL, after, at, changes=changes, reason=reason)
     unit.events.append([event])
-    return following
+    is_planned = following.retry_after is not None and after is State.STALE
+    return replace(following, stands=after is not State.FAILED and not is_planned)
 
 
 def _write_failed(

@@ -48,6 +48,7 @@ def lacking_files(
     for each in missing:
         message = (
             f"{each.equipment} of its rig leaves {each.pattern}, and there is no such file; copy "
-            f"it into the session's folder, or name the rig that was used: vrtracker rig set {key}"
+            "it into the session's folder, or say which rig was used: vrtracker rig set RIG "
+            f"{key}; rigs: vrtracker rig list"
         )
         yield Reason(MISSING_FILES, stage.name, message)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.registrars import DatasetFile, Job, Registrar, RegistrarResult
+from vrtracker.domain.registrars import Job, Registrar
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Transition
 from vrtracker.errors import (
@@ -26,26 +26,24 @@ from vrtracker.errors import (
     LostClaimError,
     RegistrarError,
 )
-from vrtracker.files.alf import hash_file
 from vrtracker.files.layout import SessionFolders
-from vrtracker.files.staging import Staging, SwapReport
+from vrtracker.files.staging import Staging
 from vrtracker.files.trees import sizes
 from vrtracker.registrars import registered, time_limited
 from vrtracker.repositories.queue import Queue
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import let_go
 from vrtracker.services.transitions import read, require
 from vrtracker.services.workflow.abandoned import clean, free_abandoned
-from vrtracker.services.workflow.at_work import let_go
-from vrtracker.services.workflow.claims import Claim, Claims, Finished
+from vrtracker.services.workflow.claims import Claim, Claims, Finished, Following
 from vrtracker.services.workflow.heartbeat import Heartbeat
+from vrtracker.services.workflow.made import datasets_of, files_of_ours, stated_size, written_before
 from vrtracker.services.workflow.outcomes import message_of
 from vrtracker.services.workflow.patience import Stop, patiently
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
 
 __all__ = ["count_left", "make_way", "run_share", "run_stage"]
-
-_PATH_LENGTH = 255
 
 
 def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
@@ -107,6 +105,8 @@ class _Run:
         self._total = 0
         self._after = 0
         self._begun_again = False
+        self._next: Claim | None = None
+        self._how: dict[str, Any] = {"rerun": options.force, "without": options.without}
         self._stop: Stop | None = None
         self._results = Results()
         self._notes: list[str] = []
@@ -123,7 +123,7 @@ class _Run:
 
     def share(self) -> RunReport:
         """Take session after session, and no more; see `work`."""
-        with self._heartbeat:
+        with self._heartbeat, self._giving_back():
             while not (stopped := self._limit()) and (claim := self._claim()):
                 self._results.append(self._one(claim))
                 self._tell(claim.key, self._results[-1])
@@ -143,7 +143,8 @@ class _Run:
         or died over them, and failed ones be due again; until there are none.
         """
         while True:
-            found = patiently(self._lab, self._start_next, stop=self._stop)
+            found = self._next or patiently(self._lab, self._start_next, stop=self._stop)
+            self._next = None
             if isinstance(found, Claim):
                 self._after = found.snapshot.record.uSessionID
                 self._begun_again = False
@@ -158,10 +159,34 @@ class _Run:
                 self._notes += free_abandoned(self._lab, stop=self._stop)
 
     def _start_next(self) -> Claim | int | None:
-        options = {"rerun": self._options.force, "without": self._options.without}
-        return self._claims.start_next(
-            self._queue, self._after, self._stage, self._registrar, **options
-        )
+        return self._claims.start_next(*self._where, **self._how)
+
+    def _following(self) -> Following | None:
+        """Return what claims the next session together with the success of this one, if it may.
+
+        With a budget of bytes another one is begun only when it is known how much this one took.
+        """
+        if self._options.budget_bytes is not None:
+            return None
+        if self._options.limit_reached(self._results, and_one_more=True):
+            return None
+        return self._claims.following(*self._where, **self._how)
+
+    @property
+    def _where(self) -> tuple[Queue, int, Stage, Registrar]:
+        return self._queue, self._after, self._stage, self._registrar
+
+    @contextlib.contextmanager
+    def _giving_back(self) -> Iterator[None]:
+        """Give back what was claimed ahead where an interruption keeps the run from it."""
+        try:
+            yield
+        except DatabaseAwayError:
+            self._next = None
+            raise
+        finally:
+            if self._next is not None:
+                self._cancelled(self._next, "interrupted before it began", time.monotonic())
 
     def _sessions(self, *, left_behind: bool = False) -> Queue:
         return Queue(
@@ -189,6 +214,9 @@ class _Run:
 
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
+        if self._next is not None:
+            # It was asked before that one was claimed.
+            return None
         return self._options.limit_reached(self._results) or self._over_budget()
 
     # -- budget -------------------------------------------------------------------------------
@@ -263,23 +291,25 @@ class _Run:
             with processes.marking():
                 result = registered(self._registrar, job)
             written = sizes(staging.path)
-            self._refuse_over_budget(claim.key, max(sum(written.values()), _stated(result)))
+            self._refuse_over_budget(claim.key, max(sum(written.values()), stated_size(result)))
             known = self._claims.datasets(claim)
-            earlier = self._earlier(known)
+            earlier = written_before(known, self._stage.name, self._lab.output)
             report = staging.swap_in(earlier=earlier)
             try:
-                ours = _ours(report, written, earlier)
-                datasets = self._datasets(result, path, ours)
+                ours = files_of_ours(report, written, earlier)
+                datasets = datasets_of(result, path, self._lab.output, ours)
                 duration_s = time.monotonic() - started
                 finished = Finished(
                     duration_s=duration_s,
-                    bytes=_stated(result) or report.bytes,
+                    bytes=stated_size(result) or report.bytes,
                     datasets=datasets,
                     written={f"{self._lab.output}/{name}" for name in ours},
                     complete=result.datasets is not None,
                     excludes=self._options.excludes,
                 )
-                self._claims.succeed(claim, finished, known=known)
+                self._next = self._claims.succeed(
+                    claim, finished, known=known, following=self._following()
+                )
             except LostClaimError:
                 self._keep_aside(claim, staging)
                 raise
@@ -328,44 +358,6 @@ class _Run:
                 f"{budget:.0f}; it was discarded. Raise the budget and run again."
             )
 
-    def _earlier(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return the files in the output folder that this stage wrote before.
-
-        What it only found and recorded there, as the ALF indexer does, is not its own to replace.
-        """
-        prefix = f"{self._lab.output}/"
-        return [
-            row["rel_path"].removeprefix(prefix)
-            for row in known
-            if row["stage"] == self._stage.name
-            and row["written"]
-            and row["rel_path"].startswith(prefix)
-        ]
-
-    def _datasets(
-        self, result: RegistrarResult, path: Path, files: Sequence[str]
-    ) -> list[DatasetFile]:
-        if result.datasets is not None:
-            datasets = list(result.datasets)
-        else:
-            output = path / self._lab.output
-            datasets = [
-                DatasetFile(
-                    f"{self._lab.output}/{name}",
-                    (output / name).stat().st_size,
-                    hash_file(output / name),
-                )
-                for name in files
-                if (output / name).is_file()
-            ]
-        for file in datasets:
-            if len(file.rel_path) > _PATH_LENGTH:
-                raise RegistrarError(
-                    f"The path {file.rel_path!r} has more than {_PATH_LENGTH} characters; "
-                    "shorten the name."
-                )
-        return datasets
-
     def _cancelled(self, claim: Claim, reason: str, started: float) -> RunResult:
         duration_s = time.monotonic() - started
         # A claim that somebody else has taken over by now needs no giving back.
@@ -383,17 +375,3 @@ class _Run:
         text = f"{type(error).__name__}: {message_of(error)}"
         more: Any = {"attempt_id": claim.attempt_id, "following": str(following)}
         return RunResult(claim.key, "failed", duration_s, error=text, **more)
-
-
-def _ours(report: SwapReport, written: Collection[str], earlier: Collection[str]) -> list[str]:
-    """Return the files in the output that are this stage's: new ones, and what was kept of it."""
-    # A run that wrote nothing leaves the whole earlier output where it is.
-    kept = {*report.carried} & {*written, *earlier} if written else {*earlier}
-    return sorted({*report.files, *kept})
-
-
-def _stated(result: RegistrarResult) -> int:
-    """Return the size that a registrar states itself, bytes; 0 where it leaves that to us."""
-    if result.bytes is not None:
-        return result.bytes
-    return sum(file.size_bytes for file in result.datasets or ())

@@ -197,19 +197,25 @@ class RunOptions:
         left_open = [name for name in names if getattr(self, name) is None]
         return replace(self, **{name: getattr(policy, name) for name in left_open})
 
-    def limit_reached(self, results: Results) -> str | None:
-        """Return which limit forbids another session, if any."""
+    def limit_reached(self, results: Results, *, and_one_more: bool = False) -> str | None:
+        """Return which limit forbids another session, if any.
+
+        Parameters
+        ----------
+        and_one_more
+            Another one is about to succeed, which `results` do not have yet.
+        """
         if self.stop is not None and (why := self.stop()):
             return why
         failed = results.counts["failed"]
-        worked = results.counts["succeeded"] + failed
+        worked = results.counts["succeeded"] + failed + and_one_more
         if results.counts["cancelled"]:
             return "the budget of bytes would be exceeded"
         if self.max_sessions is not None and worked >= self.max_sessions:
             return f"the limit of {self.max_sessions} sessions is reached"
         if self.max_errors is not None and failed >= self.max_errors:
             return f"the limit of {self.max_errors} errors is reached"
-        streak = _streak(results)
+        streak = [] if and_one_more else _streak(results)
         if self.max_failures_in_a_row and len(streak) >= self.max_failures_in_a_row:
             return f"{len(streak)} sessions in a row failed, the last with {streak[0].error}"
         return None

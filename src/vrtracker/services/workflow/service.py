@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
@@ -20,7 +19,6 @@ from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
 from vrtracker.services.transitions import Reasons, explain, read
-from vrtracker.services.workflow.abandoned import why_free
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
@@ -152,12 +150,7 @@ class WorkflowService:
         snapshot = read(self._lab, None, SessionKey.parse(key))
         why = why_stale(self._lab, snapshot, chosen)
         reasons = explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
-        is_running = any(reason.code == "running" for reason in reasons)
-        free = why_free(self._lab, snapshot, chosen) if is_running else None
-        told = [
-            replace(each, message=f"{each.message}. {free}") if free else each for each in reasons
-        ]
-        return Reasons([*told, *lacking_files(self._lab, snapshot, chosen, told)])
+        return Reasons([*reasons, *lacking_files(self._lab, snapshot, chosen, reasons)])
 
     def states(self, key: Any) -> dict[str, State]:
         """Return the state of one session in each stage."""
