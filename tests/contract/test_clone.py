@@ -37,6 +37,7 @@ from vrtracker.errors import (
     SchemaOutOfDateError,
 )
 from vrtracker.repositories.copying import TableRepository
+from vrtracker.services.administration import cloning
 from vrtracker.services.administration.cloning import Clone
 
 
@@ -284,6 +285,28 @@ def test_another_way_to_the_same_file_is_no_destination(small_lab, tmp_path, mon
         vrtracker.clone(path, other)
 
 
+@pytest.mark.parametrize(
+    "other", [OTHERS[list(map(marker, KINDS)).index("postgresql")]], indirect=True
+)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_indexes_and_keys_are_the_same_whether_they_come_before_the_rows_or_after(
+    full, other, monkeypatch
+):
+    before, after = other.new_url(), other.new_url()
+
+    vrtracker.clone(full, before)
+    monkeypatch.setattr(cloning, "_MANY", 0)
+    vrtracker.clone(full, after)
+
+    assert contents(after) == contents(full)
+    for query in (
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY indexdef",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY conname",
+    ):
+        assert run_sql(after, query) == run_sql(before, query)
+    assert check(after) == []
+
+
 def test_another_way_to_the_same_server_is_no_destination(postgres_server, database_sources):
     source = database_sources.get(f"postgresql{postgres_server.version}")
     backend = Backend(f"postgresql{postgres_server.version}", source, Path())
@@ -509,3 +532,29 @@ def test_cells_that_do_not_fit_are_named_together_before_anything_is_written(sma
     found = {check.name: check for check in vrtracker.doctor(small_lab).checks}
     assert found["cells"].status == "error"
     assert "'maybe'" in found["cells"].message
+    assert "UPDATE " in found["cells"].remedy
+    with open_lab(small_lab) as tracker:
+        for read in (tracker.sessions.get, tracker.sessions.frame, lambda _: tracker.freeze("all")):
+            with pytest.raises(BackendError, match=r"maybe.*doctor"):
+                read("ATL012.2023-01-20.702")
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_damaged_file_is_not_copied_though_its_rows_can_be_read(small_lab, tmp_path):
+    before = contents(small_lab)
+    with Path(small_lab).open("r+b") as file:
+        # Of the second page: the bytes that are in no row and in no gap.
+        file.seek(4096 + 7)
+        file.write(b"\xc8")
+    assert contents(small_lab) == before
+
+    with open_lab(small_lab) as tracker:
+        for copy in (
+            lambda: vrtracker.clone(small_lab, tmp_path / "copy.db"),
+            lambda: vrtracker.bake(small_lab, tmp_path / "copy.db", size="small"),
+            lambda: tracker.publish("fig3", tmp_path / "published"),
+        ):
+            with pytest.raises(BackendError, match=r"is damaged: .*restore"):
+                copy()
+    assert not (tmp_path / "copy.db").exists()
+    assert not list((tmp_path / "published").iterdir())

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import vrtracker
 from support.backends import SOURCES, Backend, marker
-from support.clones import clone_when_told, contents
+from support.clones import clone_when_told, contents, die_inside_a_table
 from support.processes import KILLS, OFTEN, in_child, killed_after, quick_processes
-from support.sample_lab import new_lab, table_counts
+from support.sample_lab import change_schema, new_lab, open_lab, raw_engine, table_counts
 from vrtracker.backends import parse_url
 from vrtracker.database.migration import check
+from vrtracker.errors import SchemaError
 
 KINDS = {marker(name): name for name in reversed(SOURCES)}
 # What a kill leaves is a matter of the destination. Each kind is one, and a source, wherever the
@@ -167,3 +170,56 @@ def test_killed_clone_through_java_is_complete_or_not_there(pair, tmp_path):
             pair.can_be_tried_again(current.url)
 
     assert not all(outcomes)
+
+
+# -- kept a portion at a time ------------------------------------------------------------------
+
+CAGES = [
+    {"cage": number + 1, "rack": f"ü {number % 7}", "weight": number / 7}
+    for number in range(12_000)
+]
+
+
+def _cages() -> list[Any]:
+    return [
+        sa.Column("cage", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("rack", sa.String(20)),
+        sa.Column("weight", sa.Double),
+    ]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        *marked([("sqlite", "postgresql"), ("postgresql", "sqlite")]),
+        *(
+            pytest.param(*each.values, id=each.id, marks=[*each.marks, pytest.mark.slow])
+            for each in marked([("sqlite", "access")])
+        ),
+    ],
+    indirect=True,
+)
+def test_clone_that_is_killed_inside_a_table_goes_on_there(pair):
+    cages = sa.Table("cages", sa.MetaData(), *_cages())
+    change_schema(pair.source, lambda op: op.create_table("cages", *_cages()))
+    with raw_engine(pair.source).begin() as connection:
+        connection.execute(cages.insert(), CAGES)
+    url = pair.new()
+
+    for portion in (5_000, 10_000):
+        child = quick_processes().Process(target=die_inside_a_table, args=(pair.source, url))
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        assert table_counts(url)["cages"] == portion
+        with pytest.raises(SchemaError, match="--resume"):
+            open_lab(url)
+    made = vrtracker.clone(pair.source, url, resume=True)
+
+    assert contents(url) == contents(pair.source)
+    assert {table.name: table.added for table in made.tables}["cages"] == 2_000
+    with raw_engine(url).begin() as connection:
+        assert [row._asdict() for row in connection.execute(sa.select(cages))] == CAGES
+        connection.execute(cages.insert(), {"rack": "next"})
+        assert connection.scalar(sa.select(sa.func.max(cages.c.cage))) == 12_001
+    assert check(url) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,3 +128,16 @@ def clone_when_told(source: str, destination: str, folder: str) -> None:
     while not (Path(folder) / "go").exists():
         time.sleep(0.005)
     vrtracker.clone(source, destination)
+
+
+def die_inside_a_table(source: str, destination: str) -> None:
+    """Clone, and be killed once a portion of the table cages is there, and the rest is not."""
+    told = []
+
+    def tell(table: str, done: int, total: int) -> None:
+        # First of what is compared, then of what is written.
+        told.append((table, done))
+        if table == "cages" and 0 < done < total and told.count((table, done)) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    vrtracker.clone(source, destination, resume=True, progress=tell)

@@ -163,9 +163,13 @@ class Backend(abc.ABC):
         yield
 
     def loading(
-        self, connection: Connection, table: Table
+        self, connection: Connection, table: Table, *, many: bool = False
     ) -> AbstractContextManager[Callable[[Sequence[Sequence[Any]]], None]]:
-        """Give what inserts rows, of values in the order of the columns, as they are."""
+        """Give what inserts rows, of values in the order of the columns, as they are.
+
+        With `many` the table is empty, and will not be small.
+        """
+        del many
         names, statement = table.c.keys(), insert(table).inline()
 
         def load(rows: Sequence[Sequence[Any]]) -> None:

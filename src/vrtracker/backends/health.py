@@ -53,9 +53,9 @@ class Health:
         """
         raise NotImplementedError
 
-    def damage(self, connection: Connection) -> list[str]:
-        """Return in words what is damaged in the database."""
-        del connection
+    def damage(self, connection: Connection, *, quick: bool = False) -> list[str]:
+        """Return in words what is damaged; `quick` is enough where every row is read anyway."""
+        del connection, quick
         return []
 
     def misfits(self, connection: Connection, table: Table) -> list[Misfit]:

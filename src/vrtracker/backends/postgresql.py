@@ -143,11 +143,13 @@ class PostgreSQLBackend(Backend):
             {"name": f'"{table.name}"', "column": column, "after": after},
         )
 
-    def loading(self, connection: Connection, table: Table) -> AbstractContextManager[Any]:
+    def loading(
+        self, connection: Connection, table: Table, *, many: bool = False
+    ) -> AbstractContextManager[Any]:
         """Load rows by COPY, which the server takes in while more are read."""
         from vrtracker.backends.postgresql_loading import loading
 
-        return loading(connection, table)
+        return loading(connection, table, many=many)
 
     def listed(self, name: str) -> ColumnElement[int]:
         """Take the list as an array."""

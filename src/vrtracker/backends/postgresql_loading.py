@@ -7,32 +7,84 @@ import selectors
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from psycopg import DataError
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Table
 
 __all__ = ["loading"]
 
-_COPY = SQL("COPY {} ({}) FROM STDIN")
+_THERE = "attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped"
+_TYPES = f"SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid WHERE {_THERE}"  # noqa: S608, E501
+# Types whose values go as bytes; others go as text, as they do in a statement.
+_PLAIN = {
+    *("bool", "bytea", "date", "float4", "float8", "int2", "int4", "int8"),
+    *("numeric", "text", "time", "timestamp", "varchar"),
+}
+# What others refer to stays, and so does the primary key.
+_KEYS = """
+SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
+       format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname,
+              pg_get_constraintdef(own.oid))
+FROM pg_constraint AS own JOIN pg_class ON pg_class.oid = conrelid
+WHERE conrelid = to_regclass(quote_ident(%s)) AND pg_has_role(relowner, 'USAGE')
+AND (contype = 'f' OR contype = 'u' AND NOT EXISTS (
+    SELECT FROM pg_constraint AS other WHERE other.contype = 'f' AND other.conindid = own.conindid))
+ORDER BY contype
+"""
+_INDEXES = """
+SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+WHERE indrelid = to_regclass(quote_ident(%s)) AND pg_has_role(relowner, 'USAGE')
+AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
 
 
 @contextlib.contextmanager
 def loading(
-    connection: Connection, table: Table
+    connection: Connection, table: Table, *, many: bool
 ) -> Iterator[Callable[[Sequence[Sequence[Any]]], None]]:
-    """Give what takes rows; that all fitted is known at the end of the block."""
-    columns = SQL(", ").join(map(Identifier, table.c.keys()))
+    """Give what takes rows; that all fitted is known at the end of the block.
+
+    Parameters
+    ----------
+    many
+        The table is empty and will not be small: what it promises is looked at once, at the end.
+    """
     driver: Any = connection.connection.driver_connection
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(_COPY.format(Identifier(table.name), columns)) as copy,
-    ):
+    with driver.cursor() as cursor, _bare(cursor, table.name, many=many):
+        found = dict(cursor.execute(_TYPES, [table.name]).fetchall())
+        types = [found.get(name) for name in table.c.keys()]  # noqa: SIM118
+        binary = _PLAIN.issuperset(types)
+        columns = SQL(", ").join(map(Identifier, table.c.keys()))
+        way = SQL("COPY {} ({}) FROM STDIN" + " (FORMAT BINARY)" * binary)
+        with cursor.copy(way.format(Identifier(table.name), columns)) as copy:
+            if binary:
+                copy.set_types(types)
 
-        def load(rows: Sequence[Sequence[Any]]) -> None:
-            for row in rows:
-                copy.write_row(row)
-            _hand_over(driver.pgconn)
+            def load(rows: Sequence[Sequence[Any]]) -> None:
+                try:
+                    for row in rows:
+                        copy.write_row(row)
+                except (TypeError, ValueError, OverflowError) as error:
+                    raise DataError(f"{table.name}: {error}") from error
+                _hand_over(driver.pgconn)
 
-        yield load
+            yield load
+
+
+@contextlib.contextmanager
+def _bare(cursor: Any, table: str, *, many: bool) -> Iterator[None]:
+    """Take indexes and keys off a table, and put them on again at once: it costs a fraction."""
+    found = [
+        pair
+        for query in (_KEYS, _INDEXES)
+        for pair in (cursor.execute(query, [table]).fetchall() if many else ())
+    ]
+    for drop, _ in found:
+        cursor.execute(drop)
+    yield
+    for _, make in reversed(found):
+        cursor.execute(make)
 
 
 def _hand_over(connection: Any) -> None:

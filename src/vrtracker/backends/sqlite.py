@@ -16,6 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import (
     JSON,
     URL,
+    Boolean,
     ColumnElement,
     Connection,
     Engine,
@@ -33,7 +34,7 @@ from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
 from vrtracker.backends.sqlite_care import SQLiteCare, remove
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
-from vrtracker.backends.sqlite_health import SQLiteHealth, is_written_to
+from vrtracker.backends.sqlite_health import SQLiteHealth, StrictBoolean, is_written_to
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -106,6 +107,7 @@ class SQLiteBackend(Backend):
             poolclass=QueuePool,
             pool_reset_on_return=None if readonly else "rollback",
         )
+        engine.dialect.colspecs = {**engine.dialect.colspecs, Boolean: StrictBoolean}
         event.listen(engine, "begin", _begin if readonly else _begin_immediate)
         event.listen(engine, "checkout", _in_no_haste)
         return engine

@@ -25,11 +25,30 @@ from vrtracker.backends.health import Health, Misfit, versions_of
 from vrtracker.processes import having_open
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, Table
+    from sqlalchemy import URL, Connection, Dialect, Engine, Table
 
-__all__ = ["SQLiteHealth", "is_written_to"]
+__all__ = ["SQLiteHealth", "StrictBoolean", "is_written_to"]
 
 _SHOWN = 20
+
+
+class _Flags(dict[Any, Any]):
+    def __missing__(self, value: Any) -> bool:
+        raise ValueError(value)
+
+
+_flag = _Flags({0: False, 1: True, None: None}).__getitem__
+
+
+class StrictBoolean(Boolean):
+    """A tick box as SQLite keeps it; any text in one, which SQLite lets be, is no true."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Read 0 and 1 alone; a dict's own look-up is as fast as what SQLAlchemy has."""
+        del dialect, coltype
+        return _flag
 
 
 class SQLiteHealth(Health):
@@ -44,9 +63,10 @@ class SQLiteHealth(Health):
         packages = versions_of(["sqlalchemy"])
         return f"SQLite {sqlite3.sqlite_version}, {packages}"
 
-    def damage(self, connection: Connection) -> list[str]:
-        """Have SQLite check pages, indexes and rows."""
-        found = connection.execute(text("PRAGMA integrity_check(5)")).scalars().all()
+    def damage(self, connection: Connection, *, quick: bool = False) -> list[str]:
+        """Have SQLite check pages and rows, and indexes unless it is to be quick."""
+        check = "quick_check" if quick else "integrity_check"
+        found = connection.execute(text(f"PRAGMA {check}(5)")).scalars().all()
         return [line for line in found if line != "ok"]
 
     def misfits(self, connection: Connection, table: Table) -> list[Misfit]:

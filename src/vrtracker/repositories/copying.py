@@ -72,8 +72,8 @@ class TableRepository:
                 yield from result.partitions()
 
     @contextlib.contextmanager
-    def filling(self, *, after: int) -> Iterator[None]:
-        """Let rows be inserted in the block.
+    def filling(self, *, after: int, many: bool = False) -> Iterator[None]:
+        """Let rows be inserted in the block, `many` of them into an empty table.
 
         They keep their autonumbers, and the next one is also higher than `after`.
         """
@@ -83,7 +83,7 @@ class TableRepository:
         with (
             self._database.translating(),
             keeping if is_numbered else contextlib.nullcontext(),
-            backend.loading(self._connection, self.table) as self._load,
+            backend.loading(self._connection, self.table, many=many) as self._load,
         ):
             yield
 
@@ -147,7 +147,7 @@ class TableRepository:
                     return BackendError(
                         f"{self.name}: The column {column.name} holds {row[column.name]!r} "
                         f"where {key} is {row[key]!r}, which does not fit it; correct it in the "
-                        "database."
+                        "database (vrtracker doctor tells how)."
                     )
         return BackendError(f"{self.name}: A value does not fit its column ({error.orig}).")
 

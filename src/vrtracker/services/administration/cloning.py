@@ -32,8 +32,10 @@ __all__ = [
     "Extent",
     "Progress",
     "finished",
-    "tell_nobody",
 ]
+
+_MANY = 10_000
+"""Rows above which a database may make its indexes after them."""
 
 Progress = Callable[[str, int, int], object]
 """Called with a table's name, the rows that are copied, and how many there are."""
@@ -143,7 +145,7 @@ def finished(steps: Generator[CopiedTable, None, Clone]) -> Clone:
             return made
 
 
-def tell_nobody(table: str, done: int, total: int) -> None:
+def _tell_nobody(table: str, done: int, total: int) -> None:
     """Be the progress of a copy that nobody watches."""
     del table, done, total
 
@@ -160,7 +162,7 @@ class Copying:
     ) -> None:
         self._source = source
         self._destination = destination
-        self._progress = progress or tell_nobody
+        self._progress = progress or _tell_nobody
         self._extent = extent or Extent()
 
     def run(self) -> Clone:
@@ -243,6 +245,13 @@ class Copying:
     def _check_copyable(
         self, reading: Connection, structure: Structure, tables: list[TableRepository]
     ) -> None:
+        health = self._source.backend.health
+        damage = health.damage(reading, quick=True)
+        if damage:
+            raise BackendError(
+                f"{self._source} is damaged: {' '.join('; '.join(damage).split())}. Nothing was "
+                "written. Restore a backup: vrtracker restore BACKUP"
+            )
         dialect = self._destination.write_engine.dialect
         found = [*structure.problems, *structure.refused_by(dialect)]
         if not self._destination.backend.keys_tell_case:
@@ -257,7 +266,6 @@ class Copying:
                 for table in tables
                 for column in table.empty_flags()
             ]
-        health = self._source.backend.health
         found += [
             f"{misfit}, which does not fit"
             for table in tables
@@ -300,7 +308,7 @@ class Copying:
         total = table.count()
         copied = Fingerprint(table.table.c.keys())
         self._progress(table.name, 0, total)
-        with written.filling(after=table.last_number()):
+        with written.filling(after=table.last_number(), many=total > _MANY):
             for rows in self._copied_rows(table):
                 written.insert(rows)
                 copied.add(rows)

@@ -107,7 +107,7 @@ class _PastCopying(Copying):
     """Copies a database, and changes the rows on their way."""
 
     def __init__(self, lab: LabContext, destination: Database, moment: dt.datetime) -> None:
-        super().__init__(lab.database, destination, lambda _table, _done, _total: None)
+        super().__init__(lab.database, destination)
         self._stages = lab.stages
         # As a copied table holds its times.
         self._moment = moment.astimezone(dt.UTC).replace(tzinfo=None)

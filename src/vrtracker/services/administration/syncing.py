@@ -79,8 +79,9 @@ class Syncing(Copying):
                 super()._check_contents(connection)
             except NotEmptyError as error:
                 raise InvalidValueError(
-                    f"{there} is no copy that was interrupted ({error}) To bring a whole copy up "
-                    "to date: clone with update."
+                    f"{there} is no copy that was interrupted: it holds "
+                    f"{', '.join(error.found)}. To bring a whole copy up to date: --update "
+                    "(update=True)."
                 ) from error
 
     def _copied(
