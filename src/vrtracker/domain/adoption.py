@@ -39,7 +39,7 @@ class Kind(enum.StrEnum):
     SCRATCH_RULE = "scratched without a reason, or the reverse"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that differs from a tracker's database.
 
@@ -49,23 +49,23 @@ class Finding:
         What it is about.
     table, column : str
         Where; column is None where it is about whole rows or the table.
+    remedy : str
+        The repair that adoption makes, or what the person has to do.
+    blocks : bool
+        Whether it stands in the way: a person has to do something first.
     count : int
         How many rows it concerns.
     examples : tuple of str
         Some of them.
-    blocks : bool
-        Whether it stands in the way: a person has to do something first.
-    remedy : str
-        The repair that adoption makes, or what the person has to do.
     """
 
     kind: Kind
     table: str
-    column: str | None = None
+    column: str | None
+    remedy: str
+    blocks: bool = False
     count: int = 0
     examples: tuple[str, ...] = ()
-    blocks: bool = False
-    remedy: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as plain values."""

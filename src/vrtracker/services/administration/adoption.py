@@ -117,12 +117,9 @@ def adopt(
 
 @contextlib.contextmanager
 def _opened(target: Any, *, readonly: bool = False) -> Iterator[Database]:
-    database = Database(target, readonly=readonly)
-    try:
+    with Database(target, readonly=readonly) as database:
         database.backend.check_target(database.url)
         yield database
-    finally:
-        database.dispose()
 
 
 def _adopted(database: Database, revision: str) -> AdoptionReport:

@@ -17,18 +17,13 @@ from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.repositories.adoption import FoundTable
 from vrtracker.repositories.values import Coercer
 
-__all__ = ["TableReading", "shown"]
+__all__ = ["TableReading"]
 
 _EXAMPLES = 5
 _CAREFUL = "correct it in the database first."
 _FILLED = {"sessionQC": "becomes true where scratchJustification is empty, else false."}
 
 Bind = Callable[[Any], Any]
-
-
-def shown(texts: list[str]) -> tuple[str, ...]:
-    """Return some examples of many."""
-    return tuple(texts[:_EXAMPLES])
 
 
 class TableReading:
@@ -159,52 +154,43 @@ class TableReading:
         """Yield what was found, columns first."""
         yield from self._columns()
         yield from self._numbers()
-        for (kind, column), examples in sorted(self._seen.items()):
-            yield Finding(
-                kind=kind,
-                table=self.table.name,
-                column=column,
-                count=len(examples),
-                examples=shown(examples),
-                blocks=(kind, column) in self._blocking,
-                remedy=self._remedies[kind, column],
+        for (kind, column), rows in sorted(self._seen.items()):
+            blocks = (kind, column) in self._blocking
+            yield from self.found_in(
+                rows, kind, column, self._remedies[kind, column], blocks=blocks
             )
+
+    def rows_where(self, is_wrong: Callable[[dict[str, Any]], bool]) -> list[str]:
+        """Return the rows of which something holds, as one looks for them."""
+        return [self.name_of(at) for at, row in enumerate(self.rows) if is_wrong(row)]
+
+    def found_in(
+        self, rows: list[str], kind: Kind, column: str | None, remedy: str, *, blocks: bool = False
+    ) -> Iterator[Finding]:
+        """Yield a finding about rows, if there are any; a few of them are its examples."""
+        if rows:
+            examples = tuple(rows[:_EXAMPLES])
+            yield Finding(kind, self.table.name, column, remedy, blocks, len(rows), examples)
 
     def _columns(self) -> Iterator[Finding]:
         table, wanted = self.table.name, self.found.conversion
         for name in wanted.missing:
             blocks = name == self.id_name
-            remedy = (
-                "give every row a number of its own in it (in Access: an AutoNumber)."
-                if blocks
-                else "is added."
-            )
-            yield Finding(
-                kind=Kind.COLUMN_MISSING, table=table, column=name, blocks=blocks, remedy=remedy
-            )
+            give = "give every row a number of its own in it (in Access: an AutoNumber)."
+            yield Finding(Kind.COLUMN_MISSING, table, name, give if blocks else "is added.", blocks)
         for name in self.found.unknown:
-            yield Finding(
-                kind=Kind.COLUMN_UNKNOWN, table=table, column=name, remedy="stays as it is."
-            )
+            yield Finding(Kind.COLUMN_UNKNOWN, table, name, "stays as it is.")
         for ours, name in wanted.found.items():
             if ours != name:
-                yield Finding(
-                    kind=Kind.COLUMN_SPELLING, table=table, column=name, remedy=f"becomes {ours}."
-                )
+                yield Finding(Kind.COLUMN_SPELLING, table, name, f"becomes {ours}.")
         for name, found in wanted.types.items():
             here, there = family(found), family(self.table.c[name].type)
+            blocks = name == self.id_name
+            must = f"{here} must become {there} in the database first."
+            becomes = f"{here} becomes {there}; every value fits unless it is listed."
             if here != there:
-                blocks = name == self.id_name
-                yield Finding(
-                    kind=Kind.COLUMN_TYPE,
-                    table=table,
-                    column=name,
-                    count=len(self.rows),
-                    blocks=blocks,
-                    remedy=f"{here} must become {there} in the database first."
-                    if blocks
-                    else f"{here} becomes {there}; every value fits unless it is listed.",
-                )
+                remedy = must if blocks else becomes
+                yield Finding(Kind.COLUMN_TYPE, table, name, remedy, blocks, len(self.rows))
 
     def _numbers(self) -> Iterator[Finding]:
         """Yield rows without a number of their own; it is how rows are told apart."""
@@ -217,16 +203,8 @@ class TableReading:
             if not isinstance(number, int) or number in seen:
                 wrong.append(self.name_of(position))
             seen.add(number)
-        if wrong:
-            yield Finding(
-                kind=Kind.ROW_NUMBER,
-                table=self.table.name,
-                column=self.id_name,
-                count=len(wrong),
-                examples=shown(wrong),
-                blocks=True,
-                remedy="give each row a whole number that no other row has.",
-            )
+        remedy = "give each row a whole number that no other row has."
+        yield from self.found_in(wrong, Kind.ROW_NUMBER, self.id_name, remedy, blocks=True)
 
 
 def _has_fraction(raw: Any, wanted: Any) -> bool:

@@ -15,7 +15,7 @@ from vrtracker.domain.adoption import Finding, Kind
 from vrtracker.domain.keys import SessionKey
 from vrtracker.repositories.adoption import Holding, read_holding, stored
 from vrtracker.repositories.values import Coercer
-from vrtracker.services.administration.adoption_columns import TableReading, shown
+from vrtracker.services.administration.adoption_columns import TableReading
 
 __all__ = ["Plan", "plan_of"]
 
@@ -55,31 +55,21 @@ class Plan:
     def _tables(self) -> Iterator[Finding]:
         for name in LAB_TABLES:
             if name not in {*self.holding.tables, *self.holding.linked, *self.holding.respelled}:
-                yield Finding(kind=Kind.TABLE_MISSING, table=name, remedy="is made.")
+                yield Finding(Kind.TABLE_MISSING, name, None, "is made.")
         for name, file in self.holding.linked.items():
-            yield Finding(
-                kind=Kind.TABLE_LINKED,
-                table=name,
-                blocks=True,
-                remedy=f"is linked to {file}: adopt that file.",
-            )
+            remedy = f"is linked to {file}: adopt that file."
+            yield Finding(Kind.TABLE_LINKED, name, None, remedy, blocks=True)
         for name, spelled in self.holding.respelled.items():
-            yield Finding(
-                kind=Kind.TABLE_SPELLING,
-                table=spelled,
-                blocks=True,
-                remedy=f"rename it to {name} first; where the database refuses that, by way of a "
-                "third name.",
+            remedy = (
+                f"rename it to {name} first; where the database refuses that, by way of a third "
+                "name."
             )
+            yield Finding(Kind.TABLE_SPELLING, spelled, None, remedy, blocks=True)
         for name in self.holding.unknown:
-            yield Finding(kind=Kind.TABLE_UNKNOWN, table=name, remedy="stays as it is.")
+            yield Finding(Kind.TABLE_UNKNOWN, name, None, "stays as it is.")
         for name in self.holding.taken:
-            yield Finding(
-                kind=Kind.TABLE_TAKEN,
-                table=name,
-                blocks=True,
-                remedy="the tracker makes a table of this name: rename or remove it.",
-            )
+            remedy = "the tracker makes a table of this name: rename or remove it."
+            yield Finding(Kind.TABLE_TAKEN, name, None, remedy, blocks=True)
 
     # -- mice ----------------------------------------------------------------------------------
 
@@ -89,21 +79,18 @@ class Plan:
             return
         yield from _incomplete(reading, ("mouseName",))
         yield from _respelled(reading)
-        by_fold: dict[str, list[int]] = defaultdict(list)
+        by_fold: dict[str, list[str]] = defaultdict(list)
         for position, row in enumerate(reading.rows):
             if row["mouseName"] is not None:
-                by_fold[row["mouseName"].casefold()].append(position)
-        for positions in by_fold.values():
-            if len(positions) > 1:
-                yield Finding(
-                    kind=Kind.DUPLICATE_MOUSE,
-                    table="mousedb",
-                    column="mouseName",
-                    count=len(positions),
-                    examples=shown([reading.name_of(at) for at in positions]),
-                    blocks=True,
-                    remedy="they are one name (the case of letters does not count): "
-                    "keep one row, or give the others other names.",
+                by_fold[row["mouseName"].casefold()].append(reading.name_of(position))
+        remedy = (
+            "they are one name (the case of letters does not count): keep one row, or give the "
+            "others other names."
+        )
+        for rows in by_fold.values():
+            if len(rows) > 1:
+                yield from reading.found_in(
+                    rows, Kind.DUPLICATE_MOUSE, "mouseName", remedy, blocks=True
                 )
 
     def _match_mice(self, reading: TableReading) -> Iterator[Finding]:
@@ -125,15 +112,9 @@ class Plan:
             if spelled not in known:
                 missing[spelled].append(reading.name_of(position))
         yield from _respelled(reading)
-        for name, examples in missing.items():
-            yield Finding(
-                kind=Kind.MOUSE_MISSING,
-                table="sessiondb",
-                column="mouseName",
-                count=len(examples),
-                examples=shown(examples),
-                remedy=f"{name} is added to mousedb.",
-            )
+        for name, rows in missing.items():
+            remedy = f"{name} is added to mousedb."
+            yield from reading.found_in(rows, Kind.MOUSE_MISSING, "mouseName", remedy)
 
     # -- sessions ------------------------------------------------------------------------------
 
@@ -161,17 +142,9 @@ def plan_of(connection: Connection, *, linked: Mapping[str, str]) -> Plan:
 
 def _incomplete(reading: TableReading, key: tuple[str, ...]) -> Iterator[Finding]:
     for name in key:
-        wrong = [reading.name_of(at) for at, row in enumerate(reading.rows) if row[name] is None]
-        if wrong:
-            yield Finding(
-                kind=Kind.KEY_MISSING,
-                table=reading.table.name,
-                column=name,
-                count=len(wrong),
-                examples=shown(wrong),
-                blocks=True,
-                remedy="enter what belongs there, or delete the row.",
-            )
+        wrong = reading.rows_where(lambda row: row[name] is None)  # noqa: B023
+        remedy = "enter what belongs there, or delete the row."
+        yield from reading.found_in(wrong, Kind.KEY_MISSING, name, remedy, blocks=True)
 
 
 def _respelled(reading: TableReading) -> Iterator[Finding]:
@@ -182,54 +155,27 @@ def _respelled(reading: TableReading) -> Iterator[Finding]:
         if row["mouseName"] is not None and row["mouseName"] != raw:
             reading.repair(position, "mouseName", row["mouseName"])
             found.append(f"{reading.name_of(position)} becomes {row['mouseName']}")
-    if found:
-        yield Finding(
-            kind=Kind.MOUSE_SPELLING,
-            table=reading.table.name,
-            column="mouseName",
-            count=len(found),
-            examples=shown(found),
-            remedy="blanks around the name go."
-            if reading.table.name == "mousedb"
-            else "is spelled as in mousedb.",
-        )
+    is_of_mice = reading.table.name == "mousedb"
+    remedy = "blanks around the name go." if is_of_mice else "is spelled as in mousedb."
+    yield from reading.found_in(found, Kind.MOUSE_SPELLING, "mouseName", remedy)
 
 
 def _impossible_dates(reading: TableReading) -> Iterator[Finding]:
     # Somewhere on Earth it is already tomorrow.
     last_day = clock.now().date() + dt.timedelta(days=1)
-    wrong = [
-        reading.name_of(at)
-        for at, row in enumerate(reading.rows)
-        if row["sessionDate"] is not None and not FIRST_DAY <= row["sessionDate"] <= last_day
-    ]
-    if wrong:
-        yield Finding(
-            kind=Kind.IMPOSSIBLE_DATE,
-            table="sessiondb",
-            column="sessionDate",
-            count=len(wrong),
-            examples=shown(wrong),
-            blocks=True,
-            remedy=f"enter the day of the session, from {FIRST_DAY} to {last_day}.",
-        )
+    wrong = reading.rows_where(
+        lambda row: row["sessionDate"] and not FIRST_DAY <= row["sessionDate"] <= last_day
+    )
+    remedy = f"enter the day of the session, from {FIRST_DAY} to {last_day}."
+    yield from reading.found_in(wrong, Kind.IMPOSSIBLE_DATE, "sessionDate", remedy, blocks=True)
 
 
 def _rule_breakers(reading: TableReading) -> Iterator[Finding]:
-    wrong = [
-        reading.name_of(at)
-        for at, row in enumerate(reading.rows)
-        if row["sessionQC"] is (row["scratchJustification"] is not None)
-    ]
-    if wrong:
-        yield Finding(
-            kind=Kind.SCRATCH_RULE,
-            table="sessiondb",
-            column="scratchJustification",
-            count=len(wrong),
-            examples=shown(wrong),
-            remedy="stays as it is; vrtracker scratch or unscratch mends it.",
-        )
+    wrong = reading.rows_where(
+        lambda row: row["sessionQC"] is (row["scratchJustification"] is not None)
+    )
+    remedy = "stays as it is; vrtracker scratch or unscratch mends it."
+    yield from reading.found_in(wrong, Kind.SCRATCH_RULE, "scratchJustification", remedy)
 
 
 class _Duplicates:
@@ -249,23 +195,16 @@ class _Duplicates:
         for positions in shared:
             live = [at for at in positions if self._reading.rows[at]["sessionQC"]]
             if len(live) > 1:
-                yield self._finding(
-                    live,
-                    Kind.DUPLICATE_SESSION,
-                    "scratch or delete all but one, or give them other numbers.",
-                    blocks=True,
-                )
+                remedy = "scratch or delete all but one, or give them other numbers."
+                yield from self._found(live, Kind.DUPLICATE_SESSION, remedy, blocks=True)
                 continue
             keeper = live[0] if live else positions[0]
             scratched = [at for at in positions if at != keeper]
             numbers = [self._move(at) for at in scratched]
             listing = ", ".join(map(str, numbers))
             keeps = self._reading.name_of(keeper)
-            yield self._finding(
-                scratched,
-                Kind.DUPLICATE_SCRATCHED,
-                f"gets the number {listing}, and a note of it; {keeps} keeps the key.",
-            )
+            remedy = f"gets the number {listing}, and a note of it; {keeps} keeps the key."
+            yield from self._found(scratched, Kind.DUPLICATE_SCRATCHED, remedy)
 
     def _move(self, position: int) -> int:
         """Give a row the next number that is free, and say so in its notes."""
@@ -281,17 +220,11 @@ class _Duplicates:
         self._reading.repair(position, "sessionNotes", f"{notes}\n{note}" if notes else note)
         return number
 
-    def _finding(
+    def _found(
         self, positions: list[int], kind: Kind, remedy: str, *, blocks: bool = False
-    ) -> Finding:
-        return Finding(
-            kind=kind,
-            table="sessiondb",
-            count=len(positions),
-            examples=shown([self._reading.name_of(at) for at in positions]),
-            blocks=blocks,
-            remedy=remedy,
-        )
+    ) -> Iterator[Finding]:
+        rows = [self._reading.name_of(at) for at in positions]
+        return self._reading.found_in(rows, kind, None, remedy, blocks=blocks)
 
 
 def new_mouse_rows(plan: Plan) -> list[dict[str, Any]]:
