@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def load_version(
     fetched = fetch(source_of(_address(source)), name, progress=progress)
     manifest = fetched.manifest
     if manifest.revision not in REVISIONS:
-        raise SchemaTooNewError(manifest.revision, HEAD, _version())
+        raise SchemaTooNewError(manifest.revision, HEAD, version("vrtracker"))
     path = fetched.folder / DATABASE
     if manifest.revision != HEAD:
         path = _upgraded(path)
@@ -173,13 +174,3 @@ def _address(source: str | os.PathLike[str] | None) -> str:
             "VRTRACKER_SNAPSHOTS."
         )
     return found
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("vrtracker")
-
-
-def _tell_nobody(name: str, done: int, total: int) -> None:
-    del name, done, total

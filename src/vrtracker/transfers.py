@@ -154,6 +154,12 @@ def _steps(
     """Copy what is asked for: filters, and whether scratched sessions are among it."""
     settings = settings_for(source)
     where, filters, scratched = asked
+    if "since" in filters:
+        raise InvalidValueError(
+            "There is no filter 'since'. An earlier copy gets what changed since, deletions too, "
+            "with update=True. Only the sessions that changed: changed_since=TIME; only those of "
+            'a day and later: sessionDate=(DAY, ">=").'
+        )
 
     def wanted(read: Database) -> Listing | None:
         if where is None and not filters:
@@ -171,9 +177,10 @@ def _copied(
     progress: Any,
     extent: Extent,
 ) -> Generator[CopiedTable, None, Clone]:
-    read = Database(settings.database, readonly=True)
-    written = Database(resolve_url(destination), create=True)
-    try:
+    with (
+        Database(settings.database, readonly=True) as read,
+        Database(resolve_url(destination), create=True) as written,
+    ):
         read.backend.check_target(read.url)
         require_current(read)
         listing = wanted(read)
@@ -183,9 +190,6 @@ def _copied(
             kind = Syncing if extent.update or extent.resume else Copying
             copying = kind(read, written, progress, extent)
         return (yield from copying.steps())
-    finally:
-        read.dispose()
-        written.dispose()
 
 
 def bake(
@@ -301,9 +305,10 @@ def migrate(
 
     settings = settings_for(source)
     _require_sound(examine(source))
-    old = Database(settings.database, readonly=True)
-    new = Database(resolve_url(destination), create=True)
-    try:
+    with (
+        Database(settings.database, readonly=True) as old,
+        Database(resolve_url(destination), create=True) as new,
+    ):
         lab = opening.plain_lab(old, settings, actor=actor)
         moving.require_movable(lab)
         with moving.room_at(new) as kept, moving.leaving(lab, new) as note:
@@ -313,9 +318,6 @@ def migrate(
             written = profile_urls().get(settings.profile, ("", ""))
             set_profile_url(settings.profile, _as_written(str(new), *written))
         return Moved(made, settings.profile, note, kept, others)
-    finally:
-        old.dispose()
-        new.dispose()
 
 
 def _others(old: Database, profile: str | None) -> tuple[str, ...]:
@@ -391,9 +393,6 @@ def restore(
         If the backup is damaged, or somebody uses the database; it is as it was then.
     """
     settings = settings_for(database)
-    found = Database(settings.database, create=True)
-    try:
+    with Database(settings.database, create=True) as found:
         lab = opening.plain_lab(found, settings, actor=actor)
         return backups.restore(lab, backup, save=save, other=other)
-    finally:
-        found.dispose()

@@ -293,6 +293,7 @@ def test_what_is_skipped_stays_behind(backend, other):
         ({"skip_columns": ["sessionNote"]}, UnknownNameError, "sessionNotes"),
         ({"skip_columns": "arena"}, InvalidValueError, "list"),
         ({"update": True, "resume": True}, InvalidValueError, "both"),
+        ({"since": "2023-01-20"}, InvalidValueError, "update=True"),
     ],
 )
 def test_what_cannot_be_skipped_is_told_before_anything_is_written(

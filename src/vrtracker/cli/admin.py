@@ -9,7 +9,7 @@ import typer
 from vrtracker.as_json import records
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import Json
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.output import answer, note, write_json, write_table
 from vrtracker.cli.shell import shell_of
 
 __all__ = ["commands"]
@@ -71,7 +71,5 @@ def roles(context: typer.Context, *, json: Json = False) -> None:
 
 
 def _tell(name: str, role: str | None, *, json: bool) -> None:
-    if json:
-        write_json({"name": name, "role": role})
-    else:
-        say(f"{name} is {role} now" if role else f"{name} has no role now")
+    said = f"{name} is {role} now" if role else f"{name} has no role now"
+    answer({"name": name, "role": role}, said, json=json)

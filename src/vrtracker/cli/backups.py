@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli.options import Json, Yes
-from vrtracker.cli.output import say, write_json
+from vrtracker.cli.output import answer
 from vrtracker.cli.shell import agree, shell_of, without_password
 
 __all__ = ["backup", "restore"]
@@ -34,12 +34,9 @@ def backup(
     """
     with shell_of(context).open(readonly=True) as tracker:
         made = tracker.back_up(to, keep=keep)
-    if json:
-        write_json(dataclasses.asdict(made))
-        return
-    say(f"{made.path} ({made.bytes:,} bytes)")
-    for path in made.removed:
-        say(f"removed {path}")
+    removed = [f"removed {path}" for path in made.removed]
+    said = f"{made.path} ({made.bytes:,} bytes)"
+    answer(dataclasses.asdict(made), said, *removed, json=json)
 
 
 def restore(
@@ -68,9 +65,6 @@ def restore(
     url = shell.database_url()
     agree(f"{path} takes the place of {without_password(url)}.", yes=yes)
     made = restore_database(shell.url, path, save=save, other=other, actor=shell.actor)
-    if json:
-        write_json(dataclasses.asdict(made))
-        return
-    if made.saved is not None:
-        say(f"what was there is in {made.saved.path}")
-    say(f"{made.database} holds what {made.backup} held, at revision {made.revision}")
+    kept = [f"what was there is in {made.saved.path}"] if made.saved is not None else []
+    said = f"{made.database} holds what {made.backup} held, at revision {made.revision}"
+    answer(dataclasses.asdict(made), *kept, said, json=json)

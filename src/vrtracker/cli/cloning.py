@@ -9,7 +9,7 @@ import typer
 
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Date, DryRun, Imaging, Json, Mouse, Since, Until, Where, Yes
-from vrtracker.cli.output import say, write_json, write_table
+from vrtracker.cli.output import answer, say, write_json, write_table
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import agree, shell_of, without_password
 from vrtracker.cli.values import filters_of
@@ -86,19 +86,19 @@ def clone(
         "resume": resume,
     }
     asked = source, destination, filters or None
-    if update and filters and not dry_run:
-        _agree_to_removing(clone_database(*asked, dry_run=True, **how), yes=yes)
+    if update and filters and not (dry_run or yes):
+        _agree_to_removing(clone_database(*asked, dry_run=True, **how))
     with copying() as progress:
         made = clone_database(*asked, progress=progress, dry_run=dry_run, **how)
     _tell(made, json=json)
 
 
-def _agree_to_removing(plan: Clone, *, yes: bool) -> None:
+def _agree_to_removing(plan: Clone) -> None:
     """Ask before rows leave a copy that has more than the part that is asked for."""
     removed = sum(table.removed for table in plan.tables)
     if removed:
         fact = f"{counted(removed, 'row')} of {plan.destination} are not of what passes, and go."
-        agree(fact, yes=yes)
+        agree(fact, yes=False)
 
 
 def bake(
@@ -162,10 +162,7 @@ def migrate_to(
     agree(f"{old} moves to {without_password(destination)}, and is only read then.", yes=yes)
     with copying() as progress:
         made = migrate(shell.url, destination, actor=shell.actor, progress=progress)
-    if json:
-        write_json(dataclasses.asdict(made))
-        return
-    say(str(made))
+    answer(dataclasses.asdict(made), str(made), json=json)
 
 
 def _tell(made: Clone, *, json: bool) -> None:

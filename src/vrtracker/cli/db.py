@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +12,9 @@ from vrtracker.cli.adopting import adopt
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Json, Yes
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.output import answer, note, say, write_json, write_table
 from vrtracker.cli.shell import agree, shell_of
-from vrtracker.errors import BackendError, ConfigurationError
+from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
 
 if TYPE_CHECKING:
     from vrtracker.database import Database
@@ -49,20 +47,11 @@ def upgrade(
         from vrtracker.database.migration import upgrade_sql
 
         statements = upgrade_sql(shell_of(context).database_url(), revision)
-        if json:
-            write_json(statements)
-        else:
-            say("\n".join(f"{each};" for each in statements))
+        answer(statements, *(f"{each};" for each in statements), json=json)
         return
     document = make_or_upgrade(shell_of(context).settings(), revision)
-    if json:
-        write_json(document)
-        return
-    if document["created"]:
-        say(f"made {document['url']}")
-    if document["copy"]:
-        say(f"as it was, it is in {document['copy']}")
-    say(f"{document['url']} is at revision {document['revision']}")
+    said = [f"made {document['url']}"] if document["created"] else []
+    _tell(document, said, json=json)
 
 
 def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any]:
@@ -77,7 +66,7 @@ def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any
             "url": str(database),
             "revision": made.revision,
             "created": missing,
-            "copy": None if made.copy is None else str(made.copy),
+            "copy": made.copy,
         }
 
 
@@ -111,13 +100,12 @@ def downgrade(
             )
         name = str(database)
     made = migrate(settings, revision)
-    if json:
-        copy = None if made.copy is None else str(made.copy)
-        write_json({"url": name, "revision": made.revision, "copy": copy})
-        return
-    if made.copy:
-        say(f"as it was, it is in {made.copy}")
-    say(f"{name} is at revision {made.revision}")
+    _tell({"url": name, "revision": made.revision, "copy": made.copy}, [], json=json)
+
+
+def _tell(made: dict[str, Any], said: list[str], *, json: bool) -> None:
+    said += [f"as it was, it is in {made['copy']}"] if made["copy"] else []
+    answer(made, *said, f"{made['url']} is at revision {made['revision']}", json=json)
 
 
 @commands.command()
@@ -130,12 +118,10 @@ def current(context: typer.Context, *, json: Json = False) -> None:
 
     with _database(shell_of(context).database_url(), readonly=True) as database:
         name, found = str(database), current_revision(database)
-    if json:
-        write_json({"url": name, "revision": found, "head": HEAD})
-        return
-    say(f"{name} is at revision {found or 'none'}")
+    said = [f"{name} is at revision {found or 'none'}"]
     if found != HEAD:
-        say(f"this vrtracker needs {HEAD}: {shell_of(context).command('db upgrade')}")
+        said.append(f"this vrtracker needs {HEAD}: {shell_of(context).command('db upgrade')}")
+    answer({"url": name, "revision": found, "head": HEAD}, *said, json=json)
 
 
 @commands.command()
@@ -159,12 +145,8 @@ def check(context: typer.Context, *, json: Json = False) -> None:
             differences += map(str, misfits(database, connection))
         # A clock that is wrong is warned of.
         DatabaseClock(database).skew()
-    if json:
-        write_json({"url": name, "differences": differences})
-    else:
-        for difference in differences:
-            say(difference)
-        say(f"{name}: {len(differences) or 'no'} differences")
+    said = f"{name}: {len(differences) or 'no'} differences"
+    answer({"url": name, "differences": differences}, *differences, said, json=json)
     if differences:
         raise typer.Exit(Exit.NO)
 
@@ -211,6 +193,8 @@ def schema(
     from vrtracker.database.description import as_markdown, schema_description
     from vrtracker.database.schema_page import as_html
 
+    if markdown + html + json > 1:
+        raise InvalidValueError("Give one of --markdown, --html and --json.")
     try:
         url = shell_of(context).database_url()
     except ConfigurationError:
@@ -234,15 +218,10 @@ def schema(
         )
 
 
-@contextlib.contextmanager
-def _database(url: str, *, readonly: bool = False) -> Iterator[Database]:
+def _database(url: str, *, readonly: bool = False) -> Database:
     from vrtracker.database import Database
 
-    database = Database(url, readonly=readonly)
-    try:
-        yield database
-    finally:
-        database.dispose()
+    return Database(url, readonly=readonly)
 
 
 def _is_empty(database: Database, settings: Settings) -> bool:

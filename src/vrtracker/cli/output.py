@@ -16,7 +16,17 @@ from vrtracker.cli.shell import is_terminal
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["kept_for_json", "note", "say", "table_of", "write_json", "write_pairs", "write_table"]
+__all__ = [
+    "answer",
+    "answer_rows",
+    "kept_for_json",
+    "note",
+    "say",
+    "table_of",
+    "write_json",
+    "write_pairs",
+    "write_table",
+]
 
 _KEYS = ("key", "mouseName", "subject_key", "attempt_id", "path", "rel_path", "revision")
 """Columns that are copied from the screen, and hence never cut or folded."""
@@ -62,6 +72,24 @@ def _descriptor_led_to_stderr() -> Iterator[None]:
 def say(text: str = "") -> None:
     """Write a line for people to standard output."""
     typer.echo(text)
+
+
+def answer(document: Any, *lines: str, json: bool) -> None:
+    """Write what was done: a document for programs, lines for people."""
+    if json:
+        write_json(document)
+    else:
+        say("\n".join(lines))
+
+
+def answer_rows(rows: Sequence[Mapping[str, Any]], nothing: str, *, json: bool) -> None:
+    """Write rows for programs or for people, whom a remark tells that there are none."""
+    if json:
+        write_json(rows)
+    elif rows:
+        write_table(rows)
+    else:
+        note(nothing)
 
 
 def note(text: str) -> None:

@@ -9,8 +9,7 @@ import typer
 
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Columns, Date, Imaging, Json, Mouse, Since, Until, Where, Yes
-from vrtracker.cli.output import note as remark
-from vrtracker.cli.output import say, write_json, write_table
+from vrtracker.cli.output import answer, answer_rows
 from vrtracker.cli.shell import agree, shell_of
 from vrtracker.cli.values import filters_of, names_of
 from vrtracker.errors import InvalidValueError
@@ -101,10 +100,8 @@ def selections(
         if delete is not None:
             agree(f"The selection {delete} goes for good.", yes=yes)
             tracker.delete_selection(delete)
-            if json:
-                write_json({"deleted": delete})
-            else:
-                say(f"{delete} was deleted; the history keeps its hash")
+            said = f"{delete} was deleted; the history keeps its hash"
+            answer({"deleted": delete}, said, json=json)
             return
         if rename is not None and new is not None:
             _tell(tracker.rename_selection(rename, new), f"renamed; it was {rename}", json=json)
@@ -118,12 +115,7 @@ def selections(
             _tell(found, f"written to {to}", json=json)
             return
         rows = [_row(found) for found in tracker.selections()]
-    if json:
-        write_json(rows)
-        return
-    write_table(rows)
-    if not rows:
-        remark("No selection was frozen yet.")
+    answer_rows(rows, "No selection was frozen yet.", json=json)
 
 
 def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:
@@ -135,10 +127,7 @@ def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:
     """
     with shell_of(context).open(readonly=True) as tracker:
         found = tracker.selection(name).verify()
-    if json:
-        write_json(found.document())
-    else:
-        say(str(found))
+    answer(found.document(), str(found), json=json)
     if not found.is_same:
         raise typer.Exit(Exit.NO)
 
@@ -156,7 +145,5 @@ def _row(found: Any) -> dict[str, Any]:
 
 
 def _tell(found: Any, done: str, *, json: bool) -> None:
-    if json:
-        write_json(_row(found))
-        return
-    say(f"{found.name} with {len(found.keys)} sessions was {done}; SHA-256 {found.hash}")
+    said = f"{found.name} with {len(found.keys)} sessions was {done}; SHA-256 {found.hash}"
+    answer(_row(found), said, json=json)

@@ -10,7 +10,7 @@ import typer
 
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.output import answer, answer_rows, note, say, write_json
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
@@ -75,10 +75,8 @@ def publish(
             citation=citation,
             progress=progress,
         )
-    if json:
-        write_json(dataclasses.asdict(made))
-        return
-    say(f"{made.name} with {made.sessions} sessions of {made.mice} mice is in {to / name}")
+    said = f"{made.name} with {made.sessions} sessions of {made.mice} mice is in {to / name}"
+    answer(dataclasses.asdict(made), said, json=json)
 
 
 @commands.command("list")
@@ -102,12 +100,8 @@ def list_snapshots(
     from vrtracker.snapshots import list_versions
 
     rows = list_versions(source, only_supported=not every)
-    if json:
-        write_json(rows)
-        return
-    write_table([{name: row.get(name) for name in _COLUMNS} for row in rows])
-    if not rows:
-        note("There are no snapshots.")
+    shown = rows if json else [{name: row.get(name) for name in _COLUMNS} for row in rows]
+    answer_rows(shown, "There are no snapshots.", json=json)
 
 
 @commands.command("open", context_settings={"ignore_unknown_options": True})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Json
-from vrtracker.cli.output import say, write_json, write_table
+from vrtracker.cli.output import answer, note, write_json, write_table
 from vrtracker.cli.shell import shell_of
 
 if TYPE_CHECKING:
@@ -50,10 +50,8 @@ def exists(context: typer.Context, *, json: Json = False) -> None:
     """
     database = _database(context)
     found = database.exists()
-    if json:
-        write_json({"url": str(database), "exists": found})
-    else:
-        say(f"{database} is {'there' if found else 'not there'}")
+    said = f"{database} is {'there' if found else 'not there'}"
+    answer({"url": str(database), "exists": found}, said, json=json)
     if not found:
         raise typer.Exit(Exit.NO)
 
@@ -65,10 +63,8 @@ def create(context: typer.Context, *, json: Json = False) -> None:
     """
     database = _database(context)
     revision = database.create()
-    if json:
-        write_json({"url": str(database), "revision": revision})
-    else:
-        say(f"made {database}, at revision {revision}")
+    made = {"url": str(database), "revision": revision}
+    answer(made, f"made {database}, at revision {revision}", json=json)
 
 
 def drop(context: typer.Context, name: _Name, *, json: Json = False) -> None:
@@ -95,7 +91,8 @@ def list_databases(context: typer.Context, *, json: Json = False) -> None:
     Example: vrtracker --url lab.db db list
     """
     database = _database(context)
-    _list("name", database.list_databases(), json=json)
+    beside = f"There is no database where {database} would be."
+    _list("name", database.list_databases(), json=json, nothing=beside)
 
 
 def tables(context: typer.Context, *, json: Json = False) -> None:
@@ -111,7 +108,8 @@ def create_tables(context: typer.Context, names: _Tables = None, *, json: Json =
 
     Example: vrtracker db create-tables vrt_dataset
     """
-    _list("made", _database(context).create_tables(names or None), json=json)
+    made = _database(context).create_tables(names or None)
+    _list("made", made, json=json, nothing="No table was missing.")
 
 
 def drop_tables(
@@ -143,7 +141,7 @@ def vacuum(context: typer.Context, names: _Tables = None, *, json: Json = False)
     """
     database = _database(context)
     database.vacuum(names or ())
-    _done(database, json=json)
+    answer({"url": str(database)}, f"{database}: done", json=json)
 
 
 def analyze(context: typer.Context, names: _Tables = None, *, json: Json = False) -> None:
@@ -153,7 +151,7 @@ def analyze(context: typer.Context, names: _Tables = None, *, json: Json = False
     """
     database = _database(context)
     database.analyze(names or ())
-    _done(database, json=json)
+    answer({"url": str(database)}, f"{database}: done", json=json)
 
 
 def password(
@@ -171,10 +169,8 @@ def password(
     database = _database(context)
     given = None if forget else typer.prompt("Password", hide_input=True, err=True)
     database.remember_password(given)
-    if json:
-        write_json({"url": str(database), "kept": not forget})
-    else:
-        say(f"the keyring {'forgot' if forget else 'keeps'} the password of {database}")
+    said = f"the keyring {'forgot' if forget else 'keeps'} the password of {database}"
+    answer({"url": str(database), "kept": not forget}, said, json=json)
 
 
 def readers(context: typer.Context, *, json: Json = False) -> None:
@@ -198,23 +194,15 @@ def _database(context: typer.Context) -> LabDatabase:
     return database
 
 
-def _list(what: str, names: list[str], *, json: bool) -> None:
+def _list(what: str, names: list[str], *, json: bool, nothing: str = "There is none.") -> None:
     if json:
         write_json(names)
     else:
         write_table([{what: name} for name in names])
+        if not names:
+            note(nothing)
 
 
 def _tell(database: LabDatabase, what: str, copy: Path | None, *, json: bool) -> None:
-    if json:
-        write_json({"url": str(database), "copy": None if copy is None else str(copy)})
-        return
-    say(f"{database} {what}" + (f"; as it was, it is in {copy}" if copy else ""))
-
-
-def _done(database: LabDatabase, *, json: bool) -> None:
-    done: dict[str, Any] = {"url": str(database)}
-    if json:
-        write_json(done)
-    else:
-        say(f"{database}: done")
+    said = f"{database} {what}" + (f"; as it was, it is in {copy}" if copy else "")
+    answer({"url": str(database), "copy": copy}, said, json=json)

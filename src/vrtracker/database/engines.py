@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import URL, Engine, inspect
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
@@ -130,8 +130,14 @@ class Database:
         self._lock = threading.RLock()
         self._forget()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
     def dispose(self) -> None:
-        """Close every connection; the next use opens new ones."""
+        """Close every connection, as the end of a `with` does; the next use opens new ones."""
         self._at_hand.close()
         for engine in (self._read_engine, self._write_engine):
             if engine is not None:
@@ -298,13 +304,13 @@ class Database:
         self.dispose()
         self.backend.load_operations()
         changing = self.backend.changing_schema(self.url, rewritten=rewritten)
-        with self.translating(), changing as url:
-            work = Database(url, create=self._create)
-            try:
-                with work.altering() as connection:
-                    yield connection
-            finally:
-                work.dispose()
+        with (
+            self.translating(),
+            changing as url,
+            Database(url, create=self._create) as work,
+            work.altering() as connection,
+        ):
+            yield connection
 
     @contextlib.contextmanager
     def building(self) -> Iterator[Database]:
@@ -314,12 +320,9 @@ class Database:
         """
         self.dispose()
         self.backend.load_operations()
-        with self.translating(), self.backend.building(self.url) as url:
-            work = Database(url, create=True)
-            try:
-                yield work
-            finally:
-                work.dispose()
+        building = self.backend.building(self.url)
+        with self.translating(), building as url, Database(url, create=True) as work:
+            yield work
 
     @contextlib.contextmanager
     def altering(self) -> Iterator[Connection]:

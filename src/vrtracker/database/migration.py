@@ -7,7 +7,7 @@ The scripts live once, in ``migrations/`` of the project; a wheel carries them a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,8 +106,7 @@ def upgrade_sql(target: Any, revision: str = "head") -> list[str]:
     """
     said: list[str] = []
     target_of(revision)
-    database = Database(target)
-    try:
+    with _going(Database(target), revision) as database:
         database.backend.check_target(database.url)
         _require_ours(database)
         with contextlib.suppress(_UndoneError), database.changing_schema() as connection:
@@ -119,10 +118,6 @@ def upgrade_sql(target: Any, revision: str = "head") -> list[str]:
             event.listen(connection, "before_cursor_execute", keep)
             command.upgrade(_config(connection), revision)
             raise _UndoneError
-    except CommandError as error:
-        raise SchemaError(f"{database} cannot go to {revision}: {error}") from error
-    finally:
-        database.dispose()
     return said
 
 
@@ -161,11 +156,8 @@ def history(target: Any = None) -> list[Revision]:
     """Return every revision, oldest first, marking the one that the database is at."""
     current = None
     if target is not None:
-        database = Database(target, readonly=True)
-        try:
+        with Database(target, readonly=True) as database:
             current = current_revision(database)
-        finally:
-            database.dispose()
     scripts = ScriptDirectory.from_config(_config())
     return [
         Revision(script.revision, script.doc, script.revision == current)
@@ -183,14 +175,11 @@ def check(target: Any) -> list[str]:
     SchemaError
         If the database is not at the revision that this version needs.
     """
-    database = Database(target, readonly=True)
-    try:
+    with Database(target, readonly=True) as database:
         require_current(database)
         database.backend.load_operations()
         with database.connect(readonly=True) as connection:
             return differences(connection)
-    finally:
-        database.dispose()
 
 
 def differences(connection: Connection) -> list[str]:
@@ -250,18 +239,22 @@ def target_of(revision: str) -> str:
 
 def _move(target: Any, revision: str, verb: Any, *, create: bool) -> str:
     target_of(revision)
-    database = Database(target, create=create)
-    try:
+    with _going(Database(target, create=create), revision) as database:
         database.backend.check_target(database.url, create=create)
         if database.backend.exists(database.url):
             _require_ours(database)
         with database.changing_schema() as connection:
             verb(_config(connection), revision)
         return current_revision(database) or "base"
-    except CommandError as error:
-        raise SchemaError(f"{database} cannot go to {revision}: {error}") from error
-    finally:
-        database.dispose()
+
+
+@contextlib.contextmanager
+def _going(database: Database, revision: str) -> Iterator[Database]:
+    with database:
+        try:
+            yield database
+        except CommandError as error:
+            raise SchemaError(f"{database} cannot go to {revision}: {error}") from error
 
 
 def _require_ours(database: Database) -> None:

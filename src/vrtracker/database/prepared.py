@@ -157,7 +157,7 @@ def _misfit(cursor: Any, position: int, value: Any, first: Any) -> BackendError:
     name, first_name = cursor.description[position][0], cursor.description[0][0]
     return BackendError(
         f"The column {name} holds {value!r} where {first_name} is {first!r}, "
-        "which does not fit it; correct it in the database."
+        "which does not fit it; correct it in the database (vrtracker doctor tells how)."
     )
 
 

@@ -186,12 +186,8 @@ def require_sound(database: Database, backup: Path) -> None:
         database.backend.revision_needed(backup)
         return
     _check_same_kind(database, backup)
-    copy = Database(backup, readonly=True)
-    try:
-        with copy.connect(readonly=True) as connection:
-            damage = copy.backend.health.damage(connection)
-    finally:
-        copy.dispose()
+    with Database(backup, readonly=True) as copy, copy.connect(readonly=True) as connection:
+        damage = copy.backend.health.damage(connection)
     if damage:
         raise BackendError(f"{backup} is damaged: {'; '.join(damage)}.")
 
@@ -320,8 +316,7 @@ def _make_schema(database: Database, revision: str) -> None:
 
 def _check_same_kind(database: Database, path: Path) -> None:
     """Refuse a file that is no database of this kind, or none of vrtracker's."""
-    source = Database(path, readonly=True)
-    try:
+    with Database(path, readonly=True) as source:
         if type(source.backend) is not type(database.backend):
             raise InvalidValueError(
                 f"{path} is a database of another kind than {database}; copy it there with: "
@@ -330,8 +325,6 @@ def _check_same_kind(database: Database, path: Path) -> None:
         source.backend.check_target(source.url)
         if current_revision(source) is None:
             raise ForeignSchemaError(f"{path} is no backup of a database of vrtracker.")
-    finally:
-        source.dispose()
 
 
 def _refuse_own_folder(file: Path, target: Path, remedy: str) -> None:

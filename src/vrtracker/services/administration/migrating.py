@@ -48,8 +48,7 @@ def downgrade(settings: Settings, revision: str) -> Migrated:
 
 def _copied(settings: Settings, revision: str) -> Path | None:
     """Ask for the right to change a database that is ours and at another revision; copy it."""
-    database = Database(settings.database, readonly=True)
-    try:
+    with Database(settings.database, readonly=True) as database:
         database.backend.check_target(database.url, create=True)
         if not database.backend.exists(database.url):
             return None
@@ -59,5 +58,3 @@ def _copied(settings: Settings, revision: str) -> Path | None:
         if not settings.safety_copies:
             return None
         return copy_before(database, "migration", folder=settings.backups, at=clock.now())
-    finally:
-        database.dispose()

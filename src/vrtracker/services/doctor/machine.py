@@ -106,11 +106,8 @@ def _nearest(path: Path) -> Path | None:
 def clock(patient: Patient) -> Finding:
     """Compare the clock of this computer with that of the database, or of its drive."""
     # Of a file it is asked by a new one beside it, which a database that only reads never makes.
-    database = Database(patient.database.url)
-    try:
+    with Database(patient.database.url) as database:
         skew = DatabaseClock(database, host=patient.host).skew()
-    finally:
-        database.dispose()
     if not skew:
         return Finding(Status.OK, "The clock of this computer and that of the database agree.")
     side = "ahead of" if skew > dt.timedelta() else "behind"

@@ -97,11 +97,8 @@ class Patient:
     @contextlib.contextmanager
     def writing(self) -> Iterator[LabContext]:
         """Give the lab with a database that can be written to."""
-        database = Database(self.settings.database)
-        try:
+        with Database(self.settings.database) as database:
             yield replace(self.lab, database=database, now=clock.now)
-        finally:
-            database.dispose()
 
     @cached_property
     def root(self) -> Path | None:

@@ -144,8 +144,7 @@ def _read(source: _Path, *, databases: bool) -> Iterator[_Found]:
         for each in read_experiments(Path(source)):
             yield _Found(os.fspath(source), each)
         return
-    database = Database(resolve_url(source), readonly=True)
-    try:
+    with Database(resolve_url(source), readonly=True) as database:
         database.backend.check_target(database.url)
         require_current(database)
         with UnitOfWork(database, readonly=True) as unit:
@@ -155,8 +154,6 @@ def _read(source: _Path, *, databases: bool) -> Iterator[_Found]:
                 yield _Found(
                     str(database), replace(each, origin=origin), row["session"], row["mouse"]
                 )
-    finally:
-        database.dispose()
 
 
 class _Import:

@@ -66,20 +66,16 @@ def _told(trials: Sequence[Trial]) -> list[Any]:
 def _write(lab: LabContext, experiments: Sequence[Experiment], into: Any) -> None:
     settings = settings_for(into)
     upgrade(settings)
-    database = Database(settings.database)
-    at, there = lab.now(), replace(lab, database=database)
-    try:
+    with Database(settings.database) as database:
+        there, at = replace(lab, database=database), lab.now()
         with there.unit() as unit:
             if unit.experiments.uids():
                 raise NotEmptyError(database, ["experiments"])
             for each in experiments:
                 unit.experiments.add(each, at, **NOBODY.numbers)
-            unit.events.append(
-                [
-                    event(there, NOBODY, "replayed", each.uid, {"trials:added": len(each.trials)})
-                    for each in experiments
-                ]
-            )
+            told = [
+                event(there, NOBODY, "replayed", each.uid, {"trials:added": len(each.trials)})
+                for each in experiments
+            ]
+            unit.events.append(told)
             unit.commit()
-    finally:
-        database.dispose()

@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from vrtracker.files.bundles import (
 from vrtracker.processes import is_alive
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.administration.cloning import Copying
+from vrtracker.services.administration.cloning import Copying, Progress
 from vrtracker.services.administration.part import part_of
 from vrtracker.services.administration.past import moment_of, past_of
 from vrtracker.services.context import LabContext
@@ -43,8 +43,6 @@ _READ_ONLY = 0o444
 _WORK = ".publishing-"
 # No publisher of another computer takes so long.
 _LONGEST_SECONDS = 24 * 3600
-
-Progress = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +136,14 @@ class SnapshotService:
                 facts["as_of"] = lab.now().isoformat()
             query = _Query(lab.selection(where, filters), include_scratched)
             query.document()
-            return _Writing(lab, query, facts, progress or _tell_nobody).into(target)
+            return _Writing(lab, query, facts, progress).into(target)
 
 
 class _Writing:
     """One bundle in the making."""
 
     def __init__(
-        self, lab: LabContext, query: _Query, facts: Mapping[str, Any], progress: Progress
+        self, lab: LabContext, query: _Query, facts: Mapping[str, Any], progress: Progress | None
     ) -> None:
         self._lab = lab
         self._query = query
@@ -200,16 +198,13 @@ class _Writing:
         return manifest
 
     def _write_database(self, bundle: Path) -> Database:
-        copy = Database(bundle.with_name("copy.db"), create=True)
-        try:
+        with Database(bundle.with_name("copy.db"), create=True) as copy:
             if self._query.is_all:
                 Copying(self._lab.database, copy, self._progress).run()
             else:
                 part_of(self._lab.database, copy, self._progress, self._query.listing()).run()
             # One file, without a log beside it, that SQLite has checked.
             return Database(copy.backend.back_up(copy.url, bundle, "lab"), readonly=True)
-        finally:
-            copy.dispose()
 
 
 def _work_name() -> str:
@@ -243,7 +238,3 @@ def _put(bundle: Path, place: Path) -> None:
     except BaseException:
         place.rename(bundle)
         raise
-
-
-def _tell_nobody(name: str, done: int, total: int) -> None:
-    del name, done, total
