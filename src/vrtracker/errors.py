@@ -155,9 +155,9 @@ class DuplicateError(VrtrackerError):
     def __init__(self, kind: str, key: object, note: str = "") -> None:
         self.kind, self.key, self.note = kind, key, note
         detail = f" ({note})" if note else ""
-        super().__init__(
-            f"There is a {kind} {str(key)!r} already{detail}. Edit it, or use another key."
-        )
+        remedy = "Edit it, or use another key" if kind in {"mouse", "session"} else "Use another"
+        article = "an" if kind.startswith("e") else "a"
+        super().__init__(f"There is {article} {kind} {str(key)!r} already{detail}. {remedy}.")
 
 
 class NotEmptyError(VrtrackerError):

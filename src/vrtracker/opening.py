@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
+from vrtracker.files.bundles import MANIFEST
 from vrtracker.services.administration.moving import where_it_went
 from vrtracker.services.administration.opening import lab_of, plain_lab
 from vrtracker.settings import Settings, settings_for
@@ -67,9 +68,8 @@ def tracker_of(
     """Open the database of settings that were read before; the rest as `open_tracker`."""
     timeout = settings.statement_timeout_seconds
     database = Database(settings.database, readonly=readonly, timeout=timeout)
-    went = where_it_went(database)
-    if went is not None:
-        refusal = f"{database} was moved to {went}, and is only read; open that one."
+    refusal = _why_only_read(database)
+    if refusal is not None:
         database = Database(settings.database, readonly=True, refusal=refusal, timeout=timeout)
     database.backend.check_target(database.url)
     try:
@@ -79,6 +79,18 @@ def tracker_of(
     except BaseException:
         database.dispose()
         raise
+
+
+def _why_only_read(database: Database) -> str | None:
+    """Return what says that nobody writes to a database, and what to do; None if one may."""
+    went = where_it_went(database)
+    if went is not None:
+        return f"{database} was moved to {went}, and is only read; open that one."
+    file = database.backend.file(database.url)
+    if file is not None and (file.parent / MANIFEST).is_file():
+        copy = f"vrtracker clone {file} copy.db"
+        return f"{file} is a snapshot, and read-only for good; work with a copy of it: {copy}"
+    return None
 
 
 def database_of(

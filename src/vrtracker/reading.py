@@ -120,7 +120,7 @@ def _fitted(column: Any, values: list[Any]) -> list[Any]:
         except (TypeError, ValueError) as error:
             raise BackendError(
                 f"The column {column.name} holds {value!r}, which does not fit it; "
-                "correct it in the database."
+                "correct it in the database (vrtracker doctor tells how)."
             ) from error
     return fitted
 

@@ -219,6 +219,8 @@ def test_database_lives_and_dies_from_the_shell(tmp_path: Path):
     refused(*lab, "db", "drop", "other.db", code=2)
     assert "was dropped" in good(*lab, "db", "drop", "lab.db")
     assert not (tmp_path / "lab.db").exists()
+    assert "no database" in run(*lab, "db", "list").stderr
+    assert "one of" in refused(*lab, "db", "schema", "--html", "--markdown", code=2)
 
 
 def test_page_of_the_schema_is_whole_and_loads_nothing(demo):

@@ -35,7 +35,9 @@ def test_snapshot_is_opened_for_reading_alone(demo, tmp_path, monkeypatch):
     at = ("snapshot", "open", "fig3", "--from", tmp_path / "published")
 
     listed = run(*at, "sessions", "list", "--json", "--imaging")
-    assert "read-only" in run(*at, "mice", "add", "NEW").stderr
+    error = run(*at, "mice", "add", "NEW").stderr
+    assert "read-only" in error
+    assert "work with a copy of it: vrtracker clone" in error
     refused(*at, "db", "downgrade", "base", "--yes", code=2)
 
     assert listed.exit_code == 0

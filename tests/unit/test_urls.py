@@ -46,6 +46,14 @@ def test_name_of_a_file_may_begin_with_a_tilde(tmp_path, monkeypatch, name):
         assert parse_url(target).database == str(tmp_path / name)
 
 
+def test_name_that_is_almost_one_of_access_makes_no_file_of_sqlite(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"x\.accdb"):
+        parse_url(tmp_path / "x.accb")
+    (tmp_path / "x.accb").touch()
+
+    assert parse_url(tmp_path / "x.accb").get_backend_name() == "sqlite"
+
+
 def test_home_directory_of_nobody_is_refused():
     with pytest.raises(ConfigurationError, match=r"No user.*\./~no-such-user/lab\.db"):
         parse_url("~no-such-user/lab.db")

@@ -55,7 +55,7 @@ def typed(name: str, column: pa.Array | pa.ChunkedArray, kind: Any) -> Any:
     except pa.ArrowException as error:
         raise BackendError(
             f"The column {name} holds a value that does not fit it ({error}); "
-            "correct it in the database."
+            "correct it in the database (vrtracker doctor tells how)."
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from vrtracker.backends.base import Backend
 from vrtracker.errors import ConfigurationError
+from vrtracker.spelling import did_you_mean
 
 __all__ = ["backend_for", "parse_url", "without_password"]
 
@@ -21,7 +23,9 @@ _BACKENDS = {
     "access": ("vrtracker.backends.access.backend", "AccessBackend"),
 }
 """Module and class of each; a process needs one of them, as a rule."""
-_ACCESS_SUFFIXES = {".accdb", ".mdb"}
+_ACCESS_SUFFIXES = (".accdb", ".mdb")
+_SQLITE_SUFFIXES = {".db", ".db3"}
+"""Those that are spelled like one of Access."""
 
 
 def parse_url(target: str | os.PathLike[str] | URL) -> URL:
@@ -69,6 +73,12 @@ def _of_path(text: str) -> URL:
     path = _expanded(text)
     if path.suffix.lower() in _ACCESS_SUFFIXES:
         return _with_driver(URL.create("access", database=str(path)))
+    meant = get_close_matches(path.suffix.lower(), _ACCESS_SUFFIXES, n=1, cutoff=0.7)
+    if meant and path.suffix.lower() not in _SQLITE_SUFFIXES and not path.exists():
+        raise ConfigurationError(
+            f"There is no file {text}, and no kind of database whose names end in {path.suffix}."
+            f"{did_you_mean([str(path.with_suffix(meant[0]))])} A SQLite file ends in .db."
+        )
     return URL.create("sqlite", database=str(path.absolute()))
 
 

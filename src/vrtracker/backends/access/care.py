@@ -31,7 +31,9 @@ class AccessCare(FileCare):
         del tables
         raise BackendError(
             f"{url.database} is compacted by Access itself, as neither of its drivers can: there, "
-            "Database Tools, Compact and Repair Database. Nothing was changed."
+            "Database Tools, Compact and Repair Database. Nothing was changed. A new, small file "
+            "of its tables alone, without forms and queries: "
+            f"vrtracker clone {url.database} NEW.accdb"
         )
 
     def analyze(self, url: URL, tables: Sequence[str]) -> None:

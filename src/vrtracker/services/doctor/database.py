@@ -109,10 +109,12 @@ def cells(patient: Patient) -> Finding:
         found = misfits(patient.lab.database, connection)
     if not found:
         return Finding(Status.OK, "Every cell fits its column.")
+    table, column, _, (key, number) = found[0]
+    change = f"UPDATE {table} SET {column} = VALUE WHERE {key} = {number!r}"  # noqa: S608 - is shown
     return Finding(
         Status.ERROR,
         f"These do not fit their columns: {_some(list(map(str, found)))}.",
-        "Correct them where they were written; until then they are read as something else.",
+        f"Correct each by SQL, such as: {change}; until then its row cannot be read.",
     )
 
 
