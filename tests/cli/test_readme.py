@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,9 @@ from pathlib import Path
 import pytest
 
 from support.command_line import environment, run, spawn
+from support.pages import PROJECT, blocks, shell
 
-PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +35,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 def test_python_tour_runs(desk: Path):
-    tour = blocks("python")[0]
+    tour = blocks("README.md", "python")[0]
 
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", tour],
@@ -58,17 +53,12 @@ def test_python_tour_runs(desk: Path):
 
 
 def test_shell_tour_runs(desk: Path, monkeypatch: pytest.MonkeyPatch):
-    tour = next(block for block in blocks("sh") if "export" in block)
+    tour = next(block for block in blocks("README.md", "sh") if "export" in block)
     monkeypatch.chdir(desk)
+    for name in ("VRTRACKER_URL", "VRTRACKER_ROOT"):
+        monkeypatch.setenv(name, "")  # goes back to what it was
 
-    for line in tour.splitlines():
-        first, *words = shlex.split(line)
-        if first == "export":
-            for word in words:
-                monkeypatch.setenv(*word.split("=", 1))
-            continue
-        result = run(*words)
-        assert result.exit_code == 0, (line, result.output)
+    shell(tour)
 
     assert run("history", "DEMO001.2023-01-18.701").stdout.count("scratched") >= 1
 
@@ -77,7 +67,7 @@ def test_configuration_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from vrtracker.settings import load_settings
 
     config = tmp_path / "config.toml"
-    config.write_text(blocks("toml")[0], encoding="utf-8")
+    config.write_text(blocks("README.md", "toml")[0], encoding="utf-8")
     monkeypatch.setenv("VRTRACKER_CONFIG", str(config))
 
     settings = load_settings()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
 import sys
@@ -11,12 +10,9 @@ from pathlib import Path
 import pytest
 
 from support.command_line import environment, run
+from support.pages import blocks
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "workers.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+PAGE = "docs/workers.md"
 
 
 @pytest.fixture
@@ -29,7 +25,7 @@ def ready(demo, monkeypatch):
     return demo
 
 
-@pytest.mark.parametrize("block", blocks("sh"))
+@pytest.mark.parametrize("block", blocks(PAGE, "sh"))
 def test_commands_for_one_computer_run(ready, block: str):
     result = run(*shlex.split(block)[1:])
 
@@ -39,7 +35,7 @@ def test_commands_for_one_computer_run(ready, block: str):
 
 def test_script_for_one_computer_runs(ready, tmp_path: Path):
     script = tmp_path / "script.py"
-    script.write_text(blocks("python")[0], encoding="utf-8")
+    script.write_text(blocks(PAGE, "python")[0], encoding="utf-8")
 
     words = [sys.executable, str(script)]
     done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
@@ -49,12 +45,12 @@ def test_script_for_one_computer_runs(ready, tmp_path: Path):
 
 
 def test_commands_for_a_cluster_have_options_that_exist():
-    lines = [line for line in blocks("bash")[0].splitlines() if line.startswith("vrtracker ")]
+    lines = [line for line in blocks(PAGE, "bash")[0].splitlines() if line.startswith("vrtracker ")]
     for line in lines:
         assert run(*shlex.split(line)[1:], "--help").exit_code == 0
     assert lines
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", blocks(PAGE, "python"))
 def test_python_is_python(block: str):
-    compile(block, str(PAGE), "exec")
+    compile(block, PAGE, "exec")

@@ -15,9 +15,9 @@ from vrtracker.backends.base import Backend
 from vrtracker.errors import ConfigurationError
 from vrtracker.spelling import did_you_mean
 
-__all__ = ["backend_for", "parse_url", "without_password"]
+__all__ = ["BACKENDS", "backend_for", "parse_url", "without_password"]
 
-_BACKENDS = {
+BACKENDS = {
     "sqlite": ("vrtracker.backends.sqlite", "SQLiteBackend"),
     "postgresql": ("vrtracker.backends.postgresql", "PostgreSQLBackend"),
     "access": ("vrtracker.backends.access.backend", "AccessBackend"),
@@ -58,11 +58,11 @@ def without_password(url: URL) -> URL:
 def backend_for(url: URL) -> Backend:
     """Return the backend of a URL."""
     name = url.get_backend_name()
-    if name not in _BACKENDS:
+    if name not in BACKENDS:
         raise ConfigurationError(
-            f"vrtracker does not work with {name!r} databases; use one of {', '.join(_BACKENDS)}."
+            f"vrtracker does not work with {name!r} databases; use one of {', '.join(BACKENDS)}."
         )
-    module, kind = _BACKENDS[name]
+    module, kind = BACKENDS[name]
     backend: Backend = getattr(importlib.import_module(module), kind)()
     return backend
 
