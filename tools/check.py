@@ -1,7 +1,8 @@
 """Run the project's static checks: the same ones at a desk, before a commit and in CI.
 
-Usage: ``python tools/check.py [--fix] [lint] [format] [types] [layers]``. Without names all
-of them run, and all are reported before the exit code says whether one failed.
+Usage: ``python tools/check.py [--fix] [lint] [format] [types] [layers] [workflows]
+[citation]``.
+Without names all of them run, and all are reported before the exit code says whether one failed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ CHECKS: dict[str, list[str]] = {
     "format": ["ruff", "format", "--check", "."],
     "types": ["mypy"],
     "layers": ["lint-imports"],
+    "workflows": [
+        *("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+        *map(str, sorted(ROOT.glob(".github/workflows/*.yml"))),
+    ],
+    "citation": [
+        *("check-jsonschema", "--builtin-schema", "vendor.citation-file-format", "CITATION.cff"),
+    ],
 }
 FIXES: dict[str, list[str]] = {
     "lint": ["ruff", "check", "--fix", "."],
