@@ -285,7 +285,8 @@ def import_nwb(
     """Take events, intervals, series and positions of an NWB file over, as ALF files.
 
     All that is wrong with the file is listed first; then nothing is written. A mouse, session or
-    rig that is not there is added as the file describes it. Needs the extra "nwb" of the package.
+    rig that is not there is added as the file describes it, and of a file of ours experiments,
+    masks and runs of tracking too. Needs the extra "nwb" of the package.
 
     Example: vrtracker import nwb 702.nwb --session ATL012.2023-01-20.702 --dry-run
     """
@@ -304,7 +305,7 @@ def import_nwb(
             agree(fact, yes=yes or json or not is_terminal("stdin"))
             plan.apply()
     if json:
-        names = ("problems", "new", "same", "left_out", "mouse", "session", "rig")
+        names = ("problems", "new", "same", "left_out", "mouse", "session", "rig", "beside")
         told = {name: getattr(plan, name) for name in names}
         write_json({"key": str(plan.key), **told, "applied": is_applied})
     elif not plan.problems:

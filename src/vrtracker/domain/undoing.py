@@ -145,6 +145,12 @@ def not_undoable(event: Past) -> str | None:
             f"The rig {key}: a version stays, used or not. A session that is not to use it: "
             "vrtracker rig set - KEY"
         )
+    if "experiment" in event.changes:
+        call = "restore" if event.verb == "experiment_deleted" else "delete"
+        return (
+            f"{key}: {event.verb!r} cannot be undone; of the whole experiment: "
+            f"tracker.experiments.{call}({event.changes['experiment']!r})"
+        )
     if event.verb in _OF_FILES:
         return (
             f"{key}: what {event.verb!r} recorded cannot be undone, its files are on the disk; "

@@ -123,7 +123,7 @@ class NwbImportPlan(Shown):
     def _write_rows(self, facts: Mapping[str, Any]) -> None:
         tracker, rows, beside = self._tracker, self._content.rows, self._content.beside
         lab = tracker._lab  # noqa: SLF001
-        at, changes = lab.now(), {"file": self.path.name}
+        at = lab.now()
         try:
             with lab.unit() as unit:
                 if self.mouse:
@@ -135,8 +135,10 @@ class NwbImportPlan(Shown):
                     rig = tracker.rigs.keep(unit, rows["rig"]["content"], rows["rig"]["name"])
                     tracker.rigs.point(unit, {number: self.key}, rig.row.rig_id)
                 conflicts = take_in(lab, unit, beside.experiments, self.path.name, self.key)
-                changes |= beside.write_rows(unit, number) | record_files(unit, number, facts, at)
-                unit.events.append([lab.event(self.key, _VERB, at=at, changes=changes)])
+                counts = beside.write_rows(unit, number) | record_files(unit, number, facts, at)
+                if any(counts.values()):
+                    told = {"file": self.path.name, **counts}
+                    unit.events.append([lab.event(self.key, _VERB, at=at, changes=told)])
                 if conflicts:
                     raise ConcurrentUpdateError(str(self.key), _MEANWHILE)
                 unit.commit()
