@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import JSONText, LongText, Number, UTCTime, text
+from vrtracker.models.base import Base, Document, Instant, Name, OfSession, Words
+from vrtracker.models.types import Number, text
 
 __all__ = ["Attempt"]
 
@@ -26,33 +23,31 @@ class Attempt(Base):
     attempt_id: Mapped[str] = mapped_column(
         text(32), primary_key=True, doc="random id; the fencing token of the claim"
     )
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_attempt_uSessionID"), doc="the session"
-    )
+    uSessionID: Mapped[OfSession]
     stage: Mapped[str] = mapped_column(text(31), doc="name of the stage")
     outcome: Mapped[str] = mapped_column(
         text(16), doc="running, succeeded, failed, cancelled or expired"
     )
-    started_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="start, UTC")
-    heartbeat_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="last sign of life, UTC")
-    lease_until: Mapped[dt.datetime] = mapped_column(
-        UTCTime, doc="after this, others may take the session over, UTC"
+    started_at: Mapped[Instant] = mapped_column(doc="start, UTC")
+    heartbeat_at: Mapped[Instant] = mapped_column(doc="last sign of life, UTC")
+    lease_until: Mapped[Instant] = mapped_column(
+        doc="after this, others may take the session over, UTC"
     )
-    finished_at: Mapped[dt.datetime | None] = mapped_column(UTCTime, doc="end, UTC")
+    finished_at: Mapped[Instant | None] = mapped_column(doc="end, UTC")
     duration_s: Mapped[float | None] = mapped_column(Number, doc="duration, seconds")
     output_bytes: Mapped[float | None] = mapped_column(
         Number, doc="size of the output, bytes (a double: Access counts to 2**31 only)"
     )
     output_files: Mapped[int | None] = mapped_column(doc="number of files of the output")
-    actor: Mapped[str] = mapped_column(text(255), doc="who ran it")
-    host_name: Mapped[str] = mapped_column(text(255), doc="on which computer")
+    actor: Mapped[Name] = mapped_column(doc="who ran it")
+    host_name: Mapped[Name] = mapped_column(doc="on which computer")
     process_id: Mapped[int] = mapped_column(doc="in which process")
-    registrar: Mapped[str] = mapped_column(text(255), doc="what did the work")
-    options: Mapped[Any] = mapped_column(JSONText, doc="its options")
-    versions: Mapped[Any] = mapped_column(JSONText, doc="versions of the software")
-    error_type: Mapped[str | None] = mapped_column(text(255), doc="class of the exception")
-    error_message: Mapped[str | None] = mapped_column(LongText, doc="its message")
-    error_traceback: Mapped[str | None] = mapped_column(LongText, doc="its full traceback")
-    process_started_at: Mapped[dt.datetime | None] = mapped_column(
-        UTCTime, doc="when that process began, by its host's clock, UTC: numbers are given again"
+    registrar: Mapped[Name] = mapped_column(doc="what did the work")
+    options: Mapped[Document] = mapped_column(doc="its options")
+    versions: Mapped[Document] = mapped_column(doc="versions of the software")
+    error_type: Mapped[Name | None] = mapped_column(doc="class of the exception")
+    error_message: Mapped[Words | None] = mapped_column(doc="its message")
+    error_traceback: Mapped[Words | None] = mapped_column(doc="its full traceback")
+    process_started_at: Mapped[Instant | None] = mapped_column(
+        doc="when that process began, by its host's clock, UTC: numbers are given again"
     )

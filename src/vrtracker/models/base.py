@@ -1,11 +1,24 @@
-"""The declarative base: one metadata, one naming convention."""
+"""The declarative base: one metadata, one naming convention, and columns that many tables have."""
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase
+import datetime as dt
+from typing import Annotated, Any
 
-__all__ = ["Base"]
+from sqlalchemy import ForeignKey, MetaData
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+from vrtracker.models.types import Flag, JSONText, LongText, UTCTime, text
+
+__all__ = ["Base", "Document", "Instant", "Name", "OfSession", "RowNumber", "Ticked", "Words"]
+
+RowNumber = Annotated[int, mapped_column(primary_key=True, autoincrement=True)]
+OfSession = Annotated[int, mapped_column(ForeignKey("sessiondb.uSessionID"), doc="the session")]
+Ticked = Annotated[bool, mapped_column(Flag, default=False)]
+Instant = Annotated[dt.datetime, mapped_column(UTCTime)]
+Name = Annotated[str, mapped_column(text(255))]
+Words = Annotated[str, mapped_column(LongText)]
+Document = Annotated[Any, mapped_column(JSONText)]
 
 
 class Base(DeclarativeBase):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import JSONText, LongText, UTCTime, text
+from vrtracker.models.base import Base, Document, Instant, Name, RowNumber, Words
+from vrtracker.models.types import text
 
 __all__ = ["Event"]
 
@@ -27,26 +24,24 @@ class Event(Base):
         Index("ix_vrt_event_operation", "operation_id"),
     )
 
-    event_id: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the event, in order of writing"
-    )
-    occurred_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
-    actor: Mapped[str] = mapped_column(text(255), doc="who")
-    host_name: Mapped[str] = mapped_column(text(255), doc="on which computer")
+    event_id: Mapped[RowNumber] = mapped_column(doc="number of the event, in order of writing")
+    occurred_at: Mapped[Instant] = mapped_column(doc="when, UTC")
+    actor: Mapped[Name] = mapped_column(doc="who")
+    host_name: Mapped[Name] = mapped_column(doc="on which computer")
     subject_kind: Mapped[str] = mapped_column(
         text(16), doc="session, mouse, selection, experiment or rig"
     )
-    subject_key: Mapped[str] = mapped_column(
-        text(255), doc="key of the session, name of the mouse, and the like"
+    subject_key: Mapped[Name] = mapped_column(
+        doc="key of the session, name of the mouse, and the like"
     )
     verb: Mapped[str] = mapped_column(text(31), doc="what happened")
     stage: Mapped[str | None] = mapped_column(text(31), doc="to which stage")
     from_state: Mapped[str | None] = mapped_column(text(16), doc="state before")
     to_state: Mapped[str | None] = mapped_column(text(16), doc="state after")
-    changes: Mapped[Any] = mapped_column(
-        JSONText, nullable=True, doc="old and new value of each column that changed"
+    changes: Mapped[Document] = mapped_column(
+        nullable=True, doc="old and new value of each column that changed"
     )
-    reason: Mapped[str | None] = mapped_column(LongText, doc="why, in the actor's words")
+    reason: Mapped[Words | None] = mapped_column(doc="why, in the actor's words")
     attempt_id: Mapped[str | None] = mapped_column(text(32), doc="the attempt it belongs to")
     operation_id: Mapped[str | None] = mapped_column(
         text(32), doc="random id of the call that all events of it share"

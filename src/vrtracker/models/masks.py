@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import JSONText, LongText, UTCTime, text
+from vrtracker.models.base import Base, Document, Instant, Name, OfSession, RowNumber, Words
+from vrtracker.models.types import text
 
 __all__ = ["Mask"]
 
@@ -20,22 +17,18 @@ class Mask(Base):
     __tablename__ = "vrt_mask"
     __table_args__ = (UniqueConstraint("uSessionID", "mask_name", name="uq_vrt_mask_session_name"),)
 
-    mask_id: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the row"
+    mask_id: Mapped[RowNumber] = mapped_column(doc="number of the row")
+    uSessionID: Mapped[OfSession]
+    mask_name: Mapped[Name] = mapped_column(doc="what it is called")
+    function_name: Mapped[Name] = mapped_column(
+        doc="what made it, to be imported: package.module:function"
     )
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_mask_uSessionID"), doc="the session"
-    )
-    mask_name: Mapped[str] = mapped_column(text(255), doc="what it is called")
-    function_name: Mapped[str] = mapped_column(
-        text(255), doc="what made it, to be imported: package.module:function"
-    )
-    options: Mapped[Any] = mapped_column(JSONText, doc="the function's arguments, by name")
+    options: Mapped[Document] = mapped_column(doc="the function's arguments, by name")
     code_hash: Mapped[str] = mapped_column(
         text(64), doc="SHA-256 of the function's source, hexadecimal"
     )
     data_hash: Mapped[str] = mapped_column(
         text(64), doc="SHA-256 of what is on record of the session's files, hexadecimal"
     )
-    content: Mapped[str] = mapped_column(LongText, doc="the result, JSON")
-    recorded_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when it was made, UTC")
+    content: Mapped[Words] = mapped_column(doc="the result, JSON")
+    recorded_at: Mapped[Instant] = mapped_column(doc="when it was made, UTC")

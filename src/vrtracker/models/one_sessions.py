@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import LongText, text
+from vrtracker.models.base import Base, Name, OfSession, Words
+from vrtracker.models.types import text
 
 __all__ = ["OneSession"]
 
@@ -16,14 +15,9 @@ class OneSession(Base):
 
     __tablename__ = "vrt_one_session"
 
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_one_session_uSessionID"),
-        primary_key=True,
-        autoincrement=False,
-        doc="the session",
-    )
+    uSessionID: Mapped[OfSession] = mapped_column(primary_key=True, autoincrement=False)
     one_id: Mapped[str | None] = mapped_column(
         text(36), doc="the id that the cache gave it; NULL: the one that its key makes"
     )
-    lab: Mapped[str | None] = mapped_column(text(255), doc="ONE's name of the laboratory")
-    projects: Mapped[str | None] = mapped_column(LongText, doc="names, joined by commas")
+    lab: Mapped[Name | None] = mapped_column(doc="ONE's name of the laboratory")
+    projects: Mapped[Words | None] = mapped_column(doc="names, joined by commas")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import LongText, UTCTime, text
+from vrtracker.models.base import Base, Instant, Name, OfSession, RowNumber, Words
+from vrtracker.models.types import text
 
 __all__ = ["QCDecision"]
 
@@ -19,21 +17,16 @@ class QCDecision(Base):
     __tablename__ = "vrt_qc_decision"
     __table_args__ = (Index("ix_vrt_qc_decision_session", "uSessionID", "check_name"),)
 
-    decision_id: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the decision, in order"
-    )
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_qc_decision_uSessionID"),
-        doc="the session",
-    )
+    decision_id: Mapped[RowNumber] = mapped_column(doc="number of the decision, in order")
+    uSessionID: Mapped[OfSession]
     check_name: Mapped[str] = mapped_column(
         text(31), doc="session, or the stage: suite2p_qc, red_cell_qc, …"
     )
     qc_level: Mapped[int] = mapped_column(
         doc="0 NOT_SET, 10 PASS, 30 WARNING, 40 FAIL, 50 CRITICAL"
     )
-    decided_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
-    actor: Mapped[str] = mapped_column(text(255), doc="who decided")
-    criteria: Mapped[str | None] = mapped_column(text(255), doc="version of the criteria")
-    evidence: Mapped[str | None] = mapped_column(LongText, doc="path of what it rests on")
-    reason: Mapped[str | None] = mapped_column(LongText, doc="why")
+    decided_at: Mapped[Instant] = mapped_column(doc="when, UTC")
+    actor: Mapped[Name] = mapped_column(doc="who decided")
+    criteria: Mapped[Name | None] = mapped_column(doc="version of the criteria")
+    evidence: Mapped[Words | None] = mapped_column(doc="path of what it rests on")
+    reason: Mapped[Words | None] = mapped_column(doc="why")

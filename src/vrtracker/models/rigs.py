@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import JSONText, LongText, UTCTime, text
+from vrtracker.models.base import Base, Document, Instant, Name, OfSession, RowNumber, Words
+from vrtracker.models.types import text
 
 __all__ = ["Rig", "RigFeature", "SessionRig"]
 
@@ -20,17 +17,15 @@ class Rig(Base):
     __tablename__ = "vrt_rig"
     __table_args__ = (UniqueConstraint("rig_name", "rig_version", name="uq_vrt_rig_version"),)
 
-    rig_id: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the row"
-    )
-    rig_name: Mapped[str] = mapped_column(text(255), doc="what people call the rig")
+    rig_id: Mapped[RowNumber] = mapped_column(doc="number of the row")
+    rig_name: Mapped[Name] = mapped_column(doc="what people call the rig")
     rig_version: Mapped[int] = mapped_column(doc="1 for its first description, 2 for the next")
     content_hash: Mapped[str] = mapped_column(
         text(64), doc="SHA-256 of the description, hexadecimal"
     )
-    content: Mapped[Any] = mapped_column(JSONText, doc="the description as it was given")
-    added_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
-    actor: Mapped[str] = mapped_column(text(255), doc="who added it")
+    content: Mapped[Document] = mapped_column(doc="the description as it was given")
+    added_at: Mapped[Instant] = mapped_column(doc="when, UTC")
+    actor: Mapped[Name] = mapped_column(doc="who added it")
 
 
 class RigFeature(Base):
@@ -47,13 +42,13 @@ class RigFeature(Base):
     place: Mapped[int] = mapped_column(
         primary_key=True, autoincrement=False, doc="place in the description, from 1"
     )
-    feature_name: Mapped[str] = mapped_column(text(255), doc="name, once in a rig")
+    feature_name: Mapped[Name] = mapped_column(doc="name, once in a rig")
     source_type: Mapped[str] = mapped_column(
         text(31), doc="acquisition, stimulus, processing or deeplabcut"
     )
     data_type: Mapped[str] = mapped_column(text(31), doc="digital, analog, interval or kinematics")
     ownership: Mapped[str] = mapped_column(text(31), doc="world or self")
-    description: Mapped[str] = mapped_column(LongText, doc="what it is, in words")
+    description: Mapped[Words] = mapped_column(doc="what it is, in words")
 
 
 class SessionRig(Base):
@@ -61,12 +56,7 @@ class SessionRig(Base):
 
     __tablename__ = "vrt_session_rig"
 
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_session_rig_uSessionID"),
-        primary_key=True,
-        autoincrement=False,
-        doc="the session",
-    )
+    uSessionID: Mapped[OfSession] = mapped_column(primary_key=True, autoincrement=False)
     rig_id: Mapped[int] = mapped_column(
         ForeignKey("vrt_rig.rig_id", name="fk_vrt_session_rig_rig_id"),
         index=True,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import JSONText, UTCTime, text
+from vrtracker.models.base import Base, Document, Instant, Name, RowNumber
+from vrtracker.models.types import text
 
 __all__ = ["FrozenSelection"]
 
@@ -20,13 +17,11 @@ class FrozenSelection(Base):
     __tablename__ = "vrt_selection"
     __table_args__ = (UniqueConstraint("selection_name"),)
 
-    selection_id: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the selection"
-    )
-    selection_name: Mapped[str] = mapped_column(text(255), doc="what people call it: fig3")
-    frozen_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when, UTC")
-    actor: Mapped[str] = mapped_column(text(255), doc="who froze it")
+    selection_id: Mapped[RowNumber] = mapped_column(doc="number of the selection")
+    selection_name: Mapped[Name] = mapped_column(doc="what people call it: fig3")
+    frozen_at: Mapped[Instant] = mapped_column(doc="when, UTC")
+    actor: Mapped[Name] = mapped_column(doc="who froze it")
     content_hash: Mapped[str] = mapped_column(text(64), doc="SHA-256 of its rows, hexadecimal")
-    content: Mapped[Any] = mapped_column(
-        JSONText, doc="query, columns, and a digest of each row by its key"
+    content: Mapped[Document] = mapped_column(
+        doc="query, columns, and a digest of each row by its key"
     )

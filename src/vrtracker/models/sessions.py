@@ -7,8 +7,8 @@ import datetime as dt
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import CalendarDate, Flag, LabTime, LongText, Number, text
+from vrtracker.models.base import Base, Name, RowNumber, Ticked, Words
+from vrtracker.models.types import CalendarDate, Flag, LabTime, Number
 
 __all__ = ["Session"]
 
@@ -25,11 +25,8 @@ class Session(Base):
         {"sqlite_autoincrement": True},
     )
 
-    uSessionID: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the row, counted by the database"
-    )
-    mouseName: Mapped[str] = mapped_column(
-        text(255),
+    uSessionID: Mapped[RowNumber] = mapped_column(doc="number of the row, counted by the database")
+    mouseName: Mapped[Name] = mapped_column(
         ForeignKey("mousedb.mouseName", name="fk_sessiondb_mouseName"),
         doc="name of the mouse; part 1 of the key",
     )
@@ -39,20 +36,16 @@ class Session(Base):
     sessionID: Mapped[int] = mapped_column(
         doc="number of the session and name of its folder, such as 702; part 3 of the key"
     )
-    experimentType: Mapped[str | None] = mapped_column(
-        text(255), doc="kind of experiment, such as Blender VR"
+    experimentType: Mapped[Name | None] = mapped_column(
+        doc="kind of experiment, such as Blender VR"
     )
     experimentID: Mapped[int | None] = mapped_column(
         doc="number of environments; 0 for gratings, others by convention of the lab"
     )
-    variableGain: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="the gain from wheel to corridor varied"
-    )
-    behavior: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="the behaviour is to be analysed"
-    )
-    imaging: Mapped[bool] = mapped_column(Flag, default=False, doc="there is two-photon imaging")
-    faceCamera: Mapped[bool] = mapped_column(Flag, default=False, doc="there is video of the face")
+    variableGain: Mapped[Ticked] = mapped_column(doc="the gain from wheel to corridor varied")
+    behavior: Mapped[Ticked] = mapped_column(doc="the behaviour is to be analysed")
+    imaging: Mapped[Ticked] = mapped_column(doc="there is two-photon imaging")
+    faceCamera: Mapped[Ticked] = mapped_column(doc="there is video of the face")
     vrEnvironments: Mapped[int | None] = mapped_column(
         doc="digits of the environments shown: 23 is the second and the third"
     )
@@ -67,44 +60,34 @@ class Session(Base):
     objectiveRotation: Mapped[float | None] = mapped_column(
         Number, doc="rotation of the objective, degrees"
     )
-    vrRegistration: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="registration has made its output"
-    )
-    suite2p: Mapped[bool] = mapped_column(Flag, default=False, doc="suite2p has made its output")
-    suite2pQC: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="the suite2p output was curated and accepted"
-    )
-    redCellQC: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="the red cells were curated and accepted"
-    )
+    vrRegistration: Mapped[Ticked] = mapped_column(doc="registration has made its output")
+    suite2p: Mapped[Ticked] = mapped_column(doc="suite2p has made its output")
+    suite2pQC: Mapped[Ticked] = mapped_column(doc="the suite2p output was curated and accepted")
+    redCellQC: Mapped[Ticked] = mapped_column(doc="the red cells were curated and accepted")
     sessionQC: Mapped[bool] = mapped_column(
         Flag, default=True, doc="false: the session is scratched"
     )
-    scratchJustification: Mapped[str | None] = mapped_column(
-        text(255), doc="why it is scratched; set exactly when sessionQC is false"
+    scratchJustification: Mapped[Name | None] = mapped_column(
+        doc="why it is scratched; set exactly when sessionQC is false"
     )
     logtime: Mapped[dt.datetime | None] = mapped_column(
         LabTime, doc="time of entry, lab's clock; unused by the lab"
     )
-    sessionNotes: Mapped[str | None] = mapped_column(LongText, doc="free notes")
+    sessionNotes: Mapped[Words | None] = mapped_column(doc="free notes")
     suite2pDate: Mapped[dt.datetime | None] = mapped_column(
         LabTime, doc="when suite2p finished, lab's clock"
     )
     vrRegistrationDate: Mapped[dt.datetime | None] = mapped_column(
         LabTime, doc="when registration last succeeded, lab's clock"
     )
-    vrRegistrationError: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="the last attempt at registration failed"
+    vrRegistrationError: Mapped[Ticked] = mapped_column(
+        doc="the last attempt at registration failed"
     )
-    vrRegistrationException: Mapped[str | None] = mapped_column(
-        LongText, doc="message of that failure"
-    )
+    vrRegistrationException: Mapped[Words | None] = mapped_column(doc="message of that failure")
     redCellQCDate: Mapped[dt.datetime | None] = mapped_column(
         LabTime, doc="when the red cells were accepted, lab's clock"
     )
     vrBehaviorVersion: Mapped[int | None] = mapped_column(
         doc="format of the behaviour file: 1 vrControl, 2 the CR_Hippocannula rig"
     )
-    dontTrack: Mapped[bool] = mapped_column(
-        Flag, default=False, doc="leave the session out of ROI tracking"
-    )
+    dontTrack: Mapped[Ticked] = mapped_column(doc="leave the session out of ROI tracking")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import UTCTime, text
+from vrtracker.models.base import Base, Instant, Name, OfSession
+from vrtracker.models.types import text
 
 __all__ = ["StageState"]
 
@@ -18,12 +15,7 @@ class StageState(Base):
 
     __tablename__ = "vrt_stage_state"
 
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_stage_state_uSessionID"),
-        primary_key=True,
-        autoincrement=False,
-        doc="the session",
-    )
+    uSessionID: Mapped[OfSession] = mapped_column(primary_key=True, autoincrement=False)
     stage: Mapped[str] = mapped_column(text(31), primary_key=True, doc="name of the stage")
     mark: Mapped[str | None] = mapped_column(
         text(16), doc="done, failed, stale, not_applicable; NULL: nothing to add"
@@ -31,13 +23,13 @@ class StageState(Base):
     attempt_id: Mapped[str | None] = mapped_column(
         text(32), doc="the latest attempt, which holds the claim while it runs"
     )
-    changed_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="last change, UTC")
+    changed_at: Mapped[Instant] = mapped_column(doc="last change, UTC")
     failures: Mapped[int | None] = mapped_column(
         doc="attempts that failed since the last success; NULL: none"
     )
-    retry_after: Mapped[dt.datetime | None] = mapped_column(
-        UTCTime, doc="a failed stage is not tried again before, UTC"
+    retry_after: Mapped[Instant | None] = mapped_column(
+        doc="a failed stage is not tried again before, UTC"
     )
-    set_aside: Mapped[str | None] = mapped_column(
-        text(255), doc="why it is not tried again until somebody says so"
+    set_aside: Mapped[Name | None] = mapped_column(
+        doc="why it is not tried again until somebody says so"
     )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vrtracker.models.base import Base
-from vrtracker.models.types import JSONText, LongText, UTCTime, text
+from vrtracker.models.base import Base, Document, Instant, OfSession, RowNumber, Words
+from vrtracker.models.types import text
 
 __all__ = ["TrackedSession"]
 
@@ -23,26 +20,20 @@ class TrackedSession(Base):
         Index("ix_vrt_tracking_session", "uSessionID"),
     )
 
-    tracking_id: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=True, doc="number of the row"
-    )
+    tracking_id: Mapped[RowNumber] = mapped_column(doc="number of the row")
     run_hash: Mapped[str] = mapped_column(
         text(64), doc="SHA-256 of the names and contents of all files of the run, hexadecimal"
     )
-    uSessionID: Mapped[int] = mapped_column(
-        ForeignKey("sessiondb.uSessionID", name="fk_vrt_tracking_uSessionID"), doc="the session"
-    )
+    uSessionID: Mapped[OfSession]
     place: Mapped[int] = mapped_column(doc="place of the session in the run, from 0")
     plane: Mapped[int | None] = mapped_column(doc="imaging plane; NULL: all planes, one by one")
-    folder: Mapped[str] = mapped_column(LongText, doc="folder of the files, below the root, with /")
-    files: Mapped[Any] = mapped_column(
-        JSONText, doc="name and SHA-256 of labels, sample and cluster silhouettes"
+    folder: Mapped[Words] = mapped_column(doc="folder of the files, below the root, with /")
+    files: Mapped[Document] = mapped_column(
+        doc="name and SHA-256 of labels, sample and cluster silhouettes"
     )
     made_by: Mapped[str | None] = mapped_column(text(63), doc="version of ROICaT, where it tells")
-    settings: Mapped[Any] = mapped_column(
-        JSONText, nullable=True, doc="parameters of the run, where it tells them"
+    settings: Mapped[Document] = mapped_column(
+        nullable=True, doc="parameters of the run, where it tells them"
     )
-    labelled_at: Mapped[dt.datetime] = mapped_column(
-        UTCTime, doc="when the session's labels were written, UTC"
-    )
-    recorded_at: Mapped[dt.datetime] = mapped_column(UTCTime, doc="when it was recorded, UTC")
+    labelled_at: Mapped[Instant] = mapped_column(doc="when the session's labels were written, UTC")
+    recorded_at: Mapped[Instant] = mapped_column(doc="when it was recorded, UTC")
