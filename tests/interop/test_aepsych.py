@@ -9,11 +9,14 @@ import json
 import os
 import pickle
 import sqlite3
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 import vrtracker
 from support.command_line import good, refused, told
@@ -374,6 +377,52 @@ def test_a_thousand_trials_a_second_are_recorded_in_batches(url):
         for _ in range(20):
             tracker.experiments.record(uid, trials)
         spent = time.process_time() - began
+        began = time.process_time()
+        for trial in trials:
+            tracker.experiments.record(uid, [trial])
+        spent_on_each = time.process_time() - began
 
-    # CPU, so that a busy machine does not decide.
+    # CPU, so that a busy machine does not decide; nor the disk, which is waited for once a second.
     assert spent < 5
+    assert len(trials) / spent_on_each > 1000
+
+
+def test_recordings_wait_for_the_disk_once_a_second_and_all_else_does_always(url):
+    full, normal = 2, 1
+    seen = []
+    with vrtracker.open(url) as tracker:
+        uid = tracker.experiments.setup(mouse="M1")
+
+        def look(connection):
+            driver = connection.connection.driver_connection
+            seen.append(driver.execute("PRAGMA synchronous").fetchone()[0])
+
+        event.listen(tracker.database.write_engine, "begin", look)
+        for _ in range(3):
+            tracker.experiments.record_message(uid, "ask", {})
+        tracker.mice.add("M2")
+        tracker.experiments.record_message(uid, "ask", {})
+        tracker.experiments._confirmed -= 1
+        tracker.experiments.record_message(uid, "ask", {})
+        tracker.database.handle.dispose()
+
+    assert seen == [full, normal, normal, full, normal, full]
+
+
+def test_a_killed_process_leaves_every_trial_that_it_was_told_is_recorded(url):
+    """A commit that does not wait for the disk is in the log, which the system keeps."""
+    program = f"""
+import vrtracker
+with vrtracker.open({str(url)!r}) as tracker:
+    uid = tracker.experiments.setup(mouse="M1")
+    for n in range(10_000):
+        tracker.experiments.record(uid, [{{"parameters": {{"n": n}}}}])
+        print(n, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        told = [int(process.stdout.readline()) for _ in range(200)][-1]
+        process.kill()
+        told = int((process.stdout.read().split() or [told])[-1])
+
+    with vrtracker.open(url) as tracker:
+        assert len(tracker.experiments.frame()) in {told + 1, told + 2}

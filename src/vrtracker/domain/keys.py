@@ -77,6 +77,11 @@ class SessionKey:
         return cls._of_fields(value)
 
     @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> SessionKey:
+        """Return the key in a row, as it stands there: old names need not be such as new ones."""
+        return cls(row["mouseName"], row["sessionDate"], row["sessionID"])
+
+    @classmethod
     def _of_text(cls, text: str) -> SessionKey:
         stripped = text.strip()
         for pattern in (_DOTTED, _REFERENCE, _PATH):

@@ -83,7 +83,7 @@ class MaskService:
         with self._lab.unit(readonly=True) as unit:
             rows = unit.masks.all()
             keys = {
-                row["uSessionID"]: str(_key(row))
+                row["uSessionID"]: str(SessionKey.of_row(row))
                 for row in unit.sessions.present(Listing(include_scratched=True))
             }
         named = {"mask": "mask_name", "function": "function_name", "recorded_at": "recorded_at"}
@@ -218,7 +218,7 @@ class MaskService:
                 made = mask or way
                 if why in _ONLY[only]:
                     called, options = made["function_name"], made["options"]
-                    yield _Task(_key(row), number, name, called, options, seen), why
+                    yield _Task(SessionKey.of_row(row), number, name, called, options, seen), why
 
     def _made(self, task: _Task) -> dict[str, Any]:
         """Make one mask, while no transaction is open; return its row."""
@@ -265,10 +265,6 @@ def _why(mask: Mapping[str, Any], seen: str) -> str:
     if mask["code_hash"] != code:
         return "code"
     return "data" if mask["data_hash"] != seen else "asked"
-
-
-def _key(row: Mapping[str, Any]) -> SessionKey:
-    return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
 
 
 def _closed(value: Any) -> Any:

@@ -249,10 +249,7 @@ class RigService:
         with self._lab.unit() as unit:
             listing = Listing(chosen, include_scratched=chosen.is_key)
             sessions = {
-                row["uSessionID"]: SessionKey(
-                    row["mouseName"], row["sessionDate"], row["sessionID"]
-                )
-                for row in unit.sessions.present(listing)
+                row["uSessionID"]: SessionKey.of_row(row) for row in unit.sessions.present(listing)
             }
             if chosen.is_key and not sessions:
                 raise self._lab.not_found("session", SessionKey.parse(where), unit=unit)

@@ -184,7 +184,7 @@ class TrackingService:
 
     def _run(self, rows: Sequence[Mapping[str, Any]]) -> TrackingRun:
         first = rows[0]
-        keys = [SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"]) for row in rows]
+        keys = [SessionKey.of_row(row) for row in rows]
         return TrackingRun(
             run=first["run_hash"],
             mouse=first["mouseName"],

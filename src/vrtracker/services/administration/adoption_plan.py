@@ -209,7 +209,7 @@ class _Duplicates:
     def _move(self, position: int) -> int:
         """Give a row the next number that is free, and say so in its notes."""
         row = self._reading.rows[position]
-        key = SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
+        key = SessionKey.of_row(row)
         number = key.number + ASIDE
         while (key.mouse, key.date, number) in self._by_key:
             number += ASIDE

@@ -42,9 +42,7 @@ class Comparison:
     ) -> None:
         self._lab = lab
         self._parts = parts
-        self._rows = {
-            SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"]): row for row in rows
-        }
+        self._rows = {SessionKey.of_row(row): row for row in rows}
         self._datasets = datasets
         self._needed = needed
         self._mice: dict[str, Path] = {}

@@ -101,7 +101,7 @@ def looks(
         others = part = [
             Look(
                 each["uSessionID"],
-                SessionKey(each["mouseName"], each["sessionDate"], each["sessionID"]),
+                SessionKey.of_row(each),
             )
             for each in sessions[start : start + _COMPARED_AT_ONCE]
         ]

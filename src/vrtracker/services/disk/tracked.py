@@ -144,7 +144,7 @@ def _numbers(unit: UnitOfWork, runs: Sequence[FoundRun]) -> dict[SessionKey, int
         return {}
     listing = Listing(Selection.of({"mouseName": mice}), include_scratched=True)
     rows = unit.sessions.present(listing)
-    keys = [SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"]) for row in rows]
+    keys = [SessionKey.of_row(row) for row in rows]
     return {key: row["uSessionID"] for key, row in zip(keys, rows, strict=True)}
 
 

@@ -58,7 +58,7 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
 
     def key_of_row(self, row: Mapping[str, Any]) -> SessionKey:
         """Return mouse, day and number."""
-        return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
+        return SessionKey.of_row(row)
 
     def in_hand(
         self, record: SessionRecord, parts: Mapping[str, Any] = MappingProxyType({})

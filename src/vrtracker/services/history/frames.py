@@ -140,7 +140,7 @@ class HistoryService:
         """Return the rows of ``errors(group=True)`` as records."""
         return grouped(
             Failure(
-                key=SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"]),
+                key=SessionKey.of_row(row),
                 number=row["uSessionID"],
                 stage=row["stage"],
                 failed_at=row["failed_at"],

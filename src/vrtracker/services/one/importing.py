@@ -191,7 +191,7 @@ class _Import:
     def _compare(self, unit: UnitOfWork) -> _Changes:
         found = _Changes()
         known = {
-            _key(row): row
+            SessionKey.of_row(row): row
             for row in unit.sessions.present(Listing(include_scratched=True), (_PROTOCOL,))
         }
         names = unit.one.names()
@@ -350,7 +350,7 @@ class _Import:
             snapshot = read(self._lab, unit, key)
             changes[key] = update_session(unit, snapshot, {_PROTOCOL: protocol})
         numbers = {
-            _key(row): row["uSessionID"]
+            SessionKey.of_row(row): row["uSessionID"]
             for row in unit.sessions.present(Listing(include_scratched=True))
         }
         self._write_names(unit, planned, numbers)
@@ -380,11 +380,6 @@ class _Import:
         rows = [{"uSessionID": numbers[key], **told} for key, told in planned.names.items()]
         unit.one.add([row for row in rows if row["uSessionID"] not in known])
         unit.one.change([row for row in rows if row["uSessionID"] in known])
-
-
-def _key(row: Mapping[str, Any]) -> SessionKey:
-    # Not parsed: a lab's own names need not be such as new ones have to be.
-    return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
 
 
 def _own_id(key: SessionKey, row: Mapping[str, Any], names: Mapping[int, Mapping[str, Any]]) -> str:

@@ -163,7 +163,7 @@ def _end_left_by(lab: LabContext, row: Mapping[str, Any]) -> list[str]:
 
 def key_of(row: Mapping[str, Any]) -> SessionKey:
     """Return the session that an attempt is at."""
-    return SessionKey(row["mouseName"], row["sessionDate"], row["sessionID"])
+    return SessionKey.of_row(row)
 
 
 def _live_tokens(lab: LabContext, number: int) -> list[str]:
