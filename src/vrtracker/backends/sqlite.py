@@ -35,11 +35,7 @@ from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_
 from vrtracker.backends.sqlite_care import SQLiteCare, remove
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
 from vrtracker.backends.sqlite_health import SQLiteHealth, StrictBoolean, is_written_to
-from vrtracker.errors import (
-    BackendError,
-    DatabaseUnavailableError,
-    VrtrackerError,
-)
+from vrtracker.errors import BackendError, DatabaseUnavailableError, VrtrackerError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

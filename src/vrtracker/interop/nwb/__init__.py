@@ -1,7 +1,8 @@
 """Sessions as files of Neurodata Without Borders, and back; by pynwb, the extra ``nwb``.
 
 `exporting` writes a session, or those of a query; `importing` takes the arrays of a file over as
-ALF files, after `preflight` has looked at all that can be wrong with it.
+ALF files, and what hangs on the session as rows, after `preflight` has looked at all that can be
+wrong with it.
 """
 
 from vrtracker.interop.nwb.exporting import NwbExport, export_many, export_nwb
