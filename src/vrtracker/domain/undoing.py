@@ -140,25 +140,20 @@ def not_undoable(event: Past) -> str | None:
             f"{key}: the run of {event.stage} cannot be undone, its files are on the disk; "
             f"take it back with vrtracker reset {key} {event.stage}, or run it again."
         )
-    if event.subject_kind == "rig":
-        return (
-            f"The rig {key}: a version stays, used or not. A session that is not to use it: "
-            "vrtracker rig set - KEY"
-        )
+    said, kind = f"{key}: {event.verb!r} cannot be undone; ", event.subject_kind
+    if kind == "selection":
+        return f"The selection {said}freeze it again."
+    if kind == "rig":
+        return f"The rig {said}a version stays. For no rig: vrtracker rig set - KEY"
     if "experiment" in event.changes:
         call = "restore" if event.verb == "experiment_deleted" else "delete"
-        return (
-            f"{key}: {event.verb!r} cannot be undone; of the whole experiment: "
-            f"tracker.experiments.{call}({event.changes['experiment']!r})"
-        )
-    if event.verb in _OF_FILES:
-        return (
-            f"{key}: what {event.verb!r} recorded cannot be undone, its files are on the disk; "
-            f"to have the session gone: vrtracker sessions delete {key}, and take its folder away."
-        )
-    if event.subject_kind == "selection":
-        return f"The selection {key}: {event.verb!r} cannot be undone; freeze it again."
-    return f"{key}: {event.verb!r} cannot be undone; vrtracker history {key} tells what it did."
+        said += f"for all of it: tracker.experiments.{call}({event.changes['experiment']!r})"
+    elif event.verb in _OF_FILES:
+        said += "its files are on the disk. To have the session gone, take its folder away, and: "
+        said += f"vrtracker sessions delete {key}"
+    else:
+        said += f"vrtracker history {key} tells what it did."
+    return said
 
 
 def net_of(
