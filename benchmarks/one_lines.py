@@ -33,7 +33,7 @@ _INSERT = (
     'INSERT INTO vrt_dataset ("uSessionID", rel_path, stage, written, size_bytes, md5, qc_level, '
     "recorded_at, sha256) SELECT \"uSessionID\", 'alf/object' || n || '.attribute.npy', 'scan', 0, "
     "1000 + n, lower(hex(randomblob(16))), 10 * (n % 2), '2026-01-01 00:00:00', "
-    "lower(hex(randomblob(32))) FROM sessiondb, numbers ORDER BY \"uSessionID\", n"
+    'lower(hex(randomblob(32))) FROM sessiondb, numbers ORDER BY "uSessionID", n'
 )
 """Session by session, as scans and runs record them."""
 

@@ -10,7 +10,8 @@ import pytest
 from support.command_line import refused, told
 from support.sample_lab import open_lab
 from vrtracker.database.migration import upgrade
-from vrtracker.errors import InvalidValueError
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import ImportFileError, InvalidValueError
 
 NUMBERS = {"uMouseID", "uSessionID"}
 
@@ -48,6 +49,14 @@ def test_list_of_sessions_is_that_of_the_lab(sample, tmp_path):
         {"mouse_name": row.key.mouse, "date": str(row.key.date), "session_id": row.key.number}
         for row in query
     ]
+    first = json.loads((tmp_path / "jobs.json").read_text())[0] | {"date": "2031-01-01"}
+    (tmp_path / "new.json").write_text(json.dumps([first]))
+    (row,) = sample.sessions.read_table(tmp_path / "new.json").rows
+    assert str(SessionKey.parse(row)) == "{mouse_name}.{date}.{session_id}".format(**first)
+    for wrong in ('[["M1", 1]]', '[{"mouse_name": ["M1"]}]'):
+        (tmp_path / "jobs.json").write_text(wrong)
+        with pytest.raises(ImportFileError, match="no list of sessions"):
+            sample.sessions.read_table(tmp_path / "jobs.json")
 
 
 @pytest.mark.own_rule

@@ -8,8 +8,8 @@ import typer
 
 from vrtracker.as_json import records
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.options import Json
-from vrtracker.cli.output import answer, note, write_json, write_table
+from vrtracker.cli.options import Json, To
+from vrtracker.cli.output import answer, note, write_listing
 from vrtracker.cli.shell import shell_of
 
 __all__ = ["commands"]
@@ -55,18 +55,16 @@ def revoke(context: typer.Context, name: _Name, *, json: Json = False) -> None:
 
 
 @commands.command()
-def roles(context: typer.Context, *, json: Json = False) -> None:
+def roles(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List who has which role: the users of PostgreSQL, elsewhere what the profile says.
 
     Example: vrtracker admin roles --json
     """
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.roles.records())
-    if json:
-        write_json(rows)
-        return
-    write_table([{**row, "name": row["name"] or "(all others)"} for row in rows])
-    if not any(row["is_you"] for row in rows):
+    shown = [{**row, "name": row["name"] or "(all others)"} for row in rows]
+    write_listing(rows, json=json, to=to, nothing="Nobody has a role.", shown=shown)
+    if not json and not any(row["is_you"] for row in rows):
         note("You are not in the list.")
 
 

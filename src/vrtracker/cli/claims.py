@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from vrtracker.as_json import records
-from vrtracker.cli.options import Json, Key, Reason
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.options import Json, Key, Reason, To
+from vrtracker.cli.output import say, write_json, write_listing
 from vrtracker.cli.shell import shell_of
 
 __all__ = ["claims", "release"]
 
 
-def claims(context: typer.Context, *, json: Json = False) -> None:
+def claims(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List who works on what: since when, the last sign of life, whether the process runs.
 
     Of a process of another computer nobody can tell: its claim holds until the lease ends.
@@ -23,13 +23,9 @@ def claims(context: typer.Context, *, json: Json = False) -> None:
     """
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.workflow.claims.records())
-    if json:
-        names = ("key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at", "alive")
-        write_json([{name: row[name] for name in names} for row in rows])
-        return
-    write_table(rows)
-    if not rows:
-        note("Nobody works on a session.")
+    names = ("key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at", "alive")
+    told = [{name: row[name] for name in names} for row in rows]
+    write_listing(told, json=json, to=to, nothing="Nobody works on a session.", shown=rows)
 
 
 def release(

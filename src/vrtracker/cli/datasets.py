@@ -12,8 +12,8 @@ from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Until, Where
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, To, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.progress import counting
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
@@ -38,7 +38,7 @@ _All = Annotated[bool, typer.Option("--all", help="All sessions that are not scr
 
 
 @commands.command("list")
-def list_datasets(context: typer.Context, key: Key, *, json: Json = False) -> None:
+def list_datasets(context: typer.Context, key: Key, *, to: To = None, json: Json = False) -> None:
     """List the recorded files of a session, with size, hashes, revision and QC.
 
     Whether a file exists is what the last scan found.
@@ -47,12 +47,7 @@ def list_datasets(context: typer.Context, key: Key, *, json: Json = False) -> No
     """
     with shell_of(context).open(readonly=True) as tracker:
         rows = [_document(record) for record in tracker.datasets.list(key)]
-    if json:
-        write_json(rows)
-        return
-    write_table(rows, _LISTED)
-    if not rows:
-        note("No dataset is recorded of it.")
+    write_listing(rows, _LISTED, json=json, to=to, nothing="No dataset is recorded of it.")
 
 
 @commands.command()

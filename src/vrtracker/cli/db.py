@@ -11,8 +11,8 @@ from vrtracker.cli import whole
 from vrtracker.cli.adopting import adopt
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json, Yes
-from vrtracker.cli.output import answer, note, say, write_json, write_table
+from vrtracker.cli.options import Json, To, Yes
+from vrtracker.cli.output import answer, note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import agree, shell_of
 from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
 
@@ -152,7 +152,7 @@ def check(context: typer.Context, *, json: Json = False) -> None:
 
 
 @commands.command()
-def history(context: typer.Context, *, json: Json = False) -> None:
+def history(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List every revision of the schema, oldest first, and which one the database is at.
 
     Example: vrtracker db history
@@ -164,11 +164,8 @@ def history(context: typer.Context, *, json: Json = False) -> None:
     except ConfigurationError:
         url = None
     rows = [revision._asdict() for revision in migration.history(url)]
-    if json:
-        write_json(rows)
-        return
-    write_table(rows)
-    if url is None:
+    write_listing(rows, json=json, to=to, nothing="There are no revisions.")
+    if url is None and not json:
         note("No database is named, so none is marked as current.")
 
 

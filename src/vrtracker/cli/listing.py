@@ -6,12 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.as_json import KEY, KEY_COLUMNS, chosen, plain_value, records
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import agree
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vrtracker.repositories.selecting import Selection
     from vrtracker.services.entries.editing import Update
     from vrtracker.services.entries.rows import RowService
@@ -69,16 +71,15 @@ def write_rows(
     all_columns: bool,
     columns: Sequence[str] | None,
     what: tuple[str, str] = ("session", "sessions"),
+    to: Path | None = None,
 ) -> None:
     """Write the rows of a listing, and to standard error how many they are."""
-    if json:
-        write_json(rows)
-        return
     shown = columns if columns is not None or all_columns else default
     if shown is default and rows:
         shown = [name for name in default if name in rows[0]]
-    write_table(rows, shown)
-    note(counted(len(rows), *what) if rows else f"There are no such {what[1]}.")
+    write_listing(rows, shown, json=json, to=to, nothing=f"There are no such {what[1]}.")
+    if rows and not json and to is None:
+        note(counted(len(rows), *what))
 
 
 def added(keys: Sequence[Any], *, json: bool) -> None:
@@ -97,14 +98,14 @@ def deleted(key: Any, *, json: bool) -> None:
         say(f"deleted {key}")
 
 
-def list_deleted(service: RowService[Any, Any], *, json: bool) -> None:
+def list_deleted(service: RowService[Any, Any], *, json: bool, to: Path | None) -> None:
     """Write what can be restored."""
     rows = records(service.deleted.records())
-    if json:
-        write_json(rows)
-        return
-    write_table(rows, ("key", "deleted_at", "actor", "reason", "hanging", "deletion"))
-    note(f"{len(rows)} can be restored." if rows else "Nothing was deleted that can be restored.")
+    shown = ("key", "deleted_at", "actor", "reason", "hanging", "deletion")
+    nothing = "Nothing was deleted that can be restored."
+    write_listing(rows, shown, json=json, to=to, nothing=nothing)
+    if rows and not json and to is None:
+        note(f"{len(rows)} can be restored.")
 
 
 def restore(

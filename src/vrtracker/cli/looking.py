@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +13,8 @@ from vrtracker.cli import watching
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, Until, Where
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, To, Until, Where
+from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidKeyError, InvalidValueError
@@ -159,6 +159,7 @@ def history(
         bool,
         typer.Option("--absorb", help="Enter what was changed past the tracker, by outside."),
     ] = False,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """Show what happened to a session or mouse, oldest first; or the newest events of all.
@@ -184,10 +185,10 @@ def history(
             with suppress(InvalidKeyError):
                 tracker.sessions.get(key)
     rows = records(events)
-    if not json:
-        rows = [{**row, "operation": short(row["operation_id"])} for row in rows]
+    shown = [{**row, "operation": short(row["operation_id"])} for row in rows]
     columns = _EVENTS if key is not None else ("subject_key", *_EVENTS)
-    _write(rows, columns, json=json, nothing="Nothing is recorded of it.")
+    nothing = "Nothing is recorded of it."
+    write_listing(rows, columns, json=json, to=to, nothing=nothing, shown=shown)
 
 
 def _compare(shell: Shell, *, absorb: bool, json: bool) -> None:
@@ -224,6 +225,7 @@ def errors(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the tracebacks too.")
     ] = False,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """List the sessions whose last attempt failed, and why.
@@ -245,12 +247,14 @@ def errors(
             raise InvalidValueError("--held-back has neither groups nor tracebacks; give it alone.")
         with shell_of(context).open(readonly=True) as tracker:
             rows = records(tracker.workflow.held_back.records(stage))
-        _write(rows, _HELD_BACK, json=json, nothing="Nothing is held back.")
+        write_listing(rows, _HELD_BACK, json=json, to=to, nothing="Nothing is held back.")
         return
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.workflow.errors.records(stage, group=group))
-    if json or not traceback:
-        _write(rows, _GROUPS if group else _ERRORS, json=json, nothing="Nothing has failed.")
+    if json or to is not None or not traceback:
+        write_listing(
+            rows, _GROUPS if group else _ERRORS, json=json, to=to, nothing="Nothing has failed."
+        )
         return
     for row in rows:
         if group:
@@ -263,22 +267,11 @@ def errors(
             say(f"  | {line}")
 
 
-def attempts(context: typer.Context, key: Key, *, json: Json = False) -> None:
+def attempts(context: typer.Context, key: Key, *, to: To = None, json: Json = False) -> None:
     """List every attempt at a session, oldest first: how it ended, how long it took, who, where.
 
     Example: vrtracker attempts ATL012.2023-01-20.702 --json
     """
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.workflow.attempts.records(key))
-    _write(rows, _ATTEMPTS, json=json, nothing="Nothing was attempted yet.")
-
-
-def _write(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, json: bool, nothing: str
-) -> None:
-    if json:
-        write_json(rows)
-        return
-    write_table(rows, columns)
-    if not rows:
-        note(nothing)
+    write_listing(rows, _ATTEMPTS, json=json, to=to, nothing="Nothing was attempted yet.")

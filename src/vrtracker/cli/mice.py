@@ -17,6 +17,7 @@ from vrtracker.cli.options import (
     Limit,
     Reason,
     Set,
+    To,
     Unblind,
     Where,
     Yes,
@@ -53,6 +54,7 @@ def list_mice(
     ] = None,
     limit: Limit = None,
     unblind: Unblind = False,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """List mice; the genotype of blinded ones is left out.
@@ -75,6 +77,7 @@ def list_mice(
         default=_COLUMNS,
         all_columns=all_columns,
         columns=names,
+        to=to,
         what=("mouse", "mice"),
     )
 
@@ -192,13 +195,13 @@ def delete(
 
 
 @commands.command("deleted")
-def list_deleted(context: typer.Context, *, json: Json = False) -> None:
+def list_deleted(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List the deleted mice that can be restored, and what hung on them, newest first.
 
     Example: vrtracker mice deleted
     """
     with shell_of(context).open(readonly=True) as tracker:
-        listing.list_deleted(tracker.mice, json=json)
+        listing.list_deleted(tracker.mice, json=json, to=to)
 
 
 @commands.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,7 @@ __all__ = [
     "Set",
     "Since",
     "Stage",
+    "To",
     "Unblind",
     "Until",
     "What",
@@ -60,6 +62,14 @@ Stage = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Preview; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document, and nothing else.")]
+To = Annotated[
+    Path | None,
+    typer.Option(
+        "--to",
+        metavar="FILE",
+        help="Write the rows, as --json has them: .csv, .tsv, .parquet, .arrow or .feather.",
+    ),
+]
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")
 ]

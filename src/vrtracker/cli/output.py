@@ -14,16 +14,18 @@ import typer
 from vrtracker.cli.shell import is_terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
 __all__ = [
     "answer",
-    "answer_rows",
     "kept_for_json",
     "note",
     "say",
     "table_of",
     "write_json",
+    "write_listing",
     "write_pairs",
     "write_table",
 ]
@@ -82,19 +84,43 @@ def answer(document: Any, *lines: str, json: bool) -> None:
         say("\n".join(lines))
 
 
-def answer_rows(rows: Sequence[Mapping[str, Any]], nothing: str, *, json: bool) -> None:
-    """Write rows for programs or for people, whom a remark tells that there are none."""
-    if json:
-        write_json(rows)
-    elif rows:
-        write_table(rows)
-    else:
-        note(nothing)
-
-
 def note(text: str) -> None:
     """Write a remark to standard error, so that standard output holds the rows alone."""
     typer.echo(text, err=True)
+
+
+def write_listing(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] | None = None,
+    *,
+    json: bool,
+    to: Path | None,
+    nothing: str,
+    shown: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Write the rows of a listing: into a file, as one JSON document, or as a table for people.
+
+    Parameters
+    ----------
+    columns
+        Those of the table; all of the first row when not given.
+    nothing
+        The remark for people where there are no rows.
+    shown
+        The rows as people read them.
+    """
+    if to is not None:
+        from vrtracker.files.tables.writing import write_listing as write
+
+        write(to, rows)
+        done = {"rows": len(rows), "file": str(to)}
+        write_json(done) if json else say("{rows} rows written to {file}".format(**done))
+    elif json:
+        write_json(rows)
+    else:
+        write_table(rows if shown is None else shown, columns)
+        if not rows:
+            note(nothing)
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:

@@ -10,18 +10,8 @@ from vrtracker.as_json import KEY_COLUMNS, plain_value, records
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import (
-    Date,
-    Imaging,
-    Json,
-    Key,
-    Mouse,
-    Reason,
-    Since,
-    Until,
-    Where,
-)
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Reason, Since, To, Until, Where
+from vrtracker.cli.output import say, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.cli.work import settled
@@ -124,6 +114,7 @@ def list_levels(
         bool,
         typer.Option("--include-scratched", help="Scratched ones too.", rich_help_panel="Filters"),
     ] = False,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """List the level of every check of every session, and what they amount to.
@@ -136,10 +127,8 @@ def list_levels(
     with shell_of(context).open(readonly=True) as tracker:
         table = tracker.workflow.qc_table.records(filters, include_scratched=include_scratched)
     rows = records(table)
-    if json:
-        write_json(rows)
-        return
-    write_table(rows, [name for name in rows[0] if name not in KEY_COLUMNS] if rows else None)
+    shown = [name for name in rows[0] if name not in KEY_COLUMNS] if rows else None
+    write_listing(rows, shown, json=json, to=to, nothing="There are no such sessions.")
 
 
 @commands.command()
@@ -171,7 +160,7 @@ def check(
 
 
 @commands.command()
-def show(context: typer.Context, key: Key, *, json: Json = False) -> None:
+def show(context: typer.Context, key: Key, *, to: To = None, json: Json = False) -> None:
     """Show every QC decision on a session, oldest first.
 
     Example: vrtracker qc show ATL012.2023-01-20.702
@@ -181,9 +170,4 @@ def show(context: typer.Context, key: Key, *, json: Json = False) -> None:
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.decisions.records(key))
     rows = [{**row, "level": QC(row["qc_level"]).name} for row in rows]
-    if json:
-        write_json(rows)
-        return
-    write_table(rows, _COLUMNS)
-    if not rows:
-        note("Nothing was decided on it yet.")
+    write_listing(rows, _COLUMNS, json=json, to=to, nothing="Nothing was decided on it yet.")

@@ -10,8 +10,8 @@ import typer
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Reason, Since, Until, Where
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Reason, Since, To, Until, Where
+from vrtracker.cli.output import say, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
@@ -102,19 +102,15 @@ def add(
 
 
 @commands.command("list")
-def list_rigs(context: typer.Context, *, json: Json = False) -> None:
+def list_rigs(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List all versions of all rigs, oldest first.
 
     Example: vrtracker rig list
     """
     with shell_of(context).open(readonly=True) as tracker:
         rows = [_row(each) for each in tracker.rigs.list()]
-    if json:
-        write_json(rows)
-        return
-    write_table(rows)
-    if not rows:
-        note("No rig was described yet: vrtracker rig add FILE")
+    nothing = "No rig was described yet: vrtracker rig add FILE"
+    write_listing(rows, json=json, to=to, nothing=nothing)
 
 
 @commands.command("show")

@@ -9,7 +9,7 @@ import typer
 
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.options import Columns, Date, Imaging, Json, Mouse, Since, Until, Where, Yes
-from vrtracker.cli.output import answer, answer_rows
+from vrtracker.cli.output import answer, write_listing
 from vrtracker.cli.shell import agree, shell_of
 from vrtracker.cli.values import filters_of, names_of
 from vrtracker.errors import InvalidValueError
@@ -66,7 +66,8 @@ def selections(
         typer.Option("--export", metavar="NAME", help="Write this one as JSON, to --to."),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE", help="Where --export writes.")
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="Where --export writes, or the list as a table."),
     ] = None,
     take: Annotated[
         Path | None,
@@ -93,7 +94,7 @@ def selections(
     """
     if (rename is None) is not (new is None):
         raise InvalidValueError("--rename names the selection and --as its new name; give both.")
-    if (export is None) is not (to is None):
+    if export is not None and to is None:
         raise InvalidValueError("--export names the selection and --to the file; give both.")
     reads = (take, delete, rename) == (None, None, None)
     with shell_of(context).open(readonly=reads) as tracker:
@@ -115,7 +116,7 @@ def selections(
             _tell(found, f"written to {to}", json=json)
             return
         rows = [_row(found) for found in tracker.selections()]
-    answer_rows(rows, "No selection was frozen yet.", json=json)
+    write_listing(rows, json=json, to=to, nothing="No selection was frozen yet.")
 
 
 def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:

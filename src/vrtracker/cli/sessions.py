@@ -25,6 +25,7 @@ from vrtracker.cli.options import (
     Reason,
     Set,
     Since,
+    To,
     Unblind,
     Until,
     Where,
@@ -85,6 +86,7 @@ def list_sessions(
     ] = None,
     limit: Limit = None,
     unblind: Unblind = False,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """List sessions.
@@ -112,6 +114,7 @@ def list_sessions(
         default=_SCRATCHED if scratched else _COLUMNS,
         all_columns=all_columns,
         columns=names,
+        to=to,
     )
 
 
@@ -341,13 +344,13 @@ def delete(
 
 
 @commands.command("deleted")
-def list_deleted(context: typer.Context, *, json: Json = False) -> None:
+def list_deleted(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List the deleted sessions that can be restored, and what hung on them, newest first.
 
     Example: vrtracker sessions deleted
     """
     with shell_of(context).open(readonly=True) as tracker:
-        listing.list_deleted(tracker.sessions, json=json)
+        listing.list_deleted(tracker.sessions, json=json, to=to)
 
 
 @commands.command()

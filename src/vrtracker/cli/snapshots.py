@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
-from vrtracker.cli.output import answer, answer_rows, note, say, write_json
+from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, To, Until, Where
+from vrtracker.cli.output import answer, note, say, write_json, write_listing
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import filters_of
@@ -91,6 +91,7 @@ def list_snapshots(
     every: Annotated[
         bool, typer.Option("--all", help="Also those that need a newer vrtracker.")
     ] = False,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """List the snapshots of a folder or URL, oldest first.
@@ -100,8 +101,8 @@ def list_snapshots(
     from vrtracker.snapshots import list_versions
 
     rows = list_versions(source, only_supported=not every)
-    shown = rows if json else [{name: row.get(name) for name in _COLUMNS} for row in rows]
-    answer_rows(shown, "There are no snapshots.", json=json)
+    shown = [{name: row.get(name) for name in _COLUMNS} for row in rows]
+    write_listing(rows, json=json, to=to, nothing="There are no snapshots.", shown=shown)
 
 
 @commands.command("open", context_settings={"ignore_unknown_options": True})

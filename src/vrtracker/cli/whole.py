@@ -9,8 +9,8 @@ import typer
 
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json
-from vrtracker.cli.output import answer, note, write_json, write_table
+from vrtracker.cli.options import Json, To
+from vrtracker.cli.output import answer, note, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
 
 if TYPE_CHECKING:
@@ -173,16 +173,15 @@ def password(
     answer({"url": str(database), "kept": not forget}, said, json=json)
 
 
-def readers(context: typer.Context, *, json: Json = False) -> None:
+def readers(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List who may read the database, and what more each may.
 
     Example: vrtracker db readers
     """
     rows = _database(context).readers()
-    if json:
-        write_json(rows)
-    else:
-        write_table([{**row, "name": row["name"] or "(all others)"} for row in rows])
+    shown = [{**row, "name": row["name"] or "(all others)"} for row in rows]
+    nothing = "Nobody is known to read it."
+    write_listing(rows, json=json, to=to, nothing=nothing, shown=shown)
 
 
 def _database(context: typer.Context) -> LabDatabase:

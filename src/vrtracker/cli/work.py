@@ -22,6 +22,7 @@ from vrtracker.cli.options import (
     Reason,
     Since,
     Stage,
+    To,
     Until,
     Where,
 )
@@ -55,6 +56,7 @@ def needs(
     columns: Columns = None,
     all_columns: AllColumns = False,
     limit: Limit = None,
+    to: To = None,
     json: Json = False,
 ) -> None:
     """List the work queue of a stage: the sessions that are ready, or failed before.
@@ -77,6 +79,7 @@ def needs(
         default=_COLUMNS,
         all_columns=all_columns,
         columns=names,
+        to=to,
     )
 
 

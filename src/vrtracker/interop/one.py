@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker import clock
-from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.datasets import dataset_name
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.one import DATASETS, SESSIONS
 from vrtracker.domain.qc import QC
 from vrtracker.errors import ImportFileError, InvalidValueError

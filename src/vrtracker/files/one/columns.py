@@ -97,9 +97,7 @@ def _is_wrong(column: pa.ChunkedArray, problem: Callable[[Any], str | None]) -> 
     return pc.is_in(column, pa.array(wrong, column.type))
 
 
-def fit_datasets(
-    datasets: pa.Table, sessions: pa.Table
-) -> tuple[pa.Table, list[LeftOut]]:
+def fit_datasets(datasets: pa.Table, sessions: pa.Table) -> tuple[pa.Table, list[LeftOut]]:
     """Return the datasets of some sessions that ONE can hold, and the others of them.
 
     Parameters

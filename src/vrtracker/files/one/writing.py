@@ -172,7 +172,9 @@ def _write(table: pa.Table, schema: pa.Schema, path: Path) -> None:
         file.add_key_value_metadata({**(schema.metadata or {}), "ARROW:schema": declared})
 
 
-def _table(name: str, columns: Mapping[str, Any], created: dt.datetime) -> tuple[pa.Table, pa.Schema]:
+def _table(
+    name: str, columns: Mapping[str, Any], created: dt.datetime
+) -> tuple[pa.Table, pa.Schema]:
     """Return a table, texts that repeat as dictionaries, and the schema that it is to have."""
     schema = pa.schema([field for field in _SCHEMAS[name] if field.name in columns])
     if columns.get("hash", ()) is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
 from vrtracker.errors import ImportFileError
 from vrtracker.files.tables.parquet import read_columns
-from vrtracker.files.tables.table import Table, TableOptions
+from vrtracker.files.tables.table import Table, TableOptions, make_table
 from vrtracker.files.tables.text import read_text
 from vrtracker.files.tables.workbooks import read_workbook
 
@@ -20,6 +21,7 @@ _XLS = "an old Excel workbook (.xls)"
 _ODS = "an OpenDocument spreadsheet (.ods)"
 _PARQUET = "a Parquet file (.parquet)"
 _ARROW = "a file of Arrow (.arrow, .feather)"
+_KEYS = "a list in JSON (.json)"
 _OF_ENDING = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), _TEXT),
     **dict.fromkeys((".xlsx", ".xlsm"), _XLSX),
@@ -27,8 +29,11 @@ _OF_ENDING = {
     ".ods": _ODS,
     ".parquet": _PARQUET,
     **dict.fromkeys((".arrow", ".feather"), _ARROW),
+    ".json": _KEYS,
 }
 _LOCKED = "a workbook protected by a password"
+_OF_KEYS = {"mouse_name": "mouseName", "date": "sessionDate", "session_id": "sessionID"}
+"""What the lists of sessions for clusters call the columns, `writing.write_keys` too."""
 _OTHERS = {
     b"%PDF": "a PDF document",
     b"\x1f\x8b": "a compressed file (gzip)",
@@ -66,6 +71,8 @@ def read_table(path: Path, options: TableOptions) -> Table:
     _refuse_idle(path, found, options)
     if found == _TEXT:
         table = read_text(path, data, options)
+    elif found == _KEYS:
+        table = _read_list(path, data)
     elif found in {_PARQUET, _ARROW}:
         table = read_columns(path, data, is_parquet=found == _PARQUET)
     else:
@@ -73,6 +80,26 @@ def read_table(path: Path, options: TableOptions) -> Table:
     if table is None:
         raise ImportFileError(f"{path} is empty; it needs a header and rows.")
     return table
+
+
+def _read_list(path: Path, data: bytes) -> Table | None:
+    """Return the rows of a list of sessions, each with its number in the list, below a header."""
+    rows = json.loads(data)
+    if not all(isinstance(row, dict) for row in rows):
+        raise ImportFileError(f"{path} is no list of sessions: an entry is no object with names.")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[row.get(name) for name in names] for row in rows]
+    if any(isinstance(cell, list | dict) for row in cells for cell in row):
+        raise ImportFileError(f"{path} is no list of sessions: a value is a list or an object.")
+    header = [_OF_KEYS.get(name, name) for name in names]
+    return make_table(list(enumerate([header, *cells])), "JSON")
+
+
+def _is_list(data: bytes) -> bool:
+    try:
+        return data.lstrip().startswith(b"[") and isinstance(json.loads(data), list)
+    except ValueError:
+        return False
 
 
 def _kind_of(data: bytes) -> str:
@@ -85,7 +112,8 @@ def _kind_of(data: bytes) -> str:
         return _LOCKED if "EncryptedPackage".encode("utf-16-le") in data else _XLS
     if data.startswith(b"PK\x03\x04"):
         return _kind_of_archive(data)
-    return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), _TEXT)
+    text = _KEYS if _is_list(data) else _TEXT
+    return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), text)
 
 
 def _kind_of_archive(data: bytes) -> str:

@@ -16,7 +16,8 @@ from vrtracker.files.trees import reason_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNAR", "TEXTS", "kind_of", "write_columns", "write_keys", "write_rows"]
+__all__ = ["COLUMNAR", "TEXTS", "kind_of", "write_columns", "write_keys", "write_listing"]
+__all__ += ["write_rows"]
 
 TEXTS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 """Endings of texts, with what separates the fields."""
@@ -24,9 +25,9 @@ COLUMNAR = (".parquet", ".arrow", ".feather")
 KEYS = ".json"
 
 
-def kind_of(path: Path) -> str:
+def kind_of(path: Path, known: Sequence[str] = (*TEXTS, *COLUMNAR, KEYS)) -> str:
     """Return the ending of a file to write, or raise InvalidValueError if it is no such one."""
-    kind, known = path.suffix.lower(), (*TEXTS, *COLUMNAR, KEYS)
+    kind = path.suffix.lower()
     if kind not in known:
         raise InvalidValueError(
             f"{os.fspath(path)!r} is no such file: its name ends with one of {', '.join(known)}."
@@ -44,6 +45,25 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[st
             lines.writerows([_text(row[name]) for name in names] for row in rows)
 
     _replace(path, write)
+
+
+def write_listing(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of plain values by the kind that the file's ending names; lists as JSON."""
+    import pyarrow as pa
+
+    kind = kind_of(path, (*TEXTS, *COLUMNAR))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    plain = [{name: _plain(row.get(name)) for name in names} for row in rows]
+    if kind in TEXTS:
+        write_rows(path, plain, names)
+    else:
+        columns = {name: pa.array([row[name] for row in plain]) for name in names}
+        write_columns(path, pa.table(columns))
+
+
+def _plain(value: Any) -> Any:
+    is_several = isinstance(value, Mapping | list | tuple)
+    return json.dumps(value, ensure_ascii=False) if is_several else value
 
 
 def _text(value: Any) -> Any:

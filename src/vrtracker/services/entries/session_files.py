@@ -209,7 +209,9 @@ class OpenSession:
             datasets. If one of them is damaged, or the revision is no text, or as in `load`.
         """
         known = {f: parts for f in self.files() if (parts := alf.parse_alf_name(_base(f)))}
-        attributes = {f: parts.attribute for f, parts in known.items() if is_called(f.rel_path, name)}
+        attributes = {
+            f: parts.attribute for f, parts in known.items() if is_called(f.rel_path, name)
+        }
         if not attributes:
             objects = {parts.object for parts in known.values()}
             raise UnknownNameError("object", name, sorted(objects))
