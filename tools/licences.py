@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 ROOT = "vrtracker"
 OURS = frozenset({"benchmarks", "dev", "docs", "test"})
 """Extras for those who work on the package, which its users never get."""
+_FEW_LETTERS = 60
 
 
 def bringers() -> dict[str, set[str]]:
@@ -65,7 +66,7 @@ def licence_of(name: str) -> str:
         if line.startswith("License ::")
     ]
     words = (stated.get("License") or "").strip().splitlines()
-    short = words[0] if words and len(words[0]) < 60 else ""
+    short = words[0] if words and len(words[0]) < _FEW_LETTERS else ""
     return stated.get("License-Expression") or ", ".join(classified) or short or "not stated"
 
 
