@@ -66,7 +66,7 @@ def test_the_demo_ends_with_a_page_that_shows_it(demo):
     with serving(demo, "demo", "--dir", demo.root.parent, "--web") as (server, said):
         visitor = Visitor(Client(said["url"], said["token"]))
         assert "DEMO001" in visitor.see("/")
-        assert visitor.send("/work/runs", stage="registration").status == 303
+        assert visitor.send("/runs/start", stage="registration").status == 303
 
     assert server.returncode == 0
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from support.http import Client, served
+from support.http import Client, Visitor, hidden, served
 from vrtracker.database import Database
 from vrtracker.errors import VrtrackerError
 
@@ -233,3 +233,15 @@ def test_a_dataset_lies_below_its_session(lab, path):
 
     with pytest.raises(VrtrackerError, match="below the session's folder"):
         foreign.succeed("a" * 32, datasets=[{"path": path, "size": 1}])
+
+
+def test_every_page_comes_from_every_database(client):
+    visitor = Visitor(client)
+    pages = ("/", "/sessions?order=-state.registration", "/mice", f"/sessions/{ONE}", "/runs")
+    pages += ("/quality/suite2p", f"/sessions/{ONE}/edit", "/sessions/as/csv", "/undo", "/mice/M1")
+    for path in pages:
+        assert visitor.see(path)
+    bulk = {"where": "imaging", "column": "numPlanes", "value": "4"}
+    shown = visitor.send("/sessions/bulk", **bulk).body.decode()
+    assert visitor.send("/sessions/bulk", seen=hidden(shown, "seen"), **bulk).status == 303
+    assert [row["numPlanes"] for row in client.get("/sessions")["items"]] == [4, 4, None]

@@ -155,8 +155,8 @@ def test_the_disk_is_compared_and_written_once_the_plan_was_seen(visitor, lab):
     (lab.root / "M2" / "2024-05-06" / "3").mkdir(parents=True)
     (lab.root / "M2" / "2024-05-06" / "3" / "2024-05-06_3_M2_Timeline.mat").write_bytes(b"x")
 
-    shown = visitor.send("/work/scan").body.decode()
-    done = visitor.send("/work/scan", seen=hidden(shown, "seen"))
+    shown = visitor.send("/runs/scan").body.decode()
+    done = visitor.send("/runs/scan", seen=hidden(shown, "seen"))
 
     assert "1 new session to add" in shown
     assert done.status == 303
@@ -165,17 +165,17 @@ def test_the_disk_is_compared_and_written_once_the_plan_was_seen(visitor, lab):
 
 def test_a_run_is_started_in_a_process_of_its_own_and_its_output_shown(visitor, lab):
     lab.tracker.workflow.run("registration", TWO, registrar=raises(ValueError("no <disk>")))
-    group = hidden(visitor.see("/work"), "error")
+    group = hidden(visitor.see("/runs"), "error")
 
-    assert visitor.send("/work/runs", stage="registration", key=ONE).status == 303
-    assert visitor.send("/work/runs", stage="registration", where="imagng").status == 400
-    assert visitor.send("/work/runs", error=group).status == 303
+    assert visitor.send("/runs/start", stage="registration", key=ONE).status == 303
+    assert visitor.send("/runs/start", stage="registration", where="imagng").status == 400
+    assert visitor.send("/runs/start", error=group).status == 303
 
-    wait_for(lambda: "ended with exit code" in visitor.see("/work/live"))
-    wait_for(lambda: ": runs" not in visitor.see("/work/live"))
+    wait_for(lambda: "ended with exit code" in visitor.see("/runs/live"))
+    wait_for(lambda: ": runs" not in visitor.see("/runs/live"))
     assert lab.tracker.workflow.attempts.records(ONE)[-1]["actor"] == "ann"
     assert len(lab.tracker.workflow.attempts.records(TWO)) == 2
-    assert "failed" in visitor.see("/work/live")
+    assert "failed" in visitor.see("/runs/live")
 
 
 def test_the_buttons_of_a_session_s_page_do_what_they_say(visitor, lab):
@@ -195,7 +195,7 @@ def test_the_buttons_of_a_session_s_page_do_what_they_say(visitor, lab):
 
 
 def test_the_doctor_is_asked(visitor):
-    assert "references" in visitor.see("/work/doctor")
+    assert "references" in visitor.see("/doctor")
 
 
 def test_a_tracker_can_sign_for_somebody_else(lab):

@@ -93,7 +93,7 @@ def test_only_who_came_in_sees_pages_and_only_these_pages_change_anything(client
 
 
 def test_pages_load_nothing_from_elsewhere(visitor, client):
-    for path in ("/", "/sessions", "/mice", f"/sessions/{ONE}", "/calls", "/work", "/page.js"):
+    for path in ("/", "/sessions", "/mice", f"/sessions/{ONE}", "/calls", "/runs", "/page.js"):
         page = visitor.see(path).replace(client.url, "")
         assert "http:" not in page
         assert "https:" not in page

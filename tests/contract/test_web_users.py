@@ -132,8 +132,8 @@ PLACES = (
     (f"/sessions/{ONE}/qc", {"check": SCRIPT, "level": SCRIPT, "reason": SCRIPT}),
     (f"/sessions/{ONE}/reset", {"stage": SCRIPT, "reason": SCRIPT}),
     ("/quality/suite2p", {"key": ONE, "state": SCRIPT, "level": "FAIL", "reason": SCRIPT}),
-    ("/work/runs", {"stage": SCRIPT, "where": SCRIPT, "workers": SCRIPT}),
-    ("/work/reconcile", {"where": SCRIPT}),
+    ("/runs/start", {"stage": SCRIPT, "where": SCRIPT, "workers": SCRIPT}),
+    ("/runs/reconcile", {"where": SCRIPT}),
     ("/undo", {"operation": SCRIPT, "seen": SCRIPT}),
     ("/login", {"name": SCRIPT, "password": SCRIPT}),
 )
@@ -161,7 +161,7 @@ def test_no_text_becomes_a_script_nor_an_error_of_the_server(client, lab):
     answers = [
         *(bob.send(path, **form) for path, form in PLACES),
         *(bob.look(path, **query) for path, query in LOOKS),
-        *(bob.look(path) for path in ("/", "/live", "/mice/M9", "/work", "/sessions")),
+        *(bob.look(path) for path in ("/", "/live", "/mice/M9", "/runs", "/sessions")),
         *(bob.look(path) for path in (f"/sessions/{key}", f"/sessions/{key}/edit")),
     ]
 

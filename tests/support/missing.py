@@ -8,6 +8,8 @@ from typing import NoReturn
 import pytest
 
 REQUIRED_VARIABLE = "REQUIRE_BACKENDS"
+CHROMIUM = "chromium"
+"""The browser of tests/browser, which is no database but is required alike."""
 
 
 class BackendMissingError(Exception):

@@ -62,6 +62,10 @@ def routes(app: FastAPI, tracker: Tracker, renderer: Renderer) -> APIRouter:
     def style() -> FileResponse:
         return FileResponse(TEMPLATES / "style.css", media_type="text/css")
 
+    @router.get("/favicon.ico", status_code=204)
+    def icon() -> None:
+        """Browsers ask for one; there is none."""
+
     @router.get("/page.js")
     def script() -> FileResponse:
         return FileResponse(TEMPLATES / "page.js", media_type="text/javascript")

@@ -137,26 +137,26 @@ def routes(tracker: Tracker, renderer: Renderer, runs: Runs) -> APIRouter:
     """Return the pages of the work."""
     router, work = APIRouter(include_in_schema=False), _Work(tracker, runs)
 
-    @router.get("/work")
+    @router.get("/runs")
     def shown() -> Response:
         return renderer.show("work.html", work.shown())
 
-    @router.get("/work/live")
+    @router.get("/runs/live")
     def live() -> Response:
         return renderer.show("work_live.html", work.going())
 
-    @router.post("/work/runs")
+    @router.post("/runs/start")
     def start(form: Form) -> Response:
         work.start(form)
-        return then("/work")
+        return then("/runs")
 
-    @router.post("/work/runs/{number}/stop")
+    @router.post("/runs/{number}/stop")
     def stop(number: int, _form: Form) -> Response:
         work.require_writing()
         runs.stop(number)
-        return then("/work")
+        return then("/runs")
 
-    @router.get("/work/doctor")
+    @router.get("/doctor")
     def doctor() -> Response:
         return renderer.show("doctor.html", {"found": work.examined()})
 
@@ -170,14 +170,14 @@ def _planned(
 ) -> None:
     """Add a page that shows a plan, and carries it out once that has been seen."""
 
-    @router.post(f"/work/{name}")
+    @router.post(f"/runs/{name}")
     def planned(form: Form) -> Response:
         plan = plan_of(form)
         facts = plan.facts()
         seen = hashlib.sha256(json.dumps(plain_value(facts.rows)).encode()).hexdigest()
         if form.get("seen") == seen:
             plan.apply()
-            return then("/work")
+            return then("/runs")
         given = {each: value for each, value in form.items() if each != "seen"}
         shown = {"name": name, "facts": facts, "given": given, "seen": seen}
         return renderer.show("plan.html", shown | {"differs": "seen" in form})

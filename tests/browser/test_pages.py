@@ -1,0 +1,184 @@
+"""The lab's pages in a real browser: each page, and each verb, by mouse or by keys alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from support.browser import launched
+from support.http import served
+from support.missing import CHROMIUM, give_up, required_backends
+from vrtracker.demo import run_demo
+
+FIRST, BROKEN = "DEMO001.2023-01-18.701", "DEMO002.2023-02-08.701"
+PAGES = (
+    *("/", "/sessions", "/mice", "/mice/DEMO001", f"/sessions/{BROKEN}", f"/sessions/{FIRST}/edit"),
+    *("/sessions/new", "/sessions/import", "/quality/red_cell", "/runs", "/doctor", "/undo"),
+    *("/calls", "/sessions?where=nothing"),
+)
+SERIOUS = {"resultTypes": ["violations"]}
+# Before it has painted a page, Chromium throws keys away.
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched() as found:
+        if found is None:
+            why = "no Chromium is installed (apt-get install chromium)"
+            give_up(CHROMIUM, why, required=CHROMIUM in required_backends())
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = run_demo(tmp_path_factory.mktemp("browser") / "demo", actor="ann")
+    with made.tracker as tracker, served(tracker) as client:
+        client.tracker = tracker
+        yield client
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page of somebody who came in by the token; what goes wrong in it fails the test."""
+    context = browser.new_context(base_url=server.url)
+    page = context.new_page()
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: wrong.extend([asked.url] * (server.url not in asked.url)))
+    page.goto(f"/enter?token={server.token}")
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def test_no_page_keeps_anybody_out(page):
+    found = {}
+    # Each page once, in turn wide and light, narrow and dark: looking takes a second.
+    looks = itertools.cycle([(1280, "light"), (800, "dark")])
+    for path, (width, scheme) in zip(PAGES, looks, strict=False):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        page.goto(path)
+        found[path] = [
+            f"{each['id']}: {each['nodes'][0]['html']}"
+            for each in Axe().run(page, options=SERIOUS).response["violations"]
+            if each["impact"] in {"serious", "critical"}
+        ]
+
+    assert [found for found in found.items() if found[1]] == []
+
+
+def test_today_s_session_is_entered_edited_in_conflict_edited_in_bulk_and_taken_back(page, server):
+    page.get_by_role("link", name="New session").click()
+    page.get_by_label("Mouse", exact=True).fill("DEMO001")
+    page.get_by_label("Number").fill("705")
+    page.get_by_label("Notes").fill("calm")
+    page.get_by_role("button", name="Enter").click()
+    key = page.get_by_role("heading", level=1).inner_text()
+    sessions = server.tracker.sessions
+    assert (sessions.get(key).sessionNotes, sessions.get(key).imaging) == ("calm", True)
+
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("sessionNotes").fill("mine")
+    sessions.update({"sessionNotes": "theirs"}, key)
+    page.get_by_role("button", name="Keep").click()
+    row = page.get_by_role("row", name="sessionNotes")
+    assert [cell.inner_text() for cell in row.get_by_role("cell").all()][:2] == ["calm", "theirs"]
+    page.get_by_role("button", name="Keep what").click()
+    assert sessions.get(key).sessionNotes == "mine"
+
+    page.goto("/sessions?where=mouseName = 'DEMO001'")
+    page.get_by_label(key).check()
+    page.get_by_label(FIRST).check()
+    page.locator("select[name=column]").select_option("numPlanes")
+    page.get_by_label("New value").fill("4")
+    page.get_by_role("button", name="Show what would change").click()
+    page.get_by_role("button", name="Change 2 sessions").click()
+    assert sessions.get(FIRST).numPlanes == 4
+    page.get_by_role("button", name="Take it back").click()
+    page.wait_for_url("/")
+    assert sessions.get(FIRST).numPlanes == 2
+
+
+def test_ten_sessions_are_judged_by_keys_alone(page, server):
+    page.goto("/quality/suite2p")
+    judged = server.tracker.query(state={"suite2p_qc": "ready"}).keys()
+    assert len(judged) == 10
+    keys = [["p"], ["2"], ["f", "dim", "Enter"], ["s", "no signal", "Enter"], *[["1"]] * 6]
+    for number, pressed in enumerate(keys):
+        assert page.get_by_text(f"{10 - number} left to judge.").is_visible()
+        for each in pressed:
+            page.keyboard.type(each) if " " in each or len(each) == 3 else page.keyboard.press(each)
+        page.get_by_text(f"{9 - number} left to judge.").wait_for()
+        page.evaluate(PAINTED)
+    page.keyboard.press("u")
+    page.get_by_text("1 left to judge.").wait_for()
+    page.get_by_role("heading", name=str(judged[-1])).wait_for()
+
+    states = [server.tracker.workflow.states(key)["suite2p_qc"] for key in judged]
+    assert states == ["done", "done", "failed", "scratched", *["done"] * 5, "ready"]
+    assert server.tracker.decisions.records(judged[2])[-1]["reason"] == "dim"
+
+
+def test_a_run_that_fails_shows_up_by_itself_with_its_traceback(page, server):
+    page.clock.install()
+    page.goto("/")
+    page.get_by_role("link", name="Mice").focus()
+    page.locator("[data-live] a").first.focus()
+    before = page.evaluate("document.activeElement.getAttribute('href')")
+    page.get_by_role("button", name="Run again").click()
+    page.get_by_text("Runs started here").wait_for()
+    page.goto("/runs")
+
+    shown = page.get_by_text("ended with exit code")
+    for _ in range(120):
+        page.clock.run_for(5000)
+        page.wait_for_timeout(250)
+        if shown.count():
+            break
+    assert shown.count() == 1
+    page.goto(f"/sessions/{BROKEN}")
+    attempts = page.locator("summary").all()
+    assert len(attempts) == 2
+    attempts[0].click()
+    assert page.get_by_text("Traceback").first.is_visible()
+
+    page.goto("/")
+    page.locator("[data-live] a").first.focus()
+    with page.expect_response("**/live"):
+        page.clock.run_for(5000)
+    assert page.evaluate("document.activeElement.getAttribute('href')") == before
+
+
+def test_a_file_is_dropped_looked_at_and_added(page, server):
+    page.goto("/sessions/import")
+    text = "mouseName,sessionDate,sessionID\\nDEMO003,2024-05-06,1\\nDEMO003,2024-05-06,2\\n"
+    dropped = page.evaluate_handle(
+        f"""() => {{ const carried = new DataTransfer();
+        carried.items.add(new File(['{text}'], 'new.csv', {{type: 'text/csv'}}));
+        return carried; }}"""
+    )
+    page.locator("textarea").dispatch_event("drop", {"dataTransfer": dropped})
+    page.wait_for_function("document.querySelector('textarea').value")
+    page.get_by_role("button", name="Show what would be added").click()
+    page.get_by_role("button", name="Add 2 sessions").click()
+
+    assert page.get_by_role("heading", level=1).inner_text() == "Done"
+    assert server.tracker.sessions.count(sessionDate="2024-05-06") == 2
+
+
+def test_pages_work_without_any_script(browser, server):
+    context = browser.new_context(base_url=server.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"/enter?token={server.token}")
+    page.goto("/quality/red_cell")
+    key = page.get_by_role("heading", level=1).inner_text().rpartition(" ")[2]
+    page.get_by_label("Reason").fill("clear")
+    page.get_by_role("button", name="PASS").click()
+    page.get_by_text(f"{key}: PASS").wait_for()
+    context.close()
+
+    assert server.tracker.workflow.states(key)["red_cell_qc"] == "done"
