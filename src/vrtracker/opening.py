@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
-from vrtracker.files.bundles import MANIFEST
+from vrtracker.files.bundles import is_published
 from vrtracker.services.administration.moving import where_it_went
 from vrtracker.services.administration.opening import lab_of, plain_lab
 from vrtracker.settings import Settings, settings_for
@@ -87,7 +87,7 @@ def _why_only_read(database: Database) -> str | None:
     if went is not None:
         return f"{database} was moved to {went}, and is only read; open that one."
     file = database.backend.file(database.url)
-    if file is not None and (file.parent / MANIFEST).is_file():
+    if file is not None and is_published(file):
         copy = f"vrtracker clone {file} copy.db"
         return f"{file} is a snapshot, and read-only for good; work with a copy of it: {copy}"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from support.command_line import good, refused, run, told
 
@@ -43,3 +44,8 @@ def test_snapshot_is_opened_for_reading_alone(demo, tmp_path, monkeypatch):
     assert listed.exit_code == 0
     assert all(row["imaging"] for row in json.loads(listed.stdout))
     assert run(*at).exit_code == 0
+
+
+def test_manifest_of_something_else_beside_a_lab_makes_no_snapshot_of_it(demo):
+    (Path(demo.url).parent / "manifest.json").write_text('{"name": "an app"}', encoding="utf-8")
+    demo.good("mice", "add", "NEW")

@@ -12,6 +12,7 @@ from vrtracker.files.bundles.manifest import (
     BundleFile,
     Manifest,
     check_name,
+    is_published,
     listed,
     write_index,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Source",
     "check_name",
     "fetch",
+    "is_published",
     "keep",
     "listed",
     "logs_of",

@@ -25,6 +25,7 @@ __all__ = [
     "BundleFile",
     "Manifest",
     "check_name",
+    "is_published",
     "listed",
     "write_index",
 ]
@@ -133,6 +134,17 @@ class Manifest:
                 f"{where} is no whole manifest of a snapshot ({error}); publish it anew."
             ) from error
         return found
+
+
+def is_published(file: Path) -> bool:
+    """Return whether a file is the database of a bundle, whose manifest lies beside it."""
+    if file.name != DATABASE:
+        return False
+    try:
+        Manifest.read((file.parent / MANIFEST).read_bytes(), str(file))
+    except (ImportFileError, OSError):
+        return False
+    return True
 
 
 def check_name(name: str) -> str:
