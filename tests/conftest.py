@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import shutil
 import tempfile
@@ -50,6 +51,8 @@ SHARED = PROJECT.parent / "shared"
 BACKEND_FIXTURES = ("backend", "postgres_server")
 ACCESS_TESTS = PROJECT / "tests" / "access"
 REPEATED = pytest.StashKey[bool]()
+BETWEEN_FREEZES = 200
+DONE = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -102,7 +105,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Let coverage rest where others have shown the same lines; see `support.selection`."""
     with coverage_paused() if item.stash.get(REPEATED, False) else nullcontext():
-        return (yield)
+        result = yield
+    if next(DONE) % BETWEEN_FREEZES == 0:
+        leave_out_of_collections()
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
@@ -113,10 +119,19 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
         return (yield)
 
 
-def pytest_collection_finish() -> None:
-    """Leave the collected tests, which live to the end, out of all later garbage collections."""
+def leave_out_of_collections() -> None:
+    """Leave what lives to the end out of all later garbage collections.
+
+    These are the collected tests, then what is compiled once for all labs and grows: gone through
+    each time, it takes a tenth of the run.
+    """
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    """Begin with little to go through."""
+    leave_out_of_collections()
     # With so few objects left that count, each tenth collection would be one of all of them.
     gc.set_threshold(700, 10, 30)
 

@@ -171,10 +171,10 @@ def table_counts(url: str) -> dict[str, int]:
     """Return how many rows each table has, to show that nothing was written."""
     with raw_engine(url).connect() as connection:
         names = sorted(sa.inspect(connection).get_table_names())
-        return {
-            name: connection.scalar(sa.select(sa.func.count()).select_from(sa.table(name))) or 0
-            for name in names
-        }
+        quoted = connection.dialect.identifier_preparer.quote_identifier
+        # As texts: each engine would compile some dozens of statements anew.
+        counts = {name: sa.text(f"SELECT COUNT(*) FROM {quoted(name)}") for name in names}
+        return {name: connection.scalar(count) or 0 for name, count in counts.items()}
 
 
 def numbers(frame: Any) -> list[int]:
