@@ -6,6 +6,8 @@
     ``backend.copied_url(make)`` a copy of what `make` makes once in a run; each call makes
     another one, and all are dropped when the test ends. To run on some alone:
     ``@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)``.
+``put_sqlite``
+    Where a test is about SQLite alone: ``put_sqlite(path)`` is a copy with the newest schema.
 ``postgres_server``
     A `support.postgres.PostgresServer` of each version, for what only a server has.
 ``windows``
@@ -147,6 +149,17 @@ def database_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sourc
     sources = Sources(tmp_path_factory.mktemp("databases"))
     yield sources
     sources.close()
+
+
+@pytest.fixture(scope="session")
+def put_sqlite(database_sources: Sources) -> Callable[[Path], Path]:
+    """Put a SQLite database with the newest schema and no rows where a path leads."""
+
+    def put(path: Path) -> Path:
+        database_sources.get("sqlite").migrated(path.parent, path.stem)
+        return path
+
+    return put
 
 
 @pytest.fixture(params=list(SOURCES))

@@ -39,13 +39,17 @@ from vrtracker.errors import (
 NOBODY = 65534
 
 
+def fill(url: str) -> None:
+    with vrtracker.init(url, actor="tester") as tracker:
+        tracker.mice.add("ATL012")
+        tracker.sessions.add_many(session_rows(3, numPlanes=5, suite2pDate="2023-01-22 03:04:05"))
+
+
 @pytest.fixture
-def lab(tmp_path) -> Iterator[Any]:
-    tracker = vrtracker.init(tmp_path / "lab.db", actor="tester")
-    tracker.mice.add("ATL012")
-    tracker.sessions.add_many(session_rows(3, numPlanes=5, suite2pDate="2023-01-22 03:04:05"))
-    yield tracker
-    tracker.close()
+def lab(tmp_path, database_sources) -> Iterator[Any]:
+    database_sources.get("sqlite").copied(tmp_path, "lab", fill)
+    with vrtracker.open(tmp_path / "lab.db", actor="tester") as tracker:
+        yield tracker
 
 
 @pytest.fixture
@@ -530,6 +534,7 @@ def test_number_of_a_deleted_session_is_not_given_again(lab):
 
 
 def test_nothing_but_the_database_is_left_behind(lab):
+    lab.mice.add("ATL013")
     lab.sessions.frame()
     lab.close()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,6 @@ def demo(demo_template: Path, tmp_path: Path) -> DemoShell:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> str:
+def empty(tmp_path: Path, put_sqlite: Callable[[Path], Path]) -> str:
     """Return the path of a database of the test's own, without rows."""
-    url = str(tmp_path / "empty.db")
-    good("--url", url, "init")
-    return url
+    return str(put_sqlite(tmp_path / "empty.db"))

@@ -9,7 +9,6 @@ import pytest
 
 from support.command_line import refused, told
 from support.sample_lab import open_lab
-from vrtracker.database.migration import upgrade
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ImportFileError, InvalidValueError
 
@@ -18,9 +17,8 @@ NUMBERS = {"uMouseID", "uSessionID"}
 
 @pytest.mark.own_rule
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".arrow", ".feather"])
-def test_rows_that_were_written_are_read_as_they_were(sample, tmp_path, ending):
-    upgrade(url := f"sqlite:///{tmp_path / 'new.db'}")
-    with open_lab(url) as new:
+def test_rows_that_were_written_are_read_as_they_were(sample, tmp_path, ending, put_sqlite):
+    with open_lab(str(put_sqlite(tmp_path / "new.db"))) as new:
         for what in ("mice", "sessions"):
             file = tmp_path / f"{what}{ending}"
             scratched = {"include_scratched": True}

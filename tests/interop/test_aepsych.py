@@ -38,9 +38,9 @@ TELL = {
 
 
 @pytest.fixture
-def url(tmp_path):
-    path = tmp_path / "lab.db"
-    with vrtracker.init(path) as tracker:
+def url(tmp_path, put_sqlite):
+    path = put_sqlite(tmp_path / "lab.db")
+    with vrtracker.open(path) as tracker:
         tracker.mice.add("M1")
     return path
 

@@ -27,7 +27,6 @@ from support.command_line import refused, run, told
 from support.examples import examples
 from support.sample_lab import open_lab
 from support.workflow_lab import WorkflowLab
-from vrtracker.database.migration import upgrade
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.errors import (
@@ -102,11 +101,9 @@ class OneLab(WorkflowLab):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(tmp_path_factory, put_sqlite):
     folder = tmp_path_factory.mktemp("one")
-    url = f"sqlite:///{folder / 'lab.db'}"
-    upgrade(url)
-    with OneLab(url, folder / "root") as made:
+    with OneLab(str(put_sqlite(folder / "lab.db")), folder / "root") as made:
         made.fill(24)
         made.out = folder / "out"
         made.export = made.tracker.export_one(made.out)
@@ -121,10 +118,9 @@ def empty(backend):
 
 
 @pytest.fixture
-def plain(tmp_path):
+def plain(tmp_path, put_sqlite):
     """The same on SQLite alone."""
-    upgrade(url := f"sqlite:///{tmp_path / 'plain.db'}")
-    with open_lab(url) as made:
+    with open_lab(str(put_sqlite(tmp_path / "plain.db"))) as made:
         yield made
 
 
@@ -463,9 +459,8 @@ def test_older_one_loads_searches_and_saves_alike(lab, searched, tmp_path):
     assert (plan.added, plan.updated, plan.conflicts) == (0, 0, ())
 
 
-def test_session_in_the_folder_of_a_lab_is_told_so(tmp_path):
-    upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
-    with WorkflowLab(url, tmp_path / "root") as made:
+def test_session_in_the_folder_of_a_lab_is_told_so(tmp_path, put_sqlite):
+    with WorkflowLab(str(put_sqlite(tmp_path / "lab.db")), tmp_path / "root") as made:
         made.tracker.sessions.add_many([SessionKey.parse("M2/2024-01-01/1").columns])
         (made.root / "cortexlab" / "Subjects" / "M2" / "2024-01-01" / "001").mkdir(parents=True)
         made.tracker.export_one(tmp_path / "out")
@@ -550,9 +545,8 @@ def test_tables_that_are_there_stay_if_nothing_is_selected_or_they_are_of_others
         lab.tracker.export_one("")
 
 
-def test_default_is_the_last_revision_that_exists(tmp_path):
-    upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
-    with WorkflowLab(url, tmp_path / "root") as made:
+def test_default_is_the_last_revision_that_exists(tmp_path, put_sqlite):
+    with WorkflowLab(str(put_sqlite(tmp_path / "lab.db")), tmp_path / "root") as made:
         key = made.add("M1.2024-01-01.1")
         for path in FILES[:3]:
             file = made.folder(key) / path
@@ -571,9 +565,8 @@ def test_default_is_the_last_revision_that_exists(tmp_path):
     assert defaults == [[FILES[2]], [FILES[1]], [FILES[0]], [FILES[2]]]
 
 
-def test_one_hash_that_is_not_known_leaves_all_out(lab, tmp_path):
-    upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
-    with WorkflowLab(url, tmp_path / "root") as made:
+def test_one_hash_that_is_not_known_leaves_all_out(lab, tmp_path, put_sqlite):
+    with WorkflowLab(str(put_sqlite(tmp_path / "lab.db")), tmp_path / "root") as made:
         key = made.add("M1.2024-01-01.1")
         for name in ("trials.a.npy", "trials.b.npy"):
             (made.folder(key) / name).write_bytes(b"x")
@@ -732,9 +725,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def blank(tmp_path_factory):
-    upgrade(url := f"sqlite:///{tmp_path_factory.mktemp('blank') / 'lab.db'}")
-    with open_lab(url) as made:
+def blank(tmp_path_factory, put_sqlite):
+    with open_lab(str(put_sqlite(tmp_path_factory.mktemp("blank") / "lab.db"))) as made:
         yield made
 
 
