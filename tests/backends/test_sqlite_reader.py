@@ -301,6 +301,31 @@ def test_file_with_a_rollback_journal_is_read_too(lab, wanted, answers):
     assert answers == [True]
 
 
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_parts_that_are_read_side_by_side_are_of_one_moment(lab, answers, journal):
+    lab.close()
+    run_sql(lab.url, f"PRAGMA journal_mode = {journal}")
+    done = threading.Event()
+
+    def write() -> int:
+        for number in itertools.count(1):
+            run_sql(lab.url, f"UPDATE sessiondb SET numPlanes = {number}")
+            if done.is_set():
+                return number
+            time.sleep(0.001)
+        return 0
+
+    with ThreadPoolExecutor(1) as pool, open_lab(lab.url, readonly=True) as reader:
+        writing = pool.submit(write)
+        seen = [reader.sessions.frame()["numPlanes"] for _ in range(40)]
+        done.set()
+
+    assert {len(planes) for planes in seen} == {ROWS}
+    assert all(planes.min() == planes.max() for planes in seen)
+    assert writing.result() > len({planes.iloc[0] for planes in seen}) > 1
+    assert all(answers)
+
+
 def test_file_of_any_name_in_any_folder_is_read(filled, tmp_path, answers):
     path = tmp_path / "a lab's #1 100% [ü?]" / "it's=my&lab.db"
     path.parent.mkdir()

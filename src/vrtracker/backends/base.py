@@ -320,7 +320,11 @@ class ArrowReader(abc.ABC):
 
     @abc.abstractmethod
     def read(
-        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+        self,
+        sql: str,
+        parameters: Sequence[Any],
+        types: Sequence[pa.DataType | None],
+        number: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Run a query and return its columns.
 
@@ -329,6 +333,9 @@ class ArrowReader(abc.ABC):
         types
             The declared types of the columns, None for one that has the type of its values.
             Those that come may still be the driver's, and so may the columns' names.
+        number
+            A table and its number, if the rows are in its order, each has one, and it is one of
+            the columns: the result can then be read in parts.
         """
 
     @abc.abstractmethod

@@ -29,10 +29,14 @@ class PostgreSQLArrowReader(ArrowReader):
         self._lock = threading.Lock()
 
     def read(
-        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+        self,
+        sql: str,
+        parameters: Sequence[Any],
+        types: Sequence[pa.DataType | None],
+        number: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Run the query; types are the server's."""
-        del types
+        del types, number
         with self._lock:
             if self._connection is not None:
                 try:

@@ -55,14 +55,19 @@ class SQLiteArrowReader(ArrowReader):
         self._process = SQLiteProcess()
 
     def read(
-        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+        self,
+        sql: str,
+        parameters: Sequence[Any],
+        types: Sequence[pa.DataType | None],
+        number: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Run a query and put its rows into columns."""
         with contextlib.closing(self._connect()) as connection:
             if None in types:
                 cursor = connection.execute(sql, tuple(parameters))
                 return table_of(_names(cursor), cursor.fetchall())
-            ask = functools.partial(self._process.read, self._uri(), sql, parameters, types)
+            asking = (self._uri(), sql, parameters, types, number)
+            ask = functools.partial(self._process.read, *asking)
             asked = self._process.is_ready()
             if asked and _is_long(connection, sql, parameters) and (table := ask()) is not None:
                 return table

@@ -73,6 +73,7 @@ class SQLiteProcess:
         sql: str,
         parameters: Sequence[Any],
         types: Sequence[pa.DataType],
+        number: tuple[str, str] | None,
     ) -> pa.Table | None:
         """Return the rows of a query, or None if they have to be read in another way.
 
@@ -80,6 +81,8 @@ class SQLiteProcess:
         ----------
         types
             Declared types of the columns, which are named by their position.
+        number
+            As `ArrowReader.read`.
         """
         with self._lock:
             process = self._process
@@ -91,6 +94,7 @@ class SQLiteProcess:
                     "sql": sql,
                     "values": list(parameters),
                     "types": [str(_read_as(kind)) for kind in types],
+                    "number": number,
                 }
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 process.stdin.flush()
@@ -143,24 +147,25 @@ def _read_as(kind: pa.DataType) -> pa.DataType:
 
 
 def _received(stream: IO[bytes], types: Sequence[pa.DataType]) -> pa.Table | None:
-    """Take over the rows part by part; what has its declared type then needs less memory."""
+    """Take over the rows batch by batch; what has its declared type then needs less memory."""
     names = [str(position) for position in range(len(types))]
-    columns: list[list[pa.Array]] = [[] for _ in types]
+    found: list[tuple[int, pa.Table]] = []
     head = sqlite_reader.head_of(len(types))
     while True:
-        (rows,) = sqlite_reader.HEAD.unpack(_bytes(stream, sqlite_reader.HEAD.size))
+        rows, part = sqlite_reader.HEAD.unpack(_bytes(stream, sqlite_reader.HEAD.size))
         if rows == sqlite_reader.FAILED:
             return None
         if rows == sqlite_reader.DONE:
-            arrays = [
-                pa.chunked_array(chunks, kind) for chunks, kind in zip(columns, types, strict=True)
-            ]
-            return pa.Table.from_arrays(arrays, names)
+            found.sort(key=lambda one: one[0])
+            return pa.concat_tables([batch for _, batch in found])
         sizes = iter(head.unpack(_bytes(stream, head.size)))
-        for name, chunks, kind in zip(names, columns, types, strict=True):
+        columns = []
+        for name, kind in zip(names, types, strict=True):
             missing, *buffers = (next(sizes) for _ in range(4))
-            array = _array(stream, _read_as(kind), rows, missing, buffers)
-            chunks.append(typed(name, array, kind))
+            columns.append(
+                typed(name, _array(stream, _read_as(kind), rows, missing, buffers), kind)
+            )
+        found.append((part, pa.Table.from_arrays(columns, names)))
 
 
 def _array(

@@ -266,7 +266,10 @@ class Database:
     def read_arrow(
         self, statement: Select[Any], types: Sequence[pa.DataType | None]
     ) -> pa.Table | None:
-        """Run a SELECT of columns of these types (the driver may give others), or return None."""
+        """Run a SELECT of columns of these types (the driver may give others), or return None.
+
+        Its execution option ``number`` is what `ArrowReader.read` takes.
+        """
         reader = self._arrow_reader()
         if reader is None:
             return None
@@ -274,7 +277,8 @@ class Database:
         announce(self.read_engine, sql, parameters)
         with self.translating():
             try:
-                return reader.read(sql, parameters, types)
+                number = statement.get_execution_options().get("number")
+                return reader.read(sql, parameters, types, number)
             except reader.errors as error:
                 explained = self.backend.explain(error, self.url)
                 raise explained or BackendError(f"{self} could not be read: {error}") from error

@@ -73,11 +73,12 @@ def listing_statement(
         statement = statement.select_from(source)
     if listing.after is not None:
         statement = statement.where(_number(table) > listing.after)
-    return (
-        statement
-        if listing.limit is None
-        else statement.limit(whole_number("limit", listing.limit))
-    )
+    if listing.limit is not None:
+        return statement.limit(whole_number("limit", listing.limit))
+    number = _number(table)
+    if listing.order_by or number.name not in statement.selected_columns:
+        return statement
+    return statement.execution_options(number=(table.name, number.name))
 
 
 def count_statement(tables: Tables, table: Table, listing: Listing) -> Select[Any]:

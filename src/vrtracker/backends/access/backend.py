@@ -324,12 +324,16 @@ class _JavaArrowReader(ArrowReader):
         self._lock = threading.Lock()
 
     def read(
-        self, sql: str, parameters: Sequence[Any], types: Sequence[pa.DataType | None]
+        self,
+        sql: str,
+        parameters: Sequence[Any],
+        types: Sequence[pa.DataType | None],
+        number: tuple[str, str] | None = None,
     ) -> pa.Table:
         from vrtracker.backends.access import ucanaccess
         from vrtracker.backends.access.arrow import fetch_arrow
 
-        del types
+        del types, number
         with self._lock:
             if self._connection is None:
                 self._connection = ucanaccess.connect(self._path, readonly=True)
