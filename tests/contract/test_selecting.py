@@ -8,6 +8,7 @@ import datetime as dt
 import pickle
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.errors import (
     ConditionError,
+    InvalidKeyError,
     InvalidValueError,
     NotFoundError,
     UnknownNameError,
@@ -588,6 +590,46 @@ def test_a_key_is_a_key_and_finds_a_scratched_session_too(history):
         assert keys_of(history.sessions.frame(key)) == [A3]
     assert history.mice.count("M2") == 1
     assert history.mice.count("KO = true") == 1
+
+
+def test_a_list_of_keys_selects_them_in_every_call(history):
+    sessions, workflow = history.sessions, history.workflow
+    several = [B1, SessionKey.parse(A3), tuple(A1.split(".")), A1]
+    found = sessions.frame(several, columns=["sessionID", "sessionDate", "mouseName"])
+
+    assert found.equals(sessions.frame(key=[A1, A3, B1], columns=list(found.columns)))
+    assert keys_of(found) == [A1, A3, B1]
+    assert list(map(str, history.query({A1, A4}).order_by("sessionID").keys())) == [A1, A4]
+    assert list(map(str, history.query({A1, A4}).keys())) == [A4, A1]
+    assert keys_of(history.query().where([A1, A2]).frame()) == [A1, A2]
+    assert keys_of(workflow.needs("red_cell_qc", [A1, A2])) == [A2]
+    assert sessions.update({"numPlanes": 5}, [A1, B2], dry_run=True).matched == 2
+    assert history.mice.count(["M1", "M2"]) == 2
+
+
+def test_a_list_with_a_key_that_is_none_or_of_no_session_is_told(history):
+    needs = partial(history.workflow.needs, "registration")
+    for call in (history.sessions.frame, history.query, needs):
+        with pytest.raises(NotFoundError, match=r"M1\.2022-12-01\.9.*M1\.2022-12-01\.1"):
+            call([A1, "M1.2022-12-01.9"])
+        with pytest.raises(InvalidKeyError, match="'M1' does not name a session"):
+            call([A1, "M1"])
+    with pytest.raises(NotFoundError, match="M3"):
+        history.mice.frame(["M1", "M3"])
+    with pytest.raises(InvalidKeyError, match="does not name a session"):
+        history.sessions.frame(["M1", "2022-12-99", 1])
+
+
+def test_a_run_takes_a_list_of_keys_in_the_order_of_their_rows(lab, workflow):
+    keys = [f"M1.2023-01-20.{number}" for number in (1, 2, 3)]
+    for key in keys:
+        lab.add(key)
+
+    with pytest.raises(NotFoundError, match=r"M1\.2023-01-20\.4"):
+        workflow.run("registration", [keys[0], "M1.2023-01-20.4"], registrar=good)
+    report = workflow.run("registration", [keys[2], keys[0]], registrar=good)
+
+    assert [str(result.key) for result in report.results] == [keys[0], keys[2]]
 
 
 def test_a_condition_of_several_lines_is_told_in_two(history):

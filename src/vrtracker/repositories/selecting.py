@@ -124,14 +124,15 @@ class Selection:
         One row is named by its key.
     setting : Setting or None
         What the lab knows, where a part asks for it.
-    mice : tuple of str
-        Mice that were named by themselves: each has to be there.
+    mice, sessions : tuple of str, tuple of SessionKey
+        Those that were named by themselves: each has to be there.
     """
 
     parts: tuple[Part, ...] = ()
     is_key: bool = False
     setting: Setting | None = None
     mice: tuple[str, ...] = ()
+    sessions: tuple[SessionKey, ...] = ()
 
     @classmethod
     def of(cls, filters: Mapping[str, Any]) -> Selection:
@@ -154,6 +155,7 @@ class Selection:
             self.is_key or other.is_key,
             other.setting or self.setting,
             (*self.mice, *other.mice),
+            (*self.sessions, *other.sessions),
         )
 
     @property
@@ -203,9 +205,9 @@ def selection_of(
     Parameters
     ----------
     where
-        A key, a mapping of filters, a condition as text, a condition of SQLAlchemy's, a
-        `Selection`, or what holds one as `selection`, such as a query; or None. A text that is a
-        key is one.
+        A key, a list of keys, a mapping of filters, a condition as text, a condition of
+        SQLAlchemy's, a `Selection`, or what holds one as `selection`, such as a query; or None. A
+        text that is a key is one.
     filters
         Further ones, which have to hold too.
     key
@@ -234,9 +236,28 @@ def _selected(where: Any, key: Callable[[Any], Mapping[str, Any]]) -> Selection:
     try:
         return Selection((_filters(key(where)),), is_key=True)
     except (InvalidKeyError, InvalidValueError):
-        if not isinstance(where, str):
+        if isinstance(where, str):
+            return Selection.written(where)
+        if not isinstance(where, list | tuple | set) or not any(_is_key(key, one) for one in where):
             raise
-        return Selection.written(where)
+        return _listed([key(one) for one in where])
+
+
+def _is_key(key: Callable[[Any], Mapping[str, Any]], value: Any) -> bool:
+    try:
+        key(value)
+    except (InvalidKeyError, InvalidValueError):
+        return False
+    return True
+
+
+def _listed(columns: list[Mapping[str, Any]]) -> Selection:
+    """Return what selects the rows with these keys, each of which has to be there."""
+    if len(columns[0]) == 1:
+        names = tuple(name for one in columns for name in one.values())
+        return Selection((_filters({name: list(names) for name in columns[0]}),), mice=names)
+    keys = tuple(map(SessionKey.parse, columns))
+    return Selection((_filters({KEY: list(map(str, keys))}),), sessions=keys)
 
 
 def _bare(clause: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vrtracker import clock
 from vrtracker.database import Database, DatabaseClock
-from vrtracker.domain.conditions import from_today
+from vrtracker.domain.conditions import KEY, from_today
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
@@ -21,6 +21,7 @@ from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import NotFoundError, RoleError, RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection, selection_of
 from vrtracker.repositories.values import storable_text
 from vrtracker.settings import config_path
@@ -86,19 +87,31 @@ class LabContext:
         Raises
         ------
         NotFoundError
-            If it names a mouse by itself that is not there.
+            If it names a mouse by itself, or in a list a session, that is not there.
         """
         found = selection_of(where, filters, **options).known_to(self.stages, self.now, self.zone)
-        if found.mice:
-            self._require_mice(found.mice)
+        if found.mice or found.sessions:
+            with self.unit(readonly=True) as unit:
+                self._require_mice(unit, found.mice)
+                self._require_sessions(unit, found.sessions)
         return found
 
-    def _require_mice(self, names: Sequence[str]) -> None:
-        with self.unit(readonly=True) as unit:
-            known = unit.mice.names()
-            for name in dict.fromkeys(names):
-                if name not in known:
-                    raise self.not_found("mouse", name, nearest(name, known), unit=unit)
+    def _require_mice(self, unit: UnitOfWork, names: Sequence[str]) -> None:
+        known = unit.mice.names() if names else ()
+        for name in dict.fromkeys(names):
+            if name not in known:
+                raise self.not_found("mouse", name, nearest(name, known), unit=unit)
+
+    def _require_sessions(self, unit: UnitOfWork, keys: Sequence[SessionKey]) -> None:
+        if not keys:
+            return
+        asked = Selection.of({KEY: list(map(str, keys))})
+        there = {SessionKey.parse(key) for key in unit.sessions.present_keys(Listing(asked))}
+        for key in keys:
+            if key not in there:
+                of_mouse = unit.sessions.keys_like(mouseName=key.mouse)
+                near = nearest(str(key), (str(SessionKey(*found)) for found in of_mouse))
+                raise self.not_found("session", key, near, unit=unit)
 
     def today(self) -> dt.date:
         """Return the lab's day."""

@@ -114,8 +114,8 @@ class RowReading(Generic[Record, Key]):
         Parameters
         ----------
         where
-            A key, a condition such as ``"imaging and mouse.KO"``, filters as a mapping, a condition
-            of SQLAlchemy's, or a query. See ``docs/selecting.md``.
+            A key, a list of keys, a condition such as ``"imaging and mouse.KO"``, filters as a
+            mapping, a condition of SQLAlchemy's, or a query. See ``docs/selecting.md``.
         columns
             Names of columns, also ``mouse__column`` for sessions; all when not given.
         order_by
