@@ -201,13 +201,11 @@ def _events(plan: Plan, actor: str) -> list[NewEvent]:
         kind = "session" if name == "sessiondb" else "mouse"
         for row, repairs in zip(reading.rows, reading.repairs, strict=True):
             if repairs:
-                key = SessionKey(*_key(row)) if kind == "session" else row["mouseName"]
+                key: Any = row["mouseName"]
+                if kind == "session":
+                    key = SessionKey(key, row["sessionDate"], row["sessionID"])
                 events.append(event(kind, key, "edited", repairs))
     return events
-
-
-def _key(row: dict[str, Any]) -> tuple[Any, Any, Any]:
-    return row["mouseName"], row["sessionDate"], row["sessionID"]
 
 
 # -- the check -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from vrtracker.files.bundles import (
 )
 from vrtracker.processes import is_alive
 from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.selecting import Selection
 from vrtracker.services.administration.cloning import Copying, Progress
 from vrtracker.services.administration.part import part_of
 from vrtracker.services.administration.past import moment_of, past_of
@@ -43,28 +42,6 @@ _READ_ONLY = 0o444
 _WORK = ".publishing-"
 # No publisher of another computer takes so long.
 _LONGEST_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """Which sessions are published."""
-
-    selection: Selection
-    include_scratched: bool
-
-    @property
-    def is_all(self) -> bool:
-        return not self.selection
-
-    def listing(self) -> Listing:
-        return Listing(self.selection, include_scratched=self.include_scratched)
-
-    def document(self) -> dict[str, Any]:
-        """Return it for the manifest; empty for all."""
-        if self.is_all:
-            return {}
-        query = query_of(self.selection, include_scratched=self.include_scratched)
-        return {name: in_json(value) for name, value in query.items()}
 
 
 class SnapshotService:
@@ -134,19 +111,19 @@ class SnapshotService:
                 stack.callback(copied.cleanup)
                 stack.callback(lab.database.dispose)
                 facts["as_of"] = lab.now().isoformat()
-            query = _Query(lab.selection(where, filters), include_scratched)
-            query.document()
-            return _Writing(lab, query, facts, progress).into(target)
+            listing = Listing(lab.selection(where, filters), include_scratched=include_scratched)
+            facts["selection"] = _document(listing)
+            return _Writing(lab, listing, facts, progress).into(target)
 
 
 class _Writing:
     """One bundle in the making."""
 
     def __init__(
-        self, lab: LabContext, query: _Query, facts: Mapping[str, Any], progress: Progress | None
+        self, lab: LabContext, listing: Listing, facts: Mapping[str, Any], progress: Progress | None
     ) -> None:
         self._lab = lab
-        self._query = query
+        self._listing = listing
         self._facts = facts
         self._progress = progress
 
@@ -190,7 +167,6 @@ class _Writing:
             vrtracker=version("vrtracker"),
             sessions=len(sessions),
             mice=len(mice),
-            selection=self._query.document(),
             files=tuple(BundleFile.of(path) for path in sorted(bundle.iterdir())),
             **self._facts,
         )
@@ -199,12 +175,19 @@ class _Writing:
 
     def _write_database(self, bundle: Path) -> Database:
         with Database(bundle.with_name("copy.db"), create=True) as copy:
-            if self._query.is_all:
-                Copying(self._lab.database, copy, self._progress).run()
-            else:
-                part_of(self._lab.database, copy, self._progress, self._query.listing()).run()
+            asked = self._lab.database, copy, self._progress
+            is_all = not self._listing.filters
+            (Copying(*asked) if is_all else part_of(*asked, self._listing)).run()
             # One file, without a log beside it, that SQLite has checked.
             return Database(copy.backend.back_up(copy.url, bundle, "lab"), readonly=True)
+
+
+def _document(listing: Listing) -> dict[str, Any]:
+    """Return which sessions are published, for the manifest; empty for all."""
+    if not listing.filters:
+        return {}
+    query = query_of(listing.filters, include_scratched=listing.include_scratched)
+    return {name: in_json(value) for name, value in query.items()}
 
 
 def _work_name() -> str:
