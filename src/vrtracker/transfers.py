@@ -345,7 +345,8 @@ def _as_written(new: str, written: str, meant: str) -> str:
 def _require_sound(found: Diagnosis) -> None:
     wrong = [check for check in found.checks if check.status == "error" and check.name in _NEEDED]
     if wrong:
-        said = " ".join(f"{check.message} {check.remedy or ''}".strip() for check in wrong)
+        # A line each: remedies end with a command, which has no full stop.
+        said = "\n".join(f"{check.message} {check.remedy or ''}".strip() for check in wrong)
         raise BackendError(f"{found.database} cannot be moved as it is; nothing was done. {said}")
 
 
