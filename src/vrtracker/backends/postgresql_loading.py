@@ -13,11 +13,13 @@ from sqlalchemy import Connection, Table
 
 __all__ = ["loading"]
 
-_THERE = "attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped"
-_TYPES = f"SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid WHERE {_THERE}"  # noqa: S608, E501
-# Types whose values go as bytes; others go as text, as they do in a statement. Not int2: psycopg 3.3
-# cuts a number that is too large for it. For int4 it does too, but what comes has 32 bits, or was
-# looked at (`Health.misfits`).
+_TYPES = """
+SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped
+"""
+# Types whose values go as bytes; others go as text, as they do in a statement. Not int2: psycopg
+# (3.3) cuts a number that is too large for it. For int4 it does too, but what comes has 32 bits,
+# or was looked at (`Health.misfits`).
 _PLAIN = {
     *("bool", "bytea", "date", "float8", "int4", "int8"),
     *("numeric", "text", "time", "timestamp", "varchar"),
