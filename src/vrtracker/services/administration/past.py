@@ -31,7 +31,7 @@ from vrtracker.services.administration.cloning import CopiedTable, Copying
 from vrtracker.services.context import LabContext
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Table
 
     from vrtracker.database.structure import Structure
 
@@ -119,21 +119,13 @@ class _PastCopying(Copying):
         self._rows = _Past(tables, self._stages, self._moment).rows()
         return (yield from super()._write(work, structure, tables))
 
-    def _copy(self, table: TableRepository, work: Database, connection: Connection) -> Fingerprint:
-        written = TableRepository(work, connection, table.table)
-        names = table.table.c.keys()
-        with written.filling(after=table.last_number()):
-            for rows in self._chunks(table):
-                written.insert([[row[name] for name in names] for row in rows])
-        return Fingerprint(names)
-
-    def _chunks(self, table: TableRepository) -> Iterator[list[_Row]]:
+    def _copied_rows(self, table: TableRepository) -> Iterator[Sequence[Sequence[Any]]]:
         if table.name not in self._rows:
-            yield from _read(table)
+            yield from super()._copied_rows(table)
             return
-        rows = self._rows[table.name]
+        rows, names = self._rows[table.name], table.table.c.keys()
         for start in range(0, len(rows), _CHUNK):
-            yield rows[start : start + _CHUNK]
+            yield [[row[name] for name in names] for row in rows[start : start + _CHUNK]]
 
     def _compare(self, *_: Any) -> None:
         """Compare nothing: the copy is to differ."""
