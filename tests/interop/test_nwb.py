@@ -85,8 +85,10 @@ def test_file_is_valid_and_holds_what_is_known(written):
                 )
 
 
-def test_inspector_finds_nothing_critical(written):
+def test_inspector_finds_nothing_critical(lab, written):
     inspector = pytest.importorskip("nwbinspector")
+    fill_beside(lab)
+    export_nwb(lab.tracker, KEY, written[1], overwrite=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = list(inspector.inspect_nwbfile(nwbfile_path=str(written[1])))
