@@ -16,6 +16,7 @@ import pytest
 
 from support.command_line import command_line, environment, good, refused, run, told
 from support.http import Client, Visitor
+from support.workflow_lab import wait_for
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "web.md"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -69,6 +70,25 @@ def test_the_demo_ends_with_a_page_that_shows_it(demo):
         assert visitor.send("/runs/start", stage="registration").status == 303
 
     assert server.returncode == 0
+
+
+@posix
+def test_a_killed_server_takes_no_run_with_it_and_the_next_one_goes_on(demo):
+    with demo.open() as tracker:
+        done = tracker.query(state={"registration": "done"}).keys()
+        for key in done:
+            tracker.workflow.reset(key, "registration")
+    with serving(demo) as (server, said):
+        Visitor(Client(said["url"], said["token"])).send("/runs/start", stage="registration")
+        server.kill()
+        server.wait()
+    with serving(demo) as (_, said), demo.open() as tracker:
+        client = Client(said["url"], said["token"])
+        wait_for(lambda: len(done) == tracker.query(state={"registration": "done"}).count())
+        wait_for(lambda: not client.get("/claims")["items"])
+        attempts = tracker.workflow.attempts.records(done[0])
+        assert [each["outcome"] for each in attempts] == ["succeeded", "succeeded"]
+        assert "DEMO001" in Visitor(client).see("/")
 
 
 def test_it_answers_no_other_computer_without_users(demo):

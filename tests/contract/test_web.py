@@ -222,7 +222,12 @@ def test_a_lab_that_is_only_read_refuses_every_change(lab):
         edit = client.ask("PATCH", f"/sessions/{ONE}", {"numPlanes": 1})
         claim = client.ask("POST", "/claims", {"stage": "suite2p"})
 
+        visitor = Visitor(client)
+        run = visitor.send("/runs/start", stage="registration")
+        assert "you only read" in visitor.see("/")
+
     assert (edit.status, edit.error["code"]) == (403, "read_only")
+    assert run.status == 403
     assert claim.status in {204, 403}
 
 
@@ -237,7 +242,14 @@ def test_a_dataset_lies_below_its_session(lab, path):
 
 def test_every_page_comes_from_every_database(client):
     visitor = Visitor(client)
-    pages = ("/", "/sessions?order=-state.registration", "/mice", f"/sessions/{ONE}", "/runs")
+    pages = (
+        "/",
+        "/sessions?order=-state.registration",
+        "/mice",
+        f"/sessions/{ONE}",
+        "/runs",
+        "/sessions?text=x",
+    )
     pages += ("/quality/suite2p", f"/sessions/{ONE}/edit", "/sessions/as/csv", "/undo", "/mice/M1")
     for path in pages:
         assert visitor.see(path)

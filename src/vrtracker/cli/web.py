@@ -48,6 +48,10 @@ def web(
             help="A proxy there says who asks, in the header X-Forwarded-User; a user's name.",
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="HOST", help="The name by which people ask that proxy."),
+    ] = None,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", metavar="FILE", help="For HTTPS: PEM.")
     ] = None,
@@ -76,6 +80,7 @@ def web(
             host=host,
             port=port,
             proxy=proxy,
+            public_name=name,
             certificate=certificate,
             certificate_key=certificate_key,
             target=(shell.url, shell.root),

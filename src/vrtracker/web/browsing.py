@@ -11,9 +11,11 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
+from sqlalchemy import String
 from starlette.background import BackgroundTask
 
 from vrtracker.as_json import KEY_COLUMNS, records
+from vrtracker.domain.mice import tells_genotype
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import answer
@@ -22,7 +24,7 @@ from vrtracker.web.tables import narrowed
 
 __all__ = ["add_routes"]
 
-_ROWS = 200
+_ROWS = 100
 _DEEPEST = 100
 """Pages of an order of one's own: each is read from the first row."""
 _KEPT_S = 365 * 86_400
@@ -38,6 +40,7 @@ class Asked:
     """What somebody wants to see of a table."""
 
     where: str = ""
+    text: str = ""
     order: str = ""
     after: str = ""
     page: int = 1
@@ -48,6 +51,7 @@ class Asked:
         """Return the query of the address that shows the same but for what is changed."""
         whole = {
             "where": self.where,
+            "text": self.text,
             "order": self.order,
             "scratched": "true" if self.scratched else "",
             "columns": self.columns,
@@ -70,6 +74,7 @@ def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
         *,
         request: Request,
         where: str = "",
+        text: str = "",
         order: str = "",
         after: str = "",
         page: Annotated[int, Query(ge=1, le=_DEEPEST)] = 1,
@@ -78,7 +83,7 @@ def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
     ) -> HTMLResponse:
         kept = request.cookies.get(f"columns-{plural}", "")
         chosen = tuple(columns or (name for name in kept.split(".") if name in table.names))
-        asked = Asked(where.strip(), order, after, page, chosen, scratched)
+        asked = Asked(where.strip(), text.strip(), order, after, page, chosen, scratched)
         shown = renderer.show("table.html", table.shown(asked))
         if columns:
             cookie = f"columns-{plural}"
@@ -89,12 +94,14 @@ def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
     def exported(
         form: Literal["csv", "parquet", "json"],
         where: str = "",
+        text: str = "",
         order: str = "",
-        columns: _Names = None,
         *,
+        columns: _Names = None,
         scratched: Annotated[bool, Query()] = False,
     ) -> Response:
-        asked = Asked(where.strip(), order, columns=tuple(columns or ()), scratched=scratched)
+        chosen = tuple(columns or ())
+        asked = Asked(where.strip(), text.strip(), order, columns=chosen, scratched=scratched)
         return table.file(asked, form)
 
 
@@ -105,6 +112,8 @@ class _Table:
         self._tracker = tracker
         self._service = service
         self.plural = plural
+        mouse = [f"mouse.{name}" for name in _texts(tracker.mice)]
+        self._texts = [*_texts(service), *(mouse if plural == "sessions" else ())]
         self._states = tuple(tracker.workflow.stages) if plural == "sessions" else ()
 
     @property
@@ -137,6 +146,7 @@ class _Table:
             "all_columns": [name for name in self.names if name not in key],
             "count": count,
             "asked": asked,
+            "condition": self._condition(asked) or "",
             "next": following,
             "snippet": self._snippet(asked),
             "line": self._line(asked),
@@ -160,7 +170,15 @@ class _Table:
         return FileResponse(path, headers=saved, background=BackgroundTask(folder.cleanup))
 
     def _query(self, asked: Asked) -> Any:
-        return self._service.query(asked.where or None, include_scratched=asked.scratched)
+        return self._service.query(self._condition(asked), include_scratched=asked.scratched)
+
+    def _condition(self, asked: Asked) -> str | None:
+        """Return the whole condition: what is asked, and the text in any column that holds some."""
+        parts = [asked.where] if asked.where else []
+        if asked.text:
+            quoted = asked.text.replace("'", "''")
+            parts.append(" or ".join(f"{name} like '%{quoted}%'" for name in self._texts))
+        return parts[0] if len(parts) == 1 else " and ".join(f"({each})" for each in parts) or None
 
     def _snippet(self, asked: Asked) -> str:
         """Return what asks for the same in Python."""
@@ -169,18 +187,26 @@ class _Table:
             "order_by": [asked.order] if asked.order else None,
             "include_scratched": asked.scratched,
         }
-        told = [repr(asked.where)] if asked.where else []
+        condition = self._condition(asked)
+        told = [] if condition is None else [repr(condition)]
         told += [f"{name}={value!r}" for name, value in options.items() if value]
         return f"tracker.{self.plural}.frame({', '.join(told)})"
 
     def _line(self, asked: Asked) -> str:
         """Return what asks for the same in the shell."""
         line = ["vrtracker", self.plural, "list"]
-        line += ["--where", asked.where] if asked.where else []
+        condition = self._condition(asked)
+        line += [] if condition is None else ["--where", condition]
         line += ["--columns", ",".join(asked.columns)] if asked.columns else []
         line += [f"--order-by={asked.order}"] if asked.order else []
         line += ["--include-scratched"] if asked.scratched else []
         return shlex.join(line)
+
+
+def _texts(service: RowService[Any, Any]) -> list[str]:
+    """Return the columns that hold texts, but for those that tell a genotype."""
+    columns = service.rules.look_ups.table.c
+    return [c.name for c in columns if isinstance(c.type, String) and not tells_genotype(c.name)]
 
 
 def _key(row: dict[str, Any]) -> str:

@@ -40,8 +40,13 @@ class Held:
         self._lock = threading.Lock()
 
     def take(self, stage: str, keys: list[str]) -> str | None:
-        """Return the first of these sessions that lies before nobody else; it is yours now."""
+        """Return the first of these sessions that lies before nobody else; it is yours now.
+
+        Who only reads keeps none from others.
+        """
         me, now = current.get().number, time.monotonic()
+        if not current.get().may_write:
+            return keys[0] if keys else None
         with self._lock:
             self._held = {
                 what: (who, since)

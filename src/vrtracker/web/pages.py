@@ -16,6 +16,7 @@ from vrtracker.domain.states import State
 from vrtracker.errors import NotFoundError
 from vrtracker.tracker import Tracker
 from vrtracker.web import browsing
+from vrtracker.web.fresh import Fresh
 from vrtracker.web.rendering import TEMPLATES, Form, Given, Renderer, in_path, then
 from vrtracker.web.tables import Rows
 
@@ -27,18 +28,18 @@ _NOTHING, _FAILED = "nothing yet", "failed"
 _BUTTONS = {"failed": "reset", "done": "reset", "stale": "reset", "ready": "complete"}
 
 
-def routes(app: FastAPI, tracker: Tracker, renderer: Renderer) -> APIRouter:
+def routes(app: FastAPI, tracker: Tracker, renderer: Renderer, fresh: Fresh) -> APIRouter:
     """Return the pages of a lab."""
     router, pages = APIRouter(include_in_schema=False), _Pages(tracker)
     browsing.add_routes(router, tracker, renderer)
 
     @router.get("/")
     def overview() -> HTMLResponse:
-        return renderer.show("overview.html", pages.overview())
+        return renderer.show("overview.html", fresh.get(pages.overview, anew=True))
 
     @router.get("/live")
     def live() -> HTMLResponse:
-        return renderer.show("live.html", pages.overview())
+        return renderer.show("live.html", fresh.get(pages.overview))
 
     @router.get("/sessions/{key}")
     def session(key: str) -> HTMLResponse:

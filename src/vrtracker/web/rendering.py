@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from vrtracker.domain.qc import QC
+from vrtracker.domain.roles import Role
 from vrtracker.domain.stages import StageKind
 from vrtracker.tracker import Tracker
 from vrtracker.web.problems import Refusal
@@ -70,7 +71,9 @@ class Renderer:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._may_write = not tracker.database.readonly
+        role = tracker.role
+        may_write = role is not None and role.includes(Role.EDITOR)
+        self._may_write = may_write and not tracker.database.readonly
         stages = tracker.workflow.stages.values()
         self._reviews = [each.name.removesuffix("_qc") for each in stages if _is_review(each)]
 

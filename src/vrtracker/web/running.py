@@ -27,6 +27,7 @@ from vrtracker.as_json import plain_value, records
 from vrtracker.domain.stages import StageKind
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.tracker import Tracker
+from vrtracker.web.fresh import Fresh
 from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, then
 
@@ -88,6 +89,7 @@ class Runs:
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        self.fresh = Fresh()
         self._runs: list[_Run] = []
         self._lock = threading.Lock()
         self._folder: Path | None = None
@@ -200,11 +202,14 @@ class _Work:
         return {
             "processes": [each.name for each in stages if each.kind is StageKind.PROCESS],
             "root": self._tracker.root,
-            **self.going(),
+            **self.going(anew=True),
         }
 
-    def going(self) -> dict[str, Any]:
+    def going(self, *, anew: bool = False) -> dict[str, Any]:
         """Return what goes on."""
+        return {**self._runs.fresh.get(self._found, anew=anew), "runs": self._runs.told()}
+
+    def _found(self) -> dict[str, Any]:
         workflow = self._tracker.workflow
         activity = workflow.activity()
         return {
@@ -212,7 +217,6 @@ class _Work:
             "claims": records(activity.rows["claims"].records()),
             "failures": records(workflow.errors.records(group=True)),
             "held_back": records(workflow.held_back.records()),
-            "runs": self._runs.told(),
         }
 
     def start(self, form: Given) -> None:

@@ -16,6 +16,7 @@ from vrtracker.domain.roles import Role
 from vrtracker.errors import ConfigurationError
 from vrtracker.tracker import Tracker
 from vrtracker.web import desk, editing, pages, running, tables, work
+from vrtracker.web.fresh import Fresh
 from vrtracker.web.guard import Door, Guard
 from vrtracker.web.problems import answer_errors, refuse_unknown
 from vrtracker.web.rendering import Renderer
@@ -41,16 +42,17 @@ def app_of(tracker: Tracker, door: Door, *, target: Target | None = None) -> Any
     """
     root = None if tracker.root is None else str(tracker.root)
     runs, held = running.Runs(target or Target(tracker.url, root)), desk.Held()
+    fresh = Fresh()
 
     @cache
     def app_for(person: str | None, role: Role | None) -> FastAPI:
         own = tracker if person is None or role is None else tracker.signing_as(person, role)
-        return _app(own, runs, held)
+        return _app(own, runs, held, fresh)
 
     return Guard(app_for, door)
 
 
-def _app(tracker: Tracker, runs: running.Runs, held: desk.Held) -> FastAPI:
+def _app(tracker: Tracker, runs: running.Runs, held: desk.Held, fresh: Fresh) -> FastAPI:
     app = FastAPI(
         title="vrtracker",
         version="1",
@@ -71,7 +73,7 @@ def _app(tracker: Tracker, runs: running.Runs, held: desk.Held) -> FastAPI:
     app.include_router(editing.routes(tracker, renderer))
     app.include_router(desk.routes(tracker, renderer, held))
     app.include_router(running.routes(tracker, renderer, runs))
-    app.include_router(pages.routes(app, tracker, renderer))
+    app.include_router(pages.routes(app, tracker, renderer, fresh))
     return app
 
 
@@ -86,8 +88,9 @@ class LabServer(uvicorn.Server):
         Called with the address and the token once requests are answered.
     users
         Who may come in by a password or a proxy; without any the host is this computer.
-    proxy
-        Address of a proxy that names in ``X-Forwarded-User`` who asks.
+    proxy, public_name
+        Address of a proxy that names in ``X-Forwarded-User`` who asks, and the name by which it is
+        asked, which it passes on as ``Host``.
     certificate, certificate_key
         Files of PEM, for HTTPS.
 
@@ -107,6 +110,7 @@ class LabServer(uvicorn.Server):
         ready: Callable[[str, str], None],
         users: Users | None = None,
         proxy: str | None = None,
+        public_name: str | None = None,
         certificate: Path | None = None,
         certificate_key: Path | None = None,
         target: Target | None = None,
@@ -118,6 +122,12 @@ class LabServer(uvicorn.Server):
                 "vrtracker web-user add NAME --role editor; or from another computer use a "
                 f"tunnel: ssh -L {port}:127.0.0.1:{port} THIS_COMPUTER"
             )
+        if (proxy is None) is not (public_name is None):
+            # Without the name any page could be led here, and say that it is the proxy.
+            raise ConfigurationError(
+                "Behind a proxy both are needed: --proxy ADDRESS and --name HOST, the name by "
+                "which people ask it."
+            )
         self._door = _listening(host, port)
         self._ready = ready
         self._token = secrets.token_urlsafe(24)
@@ -126,7 +136,7 @@ class LabServer(uvicorn.Server):
         self._address = f"{scheme}://{name}:{self._door.getsockname()[1]}"
         door = Door(
             token=self._token,
-            hosts=_NAMES if is_local and proxy is None else None,
+            hosts=(*_NAMES, public_name or "") if is_local or proxy else None,
             users=users,
             proxy=proxy,
             is_https=certificate is not None,
