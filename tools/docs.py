@@ -53,13 +53,14 @@ def main() -> int:
 
 
 def _mend_links(source: Path) -> None:
-    """Have pages of the project's folder, which stand among the others here, link to them."""
+    """Have pages of the project's folder stand among the others, and cells be code."""
     for name in ("changelog", "contributing", "security"):
         page = source / f"{name}.md"
         text = page.read_text(encoding="utf-8").replace("](docs/", "](")
         page.write_text(text, encoding="utf-8")
     for page in source.rglob("*.md"):
-        text = page.read_text(encoding="utf-8")
+        # The page that is a notebook has its cells in jupytext's form.
+        text = page.read_text(encoding="utf-8").replace("```{code-cell}", "```python")
         for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"):
             text = text.replace(f"](../{name}.md", f"]({name.lower()}.md")
         page.write_text(text, encoding="utf-8")

@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = "vrtracker"
+LONGEST = 60
+"""Of what is a licence's name, and not its text."""
 OURS = frozenset({"benchmarks", "dev", "docs", "test"})
 """Extras for those who work on the package, which its users never get."""
 _FEW_LETTERS = 60

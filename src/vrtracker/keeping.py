@@ -59,7 +59,7 @@ class Keeping:
         self._frozen.delete(name, reason=reason)
 
     def rename_selection(self, name: str, new: str) -> Selection:
-        """Give a frozen selection another name."""
+        """Give a frozen selection a `new` name."""
         return self._frozen.rename(name, new)
 
     def import_selection(

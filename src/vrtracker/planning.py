@@ -162,6 +162,11 @@ class Planning:
             ``mice`` or ``sessions``.
         path
             CSV, UTF-8, comma-separated, dates with the year first. Nothing is found out.
+
+        Raises
+        ------
+        UnknownNameError
+            If `what` is neither.
         """
         from vrtracker.files.tables.table import PLAIN_CSV
         from vrtracker.services.entries.imports import plan_import

@@ -104,7 +104,13 @@ def list_current_versions(source: str | os.PathLike[str] | None = None) -> list[
 def load_current(
     size: str | None = None, source: str | os.PathLike[str] | None = None, **options: Any
 ) -> Snapshot:
-    """Load the newest snapshot of a size; of those without one when not given."""
+    """Load the newest snapshot of a size; of those without one when not given.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none; it carries the sizes that there are.
+    """
     newest = {row.get("size"): row for row in list_current_versions(source)}
     if size not in newest:
         sizes = [str(each) for each in newest if each]

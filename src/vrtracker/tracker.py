@@ -25,9 +25,10 @@ from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.history import HistoryService, OutsideService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from vrtracker.domain.one import OneExport
+    from vrtracker.notebook.browser import Browser
     from vrtracker.plots import Plots
     from vrtracker.services.administration.backups import Backup
     from vrtracker.services.administration.whole import LabDatabase
@@ -166,6 +167,34 @@ class Tracker(Planning, Keeping, Shown):
 
         return Plots(self._lab, self.sessions, lambda: self.workflow)
 
+    def browse(
+        self, where: Any = None, /, *, columns: Iterable[str] = (), **filters: Any
+    ) -> Browser:
+        """Return a table for a notebook, in which one filters, sorts and selects sessions.
+
+        Parameters
+        ----------
+        where, **filters
+            As for ``tracker.sessions.frame``; at most 5,000 sessions.
+        columns
+            Beside the key; those that a query selects, such as ``mouse.sex`` or ``qc.red_cell``.
+
+        Returns
+        -------
+        Browser
+            ``.selected``: the keys of the sessions that are ticked, for whatever takes keys.
+
+        Raises
+        ------
+        MissingDependencyError
+            If anywidget is not installed (extra ``notebook``).
+        InvalidValueError
+            If more sessions pass.
+        """
+        from vrtracker.notebook import browse
+
+        return browse(self.sessions, where, columns, filters)
+
     def __repr__(self) -> str:
         mode = ", readonly=True" if self._lab.database.readonly else ""
         return f"Tracker({self.url!r}{mode})"
@@ -280,7 +309,10 @@ class Tracker(Planning, Keeping, Shown):
         return Tracker(lab, registrars=self._registrars, folder=folder)
 
     def undo(self, operation: str | None = None, **chosen: Any) -> UndoPlan:
-        """Plan to take back an operation, ``last=True`` or ``since=…``; see `UndoService.plan`."""
+        """Plan to take back an operation, or those `chosen` by ``last=True`` or ``since=…``.
+
+        See `UndoService.plan`.
+        """
         from vrtracker.services.undoing import UndoService
 
         return UndoService(self._lab).plan(operation, **chosen)

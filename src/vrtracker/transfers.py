@@ -125,6 +125,11 @@ def iter_copy_tables(
     Both are compared, and the copy put in place, when the last one was asked for; whoever stops
     before leaves nothing.
 
+    Parameters
+    ----------
+    source, destination, where, include_scratched, skip_tables, skip_columns, update, resume
+        As `clone`.
+
     Yields
     ------
     CopiedTable
@@ -205,6 +210,8 @@ def bake(
     ----------
     source
         Path, URL or profile; the default one if not given.
+    destination
+        Path or URL of a file that does not exist, or of a database without rows.
     size
         A name under ``sizes`` in the profile, which has filters of sessions for it. Where the
         profile does not say otherwise, ``small`` is the sessions of the last 30 days before the

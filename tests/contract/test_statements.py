@@ -134,6 +134,7 @@ def calls(lab: WorkflowLab, rows: int) -> dict[str, Callable[[], Any]]:
         "sessions.query": lambda: sessions.query(imaging=False).keys(),
         "sessions.query in parts": lambda: list(sessions.query().iter_frames(5000)),
         "sessions.cross_query": lambda: sessions.cross_query({"a": {}, "b": {"imaging": True}}),
+        "browse": tracker.browse,
         "query": lambda: tracker.query(state={"registration": "ready"}).count(),
         "cross_query": lambda: tracker.cross_query({"a": {}, "b": {"imaging": True}}),
         "sessions.count": lambda: sessions.count(imaging=False),

@@ -171,6 +171,11 @@ class MaskService:
         -------
         list of MaskOutcome
             ``key, mask, why, error``.
+
+        Raises
+        ------
+        UnknownNameError
+            If `only` is none of these.
         """
         if only not in _ONLY:
             raise UnknownNameError("choice", only, _ONLY)

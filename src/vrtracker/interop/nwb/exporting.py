@@ -149,7 +149,8 @@ def export_many(
 ) -> tuple[list[NwbExport], list[SessionKey], list[tuple[SessionKey, str]]]:
     """Write the sessions of a query, each as ``FOLDER/MOUSE/MOUSE_DATE_NUMBER.nwb``.
 
-    What is there already is passed over, so that a run that broke off can be gone on with.
+    What is there already is passed over, so that a run that broke off can be gone on with; with
+    `overwrite` it is written anew.
 
     Returns
     -------

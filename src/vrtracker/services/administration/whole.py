@@ -101,6 +101,8 @@ class LabDatabase(Shown):
     def connect(self, *, readonly: bool = True) -> AbstractContextManager[Connection]:
         """Open a connection for a block, whose transaction is rolled back unless it commits.
 
+        With ``readonly=False`` it may write.
+
         Raises
         ------
         ReadOnlyError
@@ -230,7 +232,10 @@ class LabDatabase(Shown):
         return self._migrated(HEAD, migration.upgrade, backup=backup)
 
     def downgrade(self, revision: str, *, backup: bool = True) -> list[str]:
-        """Take the schema back to an earlier revision; what later ones added is lost."""
+        """Take the schema back to an earlier revision; what later ones added is lost.
+
+        With `backup` a copy is kept first, whose path is returned.
+        """
         from vrtracker.database import migration
 
         return self._migrated(migration.target_of(revision), migration.downgrade, backup=backup)

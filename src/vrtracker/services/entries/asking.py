@@ -84,6 +84,11 @@ class Asking(Generic[Record, Key]):
             ``mouse`` (its record), ``datasets``, ``qc`` (decisions), ``attempts`` (lists of rows,
             each a dict by column). One more statement for each, however many sessions there are;
             all are of one moment.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such part.
         """
         for part in names_in(parts, "preload('mouse')"):
             if part not in self.rules.parts:
@@ -98,7 +103,7 @@ class Asking(Generic[Record, Key]):
         return self.selecting("sessions")
 
     def selecting(self, plural: str) -> Selection:
-        """Return what selects its rows where rows of a table are chosen.
+        """Return what selects its rows where rows of a table, called in the `plural`, are chosen.
 
         Raises
         ------

@@ -66,7 +66,7 @@ class RowService(RowReading[Record, Key], RowDeletion):
         return self.add_fitted(columns) if any(columns.values()) else []
 
     def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
-        """Add rows that the coercer has fitted, all or none, each with its event."""
+        """Add rows, as `columns` that the coercer has fitted, all or none, each with its event."""
         return add_rows(self.rules, columns)
 
     def read_table(

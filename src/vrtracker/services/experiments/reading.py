@@ -127,7 +127,7 @@ class ExperimentReading:
         return Found([_message_row(message) for message in each.messages], _MESSAGES)
 
     def config(self, experiment: str, which: int = -1) -> Any:
-        """Return a version of the configuration, the last one if not said otherwise.
+        """Return `which` version of the configuration, by its place; the last one when not given.
 
         Versions are those that were recorded, and the texts of setup messages; bytes that were
         never opened are left out.

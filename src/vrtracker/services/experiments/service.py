@@ -68,6 +68,8 @@ class ExperimentService(ExperimentReading):
 
         Parameters
         ----------
+        about
+            What it is, in a sentence.
         session, mouse
             What it belongs to; a session says the mouse.
         participant
@@ -81,8 +83,8 @@ class ExperimentService(ExperimentReading):
 
         Raises
         ------
-        DuplicateError
-            If the id is taken.
+        DuplicateError, InvalidValueError
+            If the id is taken, or no id.
         NotFoundError
             If there is no such session or mouse.
         """
@@ -139,13 +141,16 @@ class ExperimentService(ExperimentReading):
         return len(made)
 
     def record_one(self, experiment: str, *, log: bool = True, **trial: Any) -> tuple[int, Trial]:
-        """Record one trial as `record` does; return its number in this database, and itself."""
+        """Record one trial as `record` does; return its number in this database, and itself.
+
+        With `log` it has a message too, as a rig would have sent it.
+        """
         made = trial_of(trial, self._rig_time(None))
         number = self._append(experiment, [told_by(made)] if log else [], [made])
         return number, made
 
     def record_message(self, experiment: str, verb: str, content: Any, *, sent: Any = None) -> None:
-        """Record one message: what it is called (``ask``, ``tell``) and what it says.
+        """Record one message: its `verb` (``ask``, ``tell``) and what it says.
 
         Raises
         ------
@@ -155,11 +160,11 @@ class ExperimentService(ExperimentReading):
         self._append(experiment, [self._message(verb, content, sent)], [])
 
     def record_config(self, experiment: str, content: Any, *, sent: Any = None) -> None:
-        """Record a version of the configuration: a text, a plain value, or bytes, kept as such."""
+        """Record a version of the configuration; `content`: text, a plain value, or bytes."""
         self._append(experiment, [self._version(CONFIG, content, sent)], [])
 
     def record_strategy(self, experiment: str, content: Any, *, sent: Any = None) -> None:
-        """Record a version of the strategy: a text, a plain value, or bytes, kept as such."""
+        """Record a version of the strategy; `content`: text, a plain value, or bytes."""
         self._append(experiment, [self._version(STRATEGY, content, sent)], [])
 
     def record_values(
@@ -301,7 +306,7 @@ class ExperimentService(ExperimentReading):
     def read(
         self, *files: str | os.PathLike[str], session: Any = None, mouse: str | None = None
     ) -> ExperimentPlan:
-        """Read databases of AEPsych, of any age; ``.apply()`` adds what is new, all or nothing.
+        """Read `files` of AEPsych, of any age; ``.apply()`` adds what is new, all or nothing.
 
         Parameters
         ----------
@@ -319,7 +324,7 @@ class ExperimentService(ExperimentReading):
         return plan_import(self._lab, files, session=session, mouse=mouse)
 
     def combine(self, *sources: str | os.PathLike[str], leave_out: bool = False) -> ExperimentPlan:
-        """Take in the experiments of other databases, of the tracker or of AEPsych.
+        """Take in the experiments of other `sources`: databases of the tracker or of AEPsych.
 
         Each keeps where it came from, and its session or mouse where that is here too. The plan's
         conflicts say where one is another one here than there.

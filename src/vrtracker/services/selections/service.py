@@ -114,6 +114,11 @@ class Selection(Shown):
         """Write it as JSON, for a paper's supplement; some 60 bytes a session.
 
         It holds no cells. A file that is there already is replaced.
+
+        Raises
+        ------
+        InvalidValueError
+            If it cannot be written.
         """
         target = Path(path)
         text = json.dumps(self.frozen.document(), indent=1, ensure_ascii=False)

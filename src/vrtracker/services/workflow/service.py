@@ -360,7 +360,7 @@ class WorkflowService:
     def registrar(
         self, stage: str, registrar: Any = None, *, options: Mapping[str, Any] | None = None
     ) -> Registrar:
-        """Return what `run` would use if it were called with this registrar and these options.
+        """Return what `run` would use for a `stage` with this registrar and these options.
 
         Raises
         ------
