@@ -22,7 +22,6 @@ LONGEST = 60
 """Of what is a licence's name, and not its text."""
 OURS = frozenset({"benchmarks", "dev", "docs", "test"})
 """Extras for those who work on the package, which its users never get."""
-_FEW_LETTERS = 60
 
 
 def bringers() -> dict[str, set[str]]:
@@ -68,7 +67,7 @@ def licence_of(name: str) -> str:
         if line.startswith("License ::")
     ]
     words = (stated.get("License") or "").strip().splitlines()
-    short = words[0] if words and len(words[0]) < _FEW_LETTERS else ""
+    short = words[0] if words and len(words[0]) < LONGEST else ""
     return stated.get("License-Expression") or ", ".join(classified) or short or "not stated"
 
 
