@@ -13,12 +13,7 @@ from vrtracker.database import Database
 from vrtracker.database.structure import LeftOut
 from vrtracker.database.versions import require_current
 from vrtracker.display import Facts, Shown
-from vrtracker.errors import (
-    BackendError,
-    ConfigurationError,
-    InvalidValueError,
-    UnknownNameError,
-)
+from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError, UnknownNameError
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration import backups, cloning, moving, opening, part
 from vrtracker.services.administration.backups import Restored
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Moved", "bake", "clone", "iter_copy_tables", "migrate", "restore"]
 
 _NEEDED = ("database", "schema", "references", "names")
-
 _DAYS: dict[str, int | None] = {"small": 30, "medium": 365, "full": None}
 
 

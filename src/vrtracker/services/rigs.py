@@ -154,7 +154,13 @@ class RigService:
         return self.get(kept.name)
 
     def keep(self, unit: UnitOfWork, content: dict[str, Any], name: str) -> Rig:
-        """Keep a description that is right, as `add` does, with its event, within a unit."""
+        """Keep a description that is right, as `add` does, with its event, within a unit.
+
+        Parameters
+        ----------
+        content
+            The document, in which `validate` finds nothing.
+        """
         versions = [each for each in unit.rigs.all() if _same(each.rig_name, name)]
         digest = content_hash(content)
         there = next((each for each in versions if each.content_hash == digest), None)
@@ -264,7 +270,13 @@ class RigService:
         rig_id: int | None,
         reason: str | None = None,
     ) -> Sequence[SessionKey]:
-        """Let sessions point to a version, with their events, within a unit; see `set`."""
+        """Let sessions point to a version, with their events, within a unit; see `set`.
+
+        Parameters
+        ----------
+        rig_id
+            Number of the version; None for no rig.
+        """
         used = unit.rigs.used_by(list(sessions))
         numbers = [number for number in sessions if used.get(number) != rig_id]
         before = unit.images.of(numbers, RIG)
