@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import uuid
@@ -19,7 +18,6 @@ from vrtracker.errors import (
     ConcurrentUpdateError,
     ImportFileError,
     InvalidValueError,
-    NotFoundError,
     UnknownNameError,
     VrtrackerError,
 )
@@ -212,13 +210,8 @@ def _needs(
     tracker: Tracker, key: SessionKey, content: Content, problems: list[str]
 ) -> dict[str, bool]:
     """Return what has to be added, and fit its columns; note what does not fit, or contradicts."""
-    needs = {"mouse": True, "session": True, "rig": False}
-    with contextlib.suppress(NotFoundError):
-        tracker.mice.get(key.mouse)
-        needs["mouse"] = False
-    with contextlib.suppress(NotFoundError):
-        tracker.sessions.get(key)
-        needs["session"] = False
+    there = {"mouse": tracker.mice.find(key.mouse), "session": tracker.sessions.find(key)}
+    needs = {**{kind: record is None for kind, record in there.items()}, "rig": False}
     keys: dict[str, Any] = {"mouse": {"mouseName": key.mouse}, "session": key.columns}
     for kind, service in (("mouse", tracker.mice), ("session", tracker.sessions)):
         if needs[kind]:
@@ -232,9 +225,9 @@ def _needs(
         problems += [f"Its rig is wrong: {each}" for each in wrong]
         needs["rig"] = needs["session"] or tracker.rigs.of(key) is None
     with tracker._lab.unit(readonly=True) as unit:  # noqa: SLF001
-        there = None if needs["session"] else key
-        experiments, dry = content.beside.experiments, {"dry_run": True}
-        problems += take_in(tracker._lab, unit, experiments, "its experiment", there, **dry)  # noqa: SLF001
+        whose = None if needs["session"] else key
+        told = content.beside.experiments, "its experiment", whose
+        problems += take_in(tracker._lab, unit, *told, dry_run=True)  # noqa: SLF001
     return needs
 
 
