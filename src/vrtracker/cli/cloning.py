@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["bake", "clone", "migrate_to"]
 
+_Destination = Annotated[
+    str,
+    typer.Argument(
+        metavar="DEST", help="Path of a new file, or URL of an empty database.", show_default=False
+    ),
+]
+
 
 def clone(
     context: typer.Context,
@@ -103,14 +110,7 @@ def _agree_to_removing(plan: Clone) -> None:
 
 def bake(
     context: typer.Context,
-    destination: Annotated[
-        str,
-        typer.Argument(
-            metavar="DEST",
-            help="Path of a new file, or URL of an empty database.",
-            show_default=False,
-        ),
-    ],
+    destination: _Destination,
     *,
     size: Annotated[
         str,
@@ -136,14 +136,7 @@ def bake(
 
 def migrate_to(
     context: typer.Context,
-    destination: Annotated[
-        str,
-        typer.Argument(
-            metavar="DEST",
-            help="Path of a new file, or URL of an empty database.",
-            show_default=False,
-        ),
-    ],
+    destination: _Destination,
     *,
     yes: Yes = False,
     json: Json = False,

@@ -25,6 +25,10 @@ commands = Commands(help="Publish, list and load versions of a database that nev
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the snapshot: fig3.", show_default=False)
 ]
+_From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
+]
 _COLUMNS = ("name", "created_at", "size", "sessions", "mice", "revision", "bytes")
 
 
@@ -113,10 +117,7 @@ def open_snapshot(
         typer.Argument(metavar="[COMMAND]...", help="A command of vrtracker; else status."),
     ] = None,
     *,
-    source: Annotated[
-        str | None,
-        typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
-    ] = None,
+    source: _From = None,
     json: Json = False,
 ) -> None:
     """Run a command on a snapshot, which can only be read; it is fetched first where needed.
@@ -139,10 +140,7 @@ def open_snapshot(
 def load(
     name: _Name,
     *,
-    source: Annotated[
-        str | None,
-        typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
-    ] = None,
+    source: _From = None,
     json: Json = False,
 ) -> None:
     """Fetch a snapshot into the user's cache folder, verify it, and say where it is.
