@@ -307,6 +307,21 @@ def test_indexes_and_keys_are_the_same_whether_they_come_before_the_rows_or_afte
     assert check(after) == []
 
 
+@pytest.mark.parametrize(
+    "other", [OTHERS[list(map(marker, KINDS)).index("postgresql")]], indirect=True
+)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_number_that_is_too_large_for_its_column_is_not_cut(small_lab, other):
+    url = other.new_url()
+    rack = "CREATE TABLE racks (rack INTEGER PRIMARY KEY, places SMALLINT)"
+    run_sql(small_lab, rack, "INSERT INTO racks VALUES (1, 70000)")
+
+    with pytest.raises(BackendError, match="70000"):
+        vrtracker.clone(small_lab, url)
+
+    assert is_untouched(url)
+
+
 def test_another_way_to_the_same_server_is_no_destination(postgres_server, database_sources):
     source = database_sources.get(f"postgresql{postgres_server.version}")
     backend = Backend(f"postgresql{postgres_server.version}", source, Path())
