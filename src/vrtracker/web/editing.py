@@ -8,13 +8,14 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from vrtracker.as_json import plain_value
 from vrtracker.errors import InvalidValueError
+from vrtracker.operations import new_id, operation
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import version
@@ -118,9 +119,9 @@ class _Editing:
     ) -> Response:
         now = refusal.more["current"]
         rows = [
-            {"name": name, "was": was[name], "now": _text(now[name]), "yours": wanted.get(name)}
+            {"name": name, "was": was[name], "now": _text(now.get(name)), "yours": wanted.get(name)}
             for name in was
-            if name in wanted or was[name] != _text(now[name])
+            if name in wanted or was[name] != _text(now.get(name))
         ]
         facts = {"plural": self.plural, "key": key, "rows": rows}
         facts["version"] = refusal.headers["ETag"]
@@ -147,8 +148,9 @@ class _Editing:
         plan = self._service.update(values, query, dry_run=True)
         seen = _digest([sorted(plan.changes), plain_value(plan.changes)])
         if form.get("seen") == seen and plan.rows:
-            self._service.update(values, query, seen=plan, reason=form.text("reason"))
-            return then("/undo?done=1")
+            with operation(new_id()) as done:
+                self._service.update(values, query, seen=plan, reason=form.text("reason"))
+            return then(f"/undo?operation={done}&done=1")
         cells = plan.facts().rows
         facts = {
             "plural": self.plural,
@@ -180,8 +182,9 @@ class _Editing:
             plan = self._service.read_table(path)
         problems = [str(each).replace(f"{path}", "the table") for each in plan.problems]
         if form.get("seen") == _digest(text) and not problems:
-            plan.apply()
-            return then("/undo?done=1")
+            with operation(new_id()) as done:
+                plan.apply()
+            return then(f"/undo?operation={done}&done=1")
         facts = {
             "plural": self.plural,
             "text": text,
@@ -218,8 +221,8 @@ def _entering(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
 
 def _undoing(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
     @router.get("/undo")
-    def shown(operation: str = "", done: str = "") -> Response:
-        plan = tracker.undo(operation or None, last=not operation)
+    def shown(chosen: Annotated[str, Query(alias="operation")] = "", done: str = "") -> Response:
+        plan = tracker.undo(chosen or None, last=not chosen)
         return _undo_page(renderer, plan, is_done=bool(done))
 
     @router.post("/undo")
@@ -228,7 +231,7 @@ def _undoing(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
         if form.get("seen") != _cells(plan):
             return _undo_page(renderer, plan, is_done=False)
         plan.apply(reason=form.text("reason"))
-        return then(form.get("back") or "/")
+        return then("/")
 
 
 def _undo_page(renderer: Renderer, plan: Any, *, is_done: bool) -> Response:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import http
 import secrets
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -99,6 +100,7 @@ class Guard:
         self._door = door
         self._visits = Visits()
         self._failures: dict[tuple[str, str], list[float]] = {}
+        self._checking = threading.Lock()
         self._secret = secrets.token_urlsafe(24)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -193,10 +195,17 @@ class Guard:
         asked = _Asked(scope, self._door)
         body = b""
         async for part in Request(scope, receive).stream():
-            body = (body + part)[: _LARGEST_LOG_IN + 1]
+            body += part
+            if len(body) > _LARGEST_LOG_IN:
+                break
         form = dict(parse_qsl(body.decode("utf-8", "replace")))
-        answer = await run_in_threadpool(self._checked, form, asked)
+        answer = await run_in_threadpool(self._one_by_one, form, asked)
         await answer(scope, receive, send)
+
+    def _one_by_one(self, form: dict[str, str], asked: _Asked) -> Response:
+        """Check one log-in at a time: many at once would not be counted, and fill the memory."""
+        with self._checking:
+            return self._checked(form, asked)
 
     def _checked(self, form: dict[str, str], asked: _Asked) -> Response:
         """Let in who has the password, a few trials at a time from each address and name."""
