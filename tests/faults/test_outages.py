@@ -13,6 +13,7 @@ import pytest
 
 from support.crowd import Crowd, attempts, fill, verbs
 from support.holding import hold
+from support.http import Visitor, served
 from support.postgres import EXTERNAL_VARIABLE, start_server
 from support.processes import quick_processes
 from support.registrars import good
@@ -59,6 +60,22 @@ def all_is_done_once(lab: WorkflowLab, keys: list[str]) -> None:
         assert lab.output(key) == {"trials.startTimes.npy": key.encode()}
         assert lab.litter(key) == []
     assert "running" not in attempts(lab)
+
+
+def test_pages_say_that_the_database_is_away_and_come_back_with_it(server, server_lab):
+    fill(server_lab, 1)
+    with served(server_lab.tracker) as client:
+        visitor = Visitor(client)
+        assert visitor.see("/")
+        with server.away():
+            gone = [visitor.look(path) for path in ("/", "/mice", "/sessions")]
+            call = client.ask("GET", "/sessions")
+        back = [visitor.look(path).status for path in ("/", "/mice", "/sessions")]
+
+    assert [answer.status for answer in (*gone, call)] == [503] * 4
+    assert b"tries again by itself" in gone[0].body
+    assert call.headers["Retry-After"]
+    assert back == [200] * 3
 
 
 # -- a server is restarted ------------------------------------------------------------------------

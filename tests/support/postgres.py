@@ -7,6 +7,7 @@ wheel's own start listens on no address, and the tests need a role that must giv
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import platform
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -197,6 +199,15 @@ class OwnServer(PostgresServer):
     def restart(self) -> None:
         """Stop the server, whoever is connected, and start it again."""
         self.control("-m", "fast", "-l", str(self.folder / "data" / "log"), "restart")
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Have no server for a while."""
+        self.control("-m", "fast", "stop")
+        try:
+            yield
+        finally:
+            self.control("-l", str(self.folder / "data" / "log"), "start")
 
     def close(self) -> None:
         """Stop the server and remove its files; a second call does nothing."""
