@@ -30,7 +30,7 @@ def test_page_runs_as_a_notebook(demo, monkeypatch):
     for name, value in environment(VRTRACKER_URL=demo.url, VRTRACKER_ROOT=str(demo.root)).items():
         monkeypatch.setenv(name, value)
 
-    done = NotebookClient(page, timeout=120).execute()
+    done = NotebookClient(page, timeout=120, startup_timeout=120).execute()
 
     shown = [str(output) for cell in done.cells for output in cell.get("outputs", [])]
     assert any("application/vnd.jupyter.widget-view+json" in text for text in shown)

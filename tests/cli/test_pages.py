@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from support.command_line import commands
 from support.pages import PROJECT, blocks, follow, shell
 from vrtracker.domain.undoing import _RUNS, _UNDOABLE
 from vrtracker.settings import Profile
 
+GLOBAL = {"--url", "--root", "--actor", "--help"}
+SWITCHES = {"--readonly", "--debug"}
 ON_THE_DEMO = ["analyst", "rig", "keeper", "alyx", "restoring", "extending"]
 
 
@@ -44,6 +48,36 @@ def test_page_works_on_the_demo(page: str):
 @pytest.mark.usefixtures("desk")
 def test_first_page_works_from_nothing():
     follow("docs/start.md", until="lab.accdb")
+
+
+def test_every_block_of_python_is_python():
+    for page in sorted((PROJECT / "docs").glob("*.md")):
+        for block in blocks(f"docs/{page.name}", "python"):
+            compile(block, page.name, "exec")
+
+
+def test_every_command_of_the_pages_exists_with_its_options():
+    known = {words: _options(command) for words, command in commands()}
+    # The page of the commands is made of them.
+    for page in sorted({*(PROJECT / "docs").glob("*.md")} - {PROJECT / "docs" / "cli.md"}):
+        for line in "".join(blocks(f"docs/{page.name}", "sh")).replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["vrtracker"] and "$(" not in line:
+                found = next((name for name in _commands_in(words[1:]) if name in known), None)
+                options = {word.partition("=")[0] for word in words if word.startswith("--")}
+                assert found is not None, (page.name, line)
+                assert options <= known[found] | GLOBAL, (page.name, line)
+
+
+def _options(command) -> set[str]:
+    return {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+
+
+def _commands_in(words: list[str]) -> list[str]:
+    """Return what the command of a line may be called: two words, or one."""
+    while words[0].startswith("--"):
+        words = words[1 if words[0] in SWITCHES else 2 :]
+    return [" ".join(words[:2]), words[0]]
 
 
 @pytest.mark.usefixtures("on_the_demo")
