@@ -125,7 +125,7 @@ def leave_out_of_collections() -> None:
     """Leave what lives to the end out of all later garbage collections.
 
     These are the collected tests, then what is compiled once for all labs and grows: gone through
-    each time, it takes a tenth of the run.
+    each time, it takes more and more of the run.
     """
     gc.collect()
     gc.freeze()

@@ -312,7 +312,7 @@ def test_downgrade_takes_the_rule_of_names_back(backend):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_processes_that_upgrade_at_once_both_end_at_the_newest(backend):
     # A process that starts Java first takes ten times as long.
-    for _ in range(2 if backend.survives_fork else max(1, KILLS // 10)):
+    for _ in range(4 if backend.survives_fork else max(1, KILLS // 10)):
         new, old = backend.new_url(), backend.copied_url(at_first)
         course = [functools.partial(upgrade, url) for url in (new, old)]
 

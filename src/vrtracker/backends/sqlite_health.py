@@ -37,7 +37,8 @@ class _Flags(dict[Any, Any]):
         raise ValueError(value)
 
 
-_flag = _Flags({0: False, 1: True, None: None}).__getitem__
+# -1 is what Access has for a tick, and what its copies may hold; the doctor tells of it.
+_flag = _Flags({0: False, 1: True, -1: True, None: None}).__getitem__
 
 
 class StrictBoolean(Boolean):
@@ -46,7 +47,7 @@ class StrictBoolean(Boolean):
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Read 0 and 1 alone; a dict's own look-up is as fast as what SQLAlchemy has."""
+        """Read 0, 1 and -1 alone; a dict's own look-up is as fast as what SQLAlchemy has."""
         del dialect, coltype
         return _flag
 
