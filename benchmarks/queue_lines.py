@@ -72,7 +72,7 @@ class QueueBench:
         """Measure everything."""
         yield self.needs()
         yield self.claim()
-        yield self.workers()
+        yield from self.workers()
         yield from self.update()
         yield self.scratch()
         self.tracker.close()
@@ -151,42 +151,14 @@ class QueueBench:
             self.tracker.workflow.unscratch(session.key)
 
     def _bare_claims(self, after: int) -> list[float]:
-        false, true = ("0", "1") if self.is_sqlite else ("false", "true")
-        mark = "?" if self.is_sqlite else "%s"
-        lock = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
-        select = (
-            'SELECT "uSessionID", "mouseName", "sessionDate", "sessionID" FROM sessiondb '
-            f'WHERE "vrRegistration" = {false} AND "sessionQC" = {true} '
-            f'AND "vrRegistrationError" = {false} AND "uSessionID" > {mark} '
-            f'ORDER BY "uSessionID" LIMIT 1{lock}'
-        )
-        state = (
-            'INSERT INTO vrt_stage_state ("uSessionID", stage, attempt_id, changed_at) '
-            f"VALUES ({mark}, 'registration', {mark}, {mark})"
-        )
-        attempt = (
-            'INSERT INTO vrt_attempt (attempt_id, "uSessionID", stage, outcome, started_at, '
-            "heartbeat_at, lease_until, actor, host_name, process_id, registrar, options, versions)"
-            f" VALUES ({mark}, {mark}, 'registration', 'running', {mark}, {mark}, {mark}, "
-            f"'bare', 'here', 1, 'nothing', {mark}, {mark})"
-        )
-        event = (
-            "INSERT INTO vrt_event (occurred_at, actor, host_name, subject_kind, subject_key, "
-            f"verb, stage, attempt_id) VALUES ({mark}, 'bare', 'here', 'session', {mark}, "
-            f"'start', 'registration', {mark})"
-        )
-        now, taken = "2026-01-01 00:00:00", []
+        sql, taken = _Sql(is_sqlite=self.is_sqlite), []
         with closing(self._driver()) as connection:
             for _ in range(self.claims):
                 began = time.perf_counter()
                 connection.execute("BEGIN")
-                found = connection.execute(select, (after,)).fetchone()
+                found = connection.execute(sql.select, (after,)).fetchone()
                 number, *key = found
-                attempt_id = uuid.uuid4().hex
-                connection.execute(state, (number, attempt_id, now))
-                row = (attempt_id, number, now, now, now, "{}", "{}")
-                connection.execute(attempt, row)
-                connection.execute(event, (now, ".".join(map(str, key)), attempt_id))
+                sql.claim(connection, number, ".".join(map(str, key)), uuid.uuid4().hex)
                 connection.execute("COMMIT")
                 taken.append(time.perf_counter() - began)
                 after = number
@@ -197,8 +169,12 @@ class QueueBench:
 
     # -- side by side -------------------------------------------------------------------------
 
-    def workers(self) -> Any:
-        """Drain a queue of empty work; the floor is as many loops of compare-and-set and commit."""
+    def workers(self) -> Iterator[Any]:
+        """Drain a queue of empty work; the floor is as many loops of compare-and-set and commit.
+
+        The second line has the least that records it all as its floor: loops that write the same
+        rows (stage, attempt, two events, the lab's columns) by SQL, one commit a session.
+        """
         count = self.processes * self.each
         with self.database.read_engine.connect() as connection:
             found = connection.execute(
@@ -209,14 +185,23 @@ class QueueBench:
         self._set("1", "0", where="1 = 1")
         listed = ", ".join(map(str, numbers))
         self._set("0", "0", where=f'"uSessionID" IN ({listed})')
-        for row in self.tracker.sessions.iter(uSessionID=numbers):
-            (self.root / row.key.path).mkdir(parents=True)
+        keys = {row.uSessionID: row.key for row in self.tracker.sessions.iter(uSessionID=numbers)}
+        for key in keys.values():
+            (self.root / key.path).mkdir(parents=True)
+        # What was filled in past the tracker is entered in the history first, once.
+        self.tracker.absorb()
         ours = _side_by_side(self.processes, _drain, self.url, str(self.root))
         assert self.tracker.sessions.count(vrRegistration=True) == self.rows
         self._set("0", "0", where=f'"uSessionID" IN ({listed})')
         floor = _side_by_side(self.processes, _bare_loop, self.url, numbers)
-        name = f"{self.processes} workers, no work, each"
-        return self.line(name, count, ours / count, floor / count)
+        yield self.line(
+            f"{self.processes} workers, no work, each", count, ours / count, floor / count
+        )
+        self._set("0", "0", where=f'"uSessionID" IN ({listed})')
+        with self.database.write_engine.begin() as connection:
+            connection.execute(text("DELETE FROM vrt_stage_state"))
+        floor = _side_by_side(self.processes, _bare_rows, self.url, keys)
+        yield self.line("the same, to SQL of its rows", count, ours / count, floor / count)
 
     # -- many rows ----------------------------------------------------------------------------
 
@@ -298,6 +283,66 @@ class QueueBench:
         return self.line("scratch, to the same rows by SQL", 1, _middle(ours), _middle(floor))
 
 
+class _Sql:
+    """Hand-written SQL of a claim and of its success: the rows that the tracker writes."""
+
+    now = "2026-01-01 00:00:00"
+
+    def __init__(self, *, is_sqlite: bool) -> None:
+        false, true = ("0", "1") if is_sqlite else ("false", "true")
+        mark = "?" if is_sqlite else "%s"
+        lock = "" if is_sqlite else " FOR UPDATE SKIP LOCKED"
+        self.begin = "BEGIN IMMEDIATE" if is_sqlite else "BEGIN"
+        self.select = (
+            'SELECT "uSessionID", "mouseName", "sessionDate", "sessionID" FROM sessiondb '
+            f'WHERE "vrRegistration" = {false} AND "sessionQC" = {true} '
+            f'AND "vrRegistrationError" = {false} AND "uSessionID" > {mark} '
+            f'ORDER BY "uSessionID" LIMIT 1{lock}'
+        )
+        self._state = (
+            'INSERT INTO vrt_stage_state ("uSessionID", stage, attempt_id, changed_at) '
+            f"VALUES ({mark}, 'registration', {mark}, {mark})"
+        )
+        self._attempt = (
+            'INSERT INTO vrt_attempt (attempt_id, "uSessionID", stage, outcome, started_at, '
+            "heartbeat_at, lease_until, actor, host_name, process_id, registrar, options, versions)"
+            f" VALUES ({mark}, {mark}, 'registration', 'running', {mark}, {mark}, {mark}, "
+            f"'bare', 'here', 1, 'nothing', {mark}, {mark})"
+        )
+        self._event = (
+            "INSERT INTO vrt_event (occurred_at, actor, host_name, subject_kind, subject_key, "
+            f"verb, stage, attempt_id, changes) VALUES ({mark}, 'bare', 'here', 'session', {mark}, "
+            f"{mark}, 'registration', {mark}, {mark})"
+        )
+        self._close = (
+            f"UPDATE vrt_attempt SET outcome = 'succeeded', finished_at = {mark} "
+            f"WHERE attempt_id = {mark} AND outcome = 'running'"
+        )
+        self._done = (
+            f'UPDATE sessiondb SET "vrRegistration" = {true}, "vrRegistrationDate" = {mark} '
+            f'WHERE "uSessionID" = {mark} AND "vrRegistration" = {false}'
+        )
+        self._settle = (
+            f"UPDATE vrt_stage_state SET changed_at = {mark} "
+            f"WHERE \"uSessionID\" = {mark} AND stage = 'registration'"
+        )
+
+    def claim(self, connection: Any, number: int, key: str, attempt_id: str) -> None:
+        """Write what a claim writes."""
+        now = self.now
+        connection.execute(self._state, (number, attempt_id, now))
+        connection.execute(self._attempt, (attempt_id, number, now, now, now, "{}", "{}"))
+        connection.execute(self._event, (now, key, "start", attempt_id, None))
+
+    def succeed(self, connection: Any, number: int, key: str, attempt_id: str) -> None:
+        """Write what a success writes."""
+        connection.execute(self._close, (self.now, attempt_id))
+        connection.execute(self._done, (self.now, number))
+        connection.execute(self._settle, (self.now, number))
+        told = '{"vrRegistration": [false, true], "vrRegistrationDate": [null, "2026-01-01"]}'
+        connection.execute(self._event, (self.now, key, "succeed", attempt_id, told))
+
+
 def nothing(job: Any) -> RegistrarResult:
     """Do nothing."""
     del job
@@ -370,6 +415,27 @@ def _bare_loop(index: int, processes: int, url: str, numbers: list[int]) -> Call
         for number in mine:
             connection.execute(begin)
             connection.execute(sql, (number,))
+            connection.execute("COMMIT")
+
+    return loop
+
+
+def _bare_rows(index: int, processes: int, url: str, keys: dict[int, Any]) -> Callable[[], Any]:
+    """Return a loop that claims a session and records the one before, in one commit each."""
+    connection = bare_driver(url)
+    sql = _Sql(is_sqlite=isinstance(connection, sqlite3.Connection))
+    mine = list(keys.items())[index::processes]
+
+    def loop() -> None:
+        before: tuple[Any, ...] | None = None
+        for number, key in [*mine, (0, None)]:
+            connection.execute(sql.begin)
+            if before is not None:
+                sql.succeed(connection, *before)
+            before = number, str(key), uuid.uuid4().hex
+            if key is not None:
+                connection.execute(sql.select, (number - 1,)).fetchone()
+                sql.claim(connection, *before)
             connection.execute("COMMIT")
 
     return loop

@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ SESSIONS = int(os.environ.get("VRTRACKER_TEST_CROWD", "60"))
 
 WORK_S = 0.001
 PATIENCE_S = 100 + SESSIONS / 5
+_RENEWING = threading.Lock()
 
 
 def drain(url: str, root: str, ledger: str, lease_s: float, suspends: int = 0) -> None:
@@ -43,6 +45,7 @@ def drain(url: str, root: str, ledger: str, lease_s: float, suspends: int = 0) -
     from vrtracker.database import Database
     from vrtracker.domain.stages import StageGraph
     from vrtracker.services.context import LabContext
+    from vrtracker.services.workflow.heartbeat import Heartbeat
     from vrtracker.tracker import Tracker
 
     lab = LabContext(
@@ -52,6 +55,14 @@ def drain(url: str, root: str, ledger: str, lease_s: float, suspends: int = 0) -
         root=Path(root),
         lease=dt.timedelta(seconds=lease_s),
     )
+    # One that is stopped in the middle of a transaction keeps all others from a file, for ever.
+    renew = Heartbeat._renew
+
+    def renew_alone(heartbeat: Heartbeat, attempt_id: str) -> None:
+        with _RENEWING:
+            renew(heartbeat, attempt_id)
+
+    Heartbeat._renew = renew_alone  # type: ignore[method-assign]
     work: Any = functools.partial(register, ledger=Path(ledger), suspends=suspends)
     # Else it is looked for among all that is installed, which takes longer than many live.
     work.version = "1"
@@ -71,7 +82,8 @@ def register(job: Job, *, ledger: Path, suspends: int) -> None:
     if suspends and job.record.uSessionID % suspends == 0 and not mark.exists():
         mark.touch()
         suspended_at(ledger, os.getpid()).write_text(str(job.key))
-        os.kill(os.getpid(), signal.SIGSTOP)
+        with _RENEWING:
+            os.kill(os.getpid(), signal.SIGSTOP)
     good(job)
 
 

@@ -123,6 +123,7 @@ class StageGraph(Mapping[str, Stage]):
                 )
             stages[stage.name] = stage
         self._stages = _in_order(stages)
+        self._dependents = {name: self._reached_from(name) for name in self._stages}
 
     def __getitem__(self, name: str) -> Stage:
         try:
@@ -161,7 +162,10 @@ class StageGraph(Mapping[str, Stage]):
 
     def dependents(self, name: str) -> tuple[Stage, ...]:
         """Return every stage that directly or indirectly requires `name`, in order."""
-        reached = {self[name].name}
+        return self._dependents[self[name].name]
+
+    def _reached_from(self, name: str) -> tuple[Stage, ...]:
+        reached = {name}
         for stage in self.values():
             if reached.intersection(stage.requires):
                 reached.add(stage.name)

@@ -71,9 +71,9 @@ class FileLock:
             if time.monotonic() >= deadline:
                 os.close(descriptor)
                 raise OperationalError(
-                    f"Another process is writing to the database: {holder} has held {self.path} "
-                    f"for more than {timeout_s:g} s. Try again when it has finished; one that is "
-                    "suspended has to go on, or be ended.",
+                    f"Another process is writing to the database: {_who(holder or '')} has held "
+                    f"{self.path} for more than {timeout_s:g} s. Try again when it has finished; "
+                    "one that is suspended has to go on, or be ended.",
                     "40001",
                 )
             time.sleep(POLL_S)
@@ -89,12 +89,17 @@ class FileLock:
             os.close(descriptor)
 
 
+def _who(holder: str) -> str:
+    """Return the process without the time, which tells its turns apart."""
+    return holder.rpartition(",")[0] or "somebody"
+
+
 def _read(descriptor: int) -> str:
     """Return who holds the lock, as the holder wrote it."""
     os.lseek(descriptor, _TEXT_AT, os.SEEK_SET)
     told = os.read(descriptor, _MOST_TEXT).decode(errors="replace").strip()
     os.lseek(descriptor, 0, os.SEEK_SET)
-    return told or "somebody"
+    return told
 
 
 def _write(descriptor: int, holder: str) -> None:

@@ -314,7 +314,8 @@ def _differing(
     found = {}
     for name, value in row.items():
         by_history = known.of(name, defaults)
-        if name == number or isinstance(value, bytes | memoryview):
+        # Most are None or a flag.
+        if by_history is value or name == number or isinstance(value, bytes | memoryview):
             continue
         plain = _plain(value)
         if not alike(by_history, plain):
