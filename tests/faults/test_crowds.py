@@ -29,8 +29,14 @@ LEASE_S = 6
 
 
 @pytest.fixture
-def lab(backend, tmp_path):
-    lease = dt.timedelta(seconds=LEASE_S)
+def lease_s(is_access) -> int:
+    """Return how long claims hold: longer than a crowd on Access waits for its turn at the file."""
+    return LEASE_S if IS_SMALL or not is_access else 4 * LEASE_S
+
+
+@pytest.fixture
+def lab(backend, tmp_path, lease_s):
+    lease = dt.timedelta(seconds=lease_s)
     with WorkflowLab.on(backend, tmp_path / "root", lease=lease) as made:
         yield made
 
@@ -121,9 +127,11 @@ def test_killed_processes_cost_only_the_session_at_hand(lab, keys, crowd, rescue
     all_is_done(lab, keys, lines)
 
 
-def test_result_of_a_process_suspended_beyond_its_lease_is_refused(lab, keys, crowd, rescuer):
+def test_result_of_a_process_suspended_beyond_its_lease_is_refused(
+    lab, keys, crowd, rescuer, lease_s
+):
     suspends = min(max(len(keys) // 20, 15), len(keys) // 2)
-    many = crowd(lease_s=LEASE_S, suspends=suspends)
+    many = crowd(lease_s=lease_s, suspends=suspends)
     taken_over = []
 
     def take_over() -> None:
