@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vrtracker.files.bundles import Manifest
     from vrtracker.services.context import LabContext
     from vrtracker.services.rigs import RigService
-    from vrtracker.services.selections import Selection, SelectionService
+    from vrtracker.services.selections import FrozenSessions, SelectionService
     from vrtracker.services.tracking import TrackingService
 
 __all__ = ["Keeping"]
@@ -42,15 +42,15 @@ class Keeping:
 
         return SelectionService(self._lab)
 
-    def freeze(self, name: str, where: Any = None, /, **options: Any) -> Selection:
+    def freeze(self, name: str, where: Any = None, /, **options: Any) -> FrozenSessions:
         """Keep which sessions pass the filters now, under a name; see `SelectionService.freeze`."""
         return self._frozen.freeze(name, where, **options)
 
-    def selection(self, name: str) -> Selection:
+    def selection(self, name: str) -> FrozenSessions:
         """Return a frozen selection: ``.frame(), .verify(), .export(path)``."""
         return self._frozen.get(name)
 
-    def selections(self) -> list[Selection]:
+    def selections(self) -> list[FrozenSessions]:
         """Return all frozen selections, oldest first."""
         return self._frozen.all()
 
@@ -58,13 +58,13 @@ class Keeping:
         """Delete a frozen selection for good; the history keeps its name and hash."""
         self._frozen.delete(name, reason=reason)
 
-    def rename_selection(self, name: str, new: str) -> Selection:
+    def rename_selection(self, name: str, new: str) -> FrozenSessions:
         """Give a frozen selection a `new` name."""
         return self._frozen.rename(name, new)
 
     def import_selection(
         self, path: str | os.PathLike[str], *, name: str | None = None
-    ) -> Selection:
+    ) -> FrozenSessions:
         """Take in what ``selection.export`` wrote, also for another database of the lab."""
         return self._frozen.read(path, name=name)
 

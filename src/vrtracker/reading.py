@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -52,8 +53,12 @@ _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], str, str], ...] = (
 """Column types, with the dtype where a value is always there, and where it may be missing."""
 
 
-def dtypes(statement: Select[Any]) -> dict[str, str]:
-    """Return the dtype of each column that a SELECT gives, by name, in order."""
+@functools.lru_cache(maxsize=8)
+def dtypes(statement: Select[Any]) -> Mapping[str, str]:
+    """Return the dtype of each column that a SELECT gives, by name, in order.
+
+    Those of the last few SELECTs are kept, as their compiled forms are.
+    """
     return {column.name: _dtype(column) for column in statement.selected_columns}
 
 

@@ -706,7 +706,7 @@ def test_calls_of_the_page_select_the_same(history):
     (calls,) = (text for kind, text in BLOCKS if kind == "python")
     names = {"tracker": history, "Session": Session}
     found = [eval(line.partition("  #")[0], names) for line in calls.splitlines()]
-    assert [len(frame) for frame in found] == [4, 4, 4, 1, 2, 0, 0]
+    assert [len(frame) for frame in found] == [4, 4, 4, 1, 2, 2, 0, 0]
 
 
 def test_the_error_of_the_page_is_the_one_that_is_said(history):

@@ -36,10 +36,9 @@ _PART_ROWS = 2000
 
 
 class SQLiteArrowReader(ArrowReader):
-    """Reads through a connection for each query, which `connect` opens for reading alone.
+    """Reads through connections that `connect` opens for reading alone, of which one is kept.
 
-    None stays open: the last one to close a database, which tidies up its files, has to be one
-    that can write.
+    It has to be closed before the last connection that can write, which tidies up the files.
 
     Parameters
     ----------
@@ -51,6 +50,7 @@ class SQLiteArrowReader(ArrowReader):
         self.errors = (sqlite3.Error,)
         self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._connect = connect
+        self._kept: list[sqlite3.Connection] = []
         self._uri = uri
         self._process = SQLiteProcess()
 
@@ -62,16 +62,37 @@ class SQLiteArrowReader(ArrowReader):
         number: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Run a query and put its rows into columns."""
-        with contextlib.closing(self._connect()) as connection:
-            if None in types:
-                cursor = connection.execute(sql, tuple(parameters))
-                return table_of(_names(cursor), cursor.fetchall())
+        try:
+            connection = self._kept.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
             asking = (self._uri(), sql, parameters, types, number)
             ask = functools.partial(self._process.read, *asking)
-            asked = self._process.is_ready()
-            if asked and _is_long(connection, sql, parameters) and (table := ask()) is not None:
-                return table
-            cursor = connection.execute(sql, tuple(parameters))
+            table = self._read(connection, ask, sql, parameters, types)
+        except BaseException:
+            connection.close()
+            raise
+        self._kept.append(connection)
+        while len(self._kept) > 1:
+            self._kept.pop().close()
+        return table
+
+    def _read(
+        self,
+        connection: sqlite3.Connection,
+        ask: Callable[[], pa.Table | None],
+        sql: str,
+        parameters: Sequence[Any],
+        types: Sequence[pa.DataType | None],
+    ) -> pa.Table:
+        is_typed = None not in types
+        asked = is_typed and self._process.is_ready()
+        if asked and _is_long(connection, sql, parameters) and (table := ask()) is not None:
+            return table
+        with contextlib.closing(connection.execute(sql, tuple(parameters))) as cursor:
+            if not is_typed:
+                return table_of(_names(cursor), cursor.fetchall())
             parts, count = [], 0
             while rows := cursor.fetchmany(_PART_ROWS):
                 count += len(rows)
@@ -89,8 +110,10 @@ class SQLiteArrowReader(ArrowReader):
         return self._process.is_ready(wait=count >= WAIT_ROWS)
 
     def close(self) -> None:
-        """End the other process; no connection is open."""
+        """End the other process, and close the connection."""
         self._process.end()
+        while self._kept:
+            self._kept.pop().close()
 
 
 def _names(cursor: sqlite3.Cursor) -> list[str]:

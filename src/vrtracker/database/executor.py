@@ -11,7 +11,7 @@ from vrtracker.database.prepared import Prepared, announce, run
 from vrtracker.errors import BackendError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection, Select, Table
 
 __all__ = ["Executor"]
 
@@ -101,6 +101,16 @@ class Executor:
                 return int(cursor.rowcount)
             finally:
                 cursor.close()
+
+    def parts(self, values: Sequence[Any]) -> list[list[Any]]:
+        """Return values in parts that an IN list may hold."""
+        size = self.database.backend.max_in_list
+        return [list(values[start : start + size]) for start in range(0, len(values), size)]
+
+    def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows that have the columns of the first one; one statement."""
+        if rows:
+            self.change_many(self.database.inserting(table, rows[0]), rows)
 
     def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a prepared statement once for each row of values."""

@@ -12,7 +12,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    insert,
     literal,
     null,
     or_,
@@ -44,12 +43,7 @@ class AttemptRepository:
     def add(self, values: Mapping[str, Any]) -> None:
         """Insert a running attempt; columns not given are NULL."""
         table = self._x.tables.attempts
-        names = [column.name for column in table.c]
-        prepared = self._x.database.prepare(
-            "attempts.insert",
-            lambda: insert(table).values({name: bindparam(name) for name in names}),
-        )
-        self._x.change(prepared, **{**dict.fromkeys(names), **values})
+        self._x.insert(table, [{**dict.fromkeys(table.c.keys()), **values}])
 
     def close(self, attempt_id: str, values: Mapping[str, Any]) -> bool:
         """Set the outcome of a running attempt; False if it is not running any more.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, delete, insert, select, update
+from sqlalchemy import Select, and_, bindparam, case, delete, select, update
 
 from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
@@ -31,11 +31,10 @@ class DatasetRepository:
 
     def of_sessions(self, numbers: Sequence[int]) -> dict[int, dict[str, dict[str, Any]]]:
         """Return the datasets of sessions: by the session's number, then by path."""
-        table, size = self._x.tables.datasets, self._x.database.backend.max_in_list
+        table = self._x.tables.datasets
         found: dict[int, dict[str, dict[str, Any]]] = {number: {} for number in numbers}
         names = table.c.keys()
-        for start in range(0, len(numbers), size):
-            part = list(numbers[start : start + size])
+        for part in self._x.parts(numbers):
             statement = select(*table.c).where(table.c.uSessionID.in_(part))
             for values in self._x.execute(statement.order_by(table.c.rel_path)):
                 row = dict(zip(names, values, strict=True))
@@ -104,14 +103,8 @@ class DatasetRepository:
                 lambda: delete(table).where(table.c.dataset_id == bindparam("id")),
             )
             self._x.change_many(prepared, [{"id": number} for number in remove])
-        if insert_rows:
-            names = [column.name for column in table.c if column.name != "dataset_id"]
-            empty = dict.fromkeys(names)
-            prepared = self._x.database.prepare(
-                "datasets.insert",
-                lambda: insert(table).values({name: bindparam(name) for name in names}),
-            )
-            self._x.change_many(prepared, [{**empty, **row} for row in insert_rows])
+        empty = dict.fromkeys(column.name for column in table.c if not column.primary_key)
+        self._x.insert(table, [{**empty, **row} for row in insert_rows])
 
     def update(self, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         """Set columns of datasets that are there, by their dataset_id."""

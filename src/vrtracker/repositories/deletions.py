@@ -6,10 +6,9 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select
+from sqlalchemy import Table, select
 
 from vrtracker.database import Executor
 from vrtracker.repositories.stored_rows import StoredRows
@@ -96,7 +95,7 @@ class DeletionRepository:
     def claimed(self, numbers: Sequence[int], *, now: dt.datetime) -> list[tuple[int, str]]:
         """Return the sessions, of those with these numbers, that are worked on; with the stage."""
         table, found = self._x.tables.attempts, []
-        for part in self._parts(numbers):
+        for part in self._x.parts(numbers):
             statement = select(table.c.uSessionID, table.c.stage).where(
                 table.c.uSessionID.in_(part),
                 table.c.outcome == "running",
@@ -152,16 +151,11 @@ class DeletionRepository:
                 for each in deletions
             ]
         for names in {tuple(sorted(each)) for each in deletions}:
-            values: dict[str, Any] = {name: bindparam(name) for name in names}
-            prepared = self._x.database.prepare(
-                f"deleted.insert:{','.join(names)}", partial(insert(table).values, values)
-            )
             keeping: AbstractContextManager[None] = nullcontext()
             if "deletion_id" in names:
                 keeping = self._x.database.backend.keeping_ids(self._x.connection, table)
             with keeping:
-                alike = [each for each in deletions if tuple(sorted(each)) == names]
-                self._x.change_many(prepared, alike)
+                self._x.insert(table, [each for each in deletions if tuple(sorted(each)) == names])
 
     def put_back(self, deletions: Sequence[Deletion]) -> None:
         """Insert the rows of entries again, and remove the entries.
@@ -192,7 +186,3 @@ class DeletionRepository:
     def _table(self, name: str) -> Table:
         table: Table = self._x.tables.deleted.metadata.tables[_OF_KIND.get(name, name)]
         return table
-
-    def _parts(self, numbers: Sequence[int]) -> list[Sequence[int]]:
-        size = self._x.database.backend.max_in_list
-        return [numbers[start : start + size] for start in range(0, len(numbers), size)]

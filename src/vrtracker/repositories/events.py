@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    insert,
     or_,
     select,
     text,
@@ -57,7 +56,6 @@ _LAST = 2**31 - 1
 _QUIET = {"start", "rerun", "fail"}
 """What makes no work for those who wait."""
 _GIVEN = tuple(NewEvent.__dataclass_fields__)
-_FIELDS = (*_GIVEN, "operation_id", "row_digest")
 
 
 class EventRepository:
@@ -96,7 +94,8 @@ class EventRepository:
             }
             for event in events
         ]
-        self._x.change_many(self._insert(*_FIELDS), rows)
+        if rows:
+            self._x.change_many(self._insert(*rows[0]), rows)
         if wakes is None:
             wakes = any(event.verb not in _QUIET for event in events)
         if wakes:
@@ -129,11 +128,7 @@ class EventRepository:
         return operations.current() or operations.new_id()
 
     def _insert(self, *names: str) -> Prepared:
-        table = self._x.tables.events
-        return self._x.database.prepare(
-            f"events.append:{','.join(names)}",
-            lambda: insert(table).values({name: bindparam(name) for name in names}),
-        )
+        return self._x.database.inserting(self._x.tables.events, names)
 
     def last_number(self) -> int:
         """Return the number of the newest event, 0 if there is none."""
@@ -226,10 +221,10 @@ class EventRepository:
 
     def told_of_each(self, kind: str, keys: Sequence[str]) -> dict[str, list[Told]]:
         """Return `told_of` of several rows, by key; one statement, unless keys changed."""
-        table, size = self._x.tables.events, self._x.database.backend.max_in_list
+        table = self._x.tables.events
         found: dict[str, list[Told]] = {key: [] for key in keys}
-        for start in range(0, len(keys), size):
-            some = table.c.subject_key.in_(keys[start : start + size])
+        for part in self._x.parts(keys):
+            some = table.c.subject_key.in_(part)
             statement = self._telling(some, table.c.subject_kind == kind)
             for told in map(Told._make, self._x.execute(statement)):
                 # As in `told_of`.
@@ -276,14 +271,6 @@ class EventRepository:
             .order_by(table.c.event_id)
         )
 
-    def operation_like(self, beginning: str) -> str | None:
-        """Return the id of an operation that begins so and in which anything was done, or None."""
-        table = self._x.tables.events
-        # Ids are hexadecimal: all that begin so lie between these two.
-        identity = table.c.operation_id
-        found = select(identity).where(identity >= beginning, identity < f"{beginning}g").limit(1)
-        return self._x.execute(found).scalar()  # type: ignore[no-any-return]
-
     def after(self, event_id: int, kind: str, keys: Sequence[str]) -> list[Past]:
         """Return the events of subjects after one, newest first."""
         table = self._x.tables.events
@@ -311,16 +298,17 @@ class EventRepository:
 
     def operations_like(self, beginning: str) -> list[str]:
         """Return the operations whose ids, of small hexadecimal letters, begin so."""
+        # All that begin so lie between these two.
         column = self._x.tables.events.c.operation_id
         statement = select(column).where(column >= beginning, column < f"{beginning}g")
         return [row[0] for row in self._x.execute(statement.distinct())]
 
     def _past(self, column: Any, values: Sequence[str], *more: ColumnElement[bool]) -> list[Past]:
-        table, size = self._x.tables.events, self._x.database.backend.max_in_list
+        table = self._x.tables.events
         chosen = [table.c[field.name] for field in dataclasses.fields(Past)]
         found: list[Past] = []
-        for start in range(0, len(values), size):
-            statement = select(*chosen).where(column.in_(values[start : start + size]), *more)
+        for part in self._x.parts(values):
+            statement = select(*chosen).where(column.in_(part), *more)
             found += [
                 Past(**{**row, "changes": row["changes"] or {}})
                 for row in self._x.execute(statement).mappings()

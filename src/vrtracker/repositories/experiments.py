@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import Select, Table, bindparam, func, select, update
 
 from vrtracker.database import Executor
 from vrtracker.domain.experiments import Experiment, Message, Trial, written
@@ -47,7 +47,7 @@ class ExperimentRepository:
         """
         statement, uid = self._with_owner(), self._tables.experiments.c.experiment_uid
         rows = []
-        for part in self._parts(uids):
+        for part in [None] if uids is None else self._x.parts(uids):
             asked = statement if part is None else statement.where(uid.in_(part))
             rows += [_owned(dict(row)) for row in self._x.execute(asked).mappings()]
         # Where the engine compares as Microsoft's does, other cases of letters are found too.
@@ -176,7 +176,7 @@ class ExperimentRepository:
             "more": _document(experiment.more),
             "recorded_at": at,
         }
-        self._x.change(self._insert("experiments", table, values), **values)
+        self._x.insert(table, [values])
         number = select(table.c.experiment_id).where(table.c.experiment_uid == experiment.uid)
         (found,) = self._x.execute(number).one()
         self.append(found, experiment.messages, experiment.trials, at)
@@ -208,9 +208,7 @@ class ExperimentRepository:
             for each in trials
         ]
         for name, rows in (("messages", sent), ("trials", made)):
-            if rows:
-                table: Table = getattr(self._tables, name)
-                self._x.change_many(self._insert(name, table, rows[0]), rows)
+            self._x.insert(getattr(self._tables, name), rows)
 
     def assign(self, number: int, *, session: int | None, mouse: int | None) -> None:
         """Set the session or the mouse that an experiment belongs to."""
@@ -224,28 +222,16 @@ class ExperimentRepository:
         values = {name: _document(getattr(trial, name)) for name in ("parameters", "outcomes")}
         self._x.execute(update(table).where(table.c.trial_id == trial_id).values(values))
 
-    def _insert(self, name: str, table: Table, values: Mapping[str, Any]) -> Any:
-        return self._x.database.prepare(
-            f"experiments.{name}",
-            lambda: insert(table).values({each: bindparam(each) for each in values}),
-        )
-
     def _of(
         self, table: Table, numbers: Sequence[int], row_id: int | None = None
     ) -> Iterable[Mapping[str, Any]]:
         (key,) = table.primary_key.columns
-        for part in self._parts(numbers):
+        for part in self._x.parts(numbers):
             statement: Select[Any] = select(*table.c).where(table.c.experiment_id.in_(part))
             if row_id is not None:
                 statement = statement.where(key == row_id)
             ordered = statement.order_by(key)
             yield from self._x.execute(ordered).mappings()
-
-    def _parts(self, values: Sequence[Any] | None) -> list[Any]:
-        if values is None:
-            return [None]
-        size = self._x.database.backend.max_in_list
-        return [list(values[start : start + size]) for start in range(0, len(values), size)]
 
 
 def _document(value: Any) -> JSONDocument | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import delete, select
 
 from vrtracker.database import Executor
 
@@ -42,7 +42,4 @@ class MaskRepository:
                 table.c.uSessionID == row["uSessionID"], table.c.mask_name == row["mask_name"]
             )
         )
-        prepared = self._x.database.prepare(
-            "masks.put", lambda: insert(table).values({name: bindparam(name) for name in row})
-        )
-        self._x.change(prepared, **row)
+        self._x.insert(table, [row])

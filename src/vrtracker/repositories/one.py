@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
@@ -42,13 +42,8 @@ class OneRepository:
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert names of sessions that have none."""
-        if rows:
-            table = self._x.tables.one_sessions
-            names = ("uSessionID", *NAMES)
-            prepared = self._x.database.prepare(
-                "one.add", lambda: insert(table).values({name: bindparam(name) for name in names})
-            )
-            self._x.change_many(prepared, rows)
+        new = [{name: row[name] for name in ("uSessionID", *NAMES)} for row in rows]
+        self._x.insert(self._x.tables.one_sessions, new)
 
     def change(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Set the names of sessions that have some."""

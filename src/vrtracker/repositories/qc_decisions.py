@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import Select, select
 
 from vrtracker.database import Executor
 from vrtracker.domain.qc import QC
@@ -43,13 +43,8 @@ class QCDecisionRepository:
         reason: str | None,
     ) -> None:
         """Append a decision on the session with this autonumber."""
-        table = self._x.tables.qc_decisions
-        prepared = self._x.database.prepare(
-            "qc_decisions.append",
-            lambda: insert(table).values({name: bindparam(name) for name in _FIELDS}),
-        )
         values = (number, check, int(level), decided_at, actor, criteria, evidence, reason)
-        self._x.change(prepared, **dict(zip(_FIELDS, values, strict=True)))
+        self._x.insert(self._x.tables.qc_decisions, [dict(zip(_FIELDS, values, strict=True))])
 
     def of_session(self, number: int) -> Select[Any]:
         """Return the SELECT of the decisions on a session, oldest first."""

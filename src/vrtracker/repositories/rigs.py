@@ -61,14 +61,14 @@ class RigRepository:
 
     def used_by(self, numbers: Sequence[int] | None = None) -> dict[int, int]:
         """Return the version that sessions used, by the session's number; of all if none given."""
-        table, size = self._x.tables.session_rigs, self._x.database.backend.max_in_list
+        table = self._x.tables.session_rigs
         statement = select(table.c.uSessionID, table.c.rig_id)
         if numbers is None:
             return {row[0]: row[1] for row in self._x.execute(statement)}
         found: dict[int, int] = {}
-        for start in range(0, len(numbers), size):
-            part = statement.where(table.c.uSessionID.in_(numbers[start : start + size]))
-            found |= {row[0]: row[1] for row in self._x.execute(part)}
+        for part in self._x.parts(numbers):
+            some = statement.where(table.c.uSessionID.in_(part))
+            found |= {row[0]: row[1] for row in self._x.execute(some)}
         return found
 
     def use(self, numbers: Sequence[int], rig_id: int | None) -> None:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
-    insert,
     select,
     update,
 )
@@ -169,11 +168,7 @@ class RowRepository(Generic[Record]):
 
     def insert_columns(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Insert rows, given as columns, keeping autonumbers that are among them."""
-        names = sorted(columns)
-        prepared = self._prepared(
-            f"insert:{','.join(names)}",
-            lambda: insert(self.table).values({name: bindparam(name) for name in names}),
-        )
+        prepared = self._x.database.inserting(self.table, sorted(columns))
         keeping: AbstractContextManager[None] = nullcontext()
         if self.id_column.name in columns:
             keeping = self._x.database.backend.keeping_ids(self._x.connection, self.table)
@@ -187,9 +182,8 @@ class RowRepository(Generic[Record]):
             among = self.id_column.in_(select(listed))
             statement = update(self.table).where(among).values(**values)
             return int(self._x.execute(statement, {"numbers": list(numbers)}).rowcount)
-        done, size = 0, self._x.database.backend.max_in_list
-        for start in range(0, len(numbers), size):
-            part = list(numbers[start : start + size])
+        done = 0
+        for part in self._x.parts(numbers):
             statement = update(self.table).where(self.id_column.in_(part)).values(**values)
             done += int(self._x.execute(statement).rowcount)
         return done

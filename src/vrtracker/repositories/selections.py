@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, type_coerce, update
+from sqlalchemy import delete, select, type_coerce, update
 
 from vrtracker.database import Executor
 from vrtracker.domain.frozen import Frozen
@@ -77,7 +77,6 @@ class SelectionRepository:
 
     def add(self, frozen: Frozen) -> None:
         """Insert one."""
-        table = self._x.tables.selections
         values = {
             "selection_name": frozen.name,
             "frozen_at": frozen.frozen_at,
@@ -85,8 +84,4 @@ class SelectionRepository:
             "content_hash": frozen.hash,
             "content": frozen.document(),
         }
-        prepared = self._x.database.prepare(
-            "selections.add",
-            lambda: insert(table).values({name: bindparam(name) for name in values}),
-        )
-        self._x.change(prepared, **values)
+        self._x.insert(self._x.tables.selections, [values])

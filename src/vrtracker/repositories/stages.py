@@ -14,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -176,16 +175,8 @@ class StageRepository:
 
     def add_rows(self, number: int, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert the rows of stages that the tracker has not touched before; one statement."""
-        table = self._x.tables.stage_states
-        names = ("uSessionID", "stage", "mark", "attempt_id", "changed_at")
-        prepared = self._x.database.prepare(
-            "stages.insert",
-            lambda: insert(table).values({name: bindparam(name) for name in names}),
-        )
-        self._x.change_many(
-            prepared,
-            [{"uSessionID": number, "stage": stage, **values} for stage, values in rows.items()],
-        )
+        new = [{"uSessionID": number, "stage": stage, **values} for stage, values in rows.items()]
+        self._x.insert(self._x.tables.stage_states, new)
 
     def compare_and_set(
         self,
@@ -264,13 +255,13 @@ class StageRepository:
     def mark_stale(self, stage: str, numbers: Sequence[int], *, changed_at: dt.datetime) -> int:
         """Mark a stage that is done as stale; return for how many of the sessions it was."""
         table = self._x.tables.stage_states
-        done, size = 0, self._x.database.backend.max_in_list
-        for start in range(0, len(numbers), size):
+        done = 0
+        for part in self._x.parts(numbers):
             result = self._x.execute(
                 update(table)
                 .where(
                     table.c.stage == stage,
-                    table.c.uSessionID.in_(numbers[start : start + size]),
+                    table.c.uSessionID.in_(part),
                     or_(
                         table.c.mark.is_(None),
                         table.c.mark.not_in([Mark.STALE.value, Mark.NOT_APPLICABLE.value]),

@@ -58,7 +58,7 @@ class StoredRows:
         """Return the rows that hold one of these values, in order of the primary key."""
         rows: list[Row] = []
         chosen = [type_coerce(each, _stored(each)).label(each.name) for each in table.c]
-        for part in self._parts(values):
+        for part in self._x.parts(values):
             statement = (
                 select(*chosen)
                 .where(table.c[column].in_(part))
@@ -72,7 +72,7 @@ class StoredRows:
 
     def delete(self, table: Table, column: str, values: Sequence[Any], **more: Any) -> None:
         """Delete the rows that hold one of these values, and those of `more`."""
-        for part in self._parts(values):
+        for part in self._x.parts(values):
             self._x.execute(delete(table).where(table.c[column].in_(part)).filter_by(**more))
 
     def update(self, table: Table, numbers: Sequence[int], values: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ class StoredRows:
             name: bindparam(None, _typed(table.c[name], value), type_=_stored(table.c[name]))
             for name, value in values.items()
         }
-        for part in self._parts(numbers):
+        for part in self._x.parts(numbers):
             self._x.execute(update(table).where(number.in_(part)).values(typed))
 
     def insert(
@@ -132,10 +132,6 @@ class StoredRows:
         if not self.read(table, name, [row[name] for row in rows]):
             return rows
         return [{key: value for key, value in row.items() if key != name} for row in rows]
-
-    def _parts(self, values: Sequence[Any]) -> list[list[Any]]:
-        size = self._x.database.backend.max_in_list
-        return [list(values[start : start + size]) for start in range(0, len(values), size)]
 
 
 def _by_columns(

@@ -89,7 +89,7 @@ class HistoryService:
     def operation_like(self, beginning: str) -> str | None:
         """Return the id of an operation that begins so and wrote anything, or None."""
         with self._lab.unit(readonly=True) as unit:
-            return unit.events.operation_like(beginning)
+            return next(iter(unit.events.operations_like(beginning)), None)
 
     @framed
     def attempts(self, key: Any) -> Found:
@@ -195,12 +195,12 @@ class HistoryService:
             in_the_lab = row.pop("lab_message")
             if row["error_message"] is None:
                 row["error_message"] = in_the_lab
-        kinds = dtypes(failures[0])
+        kinds = dict(dtypes(failures[0]))
         del kinds["lab_message"]
         return Found(rows, kinds)
 
     def _events(self, statement: Any) -> Found:
-        rows, kinds = read_records(self._lab.database, statement), dtypes(statement)
+        rows, kinds = read_records(self._lab.database, statement), dict(dtypes(statement))
         for row in rows:
             row["changes"] = _changes(row["changes"])
         for each in (*rows, kinds):

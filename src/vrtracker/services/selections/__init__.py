@@ -4,7 +4,7 @@
 """
 
 from vrtracker.services.selections.reading import query_of
-from vrtracker.services.selections.service import Selection, SelectionService
+from vrtracker.services.selections.service import FrozenSessions, SelectionService
 from vrtracker.services.selections.verifying import CellChange, SelectionCheck
 
-__all__ = ["CellChange", "Selection", "SelectionCheck", "SelectionService", "query_of"]
+__all__ = ["CellChange", "FrozenSessions", "SelectionCheck", "SelectionService", "query_of"]

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Selection", "SelectionService"]
+__all__ = ["FrozenSessions", "SelectionService"]
 
 _LONGEST = 255
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Selection(Shown):
+class FrozenSessions(Shown):
     """Sessions that were frozen under a name.
 
     Attributes
@@ -147,7 +147,7 @@ class SelectionService:
         include_scratched: bool = False,
         note: str | None = None,
         **filters: Any,
-    ) -> Selection:
+    ) -> FrozenSessions:
         """Keep which sessions pass the filters now, and a digest of each, under a name.
 
         Parameters
@@ -218,7 +218,7 @@ class SelectionService:
             unit.selections.delete(name)
             self._tell(unit, name, "selection_deleted", {"hash": digest}, reason)
 
-    def rename(self, name: str, new: str) -> Selection:
+    def rename(self, name: str, new: str) -> FrozenSessions:
         """Give a selection another name; what is frozen stays.
 
         Raises
@@ -252,7 +252,7 @@ class SelectionService:
         unit.events.append([event])
         unit.commit()
 
-    def get(self, name: str) -> Selection:
+    def get(self, name: str) -> FrozenSessions:
         """Return the selection of that name.
 
         Raises
@@ -265,14 +265,14 @@ class SelectionService:
             known = [] if frozen else unit.selections.names()
         if frozen is None:
             raise NotFoundError("selection", name, nearest(name, known))
-        return Selection(frozen, self._lab)
+        return FrozenSessions(frozen, self._lab)
 
-    def all(self) -> list[Selection]:
+    def all(self) -> list[FrozenSessions]:
         """Return all selections, oldest first; a warning names those that are damaged."""
         with self._lab.unit(readonly=True) as unit:
-            return [Selection(frozen, self._lab) for frozen in unit.selections.all()]
+            return [FrozenSessions(frozen, self._lab) for frozen in unit.selections.all()]
 
-    def read(self, path: str | os.PathLike[str], *, name: str | None = None) -> Selection:
+    def read(self, path: str | os.PathLike[str], *, name: str | None = None) -> FrozenSessions:
         """Take in what ``selection.export`` wrote, also for another database of the lab.
 
         Parameters
