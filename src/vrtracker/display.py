@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SHOWN", "Facts", "Shown", "counted", "table_of"]
+__all__ = ["SHOWN", "Facts", "Shown", "counted", "first_of", "table_of"]
 
 SHOWN = 10
 LONGEST = 200
@@ -97,6 +97,11 @@ class Shown:
 def counted(count: int, name: str) -> str:
     """Return a number with its name: ``1 session``, ``2 sessions``."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def first_of(texts: Sequence[str]) -> str:
+    """Return the first of some texts, and how many more there are."""
+    return f"{texts[0]} (and {len(texts) - 1} more)" if len(texts) > 1 else texts[0]
 
 
 def table_of(rows: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:

@@ -426,17 +426,29 @@ def test_what_one_saves_comes_back_with_nothing_to_do(lab, tmp_path):
     assert plan.unchanged == lab.export.sessions + lab.export.datasets
 
 
+def drawn(draw: random.Random) -> dict[str, Any]:
+    """Return a query for another process, which gets it as JSON."""
+    terms: dict[str, list[Any]] = {
+        "subject": ["M1", "M", "^M-3$", "4"],
+        "date_range": [["2024-01-01", "2024-01-02"], ["2024-01-02", "2024-01-05"]],
+        "number": [[1, 2, 9], [*range(12)]],
+        "task_protocol": ["ephys", "training", "passive"],
+        "lab": ["cortex", "lab", "^mainenlab$"],
+        "projects": ["brainwide", "pilot"],
+    }
+    query = {name: draw.choice(values) for name, values in terms.items() if draw.random() < 0.3}
+    if not query or draw.random() < 0.5:
+        names = [".*", "trials.choice.npy", ["spikes.times.npy", "trials.choice.npy"]]
+        query |= {"datasets": draw.choice(names), "dataset_qc_lte": draw.choice(LEVELS)}
+    return query
+
+
 @pytest.mark.skipif(not OLD_ONE, reason="VRTRACKER_TEST_OLD_ONE names no Python")
 def test_older_one_loads_searches_and_saves_alike(lab, searched, tmp_path):
     one, _ = searched
     names = ["sessions", "datasets"]
-    queries: list[dict[str, Any]] = [
-        {"datasets": name, "dataset_qc_lte": level, "date_range": ["2024-01-01", last]}
-        for name in (".*", ["spikes.times.npy", "trials.choice.npy"])
-        for level in LEVELS
-        for last in ("2024-01-02", "2024-01-05")
-    ]
-    queries += [{"subject": "M"}, {"number": [1, 2, 9]}, {"lab": "cortex"}, {"projects": "pilot"}]
+    draw = random.Random(SEED)
+    queries = [drawn(draw) for _ in range(200)]
     asked = {"root": str(lab.root), "tables": str(lab.out), "saved": str(tmp_path)}
     document = json.dumps({**asked, "names": names, "queries": queries})
     done = subprocess.run(
@@ -488,6 +500,31 @@ def test_sessions_that_one_cannot_hold_are_all_named(plain, tmp_path):
     assert (made.sessions, [each.key for each in made.left_out]) == (1, list(raised.value.value))
     assert plain.export_one(tmp_path / "out", sessionID=5).sessions == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sessions.pqt"]
+
+
+def test_dataset_with_two_revisions_is_named_or_left_out_and_hashes_are_those_of_one(tmp_path):
+    from one.alf.cache import make_parquet_db
+
+    upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
+    key = SessionKey.parse("M2/2024-01-01/1")
+    with WorkflowLab(url, tmp_path / "root") as made:
+        made.tracker.sessions.add_many([key.columns])
+        for path in ("alf/#a#/trials.choice.npy", "alf/#a#/#b#/trials.choice.npy"):
+            file = made.folder(key) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(path)
+        made.tracker.datasets.scan()
+        with pytest.raises(InvalidValueError, match=r"#a#/#b#/trials.*not the last one"):
+            made.tracker.export_one(tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        done = made.tracker.export_one(tmp_path / "out", skip_unfit=True)
+        make_parquet_db(made.root, tmp_path, hash_files=True)
+
+    assert [each.key for each in done.left_out] == [f"{key} alf/#a#/#b#/trials.choice.npy"]
+    (row,) = pq.read_table(tmp_path / "out" / "datasets.pqt").to_pylist()
+    theirs = pq.read_table(tmp_path / "datasets.pqt").to_pylist()
+    facts = ("rel_path", "file_size", "hash")
+    assert [row[name] for name in facts] in [[one[name] for name in facts] for one in theirs]
 
 
 def test_table_that_is_as_it_was_is_not_written_again(plain, tmp_path):

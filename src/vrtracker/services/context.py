@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import platform
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vrtracker import clock
+from vrtracker.backends.base import ViolationError
 from vrtracker.database import Database, DatabaseClock
 from vrtracker.domain.conditions import KEY, from_today
 from vrtracker.domain.keys import SessionKey
@@ -18,7 +19,7 @@ from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.roles import ProfileRoles, Role, Standing
 from vrtracker.domain.stages import StageGraph
-from vrtracker.errors import NotFoundError, RoleError, RootUnavailableError
+from vrtracker.errors import ConcurrentUpdateError, NotFoundError, RoleError, RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
@@ -78,6 +79,27 @@ class LabContext:
         if not readonly:
             self.require(needs)
         return UnitOfWork(self.database, readonly=readonly, **how)
+
+    @contextlib.contextmanager
+    def as_compared(
+        self, source: str, compare: Callable[[UnitOfWork], Any], seen: Any
+    ) -> Iterator[UnitOfWork]:
+        """Open a unit that writes what a comparison has shown, and commit it.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            If comparing again shows something else, or the rows clash with others.
+        """
+        meanwhile = "compared with a database that was changed"
+        try:
+            with self.unit() as unit:
+                if compare(unit) != seen:
+                    raise ConcurrentUpdateError(source, meanwhile)
+                yield unit
+                unit.commit()
+        except ViolationError as error:
+            raise ConcurrentUpdateError(source, meanwhile) from error
 
     def selection(
         self, where: Any, filters: Mapping[str, Any] = _NONE, **options: Any

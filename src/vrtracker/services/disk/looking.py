@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ _COMPARED_AT_ONCE = 4096
 _LONGEST_PATH = 255
 
 
-@dataclass
+@dataclass(slots=True)
 class Look:
     """One session: its records, and what its folder says of them.
 
@@ -119,16 +120,24 @@ def _facts(
     lab: LabContext, listing: Listing, numbers: Sequence[int], *, hashed: bool
 ) -> dict[int, dict[str, tuple[float, float]]]:
     """Return size and time of the files of sessions: by the session's number, then by path."""
-    # As columns, since it is all of the lab; Arrow takes long to import.
+    # As columns, since it is all of the lab; these take long to import.
+    import numpy as np
+
     from vrtracker.arrow import read_table
 
     with lab.unit(readonly=True) as unit:
         statement = unit.datasets.facts(listing, numbers, hashed=hashed)
     table = read_table(lab.database, statement)
-    of, paths, *facts = (column.to_pylist() for column in table.columns)
+    of, paths, sizes, times = table.columns
+    # A lab has few paths, each in many sessions: one text for each.
+    coded = paths.dictionary_encode().combine_chunks()
+    names = np.array(coded.dictionary.to_pylist(), dtype=object)[coded.indices.to_numpy()].tolist()
+    facts = list(zip(sizes.to_numpy().tolist(), times.to_numpy().tolist(), strict=True))
+    numbered = of.to_numpy()
+    starts = np.flatnonzero(np.diff(numbered, prepend=numbered[:1] - 1)).tolist()
     found: dict[int, dict[str, tuple[float, float]]] = {number: {} for number in numbers}
-    for number, path, fact in zip(of, paths, zip(*facts, strict=True), strict=True):
-        found.setdefault(number, {})[path] = fact
+    for start, end in pairwise([*starts, len(numbered)]):
+        found[int(numbered[start])].update(zip(names[start:end], facts[start:end], strict=True))
     return found
 
 

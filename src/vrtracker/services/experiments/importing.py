@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vrtracker.backends.base import ViolationError
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
-from vrtracker.display import Facts, Shown, counted
+from vrtracker.display import Facts, Shown, counted, first_of
 from vrtracker.domain.experiments import Experiment, newer
-from vrtracker.errors import ConcurrentUpdateError, ImportFileError, NotFoundError
+from vrtracker.errors import ImportFileError, NotFoundError
 from vrtracker.files.aepsych.reading import is_aepsych, read_experiments
 from vrtracker.services.context import LabContext
 from vrtracker.services.experiments.owners import NOBODY, Owner, event, joined, owner_of
@@ -23,7 +22,6 @@ from vrtracker.unit_of_work import UnitOfWork
 __all__ = ["COUNTED", "ExperimentPlan", "plan_import", "take_in"]
 
 COUNTED = ("experiments", "trials", "parameters", "outcomes", "messages", "blobs")
-_MEANWHILE = "compared with a database that was changed"
 _Path = str | os.PathLike[str]
 
 
@@ -78,9 +76,8 @@ class ExperimentPlan(Shown):
 
     def contradiction(self) -> ImportFileError:
         """Return the error that the conflicts are."""
-        more = f" (and {len(self.conflicts) - 1} more)" if len(self.conflicts) > 1 else ""
         return ImportFileError(
-            f"{self.conflicts[0]}{more}. Nothing was written: an experiment that has begun can "
+            f"{first_of(self.conflicts)}. Nothing was written: an experiment that has begun can "
             "only grow, and stays whose it is until tracker.experiments.assign says otherwise. "
             "Correct the one that is wrong, or give it another id there.",
             self.conflicts,
@@ -238,16 +235,15 @@ class _Import:
             raise plan.contradiction()
         if not any(plan.counts.values()):
             return
-        at = self._lab.now()
-        try:
-            with self._lab.unit() as unit:
-                changes, *seen = self.compared(unit)
-                if seen != [plan.counts, plan.conflicts]:
-                    raise ConcurrentUpdateError(", ".join(plan.sources), _MEANWHILE)
-                self.write(unit, changes, at)
-                unit.commit()
-        except ViolationError as error:
-            raise ConcurrentUpdateError(", ".join(plan.sources), _MEANWHILE) from error
+        at, changes = self._lab.now(), list[_Change]()
+
+        def compare(unit: UnitOfWork) -> tuple[Any, ...]:
+            changes[:], *seen = self.compared(unit)
+            return tuple(seen)
+
+        seen = (plan.counts, plan.conflicts)
+        with self._lab.as_compared(", ".join(plan.sources), compare, seen) as unit:
+            self.write(unit, changes, at)
 
     def write(self, unit: UnitOfWork, changes: Sequence[_Change], at: Any) -> None:
         """Write what is new, with its events."""

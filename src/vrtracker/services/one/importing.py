@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vrtracker.backends.base import ViolationError
-from vrtracker.display import Facts, Shown, counted
+from vrtracker.display import Facts, Shown, counted, first_of
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.one import CachedDataset, CachedSession, OneCache, difference, given_id
-from vrtracker.errors import ConcurrentUpdateError, ImportFileError
+from vrtracker.errors import ImportFileError
 from vrtracker.files.alf import revision_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.one import NAMES
@@ -32,7 +31,6 @@ _STAGE = "import"
 """What stands for a stage in the record of a file that a cache tells of."""
 _PROTOCOL = "experimentType"
 _FACTS = ("size_bytes", "md5", "sha256", "modified", "qc_level")
-_MEANWHILE = "compared with a database that was changed"
 _NO_NAMES: Mapping[str, Any] = dict.fromkeys(NAMES)
 
 
@@ -114,9 +112,8 @@ class OneImportPlan(Shown):
 
     def contradiction(self) -> ImportFileError:
         """Return the error that the conflicts are."""
-        more = f" (and {len(self.conflicts) - 1} more)" if len(self.conflicts) > 1 else ""
         return ImportFileError(
-            f"{self.source} contradicts the database: {self.conflicts[0]}{more}. Nothing was "
+            f"{self.source} contradicts the database: {first_of(self.conflicts)}. Nothing was "
             "written; correct the one that is wrong, or take the cache's word with overwrite=True.",
             self.conflicts,
         )
@@ -325,14 +322,8 @@ class _Import:
             return
         if plan.updated:
             keep_copy(self._lab, "importing")
-        try:
-            with self._lab.unit() as unit:
-                if self._compare(unit) != planned:
-                    raise ConcurrentUpdateError(plan.source, _MEANWHILE)
-                self._write(unit, planned)
-                unit.commit()
-        except ViolationError as error:
-            raise ConcurrentUpdateError(plan.source, _MEANWHILE) from error
+        with self._lab.as_compared(plan.source, self._compare, planned) as unit:
+            self._write(unit, planned)
 
     def _write(self, unit: UnitOfWork, planned: _Changes) -> None:
         rules, at = self._sessions.rules, self._lab.now()
