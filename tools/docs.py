@@ -72,7 +72,7 @@ def _draw(source: Path) -> None:
     from vrtracker.demo import run_demo
 
     pictures = source / "pictures"
-    pictures.mkdir()
+    pictures.mkdir(exist_ok=True)
     shown = ["", "## What the demo looks like", ""]
     with TemporaryDirectory() as folder:
         tracker = run_demo(Path(folder) / "demo", actor="ada").tracker
