@@ -502,12 +502,13 @@ def test_sessions_that_one_cannot_hold_are_all_named(plain, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sessions.pqt"]
 
 
-def test_dataset_with_two_revisions_is_named_or_left_out_and_hashes_are_those_of_one(tmp_path):
+def test_dataset_with_two_revisions_is_named_or_left_out_and_hashes_are_those_of_one(
+    put_sqlite, tmp_path
+):
     from one.alf.cache import make_parquet_db
 
-    upgrade(url := f"sqlite:///{tmp_path / 'lab.db'}")
     key = SessionKey.parse("M2/2024-01-01/1")
-    with WorkflowLab(url, tmp_path / "root") as made:
+    with WorkflowLab(str(put_sqlite(tmp_path / "lab.db")), tmp_path / "root") as made:
         made.tracker.sessions.add_many([key.columns])
         for path in ("alf/#a#/trials.choice.npy", "alf/#a#/#b#/trials.choice.npy"):
             file = made.folder(key) / path
