@@ -207,7 +207,8 @@ class OwnServer(PostgresServer):
         try:
             yield
         finally:
-            self.control("-l", str(self.folder / "data" / "log"), "start")
+            # With the options that it had; "start" knows none.
+            self.restart()
 
     def close(self) -> None:
         """Stop the server and remove its files; a second call does nothing."""
