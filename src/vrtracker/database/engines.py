@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import URL, Engine, bindparam, insert, inspect
+from sqlalchemy import URL, Engine, inspect
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
@@ -23,7 +23,7 @@ from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy import Connection, Select, Table
+    from sqlalchemy import Connection, Select
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
 __all__ = ["Database"]
@@ -213,14 +213,6 @@ class Database:
         if prepared is None:
             prepared = self._prepared[name] = self.compiled(build())
         return prepared
-
-    def inserting(self, table: Table, names: Iterable[str]) -> Prepared:
-        """Return the INSERT of these columns."""
-        names = tuple(names)
-        return self.prepare(
-            f"insert:{table.name}:{','.join(names)}",
-            lambda: insert(table).values({name: bindparam(name) for name in names}),
-        )
 
     def compiled(self, statement: CompilableExecutable) -> Prepared:
         """Return a statement, compiled, for whoever keeps it."""

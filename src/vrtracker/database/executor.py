@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import bindparam, insert
+
 from vrtracker.database.engines import Database
 from vrtracker.database.prepared import Prepared, announce, run
 from vrtracker.errors import BackendError
@@ -107,10 +109,18 @@ class Executor:
         size = self.database.backend.max_in_list
         return [list(values[start : start + size]) for start in range(0, len(values), size)]
 
+    def inserting(self, table: Table, names: Iterable[str]) -> Prepared:
+        """Return the INSERT of these columns."""
+        names = tuple(names)
+        return self.database.prepare(
+            f"insert:{table.name}:{','.join(names)}",
+            lambda: insert(table).values({name: bindparam(name) for name in names}),
+        )
+
     def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows that have the columns of the first one; one statement."""
         if rows:
-            self.change_many(self.database.inserting(table, rows[0]), rows)
+            self.change_many(self.inserting(table, rows[0]), rows)
 
     def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a prepared statement once for each row of values."""

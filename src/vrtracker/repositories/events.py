@@ -128,7 +128,7 @@ class EventRepository:
         return operations.current() or operations.new_id()
 
     def _insert(self, *names: str) -> Prepared:
-        return self._x.database.inserting(self._x.tables.events, names)
+        return self._x.inserting(self._x.tables.events, names)
 
     def last_number(self) -> int:
         """Return the number of the newest event, 0 if there is none."""

@@ -168,7 +168,7 @@ class RowRepository(Generic[Record]):
 
     def insert_columns(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Insert rows, given as columns, keeping autonumbers that are among them."""
-        prepared = self._x.database.inserting(self.table, sorted(columns))
+        prepared = self._x.inserting(self.table, sorted(columns))
         keeping: AbstractContextManager[None] = nullcontext()
         if self.id_column.name in columns:
             keeping = self._x.database.backend.keeping_ids(self._x.connection, self.table)
