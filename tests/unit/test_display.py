@@ -72,7 +72,7 @@ def test_report_of_an_adoption_says_where_it_stands(given, said):
 def test_report_of_an_adoption_has_what_stands_in_the_way_first():
     findings = [
         Finding(kind=Kind.EMPTY_TEXT, table="sessiondb", column="n", count=2, remedy="goes"),
-        Finding(kind=Kind.DUPLICATE_MOUSE, table="mousedb", remedy="rename", blocks=True),
+        Finding(Kind.DUPLICATE_MOUSE, "mousedb", None, remedy="rename", blocks=True),
     ]
     report = AdoptionReport(url="lab.db", revision=None, rows={}, findings=tuple(findings))
 

@@ -59,10 +59,12 @@ def patterns_of(name: str, wild: str, one: str) -> tuple[list[str], list[str], l
     """
     collection, _, base = name.rpartition("/")
     folders = [f"{collection}/", f"{collection}/#{wild}#/"] if collection else ["", f"{wild}/"]
-    means = [f"{folder}{{}}{base}{end}" for folder in folders for end in ("", f".{wild}")]
+    ends = ("", f".{wild}")
     # A namespace stands between two underscores and holds none, nor does a collection begin so.
     fronts = ("", f"{one}{wild}{one}", f"{one}{wild}{one}{wild}{one}")
-    plain, behind, longer = ([each.format(front) for each in means] for front in fronts)
+    plain, behind, longer = (
+        [f"{folder}{front}{base}{end}" for folder in folders for end in ends] for front in fronts
+    )
     return plain, behind, longer
 
 
