@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from support.examples import examples
@@ -38,6 +38,7 @@ def test_name_is_what_the_file_begins_with_behind_its_namespace(name, is_it):
 
 
 @settings(max_examples=examples(300))
+@example(path="#x#/alf/trials.choice.npy", folder="alf/", name="trials")
 @given(
     path=st.lists(st.sampled_from(PARTS), min_size=1, max_size=3).map("/".join),
     folder=st.sampled_from(["", "alf/", "a_b/", "alf/#x#/"]),

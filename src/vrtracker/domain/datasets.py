@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _REVISION = re.compile(r"#[\w.-]+#/")
+_LAST_REVISIONS = re.compile(r"(/#[\w.-]+#)+$")
 
 
 def dataset_name(rel_path: str) -> str:
@@ -40,7 +41,7 @@ def is_called(rel_path: str, name: str) -> bool:
     """
     collection, _, base = name.casefold().rpartition("/")
     folder, _, file = rel_path.casefold().rpartition("/")
-    plain = dataset_name(rel_path.casefold()).rpartition("/")[0]
+    plain = _LAST_REVISIONS.sub("", folder)
     is_there = collection in {"", folder, plain}
     return is_there and bool(re.fullmatch(rf"(_[a-z0-9]+_)?{re.escape(base)}(\..*)?", file))
 
