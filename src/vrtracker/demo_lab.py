@@ -176,6 +176,8 @@ def _make_session(root: Path, key: SessionKey, seed: int) -> None:
             _write(path, content((seed, number_of_file)), when)
 
 
+_OBJECTS = ("stat", "ops")
+"""What suite2p writes as dicts."""
 _Content = Callable[[tuple[int, int]], bytes]
 
 
@@ -229,7 +231,7 @@ def _array_file(
         import numpy as np
 
         buffer = io.BytesIO()
-        np.save(buffer, make(name, np.random.default_rng(seed)), allow_pickle=False)
+        np.save(buffer, make(name, np.random.default_rng(seed)), allow_pickle=name in _OBJECTS)
         return buffer.getvalue()
 
     return content
@@ -245,14 +247,10 @@ def _suite2p(name: str, rng: np.random.Generator) -> npt.NDArray[Any]:
 
     match name:
         case "stat":
-            stat = np.zeros(_ROIS, [("npix", "i4"), ("med", "f4", 2), ("radius", "f4")])
-            stat["npix"] = rng.integers(40, 160, _ROIS)
-            stat["med"] = rng.uniform(0, 512, (_ROIS, 2))
-            stat["radius"] = rng.uniform(3, 7, _ROIS)
-            return stat
+            return np.array([_roi(rng) for _ in range(_ROIS)], dtype=object)
         case "ops":
-            fields = [("nplanes", "i4"), ("fs", "f8"), ("tau", "f8"), ("Ly", "i4"), ("Lx", "i4")]
-            return np.array((_PLANES, _FRAME_RATE, 1.5, 512, 512), fields)
+            size = {"Ly": 512, "Lx": 512}
+            return np.array({"nplanes": _PLANES, "fs": _FRAME_RATE, "tau": 1.5, **size})
         case "iscell":
             chance = rng.uniform(0, 1, _ROIS)
             return np.column_stack([chance > _CELL_CHANCE, chance])
@@ -261,6 +259,18 @@ def _suite2p(name: str, rng: np.random.Generator) -> npt.NDArray[Any]:
         case _:
             baseline = rng.uniform(200, 800, (_ROIS, 1))
             return (baseline + rng.normal(0, 25, (_ROIS, _FRAMES))).astype("f4")
+
+
+def _roi(rng: np.random.Generator) -> dict[str, Any]:
+    """Make what suite2p says of one ROI: a patch of pixels and their weights."""
+    import numpy as np
+
+    y, x = rng.integers(4, 508, 2)
+    high, wide = (int(each) for each in rng.integers(5, 9, 2))
+    ypix, xpix = (part.ravel() for part in np.indices((high, wide)))
+    lam = rng.uniform(0.1, 1, len(ypix)).astype("f4")
+    med = [int(y), int(x)]
+    return {"ypix": y - 4 + ypix, "xpix": x - 4 + xpix, "lam": lam, "med": med, "npix": len(lam)}
 
 
 def _alf(name: str, rng: np.random.Generator) -> npt.NDArray[Any]:

@@ -50,7 +50,9 @@ def test_rigs_are_added_shown_compared_and_set(files):
 
     good(*lab, "add", files / "b2.json")
     assert told(*lab, "add", files / "next.json", "--name", "B2")["version"] == 2
-    refused(*lab, "add", files / "broken.json", code=2)
+    result = run(*lab, "add", files / "broken.json")
+    assert [line.partition(":")[0] for line in result.stdout.splitlines()] == BROKEN_PATHS
+    assert (result.exit_code, "23 violations" in result.stderr) == (2, True)
     assert told(*lab, "set", "b2@1", KEY) == {"rig": "b2@1", "changed": [KEY]}
     assert told(*lab, "set", "b2@1", "--mouse", "M1")["changed"] == []
     refused(*lab, "set", "b2@1", code=2)

@@ -66,6 +66,8 @@ def test_wrong_rig_is_refused_with_all_that_is_wrong(lab, rigs):
 
     assert "$.features[2].source.video" in str(caught.value)
     assert "23 violations" in str(caught.value)
+    with pytest.raises(InvalidValueError, match="no '@'"):
+        rigs.add(a_rig(), name="b2@1")
     assert lab.dump() == before
 
 
@@ -79,7 +81,12 @@ def test_session_points_to_its_version_until_that_is_undone(lab, rigs):
     told = lab.tracker.history.records(ONE)
     assert [row["verb"] for row in told][-2:] == ["rig_set", "rig_set"]
 
-    lab.tracker.undo(last=True).apply()
+    plan = lab.tracker.undo(last=True)
+    assert {(row["key"], row["now"], row["after"]) for row in plan.rows()} == {
+        (ONE, "b2@2", "b2@1"),
+        (TWO, "b2@2", None),
+    }
+    plan.apply()
     assert rigs.of(ONE).name == "b2@1"
     assert rigs.of(TWO) is None
     rigs.set(ONE, None)

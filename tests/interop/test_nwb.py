@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from support.nwb import FRAMES, KEY, fill, fill_beside, write_plane
+from support.rigs import a_rig
 from support.workflow_lab import WorkflowLab
 from vrtracker.errors import ConcurrentUpdateError, ImportFileError, InvalidValueError
 
@@ -225,6 +227,66 @@ def test_batch_passes_over_what_is_there_and_goes_on_after_a_failure(lab, tmp_pa
     assert (len(passed), failed, seen) == (2, [], [(1, 3), (2, 3), (3, 3)])
     with pytest.raises(InvalidValueError, match="there already"):
         export_nwb(lab.tracker, KEY, first[0].path)
+
+
+@SQLITE
+def test_whatever_nwb_refuses_is_one_error_of_ours_and_the_others_are_written(lab, tmp_path):
+    from support.command_line import run
+
+    for number in (701, 702):
+        lab.add(f"M1.2026-03-02.{number}")
+    lab.tracker.rigs.set(KEY, lab.tracker.rigs.add(a_rig(), name=".").name)  # HDF5's own group
+
+    with pytest.raises(InvalidValueError, match=f"{KEY} cannot be written as NWB"):
+        export_nwb(lab.tracker, KEY, tmp_path / "out.nwb")
+    result = run("--url", lab.url, "--root", lab.root, "export", "nwb-all", tmp_path, "--json")
+
+    told = json.loads(result.stdout)
+    assert (result.exit_code, len(told["written"])) == (3, 1)
+    assert [each["key"] for each in told["failed"]] == [KEY]
+    with pytest.raises(InvalidValueError, match=r"end in \.nwb"):
+        export_nwb(lab.tracker, KEY, tmp_path / "x.txt")
+
+
+@SQLITE
+def test_texts_that_hdf5_does_not_keep_are_escaped_and_come_back(lab, other, tmp_path):
+    """Old rows may hold them; so may the name of a rig what NWB refuses in names."""
+    from contextlib import closing
+
+    fill(lab)
+    lab.tracker.experiments.setup(session=KEY, experiment="a")
+    trial = {"parameters": {"p": "x"}, "outcomes": {"o": "y"}}
+    lab.tracker.experiments.record("a", [trial], log=False)
+    lab.tracker.rigs.set(KEY, lab.tracker.rigs.add(a_rig(version="9"), name="b:2/a").name)
+    with closing(sqlite3.connect(lab.tracker.database.url.database)) as old:
+        old.execute("update sessiondb set sessionNotes = 'a' || char(0) || 'b'")
+        texts = [json.dumps([["p\0", "x\0z"]]), json.dumps([["o", "\ud800"]])]
+        old.execute("update vrt_trial set parameters = ?, outcomes = ?", texts)
+        old.commit()
+
+    made = export_nwb(lab.tracker, KEY, tmp_path / "out.nwb")
+
+    assert pynwb.validate(path=str(made.path)) == []
+    with pynwb.NWBHDF5IO(str(made.path), "r") as io:
+        file = io.read()
+        assert (file.notes, "b_2_a" in file.devices) == ("a\\x00b", True)
+        trials = file.intervals["experiment_1"]
+        assert (trials["p\\x00"][0], trials["o"][0]) == ("x\\x00z", "\\ud800")
+    plan = import_nwb(other.tracker, made.path, KEY)
+    (back,) = plan._content.beside.experiments
+    assert back.trials[0].parameters == (("p\0", "x\0z"),)
+
+
+@SQLITE
+def test_import_tells_a_rig_that_has_another_version_here(lab, other, written, tmp_path):
+    lab.tracker.rigs.set(KEY, lab.tracker.rigs.add(a_rig(version="9")).name)
+    export_nwb(lab.tracker, KEY, tmp_path / "second.nwb")
+
+    plan = import_nwb(other.tracker, tmp_path / "second.nwb", KEY)
+    assert plan.notes == ("The rig b2@2 there is b2@1 here.",)
+    assert plan.notes[0] in str(plan)
+    plan.apply()
+    assert other.tracker.rigs.of(KEY).name == "b2@1"
 
 
 def spoil_group(file, _):

@@ -38,6 +38,12 @@ def test_text_that_no_database_keeps_is_a_violation(text):
     assert len(violations(a_rig(version=text))) == 1
 
 
+def test_name_that_reads_as_a_version_is_a_violation():
+    (found,) = violations(a_rig(name="b2@1"))
+
+    assert (found.path, "'b2@1' holds '@'" in found.message) == ("$.name", True)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

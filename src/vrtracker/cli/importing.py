@@ -295,8 +295,8 @@ def import_nwb(
     with shell_of(context).open(readonly=dry_run) as tracker:
         plan = plan_of(tracker, file, session)
         if not json:
-            for problem in plan.problems:
-                say(f"problem: {problem}")
+            for told in (*(f"problem: {each}" for each in plan.problems), *plan.notes):
+                say(told)
             for path, why in plan.left_out:
                 say(f"left out: {path}: {why}")
         is_applied = not plan.problems and not dry_run
@@ -305,9 +305,19 @@ def import_nwb(
             agree(fact, yes=yes or json or not is_terminal("stdin"))
             plan.apply()
     if json:
-        names = ("problems", "new", "same", "left_out", "mouse", "session", "rig", "beside")
-        told = {name: getattr(plan, name) for name in names}
-        write_json({"key": str(plan.key), **told, "applied": is_applied})
+        names = (
+            "problems",
+            "new",
+            "same",
+            "left_out",
+            "mouse",
+            "session",
+            "rig",
+            "notes",
+            "beside",
+        )
+        values = {name: getattr(plan, name) for name in names}
+        write_json({"key": str(plan.key), **values, "applied": is_applied})
     elif not plan.problems:
         done = "written" if is_applied else "to write"
         say(f"{counted(len(plan.new), 'file')} {done}, {len(plan.same)} there already")

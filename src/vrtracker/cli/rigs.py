@@ -42,21 +42,11 @@ def validate(file: _File, *, json: Json = False) -> None:
 
     Example: vrtracker rig validate b2.json --json
     """
-    from vrtracker.services.rigs import RigService
-
-    found = RigService.validate(file)
+    _refuse_wrong(file, json=json)
     if json:
-        listed = [{"path": each.path, "message": each.message} for each in found]
-        write_json({"valid": not found, "violations": listed})
+        write_json({"valid": True, "violations": []})
     else:
-        for each in found:
-            say(str(each))
-        if not found:
-            say(f"{file} is a rig.")
-    if found:
-        if not json:
-            say_error(f"{file} has {counted(len(found), 'violation')}.")
-        raise typer.Exit(Exit.BAD_INPUT)
+        say(f"{file} is a rig.")
 
 
 @commands.command("schema")
@@ -93,6 +83,7 @@ def add(
 
     Example: vrtracker rig add b2.json --name b2
     """
+    _refuse_wrong(file, json=json)
     with shell_of(context).open() as tracker:
         made = tracker.rigs.add(file, name=name)
     if json:
@@ -199,6 +190,23 @@ def set_rig(
     else:
         said = "used no rig that is known" if wanted is None else f"used {wanted}"
         say(f"{counted(len(changed), 'session')} changed: {said}")
+
+
+def _refuse_wrong(file: Path, *, json: bool) -> None:
+    """List what is wrong with a description, a line each, and end if anything is."""
+    from vrtracker.services.rigs import RigService
+
+    found = RigService.validate(file)
+    if not found:
+        return
+    if json:
+        listed = [{"path": each.path, "message": each.message} for each in found]
+        write_json({"valid": False, "violations": listed})
+    else:
+        for each in found:
+            say(str(each))
+        say_error(f"{file} has {counted(len(found), 'violation')}.")
+    raise typer.Exit(Exit.BAD_INPUT)
 
 
 def _row(rig: Any) -> dict[str, Any]:

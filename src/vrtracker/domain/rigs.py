@@ -85,7 +85,8 @@ def parse_rig(data: bytes, where: str) -> Any:
 def violations(content: Any) -> list[Violation]:
     """Return all that is wrong with a description, in the order of its paths; empty if nothing is.
 
-    Beside the schema, names have to be there once, and a video that a feature names has to exist.
+    Beside the schema, names have to be there once, a video that a feature names has to exist, and
+    the rig's name has no ``@``.
     """
     found = [
         Violation(error.json_path, error.message) for error in _validator().iter_errors(content)
@@ -150,16 +151,20 @@ def _validator() -> Any:
 
 
 def _references(content: Any) -> Iterator[Violation]:
-    """Yield names that stand twice, and videos that are none."""
+    """Yield a name like that of a version, names that stand twice, and videos that are none."""
     if not isinstance(content, dict):
         return
+    name = content.get("name")
+    if isinstance(name, str) and "@" in name:
+        yield Violation("$.name", f"{name!r} holds '@', behind which versions are told")
     names: dict[str, dict[str, str]] = {}
     for part in _UNIQUE:
         seen = names.setdefault(part, {})
         for place, each in _members(content, part):
-            name, path = each.get("name"), f"$.{part}[{place}]"
-            if isinstance(name, str) and seen.setdefault(name.casefold(), path) != path:
-                yield Violation(f"{path}.name", f"{name!r} is the name of {seen[name.casefold()]}")
+            called, path = each.get("name"), f"$.{part}[{place}]"
+            if isinstance(called, str) and seen.setdefault(called.casefold(), path) != path:
+                other = seen[called.casefold()]
+                yield Violation(f"{path}.name", f"{called!r} is the name of {other}")
     for place, each in _members(content, "features"):
         source = each.get("source")
         video = source.get("video") if isinstance(source, dict) else None

@@ -27,6 +27,11 @@ class RigRow:
     added_at: dt.datetime
     actor: str
 
+    @property
+    def name(self) -> str:
+        """Name and version, such as ``b2@3``."""
+        return f"{self.rig_name}@{self.rig_version}"
+
 
 class RigRepository:
     """The rows of `vrt_rig`, `vrt_rig_feature` and `vrt_session_rig`."""

@@ -35,7 +35,7 @@ from vrtracker.spelling import nearest
 if TYPE_CHECKING:
     from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["LONGEST_NAME", "Rig", "RigService", "files_needed", "lacking"]
+__all__ = ["LONGEST_NAME", "Rig", "RigService", "files_needed", "lacking", "place_of"]
 
 _VERB = "rig_set"
 LONGEST_NAME = 240
@@ -62,7 +62,7 @@ class Rig(Shown):
     @property
     def name(self) -> str:
         """Name and version, such as ``b2@3``."""
-        return f"{self.row.rig_name}@{self.row.rig_version}"
+        return self.row.name
 
     @property
     def hash(self) -> str:
@@ -143,10 +143,8 @@ class RigService:
         """
         content = _content(rig)
         if found := violations(content):
-            lines = "; ".join(map(str, found))
-            raise InvalidValueError(
-                f"The rig has {counted(len(found), 'violation')}; nothing was kept: {lines}"
-            )
+            said = f"The rig has {counted(len(found), 'violation')}; nothing was kept:"
+            raise InvalidValueError("\n".join([said, *map(str, found)]))
         called = _name(rig, content, name)
         with self._lab.unit() as unit:
             kept = self.keep(unit, content, called)
@@ -161,14 +159,13 @@ class RigService:
         content
             The document, in which `validate` finds nothing.
         """
-        versions = [each for each in unit.rigs.all() if _same(each.rig_name, name)]
         digest = content_hash(content)
-        there = next((each for each in versions if each.content_hash == digest), None)
+        there, kept_as, version = place_of(unit, digest, name)
         if there is not None:
             return Rig(there)
         values: dict[str, Any] = {
-            "rig_name": versions[0].rig_name if versions else name,
-            "rig_version": len(versions) + 1,
+            "rig_name": kept_as,
+            "rig_version": version,
             "content_hash": digest,
             "content": content,
             "added_at": self._lab.now(),
@@ -199,14 +196,8 @@ class RigService:
             If there is none; it carries the nearest names.
         """
         known = self.list()
-        asked, at, version = name.rpartition("@")
-        found = [each for each in known if _same(each.row.rig_name, name)]
-        if not found and at:
-            found = [
-                each
-                for each in known
-                if _same(each.row.rig_name, asked) and str(each.row.rig_version) == version
-            ]
+        found = [each for each in known if _same(each.name, name)]
+        found = found or [each for each in known if _same(each.row.rig_name, name)]
         if not found:
             raise NotFoundError("rig", name, nearest(name, [each.name for each in known]))
         return found[-1]
@@ -308,6 +299,21 @@ class RigService:
         return next((each for each in self.list() if each.row.rig_id == rig_id), None)
 
 
+def place_of(unit: UnitOfWork, digest: str, name: str) -> tuple[RigRow | None, str, int]:
+    """Return the version with this content if there is one, and the name and number it has or gets.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of the content.
+    """
+    versions = [each for each in unit.rigs.all() if _same(each.rig_name, name)]
+    there = next((each for each in versions if each.content_hash == digest), None)
+    if there is not None:
+        return there, there.rig_name, there.rig_version
+    return None, versions[0].rig_name if versions else name, len(versions) + 1
+
+
 def files_needed(unit: UnitOfWork, numbers: Sequence[int]) -> dict[int, tuple[Required, ...]]:
     """Return the files that the rigs of sessions leave, by the session's number."""
     used = unit.rigs.used_by(numbers)
@@ -342,8 +348,11 @@ def _bytes(path: Path) -> bytes:
 def _name(rig: Any, content: Mapping[str, Any], name: str | None) -> str:
     stem = "" if isinstance(rig, Mapping) else Path(os.fspath(rig)).stem
     called = storable_text(name or content.get("name") or stem).strip()
-    if not called or len(called) > LONGEST_NAME:
-        raise InvalidValueError(f"A rig's name has 1 to {LONGEST_NAME} letters; give name=….")
+    if not called or len(called) > LONGEST_NAME or "@" in called:
+        raise InvalidValueError(
+            f"A rig's name has 1 to {LONGEST_NAME} letters and no '@', behind which its versions "
+            "are told; give name=…."
+        )
     return called
 
 

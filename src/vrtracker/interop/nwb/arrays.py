@@ -91,6 +91,10 @@ def read_arrays(folder: Path) -> Arrays:
             why = f"an array of {data.dtype} with {data.ndim} dimensions has no place in NWB"
             found.left_out.append((file.rel_path, why))
             continue
+        if data.dtype.kind == "U" and any(each != readable(each) for each in data.ravel().tolist()):
+            why = "a text with NUL or half a character has no place in NWB"
+            found.left_out.append((file.rel_path, why))
+            continue
         if not data.size:
             why = "an empty array, which NWB's own tools do not read"
             found.left_out.append((file.rel_path, why))
@@ -156,13 +160,18 @@ def columns_of(arrays: list[Array]) -> Iterator[tuple[str, Array]]:
     yield from zip(free_names(names), arrays, strict=True)
 
 
+def readable(text: str) -> str:
+    """Return a text as HDF5 keeps it: NUL and halves of characters are written as Python does."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
 def free_names(names: Iterable[str]) -> Iterator[str]:
     """Yield names that no other of them has, that no table has for itself, and without ``/``."""
     from pynwb.epoch import TimeIntervals
 
     seen = {"start_time", "stop_time", "tags", "timeseries", *dir(TimeIntervals)}
     for given in names:
-        name = given.replace("/", "_").replace(":", "_") or "_"
+        name = readable(given).replace("/", "_").replace(":", "_") or "_"
         while name in seen:
             name += "_"
         seen.add(name)

@@ -26,12 +26,13 @@ from vrtracker.interop.nwb.arrays import (
     columns_of,
     free_names,
     read_arrays,
+    readable,
     timing_of,
     trial_times,
 )
 from vrtracker.interop.nwb.beside import Beside
 from vrtracker.interop.nwb.ophys import add_suite2p
-from vrtracker.interop.nwb.preflight import reason
+from vrtracker.interop.nwb.preflight import in_our_words, reason
 
 if TYPE_CHECKING:
     from vrtracker.tracker import Tracker
@@ -45,6 +46,7 @@ TRIALS_OF = "trials of the experiment "
 _MODULE = "alf"
 _SPECIES = "Mus musculus"
 _NO_UNIT = "unknown"
+_RIG = {"name": "rig_name", "version": "rig_version", "content": "content"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,22 @@ def export_nwb(
     RootUnavailableError
         If its folder cannot be searched for.
     InvalidValueError
-        If the file is there already, or cannot be written.
+        If the file does not end in ``.nwb``, is there already, or cannot be written.
     """
     pynwb = _pynwb()
     target = Path(path)
+    if target.suffix.lower() != ".nwb":
+        raise InvalidValueError(f"{target} is no name for NWB: let it end in .nwb.")
     if target.exists() and not overwrite:
         raise InvalidValueError(f"{target} is there already; go on with overwrite=True.")
     session = tracker.sessions.get(key)
+    with in_our_words(session.key):
+        return _export(pynwb, tracker, session, target, show_blinded=show_blinded)
+
+
+def _export(
+    pynwb: Any, tracker: Tracker, session: Any, target: Path, *, show_blinded: bool
+) -> NwbExport:
     mouse = tracker.mice.get(session.mouseName)
     folder = None if tracker.root is None else tracker._lab.folders().find(session.key)  # noqa: SLF001
     columns = values_of(mouse) if show_blinded else veiled(values_of(mouse))
@@ -160,6 +171,7 @@ def export_many(
     list of (SessionKey, str)
         Those that failed, and why.
     """
+    _pynwb()
     keys = tracker.sessions.query(where, **filters).keys()
     written, passed, failed = [], [], []
     for place, each in enumerate(keys, start=1):
@@ -172,8 +184,6 @@ def export_many(
                 target.parent.mkdir(parents=True, exist_ok=True)
                 options = {"overwrite": overwrite, "show_blinded": show_blinded}
                 written.append(export_nwb(tracker, key, target, **options))
-            except MissingDependencyError:
-                raise
             except (VrtrackerError, OSError) as error:
                 failed.append((key, str(error)))
         if progress is not None:
@@ -202,22 +212,25 @@ def _start(  # noqa: PLR0917 -- what a file begins with
         "key": str(key),
         "session": {n: v for n, v in values_of(session.record).items() if n != "uSessionID"},
         "mouse": {name: value for name, value in mouse.items() if name != "uMouseID"},
-        "rig": None if rig is None else {"name": rig.row.rig_name, "content": rig.content},
+        "rig": None if rig is None else {name: getattr(rig.row, of) for name, of in _RIG.items()},
         "beside": beside,
     }
     file = pynwb.NWBFile(
         identifier=str(key.uuid),
-        session_description=session.experimentType or f"session {key.number} of {key.mouse}",
+        session_description=readable(
+            session.experimentType or f"session {key.number} of {key.mouse}"
+        ),
         session_start_time=_midnight(key.date, zone),
         session_id=_session_id(key),
-        notes=session.sessionNotes,
+        notes=None if session.sessionNotes is None else readable(session.sessionNotes),
         subject=_subject(pynwb, mouse, zone),
     )
     if rig is not None:
         what = "; ".join(f"{each['name']}: {each['description']}" for each in rig.features)
-        file.create_device(name=rig.row.rig_name.replace("/", "_"), description=what or rig.name)
+        (name,) = free_names([rig.row.rig_name])
+        file.create_device(name=name, description=what or rig.name)
     file.add_scratch(
-        json.dumps(rows, default=str, ensure_ascii=False),
+        json.dumps(rows, default=str),
         name=SCRATCH,
         description="the rows of session and mouse, and what hangs on them, as JSON",
     )
@@ -232,6 +245,7 @@ def _midnight(day: dt.date, zone: dt.tzinfo | None) -> dt.datetime:
 
 def _subject(pynwb: Any, mouse: dict[str, Any], zone: dt.tzinfo | None) -> Any:
     born = mouse.get("dateOfBirth")
+    mouse = {n: readable(v) if isinstance(v, str) else v for n, v in mouse.items()}
     return pynwb.file.Subject(
         subject_id=mouse["mouseName"],
         description=mouse.get("notes") or "mouse",
@@ -319,8 +333,9 @@ def _alike(values: list[Any]) -> list[Any]:
     kinds = {type(each) for each in values}
     if kinds <= {int, float, type(None)} and kinds != {type(None)}:
         return [math.nan if each is None else float(each) for each in values]
-    is_one = len(kinds) == 1 and kinds <= {bool, str}
-    return values if is_one else ["" if each is None else str(each) for each in values]
+    if kinds == {bool}:
+        return values
+    return ["" if each is None else readable(str(each)) for each in values]
 
 
 def _intervals(

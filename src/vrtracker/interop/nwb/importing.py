@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.backends.base import ViolationError
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.rigs import violations
+from vrtracker.domain.rigs import content_hash, violations
 from vrtracker.errors import (
     ConcurrentUpdateError,
     ImportFileError,
@@ -28,6 +28,7 @@ from vrtracker.interop.nwb.reading import Content, alike, read_content
 from vrtracker.services.disk.datasets import facts_of, record_files
 from vrtracker.services.entries.adding import fitted, insert
 from vrtracker.services.experiments.importing import take_in
+from vrtracker.services.rigs import place_of
 from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class NwbImportPlan(Shown):
         Parts of the file that are not taken over, and why.
     mouse, session, rig : bool
         Whether each would be added, or set.
+    notes : tuple of str
+        What gets another name here than it has in the file.
     beside : mapping
         How many experiments, masks and runs of tracking (sessions in them) the file tells of.
     """
@@ -67,6 +70,7 @@ class NwbImportPlan(Shown):
     mouse: bool = False
     session: bool = False
     rig: bool = False
+    notes: tuple[str, ...] = ()
     beside: Mapping[str, int] = field(default_factory=dict)
     _content: Any = field(default=None, repr=False, compare=False)
     _tracker: Any = field(default=None, repr=False, compare=False)
@@ -78,7 +82,8 @@ class NwbImportPlan(Shown):
             said = f"{counted(len(self.problems), 'problem')}; nothing is taken over"
         rows: list[Any] = [(n, "yes") for n in ("mouse", "session", "rig") if getattr(self, n)]
         rows += [(name, count) for name, count in self.beside.items() if count]
-        notes = [*self.problems, *(f"left out: {path}: {why}" for path, why in self.left_out)]
+        left_out = [f"left out: {path}: {why}" for path, why in self.left_out]
+        notes = [*self.problems, *self.notes, *left_out]
         return Facts(f"{self.path} as {self.key}: {said}.", rows, notes=notes, most=len(notes))
 
     def apply(self) -> list[str]:
@@ -208,10 +213,11 @@ def import_nwb(tracker: Tracker, path: str | os.PathLike[str], session: Any) -> 
 
 def _needs(
     tracker: Tracker, key: SessionKey, content: Content, problems: list[str]
-) -> dict[str, bool]:
+) -> dict[str, Any]:
     """Return what has to be added, and fit its columns; note what does not fit, or contradicts."""
     there = {"mouse": tracker.mice.find(key.mouse), "session": tracker.sessions.find(key)}
-    needs = {**{kind: record is None for kind, record in there.items()}, "rig": False}
+    needs: dict[str, Any] = {kind: record is None for kind, record in there.items()}
+    rig = content.rows.get("rig")
     keys: dict[str, Any] = {"mouse": {"mouseName": key.mouse}, "session": key.columns}
     for kind, service in (("mouse", tracker.mice), ("session", tracker.sessions)):
         if needs[kind]:
@@ -220,15 +226,24 @@ def _needs(
                 service.coercer.columns({name: [value] for name, value in given.items()}, 1)
             except (InvalidValueError, UnknownNameError) as error:
                 problems.append(f"The {kind} that it describes does not fit: {error}")
-    if content.rows.get("rig"):
-        wrong = violations(content.rows["rig"]["content"])
-        problems += [f"Its rig is wrong: {each}" for each in wrong]
+    if rig:
+        problems += [f"Its rig is wrong: {each}" for each in violations(rig["content"])]
         needs["rig"] = needs["session"] or tracker.rigs.of(key) is None
     with tracker._lab.unit(readonly=True) as unit:  # noqa: SLF001
         whose = None if needs["session"] else key
         told = content.beside.experiments, "its experiment", whose
         problems += take_in(tracker._lab, unit, *told, dry_run=True)  # noqa: SLF001
+        if rig and needs.get("rig"):
+            needs["notes"] = _renamed(unit, rig)
     return needs
+
+
+def _renamed(unit: UnitOfWork, rig: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return that a version has another name here; files of older versions do not tell theirs."""
+    _, name, version = place_of(unit, content_hash(rig["content"]), rig["name"])
+    there, here = f"{rig['name']}@{rig.get('version')}", f"{name}@{version}"
+    is_told = rig.get("version") is not None and there != here
+    return (f"The rig {there} there is {here} here.",) if is_told else ()
 
 
 def _is_there(path: Path, data: Any) -> bool | None:

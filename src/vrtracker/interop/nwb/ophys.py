@@ -111,7 +111,8 @@ class _Ophys:
 
         nan = float("nan")
         if "device" not in self._parts:
-            self._parts["device"] = self._file.create_device(
+            there = self._file.devices.get("microscope")  # A rig may be called so.
+            self._parts["device"] = there or self._file.create_device(
                 name="microscope", description="two-photon microscope"
             )
         return self._file.create_imaging_plane(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vrtracker.errors import MissingDependencyError
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import InvalidValueError, MissingDependencyError, VrtrackerError
 
-__all__ = ["not_read", "problems_of", "reason"]
+__all__ = ["in_our_words", "not_read", "problems_of", "reason"]
 
 _REQUIRED = (
     *("acquisition", "analysis", "processing", "stimulus", "general", "identifier"),
@@ -68,6 +70,20 @@ def not_read(path: Path, error: Exception) -> str:
         f"pynwb does not read {path} ({type(error).__name__}): it is damaged, or of a version "
         "that is not known here; get a whole copy, or a newer pynwb."
     )
+
+
+@contextlib.contextmanager
+def in_our_words(key: SessionKey) -> Iterator[None]:
+    """Tell which session NWB does not take; what its libraries raise then is open."""
+    try:
+        yield
+    except VrtrackerError:
+        raise
+    except Exception as error:
+        raise InvalidValueError(
+            f"{key} cannot be written as NWB ({type(error).__name__}: {error}). Mend the value or "
+            "file that this is about, and export the session again."
+        ) from error
 
 
 class _Look:

@@ -76,8 +76,10 @@ def _rows(content: Content, file: Any) -> None:
             for kind in ("mouse", "session"):
                 content.rows[kind] = {n: v for n, v in told[kind].items() if n not in _NOT_KEPT}
             rig = content.rows["rig"] = told.get("rig")
-            if rig is not None and not (rig["content"] and 0 < len(rig["name"]) <= LONGEST_NAME):
-                content.problems.append("Its rig has no name, or a very long one.")
+            if rig is not None and not (
+                rig["content"] and 0 < len(rig["name"]) <= LONGEST_NAME and "@" not in rig["name"]
+            ):
+                content.problems.append("Its rig has no name, a very long one, or one with '@'.")
             content.beside = Beside.parse(told.get("beside", {}))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             content.problems.append(f"Its entry {SCRATCH} in /scratch is damaged ({error}).")

@@ -10,7 +10,7 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.records import values_of
-from vrtracker.domain.told import THERE, alike, image_name
+from vrtracker.domain.told import THERE, alike, image_name, split_image
 from vrtracker.domain.undoing import (
     Net,
     Past,
@@ -24,7 +24,7 @@ from vrtracker.errors import NotFoundError
 from vrtracker.models.types import to_json
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.row_images import ALL, DATASETS
+from vrtracker.repositories.row_images import ALL, DATASETS, RIG
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
@@ -44,6 +44,7 @@ class Reading:
     values: dict[Subject, dict[str, Any]] = field(default_factory=dict)
     images: dict[int, dict[str, Any]] = field(default_factory=dict)
     deletions: dict[Subject, Deletion] = field(default_factory=dict)
+    rigs: dict[int, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> Iterator[tuple[Subject, Net]]:
@@ -72,6 +73,8 @@ def read_operations(
         _read_rows(unit, reading, kind, [each.key for each in nets if each.kind == kind], lock=lock)
     reading.nets, problems = net_of(events, _Beside(unit, reading))
     reading.problems += problems
+    if any(split_image(name)[0] == RIG for net in reading.nets.values() for name in net.rows):
+        reading.rigs = {row.rig_id: row.name for row in unit.rigs.all()}
     if not reading.problems:
         reading.problems += _differences(unit, reading)
     return reading

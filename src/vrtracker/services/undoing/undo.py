@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +234,8 @@ def _cells(reading: Reading, subject: Subject, net: Net) -> list[tuple[str, tupl
             "" if table in _ALONE else f" {row[:12]}" if table == "vrt_tracking" else f" {row}"
         )
         if now != new:
-            found.append((called, (_told(table, now), _told(table, new))))
+            told = tuple(_told(table, each, reading.rigs) for each in (now, new))
+            found.append((called, told))
     if net.parts and net.parts[0] != net.parts[1]:
         found.append(("parts of the recording", (net.parts[0], net.parts[1])))
     return found
@@ -246,7 +247,7 @@ def _place(entry: Any) -> str:
     return "there" if entry == THERE else "deleted"
 
 
-def _told(table: str, row: Any) -> Any:
+def _told(table: str, row: Any, rigs: Mapping[int, str]) -> Any:
     """Return what there is to say of one of the tracker's rows."""
     if row is None:
         return None
@@ -255,7 +256,7 @@ def _told(table: str, row: Any) -> Any:
     if table == "vrt_qc_decision":
         return f"{row['check_name']} {QC(row['qc_level']).name}"
     if table == "vrt_session_rig":
-        return f"number {row['rig_id']}"
+        return rigs.get(row["rig_id"], f"number {row['rig_id']}")
     if table == "vrt_tracking":
         return row["folder"]
     return f"{row['size_bytes']:.0f} bytes, {QC(row['qc_level']).name}"
