@@ -253,7 +253,7 @@ def test_texts_that_hdf5_does_not_keep_are_escaped_and_come_back(lab, other, tmp
     """Old rows may hold them; so may the name of a rig what NWB refuses in names."""
     from contextlib import closing
 
-    fill(lab)
+    np.save(fill(lab) / "oneData" / "names.note.npy", np.array(["a\0b", "c"]))
     lab.tracker.experiments.setup(session=KEY, experiment="a")
     trial = {"parameters": {"p": "x"}, "outcomes": {"o": "y"}}
     lab.tracker.experiments.record("a", [trial], log=False)
@@ -266,6 +266,7 @@ def test_texts_that_hdf5_does_not_keep_are_escaped_and_come_back(lab, other, tmp
 
     made = export_nwb(lab.tracker, KEY, tmp_path / "out.nwb")
 
+    assert any("names.note" in path and "NUL" in why for path, why in made.left_out)
     assert pynwb.validate(path=str(made.path)) == []
     with pynwb.NWBHDF5IO(str(made.path), "r") as io:
         file = io.read()
@@ -279,12 +280,16 @@ def test_texts_that_hdf5_does_not_keep_are_escaped_and_come_back(lab, other, tmp
 
 @SQLITE
 def test_import_tells_a_rig_that_has_another_version_here(lab, other, written, tmp_path):
+    from support.command_line import good
+
     lab.tracker.rigs.set(KEY, lab.tracker.rigs.add(a_rig(version="9")).name)
     export_nwb(lab.tracker, KEY, tmp_path / "second.nwb")
 
     plan = import_nwb(other.tracker, tmp_path / "second.nwb", KEY)
     assert plan.notes == ("The rig b2@2 there is b2@1 here.",)
     assert plan.notes[0] in str(plan)
+    options = ("--url", other.url, "--root", other.root, "import", "nwb", plan.path)
+    assert plan.notes[0] in good(*options, "--session", KEY, "--dry-run")
     plan.apply()
     assert other.tracker.rigs.of(KEY).name == "b2@1"
 

@@ -268,7 +268,9 @@ def _add_series(pynwb: Any, file: Any, series: list[Series]) -> None:
         if "timestamps" in timing and each.times.path in made:
             timing = {"timestamps": made[each.times.path]}
         name = each.array.path.removesuffix(".npy").rpartition("/")[2]
-        name = name if name not in names else each.array.path.removesuffix(".npy").replace("/", "_")
+        name = (
+            name if name not in names else next(free_names([each.array.path.removesuffix(".npy")]))
+        )
         names.add(name)
         one = pynwb.TimeSeries(
             name=name,
@@ -357,12 +359,8 @@ def _add_tables(file: Any, arrays: Arrays) -> None:
     module = file.create_processing_module(
         name=_MODULE, description="arrays of the session without times"
     )
-    names: set[str] = set()
-    for each in arrays.tables:
-        name = each.name
-        while name in names:
-            name += "_"
-        names.add(name)
+    names = free_names(each.name for each in arrays.tables)
+    for name, each in zip(names, arrays.tables, strict=True):
         columns = [
             VectorData(name=called, description=array.path, data=_column(array.data))
             for called, array in columns_of(each.columns)

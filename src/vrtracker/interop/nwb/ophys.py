@@ -72,7 +72,7 @@ class _Ophys:
             description="all ROIs", region=list(range(len(rois)))
         )
         for name, data in traces.items():
-            self._responses(_TRACES[name]).create_roi_response_series(
+            self._part(_TRACES[name], "Fluorescence").create_roi_response_series(
                 name=plane.name,
                 data=data.T,
                 rois=region,
@@ -127,9 +127,6 @@ class _Ophys:
             location=_UNKNOWN,
             **({} if rate is None else {"imaging_rate": rate}),
         )
-
-    def _responses(self, name: str) -> Any:
-        return self._part(name, "Fluorescence")
 
     def _part(self, name: str, kind: str | None = None) -> Any:
         import pynwb.ophys
