@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import vrtracker
 from support.sample_lab import open_lab
 from support.workflow_lab import WorkflowLab
+from vrtracker.domain.experiments import Experiment, Message
 from vrtracker.errors import (
     DuplicateError,
     ImportFileError,
@@ -17,7 +19,9 @@ from vrtracker.errors import (
     NotFoundError,
     NotUndoableError,
     UnknownNameError,
+    VrtrackerError,
 )
+from vrtracker.files.aepsych.writing import write_experiments
 
 KEY = "M1.2026-02-01.701"
 SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -106,7 +110,7 @@ def test_experiments_leave_with_their_session_and_come_back_as_they_were(lab):
     tracker.experiments.setup(experiment="e")
     tracker.sessions.restore(KEY)
     tracker.experiments.assign("e", session=KEY)
-    tracker.experiments.assign("e")
+    tracker.experiments.assign("e", nobody=True)
     assert contents(tracker)[1][:-1] == before[1]
 
     tracker.sessions.delete(KEY, reason="again")
@@ -285,6 +289,74 @@ def test_messages_alone_rebuild_experiments_in_an_empty_database(lab, tmp_path):
 
 @SQLITE
 @pytest.mark.parametrize(
+    ("given", "outcomes"),
+    [
+        (None, ()),
+        ("hit", (("outcome", "hit"),)),
+        (np.bool_(1), (("outcome", True),)),
+        (np.array(2), (("outcome", 2),)),
+        ({"hit": np.float32(0.5)}, (("hit", 0.5),)),
+    ],
+)
+def test_a_trial_has_one_outcome_or_none_and_may_lack_parameters(lab, given, outcomes):
+    service = filled(lab)
+
+    service.record("b", [{"outcomes": given}])
+
+    (trial,) = service.whole("b")[0].trials
+    assert (trial.parameters, trial.outcomes) == ((), outcomes)
+    assert service.replay().differences == ()
+
+
+def endless():
+    made = []
+    made.append(made)
+    return made
+
+
+BAD = ("a\x00", "half \ud800")
+
+
+@SQLITE
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize(
+    ("act", "field"),
+    [
+        (lambda e, bad: e.setup(bad), "name"),
+        (lambda e, bad: e.setup(about=bad), "about"),
+        (lambda e, bad: e.setup(participant=bad), "participant"),
+        (lambda e, bad: e.setup(more={"rig": [bad]}), "more, rig"),
+        (lambda e, bad: e.setup(message={bad: 1}), "message 1, content"),
+        (lambda e, bad: e.record("a", [{"outcomes": 1}, {"parameters": {"x": bad}}]), "trial 2, p"),
+        (lambda e, bad: e.record("a", [{"outcomes": {bad: 1}}]), "trial 1, outcomes"),
+        (lambda e, bad: e.record("a", [{"outcomes": 1, "extra": {"b": bad}}]), "trial 1, extra, b"),
+        (lambda e, bad: e.record_values("a", 1, parameters={"x": bad}), "trial 1, parameters"),
+        (lambda e, bad: e.record_message("a", bad, {}), "message 1, verb"),
+        (lambda e, bad: e.record_config("a", bad), "message 1, content"),
+    ],
+)
+def test_a_text_that_no_database_keeps_is_refused_with_its_field(lab, act, field, bad):
+    service = filled(lab)
+    before = contents(lab.tracker)
+
+    with pytest.raises(InvalidValueError, match=f"^{field}.*NUL"):
+        act(service, bad)
+
+    assert contents(lab.tracker) == before
+
+
+@SQLITE
+@pytest.mark.parametrize("bad", BAD)
+def test_such_a_text_is_refused_in_files_too(lab, tmp_path, bad):
+    sent = Message.of({"x": [bad]}, verb="ask")
+    write_experiments(tmp_path / "n.db", [Experiment(uid="n", messages=(sent,))])
+
+    with pytest.raises(ImportFileError, match=r"n\.db: 'n', message 1, content, x: .*NUL"):
+        lab.tracker.experiments.read(tmp_path / "n.db")
+
+
+@SQLITE
+@pytest.mark.parametrize(
     ("act", "error"),
     [
         (lambda e: e.setup(experiment="a"), DuplicateError),
@@ -298,14 +370,42 @@ def test_messages_alone_rebuild_experiments_in_an_empty_database(lab, tmp_path):
         (lambda e: e.record("a", [{"answers": 1}]), UnknownNameError),
         (lambda e: e.record_message("a", "ask", {"x": object()}), InvalidValueError),
         (lambda e: e.record_message("a", "ask", b"bytes"), InvalidValueError),
-        (lambda e: e.to_csv("no/such/folder.csv"), InvalidValueError),
+        (lambda e: e.to_csv("no/such/folder.csv", "a"), r"no folder no/such; make it"),
+        *(
+            (lambda e, given=given: e.record("a", given), "give a list of trials")
+            for given in (5, None, "abc", {"outcomes": 1})
+        ),
+        *(
+            (lambda e, given=given: e.record("a", [given]), "give a mapping")
+            for given in ({}, 5, "abc")
+        ),
+        (lambda e: e.record("a", [{"parameters": {"x": np.zeros(2)}}]), "x is array"),
+        (lambda e: e.record("a", [{"parameters": [1]}]), "pairs of name and value"),
+        (lambda e: e.record("a", [{"outcomes": {"": 1}}]), "has no name"),
+        (lambda e: e.record("a", [{"outcomes": 1, "ended": "noon"}]), "give a datetime"),
+        (lambda e: e.record("a", [{"outcomes": 1, "extra": np.zeros(2)}]), "^extra is"),
+        (lambda e: e.record(5, [{"outcomes": 1}]), "id is a text"),
+        (lambda e: e.restore(5), "id is a text"),
+        (lambda e: e.setup(mouse=BAD[1]), "half a character"),
+        (lambda e: e.setup(""), "^name is ''"),
+        (lambda e: e.setup(participant=""), "^participant is ''"),
+        (lambda e: e.setup(more=[1]), "^more is"),
+        (lambda e: e.setup(more={"x": endless()}), "give plain values"),
+        (lambda e: e.frame(3), "id is a text"),
+        (lambda e: e.frame(BAD[1]), "half a character"),
+        (lambda e: e.messages(None), "id is a text"),
+        (lambda e: e.config("a", "a"), "-1 the last"),
+        (lambda e: e.config("a", 99), r"configuration '99' in the experiment a\. There are 1 that"),
+        (lambda e: e.assign("a"), "nobody=True"),
+        (lambda e: e.assign("a", mouse="M1", nobody=True), "nobody=True"),
     ],
 )
 def test_wrong_records_are_refused_and_nothing_is_written(lab, act, error):
     service = filled(lab)
     before = contents(lab.tracker)
 
-    with pytest.raises(error):
+    kind, words = (VrtrackerError, error) if isinstance(error, str) else (error, None)
+    with pytest.raises(kind, match=words):
         act(service)
 
     assert contents(lab.tracker) == before

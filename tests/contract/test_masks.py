@@ -12,7 +12,7 @@ import pytest
 
 from support.sample_lab import run_sql
 from support.workflow_lab import WorkflowLab
-from vrtracker.errors import InvalidValueError, NotFoundError, UnknownNameError
+from vrtracker.errors import NotFoundError, UnknownNameError, VrtrackerError
 from vrtracker.interop.antelop import recompute_masks
 
 ONE, TWO, THREE = (f"M1.2026-02-01.{number}" for number in (701, 702, 703))
@@ -28,6 +28,10 @@ def licks(session, *, threshold=0.5):
     if session.sessionID == 704:
         leave()
     return np.array([1, -1], dtype="int8"), np.array([threshold, 2.0])
+
+@mask_function
+def given(session, *, made):
+    return made
 
 def unmarked(session):
     raise AssertionError
@@ -141,16 +145,27 @@ def test_nothing_that_a_database_names_is_imported_or_run(masks, tmp_path):
 @pytest.mark.parametrize(
     ("act", "error"),
     [
-        (lambda m: m.masks.make(ONE, "x", m.module.unmarked), InvalidValueError),
-        (lambda m: m.masks.make(ONE, "x", lambda _: 1), InvalidValueError),
-        (lambda m: m.masks.make(ONE, "", m.module.licks), InvalidValueError),
+        (lambda m: m.masks.make(ONE, "x", m.module.unmarked), "put @mask_function"),
+        (lambda m: m.masks.make(ONE, "x", lambda _: 1), "<lambda> is no function"),
+        (lambda m: m.masks.make(ONE, "x", None), "^None is no function"),
+        (lambda m: m.masks.make(ONE, "x", "licks"), "^'licks' is no function"),
+        (lambda m: m.masks.make(ONE, "x", m.module.given, made=5), "not a pair of arrays"),
+        (lambda m: m.masks.make(ONE, "x", m.module.given, made=[1, 1]), "one time for each"),
+        (lambda m: m.masks.make(ONE, "x", m.module.given, made=[[1, 1], [0, 1]]), "must end"),
+        (lambda m: m.masks.make(ONE, "x", m.module.given, made=[[1], [None]]), "give numbers"),
+        *(
+            (lambda m, name=name: m.masks.make(ONE, name, m.module.licks), "has 1 to 255 letters")
+            for name in ("", 5, None)
+        ),
+        (lambda m: m.masks.get(ONE, 5), "has 1 to 255 letters"),
+        (lambda m: m.masks.get(ONE, "zz"), rf"no mask 'zz' in {ONE}\."),
         (lambda m: m.masks.make("M1.2026-02-01.9", "x", m.module.licks), NotFoundError),
-        (lambda m: m.masks.get(ONE, "y"), NotFoundError),
         (lambda m: m.masks.recompute(only="some"), UnknownNameError),
     ],
 )
 def test_wrong_masks_are_refused(masks, act, error):
-    with pytest.raises(error):
+    kind, words = (VrtrackerError, error) if isinstance(error, str) else (error, None)
+    with pytest.raises(kind, match=words):
         act(masks)
 
     assert len(masks.masks.list()) == 1

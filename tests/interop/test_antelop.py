@@ -92,19 +92,30 @@ def test_masks_that_do_not_pair_are_refused_with_the_index(marks, edges, row):
 
 
 @pytest.mark.parametrize(
-    ("data", "mask"),
+    ("data", "mask", "words"),
     [
-        ((VALUES, TIMES[1:]), ([1, -1], [0, 1])),
-        ((VALUES, TIMES), ([1, -1], [0])),
-        (VALUES, ([1, -1], [0, 1])),
-        ((np.zeros((10, 2, 2)), TIMES), ([1, -1], [0, 1])),
-        ((VALUES, TIMES[::-1]), ([1, -1], [0.5, 4])),
-        ((VALUES, np.where(TIMES == 2, np.nan, TIMES)), ([1, -1], [2, 4])),
+        ((VALUES, TIMES[1:]), ([1, -1], [0, 1]), "one time for each"),
+        ((VALUES, TIMES), ([1, -1], [0]), "one time for each"),
+        (VALUES, ([1, -1], [0, 1]), "data is not a pair"),
+        ((VALUES, TIMES), ([[1], [-1]], [0, 1]), "marks have 2 dimensions"),
+        ((VALUES, TIMES), ([1, -1], [0, np.nan]), "At index 1 the mask has no time"),
+        ((np.zeros((10, 2, 2)), TIMES), ([1, -1], [0, 1]), "3 dimensions"),
+        ((VALUES, TIMES[::-1]), ([1, -1], [0.5, 4]), "do not ascend; sort"),
+        (
+            (VALUES, np.where(TIMES == 2, np.nan, TIMES)),
+            ([1, -1], [2, 4]),
+            "At index 4 the data has no time",
+        ),
     ],
 )
-def test_data_that_does_not_fit_is_refused(data, mask):
-    with pytest.raises(InvalidValueError):
+def test_data_that_does_not_fit_is_refused(data, mask, words):
+    with pytest.raises(InvalidValueError, match=words):
         split_trials(data, mask)
+
+
+def test_an_unknown_way_to_close_a_trial_is_refused():
+    with pytest.raises(InvalidValueError, match="'both' or 'left', not 'foo'"):
+        split_trials((VALUES, TIMES), ([1, -1], [0, 1]), closed="foo")
 
 
 def test_two_million_samples_are_split_in_little_more_than_the_search_takes():

@@ -243,7 +243,8 @@ def import_aepsych(
     Databases of every age are read, and only read. Messages are plain values, or refused; what
     else is pickled there is kept as it is and never opened. What is here already is left alone,
     what an experiment has grown by is added; one that is nobody's yet is assigned to --mouse or
-    --session. One that is another one here, or another's, is a conflict, and nothing is written.
+    --session, one that is a mouse's to a --session of it. One that is another one here, or
+    another's, is a conflict, and nothing is written.
 
     Example: vrtracker import aepsych default.db --mouse ATL012 --dry-run
 

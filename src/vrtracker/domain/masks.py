@@ -7,11 +7,24 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["code_hash", "data_hash", "function_called", "import_name", "mask_function"]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Series = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+__all__ = [
+    "code_hash",
+    "data_hash",
+    "function_called",
+    "import_name",
+    "mask_function",
+    "mask_of",
+    "series_of",
+]
 
 _MARK = "vrtracker_mask"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -21,8 +34,8 @@ def mask_function(function: _Function) -> _Function:
     """Mark a function as one that makes masks: ``function(session, **options)``.
 
     Only what is marked is ever called by its name. The session is as from
-    ``tracker.sessions.get(key)``; what is returned is kept: arrays of NumPy, numbers, texts, and
-    lists, tuples and dicts of such.
+    ``tracker.sessions.get(key)``; what is returned is a mask as `split_trials` takes it: marks, 1
+    where a trial begins and -1 where it ends, and their times.
     """
     setattr(function, _MARK, True)
     return function
@@ -36,7 +49,11 @@ def import_name(function: Any) -> str:
     InvalidValueError
         If it cannot be found by that, or is not marked.
     """
-    name = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"
+    if not callable(function) or not hasattr(function, "__qualname__"):
+        raise InvalidValueError(
+            f"{function!r} is no function; give one of a module, with @mask_function before it."
+        )
+    name = f"{function.__module__}:{function.__qualname__}"
     if function_called(name) is not function:
         raise InvalidValueError(f"{name} is not the function that is found by that name.")
     return name
@@ -95,3 +112,74 @@ def data_hash(datasets: Iterable[Mapping[str, Any]]) -> str:
         if row["missing_since"] is None
     )
     return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+# -- what a mask is ------------------------------------------------------------------------------
+
+
+def series_of(given: Any, what: str) -> Series:
+    """Return values and their times as arrays; `what` they are called in errors.
+
+    Raises
+    ------
+    InvalidValueError
+        If it is no such pair, or there is not one time for each sample.
+    """
+    import numpy as np
+
+    try:
+        values, times = (np.asarray(each) for each in given)
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"The {what} is not a pair of arrays, values and times ({error})."
+        ) from error
+    if times.ndim != 1 or values.shape[:1] != times.shape:
+        raise InvalidValueError(
+            f"The {what} has values of shape {values.shape} and times of shape {times.shape}; "
+            "there must be one time for each sample."
+        )
+    if times.dtype.kind not in "biufmM":
+        raise InvalidValueError(f"The times of the {what} are {times.dtype}; give numbers.")
+    return values, times
+
+
+def mask_of(given: Any) -> Series:
+    """Return the marks and times of a mask as arrays of shape ``(n_marks,)``.
+
+    Raises
+    ------
+    InvalidValueError
+        If 1 and -1 do not take turns, a trial has no end, or the times do not ascend: its `row` is
+        the index.
+    """
+    import numpy as np
+
+    marks, edges = series_of(given, "mask")
+    if marks.ndim != 1:
+        raise InvalidValueError(f"The marks have {marks.ndim} dimensions; give one.")
+    if not ((marks[0::2] == 1).all() and (marks[1::2] == -1).all()):
+        expected = [1, -1] * ((len(marks) + 1) // 2)
+        row = next(at for at, mark in enumerate(marks.tolist()) if mark != expected[at])
+        wanted = "begin" if expected[row] == 1 else "end"
+        raise InvalidValueError(
+            f"At index {row} the mask has {marks[row]}, where a trial must {wanted} "
+            f"({expected[row]}): 1 and -1 take turns.",
+            row=row,
+            value=marks[row],
+        )
+    if len(marks) % 2:
+        row = len(marks) - 1
+        raise InvalidValueError(f"The trial that begins at index {row} has no end.", row=row)
+    if (missing := np.isnan(edges)).any():
+        row = int(missing.argmax())
+        raise InvalidValueError(
+            f"At index {row} the mask has no time (NaN); leave that trial out.", row=row
+        )
+    if not (ascends := edges[1:] >= edges[:-1]).all():
+        row = int(ascends.argmin()) + 1
+        raise InvalidValueError(
+            f"At index {row} the mask goes back in time, from {edges[row - 1]} to {edges[row]}; "
+            "sort it, or correct what recorded it.",
+            row=row,
+        )
+    return marks, edges

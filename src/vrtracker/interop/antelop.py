@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from vrtracker.domain.masks import mask_function
+from vrtracker.domain.masks import mask_function, mask_of, series_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def split_trials(data: Any, mask: Any, *, closed: Literal["both", "left"] = "bot
     Raises
     ------
     InvalidValueError
-        If shapes do not fit, or the mask does not pair: its `row` is the index in the mask. That
+        If shapes do not fit, `closed` is no such word, or the mask does not pair: its `row` is the
+        index in the mask. That
         the times of the data ascend is looked at where trials begin and end alone: to look at all
         of them would take longer than the splitting.
 
@@ -97,61 +98,25 @@ def split_trials(data: Any, mask: Any, *, closed: Literal["both", "left"] = "bot
     """
     import numpy as np
 
-    values, times = _pair(data, "data")
-    marks, edges = _pair(mask, "mask")
-    if values.ndim > 2 or marks.ndim != 1:  # noqa: PLR2004 -- samples, and channels
+    if closed not in {"both", "left"}:
+        raise InvalidValueError(f"closed is 'both' or 'left', not {closed!r}.")
+    values, times = series_of(data, "data")
+    if values.ndim > 2:  # noqa: PLR2004 -- samples, and channels
         raise InvalidValueError(
-            f"The data has {values.ndim} dimensions and the mask {marks.ndim}; give (samples,) or "
-            "(samples, channels), and a mask of one."
+            f"The data has {values.ndim} dimensions; give (samples,) or (samples, channels)."
         )
-    _check_pairing(marks, edges)
+    _, edges = mask_of(mask)
     starts = np.searchsorted(times, edges[0::2], side="left")
     stops = np.searchsorted(times, edges[1::2], side="right" if closed == "both" else "left")
     places = np.sort(np.concatenate((starts, stops, [0, len(times)])))
     seen = times[np.minimum(places, len(times) - 1)] if len(times) else times
     if not (seen[1:] >= seen[:-1]).all() or (starts > stops).any():
+        if (missing := np.isnan(times)).any():
+            row = int(missing.argmax())
+            raise InvalidValueError(
+                f"At index {row} the data has no time (NaN); leave that sample out.", row=row
+            )
         raise InvalidValueError(
             "The times of the data do not ascend; sort values and times together first."
         )
     return Trials(values, times, starts, stops)
-
-
-def _pair(given: Any, what: str) -> Series:
-    import numpy as np
-
-    try:
-        values, times = (np.asarray(each) for each in given)
-    except (TypeError, ValueError) as error:
-        raise InvalidValueError(
-            f"The {what} is not a pair of arrays, values and times ({error})."
-        ) from error
-    if times.ndim != 1 or values.shape[:1] != times.shape:
-        raise InvalidValueError(
-            f"The {what} has values of shape {values.shape} and times of shape {times.shape}; "
-            "there must be one time for each sample."
-        )
-    return values, times
-
-
-def _check_pairing(marks: np.ndarray[Any, Any], edges: np.ndarray[Any, Any]) -> None:
-    if not ((marks[0::2] == 1).all() and (marks[1::2] == -1).all()):
-        expected = [1, -1] * ((len(marks) + 1) // 2)
-        row = next(at for at, mark in enumerate(marks.tolist()) if mark != expected[at])
-        wanted = "begin" if expected[row] == 1 else "end"
-        raise InvalidValueError(
-            f"At index {row} the mask has {marks[row]}, where a trial must {wanted} "
-            f"({expected[row]}): 1 and -1 take turns.",
-            row=row,
-            value=marks[row],
-        )
-    if len(marks) % 2:
-        row = len(marks) - 1
-        raise InvalidValueError(f"The trial that begins at index {row} has no end.", row=row)
-    # So that NaN is refused too.
-    if not (edges[1:] >= edges[:-1]).all() or (len(edges) and edges[-1] != edges[-1]):
-        row = int((~(edges[1:] >= edges[:-1])).argmax()) + 1 if len(edges) > 1 else 0
-        raise InvalidValueError(
-            f"At index {row} the mask goes back in time, from {edges[max(row - 1, 0)]} to "
-            f"{edges[row]}; sort it, or correct what recorded it.",
-            row=row,
-        )

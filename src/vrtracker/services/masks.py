@@ -13,7 +13,7 @@ from vrtracker import operations
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.experiments import written
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.masks import code_hash, data_hash, function_called, import_name
+from vrtracker.domain.masks import code_hash, data_hash, function_called, import_name, mask_of
 from vrtracker.errors import InvalidValueError, NotFoundError, UnknownNameError, VrtrackerError
 from vrtracker.found import Found, framed
 from vrtracker.models.types import JSONDocument
@@ -102,12 +102,15 @@ class MaskService:
         ------
         NotFoundError
             If there is no such session, or it has no such mask.
+        InvalidValueError
+            If the name is none.
         """
+        _check_name(name)
         with self._lab.unit(readonly=True) as unit:
             record = self._sessions.get(key)
             content = unit.masks.content(record.uSessionID, name)
         if content is None:
-            raise NotFoundError("mask", f"{name} of {record.key}")
+            raise NotFoundError("mask", name, at=str(record.key))
         return _opened(json.loads(content))
 
     def make(self, key: Any, name: str, function: Callable[..., Any], /, **options: Any) -> Any:
@@ -123,12 +126,12 @@ class MaskService:
         Raises
         ------
         InvalidValueError
-            If the function is not such a one, or what it returns cannot be kept.
+            If the name is none, the function is not such a one, or what it returns is no mask
+            that `split_trials` takes.
         NotFoundError
             If there is no such session.
         """
-        if not 0 < len(storable_text(name)) <= _LONGEST:
-            raise InvalidValueError(f"A mask's name has 1 to {_LONGEST} letters, not {name!r}.")
+        _check_name(name)
         record = self._sessions.get(key)
         number, wanted = record.uSessionID, SessionKey.parse(record.key)
         with self._lab.unit(readonly=True) as unit:
@@ -229,7 +232,8 @@ class MaskService:
         """Make one mask, while no transaction is open; return its row."""
         function = function_called(task.function_name)
         code = code_hash(function)
-        made = function(self._sessions.get(task.key), **task.options)
+        made = mask_of(function(self._sessions.get(task.key), **task.options))
+        arrays = [{"dtype": str(each.dtype), "array": each.tolist()} for each in made]
         return {
             "uSessionID": task.number,
             "mask_name": task.mask,
@@ -237,7 +241,7 @@ class MaskService:
             "options": JSONDocument(written(dict(task.options))),
             "code_hash": code,
             "data_hash": task.data_hash,
-            "content": written(_closed(made)),
+            "content": written(arrays),
             "recorded_at": self._lab.now(),
         }
 
@@ -272,18 +276,13 @@ def _why(mask: Mapping[str, Any], seen: str) -> str:
     return "data" if mask["data_hash"] != seen else "asked"
 
 
-def _closed(value: Any) -> Any:
-    """Return a value as JSON keeps it; an array is a dict of its dtype and its values."""
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        return {"dtype": str(value.dtype), "array": value.tolist()}
-    if isinstance(value, list | tuple):
-        return [_closed(each) for each in value]
-    if isinstance(value, dict):
-        return {str(name): _closed(each) for name, each in value.items()}
-    return value
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not 0 < len(storable_text(name)) <= _LONGEST:
+        raise InvalidValueError(f"A mask's name has 1 to {_LONGEST} letters, not {name!r}.")
 
 
 def _opened(value: Any) -> Any:
+    """Return what JSON keeps, arrays as such; earlier versions kept other values too."""
     if isinstance(value, dict) and value.keys() == {"dtype", "array"}:
         import numpy as np
 

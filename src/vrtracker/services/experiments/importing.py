@@ -12,10 +12,11 @@ from vrtracker.database import Database
 from vrtracker.database.versions import require_current
 from vrtracker.display import Facts, Shown, counted, first_of
 from vrtracker.domain.experiments import Experiment, newer
-from vrtracker.errors import ImportFileError, NotFoundError
+from vrtracker.errors import ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.files.aepsych.reading import is_aepsych, read_experiments
 from vrtracker.services.context import LabContext
 from vrtracker.services.experiments.owners import NOBODY, Owner, event, joined, owner_of
+from vrtracker.services.experiments.trials import require_storable
 from vrtracker.settings import resolve_url
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -163,6 +164,14 @@ class _Import:
         *,
         leave_out: bool,
     ) -> None:
+        for one in found:
+            try:
+                require_storable(one.experiment)
+            except InvalidValueError as error:
+                raise ImportFileError(
+                    f"{one.source}: {one.experiment.uid!r}, {error} Nothing was written; correct a "
+                    "copy of the file."
+                ) from error
         self._lab = lab
         self._found = found
         self._session = session

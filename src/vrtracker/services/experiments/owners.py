@@ -1,18 +1,20 @@
-"""Whose an experiment is: a session's, a mouse's or nobody's; and its events."""
+"""What an experiment is called; whose it is: a session's, a mouse's, nobody's; its events."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from vrtracker.domain.experiments import LONGEST_UID
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, UnknownMouseError
 from vrtracker.repositories.events import NewEvent
+from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["NOBODY", "Owner", "event", "joined", "owner_of"]
+__all__ = ["NOBODY", "Owner", "event", "joined", "owner_of", "require_uid"]
 
 
 class Owner(NamedTuple):
@@ -35,6 +37,16 @@ class Owner(NamedTuple):
 NOBODY = Owner()
 
 
+def require_uid(given: Any) -> str:
+    """Return an experiment's id, or raise InvalidValueError where it cannot be one."""
+    if not isinstance(given, str) or not 0 < len(given) <= LONGEST_UID:
+        raise InvalidValueError(
+            f"An experiment's id is a text of 1 to {LONGEST_UID} characters, not {given!r}; "
+            "tracker.experiments.list() has those that there are."
+        )
+    return storable_text(given)
+
+
 def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Owner:
     """Return the owner that a caller names.
 
@@ -43,7 +55,7 @@ def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Own
     NotFoundError
         If there is no such session or mouse.
     InvalidValueError
-        If the session is of another mouse.
+        If the session is of another mouse, or the mouse's name is no text.
     """
     if session is not None:
         key = SessionKey.parse(session)
@@ -55,7 +67,7 @@ def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Own
         return Owner(key, key.mouse, session_number=found.uSessionID)
     if mouse is None:
         return NOBODY
-    known = unit.mice.get(str(mouse))
+    known = unit.mice.get(storable_text(mouse))
     if known is None:
         raise UnknownMouseError(str(mouse), nearest(str(mouse), unit.mice.names()))
     return Owner(None, known.mouseName, mouse_number=known.uMouseID)

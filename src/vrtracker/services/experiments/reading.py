@@ -6,15 +6,17 @@ import builtins
 import datetime as dt
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vrtracker.domain.experiments import Experiment, Message, Trial
 from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.files.trees import reason_of
 from vrtracker.found import Found, framed
 from vrtracker.reading import INSTANT, TIME
 from vrtracker.services.context import LabContext
+from vrtracker.services.experiments.owners import require_uid
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -123,7 +125,7 @@ class ExperimentReading:
             sent (the rig's clock), category (``message``, ``config``, ``strat``), verb, content
             (a value, a text, or bytes that are never opened), sha256.
         """
-        (each,) = self.whole(experiment)
+        (each,) = self.whole(require_uid(experiment))
         return Found([_message_row(message) for message in each.messages], _MESSAGES)
 
     def config(self, experiment: str, which: int = -1) -> Any:
@@ -136,14 +138,21 @@ class ExperimentReading:
         ------
         NotFoundError
             If there is no such experiment, or no such version of it.
+        InvalidValueError
+            If `which` is no whole number.
         """
-        (each,) = self.whole(experiment)
+        (each,) = self.whole(require_uid(experiment))
         versions = each.configs
+        if not isinstance(which, int):
+            raise InvalidValueError(
+                f"which is {which!r}; give a place: 0 is the first version, -1 the last."
+            )
         try:
             return versions[which]
         except IndexError as error:
-            known = f"It has {len(versions)} that can be read."
-            raise NotFoundError("configuration", f"{which} of {each.uid}", remedy=known) from error
+            known = f"There are {len(versions)} that can be read."
+            of = f"the experiment {each.uid}"
+            raise NotFoundError("configuration", which, remedy=known, at=of) from error
 
     def to_csv(self, path: str | os.PathLike[str], experiment: Any = None, **options: Any) -> Path:
         """Write the trials as CSV; as `frame`, without an index.
@@ -154,12 +163,14 @@ class ExperimentReading:
             If the file cannot be written.
         """
         target = Path(path)
+        if not target.parent.is_dir():
+            raise InvalidValueError(f"There is no folder {target.parent}; make it first.")
         frame = self.frame(experiment, **options)
         try:
             frame.to_csv(target, index=False)
         except OSError as error:
             raise InvalidValueError(
-                f"{target} cannot be written ({error.strerror}); give another path."
+                f"{target} cannot be written ({reason_of(error)}); give another path."
             ) from error
         return target
 
@@ -219,7 +230,7 @@ class ExperimentReading:
             return unit.experiments.trials([number])[number]
 
     def _row(self, unit: UnitOfWork, experiment: str) -> dict[str, Any]:
-        row = unit.experiments.find(experiment)
+        row = unit.experiments.find(require_uid(experiment))
         if row is None:
             raise self._unknown(unit, experiment)
         return row
@@ -234,10 +245,10 @@ class ExperimentReading:
 
 def _uids(experiment: Any) -> builtins.list[str]:
     """Return the ids that a caller means: of one, of a row of `list`, or of several."""
-    if isinstance(experiment, str):
-        return [experiment]
     row = experiment.get("experiment_id") if hasattr(experiment, "get") else None
-    return [row] if isinstance(row, str) else builtins.list(experiment)
+    one = row if isinstance(row, str) else experiment
+    several = [one] if isinstance(one, str) or not isinstance(one, Iterable) else one
+    return [require_uid(uid) for uid in several]
 
 
 def _time(iso: str | None) -> dt.datetime | None:

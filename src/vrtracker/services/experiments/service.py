@@ -16,7 +16,6 @@ from vrtracker import clock
 from vrtracker.backends.base import ViolationError
 from vrtracker.domain.experiments import (
     CONFIG,
-    LONGEST_UID,
     MESSAGE,
     STRATEGY,
     Experiment,
@@ -28,10 +27,10 @@ from vrtracker.errors import DuplicateError, InvalidValueError, NotFoundError
 from vrtracker.files.aepsych.pickles import content_of
 from vrtracker.files.aepsych.writing import write_experiments
 from vrtracker.services.experiments.importing import COUNTED, ExperimentPlan, plan_import
-from vrtracker.services.experiments.owners import Owner, event, owner_of
+from vrtracker.services.experiments.owners import Owner, event, owner_of, require_uid
 from vrtracker.services.experiments.reading import ExperimentReading
 from vrtracker.services.experiments.replaying import Replayed, replay
-from vrtracker.services.experiments.trials import iso, pairs_of, trial_of
+from vrtracker.services.experiments.trials import begun, iso, require_storable, trials_of
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -84,28 +83,21 @@ class ExperimentService(ExperimentReading):
         Raises
         ------
         DuplicateError, InvalidValueError
-            If the id is taken, or no id.
+            If the id is taken, or no id; a name is empty, or a text cannot be kept.
         NotFoundError
             If there is no such session or mouse.
         """
         uid = str(uuid4()) if experiment is None else experiment
-        if not 0 < len(uid) <= LONGEST_UID:
-            raise InvalidValueError(
-                f"An experiment's id has 1 to {LONGEST_UID} characters, not {uid!r}."
-            )
-        sent = [] if message is None else [self._message("setup", message)]
+        sent = () if message is None else (self._message("setup", message),)
+        made = begun(
+            uid=uid, name=name, about=about, participant=participant, more=more, messages=sent
+        )
         with self._lab.unit() as unit:
             if unit.experiments.find(uid) is not None:
                 raise DuplicateError("experiment", uid)
             owner = owner_of(self._lab, unit, session, mouse)
-            made = Experiment(
-                uid=uid,
-                participant=owner.mouse if participant is None else participant,
-                name=name,
-                about=about,
-                more=None if more is None else dict(more),
-                messages=tuple(sent),
-            )
+            if participant is None:
+                made = replace(made, participant=owner.mouse)
             unit.experiments.add(made, self._lab.now(), **owner.numbers)
             unit.events.append(
                 [event(self._lab, owner, "experiment", uid, {"messages:added": len(sent)})]
@@ -123,8 +115,9 @@ class ExperimentService(ExperimentReading):
         ----------
         trials
             Mappings with ``parameters`` and ``outcomes`` (mappings, or pairs of name and value;
-            one number is the outcome called outcome), and if there are any ``ended`` (the rig's
-            clock; now if not given), ``model_data`` and ``extra``.
+            one number or text is the outcome called outcome, and None is none, as of a trial that
+            was missed), and if there are any ``ended`` (the rig's clock; now if not given),
+            ``model_data`` and ``extra``.
         log
             Keep a message of each too, so that `replay` finds it.
 
@@ -133,10 +126,9 @@ class ExperimentService(ExperimentReading):
         NotFoundError
             If there is no such experiment.
         InvalidValueError
-            If a value is no plain one, or a name is there twice and `log` is set.
+            If a value is no plain one, a name is empty, or is there twice and `log` is set.
         """
-        now = self._rig_time(None)
-        made = [trial_of(each, now) for each in trials]
+        made = trials_of(trials, self._rig_time(None))
         self._append(experiment, [told_by(each) for each in made] if log else [], made)
         return len(made)
 
@@ -145,7 +137,7 @@ class ExperimentService(ExperimentReading):
 
         With `log` it has a message too, as a rig would have sent it.
         """
-        made = trial_of(trial, self._rig_time(None))
+        (made,) = trials_of([trial], self._rig_time(None))
         number = self._append(experiment, [told_by(made)] if log else [], [made])
         return number, made
 
@@ -176,7 +168,11 @@ class ExperimentService(ExperimentReading):
         ------
         NotFoundError
             If there is no such experiment or trial.
+        InvalidValueError
+            If a value is no plain one, or a name is empty.
         """
+        given = {"parameters": parameters, "outcomes": outcomes}
+        (more,) = trials_of([given], self._rig_time(None))
         with self._recording() as unit:
             row = self._row(unit, experiment)
             number = row["experiment_id"]
@@ -185,17 +181,36 @@ class ExperimentService(ExperimentReading):
                 raise NotFoundError("trial", trial)
             made = replace(
                 before,
-                parameters=before.parameters + pairs_of(parameters),
-                outcomes=before.outcomes + pairs_of(outcomes),
+                parameters=before.parameters + more.parameters,
+                outcomes=before.outcomes + more.outcomes,
             )
             unit.experiments.set_values(trial, made)
             owner = Owner(row["session"], row["mouse"])
-            told = {"trial": trial, "parameters": dict(parameters), "outcomes": dict(outcomes)}
+            told = {"trial": trial} | {name: dict(getattr(more, name)) for name in given}
             unit.events.append([event(self._lab, owner, "recorded", experiment, told)], wakes=False)
             unit.commit()
 
-    def assign(self, experiment: str, *, session: Any = None, mouse: str | None = None) -> None:
-        """Say which session or mouse an experiment belongs to; nobody, if neither is given."""
+    def assign(
+        self,
+        experiment: str,
+        *,
+        session: Any = None,
+        mouse: str | None = None,
+        nobody: bool = False,
+    ) -> None:
+        """Say which session or mouse an experiment belongs to, or that it is nobody's.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such experiment, session or mouse.
+        InvalidValueError
+            If nobody is said, or somebody and `nobody`.
+        """
+        if nobody is not (session is None and mouse is None):
+            raise InvalidValueError(
+                "Say whose the experiment is: session=KEY, mouse=NAME, or nobody=True."
+            )
         with self._lab.unit() as unit:
             row = self._row(unit, experiment)
             owner = owner_of(self._lab, unit, session, mouse)
@@ -244,7 +259,7 @@ class ExperimentService(ExperimentReading):
             If its session or mouse is not there.
         """
         with self._lab.unit() as unit:
-            entries = unit.deletions.of("experiment", experiment)
+            entries = unit.deletions.of("experiment", require_uid(experiment))
             if not entries:
                 known = [each.subject_key for each in unit.deletions.of("experiment")]
                 raise NotFoundError("deleted experiment", experiment, nearest(experiment, known))
@@ -263,6 +278,7 @@ class ExperimentService(ExperimentReading):
 
     def _append(self, experiment: str, messages: Sequence[Message], trials: Sequence[Trial]) -> int:
         """Add to an experiment; return the number of the trial if there is one only, else 0."""
+        require_storable(Experiment(uid=experiment, messages=tuple(messages)))
         with self._recording() as unit:
             row = self._row(unit, experiment)
             number = row["experiment_id"]
@@ -298,8 +314,7 @@ class ExperimentService(ExperimentReading):
         return Message.of(held, category=category, sent=self._rig_time(sent))
 
     def _rig_time(self, given: Any) -> str:
-        at = clock.precise() if given is None else given
-        return iso(at.astimezone(self._lab.zone) if at.tzinfo is not None else at)
+        return iso(clock.precise() if given is None else given, self._lab.zone)
 
     # -- in and out -----------------------------------------------------------------------------
 
@@ -312,7 +327,8 @@ class ExperimentService(ExperimentReading):
         ----------
         session, mouse
             What the experiments belong to; else new ones to the mouse that is called as the
-            participant. One that is here and nobody's is assigned; one of another is a conflict.
+            participant. One that is here and nobody's is assigned, and so is a mouse's to a session
+            of the same mouse; one of another is a conflict.
 
         Raises
         ------
