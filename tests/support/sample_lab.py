@@ -172,7 +172,7 @@ def table_counts(url: str) -> dict[str, int]:
     with raw_engine(url).connect() as connection:
         names = sorted(sa.inspect(connection).get_table_names())
         quoted = connection.dialect.identifier_preparer.quote_identifier
-        counts = [f"SELECT '{name}', COUNT(*) FROM {quoted(name)}" for name in names]
+        counts = [f"SELECT '{name}', count(*) FROM {quoted(name)}" for name in names]
         # In one statement: it is asked before and after each of very many refusals.
         rows = connection.execute(sa.text(" UNION ALL ".join(counts))) if counts else []
         return {str(name).strip(): int(count) for name, count in rows}

@@ -103,8 +103,8 @@ class DatasetRepository:
                 lambda: delete(table).where(table.c.dataset_id == bindparam("id")),
             )
             self._x.change_many(prepared, [{"id": number} for number in remove])
-        empty = dict.fromkeys(column.name for column in table.c if not column.primary_key)
-        self._x.insert(table, [{**empty, **row} for row in insert_rows])
+        names = [column.name for column in table.c if not column.primary_key]
+        self._x.insert(table, [{name: row.get(name) for name in names} for row in insert_rows])
 
     def update(self, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         """Set columns of datasets that are there, by their dataset_id."""
