@@ -79,7 +79,7 @@ def test_killed_upgrade_leaves_the_old_schema_or_the_new_one(tmp_path, start):
         assert found in (old, new), (code, found)
         outcomes.append(found == new)
         # The next kill comes nearer to the moment at which the new schema is there.
-        moment *= 0.75 if found == new else 1.3
+        moment *= 0.6 if found == new else 1.7
         assert upgrade(path) == HEAD
         assert state_of(path) == new
         assert check(path) == []
