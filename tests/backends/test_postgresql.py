@@ -480,7 +480,7 @@ def test_connections_bear_our_name_or_that_of_the_url_and_no_reader_leaves_one_i
 def test_statement_that_takes_too_long_is_ended_for_readers_and_writers(lab, tmp_path, monkeypatch):
     url = lab.database.url.render_as_string(hide_password=False)
     config = tmp_path / "config.toml"
-    config.write_text("[profiles.rig]\nstatement_timeout_seconds = 0.05\n")
+    config.write_text("[profiles.rig]\nstatement_timeout_seconds = 1\n")
     monkeypatch.setenv("VRTRACKER_CONFIG", str(config))
     monkeypatch.setenv("VRTRACKER_PROFILE", "rig")
     with vrtracker.open(url) as tracker:

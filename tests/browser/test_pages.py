@@ -44,6 +44,7 @@ def server(tmp_path_factory):
 def page(browser, server):
     """A page of somebody who came in by the token; what goes wrong in it fails the test."""
     context = browser.new_context(base_url=server.url)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -109,6 +110,8 @@ def test_ten_sessions_are_judged_by_keys_alone(page, server):
     assert len(judged) == 10
     keys = [["p"], ["2"], ["f", "dim", "Enter"], ["s", "no signal", "Enter"], *[["1"]] * 6]
     for number, pressed in enumerate(keys):
+        # The script that listens to keys is run before a page is loaded.
+        page.wait_for_load_state()
         assert page.get_by_text(f"{10 - number} left to judge.").is_visible()
         for each in pressed:
             page.keyboard.type(each) if " " in each or len(each) == 3 else page.keyboard.press(each)
@@ -134,7 +137,7 @@ def test_a_run_that_fails_shows_up_by_itself_with_its_traceback(page, server):
     page.goto("/runs")
 
     shown = page.get_by_text("ended with exit code")
-    for _ in range(120):
+    for _ in range(1200):
         page.clock.run_for(5000)
         page.wait_for_timeout(250)
         if shown.count():

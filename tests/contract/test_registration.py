@@ -329,6 +329,43 @@ def test_a_session_is_claimed_in_the_transaction_that_records_the_one_before(lab
     assert len(commits) == 4
 
 
+def test_what_goes_wrong_with_the_next_session_costs_nothing_of_this_one(lab, workflow):
+    for key in (ONE, TWO):
+        lab.add(key)
+    made = []
+
+    def stop() -> None:
+        if made:
+            raise RuntimeError("asked in the transaction that records the first")
+
+    def registered(job):
+        made.append(job.key)
+        good(job)
+
+    with pytest.raises(RuntimeError):
+        workflow.run(registrar=registered, stop=stop)
+
+    assert workflow.states(ONE)["registration"] is State.DONE
+    assert workflow.claims().empty
+    assert len(made) == 1
+
+
+def test_a_stop_that_comes_while_a_success_is_recorded_holds_for_the_next(lab, workflow):
+    for key in (ONE, TWO):
+        lab.add(key)
+    asked = []
+
+    def stop() -> str | None:
+        asked.append(workflow.states(ONE)["registration"])
+        return "enough" if State.DONE in asked else None
+
+    report = workflow.run(registrar=good, stop=stop)
+
+    assert [result.outcome for result in report.results] == ["succeeded", "cancelled"]
+    assert report.stopped == "enough"
+    assert workflow.claims().empty
+
+
 def test_a_session_that_was_claimed_ahead_is_given_back_where_the_run_is_interrupted(lab, workflow):
     for number in (1, 2):
         lab.add(f"M1.2023-01-20.{number}")

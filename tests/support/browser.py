@@ -23,7 +23,11 @@ def launched() -> Iterator[Any]:
         return
     with sync_playwright() as playwright:
         # In a container nobody may make the sandbox's user namespaces.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+            timeout=120_000,
+        )
         try:
             yield browser
         finally:

@@ -26,7 +26,7 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -164,7 +164,7 @@ def _result(statement: Any) -> Any:
 
 def _batches(
     connection: Any, sql: str, values: Sequence[Any], types: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Read a result whose first row gives the columns their types, which it leaves out."""
     from adbc_driver_manager import AdbcStatement
 
@@ -180,7 +180,7 @@ def _batches(
             yield batch.slice(1) if number == 0 else batch
 
 
-def _hand_over(answers: BinaryIO, parts: Sequence[Iterator[pa.RecordBatch]]) -> None:
+def _hand_over(answers: BinaryIO, parts: Sequence[Generator[pa.RecordBatch]]) -> None:
     """Read all parts at once, and write what has come."""
     found: queue.Queue[Any] = queue.Queue(2 * len(parts))
     failed: list[Exception] = []
@@ -204,14 +204,16 @@ def _read(
     found: queue.Queue[Any],
     failed: list[Exception],
     number: int,
-    batches: Iterator[pa.RecordBatch],
+    batches: Generator[pa.RecordBatch],
 ) -> None:
     """Hand over the batches of a part, with its number, and None at the end."""
     try:
-        for batch in batches:
-            found.put((number, batch))
-            if failed:
-                break
+        # A statement that is left open keeps its connection, and that the log of the database.
+        with contextlib.closing(batches):
+            for batch in batches:
+                found.put((number, batch))
+                if failed:
+                    break
     except Exception as error:  # noqa: BLE001 - for whoever takes them over
         failed.append(error)
     found.put((number, None))

@@ -127,12 +127,17 @@ class CommandRegistrar:
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip())[-_TAIL:] or "it printed nothing"
             raise RegistrarError(f"{words[0]!r} ended with exit code {done.returncode}: {said}")
-        if "{staging" in self.command and is_empty(job.staging):
+        if _names_staging(self.command) and is_empty(job.staging):
             raise RegistrarError(
                 f"{words[0]!r} ended well, but wrote nothing into {job.staging}, which its command "
                 "line names. Mend what it does; if it is to write elsewhere, leave {staging} out."
             )
         return RegistrarResult()
+
+
+def _names_staging(command: str) -> bool:
+    names = (name for _, name, _, _ in string.Formatter().parse(command) if name)
+    return any(name.partition("[")[0].partition(".")[0] == "staging" for name in names)
 
 
 def _refuse_file_here(word: str) -> None:

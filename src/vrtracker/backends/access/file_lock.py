@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import platform
@@ -78,7 +79,9 @@ class FileLock:
                 )
             time.sleep(POLL_S)
         self._descriptor = descriptor
-        _write(descriptor, f"process {os.getpid()} on {platform.node()}, {time.time():.6f}")
+        # Who it is helps others on, and a full disk does not matter here.
+        with contextlib.suppress(OSError):
+            _write(descriptor, f"process {os.getpid()} on {platform.node()}, {time.time():.6f}")
         return True
 
     def release(self) -> None:

@@ -87,11 +87,12 @@ class Mirror:
     def column_names(self, connection: Any, table: str) -> dict[str, str]:
         """Return the names of a table's columns in the file, by those in the mirror."""
         key = table, self.version
-        if key not in self._names:
+        names = self._names.get(key)
+        if names is None:
             if len(self._names) >= _MOST_NAMED:
                 self._names.clear()
-            self._names[key] = _read_names(connection, table)
-        return self._names[key]
+            names = self._names[key] = _read_names(connection, table)
+        return names
 
     def _hold(self, connection: Any) -> None:
         release_tables(self._file)
@@ -202,19 +203,16 @@ class Mirror:
         try:
             self._lock.acquire(timeout_s=max(0.0, deadline - time.monotonic()))
             undo.restore(self.path)
-            self._freshen(connection, deadline, timeout_s, file_alone=file_alone)
+            # The turn at the lock may have come after the deadline.
+            self._freshen(connection, timeout_s, file_alone=file_alone)
         except BaseException:
             self._free_writer(connection)
             raise
 
-    def _freshen(
-        self, connection: Any, deadline: float, timeout_s: float, *, file_alone: bool
-    ) -> None:
+    def _freshen(self, connection: Any, timeout_s: float, *, file_alone: bool) -> None:
         with self._changed:
             if self._is_stale() or (self._is_behind and not file_alone):
-                alone = self._changed.wait_for(
-                    lambda: self._active <= {connection}, max(0.0, deadline - time.monotonic())
-                )
+                alone = self._changed.wait_for(lambda: self._active <= {connection}, timeout_s)
                 if not alone:
                     raise OperationalError(
                         f"Another process has changed {self.path} while a transaction of this "

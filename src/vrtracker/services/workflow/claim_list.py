@@ -111,7 +111,9 @@ class ClaimListService:
             for row, why in zip(rows, whys, strict=True)
             for sentence in abandon(self._lab, row, *(why or taken))
         ]
-        return [*ended, *clean_after(self._lab, rows)]
+        # Who is alive writes on, and finds at the end that the claim is gone.
+        free = [row for row, why in zip(rows, whys, strict=True) if why is not None]
+        return [*ended, *clean_after(self._lab, free)]
 
     def _running(self) -> list[dict[str, Any]]:
         with self._lab.unit(readonly=True) as unit:

@@ -16,6 +16,7 @@ from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import (
     ConcurrentUpdateError,
+    DatabaseAwayError,
     InvalidTransitionError,
     LostClaimError,
     NotFoundError,
@@ -191,11 +192,13 @@ class Claims:
         DatabaseAwayError
             If the database is away for long; whether it was recorded is not known then.
         """
-        return self._end(
-            claim,
-            "succeeded",
-            lambda: self._succeed_as_it_is(claim, finished, known, following),
-        )
+        ahead = [following]
+
+        def record() -> Claim | None:
+            # Tried again, what was done counts by itself.
+            return self._succeed_as_it_is(claim, finished, known, ahead.pop() if ahead else None)
+
+        return self._end(claim, "succeeded", record)
 
     def _succeed_as_it_is(
         self,
@@ -206,9 +209,9 @@ class Claims:
     ) -> Claim | None:
         try:
             return self._succeed(claim, finished, known, following, is_outdated=False)
-        except LostClaimError:
+        except (LostClaimError, DatabaseAwayError):
             raise
-        except _TAKEN as error:
+        except Exception as error:
             if following is not None:
                 # Whichever of the two it was: what was done counts by itself.
                 return self._succeed_as_it_is(claim, finished, known, None)
@@ -318,6 +321,10 @@ class Claims:
         found = patiently(self._lab, try_once)
         let_go(claim.attempt_id)
         return found
+
+    def has_succeeded(self, claim: Claim) -> bool:
+        """Return whether the success of a claim is on record."""
+        return self._outcome(claim) == "succeeded"
 
     def _outcome(self, claim: Claim) -> str | None:
         with self._lab.unit(readonly=True) as unit:

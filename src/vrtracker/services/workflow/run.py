@@ -42,6 +42,7 @@ from vrtracker.services.workflow.outcomes import message_of
 from vrtracker.services.workflow.patience import Stop, patiently
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
+from vrtracker.unit_of_work import UnitOfWork
 
 __all__ = ["count_left", "make_way", "run_share", "run_stage"]
 
@@ -168,9 +169,14 @@ class _Run:
         """
         if self._options.budget_bytes is not None:
             return None
-        if self._options.limit_reached(self._results, and_one_more=True):
-            return None
-        return self._claims.following(*self._where, **self._how)
+        ahead = self._claims.following(*self._where, **self._how)
+
+        def claimed(unit: UnitOfWork) -> Claim | None:
+            # What these may raise is no fault of the work that is being recorded.
+            is_last = self._options.limit_reached(self._results, and_one_more=True)
+            return None if is_last else ahead(unit)
+
+        return claimed
 
     @property
     def _where(self) -> tuple[Queue, int, Stage, Registrar]:
@@ -182,11 +188,19 @@ class _Run:
         try:
             yield
         except DatabaseAwayError:
+            if self._next is not None:
+                let_go(self._next.attempt_id)
             self._next = None
             raise
         finally:
             if self._next is not None:
-                self._cancelled(self._next, "interrupted before it began", time.monotonic())
+                self._give_back(self._next, "interrupted before it began")
+
+    def _give_back(self, claim: Claim, reason: str) -> RunResult:
+        try:
+            return self._cancelled(claim, reason, time.monotonic())
+        finally:
+            let_go(claim.attempt_id)
 
     def _sessions(self, *, left_behind: bool = False) -> Queue:
         return Queue(
@@ -215,8 +229,13 @@ class _Run:
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
         if self._next is not None:
-            # It was asked before that one was claimed.
-            return None
+            # The rest was asked as that one was claimed; a stop may have come since.
+            stop = self._options.stop
+            stopped = stop() if stop is not None else None
+            if stopped:
+                claim, self._next = self._next, None
+                self._results.append(self._give_back(claim, stopped))
+            return stopped
         return self._options.limit_reached(self._results) or self._over_budget()
 
     # -- budget -------------------------------------------------------------------------------
@@ -316,8 +335,10 @@ class _Run:
             except DatabaseAwayError:
                 # It may be on record: the new output stays, as after a kill.
                 raise
-            except BaseException:
-                staging.undo()
+            except BaseException as error:
+                # An interruption may come when the success is on record already.
+                if isinstance(error, Exception) or not self._claims.has_succeeded(claim):
+                    staging.undo()
                 raise
             staging.confirm()
         made = (duration_s, finished.bytes, len(datasets))
