@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -185,20 +185,25 @@ def end_tree(process_id: int) -> None:
 
 
 @contextmanager
-def ending_with_us(process_id: int) -> Iterator[None]:
-    """Within, have the group of a process killed when this process ends, however it does.
+def ending_with_us() -> Iterator[Callable[[int], None]]:
+    """Have the group of a process that is told killed when this one ends, however it does.
 
-    A shell waits for that on a pipe. Windows has none: there the next run ends what is left.
+    A shell waits for that on a pipe, and is there before the process is. Windows has none: there
+    the next run ends what is left.
     """
     if sys.platform == "win32":
-        yield
+        yield lambda _process_id: None
         return
-    words = ["/bin/sh", "-c", f"read _; kill -9 -{process_id}"]
-    with subprocess.Popen(  # noqa: S603 - a number is all that is put in
-        words, stdin=subprocess.PIPE, start_new_session=True
+    words = ["/bin/sh", "-c", 'read group && { read _; kill -9 -"$group"; }']
+    with subprocess.Popen(  # noqa: S603 - the words are ours
+        words, stdin=subprocess.PIPE, start_new_session=True, text=True
     ) as watching:
+
+        def told(process_id: int) -> None:
+            print(process_id, file=watching.stdin, flush=True)
+
         try:
-            yield
+            yield told
         finally:
             watching.kill()
 

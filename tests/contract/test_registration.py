@@ -804,12 +804,13 @@ def test_output_is_put_back_when_success_cannot_be_recorded(lab, workflow, monke
     key = lab.add(ONE)
     workflow.run(registrar=writes({"a.b.npy": b"old"}))
     before, datasets = lab.output(key), lab.dump()["datasets"]
-    refuse = {"on": False}
+    # It is tried with a claim of the next session, and by itself.
+    refuse = {"times": 0}
 
     def failing(original):
         def call(self, *args, **options):
-            if refuse["on"]:
-                refuse["on"] = False
+            if refuse["times"]:
+                refuse["times"] -= 1
                 raise BackendError("the disk is full")
             return original(self, *args, **options)
 
@@ -822,7 +823,7 @@ def test_output_is_put_back_when_success_cannot_be_recorded(lab, workflow, monke
 
     def new(job):
         writes({"a.b.npy": b"new"})(job)
-        refuse["on"] = True
+        refuse["times"] = 2
 
     report = workflow.run("registration", key, registrar=new, force=True)
 

@@ -155,19 +155,22 @@ def _run(
     words: list[str], folder: Path, timeout_s: float | None
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; if it is not waited for, stop it and all that it started."""
-    with subprocess.Popen(  # noqa: S603
-        words,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    with (
+        processes.ending_with_us() as tell,
+        subprocess.Popen(  # noqa: S603
+            words,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            with processes.ending_with_us(process.pid):
-                printed = process.communicate(timeout=timeout_s)
+            tell(process.pid)
+            printed = process.communicate(timeout=timeout_s)
         except BaseException:
             if process.poll() is None:
                 processes.end_tree(process.pid)
