@@ -196,11 +196,13 @@ def ending_with_us() -> Iterator[Callable[[int], None]]:
         return
     words = ["/bin/sh", "-c", 'read group && { read _; kill -9 -"$group"; }']
     with subprocess.Popen(  # noqa: S603 - the words are ours
-        words, stdin=subprocess.PIPE, start_new_session=True, text=True
+        words, stdin=subprocess.PIPE, start_new_session=True, bufsize=0
     ) as watching:
+        pipe = watching.stdin
+        assert pipe is not None  # noqa: S101 - it was asked for
 
         def told(process_id: int) -> None:
-            print(process_id, file=watching.stdin, flush=True)
+            pipe.write(f"{process_id}\n".encode())
 
         try:
             yield told
