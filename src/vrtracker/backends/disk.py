@@ -145,7 +145,7 @@ def network_drive(path: Path) -> str | None:
 
 def may_write(path: Path) -> bool:
     """Return whether the permissions of a file let this process write to it."""
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    return _may(os.W_OK, path)
 
 
 def is_file_there(path: Path, *, create: bool) -> bool:
@@ -155,7 +155,7 @@ def is_file_there(path: Path, *, create: bool) -> bool:
     ------
     DatabaseUnavailableError
         It is missing and is not to be made, or its folder takes no file; it is a folder, or the
-        system does not let one look.
+        system does not let one look, or read it.
     """
     try:
         found = path.stat()
@@ -174,6 +174,10 @@ def is_file_there(path: Path, *, create: bool) -> bool:
         ) from error
     if stat.S_ISDIR(found.st_mode):
         raise DatabaseUnavailableError(f"{path} is a folder; give the database file in it.")
+    if not _may(os.R_OK, path):
+        raise DatabaseUnavailableError(
+            f"You have no permission to read {path}; ask its owner for access."
+        )
     return True
 
 
@@ -181,6 +185,10 @@ def file_identity(path: Path) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever the name it was reached by."""
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def _may(how: int, path: Path) -> bool:
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _check_missing(path: Path, *, create: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import os
 import secrets
 import sqlite3
 import time
@@ -31,7 +30,13 @@ from sqlalchemy import (
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.base import ArrowReader, Backend, Violation
-from vrtracker.backends.disk import copy_whole, file_identity, flush_folder, is_file_there
+from vrtracker.backends.disk import (
+    copy_whole,
+    file_identity,
+    flush_folder,
+    is_file_there,
+    may_write,
+)
 from vrtracker.backends.sqlite_care import SQLiteCare, remove
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
 from vrtracker.backends.sqlite_health import SQLiteHealth, StrictBoolean, is_written_to
@@ -80,10 +85,6 @@ class SQLiteBackend(Backend):
         path = _path(url)
         if not is_file_there(path, create=create):
             return
-        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise DatabaseUnavailableError(
-                f"You have no permission to read {path}; ask its owner for access."
-            )
         # It is not read here: closing a file gives up all locks that this process has on it,
         # those of SQLite's open connections too.
         if 0 < path.stat().st_size < _SMALLEST_BYTES:
@@ -330,10 +331,7 @@ def _remove_unless_in_use(work: Path) -> None:
 
 def _frozen(path: Path) -> bool:
     """Return whether SQLite could not even make its shared-memory file beside the database."""
-    folder_writable = os.access(
-        path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
-    )
-    return not folder_writable and not path.with_name(f"{path.name}-wal").exists()
+    return not may_write(path.parent) and not path.with_name(f"{path.name}-wal").exists()
 
 
 def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:

@@ -49,8 +49,7 @@ class CommandRegistrar:
     def __post_init__(self) -> None:
         try:
             words = shlex.split(self.command)
-            parts = string.Formatter().parse(self.command)
-            used = [name for _, name, _, _ in parts if name is not None]
+            used = _placeholders(self.command)
         except ValueError as error:
             raise ConfigurationError(f"The command {self.command!r} is broken: {error}.") from error
         if not words:
@@ -127,7 +126,7 @@ class CommandRegistrar:
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip())[-_TAIL:] or "it printed nothing"
             raise RegistrarError(f"{words[0]!r} ended with exit code {done.returncode}: {said}")
-        if _names_staging(self.command) and is_empty(job.staging):
+        if "staging" in _placeholders(self.command) and is_empty(job.staging):
             raise RegistrarError(
                 f"{words[0]!r} ended well, but wrote nothing into {job.staging}, which its command "
                 "line names. Mend what it does; if it is to write elsewhere, leave {staging} out."
@@ -135,9 +134,8 @@ class CommandRegistrar:
         return RegistrarResult()
 
 
-def _names_staging(command: str) -> bool:
-    names = (name for _, name, _, _ in string.Formatter().parse(command) if name)
-    return any(name.partition("[")[0].partition(".")[0] == "staging" for name in names)
+def _placeholders(command: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(command) if name is not None]
 
 
 def _refuse_file_here(word: str) -> None:

@@ -15,7 +15,7 @@ from fastapi import Response
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Form", "answer", "arrow", "page", "version"]
+__all__ = ["Form", "answer", "arrow", "digest", "page", "version"]
 
 
 class Form(enum.StrEnum):
@@ -46,8 +46,12 @@ def page(rows: Sequence[Mapping[str, Any]], following: str | None, form: Form) -
 
 def version(row: Mapping[str, Any]) -> str:
     """Return the ETag of a row, which is another one once anything in it has changed."""
-    digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
-    return f'"{digest[:32]}"'
+    return f'"{digest(row)[:32]}"'
+
+
+def digest(document: Any) -> str:
+    """Return what tells whether a document is as it was."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:

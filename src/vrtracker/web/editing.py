@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import http
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +16,7 @@ from vrtracker.errors import InvalidValueError
 from vrtracker.operations import new_id, operation
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
-from vrtracker.web.answers import version
+from vrtracker.web.answers import digest, version
 from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, in_path, then
 from vrtracker.web.tables import Rows
@@ -146,7 +144,7 @@ class _Editing:
         )
         values = {column: text or None}
         plan = self._service.update(values, query, dry_run=True)
-        seen = _digest([sorted(plan.changes), plain_value(plan.changes)])
+        seen = digest([sorted(plan.changes), plain_value(plan.changes)])
         if form.get("seen") == seen and plan.rows:
             with operation(new_id()) as done:
                 self._service.update(values, query, seen=plan, reason=form.text("reason"))
@@ -181,7 +179,7 @@ class _Editing:
             path.write_text(text, encoding="utf-8")
             plan = self._service.read_table(path)
         problems = [str(each).replace(f"{path}", "the table") for each in plan.problems]
-        if form.get("seen") == _digest(text) and not problems:
+        if form.get("seen") == digest(text) and not problems:
             with operation(new_id()) as done:
                 plan.apply()
             return then(f"/undo?operation={done}&done=1")
@@ -190,7 +188,7 @@ class _Editing:
             "text": text,
             "plan": plan,
             "problems": problems,
-            "seen": _digest(text),
+            "seen": digest(text),
         }
         return self._renderer.show("import.html", facts)
 
@@ -241,11 +239,7 @@ def _undo_page(renderer: Renderer, plan: Any, *, is_done: bool) -> Response:
 
 
 def _cells(plan: Any) -> str:
-    return _digest([plain_value(each) for each in plan.cells])
-
-
-def _digest(document: Any) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return digest([plain_value(each) for each in plan.cells])
 
 
 def _text(value: Any) -> str:

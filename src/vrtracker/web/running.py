@@ -5,9 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime as dt
-import hashlib
 import http
-import json
 import shutil
 import signal
 import subprocess
@@ -27,6 +25,7 @@ from vrtracker.as_json import plain_value, records
 from vrtracker.domain.stages import StageKind
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.tracker import Tracker
+from vrtracker.web.answers import digest
 from vrtracker.web.fresh import Fresh
 from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, then
@@ -176,7 +175,7 @@ def _planned(
     def planned(form: Form) -> Response:
         plan = plan_of(form)
         facts = plan.facts()
-        seen = hashlib.sha256(json.dumps(plain_value(facts.rows)).encode()).hexdigest()
+        seen = digest(plain_value(facts.rows))
         if form.get("seen") == seen:
             plan.apply()
             return then("/runs")
