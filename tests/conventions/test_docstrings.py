@@ -7,55 +7,18 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 import vrtracker
-from support.pages import PROJECT
+from support.reference import REFERENCE, STAND_INS, public
 from vrtracker.errors import VrtrackerError
 
-REFERENCE = (PROJECT / "docs" / "reference.md").read_text(encoding="utf-8")
 TOLD_ONCE = {"self", "cls"} | {
     name
     for words in re.findall(r"^\| (`.+?`) \|", REFERENCE, re.MULTILINE)
     for name in re.findall(r"`(\w+)`", words)
 }
 """Parameters that need no word of their own: the reference tells what they are in every call."""
-STAND_INS = ("vrtracker.interop.vranalysis", "vrtracker.interop.one", "vrtracker.interop.aepsych")
-"""Whose names and parameters are those of other packages, which tell what they are."""
-
-
-def _public() -> Iterator[tuple[str, Any]]:
-    """Yield what the reference lists, and the public members of its classes and modules."""
-    for part in REFERENCE.split("currentmodule:: ")[1:]:
-        home, _, listed = part.partition("\n")
-        for name in re.findall(r"^   ~?([\w.]+)$", listed, re.MULTILINE):
-            full = f"{home}.{name}"
-            found = _found(full)
-            yield full, found
-            if inspect.isclass(found) or inspect.ismodule(found):
-                yield from _members(full, found)
-
-
-def _found(full: str) -> Any:
-    module, _, name = full.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (AttributeError, ModuleNotFoundError, ValueError):
-        return importlib.import_module(full)
-
-
-def _members(full: str, holder: Any) -> Iterator[tuple[str, Any]]:
-    names = getattr(holder, "__all__", None) or [name for name in dir(holder) if name[0] != "_"]
-    for name in names:
-        # A module may make what it names when it is asked for.
-        find = getattr if inspect.ismodule(holder) else inspect.getattr_static
-        found = find(holder, name)
-        found = found.__func__ if isinstance(found, (classmethod, staticmethod)) else found
-        if callable(found) and str(getattr(found, "__module__", "")).startswith("vrtracker"):
-            yield f"{full}.{name}", inspect.unwrap(found)
-            if inspect.ismodule(holder) and inspect.isclass(found):
-                yield from _members(f"{full}.{name}", found)
 
 
 def _said(call: Any) -> str:
@@ -85,7 +48,7 @@ def _is_ours(name: str) -> bool:
 
 
 def test_every_call_of_the_reference_tells_what_it_takes_and_raises():
-    calls = {name: call for name, call in _public() if inspect.isfunction(call)}
+    calls = {name: call for name, call in public() if inspect.isfunction(call)}
     untold = {
         name: missing(call)
         for name, call in calls.items()
@@ -98,7 +61,7 @@ def test_every_call_of_the_reference_tells_what_it_takes_and_raises():
 
 
 def test_the_reference_lists_what_the_package_gives():
-    listed = {name.rpartition(".")[2] for name, _ in _public()}
+    listed = {name.rpartition(".")[2] for name, _ in public()}
 
     assert set(vrtracker.__all__) <= listed | {"__version__", "VrtrackerError"}
 

@@ -92,6 +92,7 @@ def split_trials(data: Any, mask: Any, *, closed: Literal["both", "left"] = "bot
     Examples
     --------
     >>> import numpy as np
+    >>> from vrtracker.interop.antelop import split_trials
     >>> data = np.array([5.0, 6.0, 7.0, 8.0]), np.array([0.0, 1.0, 2.0, 3.0])
     >>> [values.tolist() for values, _ in split_trials(data, ([1, -1], [0.5, 2.0]))]
     [[6.0, 7.0]]
