@@ -44,6 +44,11 @@ class Asking(Generic[Record, Key]):
             A condition as text, a key, a mapping, an SQLAlchemy expression, or another query.
         **filters
             As for ``tracker.sessions.frame``.
+
+        Examples
+        --------
+        >>> tracker.query("imaging").where(mouseName=["DEMO001", "DEMO002"]).count()
+        8
         """
         selected = self.listing.filters & self.rules.selection(where, filters)
         return replace(self, listing=replace(self.listing, filters=selected))
@@ -59,6 +64,13 @@ class Asking(Generic[Record, Key]):
             ``workflow.qc_table`` has them), ``attempts.registration.error_message`` (of the last
             attempt at a stage; missing if a person has settled it since), ``datasets.count`` and
             ``datasets.bytes``. A dot may be written ``__``.
+
+        Examples
+        --------
+        >>> query = tracker.query("DEMO002.2023-02-08.701")
+        >>> query.select("state.registration", "datasets.count").frame()
+          state.registration  datasets.count
+        0             failed               0
         """
         columns = names_in(names, "select('mouseName')")
         return replace(self, listing=replace(self.listing, columns=columns))
@@ -67,12 +79,24 @@ class Asking(Generic[Record, Key]):
         """Return the query in another order: by columns that `select` takes, ``-`` for descending.
 
         Missing values come last; rows that agree are in order of their number. No name: by number.
+
+        Examples
+        --------
+        >>> query = tracker.query("sessionDate = 2023-01-20").order_by("-sessionID")
+        >>> [str(key) for key in query.keys()]
+        ['DEMO001.2023-01-20.702', 'DEMO001.2023-01-20.701']
         """
         order = names_in(names, "order_by('mouseName')")
         return replace(self, listing=replace(self.listing, order_by=order))
 
     def limit(self, rows: int | None) -> Self:
-        """Return the query of so many rows at most; None for all."""
+        """Return the query of so many rows at most; None for all.
+
+        Examples
+        --------
+        >>> tracker.query().limit(5).count()
+        5
+        """
         return replace(self, listing=replace(self.listing, limit=rows))
 
     def preload(self, *parts: str) -> Self:
@@ -89,6 +113,12 @@ class Asking(Generic[Record, Key]):
         ------
         UnknownNameError
             If there is no such part.
+
+        Examples
+        --------
+        >>> query = tracker.query("mouseName = DEMO001").preload("mouse", "datasets")
+        >>> [(session.mouse.sex, len(session.datasets)) for session in query]
+        [('F', 17), ('F', 16), ('F', 16), ('F', 16)]
         """
         for part in names_in(parts, "preload('mouse')"):
             if part not in self.rules.parts:
@@ -110,6 +140,13 @@ class Asking(Generic[Record, Key]):
         InvalidValueError
             If they are those of the other table, or it has a limit: rows that are done with would
             make room for others.
+
+        Examples
+        --------
+        >>> tracker.mice.query("KO = true").selecting("sessions")
+        Traceback (most recent call last):
+            ...
+        vrtracker.errors.InvalidValueError: This is a query of mice, and sessions are to be chosen.
         """
         if plural != self.rules.plural:
             raise InvalidValueError(

@@ -61,6 +61,14 @@ class RowDeletion:
             If a mouse has sessions and `force` is not set.
         InvalidTransitionError
             If a session is being worked on.
+
+        Examples
+        --------
+        >>> tracker.sessions.delete("DEMO003.2023-03-16.1", reason="a test of the rig")
+        >>> tracker.mice.delete("DEMO001")
+        Traceback (most recent call last):
+            ...
+        vrtracker.errors.DependentRowsError: The mouse 'DEMO001' has ... 4 sessions. ...
         """
         _delete(self.rules, key, force=force, reason=reason)
 
@@ -80,6 +88,12 @@ class RowDeletion:
             If another row has its key, or its number, by now.
         MissingParentError
             If the session's mouse is not there.
+
+        Examples
+        --------
+        >>> tracker.sessions.delete("DEMO003.2023-03-16.1")
+        >>> tracker.sessions.restore("DEMO003.2023-03-16.1")
+        Session('DEMO003.2023-03-16.1')
         """
         return self.get(_restore(self.rules, key, deletion=deletion, reason=reason))
 
@@ -92,6 +106,13 @@ class RowDeletion:
         pandas.DataFrame
             key, deleted_at (UTC), actor, reason, hanging (what hung on it, in words),
             deletion (int64).
+
+        Examples
+        --------
+        >>> tracker.sessions.delete("DEMO001.2023-01-18.701", reason="twice")
+        >>> tracker.sessions.deleted()[["key", "actor", "reason", "hanging"]]
+                              key actor reason                                hanging
+        0  DEMO001.2023-01-18.701   ada  twice  1 attempt, 1 stage state, 17 datasets
         """
         return _deleted(self.rules)
 
@@ -107,6 +128,13 @@ class RowDeletion:
         ------
         NotFoundError, InvalidValueError
             If no such row was deleted; one that is there must be deleted first.
+
+        Examples
+        --------
+        >>> tracker.sessions.delete("DEMO003.2023-03-16.1")
+        >>> tracker.sessions.purge("DEMO003.2023-03-16.1", reason="another lab's")
+        >>> len(tracker.sessions.deleted())
+        0
         """
         _purge(self.rules, key, deletion=deletion, reason=reason)
 

@@ -139,7 +139,15 @@ class MouseRules(TableRules[MouseRecord, str]):
 
 
 class MouseService(RowService[MouseRecord, str]):
-    """The lab's mice."""
+    """The lab's mice.
+
+    Examples
+    --------
+    >>> tracker.mice.get("DEMO001").dateOfBirth
+    datetime.date(2022, 9, 14)
+    >>> tracker.mice.count("KO = true")
+    1
+    """
 
     def __init__(self, lab: LabContext) -> None:
         super().__init__(lab, MouseRules(lab))

@@ -42,7 +42,11 @@ class Query(Asking[Record, Key]):
 
     Examples
     --------
-    ``tracker.query(imaging=True).where("mouse.KO").select("mouseName", "qc.red_cell").frame()``
+    >>> query = tracker.query(imaging=True).where("mouse.KO").select("mouseName", "sessionID")
+    >>> query.order_by("-sessionID").limit(2).frame()
+      mouseName  sessionID
+    0   DEMO002        702
+    1   DEMO002        701
     """
 
     # -- what ends it -------------------------------------------------------------------------
@@ -84,6 +88,12 @@ class Query(Asking[Record, Key]):
             If a column or operator does not exist; it carries the nearest ones.
         InvalidValueError
             If a value does not fit its column.
+
+        Examples
+        --------
+        >>> tracker.query("not imaging").select("mouseName", "mouse.sex").frame(qualified=True)
+          session.mouseName mouse.sex
+        0           DEMO003         F
         """
         # With the first frame: pandas takes longer to import than most commands to run.
         import pandas as pd
@@ -113,6 +123,12 @@ class Query(Asking[Record, Key]):
         ----------
         show_blinded, qualified
             As `frame`.
+
+        Examples
+        --------
+        >>> tracker.query("imaging").select("mouseName", "numPlanes").arrow().schema
+        mouseName: large_string
+        numPlanes: int64
         """
         from vrtracker.arrow import hide_in_table, read_table
 
@@ -130,6 +146,11 @@ class Query(Asking[Record, Key]):
         ------
         MissingDependencyError
             If polars is not installed.
+
+        Examples
+        --------
+        >>> tracker.query("imaging").select("mouseName", "numPlanes").polars().shape
+        (11, 2)
         """
         try:
             import polars as pl
@@ -151,13 +172,24 @@ class Query(Asking[Record, Key]):
         ----------
         show_blinded, qualified
             As `frame`.
+
+        Examples
+        --------
+        >>> tracker.mice.query().select("mouseName").recarray().mouseName
+        array(['DEMO001', 'DEMO002', 'DEMO003'], dtype=object)
         """
         from vrtracker.frames import plain_records
 
         return plain_records(self.frame(show_blinded=show_blinded, qualified=qualified))
 
     def records(self, *, show_blinded: bool = False) -> list[dict[str, Any]]:
-        """Return the rows as dicts of Python values, None for a missing one."""
+        """Return the rows as dicts of Python values, None for a missing one.
+
+        Examples
+        --------
+        >>> tracker.mice.query("KO = true").select("mouseName", "sex").records()
+        [{'mouseName': 'DEMO002', 'sex': 'M'}]
+        """
         secret, flag = self._veil(show_blinded=show_blinded)
         rows = read_records(self.rules.lab.database, self._statement(*flag))
         for each in flag:
@@ -183,6 +215,11 @@ class Query(Asking[Record, Key]):
         ------
         InvalidValueError
             If the ending is another one, these are no sessions, or it cannot be written.
+
+        Examples
+        --------
+        >>> tracker.query("imaging").select("mouseName", "numPlanes").write("imaged.csv")
+        11
         """
         file = Path(path)
         kind = writing.kind_of(file)
@@ -201,19 +238,37 @@ class Query(Asking[Record, Key]):
         return len(keys)
 
     def keys(self) -> list[Key]:
-        """Return the keys of the rows."""
+        """Return the keys of the rows.
+
+        Examples
+        --------
+        >>> tracker.query("not imaging").keys()
+        [SessionKey(mouse='DEMO003', date=datetime.date(2023, 3, 16), number=1)]
+        """
         with self.rules.lab.unit(readonly=True) as unit:
             keys = self.rules.of(unit).present_keys(self._plain(), self._columns())
         names = self.rules.repository.key_columns
         return [self.rules.key_of_row(dict(zip(names, key, strict=True))) for key in keys]
 
     def count(self) -> int:
-        """Return the number of rows."""
+        """Return the number of rows.
+
+        Examples
+        --------
+        >>> tracker.query("imaging").count()
+        11
+        """
         with self.rules.lab.unit(readonly=True) as unit:
             return self.rules.of(unit).count(self._plain())
 
     def exists(self) -> bool:
-        """Return whether there is any row."""
+        """Return whether there is any row.
+
+        Examples
+        --------
+        >>> tracker.query(numPlanes=(4, ">")).exists()
+        False
+        """
         return bool(self.limit(1).order_by().keys())
 
     def __iter__(self) -> Iterator[Any]:
@@ -250,6 +305,11 @@ class Query(Asking[Record, Key]):
         ------
         InvalidValueError
             If the query has an order of its own.
+
+        Examples
+        --------
+        >>> [len(frame) for frame in tracker.query().iter_frames(5)]
+        [5, 5, 2]
         """
         if self.listing.order_by:
             raise InvalidValueError(
@@ -278,7 +338,15 @@ class Query(Asking[Record, Key]):
     # -- what it would do ---------------------------------------------------------------------
 
     def sql(self) -> str:
-        """Return the statement with its values in it, to be read; it is not what is sent."""
+        """Return the statement with its values in it, to be read; it is not what is sent.
+
+        Examples
+        --------
+        >>> print(tracker.mice.query("KO = true").select("mouseName").sql())
+        SELECT mousedb."mouseName"
+        FROM mousedb
+        WHERE mousedb."KO" = 1 ORDER BY mousedb."uMouseID" ASC
+        """
         return with_values(self._statement(), self.rules.lab.database.read_engine.dialect)
 
     def explain(self) -> str:
@@ -288,6 +356,11 @@ class Query(Asking[Record, Key]):
         ------
         BackendError
             If this kind of database does not tell: Access.
+
+        Examples
+        --------
+        >>> print(tracker.mice.query("DEMO001").explain())
+        SEARCH mousedb USING INDEX ... (mouseName=?)
         """
         with self.rules.lab.unit(readonly=True) as unit:
             return "\n".join(self.rules.of(unit).plan(self._plain(), self._columns()))

@@ -51,6 +51,11 @@ class RowReading(Generic[Record, Key]):
         ----------
         where, include_scratched, **filters
             As `frame`.
+
+        Examples
+        --------
+        >>> tracker.sessions.query("imaging", mouseName="DEMO001").count()
+        4
         """
         rows = Query(self.rules, Listing(include_scratched=include_scratched))
         return rows.where(where, **filters)
@@ -66,8 +71,6 @@ class RowReading(Generic[Record, Key]):
         **crossed: Mapping[str, Any],
     ) -> pd.DataFrame:
         """Return groups of rows in one frame, with the label of its group in each row.
-
-        ``tracker.cross_query({"KO": {"mouse__KO": True}, "control": {"mouse__KO": False}})``
 
         Parameters
         ----------
@@ -88,6 +91,12 @@ class RowReading(Generic[Record, Key]):
         pandas.DataFrame
             Columns of labels (categories, in the order given), then those of the query. A row
             of several groups comes once in each; one SELECT a group.
+
+        Examples
+        --------
+        >>> crossed = tracker.sessions.cross_query({"KO": "mouse.KO", "control": "not mouse.KO"})
+        >>> crossed.groupby("group", observed=True).size().to_dict()
+        {'KO': 4, 'control': 8}
         """
         groupings = {} if groups is None else {"group": groups}
         chosen = self.query() if query is None else query
@@ -158,6 +167,13 @@ class RowReading(Generic[Record, Key]):
         InvalidValueError
             If a value does not fit its column; as a `ConditionError`, also if a condition cannot
             be read.
+
+        Examples
+        --------
+        >>> tracker.mice.frame("not KO", columns=["mouseName", "sex", "dateOfBirth"])
+          mouseName sex dateOfBirth
+        0   DEMO001   F  2022-09-14
+        1   DEMO003   F  2022-11-21
         """
         query = self.query(where, include_scratched=include_scratched, **filters)
         query = _asking(query, columns, order_by, limit)
@@ -191,6 +207,11 @@ class RowReading(Generic[Record, Key]):
         -------
         list of dict
             By the names of the columns; values as declared in `vrtracker.reading`.
+
+        Examples
+        --------
+        >>> tracker.mice.records("sex = F", columns=["mouseName", "dateOfBirth"], limit=1)
+        [{'mouseName': 'DEMO001', 'dateOfBirth': datetime.date(2022, 9, 14)}]
         """
         query = self.query(where, include_scratched=include_scratched, **filters)
         query = _asking(query, columns, order_by, limit)
@@ -206,14 +227,28 @@ class RowReading(Generic[Record, Key]):
         include_scratched: bool = False,
         **filters: Any,
     ) -> Iterator[Any]:
-        """Yield the rows that pass the filters, in the same order as `frame`."""
+        """Yield the rows that pass the filters, in the same order as `frame`.
+
+        Examples
+        --------
+        >>> for session in tracker.sessions.iter(mouseName="DEMO001", limit=2):
+        ...     print(session.key, session.numPlanes)
+        DEMO001.2023-01-18.701 2
+        DEMO001.2023-01-19.701 2
+        """
         query = self.query(where, include_scratched=include_scratched, **filters)
         return iter(_asking(query, None, order_by, limit))
 
     def count(
         self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
     ) -> int:
-        """Return the number of rows that pass the filters."""
+        """Return the number of rows that pass the filters.
+
+        Examples
+        --------
+        >>> tracker.sessions.count("state.registration = done", sessionID=(701, ">="))
+        9
+        """
         return self.query(where, include_scratched=include_scratched, **filters).count()
 
     def get(self, key: Any) -> Any:
@@ -225,6 +260,15 @@ class RowReading(Generic[Record, Key]):
             If there is none; it carries the nearest keys.
         InvalidKeyError, InvalidValueError
             If it is no key, or no name of a mouse.
+
+        Examples
+        --------
+        >>> tracker.sessions.get("DEMO001.2023-01-20.702").imaging
+        True
+        >>> tracker.mice.get("DEMO01")
+        Traceback (most recent call last):
+            ...
+        vrtracker.errors.NotFoundError: There is no mouse 'DEMO01' in the database. Did you mean ...
         """
         found = self.find(key)
         if found is None:
@@ -234,7 +278,13 @@ class RowReading(Generic[Record, Key]):
         return found
 
     def find(self, key: Any) -> Any:
-        """Return the row with this key, scratched or not, or None."""
+        """Return the row with this key, scratched or not, or None.
+
+        Examples
+        --------
+        >>> tracker.sessions.find("DEMO001.2023-01-20.703") is None
+        True
+        """
         columns = self.rules.columns_of(self.rules.key(key))
         record = self.rules.look_ups.by_key(**columns)
         return None if record is None else self.rules.in_hand(record)

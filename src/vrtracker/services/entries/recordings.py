@@ -21,7 +21,14 @@ __all__ = ["RecordingService"]
 
 
 class RecordingService:
-    """Recordings that went on under another number."""
+    """Recordings that went on under another number.
+
+    Examples
+    --------
+    >>> parts = tracker.recordings.merge("DEMO001.2023-01-20.701", "DEMO001.2023-01-20.702")
+    >>> tracker.recordings.parts("DEMO001.2023-01-20.702") == parts
+    True
+    """
 
     def __init__(self, lab: LabContext, sessions: SessionService) -> None:
         self._lab = lab
@@ -34,6 +41,11 @@ class RecordingService:
         ------
         NotFoundError
             If there is no such session.
+
+        Examples
+        --------
+        >>> tracker.recordings.parts("DEMO003.2023-03-16.1")
+        (SessionKey(mouse='DEMO003', date=datetime.date(2023, 3, 16), number=1),)
         """
         session = self._sessions.get(key)
         with self._lab.unit(readonly=True) as unit:
@@ -56,6 +68,12 @@ class RecordingService:
         ------
         InvalidValueError
             If they are not of one mouse and day, or one is part of another recording.
+
+        Examples
+        --------
+        >>> parts = tracker.recordings.merge("DEMO001.2023-01-20.701", "DEMO001.2023-01-20.702")
+        >>> tracker.sessions.get("DEMO001.2023-01-20.701").sessionNotes
+        'One recording: DEMO001.2023-01-20.701, DEMO001.2023-01-20.702.'
         """
         first = SessionKey.parse(key)
         added = [SessionKey.parse(other) for other in others]
@@ -73,6 +91,11 @@ class RecordingService:
         ------
         DuplicateError
             If there is such a session already; link it with `merge`.
+
+        Examples
+        --------
+        >>> [str(part) for part in tracker.recordings.split("DEMO001.2023-01-18.701", 703)]
+        ['DEMO001.2023-01-18.701', 'DEMO001.2023-01-18.703']
         """
         first = self._sessions.get(key)
         model = {name: getattr(first, name) for name in DESCRIPTIVE}
@@ -95,6 +118,12 @@ class RecordingService:
         ------
         InvalidValueError
             If it is part of none.
+
+        Examples
+        --------
+        >>> parts = tracker.recordings.split("DEMO001.2023-01-18.701", 703, 704)
+        >>> [str(part) for part in tracker.recordings.separate("DEMO001.2023-01-18.703")]
+        ['DEMO001.2023-01-18.701', 'DEMO001.2023-01-18.704']
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit() as unit:

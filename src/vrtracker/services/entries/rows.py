@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,13 @@ class RowService(RowReading[Record, Key], RowDeletion):
             If a session names a mouse that does not exist.
         InvalidValueError
             If a value does not fit its column, or one is missing.
+
+        Examples
+        --------
+        >>> tracker.mice.add("ATL012", sex="F", KO=True).mouseName
+        'ATL012'
+        >>> tracker.sessions.add("ATL012.2023-01-20.702", imaging=True)
+        Session('ATL012.2023-01-20.702')
         """
         given = {
             **values,
@@ -50,7 +57,7 @@ class RowService(RowReading[Record, Key], RowDeletion):
         }
         columns = self.coercer.columns({name: [value] for name, value in given.items()}, 1)
         self.rules.check_new(columns)
-        return self.get(self.add_fitted(columns)[0])
+        return self.get(add_rows(self.rules, columns)[0])
 
     def add_many(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Key]:
         """Add rows, all or none, and return their keys in order.
@@ -61,13 +68,14 @@ class RowService(RowReading[Record, Key], RowDeletion):
         ------
         DuplicateError, UnknownMouseError, InvalidValueError
             As `add`; the message names the row.
+
+        Examples
+        --------
+        >>> tracker.mice.add_many([{"mouseName": "ATL012", "sex": "F"}, {"mouseName": "ATL013"}])
+        ['ATL012', 'ATL013']
         """
         columns = fitted(self.rules, rows)
-        return self.add_fitted(columns) if any(columns.values()) else []
-
-    def add_fitted(self, columns: Mapping[str, Sequence[Any]]) -> list[Key]:
-        """Add rows, as `columns` that the coercer has fitted, all or none, each with its event."""
-        return add_rows(self.rules, columns)
+        return add_rows(self.rules, columns) if any(columns.values()) else []
 
     def read_table(
         self,
@@ -112,6 +120,12 @@ class RowService(RowReading[Record, Key], RowDeletion):
             If an option is wrong.
         MissingDependencyError
             If what reads this kind of file is not installed.
+
+        Examples
+        --------
+        >>> pd.DataFrame({"Animal": ["ATL012"], "sex": ["F"]}).to_csv("mice.csv", index=False)
+        >>> tracker.mice.read_table("mice.csv", map={"Animal": "mouseName"}).apply()
+        1
         """
         from vrtracker.files.tables.table import TableOptions
         from vrtracker.services.entries.imports import plan_import
@@ -170,6 +184,13 @@ class RowService(RowReading[Record, Key], RowDeletion):
             If new values of the key are taken, or name no mouse.
         EditConflictError
             If somebody else changed what `seen` shows; it holds both versions.
+
+        Examples
+        --------
+        >>> tracker.sessions.update({"numPlanes": 3}, "mouseName = DEMO001", dry_run=True)
+        Update(matched=4, rows=4, dry_run=True)
+        >>> tracker.mice.update({"strain": None}, "DEMO001", reason="not genotyped")
+        Update(matched=1, rows=1, dry_run=False)
         """
         wanted = self.rules.selection(where, filters)
         if not wanted and not all_rows:

@@ -176,7 +176,15 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
 
 
 class SessionService(RowService[SessionRecord, SessionKey]):
-    """The lab's sessions."""
+    """The lab's sessions.
+
+    Examples
+    --------
+    >>> tracker.sessions.get("DEMO001.2023-01-20.702")
+    Session('DEMO001.2023-01-20.702')
+    >>> tracker.sessions.count("imaging and mouse.KO")
+    4
+    """
 
     rules: SessionRules
 
@@ -206,6 +214,14 @@ class SessionService(RowService[SessionRecord, SessionKey]):
         -------
         pandas.DataFrame
             One row a session; columns and dtypes as declared in `vrtracker.frames`.
+
+        Examples
+        --------
+        >>> names = ["mouseName", "sessionID", "mouse__sex"]
+        >>> tracker.sessions.frame("imaging", columns=names, sessionDate="2023-01-20")
+          mouseName  sessionID mouse__sex
+        0   DEMO001        701          F
+        1   DEMO001        702          F
         """
         if with_mouse and not isinstance(columns, str):
             names = self.columns if columns is None else columns
@@ -225,6 +241,14 @@ class SessionService(RowService[SessionRecord, SessionKey]):
         -------
         pandas.DataFrame
             The columns of `mousedb`, then `sessions` (int64): how many of them pass.
+
+        Examples
+        --------
+        >>> tracker.sessions.mouse_table("imaging")[["mouseName", "sex", "sessions"]]
+          mouseName sex  sessions
+        0   DEMO001   F         4
+        1   DEMO002   M         4
+        2   DEMO003   F         3
         """
         names = ("show_blinded", "parse_environments")
         shown = {name: filters.pop(name) for name in names if name in filters}
