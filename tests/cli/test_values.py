@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vrtracker.cli.values import filters_of, names_of, options_of, size_of, values_of
+from vrtracker.cli.filters import filters_of
+from vrtracker.cli.values import names_of, options_of, size_of, values_of
 from vrtracker.domain.conditions import Comparison
 from vrtracker.errors import ConditionError, InvalidValueError
 from vrtracker.repositories.selecting import Filters

@@ -7,11 +7,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.options import Json
-from vrtracker.cli.output import note, say, write_json
+from vrtracker.cli.options import Json, option
+from vrtracker.cli.output import answer, note
 from vrtracker.errors import ConfigurationError
 
 __all__ = ["commands"]
@@ -29,10 +27,9 @@ def install(
     *,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            "--folder",
-            metavar="DIR",
-            help="Put the libraries here, to take to a machine without a network; else the "
+        option(
+            "--folder DIR",
+            "Put the libraries here, to take to a machine without a network; else the "
             "user's cache folder.",
         ),
     ] = None,
@@ -60,17 +57,16 @@ def install(
     jvm.start()
     version = str(jvm.java("java.lang.System").getProperty("java.version"))
     target = paths[0].parent
-    if json:
-        write_json(
-            {
-                "folder": str(target),
-                "libraries": [path.name for path in paths],
-                "java": {"home": str(home), "version": version},
-            }
-        )
-        return
-    say(f"{len(paths)} libraries in {target}")
-    say(f"Java {version} of {home} runs")
+    answer(
+        {
+            "folder": str(target),
+            "libraries": [path.name for path in paths],
+            "java": {"home": str(home), "version": version},
+        },
+        f"{len(paths)} libraries in {target}",
+        f"Java {version} of {home} runs",
+        json=json,
+    )
 
 
 def _tell(done: int, total: int, name: str) -> None:

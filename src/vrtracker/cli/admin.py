@@ -8,7 +8,7 @@ import typer
 
 from vrtracker.as_json import records
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.options import Json, To
+from vrtracker.cli.options import Json, To, argument
 from vrtracker.cli.output import answer, note, write_listing
 from vrtracker.cli.shell import shell_of
 
@@ -16,18 +16,14 @@ __all__ = ["commands"]
 
 commands = Commands(help="Show, give and take roles: reader, editor, admin.")
 
-_Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A user of the server.", show_default=False)
-]
+_Name = Annotated[str, argument("NAME", "A user of the server.")]
 
 
 @commands.command()
 def grant(
     context: typer.Context,
     name: _Name,
-    role: Annotated[
-        str, typer.Argument(metavar="ROLE", help="reader, editor or admin.", show_default=False)
-    ],
+    role: Annotated[str, argument("ROLE", "reader, editor or admin.")],
     *,
     json: Json = False,
 ) -> None:

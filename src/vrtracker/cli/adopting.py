@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json
+from vrtracker.cli.options import Json, argument, option
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
 
@@ -21,16 +21,11 @@ __all__ = ["adopt"]
 def adopt(
     context: typer.Context,
     target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATABASE",
-            help="File or URL of the lab's database; else that of --url.",
-            show_default=False,
-        ),
+        str | None, argument("DATABASE", "File or URL of the lab's database; else that of --url.")
     ] = None,
     *,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Carry the plan out; without it nothing is written.")
+        bool, option("--apply", "Carry the plan out; without it nothing is written.")
     ] = False,
     json: Json = False,
 ) -> None:

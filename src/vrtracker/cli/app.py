@@ -11,6 +11,7 @@ import typer
 
 from vrtracker.cli.commands import Commands, Group, command_of
 from vrtracker.cli.exits import Exit, report, say_error
+from vrtracker.cli.options import option
 from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
 from vrtracker.operations import operation
@@ -156,30 +157,27 @@ def _options(
     *,
     url: Annotated[
         str | None,
-        typer.Option(
-            "--url",
-            metavar="DATABASE",
-            help="Path of the database, SQLAlchemy URL, or name of a profile; else VRTRACKER_URL, "
+        option(
+            "--url DATABASE",
+            "Path of the database, SQLAlchemy URL, or name of a profile; else VRTRACKER_URL, "
             "else the default profile.",
         ),
     ] = None,
     root: Annotated[
         str | None,
-        typer.Option(
-            "--root",
-            metavar="DIR",
-            help="Folder that holds the sessions' folders; else VRTRACKER_ROOT, or the profile's.",
+        option(
+            "--root DIR",
+            "Folder that holds the sessions' folders; else VRTRACKER_ROOT, or the profile's.",
         ),
     ] = None,
     actor: Annotated[
-        str | None,
-        typer.Option("--actor", metavar="NAME", help="Who signs the history; you if not given."),
+        str | None, option("--actor NAME", "Who signs the history; you if not given.")
     ] = None,
     readonly: Annotated[
-        bool, typer.Option("--readonly", help="Refuse to write mice, sessions and work.")
+        bool, option("--readonly", "Refuse to write mice, sessions and work.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Annotated[bool, option("--debug", "Show the traceback of an error.")] = False,
+    version: Annotated[bool, option("--version", "Show the version.")] = False,
 ) -> None:
     """Track mice, sessions, their processing and quality control.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vrtracker.cli.options import Json, Yes
+from vrtracker.cli.options import Json, Yes, argument, option
 from vrtracker.cli.output import answer
 from vrtracker.cli.shell import agree, shell_of, without_password
 
@@ -18,13 +18,9 @@ __all__ = ["backup", "restore"]
 def backup(
     context: typer.Context,
     *,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", metavar="DIR", help="The folder; else VRTRACKER_BACKUPS."),
-    ] = None,
+    to: Annotated[Path | None, option("--to DIR", "The folder; else VRTRACKER_BACKUPS.")] = None,
     keep: Annotated[
-        int | None,
-        typer.Option("--keep", metavar="N", min=1, help="Remove all but the N newest backups."),
+        int | None, option("--keep N", "Remove all but the N newest backups.", min=1)
     ] = None,
     json: Json = False,
 ) -> None:
@@ -41,16 +37,13 @@ def backup(
 
 def restore(
     context: typer.Context,
-    path: Annotated[
-        Path, typer.Argument(metavar="BACKUP", help="A file of backup.", show_default=False)
-    ],
+    path: Annotated[Path, argument("BACKUP", "A file of backup.")],
     *,
     save: Annotated[
-        bool,
-        typer.Option("--save/--no-save", help="Back up what is there now, beside the backup."),
+        bool, option("--save/--no-save", "Back up what is there now, beside the backup.")
     ] = True,
     other: Annotated[
-        bool, typer.Option("--other", help="Also a backup that was made of another database.")
+        bool, option("--other", "Also a backup that was made of another database.")
     ] = False,
     yes: Yes = False,
     json: Json = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vrtracker.as_json import records
-from vrtracker.cli.options import Json, Key, Reason, To
+from vrtracker.cli.options import Json, Key, Reason, To, option
 from vrtracker.cli.output import say, write_json, write_listing
 from vrtracker.cli.shell import shell_of
 
@@ -33,12 +33,10 @@ def release(
     key: Key,
     *,
     stage: Annotated[
-        str | None,
-        typer.Option("--stage", metavar="STAGE", help="This one alone; else all that are claimed."),
+        str | None, option("--stage STAGE", "This one alone; else all that are claimed.")
     ] = None,
     force: Annotated[
-        bool,
-        typer.Option("--force", help="Also if its holder may live; its result is refused then."),
+        bool, option("--force", "Also if its holder may live; its result is refused then.")
     ] = False,
     reason: Reason = None,
     json: Json = False,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, DryRun, Imaging, Json, Mouse, Since, Until, Where, Yes
+from vrtracker.cli.options import DryRun, Json, Yes, argument, option
 from vrtracker.cli.output import answer, say, write_json, write_table
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import agree, shell_of, without_password
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -20,52 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["bake", "clone", "migrate_to"]
 
-_Destination = Annotated[
-    str,
-    typer.Argument(
-        metavar="DEST", help="Path of a new file, or URL of an empty database.", show_default=False
-    ),
-]
+_Destination = Annotated[str, argument("DEST", "Path of a new file, or URL of an empty database.")]
 
 
 def clone(
     context: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SRC", help="Path, URL or profile of the database.", show_default=False
-        ),
-    ],
+    source: Annotated[str, argument("SRC", "Path, URL or profile of the database.")],
     destination: Annotated[
-        str,
-        typer.Argument(
-            metavar="DEST",
-            help="Path of a new file (.accdb: Access), or URL of an empty database.",
-            show_default=False,
-        ),
+        str, argument("DEST", "Path of a new file (.accdb: Access), or URL of an empty database.")
     ],
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     skip_tables: Annotated[
-        list[str] | None,
-        typer.Option("--skip-table", metavar="TABLE", help="Leave its rows out; repeat it."),
+        list[str] | None, option("--skip-table TABLE", "Leave its rows out; repeat it.")
     ] = None,
     skip_columns: Annotated[
-        list[str] | None,
-        typer.Option("--skip-column", metavar="COLUMN", help="Leave it empty; repeat it."),
+        list[str] | None, option("--skip-column COLUMN", "Leave it empty; repeat it.")
     ] = None,
     update: Annotated[
-        bool,
-        typer.Option("--update", help="DEST is an earlier copy: write what differs alone."),
+        bool, option("--update", "DEST is an earlier copy: write what differs alone.")
     ] = False,
     resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Keep what is written; go on where it was interrupted."),
+        bool, option("--resume", "Keep what is written; go on where it was interrupted.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -85,7 +61,6 @@ def clone(
 
     if shell_of(context).url is not None:
         raise InvalidValueError("clone takes both databases after the command; leave out --url.")
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     how: dict[str, Any] = {
         "skip_tables": skip_tables or (),
         "skip_columns": skip_columns or (),
@@ -114,10 +89,9 @@ def bake(
     *,
     size: Annotated[
         str,
-        typer.Option(
-            "--size",
-            metavar="SIZE",
-            help="small: the last 30 days before the newest session; medium: 365; full: all; or "
+        option(
+            "--size SIZE",
+            "small: the last 30 days before the newest session; medium: 365; full: all; or "
             "one of sizes in the profile.",
         ),
     ] = "full",

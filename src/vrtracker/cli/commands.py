@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Commands", "Group", "command_of"]
+__all__ = ["Commands", "Group", "Together", "command_of"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Together:
+    """Marks a parameter that stands for the options of a function, and is what it returns."""
+
+    make: Callable[..., Any]
 
 
 class Group(TyperGroup):
@@ -64,6 +72,28 @@ def _untyped(params: Any) -> Any:
     return params
 
 
+def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes, in place of parameters that are `Together`, their options."""
+    asked = inspect.signature(function, eval_str=True).parameters
+    made = {
+        name: mark.make
+        for name, parameter in asked.items()
+        for mark in getattr(parameter.annotation, "__metadata__", ())
+        if isinstance(mark, Together)
+    }
+    options = {name: inspect.signature(make).parameters for name, make in made.items()}
+
+    def called(**given: Any) -> Any:
+        for name, make in made.items():
+            given[name] = make(**{each: given.pop(each) for each in options[name]})
+        return function(**given)
+
+    flat = [each for name in asked for each in options.get(name, {name: asked[name]}).values()]
+    by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in flat]
+    called.__signature__ = inspect.Signature(by_name)  # type: ignore[attr-defined]
+    return called
+
+
 def _nothing() -> None:
     """Stand for a function while typer looks for options."""
 
@@ -78,7 +108,7 @@ class _Command(TyperCommand):
     @cached_property
     def _read(self) -> Any:
         alone = typer.Typer(add_completion=False)
-        alone.command(self.name)(self._function)
+        alone.command(self.name)(_spread(self._function))
         return typer.main.get_command(alone)
 
     @property

@@ -11,12 +11,12 @@ import typer
 from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, To, Until, Where
+from vrtracker.cli.options import Json, Key, To, argument, option
 from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.progress import counting
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -30,11 +30,8 @@ commands = Commands(help="The files of sessions: list, record, compare with the 
 _LISTED = ("path", "size", "md5", "revision", "qc", "exists")
 _COUNTS = ("added", "updated", "unchanged", "missing", "hashed")
 
-_KeyOrNone = Annotated[
-    str | None,
-    typer.Argument(metavar="KEY", help="A session; else give filters.", show_default=False),
-]
-_All = Annotated[bool, typer.Option("--all", help="All sessions that are not scratched.")]
+_KeyOrNone = Annotated[str | None, argument("KEY", "A session; else give filters.")]
+_All = Annotated[bool, option("--all", "All sessions that are not scratched.")]
 
 
 @commands.command("list")
@@ -57,14 +54,9 @@ def scan(
     *,
     all_: _All = False,
     hashes: Annotated[
-        bool, typer.Option("--hashes/--no-hashes", help="Read what is new for its hashes.")
+        bool, option("--hashes/--no-hashes", "Read what is new for its hashes.")
     ] = True,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     json: Json = False,
 ) -> None:
     """Record the files in the folders of sessions: what is new, what was changed, what is gone.
@@ -78,7 +70,6 @@ def scan(
 
     Example: vrtracker datasets scan --mouse ATL012 --since 2023-01-01
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     wanted = _wanted(key, filters, everything=all_)
     with shell_of(context).open() as tracker, counting("sessions looked at") as progress:
         found = tracker.datasets.scan(wanted, hashes=hashes, progress=progress)
@@ -103,12 +94,7 @@ def verify(
     key: _KeyOrNone = None,
     *,
     all_: _All = False,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     json: Json = False,
 ) -> None:
     """Read the recorded files again, and compare their content with the hashes on record.
@@ -119,7 +105,6 @@ def verify(
 
     Example: vrtracker datasets verify --all --json
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     wanted = _wanted(key, filters, everything=all_)
     with shell_of(context).open(readonly=True) as tracker, counting("sessions read") as progress:
         found = tracker.datasets.verify(wanted, progress=progress)
@@ -144,13 +129,8 @@ def prune(
     key: _KeyOrNone = None,
     *,
     all_: _All = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Do what is listed.")] = False,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    apply: Annotated[bool, option("--apply", "Do what is listed.")] = False,
+    filters: Filters,
     json: Json = False,
 ) -> None:
     """List ALF files that are not recorded, and records without a file; --apply takes them away.
@@ -163,7 +143,6 @@ def prune(
 
     Example: vrtracker datasets prune ATL012.2023-01-20.702 --apply
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     wanted = _wanted(key, filters, everything=all_)
     with shell_of(context).open(readonly=not apply) as tracker:
         with counting("sessions looked at") as progress:
@@ -191,10 +170,7 @@ def prune(
 def restore(
     context: typer.Context,
     name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME", help="Which pruning; the last one if not given.", show_default=False
-        ),
+        str | None, argument("NAME", "Which pruning; the last one if not given.")
     ] = None,
     *,
     json: Json = False,

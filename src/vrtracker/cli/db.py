@@ -11,7 +11,7 @@ from vrtracker.cli import whole
 from vrtracker.cli.adopting import adopt
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json, To, Yes
+from vrtracker.cli.options import Json, To, Yes, argument, option
 from vrtracker.cli.output import answer, note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import agree, shell_of
 from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError
@@ -30,13 +30,9 @@ whole.add_to(commands)
 @commands.command()
 def upgrade(
     context: typer.Context,
-    revision: Annotated[
-        str, typer.Argument(metavar="REVISION", help="head is the newest.")
-    ] = "head",
+    revision: Annotated[str, argument("REVISION", "head is the newest.")] = "head",
     *,
-    sql: Annotated[
-        bool, typer.Option("--sql", help="Show the statements; they are run and undone.")
-    ] = False,
+    sql: Annotated[bool, option("--sql", "Show the statements; they are run and undone.")] = False,
     json: Json = False,
 ) -> None:
     """Bring the database to a revision of the schema; makes a SQLite file that is missing.
@@ -73,12 +69,7 @@ def make_or_upgrade(settings: Settings, revision: str = "head") -> dict[str, Any
 @commands.command()
 def downgrade(
     context: typer.Context,
-    revision: Annotated[
-        str,
-        typer.Argument(
-            metavar="REVISION", help="An earlier revision; base: no tables.", show_default=False
-        ),
-    ],
+    revision: Annotated[str, argument("REVISION", "An earlier revision; base: no tables.")],
     *,
     yes: Yes = False,
     json: Json = False,
@@ -174,10 +165,10 @@ def schema(
     context: typer.Context,
     *,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="A page with a diagram of what refers to what.")
+        bool, option("--markdown", "A page with a diagram of what refers to what.")
     ] = False,
     html: Annotated[
-        bool, typer.Option("--html", help="The same as a page that any browser shows, offline.")
+        bool, option("--html", "The same as a page that any browser shows, offline.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from vrtracker.as_json import plain_value
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Json
+from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import counting
 from vrtracker.cli.shell import shell_of
@@ -26,23 +26,21 @@ def scan(
     context: typer.Context,
     *,
     mouse: Annotated[
-        list[str] | None,
-        typer.Option("--mouse", metavar="NAME", help="Look at this mouse alone. Repeatable."),
+        list[str] | None, option("--mouse NAME", "Look at this mouse alone. Repeatable.")
     ] = None,
     add_mice: Annotated[
-        bool, typer.Option("--add-mice", help="Add mice too that the database does not know.")
+        bool, option("--add-mice", "Add mice too that the database does not know.")
     ] = False,
-    today: Annotated[bool, typer.Option("--today", help="Sessions of today alone.")] = False,
+    today: Annotated[bool, option("--today", "Sessions of today alone.")] = False,
     like: Annotated[
         str | None,
-        typer.Option(
-            "--like",
-            metavar="LAST|KEY",
-            help="Take over how a session was recorded, where the folder does not tell: of KEY, "
+        option(
+            "--like LAST|KEY",
+            "Take over how a session was recorded, where the folder does not tell: of KEY, "
             "or the mouse's last one.",
         ),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Add what the plan lists.")] = False,
+    apply: Annotated[bool, option("--apply", "Add what the plan lists.")] = False,
     json: Json = False,
 ) -> None:
     """Look below the root for sessions that are not in the database; --apply adds them.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json
+from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import kept_for_json, note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
 
@@ -19,9 +19,9 @@ def doctor(
     *,
     fix: Annotated[
         bool,
-        typer.Option(
+        option(
             "--fix",
-            help="Put right what can be without any risk: free claims of processes that are gone, "
+            "Put right what can be without any risk: free claims of processes that are gone, "
             "make a backup that is due, shorten a log.",
         ),
     ] = False,

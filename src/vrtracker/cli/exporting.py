@@ -11,50 +11,32 @@ import typer
 from vrtracker.as_json import KEY
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
+from vrtracker.cli.filters import Filters, Where, filters_of
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import (
-    Columns,
-    Date,
-    Imaging,
-    Json,
-    Key,
-    Mouse,
-    Since,
-    Unblind,
-    Until,
-    What,
-    Where,
-)
-from vrtracker.cli.output import note, say, write_json
+from vrtracker.cli.options import Columns, Json, Key, Unblind, What, argument, option
+from vrtracker.cli.output import answer, note, say, write_json
 from vrtracker.cli.progress import running
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, names_of
+from vrtracker.cli.values import names_of
 
 __all__ = ["exports"]
 
 exports = Commands(help="Write files that other packages read.")
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+_Overwrite = Annotated[bool, option("--overwrite", "Replace files that are there.")]
 
 
 @exports.command("table")
 def export_table(
     context: typer.Context,
-    what: Annotated[
-        What,
-        typer.Argument(metavar="mice|sessions", help="What to write.", show_default=False),
-    ],
+    what: Annotated[What, argument("mice|sessions", "What to write.")],
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE",
-            help=".csv, .tsv, .parquet, .arrow or .feather; .json for a list of sessions.",
-            show_default=False,
-        ),
+        argument("FILE", ".csv, .tsv, .parquet, .arrow or .feather; .json for a list of sessions."),
     ],
     *,
     where: Where = None,
     include_scratched: Annotated[
-        bool, typer.Option("--include-scratched", help="Scratched sessions too.")
+        bool, option("--include-scratched", "Scratched sessions too.")
     ] = False,
     columns: Columns = None,
     unblind: Unblind = False,
@@ -79,29 +61,19 @@ def export_table(
             for each in (service.key_columns if name == KEY else (name,))
         ]
         rows = query.select(*names).write(file, show_blinded=unblind)
-    if json:
-        write_json({"rows": rows, "file": str(file)})
-    else:
-        say(f"{counted(rows, 'row')} written to {file}")
+    answer(
+        {"rows": rows, "file": str(file)}, f"{counted(rows, 'row')} written to {file}", json=json
+    )
 
 
 @exports.command("one")
 def export_one(
     context: typer.Context,
-    folder: Annotated[
-        str,  # A Path of nothing would be the folder one is in.
-        typer.Argument(metavar="FOLDER", help="Where the tables go.", show_default=False),
-    ],
+    folder: Annotated[str, argument("FOLDER", "Where the tables go.")],
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     skip_unfit: Annotated[
-        bool,
-        typer.Option("--skip-unfit", help="Leave out sessions that ONE cannot hold, and say so."),
+        bool, option("--skip-unfit", "Leave out sessions that ONE cannot hold, and say so.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -116,7 +88,6 @@ def export_one(
 
     Example: vrtracker export one cache --since 2023-01-01 --skip-unfit --json
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open(readonly=True) as tracker:
         made = tracker.export_one(folder, filters, skip_unfit=skip_unfit)
     if json:
@@ -138,14 +109,10 @@ def export_one(
 @exports.command("aepsych")
 def export_aepsych(
     context: typer.Context,
-    file: Annotated[
-        str,
-        typer.Argument(metavar="FILE", help="A new file.", show_default=False),
-    ],
+    file: Annotated[str, argument("FILE", "A new file.")],
     *,
     experiment: Annotated[
-        list[str] | None,
-        typer.Option("--experiment", metavar="ID", help="This one alone. Repeatable."),
+        list[str] | None, option("--experiment ID", "This one alone. Repeatable.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -155,20 +122,14 @@ def export_aepsych(
     """
     with shell_of(context).open(readonly=True) as tracker:
         counts = tracker.experiments.export(file, experiment or None)
-    if json:
-        write_json(counts)
-    else:
-        say(f"{counted(counts['trials'], 'trial')} written to {file}")
+    answer(counts, f"{counted(counts['trials'], 'trial')} written to {file}", json=json)
 
 
 @exports.command("nwb")
 def export_nwb(
     context: typer.Context,
     key: Key,
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="Such as session.nwb.", show_default=False),
-    ],
+    file: Annotated[Path, argument("FILE", "Such as session.nwb.")],
     *,
     overwrite: _Overwrite = False,
     unblind: Unblind = False,
@@ -186,26 +147,15 @@ def export_nwb(
 
     with shell_of(context).open(readonly=True) as tracker:
         made = export(tracker, key, file, overwrite=overwrite, show_blinded=unblind)
-    if json:
-        write_json(dataclasses.asdict(made))
-    else:
-        say(str(made))
+    answer(dataclasses.asdict(made), str(made), json=json)
 
 
 @exports.command("nwb-all")
 def export_nwb_all(
     context: typer.Context,
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="FOLDER", help="Where the files go.", show_default=False),
-    ],
+    folder: Annotated[Path, argument("FOLDER", "Where the files go.")],
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     overwrite: _Overwrite = False,
     unblind: Unblind = False,
     json: Json = False,
@@ -219,7 +169,6 @@ def export_nwb_all(
     """
     from vrtracker.interop.nwb import export_many
 
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open(readonly=True) as tracker, running("writing NWB") as progress:
         written, passed, failed = export_many(
             tracker,

@@ -12,7 +12,7 @@ from vrtracker.as_json import plain_value
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import DryRun, Json, What, Yes
+from vrtracker.cli.options import DryRun, Json, What, Yes, argument, option
 from vrtracker.cli.output import say, write_json, write_table
 from vrtracker.cli.shell import agree, is_terminal, shell_of
 from vrtracker.errors import InvalidValueError
@@ -28,10 +28,7 @@ _PREVIEW = 10
 _TOTALS = ("added", "updated", "unchanged")
 
 
-_What = Annotated[
-    What,
-    typer.Argument(metavar="mice|sessions", help="What the file holds.", show_default=False),
-]
+_What = Annotated[What, argument("mice|sessions", "What the file holds.")]
 
 
 @imports.command("table")
@@ -40,56 +37,43 @@ def import_table(
     what: _What,
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE",
-            help=".csv, .tsv, .txt, .xlsx, .xls, .ods, .parquet or .arrow; its first row names "
-            "columns.",
-            show_default=False,
+        argument(
+            "FILE",
+            ".csv, .tsv, .txt, .xlsx, .xls, .ods, .parquet or .arrow; its first row names columns.",
         ),
     ],
     *,
     sheet: Annotated[
-        str | None,
-        typer.Option("--sheet", metavar="NAME", help="The sheet of a workbook with several."),
+        str | None, option("--sheet NAME", "The sheet of a workbook with several.")
     ] = None,
     map_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="HEADER=COLUMN",
-            help="The column that a header means; with nothing after = it is left out. Repeatable.",
+        option(
+            "--map HEADER=COLUMN",
+            "The column that a header means; with nothing after = it is left out. Repeatable.",
         ),
     ] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option(
-            "--delimiter",
-            metavar="SIGN",
-            help="What separates the fields: one character, or comma, semicolon, tab, pipe.",
+        option(
+            "--delimiter SIGN",
+            "What separates the fields: one character, or comma, semicolon, tab, pipe.",
         ),
     ] = None,
     encoding: Annotated[
-        str | None,
-        typer.Option("--encoding", metavar="NAME", help="Such as utf-8, utf-16, cp1252, latin-1."),
+        str | None, option("--encoding NAME", "Such as utf-8, utf-16, cp1252, latin-1.")
     ] = None,
-    decimal: Annotated[
-        str | None, typer.Option("--decimal", metavar="SIGN", help="Decimal sign: , or .")
-    ] = None,
+    decimal: Annotated[str | None, option("--decimal SIGN", "Decimal sign: , or .")] = None,
     date_format: Annotated[
         str | None,
-        typer.Option(
-            "--date-format",
-            metavar="FORMAT",
-            help="How texts show dates: %d/%m/%Y has the day first, iso begins with the year.",
+        option(
+            "--date-format FORMAT",
+            "How texts show dates: %d/%m/%Y has the day first, iso begins with the year.",
         ),
     ] = None,
     missing: Annotated[
         list[str] | None,
-        typer.Option(
-            "--missing",
-            metavar="WORD",
-            help="A word that means a missing value, in texts too. Repeatable.",
-        ),
+        option("--missing WORD", "A word that means a missing value, in texts too. Repeatable."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -136,14 +120,7 @@ def import_table(
 def import_csv(
     context: typer.Context,
     what: _What,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="CSV, UTF-8, with a header of column names.",
-            show_default=False,
-        ),
-    ],
+    file: Annotated[Path, argument("FILE", "CSV, UTF-8, with a header of column names.")],
     *,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -167,16 +144,11 @@ def import_csv(
 def import_one(
     context: typer.Context,
     folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER",
-            help="Holds sessions.pqt, and datasets.pqt if there are any.",
-            show_default=False,
-        ),
+        Path, argument("FOLDER", "Holds sessions.pqt, and datasets.pqt if there are any.")
     ],
     *,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="In a conflict take what the cache says.")
+        bool, option("--overwrite", "In a conflict take what the cache says.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -218,22 +190,16 @@ def import_one(
 @imports.command("aepsych")
 def import_aepsych(
     context: typer.Context,
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Databases of AEPsych.", show_default=False),
-    ],
+    files: Annotated[list[Path], argument("FILE...", "Databases of AEPsych.")],
     *,
     mouse: Annotated[
         str | None,
-        typer.Option(
-            "--mouse",
-            metavar="NAME",
-            help="Whose the experiments are; else new ones are the participant's, if so called.",
+        option(
+            "--mouse NAME",
+            "Whose the experiments are; else new ones are the participant's, if so called.",
         ),
     ] = None,
-    session: Annotated[
-        str | None, typer.Option("--session", metavar="KEY", help="The session they belong to.")
-    ] = None,
+    session: Annotated[str | None, option("--session KEY", "The session they belong to.")] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -271,14 +237,9 @@ def import_aepsych(
 @imports.command("nwb")
 def import_nwb(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The NWB file.", show_default=False)],
+    file: Annotated[Path, argument("FILE", "The NWB file.")],
     *,
-    session: Annotated[
-        str,
-        typer.Option(
-            "--session", metavar="KEY", help="The session that it is of.", show_default=False
-        ),
-    ],
+    session: Annotated[str, option("--session KEY", "The session that it is of.")],
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,

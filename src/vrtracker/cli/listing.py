@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.as_json import KEY, KEY_COLUMNS, chosen, plain_value, records
-from vrtracker.cli.output import note, say, write_json, write_listing, write_table
+from vrtracker.cli.output import answer, note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import agree
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
@@ -92,10 +92,7 @@ def added(keys: Sequence[Any], *, json: bool) -> None:
 
 def deleted(key: Any, *, json: bool) -> None:
     """Report what was deleted."""
-    if json:
-        write_json({"deleted": str(key)})
-    else:
-        say(f"deleted {key}")
+    answer({"deleted": str(key)}, f"deleted {key}", json=json)
 
 
 def list_deleted(service: RowService[Any, Any], *, json: bool, to: Path | None) -> None:
@@ -114,10 +111,7 @@ def restore(
     """Bring a deleted row back and report it."""
     service.restore(key, deletion=deletion, reason=reason)
     found = service.rules.key(key)
-    if json:
-        write_json({"restored": str(found)})
-    else:
-        say(f"restored {found}")
+    answer({"restored": str(found)}, f"restored {found}", json=json)
 
 
 def purge(
@@ -133,10 +127,7 @@ def purge(
     found = service.rules.key(key)
     agree(f"This removes {found} for good; it cannot be restored afterwards.", yes=yes)
     service.purge(found, deletion=deletion, reason=reason)
-    if json:
-        write_json({"purged": str(found)})
-    else:
-        say(f"purged {found}")
+    answer({"purged": str(found)}, f"purged {found}", json=json)
 
 
 def edit(

@@ -11,12 +11,12 @@ import typer
 from vrtracker.as_json import records
 from vrtracker.cli import watching
 from vrtracker.cli.exits import Exit
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Since, To, Until, Where
+from vrtracker.cli.options import Json, Key, To, argument, option
 from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.operations import short
 
@@ -53,19 +53,12 @@ _ATTEMPTS = (
 def status(
     context: typer.Context,
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     watch: Annotated[
-        bool,
-        typer.Option("--watch", help="Show what is going on, again and again until Ctrl-C."),
+        bool, option("--watch", "Show what is going on, again and again until Ctrl-C.")
     ] = False,
     interval: Annotated[
-        float | None,
-        typer.Option("--interval", metavar="S", min=0.1, help="With --watch: seconds between."),
+        float | None, option("--interval S", "With --watch: seconds between.", min=0.1)
     ] = None,
     json: Json = False,
 ) -> None:
@@ -81,7 +74,6 @@ def status(
     """
     if interval is not None and not watch:
         raise InvalidValueError("--interval belongs to --watch; give that too.")
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     shell = shell_of(context)
     with shell.open(readonly=True) as tracker:
         if watch:
@@ -141,23 +133,15 @@ def show_state(tracker: Tracker, shell: Shell, state: Mapping[str, Any]) -> None
 def history(
     context: typer.Context,
     key: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="KEY",
-            help="A session, or a mouse by its name, of today or earlier.",
-            show_default=False,
-        ),
+        str | None, argument("KEY", "A session, or a mouse by its name, of today or earlier.")
     ] = None,
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, help="Without KEY: so many events.")
-    ] = 50,
+    limit: Annotated[int, option("--limit N", "Without KEY: so many events.", min=1)] = 50,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Replay it, and say where it and the rows part.")
+        bool, option("--verify", "Replay it, and say where it and the rows part.")
     ] = False,
     absorb: Annotated[
-        bool,
-        typer.Option("--absorb", help="Enter what was changed past the tracker, by outside."),
+        bool, option("--absorb", "Enter what was changed past the tracker, by outside.")
     ] = False,
     to: To = None,
     json: Json = False,
@@ -209,22 +193,15 @@ def _compare(shell: Shell, *, absorb: bool, json: bool) -> None:
 def errors(
     context: typer.Context,
     *,
-    stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help="Of this stage alone.")
-    ] = None,
+    stage: Annotated[str | None, option("--stage STAGE", "Of this stage alone.")] = None,
     group: Annotated[
-        bool,
-        typer.Option("--group", help="Put together what differs in numbers, paths and keys alone."),
+        bool, option("--group", "Put together what differs in numbers, paths and keys alone.")
     ] = False,
     held_back: Annotated[
         bool,
-        typer.Option(
-            "--held-back", help="Those that are not tried now: until when, or set aside and why."
-        ),
+        option("--held-back", "Those that are not tried now: until when, or set aside and why."),
     ] = False,
-    traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show the tracebacks too.")
-    ] = False,
+    traceback: Annotated[bool, option("--traceback", "Show the tracebacks too.")] = False,
     to: To = None,
     json: Json = False,
 ) -> None:

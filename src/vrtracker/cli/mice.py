@@ -9,22 +9,25 @@ import typer
 from vrtracker.as_json import of_record
 from vrtracker.cli import listing
 from vrtracker.cli.commands import Commands
+from vrtracker.cli.filters import Where, filters_of
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
     Deletion,
     Json,
     Limit,
+    OrderBy,
     Reason,
     Set,
     To,
     Unblind,
-    Where,
     Yes,
+    argument,
+    option,
 )
 from vrtracker.cli.output import note, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, names_of, values_of
+from vrtracker.cli.values import names_of, values_of
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
@@ -34,7 +37,7 @@ commands = Commands(help="List, show, add, edit, delete and restore mice.")
 
 _COLUMNS = ("mouseName", "sex", "dateOfBirth", "genotype", "KO", "Blinded", "tracked", "notes")
 
-Name = Annotated[str, typer.Argument(metavar="MOUSE", help="Name of a mouse.", show_default=False)]
+Name = Annotated[str, argument("MOUSE", "Name of a mouse.")]
 
 
 @commands.command("list")
@@ -44,14 +47,7 @@ def list_mice(
     where: Where = None,
     columns: Columns = None,
     all_columns: AllColumns = False,
-    order_by: Annotated[
-        str | None,
-        typer.Option(
-            "--order-by",
-            metavar="A,-B",
-            help="Sort by these columns, - for descending; by row number when not given.",
-        ),
-    ] = None,
+    order_by: OrderBy = None,
     limit: Limit = None,
     unblind: Unblind = False,
     to: To = None,
@@ -108,9 +104,7 @@ def show(
 @commands.command()
 def add(
     context: typer.Context,
-    names: Annotated[
-        list[str], typer.Argument(metavar="MOUSE...", help="Mice to add.", show_default=False)
-    ],
+    names: Annotated[list[str], argument("MOUSE...", "Mice to add.")],
     *,
     values: Set = None,
     json: Json = False,
@@ -131,19 +125,12 @@ def add(
 @commands.command()
 def edit(
     context: typer.Context,
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="MOUSE", help="One mouse; or give filters.", show_default=False),
-    ] = None,
+    name: Annotated[str | None, argument("MOUSE", "One mouse; or give filters.")] = None,
     *,
     values: Set = None,
     where: Where = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Every mouse.", rich_help_panel="Filters")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
-    ] = False,
+    everything: Annotated[bool, option("--all", "Every mouse.", rich_help_panel="Filters")] = False,
+    dry_run: Annotated[bool, option("--dry-run", "Show what would change; write nothing.")] = False,
     reason: Reason = None,
     yes: Yes = False,
     json: Json = False,
@@ -178,7 +165,7 @@ def delete(
     context: typer.Context,
     name: Name,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Together with its sessions.")] = False,
+    force: Annotated[bool, option("--force", "Together with its sessions.")] = False,
     reason: Reason = None,
     json: Json = False,
 ) -> None:

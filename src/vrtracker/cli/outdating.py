@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vrtracker.as_json import plain_value
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import (
-    Date,
-    Imaging,
-    Json,
-    Mouse,
-    Registrar,
-    RegistrarOption,
-    Since,
-    Until,
-    Where,
-)
+from vrtracker.cli.options import Json, Registrar, RegistrarOption, option
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, options_of
+from vrtracker.cli.values import options_of
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -34,20 +25,11 @@ __all__ = ["outdated"]
 def outdated(
     context: typer.Context,
     *,
-    stage: Annotated[
-        str, typer.Option("--stage", metavar="STAGE", help="The stage to look at.")
-    ] = "registration",
+    stage: Annotated[str, option("--stage STAGE", "The stage to look at.")] = "registration",
     registrar: Registrar = None,
     option: RegistrarOption = None,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Mark the listed sessions as stale.")
-    ] = False,
+    filters: Filters,
+    apply: Annotated[bool, option("--apply", "Mark the listed sessions as stale.")] = False,
     json: Json = False,
 ) -> None:
     """List what another registrar, other options or other code made; --apply marks it as stale.
@@ -60,7 +42,6 @@ def outdated(
 
     Example: vrtracker outdated --registrar lab.steps:register --option trial_length=2 --apply
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     options = options_of(option)
     shell = shell_of(context)
     with shell.open(readonly=not apply) as tracker:

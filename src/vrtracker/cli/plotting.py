@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from vrtracker.cli.options import Imaging, Json, Mouse, Since, Until, Where
-from vrtracker.cli.output import say, write_json
+from vrtracker.cli.filters import Imaging, Mouse, Since, Until, Where, filters_of
+from vrtracker.cli.options import Json, argument, option
+from vrtracker.cli.output import answer
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError, MissingDependencyError
 
 __all__ = ["plot"]
@@ -22,25 +22,21 @@ def plot(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME",
-            help="pipeline, progress, throughput, quality, durations, failures, sizes, timeline "
+        argument(
+            "NAME",
+            "pipeline, progress, throughput, quality, durations, failures, sizes, timeline "
             "(with --mouse) or stages.",
-            show_default=False,
         ),
     ],
     *,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where to: .png, .svg or .pdf.")
-    ],
+    out: Annotated[Path, option("--out FILE", "Where to: .png, .svg or .pdf.")],
     where: Where = None,
     mouse: Mouse = None,
     since: Since = None,
     until: Until = None,
     imaging: Imaging = None,
     by: Annotated[
-        str | None,
-        typer.Option("--by", metavar="WAY", help="Of quality: mouse, reviewer or agreement."),
+        str | None, option("--by WAY", "Of quality: mouse, reviewer or agreement.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -72,7 +68,4 @@ def plot(
             ax = tracker.plot(name, filters, **options)
         figure: Any = ax.figure
         figure.savefig(out, dpi=200)
-    if json:
-        write_json({"plot": name, "path": str(out)})
-    else:
-        say(str(out))
+    answer({"plot": name, "path": str(out)}, str(out), json=json)

@@ -9,11 +9,11 @@ import typer
 from vrtracker.as_json import KEY_COLUMNS, plain_value, records
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
+from vrtracker.cli.filters import Filters, IncludeScratched
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Key, Mouse, Reason, Since, To, Until, Where
-from vrtracker.cli.output import say, write_json, write_listing, write_table
+from vrtracker.cli.options import Json, Key, Reason, To, argument, option
+from vrtracker.cli.output import answer, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.cli.work import settled
 from vrtracker.domain.qc import NOT_APPLICABLE
 from vrtracker.errors import InvalidValueError
@@ -32,28 +32,23 @@ def set_level(
     key: Key,
     check: Annotated[
         str,
-        typer.Argument(
-            metavar="CHECK",
-            help="suite2p, red_cell, another review stage, session, or the path of a dataset.",
-            show_default=False,
+        argument(
+            "CHECK", "suite2p, red_cell, another review stage, session, or the path of a dataset."
         ),
     ],
     level: Annotated[
         str,
-        typer.Argument(
-            metavar="LEVEL",
-            help="PASS, WARNING, FAIL, CRITICAL, or NOT_SET to take a decision back; "
+        argument(
+            "LEVEL",
+            "PASS, WARNING, FAIL, CRITICAL, or NOT_SET to take a decision back; "
             "NOT_APPLICABLE for a review that the session does not have, APPLICABLE to undo that.",
-            show_default=False,
         ),
     ],
     *,
     reason: Reason = None,
-    criteria: Annotated[
-        str | None, typer.Option("--criteria", metavar="TEXT", help="Version of the criteria.")
-    ] = None,
+    criteria: Annotated[str | None, option("--criteria TEXT", "Version of the criteria.")] = None,
     evidence: Annotated[
-        str | None, typer.Option("--evidence", metavar="PATH", help="What the decision rests on.")
+        str | None, option("--evidence PATH", "What the decision rests on.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -94,26 +89,15 @@ def set_level(
 
 
 def _settled_dataset(key: str, path: str, level: str, *, json: bool) -> None:
-    if json:
-        write_json({"key": key, "dataset": path, "level": level})
-    else:
-        say(f"{path} of {key} is {level}")
+    answer({"key": key, "dataset": path, "level": level}, f"{path} of {key} is {level}", json=json)
 
 
 @commands.command("list")
 def list_levels(
     context: typer.Context,
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
-    include_scratched: Annotated[
-        bool,
-        typer.Option("--include-scratched", help="Scratched ones too.", rich_help_panel="Filters"),
-    ] = False,
+    filters: Filters,
+    include_scratched: IncludeScratched = False,
     to: To = None,
     json: Json = False,
 ) -> None:
@@ -123,7 +107,6 @@ def list_levels(
 
     Example: vrtracker qc list --mouse ATL012
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open(readonly=True) as tracker:
         table = tracker.workflow.qc_table.records(filters, include_scratched=include_scratched)
     rows = records(table)
@@ -135,9 +118,7 @@ def list_levels(
 def check(
     context: typer.Context,
     *,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Make the changes that are shown.")
-    ] = False,
+    apply: Annotated[bool, option("--apply", "Make the changes that are shown.")] = False,
     json: Json = False,
 ) -> None:
     """Check that sessions are scratched exactly where they have a justification.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vrtracker.as_json import plain_value
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, Until, Where
+from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.progress import counting
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -32,39 +32,27 @@ def reconcile(
     *,
     stage: Annotated[
         list[str] | None,
-        typer.Option(
-            "--stage",
-            metavar="STAGE",
-            help="suite2p, registration (with its datasets) or red_cell_qc; all if not given. "
+        option(
+            "--stage STAGE",
+            "suite2p, registration (with its datasets) or red_cell_qc; all if not given. "
             "Repeatable.",
         ),
     ] = None,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     by_hash: Annotated[
-        bool, typer.Option("--hash", help="Hash files that were written after they were recorded.")
+        bool, option("--hash", "Hash files that were written after they were recorded.")
     ] = False,
     only_present: Annotated[
-        bool, typer.Option("--only-present", help="Leave sessions alone that have no folder here.")
+        bool, option("--only-present", "Leave sessions alone that have no folder here.")
     ] = False,
-    save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Keep the plan in this file.")
-    ] = None,
+    save: Annotated[Path | None, option("--save FILE", "Keep the plan in this file.")] = None,
     plan: Annotated[
-        Path | None,
-        typer.Option("--plan", metavar="FILE", help="Take this plan; do not look at the disk."),
+        Path | None, option("--plan FILE", "Take this plan; do not look at the disk.")
     ] = None,
-    undo: Annotated[
-        Path | None,
-        typer.Option("--undo", metavar="FILE", help="Take back what this plan changed."),
-    ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Write what the plan lists.")] = False,
+    undo: Annotated[Path | None, option("--undo FILE", "Take back what this plan changed.")] = None,
+    apply: Annotated[bool, option("--apply", "Write what the plan lists.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Apply although most of the output seems to be lost.")
+        bool, option("--force", "Apply although most of the output seems to be lost.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -81,7 +69,6 @@ def reconcile(
 
     Example: vrtracker reconcile --undo plan.json
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     if plan and undo:
         raise InvalidValueError("Give --plan or --undo, not both.")
     if (plan or undo) and (filters or stage or by_hash or only_present or save):

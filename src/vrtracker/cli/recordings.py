@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vrtracker.cli.options import Json, Key, Reason
-from vrtracker.cli.output import say, write_json
+from vrtracker.cli.options import Json, Key, Reason, argument, option
+from vrtracker.cli.output import answer
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 
@@ -18,12 +18,7 @@ __all__ = ["merge", "split"]
 def split(
     context: typer.Context,
     key: Key,
-    numbers: Annotated[
-        list[int],
-        typer.Argument(
-            metavar="NUMBER...", help="The numbers it went on under.", show_default=False
-        ),
-    ],
+    numbers: Annotated[list[int], argument("NUMBER...", "The numbers it went on under.")],
     *,
     reason: Reason = None,
     json: Json = False,
@@ -41,13 +36,10 @@ def split(
 
 def merge(
     context: typer.Context,
-    keys: Annotated[
-        list[str],
-        typer.Argument(metavar="KEY...", help="The parts, in order.", show_default=False),
-    ],
+    keys: Annotated[list[str], argument("KEY...", "The parts, in order.")],
     *,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Take this session out of its recording again.")
+        bool, option("--undo", "Take this session out of its recording again.")
     ] = False,
     reason: Reason = None,
     json: Json = False,
@@ -69,7 +61,8 @@ def merge(
 
 
 def _report(parts: Sequence[Any], *, json: bool) -> None:
-    if json:
-        write_json({"parts": [str(part) for part in parts]})
-    else:
-        say(f"one recording: {', '.join(map(str, parts))}")
+    answer(
+        {"parts": [str(part) for part in parts]},
+        f"one recording: {', '.join(map(str, parts))}",
+        json=json,
+    )

@@ -12,26 +12,23 @@ import typer
 
 from vrtracker.as_json import chosen, records
 from vrtracker.cli.exits import Exit, say_error
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.following import Followed, write_summary
 from vrtracker.cli.options import (
-    Date,
-    Imaging,
     IncludeStale,
     Json,
     MaxErrors,
     MaxSessions,
-    Mouse,
     NoRetry,
     Registrar,
     RegistrarOption,
-    Since,
-    Until,
-    Where,
+    argument,
+    option,
 )
 from vrtracker.cli.output import kept_for_json, note, write_json, write_table
 from vrtracker.cli.progress import running
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, options_of, size_of
+from vrtracker.cli.values import options_of, size_of
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
 from vrtracker.errors import (
@@ -55,67 +52,49 @@ _HELD = ("key", "failures", "retry_after", "set_aside")
 def register(
     context: typer.Context,
     keys: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY...", help="These sessions; or give filters.", show_default=False
-        ),
+        list[str] | None, argument("KEY...", "These sessions; or give filters.")
     ] = None,
     *,
-    stage: Annotated[
-        str, typer.Option("--stage", metavar="STAGE", help="The stage to run.")
-    ] = "registration",
+    stage: Annotated[str, option("--stage STAGE", "The stage to run.")] = "registration",
     error: Annotated[
         str | None,
-        typer.Option(
-            "--error",
-            metavar="GROUP",
-            help="The sessions that failed alike, by the name that errors --group shows; the "
+        option(
+            "--error GROUP",
+            "The sessions that failed alike, by the name that errors --group shows; the "
             "stage is the group's.",
         ),
     ] = None,
     registrar: Registrar = None,
     option: RegistrarOption = None,
     budget: Annotated[
-        str | None,
-        typer.Option("--budget", metavar="SIZE", help="Stop before the output exceeds it: 50GB."),
+        str | None, option("--budget SIZE", "Stop before the output exceeds it: 50GB.")
     ] = None,
     max_sessions: MaxSessions = None,
     max_errors: MaxErrors = None,
     workers: Annotated[
-        int | None,
-        typer.Option("--workers", metavar="N", min=1, help="Work in so many processes."),
+        int | None, option("--workers N", "Work in so many processes.", min=1)
     ] = None,
     stop_after_failures: Annotated[
         int | None,
-        typer.Option(
-            "--stop-after-failures",
-            metavar="N",
+        option(
+            "--stop-after-failures N",
+            "Stop after so many sessions that failed one after the other; 0: never.",
             min=0,
-            help="Stop after so many sessions that failed one after the other; 0: never.",
         ),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(
-            "--timeout",
-            metavar="MINUTES",
+        option(
+            "--timeout MINUTES",
+            "End the work on a session that takes longer, with all that it started; 0: never.",
             min=0,
-            help="End the work on a session that takes longer, with all that it started; 0: never.",
         ),
     ] = None,
     no_retry: NoRetry = False,
     include_stale: IncludeStale = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Also what is done; needs KEY or filters."),
-    ] = False,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the queue; do nothing.")] = False,
+    force: Annotated[bool, option("--force", "Also what is done; needs KEY or filters.")] = False,
+    filters: Filters,
+    dry_run: Annotated[bool, option("--dry-run", "Show the queue; do nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Register the sessions that need it, or run another stage.
@@ -133,7 +112,6 @@ def register(
 
     Example: vrtracker register --error 3f9a02bc
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     _check(keys, filters, error, force=force)
     options = options_of(option)
     how = {
@@ -197,7 +175,7 @@ def _chosen(
     if error is not None:
         group = tracker.workflow.error_group(error)
         # Done ones are among them whose latest run failed: force means these too.
-        return Which(group.stage, force=True), filters_of(numbers=group.numbers)
+        return Which(group.stage, force=True), _numbered(group.numbers)
     return _named(tracker, keys, which) if keys else None
 
 
@@ -223,7 +201,13 @@ def _named(tracker: Tracker, keys: Sequence[str], which: Which) -> tuple[Which, 
         numbers.append(session.uSessionID)
     # What is named is meant, whether it failed before or is stale.
     meant = Which(which.stage, include_stale=True, force=which.force)
-    return meant, filters_of(numbers=numbers)
+    return meant, _numbered(numbers)
+
+
+def _numbered(numbers: Sequence[int]) -> Selection:
+    from vrtracker.repositories.selecting import Selection
+
+    return Selection.of({"uSessionID": list(numbers)})
 
 
 def _show_queue(

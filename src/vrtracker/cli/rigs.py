@@ -9,29 +9,19 @@ import typer
 
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit, say_error
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Reason, Since, To, Until, Where
-from vrtracker.cli.output import say, write_json, write_listing, write_table
+from vrtracker.cli.options import Json, Reason, To, argument, option
+from vrtracker.cli.output import answer, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
 
 commands = Commands(help="Describe rigs, and say which of them sessions used.")
 
-_File = Annotated[
-    Path,
-    typer.Argument(metavar="FILE", help="The description, in JSON.", show_default=False),
-]
-_Rig = Annotated[
-    str,
-    typer.Argument(
-        metavar="RIG",
-        help="A version, such as b2@3; the last one by the name alone.",
-        show_default=False,
-    ),
-]
+_File = Annotated[Path, argument("FILE", "The description, in JSON.")]
+_Rig = Annotated[str, argument("RIG", "A version, such as b2@3; the last one by the name alone.")]
 
 
 @commands.command("validate")
@@ -43,10 +33,7 @@ def validate(file: _File, *, json: Json = False) -> None:
     Example: vrtracker rig validate b2.json --json
     """
     _refuse_wrong(file, json=json)
-    if json:
-        write_json({"valid": True, "violations": []})
-    else:
-        say(f"{file} is a rig.")
+    answer({"valid": True, "violations": []}, f"{file} is a rig.", json=json)
 
 
 @commands.command("schema")
@@ -58,10 +45,7 @@ def schema(*, json: Json = False) -> None:
     from vrtracker.domain.rigs import rig_schema
 
     found = rig_schema()
-    if json:
-        write_json(found)
-    else:
-        say(f"{found['title']}: {found['$id']} ({found['$schema']})")
+    answer(found, f"{found['title']}: {found['$id']} ({found['$schema']})", json=json)
 
 
 @commands.command("add")
@@ -71,10 +55,9 @@ def add(
     *,
     name: Annotated[
         str | None,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="What the rig is called; else the description's name, else that of the file.",
+        option(
+            "--name NAME",
+            "What the rig is called; else the description's name, else that of the file.",
         ),
     ] = None,
     json: Json = False,
@@ -86,10 +69,11 @@ def add(
     _refuse_wrong(file, json=json)
     with shell_of(context).open() as tracker:
         made = tracker.rigs.add(file, name=name)
-    if json:
-        write_json(_row(made))
-    else:
-        say(f"{made.name} has {counted(len(made.features), 'feature')}; SHA-256 {made.hash}")
+    answer(
+        _row(made),
+        f"{made.name} has {counted(len(made.features), 'feature')}; SHA-256 {made.hash}",
+        json=json,
+    )
 
 
 @commands.command("list")
@@ -112,21 +96,14 @@ def show(context: typer.Context, rig: _Rig, *, json: Json = False) -> None:
     """
     with shell_of(context).open(readonly=True) as tracker:
         found = tracker.rigs.get(rig)
-    if json:
-        write_json(found.document())
-    else:
-        say(str(found))
+    answer(found.document(), str(found), json=json)
 
 
 @commands.command("diff")
 def diff(
     context: typer.Context,
-    old: Annotated[
-        str, typer.Argument(metavar="OLD", help="A version, or a file.", show_default=False)
-    ],
-    new: Annotated[
-        str, typer.Argument(metavar="NEW", help="A version, or a file.", show_default=False)
-    ],
+    old: Annotated[str, argument("OLD", "A version, or a file.")],
+    new: Annotated[str, argument("NEW", "A version, or a file.")],
     *,
     json: Json = False,
 ) -> None:
@@ -149,24 +126,11 @@ def diff(
 def set_rig(
     context: typer.Context,
     rig: Annotated[
-        str,
-        typer.Argument(
-            metavar="RIG",
-            help="A version, such as b2@3; the last one by the name alone; - for none.",
-            show_default=False,
-        ),
+        str, argument("RIG", "A version, such as b2@3; the last one by the name alone; - for none.")
     ],
-    keys: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY]...", help="Sessions, or filters.", show_default=False),
-    ] = None,
+    keys: Annotated[list[str] | None, argument("[KEY]...", "Sessions, or filters.")] = None,
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     reason: Reason = None,
     json: Json = False,
 ) -> None:
@@ -176,7 +140,6 @@ def set_rig(
 
     Example: vrtracker rig set b2 --since 2023-01-01 --imaging
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     if bool(keys) is bool(filters):
         raise InvalidValueError("Name sessions, or give filters; one of the two.")
     wanted = None if rig == "-" else rig

@@ -8,36 +8,26 @@ from typing import Annotated, Any
 import typer
 
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Columns, Date, Imaging, Json, Mouse, Since, Until, Where, Yes
+from vrtracker.cli.filters import Filters, IncludeScratched
+from vrtracker.cli.options import Columns, Json, Yes, argument, option
 from vrtracker.cli.output import answer, write_listing
 from vrtracker.cli.shell import agree, shell_of
-from vrtracker.cli.values import filters_of, names_of
+from vrtracker.cli.values import names_of
 from vrtracker.errors import InvalidValueError
 
 __all__ = ["freeze", "selections", "verify"]
 
-_Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="Name of the selection: fig3.", show_default=False),
-]
+_Name = Annotated[str, argument("NAME", "Name of the selection: fig3.")]
 
 
 def freeze(
     context: typer.Context,
     name: _Name,
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
-    include_scratched: Annotated[
-        bool,
-        typer.Option("--include-scratched", help="Scratched ones too.", rich_help_panel="Filters"),
-    ] = False,
+    filters: Filters,
+    include_scratched: IncludeScratched = False,
     columns: Columns = None,
-    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What for.")] = None,
+    note: Annotated[str | None, option("--note TEXT", "What for.")] = None,
     json: Json = False,
 ) -> None:
     """Keep which sessions pass the filters now, and a digest of each, under a name.
@@ -46,7 +36,6 @@ def freeze(
 
     Example: vrtracker freeze fig3 --imaging --where "sessionID>=701" --columns imaging,numPlanes
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open() as tracker:
         made = tracker.freeze(
             name,
@@ -62,27 +51,17 @@ def selections(
     context: typer.Context,
     *,
     export: Annotated[
-        str | None,
-        typer.Option("--export", metavar="NAME", help="Write this one as JSON, to --to."),
+        str | None, option("--export NAME", "Write this one as JSON, to --to.")
     ] = None,
     to: Annotated[
-        Path | None,
-        typer.Option("--to", metavar="FILE", help="Where --export writes, or the list as a table."),
+        Path | None, option("--to FILE", "Where --export writes, or the list as a table.")
     ] = None,
-    take: Annotated[
-        Path | None,
-        typer.Option("--import", metavar="FILE", help="Take in what --export wrote."),
-    ] = None,
+    take: Annotated[Path | None, option("--import FILE", "Take in what --export wrote.")] = None,
     delete: Annotated[
-        str | None,
-        typer.Option("--delete", metavar="NAME", help="Delete this one; asks, or wants --yes."),
+        str | None, option("--delete NAME", "Delete this one; asks, or wants --yes.")
     ] = None,
-    rename: Annotated[
-        str | None, typer.Option("--rename", metavar="NAME", help="Rename this one, to --as.")
-    ] = None,
-    new: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="The new name, for --rename.")
-    ] = None,
+    rename: Annotated[str | None, option("--rename NAME", "Rename this one, to --as.")] = None,
+    new: Annotated[str | None, option("--as NAME", "The new name, for --rename.")] = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:

@@ -12,28 +12,26 @@ from vrtracker.as_json import KEY_COLUMNS, of_record, plain_value
 from vrtracker.cli import listing, recordings
 from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.commands import Commands
+from vrtracker.cli.filters import Filters, IncludeScratched
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
-    Date,
     Deletion,
-    Imaging,
     Json,
     Key,
     Limit,
-    Mouse,
+    OrderBy,
     Reason,
     Set,
-    Since,
     To,
     Unblind,
-    Until,
-    Where,
     Yes,
+    argument,
+    option,
 )
 from vrtracker.cli.output import note, say, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, names_of, values_of
+from vrtracker.cli.values import names_of, values_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -64,26 +62,11 @@ _SCRATCHED = ("key", "sessionQC", "scratchJustification", *_COLUMNS[1:])
 def list_sessions(
     context: typer.Context,
     *,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
-    include_scratched: Annotated[
-        bool,
-        typer.Option("--include-scratched", help="Scratched ones too.", rich_help_panel="Filters"),
-    ] = False,
+    filters: Filters,
+    include_scratched: IncludeScratched = False,
     columns: Columns = None,
     all_columns: AllColumns = False,
-    order_by: Annotated[
-        str | None,
-        typer.Option(
-            "--order-by",
-            metavar="A,-B",
-            help="Sort by these columns, - for descending; by row number when not given.",
-        ),
-    ] = None,
+    order_by: OrderBy = None,
     limit: Limit = None,
     unblind: Unblind = False,
     to: To = None,
@@ -95,7 +78,6 @@ def list_sessions(
 
     Example: vrtracker sessions list --columns key,mouse__KO --order-by -sessionDate --json
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     names = names_of(columns)
     with shell_of(context).open(readonly=True) as tracker:
         rows = listing.list_rows(
@@ -145,47 +127,34 @@ def add(
     context: typer.Context,
     keys: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="KEY...",
-            help="Sessions to add; or give --mouse, --date and --number.",
-            show_default=False,
-        ),
+        argument("KEY...", "Sessions to add; or give --mouse, --date and --number."),
     ] = None,
     *,
-    mouse: Annotated[
-        str | None, typer.Option("--mouse", metavar="NAME", help="In place of KEY: the mouse.")
-    ] = None,
+    mouse: Annotated[str | None, option("--mouse NAME", "In place of KEY: the mouse.")] = None,
     date: Annotated[
         list[str] | None,
-        typer.Option(
-            "--date", metavar="DATE,...", help="In place of KEY: one day or several. Repeatable."
-        ),
+        option("--date DATE,...", "In place of KEY: one day or several. Repeatable."),
     ] = None,
     number: Annotated[
         list[int] | None,
-        typer.Option(
-            "--number", metavar="N", help="In place of KEY: the number, of each day. Repeatable."
-        ),
+        option("--number N", "In place of KEY: the number, of each day. Repeatable."),
     ] = None,
     like: Annotated[
         str | None,
-        typer.Option(
-            "--like",
-            metavar="LAST|KEY",
-            help="Take over how a session was recorded: of KEY, or the mouse's last one.",
+        option(
+            "--like LAST|KEY",
+            "Take over how a session was recorded: of KEY, or the mouse's last one.",
         ),
     ] = None,
     preset: Annotated[
-        str | None,
-        typer.Option("--preset", metavar="NAME", help="Values that the profile holds ready."),
+        str | None, option("--preset NAME", "Values that the profile holds ready.")
     ] = None,
     values: Set = None,
     strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Refuse values that no session has yet, and future dates."),
+        bool, option("--strict", "Refuse values that no session has yet, and future dates.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be added; write nothing.")
+        bool, option("--dry-run", "Show what would be added; write nothing.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -232,45 +201,33 @@ def _rest(row: Mapping[str, Any]) -> dict[str, Any]:
 @commands.command()
 def edit(
     context: typer.Context,
-    key: Annotated[
-        str | None,
-        typer.Argument(metavar="KEY", help="One session; or give filters.", show_default=False),
-    ] = None,
+    key: Annotated[str | None, argument("KEY", "One session; or give filters.")] = None,
     *,
     values: Set = None,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every session.", rich_help_panel="Filters")
+        bool, option("--all", "Every session.", rich_help_panel="Filters")
     ] = False,
     csv: Annotated[
         Path | None,
-        typer.Option(
-            "--csv",
-            metavar="FILE",
-            help="Take the new values from a CSV file, whose header has mouseName, sessionDate, "
+        option(
+            "--csv FILE",
+            "Take the new values from a CSV file, whose header has mouseName, sessionDate, "
             "sessionID and the columns to set.",
         ),
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(
-            "--base",
-            metavar="FILE",
-            help="With --csv: the file as it was before it was edited. What is the same in both "
+        option(
+            "--base FILE",
+            "With --csv: the file as it was before it was edited. What is the same in both "
             "is left alone, what somebody else changed since is shown.",
         ),
     ] = None,
     apply: Annotated[
-        bool, typer.Option("--apply", help="With --csv: make the changes that are shown.")
+        bool, option("--apply", "With --csv: make the changes that are shown.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
-    ] = False,
+    dry_run: Annotated[bool, option("--dry-run", "Show what would change; write nothing.")] = False,
     reason: Reason = None,
     yes: Yes = False,
     json: Json = False,
@@ -285,7 +242,6 @@ def edit(
 
     Example: vrtracker sessions edit --csv sessions.csv --base exported.csv --apply
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     if csv is not None:
         if key is not None or filters or everything or values:
             raise InvalidValueError("--csv says which sessions and which values; give it alone.")
@@ -326,7 +282,7 @@ def delete(
     key: Key,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Not needed: all that hangs on it can be restored.")
+        bool, option("--force", "Not needed: all that hangs on it can be restored.")
     ] = False,
     reason: Reason = None,
     json: Json = False,

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.options import Date, Imaging, Json, Mouse, Since, To, Until, Where
+from vrtracker.cli.filters import Filters
+from vrtracker.cli.options import Json, To, argument, option
 from vrtracker.cli.output import answer, note, say, write_json, write_listing
 from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 __all__ = ["commands"]
@@ -22,13 +22,8 @@ _OF_WHOLE_DATABASES = {"db", "init", "admin", "restore", "migrate-to", "access"}
 
 commands = Commands(help="Publish, list and load versions of a database that never change.")
 
-_Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of the snapshot: fig3.", show_default=False)
-]
-_From = Annotated[
-    str | None,
-    typer.Option("--from", metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS."),
-]
+_Name = Annotated[str, argument("NAME", "Name of the snapshot: fig3.")]
+_From = Annotated[str | None, option("--from SOURCE", "Folder or URL; else VRTRACKER_SNAPSHOTS.")]
 _COLUMNS = ("name", "created_at", "size", "sessions", "mice", "revision", "bytes")
 
 
@@ -37,27 +32,12 @@ def publish(
     context: typer.Context,
     name: _Name,
     *,
-    to: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="The folder.", show_default=False)
-    ],
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="TIME", help="As it was then.")
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option("--size", metavar="LABEL", help="A label, such as small.")
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option("--licence", metavar="TEXT", help="Such as CC-BY-4.0.")
-    ] = None,
-    citation: Annotated[
-        str | None, typer.Option("--citation", metavar="TEXT", help="How to cite it.")
-    ] = None,
+    to: Annotated[Path, option("--to DIR", "The folder.")],
+    filters: Filters,
+    as_of: Annotated[str | None, option("--as-of TIME", "As it was then.")] = None,
+    size: Annotated[str | None, option("--size LABEL", "A label, such as small.")] = None,
+    licence: Annotated[str | None, option("--licence TEXT", "Such as CC-BY-4.0.")] = None,
+    citation: Annotated[str | None, option("--citation TEXT", "How to cite it.")] = None,
     json: Json = False,
 ) -> None:
     """Write the database, or the sessions that pass filters with all that hangs on them.
@@ -67,7 +47,6 @@ def publish(
 
     Example: vrtracker snapshot publish fig3 --to /srv/snapshots --imaging --licence CC-BY-4.0
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     with shell_of(context).open(readonly=True) as tracker, copying() as progress:
         made = tracker.publish(
             name,
@@ -86,15 +65,10 @@ def publish(
 @commands.command("list")
 def list_snapshots(
     source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SOURCE", help="Folder or URL; else VRTRACKER_SNAPSHOTS.", show_default=False
-        ),
+        str | None, argument("SOURCE", "Folder or URL; else VRTRACKER_SNAPSHOTS.")
     ] = None,
     *,
-    every: Annotated[
-        bool, typer.Option("--all", help="Also those that need a newer vrtracker.")
-    ] = False,
+    every: Annotated[bool, option("--all", "Also those that need a newer vrtracker.")] = False,
     to: To = None,
     json: Json = False,
 ) -> None:
@@ -113,8 +87,7 @@ def list_snapshots(
 def open_snapshot(
     name: _Name,
     words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[COMMAND]...", help="A command of vrtracker; else status."),
+        list[str] | None, argument("[COMMAND]...", "A command of vrtracker; else status.")
     ] = None,
     *,
     source: _From = None,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vrtracker.cli.db import make_or_upgrade
+from vrtracker.cli.filters import filters_of
 from vrtracker.cli.following import write_failures
 from vrtracker.cli.looking import show_state, state_of
-from vrtracker.cli.options import Json
+from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import say, write_json
 from vrtracker.cli.progress import finding_and_running
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -31,16 +31,12 @@ def demo(
     context: typer.Context,
     *,
     folder: Annotated[
-        Path,
-        typer.Option("--dir", metavar="DIR", help="A new folder, or that of an earlier demo."),
+        Path, option("--dir DIR", "A new folder, or that of an earlier demo.")
     ] = Path("vrtracker-demo"),
     web: Annotated[
-        bool, typer.Option("--web", help="Then serve it, as vrtracker web does, until Ctrl-C.")
+        bool, option("--web", "Then serve it, as vrtracker web does, until Ctrl-C.")
     ] = False,
-    port: Annotated[
-        int,
-        typer.Option("--port", metavar="N", min=0, max=65535, help="With --web; 0: any free."),
-    ] = 0,
+    port: Annotated[int, option("--port N", "With --web; 0: any free.", min=0, max=65535)] = 0,
     json: Json = False,
 ) -> None:
     """Make a small lab on disk and a database, find its sessions, register what is ready.

@@ -9,7 +9,7 @@ import typer
 from vrtracker.as_json import plain_value
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Json, Reason
+from vrtracker.cli.options import Json, Reason, option
 from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
@@ -21,30 +21,20 @@ __all__ = ["undo"]
 def undo(
     context: typer.Context,
     *,
-    last: Annotated[
-        bool, typer.Option("--last", help="The last operation that still stands.")
-    ] = False,
+    last: Annotated[bool, option("--last", "The last operation that still stands.")] = False,
     operation: Annotated[
         str | None,
-        typer.Option(
-            "--operation",
-            metavar="ID",
-            help="An operation, by its id in the history, or the beginning of that.",
+        option(
+            "--operation ID", "An operation, by its id in the history, or the beginning of that."
         ),
     ] = None,
     since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="All operations since then, by the lab's clock."
-        ),
+        str | None, option("--since TIME", "All operations since then, by the lab's clock.")
     ] = None,
     actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor", metavar="NAME", help="Whose --last or --since means; yours if not given."
-        ),
+        str | None, option("--actor NAME", "Whose --last or --since means; yours if not given.")
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Take it back, all or nothing.")] = False,
+    apply: Annotated[bool, option("--apply", "Take it back, all or nothing.")] = False,
     reason: Reason = None,
     json: Json = False,
 ) -> None:

@@ -6,18 +6,12 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from functools import reduce
-from operator import and_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-if TYPE_CHECKING:
-    from vrtracker.repositories.selecting import Selection
+__all__ = ["names_of", "options_of", "size_of", "values_of"]
 
-__all__ = ["filters_of", "names_of", "options_of", "size_of", "values_of"]
-
-_SPOKEN = ("today", "yesterday")
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.IGNORECASE)
 _UNITS = {
     "": 1.0,
@@ -25,49 +19,6 @@ _UNITS = {
     **{f"{prefix}b": 1000.0**power for power, prefix in enumerate("kmgtp", start=1)},
     **{f"{prefix}ib": 1024.0**power for power, prefix in enumerate("kmgtp", start=1)},
 }
-
-
-def filters_of(
-    where: Sequence[str] | None = None,
-    *,
-    mouse: Sequence[str] | None = None,
-    date: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    imaging: bool | None = None,
-    numbers: Sequence[int] | None = None,
-) -> Selection:
-    """Return what the options select; values are fitted to the columns later.
-
-    Parameters
-    ----------
-    where
-        Conditions, such as ``imaging and sessionID >= 701``, which all have to hold.
-    numbers
-        Autonumbers of sessions that are meant.
-
-    Raises
-    ------
-    ConditionError
-        If one cannot be read; it shows where.
-    """
-    from vrtracker.repositories.selecting import Filters, Selection
-
-    asked = [Selection.written(text) for text in where or ()]
-    given: list[tuple[str, Any]] = []
-    if mouse:
-        given.append(("mouseName", list(mouse)))
-    if numbers is not None:
-        given.append(("uSessionID", list(numbers)))
-    for value, operator in ((date, "=="), (since, ">="), (until, "<=")):
-        if value is not None and value.strip().lower().startswith(_SPOKEN):
-            asked.append(Selection.written(f"sessionDate {operator} {value}"))
-        elif value is not None:
-            given.append(("sessionDate", (value, operator)))
-    if imaging is not None:
-        given.append(("imaging", imaging))
-    parts = (Filters(tuple(given)),) if given else ()
-    return reduce(and_, asked, Selection(parts, mice=tuple(mouse or ())))
 
 
 def values_of(assignments: Sequence[str] | None) -> dict[str, str | None]:

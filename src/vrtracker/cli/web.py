@@ -13,8 +13,8 @@ import typer
 
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json
-from vrtracker.cli.output import note, say, write_json, write_table
+from vrtracker.cli.options import Json, argument, option
+from vrtracker.cli.output import answer, note, say, write_json, write_table
 from vrtracker.cli.shell import is_terminal, shell_of
 from vrtracker.errors import InvalidValueError, MissingDependencyError
 
@@ -28,35 +28,24 @@ def web(
     context: typer.Context,
     *,
     host: Annotated[
-        str, typer.Option("--host", metavar="HOST", help="Address to answer at: this computer's.")
+        str, option("--host HOST", "Address to answer at: this computer's.")
     ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port", metavar="N", min=0, max=65535, help="0: any that is free.", show_default=True
-        ),
-    ] = 8000,
-    open_page: Annotated[
-        bool, typer.Option("--open", help="Open the page in the browser.")
-    ] = False,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Refuse to write.")] = False,
+    port: Annotated[int, option("--port N", "0: any that is free.", min=0, max=65535)] = 8000,
+    open_page: Annotated[bool, option("--open", "Open the page in the browser.")] = False,
+    read_only: Annotated[bool, option("--read-only", "Refuse to write.")] = False,
     proxy: Annotated[
         str | None,
-        typer.Option(
-            "--proxy",
-            metavar="ADDRESS",
-            help="A proxy there says who asks, in the header X-Forwarded-User; a user's name.",
+        option(
+            "--proxy ADDRESS",
+            "A proxy there says who asks, in the header X-Forwarded-User; a user's name.",
         ),
     ] = None,
     name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="HOST", help="The name by which people ask that proxy."),
+        str | None, option("--name HOST", "The name by which people ask that proxy.")
     ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option("--certificate", metavar="FILE", help="For HTTPS: PEM.")
-    ] = None,
+    certificate: Annotated[Path | None, option("--certificate FILE", "For HTTPS: PEM.")] = None,
     certificate_key: Annotated[
-        Path | None, typer.Option("--certificate-key", metavar="FILE", help="Its key: PEM.")
+        Path | None, option("--certificate-key FILE", "Its key: PEM.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -139,7 +128,7 @@ def _modules(what: str) -> tuple[Any, Any]:
     return serving, users
 
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="As it stands in the history.")]
+_Name = Annotated[str, argument("NAME", "As it stands in the history.")]
 people = Commands(name="web-user", no_args_is_help=True, help="Who may use the lab's pages.")
 
 
@@ -147,11 +136,9 @@ people = Commands(name="web-user", no_args_is_help=True, help="Who may use the l
 def add_user(
     name: _Name,
     *,
-    role: Annotated[
-        str, typer.Option("--role", metavar="ROLE", help="reader, editor or admin.")
-    ] = "reader",
+    role: Annotated[str, option("--role ROLE", "reader, editor or admin.")] = "reader",
     by_proxy: Annotated[
-        bool, typer.Option("--by-proxy", help="Comes by a proxy alone; has no password.")
+        bool, option("--by-proxy", "Comes by a proxy alone; has no password.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -162,10 +149,7 @@ def add_user(
     users = _modules("vrtracker web-user")[1].Users()
     password = None if by_proxy else _password(name)
     users.add(name, role, password)
-    if json:
-        write_json({"name": name, "role": role})
-    else:
-        say(f"{name} is {role} ({users.path})")
+    answer({"name": name, "role": role}, f"{name} is {role} ({users.path})", json=json)
 
 
 @people.command("remove")
@@ -175,10 +159,7 @@ def remove_user(name: _Name, *, json: Json = False) -> None:
     Example: vrtracker web-user remove ann
     """
     _modules("vrtracker web-user")[1].Users().remove(name)
-    if json:
-        write_json({"name": name})
-    else:
-        say(f"{name} is let in no longer")
+    answer({"name": name}, f"{name} is let in no longer", json=json)
 
 
 @people.command("list")

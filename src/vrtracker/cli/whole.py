@@ -9,7 +9,7 @@ import typer
 
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.options import Json, To
+from vrtracker.cli.options import Json, To, argument, option
 from vrtracker.cli.output import answer, note, write_json, write_listing, write_table
 from vrtracker.cli.shell import shell_of
 
@@ -18,19 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to"]
 
-_Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="The database's name: it shows that you mean it.", show_default=False
-    ),
-]
-_Tables = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[TABLE]...", help="All when not given.", show_default=False),
-]
-_SomeTables = Annotated[
-    list[str], typer.Argument(metavar="TABLE...", help="Which.", show_default=False)
-]
+_Name = Annotated[str, argument("NAME", "The database's name: it shows that you mean it.")]
+_Tables = Annotated[list[str] | None, argument("[TABLE]...", "All when not given.")]
+_SomeTables = Annotated[list[str], argument("TABLE...", "Which.")]
 
 
 def add_to(commands: Commands) -> None:
@@ -116,15 +106,7 @@ def drop_tables(
     context: typer.Context,
     names: _SomeTables,
     *,
-    name: Annotated[
-        str,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="The database's name: it shows that you mean it.",
-            show_default=False,
-        ),
-    ],
+    name: Annotated[str, option("--name NAME", "The database's name: it shows that you mean it.")],
     json: Json = False,
 ) -> None:
     """Drop tables with all their rows. Asks for the database's name, and keeps a copy.
@@ -157,7 +139,7 @@ def analyze(context: typer.Context, names: _Tables = None, *, json: Json = False
 def password(
     context: typer.Context,
     *,
-    forget: Annotated[bool, typer.Option("--forget", help="Take it out again.")] = False,
+    forget: Annotated[bool, option("--forget", "Take it out again.")] = False,
     json: Json = False,
 ) -> None:
     """Keep the password for this server in the system's keyring; asks for it, unseen.

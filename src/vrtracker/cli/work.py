@@ -9,26 +9,22 @@ import typer
 
 from vrtracker.as_json import records
 from vrtracker.cli import listing
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.options import (
     AllColumns,
     Columns,
-    Date,
-    Imaging,
     IncludeStale,
     Json,
     Key,
     Limit,
-    Mouse,
     Reason,
-    Since,
     Stage,
     To,
-    Until,
-    Where,
+    option,
 )
-from vrtracker.cli.output import say, write_json
+from vrtracker.cli.output import answer, say, write_json
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, names_of
+from vrtracker.cli.values import names_of
 
 if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
@@ -44,15 +40,10 @@ def needs(
     stage: Stage = "registration",
     *,
     include_blocked: Annotated[
-        bool, typer.Option("--include-blocked", help="Also what waits for an earlier stage.")
+        bool, option("--include-blocked", "Also what waits for an earlier stage.")
     ] = False,
     include_stale: IncludeStale = False,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     columns: Columns = None,
     all_columns: AllColumns = False,
     limit: Limit = None,
@@ -66,7 +57,6 @@ def needs(
     Example: vrtracker needs suite2p --include-blocked --columns key,state --json
     """
     names = names_of(columns)
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     also = {"include_blocked": include_blocked, "include_stale": include_stale}
     with shell_of(context).open(readonly=True) as tracker:
         if names is None:
@@ -138,8 +128,7 @@ def complete(
     stage: Stage,
     *,
     date: Annotated[
-        str | None,
-        typer.Option("--date", metavar="TIME", help="When, the lab's clock; now if not given."),
+        str | None, option("--date TIME", "When, the lab's clock; now if not given.")
     ] = None,
     reason: Reason = None,
     json: Json = False,
@@ -169,9 +158,7 @@ def scratch(
     context: typer.Context,
     key: Key,
     *,
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why; kept as its justification.")
-    ],
+    reason: Annotated[str, option("--reason TEXT", "Why; kept as its justification.")],
     json: Json = False,
 ) -> None:
     """Give a session up: it takes part in nothing and leaves the listings.
@@ -198,7 +185,8 @@ def unscratch(
 def settled(tracker: Any, key: str, stage: str | None, state: str, *, json: bool) -> None:
     """Report the state that a decision led to."""
     name = str(tracker.sessions.get(key).key)
-    if json:
-        write_json({"key": name, "stage": stage, "state": state})
-    else:
-        say(f"{name}{f' {stage}' if stage else ''}: {state}")
+    answer(
+        {"key": name, "stage": stage, "state": state},
+        f"{name}{f' {stage}' if stage else ''}: {state}",
+        json=json,
+    )

@@ -11,27 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vrtracker.cli.exits import Exit, in_the_shell, say_error
+from vrtracker.cli.filters import Filters
 from vrtracker.cli.following import Followed, write_summary
 from vrtracker.cli.options import (
-    Date,
-    Imaging,
     IncludeStale,
     Json,
     MaxErrors,
     MaxSessions,
-    Mouse,
     NoRetry,
     Registrar,
     RegistrarOption,
-    Since,
     Stage,
-    Until,
-    Where,
+    option,
 )
 from vrtracker.cli.output import kept_for_json, note, say, write_json
 from vrtracker.cli.registering import Which, left_in_queue
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import filters_of, options_of, size_of
+from vrtracker.cli.values import options_of, size_of
 from vrtracker.processes import signals_here
 
 if TYPE_CHECKING:
@@ -47,23 +43,18 @@ def worker(
     stage: Stage = "registration",
     *,
     exit_when_empty: Annotated[
-        bool,
-        typer.Option("--exit-when-empty", help="End when nothing is left, with exit code 0."),
+        bool, option("--exit-when-empty", "End when nothing is left, with exit code 0.")
     ] = False,
     max_sessions: MaxSessions = None,
     budget_bytes: Annotated[
-        str | None,
-        typer.Option(
-            "--budget-bytes", metavar="SIZE", help="End before the output exceeds it: 50GB."
-        ),
+        str | None, option("--budget-bytes SIZE", "End before the output exceeds it: 50GB.")
     ] = None,
     budget_minutes: Annotated[
         float | None,
-        typer.Option(
-            "--budget-minutes",
-            metavar="N",
+        option(
+            "--budget-minutes N",
+            "Begin no session after so many minutes; the one at hand is finished.",
             min=0,
-            help="Begin no session after so many minutes; the one at hand is finished.",
         ),
     ] = None,
     max_errors: MaxErrors = None,
@@ -71,12 +62,7 @@ def worker(
     option: RegistrarOption = None,
     no_retry: NoRetry = False,
     include_stale: IncludeStale = False,
-    where: Where = None,
-    mouse: Mouse = None,
-    date: Date = None,
-    since: Since = None,
-    until: Until = None,
-    imaging: Imaging = None,
+    filters: Filters,
     json: Json = False,
 ) -> None:
     """Do the sessions that need a stage, one after the other, and wait for more.
@@ -94,7 +80,6 @@ def worker(
 
     Example: vrtracker worker registration --budget-minutes 220 --no-retry
     """
-    filters = filters_of(where, mouse=mouse, date=date, since=since, until=until, imaging=imaging)
     limits: dict[str, Any] = {
         "max_sessions": max_sessions,
         "budget_bytes": None if budget_bytes is None else size_of(budget_bytes),
