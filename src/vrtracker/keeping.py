@@ -43,29 +43,71 @@ class Keeping:
         return SelectionService(self._lab)
 
     def freeze(self, name: str, where: Any = None, /, **options: Any) -> FrozenSessions:
-        """Keep which sessions pass the filters now, under a name; see `SelectionService.freeze`."""
+        """Keep which sessions pass the filters now, under a name; see `SelectionService.freeze`.
+
+        Examples
+        --------
+        >>> tracker.freeze("fig2", "imaging and mouse.KO")
+        The selection fig2.
+          sessions  4
+        ...
+        """
         return self._frozen.freeze(name, where, **options)
 
     def selection(self, name: str) -> FrozenSessions:
-        """Return a frozen selection: ``.frame(), .verify(), .export(path)``."""
+        """Return a frozen selection: ``.frame(), .verify(), .export(path)``.
+
+        Examples
+        --------
+        >>> frozen = tracker.freeze("fig2", "imaging and mouse.KO")
+        >>> tracker.selection("fig2").frame()["sessionID"].tolist()
+        [701, 701, 701, 702]
+        """
         return self._frozen.get(name)
 
     def selections(self) -> list[FrozenSessions]:
-        """Return all frozen selections, oldest first."""
+        """Return all frozen selections, oldest first.
+
+        Examples
+        --------
+        >>> frozen = tracker.freeze("fig2", "imaging")
+        >>> [each.name for each in tracker.selections()]
+        ['fig2']
+        """
         return self._frozen.all()
 
     def delete_selection(self, name: str, *, reason: str | None = None) -> None:
-        """Delete a frozen selection for good; the history keeps its name and hash."""
+        """Delete a frozen selection for good; the history keeps its name and hash.
+
+        Examples
+        --------
+        >>> frozen = tracker.freeze("fig2", "imaging")
+        >>> tracker.delete_selection("fig2", reason="the wrong mice")
+        """
         self._frozen.delete(name, reason=reason)
 
     def rename_selection(self, name: str, new: str) -> FrozenSessions:
-        """Give a frozen selection a `new` name."""
+        """Give a frozen selection a `new` name.
+
+        Examples
+        --------
+        >>> frozen = tracker.freeze("fig2", "imaging")
+        >>> tracker.rename_selection("fig2", "fig3").name
+        'fig3'
+        """
         return self._frozen.rename(name, new)
 
     def import_selection(
         self, path: str | os.PathLike[str], *, name: str | None = None
     ) -> FrozenSessions:
-        """Take in what ``selection.export`` wrote, also for another database of the lab."""
+        """Take in what ``selection.export`` wrote, also for another database of the lab.
+
+        Examples
+        --------
+        >>> path = tracker.freeze("fig2", "imaging").export("fig2.json")
+        >>> tracker.import_selection(path, name="theirs").name
+        'theirs'
+        """
         return self._frozen.read(path, name=name)
 
     def publish(
@@ -78,7 +120,15 @@ class Keeping:
         progress: Callable[[str, int, int], object] | None = None,
         **options: Any,
     ) -> Manifest:
-        """Write the database, or a part, as files that never change; `SnapshotService.publish`."""
+        """Write the database, or a part, as files that never change; `SnapshotService.publish`.
+
+        Examples
+        --------
+        >>> tracker.publish("open-data", "published", "imaging").sessions
+        11
+        >>> [version["name"] for version in vrtracker.snapshots.list_versions("published")]
+        ['open-data']
+        """
         from vrtracker.services.snapshots import SnapshotService
 
         service = SnapshotService(self._lab)

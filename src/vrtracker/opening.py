@@ -54,6 +54,12 @@ def open_tracker(
         command that mends it.
     ConfigurationError
         If no database is named, or the settings are wrong.
+
+    Examples
+    --------
+    >>> with vrtracker.open("lab.db", root="lab", readonly=True) as reader:
+    ...     reader.sessions.count(imaging=True)
+    11
     """
     return tracker_of(settings_for(target), root=root, readonly=readonly, actor=actor)
 
@@ -96,7 +102,13 @@ def _why_only_read(database: Database) -> str | None:
 def database_of(
     target: str | os.PathLike[str] | None = None, *, actor: str | None = None
 ) -> LabDatabase:
-    """Return the database of a lab as a whole, whether it is there or not: to make or drop it."""
+    """Return the database of a lab as a whole, whether it is there or not: to make or drop it.
+
+    Examples
+    --------
+    >>> vrtracker.database_of("new.db").exists()
+    False
+    """
     from vrtracker.services.administration.whole import LabDatabase
 
     settings = settings_for(target)
@@ -105,7 +117,15 @@ def database_of(
 
 
 def init(target: str | os.PathLike[str] | None = None, **options: Any) -> Tracker:
-    """Make a new database (or bring one up to date), and open it; options as `open_tracker`."""
+    """Make a new database (or bring one up to date), and open it; options as `open_tracker`.
+
+    Examples
+    --------
+    >>> with vrtracker.init("new.db", root="lab") as lab:
+    ...     lab.scan(add_mice=True)
+    12 new sessions to add: .apply() does it; 0 known.
+    ...
+    """
     from vrtracker.services.administration.migrating import upgrade
 
     upgrade(settings_for(target))

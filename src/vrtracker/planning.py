@@ -50,6 +50,17 @@ class Planning:
         like
             A session whose description new ones take over where their folder does not tell: a
             key, or ``LAST`` for the last one of the mouse.
+
+        Examples
+        --------
+        >>> tracker.sessions.delete("DEMO003.2023-03-16.1")
+        >>> plan = tracker.scan(mice=["DEMO003"])
+        >>> plan
+        1 new session to add: .apply() does it; 3 known.
+          mouseName  sessionDate  sessionID  behavior
+          DEMO003    2023-03-16   1          yes
+        >>> [str(key) for key in plan.apply()]
+        ['DEMO003.2023-03-16.1']
         """
         from vrtracker.services.disk import ScanService
 
@@ -93,6 +104,16 @@ class Planning:
             If there is no such session, preset or column.
         InvalidValueError
             If a value does not fit its column, or something is odd and `strict` is set.
+
+        Examples
+        --------
+        >>> plan = tracker.enter("DEMO001.2023-01-21.701", {"numPlanes": 4}, like="LAST")
+        >>> plan
+        1 session to enter: .apply() does it.
+          mouseName  sessionDate  sessionID  behavior  imaging  numPlanes
+          DEMO001    2023-01-21   701        yes       yes      4
+        >>> [str(key) for key in plan.apply()]
+        ['DEMO001.2023-01-21.701']
         """
         from vrtracker.services.entries.entering import EntryService
 
@@ -136,6 +157,14 @@ class Planning:
         ------
         RootUnavailableError
             If the root is missing, empty or cannot be read.
+
+        Examples
+        --------
+        >>> Path("lab/DEMO002/2023-02-06/701/oneData/licks.times.npy").unlink()
+        >>> plan = tracker.reconcile("mouseName = DEMO002")
+        >>> plan.frame()[["key", "what"]]
+                              key                     what
+        0  DEMO002.2023-02-06.701  oneData/licks.times.npy
         """
         from vrtracker.services.disk import ReconcileService
 
@@ -148,7 +177,15 @@ class Planning:
         )
 
     def load_reconciliation(self, path: str | os.PathLike[str]) -> ReconcilePlan:
-        """Read a plan that ``reconcile(...).save(path)`` wrote, to apply it or take it back."""
+        """Read a plan that ``reconcile(...).save(path)`` wrote, to apply it or take it back.
+
+        Examples
+        --------
+        >>> Path("lab/DEMO002/2023-02-06/701/oneData/licks.times.npy").unlink()
+        >>> tracker.reconcile("mouseName = DEMO002").save("plan.json")
+        >>> [str(key) for key in tracker.load_reconciliation("plan.json").apply()]
+        ['DEMO002.2023-02-06.701']
+        """
         from vrtracker.services.disk import ReconcileService
 
         return ReconcileService(self._lab).load(path)
@@ -167,6 +204,12 @@ class Planning:
         ------
         UnknownNameError
             If `what` is neither.
+
+        Examples
+        --------
+        >>> pd.DataFrame({"mouseName": ["ATL012"], "sex": ["F"]}).to_csv("mice.csv", index=False)
+        >>> tracker.import_csv("mice", "mice.csv").apply()
+        1
         """
         from vrtracker.files.tables.table import PLAIN_CSV
         from vrtracker.services.entries.imports import plan_import
@@ -195,6 +238,14 @@ class Planning:
         ------
         ImportFileError
             If it is not such a file at all.
+
+        Examples
+        --------
+        >>> query = tracker.query("mouseName = DEMO001")
+        >>> frame = query.select("mouseName", "sessionDate", "sessionID").frame()
+        >>> frame.assign(numPlanes=3).to_csv("planes.csv", index=False)
+        >>> tracker.edit_csv("planes.csv").apply()
+        Update(matched=4, rows=4, dry_run=False)
         """
         from vrtracker.services.entries.bulk_edits import BulkEditService
 

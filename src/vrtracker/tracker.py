@@ -76,6 +76,12 @@ class Tracker(Planning, Keeping, Shown):
         ``runs, get, table``: cells tracked over the sessions of a mouse.
     recordings : RecordingService
         ``parts, merge, split, separate``: recordings that went on under another number.
+
+    Examples
+    --------
+    >>> with vrtracker.open("lab.db", root="lab") as tracker:
+    ...     tracker.query(imaging=True).where("mouse.KO").count()
+    4
     """
 
     def __init__(
@@ -190,6 +196,12 @@ class Tracker(Planning, Keeping, Shown):
             If anywidget is not installed (extra ``notebook``).
         InvalidValueError
             If more sessions pass.
+
+        Examples
+        --------
+        >>> table = tracker.browse("imaging", columns=["qc.red_cell"])
+        >>> table.selected
+        []
         """
         from vrtracker.notebook import browse
 
@@ -200,7 +212,13 @@ class Tracker(Planning, Keeping, Shown):
         return f"Tracker({self.url!r}{mode})"
 
     def facts(self) -> Facts:
-        """Return what is open; the database is not asked."""
+        """Return what is open; the database is not asked.
+
+        Examples
+        --------
+        >>> dict(tracker.facts().rows)["signs as"]
+        'ada'
+        """
         rows = [
             ("database", self.url),
             ("may write", not self._lab.database.readonly),
@@ -259,6 +277,12 @@ class Tracker(Planning, Keeping, Shown):
         ----------
         role
             What that person may do, where the database keeps no roles; no more than you may.
+
+        Examples
+        --------
+        >>> from vrtracker.domain.roles import Role
+        >>> tracker.signing_as("grace", Role.READER).role
+        <Role.READER: 'reader'>
         """
         own = self._lab.roles.of(self._lab.actor)
         allowed = role if own.includes(role) else own
@@ -266,7 +290,12 @@ class Tracker(Planning, Keeping, Shown):
         return Tracker(replace(self._lab, actor=actor, roles=roles), registrars=self._registrars)
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones, but of a tracker of the past."""
+        """Close all connections; the next use opens new ones, but of a tracker of the past.
+
+        Examples
+        --------
+        >>> tracker.close()
+        """
         self._lab.database.dispose()
         if self._folder is not None:
             self._folder.cleanup()
@@ -276,6 +305,11 @@ class Tracker(Planning, Keeping, Shown):
         """Return the events of a session, or of a mouse by its name, oldest first.
 
         They are found under every key or name that it has had, and after it was deleted.
+
+        Examples
+        --------
+        >>> tracker.history("DEMO001.2023-01-18.701")["verb"].tolist()
+        ['added', 'start', 'succeed']
         """
         try:
             wanted = SessionKey.parse(key)
@@ -289,8 +323,7 @@ class Tracker(Planning, Keeping, Shown):
     def as_of(self, when: Any) -> Tracker:
         """Return a tracker, to read alone, of all as it was at an earlier time.
 
-        What events tell is taken back in a copy of the database, which goes when it is closed:
-        ``with tracker.as_of("2026-03-02") as past: past.workflow.status()``.
+        What events tell is taken back in a copy of the database, which goes when it is closed.
 
         Parameters
         ----------
@@ -302,6 +335,12 @@ class Tracker(Planning, Keeping, Shown):
         ------
         InvalidValueError
             If it shows no time, or one that has not come yet.
+
+        Examples
+        --------
+        >>> with tracker.as_of("2023-01-20") as past:  # the demo is younger
+        ...     past.sessions.count()
+        0
         """
         from vrtracker.services.administration.past import moment_of, past_of
 
@@ -312,6 +351,13 @@ class Tracker(Planning, Keeping, Shown):
         """Plan to take back an operation, or those `chosen` by ``last=True`` or ``since=…``.
 
         See `UndoService.plan`.
+
+        Examples
+        --------
+        >>> tracker.sessions.update({"numPlanes": 3}, "mouseName = DEMO001")
+        Update(matched=4, rows=4, dry_run=False)
+        >>> tracker.undo(last=True).apply()
+        4
         """
         from vrtracker.services.undoing import UndoService
 
@@ -328,6 +374,11 @@ class Tracker(Planning, Keeping, Shown):
             Where to; ``VRTRACKER_BACKUPS`` or the profile's when not given.
         keep
             Remove all but so many of the newest backups; none is removed when not given.
+
+        Examples
+        --------
+        >>> tracker.back_up("backups", keep=10).path.name
+        'lab-...Z.db'
         """
         from vrtracker.services.administration.backups import back_up
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.database import Database
 from vrtracker.database.structure import LeftOut
 from vrtracker.database.versions import require_current
-from vrtracker.display import Facts, Shown
-from vrtracker.errors import BackendError, ConfigurationError, InvalidValueError, UnknownNameError
+from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.repositories.listing import Listing
-from vrtracker.services.administration import backups, cloning, moving, opening, part
+from vrtracker.services.administration import backups, cloning, opening, part
 from vrtracker.services.administration.backups import Restored
 from vrtracker.services.administration.cloning import Clone, CopiedTable, Copying, Extent
 from vrtracker.services.administration.syncing import Syncing
-from vrtracker.settings import Settings, profile_urls, resolve_url, settings_for
-from vrtracker.settings_file import set_profile_url
+from vrtracker.settings import Settings, resolve_url, settings_for
 
-if TYPE_CHECKING:
-    from vrtracker.services.doctor import Diagnosis
+__all__ = ["bake", "clone", "iter_copy_tables", "restore"]
 
-__all__ = ["Moved", "bake", "clone", "iter_copy_tables", "migrate", "restore"]
-
-_NEEDED = ("database", "schema", "references", "names")
 _DAYS: dict[str, int | None] = {"small": 30, "medium": 365, "full": None}
 
 
@@ -95,6 +86,12 @@ def clone(
     BackendError
         If the destination cannot hold something, or does not give it back as it was. It is
         left as it was before.
+
+    Examples
+    --------
+    >>> copy = vrtracker.clone("lab.db", "part.db", "mouse.KO")
+    >>> {table.name: table.rows for table in copy.tables if table.name in {"mousedb", "sessiondb"}}
+    {'mousedb': 1, 'sessiondb': 4}
     """
     extent = _extent(skip_tables, skip_columns, update=update, resume=resume, dry_run=dry_run)
     asked = (where, filters, include_scratched)
@@ -128,6 +125,13 @@ def iter_copy_tables(
     ------
     CopiedTable
         ``table, rows, seconds``.
+
+    Examples
+    --------
+    >>> for table in vrtracker.iter_copy_tables("lab.db", "copy.db"):
+    ...     print(table.table, table.rows)
+    mousedb 3
+    ...
     """
     extent = _extent(skip_tables, skip_columns, update=update, resume=resume)
     asked = (where, filters, include_scratched)
@@ -217,6 +221,12 @@ def bake(
         If there is no such size.
     VrtrackerError
         As `clone`.
+
+    Examples
+    --------
+    >>> copy = vrtracker.bake("lab.db", "small.db", size="small")
+    >>> [table.rows for table in copy.tables if table.name == "sessiondb"]
+    [4]
     """
     settings = settings_for(source)
     named = settings.sizes.get(size)
@@ -230,125 +240,6 @@ def bake(
         return None if days is None else part.newest_days(read, days)
 
     return cloning.finished(_copied(settings, destination, wanted, progress, Extent()))
-
-
-@dataclass(frozen=True, slots=True)
-class Moved(Shown):
-    """A database that was moved.
-
-    Attributes
-    ----------
-    copied : Clone
-        What was copied; both sides agree.
-    profile : str or None
-        The profile that names the new database now; None if none named the old one.
-    note : Path or None
-        Says beside the old file where it went; None for a database on a server.
-    kept : Path or None
-        An old file that gave way to the new one.
-    others : tuple of str
-        Further profiles, which still name the old one.
-    """
-
-    copied: Clone
-    profile: str | None
-    note: Path | None
-    kept: Path | None
-    others: tuple[str, ...] = ()
-
-    def facts(self) -> Facts:
-        """Return where it is now, and what to do where that is not known yet."""
-        notes = [f"{self.note} says so, and the old file is only read."] if self.note else []
-        notes += [f"What was there before is in {self.kept}."] if self.kept else []
-        told = f"The profile {self.profile} names it now."
-        notes += [told if self.profile else "Name it now: --url, VRTRACKER_URL or a profile."]
-        if self.others:
-            named = ", ".join(self.others)
-            notes.append(f"Still naming the old one, change them too: the profiles {named}.")
-        went = f"{self.copied.source} was moved to {self.copied.destination}."
-        return Facts(went, notes=notes)
-
-
-def migrate(
-    source: str | os.PathLike[str] | None,
-    destination: str | os.PathLike[str],
-    *,
-    actor: str | None = None,
-    progress: Callable[[str, int, int], object] | None = None,
-) -> Moved:
-    """Move a database to another place or kind: off Access, onto a server, or back.
-
-    It is looked at first, then copied and compared; then the profile that names it is changed, and
-    the old file is marked as moved: this package only reads it from then on. If anything fails, all
-    is as it was. An old file at the destination, from which the database was moved before, is kept
-    under another name.
-
-    Parameters
-    ----------
-    source
-        Path, URL or profile; the default one if not given.
-    destination
-        Path of a new file, or URL of an empty database, without a password in it.
-    actor
-        Who asks; the user when not given. It takes an admin.
-
-    Raises
-    ------
-    BackendError
-        If something in it is wrong, that a copy would not bring along or bring along wrong; or
-        somebody wrote meanwhile.
-    ClaimHeldError
-        If a session is worked on.
-    VrtrackerError
-        As `clone`.
-    """
-    from vrtracker.services.doctor import examine
-
-    settings = settings_for(source)
-    _require_sound(examine(source))
-    with (
-        Database(settings.database, readonly=True) as old,
-        Database(resolve_url(destination), create=True) as new,
-    ):
-        lab = opening.plain_lab(old, settings, actor=actor)
-        moving.require_movable(lab)
-        with moving.room_at(new) as kept, moving.leaving(lab, new) as note:
-            made = Copying(old, new, progress).run()
-        others = _others(old, settings.profile)
-        if settings.profile is not None:
-            written = profile_urls().get(settings.profile, ("", ""))
-            set_profile_url(settings.profile, _as_written(str(new), *written))
-        return Moved(made, settings.profile, note, kept, others)
-
-
-def _others(old: Database, profile: str | None) -> tuple[str, ...]:
-    """Return the other profiles that name this database."""
-    place = old.backend.place(old.url)
-    found = []
-    for name, (_, url) in profile_urls().items():
-        with contextlib.suppress(ConfigurationError):
-            other = Database(url, readonly=True)
-            if name != profile and other.backend.place(other.url) == place:
-                found.append(name)
-    return tuple(found)
-
-
-def _as_written(new: str, written: str, meant: str) -> str:
-    """Return an address with the variables that the profile had, as far as they still hold.
-
-    Those of the folder do, where the new file is in the same one.
-    """
-    folder, kept = meant.rpartition("/")[0], written.rpartition("/")[0]
-    is_there = "${" in kept and "://" not in meant and new.startswith(f"{folder}/")
-    return f"{kept}{new.removeprefix(folder)}" if is_there else new
-
-
-def _require_sound(found: Diagnosis) -> None:
-    wrong = [check for check in found.checks if check.status == "error" and check.name in _NEEDED]
-    if wrong:
-        # A line each: remedies end with a command, which has no full stop.
-        said = "\n".join(f"{check.message} {check.remedy or ''}".strip() for check in wrong)
-        raise BackendError(f"{found.database} cannot be moved as it is; nothing was done. {said}")
 
 
 def restore(
@@ -393,6 +284,14 @@ def restore(
         If one is no admin.
     BackendError
         If the backup is damaged, or somebody uses the database; it is as it was then.
+
+    Examples
+    --------
+    >>> backup = tracker.back_up("backups")
+    >>> tracker.sessions.delete("DEMO003.2023-03-16.1")
+    >>> restored = vrtracker.restore("lab.db", backup.path, save=False)
+    >>> tracker.sessions.count()
+    12
     """
     settings = settings_for(database)
     with Database(settings.database, create=True) as found:

@@ -12,45 +12,6 @@ from support.reference import STAND_INS, faults, has_example, public
 from vrtracker.errors import VrtrackerError
 
 UNSHOWN = """
-vrtracker.init
-vrtracker.open
-vrtracker.database_of
-vrtracker.clone
-vrtracker.iter_copy_tables
-vrtracker.bake
-vrtracker.restore
-vrtracker.doctor
-vrtracker.dispose_all
-vrtracker.Tracker
-vrtracker.Tracker.as_of
-vrtracker.Tracker.back_up
-vrtracker.Tracker.browse
-vrtracker.Tracker.close
-vrtracker.Tracker.delete_selection
-vrtracker.Tracker.edit_csv
-vrtracker.Tracker.enter
-vrtracker.Tracker.facts
-vrtracker.Tracker.freeze
-vrtracker.Tracker.history
-vrtracker.Tracker.import_csv
-vrtracker.Tracker.import_selection
-vrtracker.Tracker.load_reconciliation
-vrtracker.Tracker.publish
-vrtracker.Tracker.reconcile
-vrtracker.Tracker.rename_selection
-vrtracker.Tracker.scan
-vrtracker.Tracker.selection
-vrtracker.Tracker.selections
-vrtracker.Tracker.signing_as
-vrtracker.Tracker.undo
-vrtracker.SessionKey
-vrtracker.SessionKey.of_row
-vrtracker.SessionKey.parse
-vrtracker.QC
-vrtracker.State
-vrtracker.Job
-vrtracker.DatasetFile
-vrtracker.RegistrarResult
 """
 UNSHOWN_TOO = """
 vrtracker.snapshots.Snapshot

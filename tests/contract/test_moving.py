@@ -17,10 +17,10 @@ from vrtracker.errors import (
     ReadOnlyError,
     RoleError,
 )
+from vrtracker.moving import migrate
 from vrtracker.services.doctor import examine
 from vrtracker.settings import load_settings
 from vrtracker.settings_file import set_profile_url
-from vrtracker.transfers import migrate
 
 SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 

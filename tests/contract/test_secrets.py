@@ -14,8 +14,8 @@ import vrtracker
 from support.command_line import run
 from support.sample_lab import open_lab, session_rows
 from vrtracker.errors import VrtrackerError
+from vrtracker.moving import migrate
 from vrtracker.settings import load_settings
-from vrtracker.transfers import migrate
 
 SECRET = "correct-horse-battery"
 

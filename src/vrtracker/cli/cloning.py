@@ -122,7 +122,7 @@ def migrate_to(
 
     Example: vrtracker --url lab migrate-to postgresql://ada@server/lab --yes
     """
-    from vrtracker.transfers import migrate
+    from vrtracker.moving import migrate
 
     shell = shell_of(context)
     old = without_password(shell.database_url())

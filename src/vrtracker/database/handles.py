@@ -25,7 +25,14 @@ def add(handle: _Handle) -> None:
 
 
 def dispose_all() -> None:
-    """Close every connection of this process to every database; the next use opens new ones."""
+    """Close every connection of this process to every database; the next use opens new ones.
+
+    Examples
+    --------
+    >>> vrtracker.dispose_all()
+    >>> tracker.sessions.count()
+    12
+    """
     for handle in list(_ALL):
         handle.dispose()
 

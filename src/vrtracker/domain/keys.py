@@ -44,6 +44,12 @@ class SessionKey:
         The lab's calendar date (`sessionDate`), a label.
     number : int
         Number of the session (`sessionID`), such as 702; a folder ``001`` is number 1.
+
+    Examples
+    --------
+    >>> key = vrtracker.SessionKey.parse("ATL012.2023-01-20.702")
+    >>> key.reference, str(key.path)
+    ('2023-01-20_702_ATL012', 'ATL012/2023-01-20/702')
     """
 
     mouse: str
@@ -65,6 +71,13 @@ class SessionKey:
         ------
         InvalidKeyError
             If it does not name a session.
+
+        Examples
+        --------
+        >>> str(vrtracker.SessionKey.parse(("ATL012", "2023-01-20", 702)))
+        'ATL012.2023-01-20.702'
+        >>> vrtracker.SessionKey.parse("ATL012/2023-01-20/702").number
+        702
         """
         if isinstance(value, SessionKey):
             return value
@@ -78,7 +91,14 @@ class SessionKey:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> SessionKey:
-        """Return the key in a row, as it stands there: old names need not be such as new ones."""
+        """Return the key in a row, as it stands there: old names need not be such as new ones.
+
+        Examples
+        --------
+        >>> row = tracker.sessions.records(limit=1)[0]
+        >>> str(vrtracker.SessionKey.of_row(row))
+        'DEMO001.2023-01-18.701'
+        """
         return cls(row["mouseName"], row["sessionDate"], row["sessionID"])
 
     @classmethod

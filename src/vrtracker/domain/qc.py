@@ -19,6 +19,13 @@ class QC(enum.IntEnum):
     """The five ordered levels of quality control, with the numbers that ONE gives them.
 
     Source: the QC enumeration of ONE-api (``one.alf.spec.QC``).
+
+    Examples
+    --------
+    >>> vrtracker.QC.parse("pass")
+    <QC.PASS: 10>
+    >>> vrtracker.QC.WARNING.accepted
+    True
     """
 
     NOT_SET = 0

@@ -27,6 +27,11 @@ class DatasetFile:
         MD5 of the content, hexadecimal, as ONE keeps it.
     revision : str or None
         ALF revision.
+
+    Examples
+    --------
+    >>> vrtracker.DatasetFile("trials.startTimes.npy", size_bytes=8_000)
+    DatasetFile(rel_path='trials.startTimes.npy', size_bytes=8000, md5=None, revision=None)
     """
 
     rel_path: str
@@ -50,6 +55,14 @@ class Job:
         Name that the output folder will have in the session's folder.
     options : mapping
         The options of this run; plain Python values.
+
+    Examples
+    --------
+    >>> def count_planes(job: vrtracker.Job) -> None:
+    ...     _ = (job.staging / "planes.txt").write_text(str(job.record.numPlanes))
+    >>> report = tracker.workflow.run("suite2p", registrar=count_planes)
+    >>> [str(result.key) for result in report.results]
+    ['DEMO003.2023-03-15.701']
     """
 
     key: SessionKey
@@ -70,6 +83,11 @@ class RegistrarResult:
         The datasets of the session; None: the files that were written into `staging`.
     bytes : int or None
         Amount of data that counts against a budget; None: the size of the datasets.
+
+    Examples
+    --------
+    >>> vrtracker.RegistrarResult(bytes=2_000_000)
+    RegistrarResult(datasets=None, bytes=2000000)
     """
 
     datasets: Sequence[DatasetFile] | None = None

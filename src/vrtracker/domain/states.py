@@ -29,7 +29,13 @@ __all__ = [
 
 
 class State(enum.StrEnum):
-    """Where a session stands in a stage."""
+    """Where a session stands in a stage.
+
+    Examples
+    --------
+    >>> tracker.workflow.state_counts()["registration"][vrtracker.State.DONE]
+    10
+    """
 
     SCRATCHED = "scratched"
     """The session was given up; it takes part in nothing."""

@@ -55,6 +55,12 @@ def examine(
     -------
     Diagnosis
         ``checks`` (each with ``name, status, message, remedy``), ``is_well``, ``fixed``.
+
+    Examples
+    --------
+    >>> found = vrtracker.doctor("lab.db", root="lab")
+    >>> [check.message for check in found.checks if check.name == "references"]
+    ['Every row that refers to another one finds it.']
     """
     patient = Patient(target, **options)
     try:
