@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import importlib
 import inspect
 import io
 import re
@@ -11,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from os import link
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from support.pages import PROJECT
@@ -29,18 +29,10 @@ def public() -> Iterator[tuple[str, Any]]:
         home, _, listed = part.partition("\n")
         for name in re.findall(r"^   ~?([\w.]+)$", listed, re.MULTILINE):
             full = f"{home}.{name}"
-            found = _found(full)
+            found = resolve_name(full)
             yield full, found
             if inspect.isclass(found) or inspect.ismodule(found):
                 yield from _members(full, found)
-
-
-def _found(full: str) -> Any:
-    module, _, name = full.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (AttributeError, ModuleNotFoundError, ValueError):
-        return importlib.import_module(full)
 
 
 def _members(full: str, holder: Any) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,13 @@ __all__ = ["RoleService", "keeping_roles"]
 
 
 class RoleService:
-    """The roles of a lab: on PostgreSQL those of the server's users, elsewhere the profile's."""
+    """The roles of a lab: on PostgreSQL those of the server's users, elsewhere the profile's.
+
+    Examples
+    --------
+    >>> tracker.role
+    <Role.ADMIN: 'admin'>
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -34,6 +40,11 @@ class RoleService:
         -------
         pandas.DataFrame
             name, role, is_you. A profile's role of all others has no name.
+
+        Examples
+        --------
+        >>> tracker.roles()["role"].tolist()
+        ['admin']
         """
         you = self._lab.standing().name
         rows = [
@@ -69,13 +80,30 @@ class RoleService:
             If the server has no such user.
         ConfigurationError
             If the database keeps no users: then the roles are in the profile.
+        UnknownNameError
+            If there is no such role.
+
+        Examples
+        --------
+        >>> tracker.grant("grace", "editor")  # on PostgreSQL it does
+        Traceback (most recent call last):
+            ...
+        vrtracker.errors.ConfigurationError: ...lab.db keeps no users; its roles are those of ...
         """
         if role not in list(Role):
             raise UnknownNameError("role", role, list(Role))
         self._give(name, Role(role))
 
     def revoke(self, name: str) -> None:
-        """Take the role of a user of the server away; errors as `grant`."""
+        """Take the role of a user of the server away; errors as `grant`.
+
+        Examples
+        --------
+        >>> tracker.revoke("grace")  # on PostgreSQL it does
+        Traceback (most recent call last):
+            ...
+        vrtracker.errors.ConfigurationError: ...lab.db keeps no users; its roles are those of ...
+        """
         self._give(name, None)
 
     def _give(self, name: str, role: Role | None) -> None:

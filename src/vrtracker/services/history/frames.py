@@ -31,7 +31,13 @@ _GROUP = {
 
 
 class HistoryService:
-    """Reads what the tracker recorded."""
+    """Reads what the tracker recorded.
+
+    Examples
+    --------
+    >>> tracker.history("DEMO001.2023-01-18.701")["verb"].tolist()
+    ['added', 'start', 'succeed']
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -46,6 +52,11 @@ class HistoryService:
             occurred_at (UTC), actor, host_name, subject_key, verb, stage, from_state, to_state,
             changes (a dict of ``column: [old, new]``, or None), reason, attempt_id, operation_id
             (what one call wrote has one; pandas.NA for events from before there were any).
+
+        Examples
+        --------
+        >>> tracker.workflow.history("DEMO001.2023-01-18.701")["to_state"].tolist()[1:]
+        ['running', 'done']
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit(readonly=True) as unit:
@@ -59,6 +70,11 @@ class HistoryService:
         """Return the events of a mouse, oldest first, as `of_session`.
 
         A name that a mouse has given up is that mouse's until another one gets it.
+
+        Examples
+        --------
+        >>> tracker.history("DEMO001")["verb"].tolist()
+        ['added']
         """
         with self._lab.unit(readonly=True) as unit:
             spans = unit.events.lineage("mouse", name, is_there=unit.mice.get(name) is not None)
@@ -67,7 +83,15 @@ class HistoryService:
 
     @framed
     def latest(self, limit: int = 50) -> Found:
-        """Return the newest events of all sessions and mice, newest first."""
+        """Return the newest events of all sessions and mice, newest first.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.scratch("DEMO003.2023-03-16.1", "the mouse slept")
+        >>> tracker.events(1)[["actor", "subject_key", "verb", "reason"]]
+          actor           subject_key       verb           reason
+        0   ada  DEMO003.2023-03-16.1  scratched  the mouse slept
+        """
         with self._lab.unit(readonly=True) as unit:
             statement = unit.events.latest(limit)
         return self._events(statement)
@@ -81,26 +105,56 @@ class HistoryService:
         pandas.DataFrame
             occurred_at (UTC), subject_key, stage, from_state, to_state: text. A session's are
             those under the key that it has now.
+
+        Examples
+        --------
+        >>> tracker.workflow.stage_events("DEMO001.2023-01-18.701")[["stage", "to_state"]]
+                  stage to_state
+        0  registration  running
+        1  registration     done
         """
         listing = Listing(self._lab.selection(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
             return Selected(self._lab.database, unit.events.of_stages(listing))
 
     def operation_like(self, beginning: str) -> str | None:
-        """Return the id of an operation that begins so and wrote anything, or None."""
+        """Return the id, with this `beginning`, of an operation that wrote anything, or None.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.scratch("DEMO003.2023-03-16.1", "the mouse slept")
+        >>> whole = tracker.events.records(1)[0]["operation_id"]
+        >>> tracker.operation_like(whole[:12]) == whole
+        True
+        """
         with self._lab.unit(readonly=True) as unit:
             return next(iter(unit.events.operations_like(beginning)), None)
 
     @framed
     def attempts(self, key: Any) -> Found:
-        """Return every attempt at a session, oldest first; columns as `vrt_attempt`."""
+        """Return every attempt at a session, oldest first; columns as `vrt_attempt`.
+
+        Examples
+        --------
+        >>> tracker.workflow.attempts("DEMO002.2023-02-08.701")[["stage", "registrar", "outcome"]]
+                  stage registrar outcome
+        0  registration       alf  failed
+        """
         number = self._number(key)
         repository = AttemptRepository(LookUps(self._lab.database))
         return Selected(self._lab.database, repository.of_session(number))
 
     @framed
     def decisions(self, key: Any) -> Found:
-        """Return every QC decision on a session, oldest first; columns as `vrt_qc_decision`."""
+        """Return every QC decision on a session, oldest first; columns as `vrt_qc_decision`.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.set_qc("DEMO001.2023-01-18.701", "red_cell", "PASS")
+        >>> tracker.decisions("DEMO001.2023-01-18.701")[["check_name", "qc_level", "actor"]]
+            check_name  qc_level actor
+        0  red_cell_qc        10   ada
+        """
         number = self._number(key)
         with self._lab.unit(readonly=True) as unit:
             statement = unit.qc_decisions.of_session(number)
@@ -108,7 +162,13 @@ class HistoryService:
 
     @framed
     def datasets(self, key: Any) -> Found:
-        """Return the datasets of a session, by path; columns as `vrt_dataset`."""
+        """Return the datasets of a session, by path; columns as `vrt_dataset`.
+
+        Examples
+        --------
+        >>> tracker.datasets("DEMO003.2023-03-16.1")["rel_path"].tolist()[:1]
+        ['oneData/licks.times.npy']
+        """
         number = self._number(key)
         with self._lab.unit(readonly=True) as unit:
             statement = unit.datasets.listing(number)
@@ -133,11 +193,16 @@ class HistoryService:
             failure from before the tracker), error_type, error_message, error_traceback,
             attempt_id. By group: group, stage, count (int64), error_type, message, first_at,
             last_at (UTC), sessions (list of keys), error_traceback (the last).
-        """
-        return self._grouped(self.error_groups(stage)) if group else self._errors(stage)
 
-    def error_groups(self, stage: str | None = None) -> list[ErrorGroup]:
-        """Return the rows of ``errors(group=True)`` as records."""
+        Examples
+        --------
+        >>> tracker.workflow.errors("registration")[["mouseName", "sessionID", "error_type"]]
+          mouseName  sessionID         error_type
+        0   DEMO002        701  InvalidValueError
+        """
+        return self._grouped(self._groups(stage)) if group else self._errors(stage)
+
+    def _groups(self, stage: str | None = None) -> list[ErrorGroup]:
         return grouped(
             Failure(
                 key=SessionKey.of_row(row),
@@ -152,14 +217,20 @@ class HistoryService:
         )
 
     def error_group(self, group: str) -> ErrorGroup:
-        """Return the failures with this short name.
+        """Return the failures of a `group`, by the short name that `errors` gives it.
 
         Raises
         ------
         UnknownNameError
             If nothing fails that way now.
+
+        Examples
+        --------
+        >>> name = tracker.workflow.errors(group=True)["group"][0]
+        >>> tracker.workflow.error_group(name).message
+        'licks.times.npy is truncated inside its header. Write it again: <path>'
         """
-        groups = {one.group: one for one in self.error_groups()}
+        groups = {one.group: one for one in self._groups()}
         if group not in groups:
             raise UnknownNameError("group of errors", group, groups or ["(nothing fails)"])
         return groups[group]

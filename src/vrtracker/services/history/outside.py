@@ -105,7 +105,13 @@ def _veiled(difference: Difference) -> tuple[Any, Any]:
 
 
 class OutsideService:
-    """Replays the history and compares it with the rows."""
+    """Replays the history and compares it with the rows.
+
+    Examples
+    --------
+    >>> tracker.verify()
+    15 rows, 37 events: 0 differences.
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -117,6 +123,11 @@ class OutsideService:
         -------
         Verification
             ``events, rows, differences``; each difference with ``key, column, history, row``.
+
+        Examples
+        --------
+        >>> tracker.verify().differences
+        ()
         """
         with self._lab.unit(readonly=True, of_one_moment=True) as unit:
             compared = [_Compared(self._lab, unit, each, lock=False) for each in _tables(unit)]
@@ -134,6 +145,15 @@ class OutsideService:
         -------
         Verification
             The differences that were entered, as `verify` returns them.
+
+        Examples
+        --------
+        >>> from sqlalchemy import text
+        >>> with tracker.database.connect(readonly=False) as connection:
+        ...     edited = connection.execute(text("UPDATE mousedb SET notes = 'by hand'"))
+        ...     connection.commit()
+        >>> len(tracker.absorb().differences)
+        3
         """
         with self._lab.unit() as unit:
             compared = [_Compared(self._lab, unit, each, lock=True) for each in _tables(unit)]

@@ -34,7 +34,13 @@ _SESSION_CHECK = "session"
 
 
 class QualityService:
-    """Quality control and other decisions; each call is one transaction with its event."""
+    """Quality control and other decisions; each call is one transaction with its event.
+
+    Examples
+    --------
+    >>> tracker.workflow.set_qc("DEMO001.2023-01-18.701", "suite2p", "WARNING")
+    <State.DONE: 'done'>
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -74,6 +80,11 @@ class QualityService:
             If there is no such check or level.
         InvalidValueError
             If a text is too long for its column, or holds what no database keeps.
+
+        Examples
+        --------
+        >>> tracker.workflow.set_qc("DEMO001.2023-01-18.701", "red_cell", "FAIL", reason="bleached")
+        <State.FAILED: 'failed'>
         """
         wanted, decided = SessionKey.parse(key), QC.parse(level)
         coercer = coercer_of(self._lab.database.tables.qc_decisions)
@@ -92,6 +103,11 @@ class QualityService:
             If there is no reason.
         InvalidTransitionError
             If it is scratched already, or a stage of it is running.
+
+        Examples
+        --------
+        >>> tracker.workflow.scratch("DEMO003.2023-03-16.1", "the mouse slept")
+        <State.SCRATCHED: 'scratched'>
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit() as unit:
@@ -108,6 +124,11 @@ class QualityService:
         ------
         InvalidTransitionError
             If it is not scratched.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.scratch("DEMO003.2023-03-16.1", "the mouse slept")
+        >>> tracker.workflow.unscratch("DEMO003.2023-03-16.1", reason="another mouse did")
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit() as unit:
@@ -132,13 +153,24 @@ class QualityService:
         ------
         InvalidTransitionError
             If the stage is blocked, running or not for this session.
+
+        Examples
+        --------
+        >>> tracker.workflow.complete("DEMO003.2023-03-15.701", "suite2p", date="2023-03-17")
+        <State.DONE: 'done'>
         """
         chosen = self._lab.stages[stage]
         done_at = self._lab.lab_now() if date is None else parse_datetime(self._lab.day(date))
         return self._set_done(SessionKey.parse(key), chosen, Transition.COMPLETE, done_at, reason)
 
     def reset(self, key: Any, stage: str, *, reason: str | None = None) -> State:
-        """Take back that a stage is done, or that it failed; return its new state."""
+        """Take back that a stage is done, or that it failed; return its new state.
+
+        Examples
+        --------
+        >>> tracker.workflow.reset("DEMO001.2023-01-18.701", "registration", reason="other cells")
+        <State.READY: 'ready'>
+        """
         chosen = self._lab.stages[stage]
         return self._set_done(SessionKey.parse(key), chosen, Transition.RESET, None, reason)
 
@@ -182,13 +214,9 @@ class QualityService:
         key = snapshot.record.key
         for stage in self._lab.stages.values():
             if snapshot.running(stage, at):
+                allowed, why = allowed_from(State.RUNNING, stage.kind), "Wait for it to end."
                 raise InvalidTransitionError(
-                    key,
-                    stage.name,
-                    "scratch",
-                    current=State.RUNNING.value,
-                    allowed=allowed_from(State.RUNNING, stage.kind),
-                    why="Wait for it to end.",
+                    key, stage.name, "scratch", current="running", allowed=allowed, why=why
                 )
         if not snapshot.record.sessionQC:
             raise InvalidTransitionError(
@@ -201,13 +229,10 @@ class QualityService:
         values = {"sessionQC": False, "scratchJustification": reason}
         changes = update_session(unit, snapshot, values)
         self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
-        unit.events.append(
-            [
-                self._lab.event(
-                    key, "scratched", at=at, to_state="scratched", reason=reason, changes=changes
-                )
-            ]
+        event = self._lab.event(
+            key, "scratched", at=at, to_state="scratched", reason=reason, changes=changes
         )
+        unit.events.append([event])
 
     def _unscratch(
         self,
@@ -232,18 +257,10 @@ class QualityService:
             )
         changes = update_session(unit, snapshot, {"sessionQC": True, "scratchJustification": None})
         self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
-        unit.events.append(
-            [
-                self._lab.event(
-                    key,
-                    "unscratched",
-                    at=at,
-                    from_state="scratched",
-                    reason=reason,
-                    changes=changes,
-                )
-            ]
+        event = self._lab.event(
+            key, "unscratched", at=at, from_state="scratched", reason=reason, changes=changes
         )
+        unit.events.append([event])
 
     # -- one stage ----------------------------------------------------------------------------
 
@@ -258,20 +275,17 @@ class QualityService:
                 unit, snapshot, stage, done=level.accepted, date=date, mark=mark, at=at
             )
             self._decide(unit, snapshot, stage.name, level, at=at, **extras)
-            unit.events.append(
-                [
-                    self._lab.event(
-                        key,
-                        transition.value,
-                        at=at,
-                        stage=stage.name,
-                        from_state=before.value,
-                        to_state=after.value,
-                        changes={**changes, "QC": level.name},
-                        reason=extras["reason"],
-                    )
-                ]
+            event = self._lab.event(
+                key,
+                transition.value,
+                at=at,
+                stage=stage.name,
+                from_state=before.value,
+                to_state=after.value,
+                changes={**changes, "QC": level.name},
+                reason=extras["reason"],
             )
+            unit.events.append([event])
             unit.commit()
         return after
 

@@ -51,7 +51,13 @@ class QCRepair:
 
 
 class ReviewService:
-    """Reads and writes quality control across checks."""
+    """Reads and writes quality control across checks.
+
+    Examples
+    --------
+    >>> tracker.workflow.qc_table("DEMO003.2023-03-16.1")["qc:red_cell_qc"].tolist()
+    ['NOT_APPLICABLE']
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -80,6 +86,12 @@ class ReviewService:
         ------
         UnknownNameError
             If the session has no such dataset, or there is no such level.
+
+        Examples
+        --------
+        >>> path = "oneData/licks.times.npy"
+        >>> tracker.workflow.set_dataset_qc("DEMO001.2023-01-18.701", path, "FAIL", reason="drift")
+        <QC.FAIL: 40>
         """
         wanted, decided = SessionKey.parse(key), QC.parse(level)
         coercer = coercer_of(self._lab.database.tables.qc_decisions)
@@ -121,6 +133,17 @@ class ReviewService:
             review stage, ``qc:dataset`` (the worst of its datasets), and ``qc``: the worst of all,
             but NOT_SET as long as one is not set and none is bad. NOT_APPLICABLE does not count,
             nor datasets of which nobody has judged any.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.set_qc("DEMO001.2023-01-19.701", "red_cell", "FAIL")
+        >>> levels = tracker.workflow.qc_table("mouseName = DEMO001")
+        >>> levels[["sessionID", "qc:suite2p_qc", "qc:red_cell_qc", "qc"]]
+           sessionID qc:suite2p_qc qc:red_cell_qc       qc
+        0        701       NOT_SET        NOT_SET  NOT_SET
+        1        701       NOT_SET           FAIL     FAIL
+        2        701       NOT_SET        NOT_SET  NOT_SET
+        3        702       NOT_SET        NOT_SET  NOT_SET
         """
         reviews = [one.name for one in self._lab.stages.values() if one.kind is StageKind.REVIEW]
         checks = ("session", *reviews, DATASET)
@@ -145,6 +168,11 @@ class ReviewService:
 
         The rule: sessionQC is false exactly where scratchJustification is set. What is changed
         never changes whether a session counts.
+
+        Examples
+        --------
+        >>> tracker.workflow.check_qc().changes
+        {}
         """
         names = ("sessionQC", "scratchJustification", "sessionNotes")
         with self._lab.unit(readonly=True) as unit:
@@ -159,7 +187,13 @@ class ReviewService:
         return QCRepair(changes, self)
 
     def repair(self, plan: QCRepair) -> int:
-        """Make the changes of a plan, all or none."""
+        """Make the changes of a plan, all or none; else ConcurrentUpdateError.
+
+        Examples
+        --------
+        >>> tracker.workflow.check_qc().apply()
+        0
+        """
         with self._lab.unit() as unit:
             at, events = self._lab.now(), []
             for key, planned in plan.changes.items():

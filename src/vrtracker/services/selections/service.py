@@ -170,6 +170,13 @@ class SelectionService:
             If no session passes, or the name is empty or too long.
         UnknownNameError
             If a column does not exist.
+
+        Examples
+        --------
+        >>> columns = ["numPlanes", "mouse__sex"]
+        >>> frozen = tracker.freeze("fig3", "not imaging", columns=columns, note="behaviour alone")
+        >>> frozen.frame().columns.tolist()
+        ['mouseName', 'sessionDate', 'sessionID', 'numPlanes', 'mouse__sex']
         """
         at = self._lab.now()
         asked = self._lab.selection(where, filters)

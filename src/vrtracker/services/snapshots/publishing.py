@@ -82,6 +82,8 @@ class SnapshotService:
             An earlier moment that it is to show, as for ``tracker.as_of``.
         size
             A label such as ``small``, for ``snapshots.load_current``.
+        licence, citation
+            Told in the manifest: what others may do with it, and how to cite it.
         progress
             Called with a table's name, the rows that are copied, and how many there are.
 
@@ -98,6 +100,11 @@ class SnapshotService:
             If no session passes, or the name is none.
         BackendError
             If it cannot be written; nothing of it is there then.
+
+        Examples
+        --------
+        >>> tracker.publish("ko", "published", "mouse.KO", size="small", licence="CC0-1.0").sessions
+        4
         """
         target = Path(folder).expanduser().absolute()
         if (target / check_name(name)).exists():

@@ -138,6 +138,15 @@ class UndoService:
             If several begin like that.
         NotUndoableError
             If the actor has none that stands.
+
+        Examples
+        --------
+        >>> tracker.mice.update({"notes": None}, "DEMO001")
+        Update(matched=1, rows=1, dry_run=False)
+        >>> tracker.undo(last=True)
+        Undo of ...: 1 value to be taken back: .apply() does it.
+          key      what   now  after
+          DEMO001  notes       Quick learner.
         """
         self._lab.require(Role.EDITOR)
         if sum((operation is not None, last, since is not None)) != 1:

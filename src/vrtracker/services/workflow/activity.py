@@ -103,7 +103,14 @@ def _rounded(value: Any, digits: int | None) -> Any:
 
 
 class ActivityService:
-    """Looks at the whole of it, in four statements whatever the number of mice."""
+    """Looks at the whole of it, in four statements whatever the number of mice.
+
+    Examples
+    --------
+    >>> tracker.workflow.activity().errors[["key", "error_type"]]
+                          key         error_type
+    0  DEMO002.2023-02-08.701  InvalidValueError
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -121,6 +128,15 @@ class ActivityService:
         -------
         Activity
             ``at, stages, mice, claims, errors``.
+
+        Examples
+        --------
+        >>> tracker.workflow.activity().stages[["stage", "ready", "failed", "done"]]
+                  stage  ready  failed  done
+        0       suite2p      1       0    10
+        1    suite2p_qc     10       0     0
+        2  registration      0       1    10
+        3   red_cell_qc      9       0     0
         """
         now = self._lab.now()
         listing = Listing(self._lab.selection(where, filters), include_scratched=True)

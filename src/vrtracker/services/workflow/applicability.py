@@ -20,7 +20,13 @@ _OPEN = frozenset({State.READY, State.BLOCKED, State.FAILED})
 
 
 class ApplicabilityService:
-    """Takes a stage out of a session's way, or puts it back; one transaction with its event."""
+    """Takes a stage out of a session's way, or puts it back; one transaction with its event.
+
+    Examples
+    --------
+    >>> tracker.workflow.exclude("DEMO003.2023-03-15.701", "suite2p", "no functional channel")
+    <State.NOT_APPLICABLE: 'not_applicable'>
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -32,11 +38,23 @@ class ApplicabilityService:
         ------
         InvalidTransitionError
             If the stage is running or done, or the session is scratched.
+
+        Examples
+        --------
+        >>> tracker.workflow.exclude("DEMO001.2023-01-18.701", "red_cell_qc", "no red channel")
+        <State.NOT_APPLICABLE: 'not_applicable'>
         """
         return self._mark(SessionKey.parse(key), stage, Mark.NOT_APPLICABLE, reason)
 
     def include(self, key: Any, stage: str, reason: str | None = None) -> State:
-        """Take back that a stage is not for this session."""
+        """Take back that a stage is not for this session.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.exclude("DEMO001.2023-01-18.701", "red_cell_qc")
+        >>> tracker.workflow.include("DEMO001.2023-01-18.701", "red_cell_qc")
+        <State.READY: 'ready'>
+        """
         return self._mark(SessionKey.parse(key), stage, None, reason)
 
     def _mark(self, key: SessionKey, name: str, mark: Mark | None, reason: str | None) -> State:

@@ -25,7 +25,13 @@ CLAIM = {
 
 
 class ClaimListService:
-    """The claims that are held, and those that nobody holds any more but that are not ended yet."""
+    """The claims that are held, and those that nobody holds any more but that are not ended yet.
+
+    Examples
+    --------
+    >>> tracker.workflow.claims.records()
+    []
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -40,6 +46,11 @@ class ClaimListService:
             key, stage, host, pid, actor: text, pid an int64. claimed_at, heartbeat_at, lease_until:
             UTC. alive: boolean, whether the process runs; missing where that cannot be known, as
             of another computer.
+
+        Examples
+        --------
+        >>> len(tracker.workflow.claims())
+        0
         """
         rows = [
             {
@@ -82,6 +93,15 @@ class ClaimListService:
             If somebody may still work on it.
         NotFoundError
             If nobody has claimed it, or there is no such session.
+        InvalidValueError
+            If `force` has no reason.
+
+        Examples
+        --------
+        >>> tracker.workflow.release("DEMO001.2023-01-18.701")
+        Traceback (most recent call last):
+            ...
+        vrtracker.errors.NotFoundError: There is no claim 'DEMO001.2023-01-18.701' in the database.
         """
         if force and not reason:
             raise InvalidValueError("Taking a claim away needs a reason; give reason=….")

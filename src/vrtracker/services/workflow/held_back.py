@@ -17,7 +17,13 @@ _KEY = ("uSessionID", "mouseName", "sessionDate", "sessionID")
 
 
 class HeldBackService:
-    """The sessions that no run takes by itself, since they failed."""
+    """The sessions that no run takes by itself, since they failed.
+
+    Examples
+    --------
+    >>> tracker.workflow.held_back.records()
+    []
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -40,6 +46,11 @@ class HeldBackService:
         pandas.DataFrame
             uSessionID, mouseName, sessionDate, sessionID, stage, failures (how often since the last
             success), retry_after (UTC; NaT where it is set aside), set_aside (why); by stage.
+
+        Examples
+        --------
+        >>> len(tracker.workflow.held_back("registration", "mouse.KO"))
+        0
         """
         stages = self._lab.stages
         chosen = [stages[stage]] if stage is not None else list(stages.values())

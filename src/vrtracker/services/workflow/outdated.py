@@ -130,7 +130,13 @@ class OutdatedPlan(Shown):
 
 
 class OutdatingService:
-    """Compares what attempts recorded with a registrar."""
+    """Compares what attempts recorded with a registrar.
+
+    Examples
+    --------
+    >>> tracker.workflow.outdated()
+    registration: 0 of 10 sessions would be done otherwise by alf ...
+    """
 
     def __init__(self, lab: LabContext, find_registrar: Callable[[str, Any], Registrar]) -> None:
         self._lab = lab
@@ -175,6 +181,16 @@ class OutdatingService:
         ------
         InvalidValueError
             If people do the stage.
+
+        Examples
+        --------
+        >>> def mine(job): ...
+        >>> tracker.workflow.outdated("registration", "mouseName = DEMO001", registrar=mine).frame()
+                              key       what  old        new
+        0  DEMO001.2023-01-18.701  registrar  alf  ...mine
+        1  DEMO001.2023-01-19.701  registrar  alf  ...mine
+        2  DEMO001.2023-01-20.701  registrar  alf  ...mine
+        3  DEMO001.2023-01-20.702  registrar  alf  ...mine
         """
         self._lab.stages.process(stage)
         chosen = self._find_registrar(stage, (registrar, options))
@@ -195,7 +211,14 @@ class OutdatingService:
         return OutdatedPlan(stage, registrar.name, code, len(rows), sessions, self)
 
     def apply(self, plan: OutdatedPlan) -> list[SessionKey]:
-        """Mark the sessions of a plan as stale, all or none."""
+        """Mark the sessions of a plan as stale, all or none; else ConcurrentUpdateError.
+
+        Examples
+        --------
+        >>> def mine(job): ...
+        >>> len(tracker.workflow.outdated(registrar=mine).apply())
+        10
+        """
         if not plan.sessions:
             return []
         stage, at = self._lab.stages[plan.stage], self._lab.now()

@@ -32,7 +32,13 @@ _STEP_S = 0.2
 
 
 class WaitingService:
-    """Runs that wait for more to do."""
+    """Runs that wait for more to do.
+
+    Examples
+    --------
+    >>> tracker.workflow.serve("registration", until_empty=True).count("failed")
+    1
+    """
 
     def __init__(self, lab: LabContext, run: Callable[..., RunReport]) -> None:
         self._lab = lab
@@ -68,6 +74,8 @@ class WaitingService:
             End when nothing is left, rather than wait.
         budget_minutes, max_sessions, max_errors, budget_bytes
             End after so many minutes, sessions, failures or bytes of output.
+        retry_failed
+            False: leave what failed before alone.
         stop
             Asked before each session and while it waits; why it is to end, or None.
         say
@@ -77,6 +85,12 @@ class WaitingService:
         -------
         RunReport
             Of all that it did; `stopped` is None if it ended since nothing was left.
+
+        Examples
+        --------
+        >>> report = tracker.workflow.serve(until_empty=True, retry_failed=False)
+        >>> report.results
+        ()
         """
         results: list[RunResult] = []
         notes: list[str] = []
