@@ -313,18 +313,18 @@ def profile_urls() -> dict[str, tuple[str, str]]:
 
 def _read_file(path: Path) -> _File:
     try:
-        is_there = path.is_file()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    if not is_there:
+        text = path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
         if os.environ.get("VRTRACKER_CONFIG"):
             raise ConfigurationError(
                 f"VRTRACKER_CONFIG names {path}, which is not there; correct or unset it."
-            )
+            ) from error
         return _File()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
     try:
-        file = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        file = _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
         raise ConfigurationError(f"{path} is wrong: {_first(error)}") from error

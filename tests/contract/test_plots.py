@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from support.command_line import good, refused
 from support.registrars import good as works
 from support.registrars import raises
+from support.roicat import write_run
 from vrtracker.errors import UnknownNameError
 from vrtracker.plots import NAMES
 from vrtracker.plots.stages import arrows
@@ -96,11 +97,21 @@ def test_quality_shows_levels_reviewers_and_their_agreement(filled):
 
 
 @only_sqlite
-def test_a_timeline_has_the_events_of_one_mouse(filled):
+def test_a_timeline_has_treatments_states_events_decisions_and_tracking(filled):
+    filled.tracker.sessions.update({"experimentType": "lesion"}, key=FIRST)
+    names = [f"M1_{key.split('.')[1]}_1" for key in (FIRST, SECOND)]
+    write_run(filled.root / "M1" / "ROICaT2025", names, planes=1)
+    filled.tracker.reconcile().apply()
+
     ax = filled.tracker.plot.timeline("M1")
 
-    assert labels(ax) == ["done", "running", "failed"]
-    assert len(ax.collections[0].get_offsets()) == 2
+    counts = {each.get_label(): len(each.get_offsets()) for each in ax.collections}
+    assert (counts["lesion"], counts["stale now"]) == (1, 2)
+    assert counts["became done"] == 3
+    assert (counts["PASS"], counts["WARNING"]) == (1, 1)
+    assert [len(line.get_xdata()) for line in ax.lines] == [2]
+    with pytest.raises(UnknownNameError, match="experimentType"):
+        filled.tracker.plot.timeline("M1", treatment="experimentTyp")
 
 
 @only_sqlite

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 import vrtracker
+from support.command_line import good
 from vrtracker.interop.vranalysis import get_database
+from vrtracker.plots import NAMES
 
 pytestmark = pytest.mark.access
 
@@ -57,3 +59,13 @@ def test_frames_of_a_copy_are_those_of_the_adopted_file(adopted, ours, backend, 
     assert len(ours["mice"]) == 14
     for name, frame in ours.items():
         pd.testing.assert_frame_equal(frame, theirs[name], obj=name)
+
+
+def test_every_plot_is_drawn_of_the_labs_file(adopted, tmp_path):
+    for name in NAMES:
+        path = tmp_path / f"{name}.png"
+        of_one = ["--mouse", "ATL015"] if name == "timeline" else []
+
+        good("--url", adopted, "plot", name, *of_one, "--out", path)
+
+        assert path.stat().st_size > 2000

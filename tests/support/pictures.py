@@ -10,6 +10,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib as mpl
@@ -17,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.plots import judged, overview, stages, work
 
@@ -75,15 +77,38 @@ _attempts = [
     )
 ]
 _decisions = [
-    {"key": key, "check_name": "red_cell", "actor": actor, "mouseName": f"M{key}", "qc_level": qc}
-    for key, actor, qc in _JUDGED
+    {
+        "key": key,
+        "check_name": "red_cell",
+        "actor": actor,
+        "mouseName": f"M{key}",
+        "qc_level": qc,
+        "decided_at": _FIRST + day * _DAY,
+    }
+    for day, (key, actor, qc) in enumerate(_JUDGED)
 ]
+_sessions: list[dict[str, Any]] = [
+    {"sessionDate": row["sessionDate"], "drug": drug}
+    | {f"state.{stage}": row[f"state:{stage}"] for stage in STAGES}
+    for row, drug in zip(_rows[:3], ("saline", "CNO", None), strict=True)
+]
+_keys = [SessionKey("ATL012", (_FIRST + day * _DAY).date(), 1) for day in (0, 3)]
+_runs: list[Any] = [SimpleNamespace(sessions=_keys, is_stale=False)]
 _files = [{"mouseName": name, "size_bytes": size} for name, size in (("A", 4e9), ("B", 1e9))]
 
 DRAWN: Mapping[str, Callable[[Axes], Axes]] = {
     "pipeline": lambda ax: overview.pipeline(ax, _rows, STAGES),
     "progress": lambda ax: overview.progress(ax, _rows, _events, STAGES),
-    "timeline": lambda ax: overview.timeline(ax, "ATL012", _rows[:3], _events, STAGES),
+    "timeline": lambda ax: overview.timeline(
+        ax,
+        "ATL012",
+        STAGES,
+        _sessions,
+        treatment="drug",
+        events=_events,
+        decisions=_decisions,
+        runs=_runs,
+    ),
     "throughput": lambda ax: work.throughput(ax, _attempts, dt.UTC),
     "durations": lambda ax: work.durations(ax, _attempts),
     "failures": lambda ax: work.failures(ax, _attempts),

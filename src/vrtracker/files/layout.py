@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vrtracker.errors import RootUnavailableError
-from vrtracker.files.trees import is_hidden, reason_of
+from vrtracker.files.trees import is_hidden, leads_to_folder, reason_of
 
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
@@ -100,7 +100,7 @@ class SessionFolders:
             If the disk refuses to answer: that is not the same as a missing folder.
         """
         try:
-            return next((path for path in self._candidates(key) if path.is_dir()), None)
+            return next((path for path in self._candidates(key) if leads_to_folder(path)), None)
         except OSError as error:
             problem = f"cannot be searched for {key} ({reason_of(error)})"
             raise RootUnavailableError(self._unavailable(problem)) from error
@@ -120,9 +120,9 @@ class SessionFolders:
         found: dict[str, str] = {}
         try:
             for mice in self._mouse_parents():
-                if mice != self.root and mice.is_dir():
+                if mice != self.root and leads_to_folder(mice):
                     for mouse in mice.iterdir():
-                        if not (self.root / mouse.name).is_dir():
+                        if not leads_to_folder(self.root / mouse.name):
                             found.setdefault(mouse.name, mice.parent.name)
         except OSError as error:
             problem = f"cannot be searched for labs ({reason_of(error)})"
@@ -136,7 +136,7 @@ class SessionFolders:
 
     def _mouse_parents(self) -> Iterator[Path]:
         yield self.root
-        if self.root.is_dir():
+        if leads_to_folder(self.root):
             with os.scandir(self.root) as entries:
                 labs = sorted(entry.name for entry in entries if is_of_people(entry.name))
             yield from (self.root / lab / SUBJECTS for lab in labs)

@@ -19,11 +19,13 @@ __all__ = [
     "is_empty",
     "is_folder",
     "is_hidden",
+    "leads_to_folder",
     "plain_facts",
     "reason_of",
     "remove_tree",
     "rename",
     "sizes",
+    "status_of",
     "unused",
     "walk",
 ]
@@ -37,6 +39,7 @@ _ON_WINDOWS = os.name == "nt"
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
 # Virus scanners and indexers on Windows hold new files open for a moment; s.
 _RENAME_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 # What file systems without fsync (some network shares) answer.
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
@@ -44,6 +47,29 @@ _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 def is_hidden(name: str) -> bool:
     """Tell whether a file or folder name is hidden by convention (a leading dot)."""
     return name.startswith(".")
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """Return what the system says of a file or folder, None where there is none.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses to answer, which `Path.exists`, `is_dir` and `is_file` take for absence
+        from Python 3.14 on.
+    """
+    try:
+        return path.stat()
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def leads_to_folder(path: Path) -> bool:
+    """Tell whether a path leads to a folder; OSError as `status_of`."""
+    found = status_of(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -211,7 +237,7 @@ def sizes(folder: Path) -> dict[str, int]:
     OSError
         If the folder is there but cannot be read; a missing one has no files.
     """
-    if not folder.exists():
+    if status_of(folder) is None:
         return {}
     return {rel_path: entry.stat(follow_symlinks=False).st_size for rel_path, entry in walk(folder)}
 

@@ -10,6 +10,7 @@ from vrtracker.plots import judged, overview, stages, work
 from vrtracker.plots.looks import axes_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.sessions import SessionService
+from vrtracker.services.tracking import TrackingService
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,18 +79,38 @@ class Plots:
         events = self._workflow.stage_events.records(where, **filters)
         return overview.progress(axes_of(ax), rows, events, list(self._lab.stages))
 
-    def timeline(self, mouse: str, /, *, ax: Axes | None = None) -> Axes:
-        """Draw what happened to a mouse's sessions: a line a stage, a mark an event.
+    def timeline(
+        self, mouse: str, /, *, treatment: str = "experimentType", ax: Axes | None = None
+    ) -> Axes:
+        """Draw a mouse's sessions, their stages, QC and tracking, each on a line of its own.
+
+        Squares stand at a session's date and tell its state now, circles when it became so.
+
+        Parameters
+        ----------
+        treatment
+            The column of sessions, also one of the lab's own, by which they are coloured.
 
         Raises
         ------
         NotFoundError
             If there is no such mouse.
+        UnknownNameError
+            If there is no such column.
         """
         name = self._lab_mouse(mouse)
-        rows = self._workflow.table.records({"mouseName": name}, include_scratched=True)
-        events = self._workflow.stage_events.records({"mouseName": name})
-        return overview.timeline(axes_of(ax), name, rows, events, list(self._lab.stages))
+        own, stages = {"mouseName": name}, list(self._lab.stages)
+        rows = self._sessions.query(own, include_scratched=True)
+        return overview.timeline(
+            axes_of(ax),
+            name,
+            stages,
+            rows.select("sessionDate", treatment, *(f"state.{each}" for each in stages)).records(),
+            treatment=treatment,
+            events=self._workflow.stage_events.records(own),
+            decisions=[row for session in rows.preload("qc") for row in session.qc],
+            runs=TrackingService(self._lab).runs(name),
+        )
 
     def throughput(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
         """Draw how many sessions succeeded each day, by stage; days are the lab's."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from itertools import accumulate, cycle
 from typing import TYPE_CHECKING, Any
 
+from vrtracker.domain.qc import QC
 from vrtracker.domain.states import State
-from vrtracker.plots.looks import STATES, colours, dated, finished, nothing, whole
+from vrtracker.plots.looks import LEVELS, STATES, colours, dated, finished, nothing, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from vrtracker.services.tracking import TrackingRun
 
 __all__ = ["pipeline", "progress", "timeline"]
 
@@ -86,20 +90,62 @@ def _had_output(event: dict[str, Any]) -> bool:
     return event["from_state"] in _HAS_OUTPUT
 
 
-def timeline(ax: Axes, mouse: str, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
-    """Draw one mouse's sessions and what became of them."""
-    if not rows:
+def timeline(
+    ax: Axes,
+    mouse: str,
+    stages: Sequence[str],
+    sessions: Rows,
+    *,
+    treatment: str,
+    events: Rows,
+    decisions: Rows,
+    runs: Sequence[TrackingRun],
+) -> Axes:
+    """Draw one mouse's sessions, coloured by what `treatment` holds, and what became of them."""
+    if not sessions:
         return nothing(ax, f"sessions of {mouse}")
-    lines = ["sessions", *stages]
+    lines = ["sessions", *stages, "QC", "tracking"]
     place = {name: -number for number, name in enumerate(lines)}
-    dates = [row["sessionDate"] for row in rows]
-    ax.scatter(dates, [0] * len(dates), marker="|", color="black", s=200, linewidth=2)
+    _treated(ax, sessions, treatment)
+    states = [
+        (row["sessionDate"], place[stage], row[f"state.{stage}"])
+        for row in sessions
+        for stage in stages
+    ]
+    happened = [
+        (_naive(event["occurred_at"]), place[event["stage"]], event["to_state"]) for event in events
+    ]
     for state, colour in STATES.items():
-        chosen = [event for event in events if event["to_state"] == state]
-        if chosen:
-            times = [event["occurred_at"].replace(tzinfo=None) for event in chosen]
-            levels = [place[event["stage"]] for event in chosen]
-            ax.scatter(times, levels, color=colour, edgecolor="black", label=state.value, s=40)
+        looks: dict[str, Any] = {"color": colour, "edgecolor": "black", "linewidth": 0.5}
+        _marks(ax, states, state, marker="s", s=25, label=f"{state.value} now", **looks)
+        _marks(ax, happened, state, marker="o", s=40, label=f"became {state.value}", **looks)
+    judged = [
+        (_naive(row["decided_at"]), place["QC"], QC(row["qc_level"]).name) for row in decisions
+    ]
+    for level, colour in LEVELS.items():
+        _marks(ax, judged, level, marker="D", s=40, label=level, color=colour, edgecolor="black")
+    for run in runs:
+        dates: Any = [key.date for key in run.sessions]
+        colour = STATES[State.STALE if run.is_stale else State.DONE]
+        ax.plot(dates, [place["tracking"]] * len(dates), "o-", color=colour, mec="black")
     ax.set_yticks([place[name] for name in lines], lines)
+    ax.set_ylim(0.5 - len(lines), 0.5)
     dated(ax)
     return finished(ax, title=mouse)
+
+
+def _treated(ax: Axes, sessions: Rows, treatment: str) -> None:
+    given = [(row["sessionDate"], 0, str(row[treatment] or "")) for row in sessions]
+    found = sorted({each for _, _, each in given if each})
+    for name, colour in {"": "black", **colours(found)}.items():
+        _marks(ax, given, name, marker="|", s=200, linewidth=2, color=colour, label=name or None)
+
+
+def _marks(ax: Axes, points: Sequence[tuple[Any, int, str]], kind: str, **looks: Any) -> None:
+    chosen = [(time, level) for time, level, each in points if each == kind]
+    if chosen:
+        ax.scatter(*zip(*chosen, strict=True), **looks)
+
+
+def _naive(time: dt.datetime) -> dt.datetime:
+    return time.replace(tzinfo=None)

@@ -8,6 +8,7 @@ further columns there were. Formats: ``one.alf.cache.patch_tables`` of ONE-api.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 from vrtracker.domain.one import DATASETS, SESSIONS, CachedDataset, CachedSession, OneCache
 from vrtracker.errors import ImportFileError, VrtrackerError
 from vrtracker.files.one import values
-from vrtracker.files.trees import reason_of
+from vrtracker.files.trees import reason_of, status_of
 
 __all__ = ["read_cache"]
 
@@ -180,13 +181,14 @@ def _read(source: Path | Mapping[str, Any], name: str) -> _Table | None:
 def _table(folder: Path, name: str) -> _Table | None:
     path = folder / f"{name}.pqt"
     try:
-        if not path.is_file():
-            if path.is_symlink() or path.exists():
+        found = status_of(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            if path.is_symlink() or found:
                 raise ImportFileError(
                     f"{path} is no file, or a link to nothing; put the table there."
                 )
             return None
-        size = path.stat().st_size
+        size = found.st_size
         with pq.ParquetFile(path) as file:
             _refuse_bloated(path, file.metadata, size)
             names = file.schema_arrow.names
