@@ -15,8 +15,6 @@ from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["hide_in_table", "read_table"]
-
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "int64": pa.int64(),
     "Int64": pa.int64(),

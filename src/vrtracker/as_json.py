@@ -13,8 +13,6 @@ from typing import Any
 from vrtracker.domain.dates import plain
 from vrtracker.errors import UnknownNameError
 
-__all__ = ["KEY", "KEY_COLUMNS", "chosen", "of_record", "plain_value", "records"]
-
 KEY = "key"
 """The column that stands for the three that make up a session's key."""
 KEY_COLUMNS = ("mouseName", "sessionDate", "sessionID")

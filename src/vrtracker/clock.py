@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-__all__ = ["lab_now", "lab_today", "now", "precise"]
-
 
 def precise() -> dt.datetime:
     """Return the current time, aware UTC, as finely as this computer tells."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from vrtracker.services.workflow import RunReport
     from vrtracker.tracker import Tracker
 
-__all__ = ["Demo", "run_demo"]
-
 _LAB = "lab"
 _DATABASE = "lab.db"
 

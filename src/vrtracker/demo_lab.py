@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, npt.NDArray[Any]]
 
-__all__ = ["DemoLab", "is_demo_lab", "make_demo_lab"]
-
 _MARKER = ".vrtracker-demo-lab"
 _PLANES = 2
 _ROIS = 30  # in each plane

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SHOWN", "Facts", "Shown", "counted", "first_of", "table_of"]
-
 SHOWN = 10
 LONGEST = 200
 

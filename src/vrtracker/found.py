@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Select
 
-__all__ = ["Found", "Framed", "Selected", "framed"]
-
 P = ParamSpec("P")
 S = TypeVar("S")
 

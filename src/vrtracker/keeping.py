@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from vrtracker.services.selections import FrozenSessions, SelectionService
     from vrtracker.services.tracking import TrackingService
 
-__all__ = ["Keeping"]
-
 
 class Keeping:
     """The verbs of `Tracker` that hold fast what a paper rests on."""

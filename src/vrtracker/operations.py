@@ -13,8 +13,6 @@ import contextvars
 import uuid
 from collections.abc import Iterator
 
-__all__ = ["current", "new_id", "operation", "short"]
-
 _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("operation", default=None)
 
 

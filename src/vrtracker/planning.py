@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vrtracker.services.entries.rows import RowService
     from vrtracker.services.entries.sessions import SessionService
 
-__all__ = ["Planning"]
-
 
 class Planning:
     """The verbs of `Tracker` that return a plan: of sessions found, entered, compared, or read."""

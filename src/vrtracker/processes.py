@@ -18,18 +18,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-__all__ = [
-    "adopt_orphans",
-    "end_left_by",
-    "end_tree",
-    "ending_with_us",
-    "having_open",
-    "is_alive",
-    "marking",
-    "signals_here",
-    "started_at",
-]
-
 # Systems reckon the start from the start of the computer, which moves with its clock.
 _TOLERANCE = dt.timedelta(seconds=3)
 _PATIENCE_S = 10

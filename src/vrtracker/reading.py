@@ -37,8 +37,6 @@ from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["INSTANT", "TIME", "dtypes", "raw_rows", "read_records"]
-
 TIME = "datetime64[us]"
 INSTANT = "datetime64[us, UTC]"
 

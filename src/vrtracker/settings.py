@@ -22,21 +22,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vrtracker.errors import ConfigurationError, UnknownNameError
 
-__all__ = [
-    "DatabaseSettings",
-    "DiskSettings",
-    "PolicySettings",
-    "Profile",
-    "Settings",
-    "StageSettings",
-    "config_path",
-    "load_settings",
-    "profile_names",
-    "profile_urls",
-    "resolve_url",
-    "settings_for",
-]
-
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 RoleName = Literal["reader", "editor", "admin"]
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from vrtracker.errors import ConfigurationError
 from vrtracker.settings import config_path
 
-__all__ = ["set_profile_url"]
-
 
 def set_profile_url(name: str, url: str) -> Path:
     """Write another database into a profile of the settings file; all else stays as it is.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "nearest", "on_one_line", "pointed"]
-
 _AROUND = 60
 
 

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from vrtracker.services.undoing import UndoPlan
     from vrtracker.services.workflow import WorkflowService
 
-__all__ = ["Tracker"]
-
 
 class Tracker(Planning, Keeping, Shown):
     """One lab: its mice, sessions and work.

@@ -27,8 +27,6 @@ from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.repositories.tracking import TrackingRepository
 
-__all__ = ["UnitOfWork", "driver_cursor"]
-
 
 class UnitOfWork:
     """A transaction on one connection. Leaving it without `commit` rolls it back.

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from vrtracker.backends.roles import Roles
     from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["Backend", "Violation", "ViolationError"]
-
 
 class Violation(enum.Enum):
     """Which promise of the schema a statement would have broken."""

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["Care", "FileCare"]
-
 
 class Care(abc.ABC):
     """What is done to a database as a whole, past its tables."""

@@ -12,8 +12,6 @@ from sqlalchemy import ColumnElement, Index
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import UnaryExpression
 
-__all__ = ["Caseless", "is_caseless"]
-
 
 class Caseless(UnaryExpression[str]):
     """A column whose values are one where they differ in the case of the 26 letters alone."""

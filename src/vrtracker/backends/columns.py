@@ -10,8 +10,6 @@ import pyarrow as pa
 
 from vrtracker.errors import BackendError
 
-__all__ = ["table_of", "typed", "typed_table_of"]
-
 
 def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
     """Return rows as columns with these names, of which two may be alike."""

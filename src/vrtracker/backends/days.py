@@ -9,8 +9,6 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
-__all__ = ["DaysBetween", "KeyText"]
-
 
 class DaysBetween(FunctionElement[int]):
     """Whole days from one calendar date to a later one; NULL where either is missing."""

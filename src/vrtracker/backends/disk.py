@@ -15,19 +15,6 @@ from pathlib import Path
 from vrtracker import clock
 from vrtracker.errors import BackendError, DatabaseUnavailableError
 
-__all__ = [
-    "copy_whole",
-    "dated_name",
-    "file_identity",
-    "flush",
-    "flush_folder",
-    "is_file_there",
-    "may_write",
-    "network_drive",
-    "synced_folder",
-    "time_of_drive",
-]
-
 # How the folders of the services begin their names, in small letters.
 _SYNCED = (
     "onedrive",

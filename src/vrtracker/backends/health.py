@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine, Table
 
-__all__ = ["Health", "Misfit", "versions_of"]
-
 _SHOWN = 60
 
 

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
     from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["PostgreSQLBackend"]
-
 _VIOLATIONS = {
     "23505": Violation.UNIQUE,
     "23503": Violation.FOREIGN_KEY,

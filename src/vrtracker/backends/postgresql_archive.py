@@ -14,18 +14,6 @@ from pathlib import Path
 
 from vrtracker.errors import BackendError, ForeignSchemaError
 
-__all__ = [
-    "SUFFIX",
-    "Counter",
-    "Manifest",
-    "Table",
-    "read_rows",
-    "restorable",
-    "verified",
-    "write_manifest",
-    "write_rows",
-]
-
 SUFFIX = ".copy.zip"
 _FORMAT = 1
 _MANIFEST = "manifest.json"

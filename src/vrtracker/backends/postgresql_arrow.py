@@ -15,8 +15,6 @@ from vrtracker.backends.postgresql_care import for_libpq
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PostgreSQLArrowReader"]
-
 
 class PostgreSQLArrowReader(ArrowReader):
     """Reads through a connection that it opens anew when it was lost."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import psycopg
     from sqlalchemy import URL
 
-__all__ = ["PostgreSQLCare", "application", "for_libpq"]
-
 _MAINTENANCE = ("postgres", "template1")
 _LISTED = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY datname"
 

@@ -30,8 +30,6 @@ from vrtracker.backends.postgresql_archive import (
 )
 from vrtracker.errors import BackendError, ForeignSchemaError, SchemaError
 
-__all__ = ["restore", "write"]
-
 # Values read the same at both ends whatever the server's settings are, a policy that hides rows
 # is an error, and nobody waits for ever where somebody else uses a table.
 _SETTINGS = SQL(

@@ -11,8 +11,6 @@ from vrtracker.backends.health import Health, versions_of
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
-__all__ = ["PostgreSQLHealth"]
-
 # Who waits for a lock names who holds it; who has left a transaction open may hold one.
 _HOLDERS = """
 SELECT usename, coalesce(nullif(application_name, ''), 'a program') || coalesce(

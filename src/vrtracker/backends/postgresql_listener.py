@@ -9,8 +9,6 @@ import psycopg
 
 from vrtracker.backends.base import Listener
 
-__all__ = ["PostgreSQLListener"]
-
 
 class PostgreSQLListener(Listener):
     """Listens on a connection that is opened again when it was lost."""

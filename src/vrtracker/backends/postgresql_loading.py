@@ -11,8 +11,6 @@ from psycopg import DataError
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Table
 
-__all__ = ["loading"]
-
 _TYPES = """
 SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped

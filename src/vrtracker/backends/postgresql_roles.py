@@ -20,8 +20,6 @@ from vrtracker.spelling import nearest
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["PostgreSQLRoles", "act_as_owner"]
-
 VERSION_TABLE = "alembic_version"
 _SET_SINCE = (16,)
 

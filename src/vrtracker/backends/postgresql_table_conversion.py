@@ -11,8 +11,6 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, ForeignKeyConstraint, 
 
 from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["converting", "hold_tables"]
-
 
 def hold_tables(connection: Connection, names: list[str]) -> None:
     """Keep everybody off the tables until the end of the transaction."""

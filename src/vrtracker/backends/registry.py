@@ -15,8 +15,6 @@ from vrtracker.backends.base import Backend
 from vrtracker.errors import ConfigurationError
 from vrtracker.spelling import did_you_mean
 
-__all__ = ["BACKENDS", "backend_for", "parse_url", "without_password"]
-
 BACKENDS = {
     "sqlite": ("vrtracker.backends.sqlite", "SQLiteBackend"),
     "postgresql": ("vrtracker.backends.postgresql", "PostgreSQLBackend"),

@@ -11,8 +11,6 @@ from vrtracker.domain.roles import Role, Standing
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Roles"]
-
 
 class Roles(abc.ABC):
     """What the users of a database may do. `tables` are the names of the tracker's."""

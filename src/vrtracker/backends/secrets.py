@@ -8,8 +8,6 @@ from sqlalchemy import URL
 
 from vrtracker.errors import ConfigurationError, MissingDependencyError
 
-__all__ = ["remember", "with_password"]
-
 _SERVICE = "vrtracker"
 
 

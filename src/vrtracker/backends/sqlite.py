@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
     from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["SQLiteBackend"]
-
 _BUSY_PAUSE = 0.02
 _HASTY = "commits without waiting for the disk"
 _VIOLATIONS = {

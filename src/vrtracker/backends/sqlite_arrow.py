@@ -22,8 +22,6 @@ from vrtracker.backends.sqlite_process import SQLiteProcess
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["SQLiteArrowReader"]
-
 FEW_ROWS = 200
 """Longer results are left to the other process when it is there,"""
 FEW_STEPS = 50_000

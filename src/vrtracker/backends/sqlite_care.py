@@ -17,8 +17,6 @@ from vrtracker.processes import having_open
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["SQLiteCare", "remove"]
-
 
 class SQLiteCare(FileCare):
     """Asks SQLite itself."""

@@ -13,8 +13,6 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["BUSY_SECONDS", "explained", "not_a_database"]
-
 BUSY_SECONDS = 30
 """How long a connection waits for another one that writes."""
 

@@ -27,8 +27,6 @@ from vrtracker.processes import having_open
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
 
-__all__ = ["SQLiteHealth", "StrictBoolean", "is_written_to"]
-
 _SHOWN = 20
 
 

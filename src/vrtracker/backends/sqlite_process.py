@@ -20,8 +20,6 @@ from vrtracker.backends import sqlite_reader
 from vrtracker.backends.columns import typed
 from vrtracker.errors import BackendError
 
-__all__ = ["SQLiteProcess"]
-
 _PROGRAM = (
     "import runpy, sys; sys.path[:] = {path!r}; runpy.run_path({file!r}, run_name='__main__')"
 )

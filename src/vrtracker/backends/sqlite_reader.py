@@ -31,8 +31,6 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-__all__ = ["DONE", "FAILED", "HEAD", "LITERALS", "READY", "head_of"]
-
 READY = b"r"
 DONE, FAILED = -1, -2
 HEAD = struct.Struct("<qq")

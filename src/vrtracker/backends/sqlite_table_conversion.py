@@ -13,8 +13,6 @@ from sqlalchemy.types import UserDefinedType
 from vrtracker.backends.table_conversion import TableConversion
 from vrtracker.errors import BackendError
 
-__all__ = ["converting", "hold_tables"]
-
 _ASIDE = "vrt_set_aside"
 
 Quote = Callable[[str], str]

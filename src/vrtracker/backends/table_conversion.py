@@ -9,8 +9,6 @@ from typing import Any
 from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, String, Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["TableConversion", "family"]
-
 _FAMILIES: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Boolean, "tick box"),
     (Integer, "whole number"),

@@ -12,8 +12,6 @@ from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import answer, note
 from vrtracker.errors import ConfigurationError
 
-__all__ = ["commands"]
-
 commands = Commands(help="Set up what Access databases need on this machine.")
 
 

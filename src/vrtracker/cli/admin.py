@@ -12,8 +12,6 @@ from vrtracker.cli.options import Json, To, argument
 from vrtracker.cli.output import answer, note, write_listing
 from vrtracker.cli.shell import shell_of
 
-__all__ = ["commands"]
-
 commands = Commands(help="Show, give and take roles: reader, editor, admin.")
 
 _Name = Annotated[str, argument("NAME", "A user of the server.")]

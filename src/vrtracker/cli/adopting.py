@@ -15,8 +15,6 @@ from vrtracker.cli.shell import shell_of
 if TYPE_CHECKING:
     from vrtracker.domain.adoption import AdoptionReport
 
-__all__ = ["adopt"]
-
 
 def adopt(
     context: typer.Context,

@@ -16,8 +16,6 @@ from vrtracker.cli.shell import Shell
 from vrtracker.errors import VrtrackerError
 from vrtracker.operations import operation
 
-__all__ = ["app"]
-
 # The base of what is raised for a wrong command line, which typer itself does not name.
 _UsageProblem: type[Exception] = typer.BadParameter.mro()[2]
 

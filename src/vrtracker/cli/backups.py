@@ -12,8 +12,6 @@ from vrtracker.cli.options import Json, Yes, argument, option
 from vrtracker.cli.output import answer
 from vrtracker.cli.shell import agree, shell_of, without_password
 
-__all__ = ["backup", "restore"]
-
 
 def backup(
     context: typer.Context,

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
     from vrtracker.services.entries.bulk_edits import EditPlan
 
-__all__ = ["edit_csv"]
-
 
 def edit_csv(
     shell: Shell, path: Path, base: Path | None, *, apply: bool, reason: str | None, json: bool

@@ -11,8 +11,6 @@ from vrtracker.cli.options import Json, Key, Reason, To, option
 from vrtracker.cli.output import say, write_json, write_listing
 from vrtracker.cli.shell import shell_of
 
-__all__ = ["claims", "release"]
-
 
 def claims(context: typer.Context, *, to: To = None, json: Json = False) -> None:
     """List who works on what: since when, the last sign of life, whether the process runs.

@@ -18,8 +18,6 @@ from vrtracker.errors import InvalidValueError
 if TYPE_CHECKING:
     from vrtracker.services.administration.cloning import Clone
 
-__all__ = ["bake", "clone", "migrate_to"]
-
 _Destination = Annotated[str, argument("DEST", "Path of a new file, or URL of an empty database.")]
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gc
 
-__all__ = ["begin", "started"]
-
 _OBJECTS = 50_000
 """So many new objects before the collector looks, in place of some hundred."""
 _usual: list[tuple[int, int, int]] = []

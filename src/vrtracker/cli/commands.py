@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Commands", "Group", "Together", "command_of"]
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

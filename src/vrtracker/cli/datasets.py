@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from vrtracker.domain.datasets import DatasetRecord, Problem
     from vrtracker.repositories.selecting import Selection
 
-__all__ = ["commands"]
-
 commands = Commands(help="The files of sessions: list, record, compare with the disk.")
 
 _LISTED = ("path", "size", "md5", "revision", "qc", "exists")

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vrtracker.database import Database
     from vrtracker.settings import Settings
 
-__all__ = ["commands", "make_or_upgrade"]
-
 commands = Commands(help="Make, adopt, show, check, upgrade, tidy and drop a database.")
 commands.command()(adopt)
 whole.add_to(commands)

@@ -17,8 +17,6 @@ from vrtracker.domain.keys import SessionKey
 if TYPE_CHECKING:
     from vrtracker.services.disk import ScanPlan
 
-__all__ = ["scan"]
-
 _FOUND = ("key", "imaging", "behavior", "faceCamera", "numPlanes", "suite2p", "suite2pDate")
 
 

@@ -11,8 +11,6 @@ from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import kept_for_json, note, say, write_json, write_table
 from vrtracker.cli.shell import shell_of
 
-__all__ = ["doctor"]
-
 
 def doctor(
     context: typer.Context,

@@ -25,8 +25,6 @@ from vrtracker.errors import (
     WorkersError,
 )
 
-__all__ = ["Exit", "code_of", "in_the_shell", "report", "say_error"]
-
 
 class Exit(enum.IntEnum):
     """What the exit code of every command means."""

@@ -19,8 +19,6 @@ from vrtracker.cli.progress import running
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import names_of
 
-__all__ = ["exports"]
-
 exports = Commands(help="Write files that other packages read.")
 _Overwrite = Annotated[bool, option("--overwrite", "Replace files that are there.")]
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
     from vrtracker.services.workflow import RunReport, RunResult
 
-__all__ = ["Followed", "write_failures", "write_summary"]
-
 _FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
 
 

@@ -10,8 +10,6 @@ from vrtracker.domain.stages import Stage, StageKind
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
 
-__all__ = ["next_steps"]
-
 _Step = tuple[str, list[str]]
 
 

@@ -20,8 +20,6 @@ from vrtracker.errors import InvalidValueError
 if TYPE_CHECKING:
     from vrtracker.services.entries.imports import ImportPlan
 
-__all__ = ["imports"]
-
 imports = Commands(help="Bring mice and sessions in from files.")
 
 _PREVIEW = 10

@@ -18,18 +18,6 @@ if TYPE_CHECKING:
     from vrtracker.services.entries.editing import Update
     from vrtracker.services.entries.rows import RowService
 
-__all__ = [
-    "added",
-    "counted",
-    "deleted",
-    "edit",
-    "list_deleted",
-    "list_rows",
-    "purge",
-    "restore",
-    "write_rows",
-]
-
 
 def counted(number: int, one: str, several: str | None = None) -> str:
     """Return ``1 session`` or ``3 sessions``."""

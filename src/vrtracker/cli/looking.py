@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
     from vrtracker.tracker import Tracker
 
-__all__ = ["attempts", "errors", "history", "show_state", "state_of", "status"]
-
 _INTERVAL = 2.0
 """Seconds between two looks."""
 _EVENTS = (

@@ -31,8 +31,6 @@ from vrtracker.cli.values import names_of, values_of
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["commands"]
-
 commands = Commands(help="List, show, add, edit, delete and restore mice.")
 
 _COLUMNS = ("mouseName", "sex", "dateOfBirth", "genotype", "KO", "Blinded", "tracked", "notes")

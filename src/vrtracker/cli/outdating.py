@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
     from vrtracker.services.workflow import OutdatedPlan
 
-__all__ = ["outdated"]
-
 
 def outdated(
     context: typer.Context,

@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-__all__ = [
-    "answer",
-    "kept_for_json",
-    "note",
-    "say",
-    "table_of",
-    "write_json",
-    "write_listing",
-    "write_pairs",
-    "write_table",
-]
-
 _KEYS = ("key", "mouseName", "subject_key", "attempt_id", "path", "rel_path", "revision")
 """Columns that are copied from the screen, and hence never cut or folded."""
 _UNLIMITED = 1_000_000

@@ -13,8 +13,6 @@ from vrtracker.cli.output import answer
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError, MissingDependencyError
 
-__all__ = ["plot"]
-
 _FORMATS = (".png", ".svg", ".pdf")
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from vrtracker.cli.shell import is_terminal
 
-__all__ = ["copying", "counting", "finding_and_running", "running"]
-
 _Count = Callable[[int], None]
 _Copied = Callable[[str, int, int], None]
 _Advance = Callable[[int, int, Any, Any], None]

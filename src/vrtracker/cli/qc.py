@@ -18,8 +18,6 @@ from vrtracker.cli.work import settled
 from vrtracker.domain.qc import NOT_APPLICABLE
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["commands"]
-
 commands = Commands(help="Decide on quality, and show what was decided.")
 
 _APPLICABLE = "APPLICABLE"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vrtracker.services.disk import ReconcilePlan
     from vrtracker.tracker import Tracker
 
-__all__ = ["reconcile"]
-
 _NOTES = 30
 
 

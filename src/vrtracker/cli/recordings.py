@@ -12,8 +12,6 @@ from vrtracker.cli.output import answer
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["merge", "split"]
-
 
 def split(
     context: typer.Context,

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from vrtracker.services.workflow import RunResult
     from vrtracker.tracker import Tracker
 
-__all__ = ["Which", "left_in_queue", "register"]
-
 _HELD = ("key", "failures", "retry_after", "set_aside")
 
 

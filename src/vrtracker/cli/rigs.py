@@ -16,8 +16,6 @@ from vrtracker.cli.output import answer, say, write_json, write_listing, write_t
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["commands"]
-
 commands = Commands(help="Describe rigs, and say which of them sessions used.")
 
 _File = Annotated[Path, argument("FILE", "The description, in JSON.")]

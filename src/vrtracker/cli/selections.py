@@ -15,8 +15,6 @@ from vrtracker.cli.shell import agree, shell_of
 from vrtracker.cli.values import names_of
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["freeze", "selections", "verify"]
-
 _Name = Annotated[str, argument("NAME", "Name of the selection: fig3.")]
 
 

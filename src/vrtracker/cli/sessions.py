@@ -37,8 +37,6 @@ from vrtracker.errors import InvalidValueError
 if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
 
-__all__ = ["commands"]
-
 commands = Commands(help="List, show, add, edit, delete and restore sessions.")
 
 commands.command()(recordings.split)

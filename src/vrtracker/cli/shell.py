@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from vrtracker.settings import Settings
     from vrtracker.tracker import Tracker
 
-__all__ = ["Shell", "agree", "is_terminal", "shell_of", "without_password"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:

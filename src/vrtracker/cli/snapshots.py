@@ -16,8 +16,6 @@ from vrtracker.cli.progress import copying
 from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["commands"]
-
 _OF_WHOLE_DATABASES = {"db", "init", "admin", "restore", "migrate-to", "access"}
 
 commands = Commands(help="Publish, list and load versions of a database that never change.")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from vrtracker.demo import Demo
     from vrtracker.tracker import Tracker
 
-__all__ = ["demo", "init"]
-
 
 def demo(
     context: typer.Context,

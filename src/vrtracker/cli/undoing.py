@@ -15,8 +15,6 @@ from vrtracker.cli.shell import shell_of
 from vrtracker.errors import InvalidValueError
 from vrtracker.operations import short
 
-__all__ = ["undo"]
-
 
 def undo(
     context: typer.Context,

@@ -10,8 +10,6 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["names_of", "options_of", "size_of", "values_of"]
-
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.IGNORECASE)
 _UNITS = {
     "": 1.0,

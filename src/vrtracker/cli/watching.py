@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vrtracker.services.workflow.activity import Activity
     from vrtracker.tracker import Tracker
 
-__all__ = ["watch"]
-
 _STATES = ("ready", "running", "failed", "blocked", "stale", "done")
 _OPEN = ("ready", "running", "failed")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

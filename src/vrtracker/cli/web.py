@@ -21,8 +21,6 @@ from vrtracker.errors import InvalidValueError, MissingDependencyError
 if TYPE_CHECKING:
     from vrtracker.tracker import Tracker
 
-__all__ = ["people", "serve", "web"]
-
 
 def web(
     context: typer.Context,

@@ -16,8 +16,6 @@ from vrtracker.cli.shell import shell_of
 if TYPE_CHECKING:
     from vrtracker.services.administration.whole import LabDatabase
 
-__all__ = ["add_to"]
-
 _Name = Annotated[str, argument("NAME", "The database's name: it shows that you mean it.")]
 _Tables = Annotated[list[str] | None, argument("[TABLE]...", "All when not given.")]
 _SomeTables = Annotated[list[str], argument("TABLE...", "Which.")]

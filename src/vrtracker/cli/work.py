@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
     from vrtracker.tracker import Tracker
 
-__all__ = ["complete", "needs", "reset", "scratch", "settled", "unscratch", "why_not"]
-
 _COLUMNS = ("key", "state", "imaging", "numPlanes", "experimentType", "sessionNotes")
 
 

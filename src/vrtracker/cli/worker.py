@@ -33,8 +33,6 @@ from vrtracker.processes import signals_here
 if TYPE_CHECKING:
     from vrtracker.services.workflow import RunResult
 
-__all__ = ["worker"]
-
 _TOLD = "it was told to end"
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["AtHand"]
-
 _MOST = 2
 
 

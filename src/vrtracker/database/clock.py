@@ -12,8 +12,6 @@ from vrtracker import clock
 from vrtracker.database.engines import Database
 from vrtracker.errors import VrtrackerError
 
-__all__ = ["DatabaseClock"]
-
 _log = logging.getLogger(__name__)
 
 _ZERO = dt.timedelta()

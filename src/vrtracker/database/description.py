@@ -12,8 +12,6 @@ from vrtracker.database.structure import portable
 from vrtracker.database.versions import HEAD
 from vrtracker.models import Base
 
-__all__ = ["ColumnFacts", "TableFacts", "as_markdown", "schema_description"]
-
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:

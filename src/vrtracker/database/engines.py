@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Database"]
-
 
 class Database:
     """A database by its address. Nothing is opened before it is needed.

@@ -15,8 +15,6 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select, Table
 
-__all__ = ["Executor"]
-
 _NONE: Mapping[str, Any] = {}
 
 

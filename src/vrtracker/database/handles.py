@@ -7,8 +7,6 @@ import os
 import weakref
 from typing import Any, Protocol
 
-__all__ = ["add", "dispose_all", "keep_for_ever"]
-
 
 class _Handle(Protocol):
     def dispose(self) -> None: ...

@@ -33,23 +33,6 @@ from vrtracker.errors import (
 )
 from vrtracker.models import Base
 
-__all__ = [
-    "Revision",
-    "build",
-    "check",
-    "differences",
-    "downgrade",
-    "history",
-    "include_object",
-    "leave_alone",
-    "migrate",
-    "script_location",
-    "target_of",
-    "upgrade",
-    "upgrade_around",
-    "upgrade_sql",
-]
-
 _OPERATIONS = (
     "create_table",
     "drop_table",

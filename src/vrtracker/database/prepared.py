@@ -20,8 +20,6 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
-__all__ = ["Prepared", "announce", "compiled", "expanded", "run", "with_values"]
-
 _PART_ROWS = 2000
 
 

@@ -16,8 +16,6 @@ from vrtracker.database.versions import require_current
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.models import Base
 
-__all__ = ["create_tables", "drop_tables", "remake"]
-
 
 def create_tables(database: Database, names: Collection[str] | None = None) -> list[str]:
     """Make those of the tracker's tables that are missing; return their names, parents first.

@@ -7,8 +7,6 @@ from html import escape
 from vrtracker.database.description import ColumnFacts, TableFacts
 from vrtracker.database.versions import HEAD
 
-__all__ = ["as_html"]
-
 _WIDE, _GAP_X, _GAP_Y, _LINE, _HEAD = 190, 90, 24, 15, 24
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -42,8 +42,6 @@ from vrtracker.errors import UnknownNameError
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, LongText, Moment, text
 
-__all__ = ["LeftOut", "Structure", "misfits", "portable", "read_structure"]
-
 _Type = TypeEngine[Any]
 _VERSION_TABLE = "alembic_version"
 

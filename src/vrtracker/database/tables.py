@@ -12,8 +12,6 @@ from sqlalchemy.types import TypeEngine
 from vrtracker.models import Base
 from vrtracker.models.types import LabTime
 
-__all__ = ["LAB_TABLES", "TRACKED", "Tables"]
-
 LAB_TABLES = ("sessiondb", "mousedb")
 """The tables that belong to the lab, which may hold columns that we do not know."""
 

@@ -7,8 +7,6 @@ from types import TracebackType
 
 from vrtracker.errors import VrtrackerError
 
-__all__ = ["Translation"]
-
 
 class Translation:
     """Turns the driver's errors into ours as they leave a block; can be entered again and again."""

@@ -21,16 +21,6 @@ from vrtracker.errors import (
     SchemaTooNewError,
 )
 
-__all__ = [
-    "HEAD",
-    "REVISIONS",
-    "UNFINISHED",
-    "current_revision",
-    "is_empty",
-    "require_current",
-    "set_revision",
-]
-
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every revision, oldest first."""
 HEAD = REVISIONS[-1]

@@ -9,8 +9,6 @@ from typing import Any
 
 from vrtracker.display import Facts, Shown
 
-__all__ = ["AdoptionReport", "Finding", "Kind"]
-
 
 class Kind(enum.StrEnum):
     """What a finding is about."""

@@ -18,19 +18,6 @@ from vrtracker.errors import ConditionError, InvalidValueError
 if TYPE_CHECKING:
     from lark import Lark
 
-__all__ = [
-    "KEY",
-    "All",
-    "Any_",
-    "Comparison",
-    "Condition",
-    "FromToday",
-    "Not",
-    "comparisons",
-    "from_today",
-    "parse_condition",
-]
-
 KEY = "key"
 """The name that stands for the keys of sessions; a key alone is compared with it."""
 _GRAMMAR = r"""

@@ -12,16 +12,6 @@ from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 
-__all__ = [
-    "DatasetCheck",
-    "DatasetRecord",
-    "DatasetScan",
-    "Problem",
-    "dataset_name",
-    "is_called",
-    "patterns_of",
-]
-
 _REVISION = re.compile(r"#[\w.-]+#/")
 _LAST_REVISIONS = re.compile(r"(/#[\w.-]+#)+$")
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["parse_date", "parse_datetime", "parse_day", "parse_moment", "plain"]
-
 _COMPACT = re.compile(r"\d{8}")
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 from vrtracker.spelling import did_you_mean, nearest
 
-__all__ = ["DESCRIPTIVE", "VOCABULARIES", "new_word"]
-
 DESCRIPTIVE = (
     "experimentType",
     "experimentID",

@@ -13,24 +13,6 @@ from typing import Any, Self
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = [
-    "CATEGORIES",
-    "CONFIG",
-    "LONGEST_UID",
-    "MESSAGE",
-    "STRATEGY",
-    "Experiment",
-    "Message",
-    "Pairs",
-    "Trial",
-    "as_text",
-    "newer",
-    "told_by",
-    "trials_told",
-    "typed",
-    "written",
-]
-
 MESSAGE, CONFIG, STRATEGY = "message", "config", "strat"
 CATEGORIES = (MESSAGE, CONFIG, STRATEGY)
 LONGEST_UID = 64

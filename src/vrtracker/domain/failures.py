@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from vrtracker.domain.keys import SessionKey
 
-__all__ = ["ErrorGroup", "Failure", "grouped", "normal_message"]
-
 _ID_LENGTH = 8
 # In this order: a path holds keys and numbers, a key holds numbers.
 _PLACEHOLDERS = (

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["Fingerprint", "digest"]
-
 _BITS = 256
 
 

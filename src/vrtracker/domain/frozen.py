@@ -23,8 +23,6 @@ from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ImportFileError
 
-__all__ = ["FORMAT", "Frozen", "canonical", "digest_of", "hash_of", "in_json", "of_json"]
-
 FORMAT = "vrtracker selection 1"
 _DIGITS = 32
 

@@ -13,8 +13,6 @@ from typing import Any
 from vrtracker.domain.dates import parse_date, plain
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 
-__all__ = ["MOUSE_NAME", "SessionKey", "is_key", "parse_mouse_name", "parse_number"]
-
 MOUSE_NAME = re.compile(r"[\w.-]+")
 _PATH = re.compile(
     r"(?:.*[/\\])?(?P<mouse>[\w.-]+)[/\\](?P<date>\d{4}-\d{1,2}-\d{1,2})[/\\](?P<number>\d+)[/\\]?"

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Move", "Span", "lineage"]
-
 
 class Move(NamedTuple):
     """An event, by its number, with which a subject got a new key."""

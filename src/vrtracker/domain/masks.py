@@ -16,16 +16,6 @@ if TYPE_CHECKING:
 
     Series = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
-__all__ = [
-    "code_hash",
-    "data_hash",
-    "function_called",
-    "import_name",
-    "mask_function",
-    "mask_of",
-    "series_of",
-]
-
 _MARK = "vrtracker_mask"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["BLINDED", "ENVIRONMENTS", "environment_order", "tells_genotype", "veiled"]
-
 BLINDED = "Blinded"
 """The tick box of mice whose genotype is not to be seen."""
 ENVIRONMENTS = "environmentOrder"

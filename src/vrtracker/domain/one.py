@@ -12,20 +12,6 @@ from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import MOUSE_NAME, SessionKey
 from vrtracker.domain.qc import QC
 
-__all__ = [
-    "DATASETS",
-    "SESSIONS",
-    "CachedDataset",
-    "CachedSession",
-    "LeftOut",
-    "OneCache",
-    "OneExport",
-    "difference",
-    "given_id",
-    "unfit",
-    "unfit_path",
-]
-
 SESSIONS, DATASETS = "sessions", "datasets"
 """The two tables of a cache; each is a file with the ending .pqt."""
 

@@ -9,8 +9,6 @@ from typing import Any
 from vrtracker.domain.states import State
 from vrtracker.errors import UnknownNameError
 
-__all__ = ["NOT_APPLICABLE", "QC", "agrees", "level_of", "repaired", "roll_up", "session_level"]
-
 NOT_APPLICABLE = "NOT_APPLICABLE"
 """The word for a check that a session does not have; its level is None."""
 

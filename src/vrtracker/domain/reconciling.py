@@ -13,16 +13,6 @@ from vrtracker.domain.told import mark_name
 from vrtracker.domain.tracking import FoundRun, MouseChange
 from vrtracker.errors import InvalidValueError
 
-__all__ = [
-    "LEFT_OVER",
-    "SUITE2P_FILES",
-    "DatasetChange",
-    "DiskRules",
-    "Finding",
-    "Findings",
-    "SessionChange",
-]
-
 LEFT_OVER = "left over"
 """Kind of the finding that attempts which have ended left folders in a session's."""
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 
-__all__ = ["LINKED", "noted", "recordings_of"]
-
 LINKED = "linked"
 """The verb of the event that each part gets: ``parts`` from and to, by autonumber."""
 

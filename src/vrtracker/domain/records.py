@@ -12,9 +12,6 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import veiled
 
-__all__ = ["MouseRecord", "SessionRecord", "row_digest", "values_of"]
-
-
 _NONE: Mapping[str, Any] = {}
 
 

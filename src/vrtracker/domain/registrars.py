@@ -10,8 +10,6 @@ from typing import Any, Protocol
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import SessionRecord
 
-__all__ = ["DatasetFile", "Job", "Registrar", "RegistrarResult"]
-
 
 @dataclass(frozen=True, slots=True)
 class DatasetFile:

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from vrtracker.domain.told import THERE, entry_of
 
-__all__ = ["Known", "Told", "replay"]
-
 
 class Told(NamedTuple):
     """What an event says of a row."""

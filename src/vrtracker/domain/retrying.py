@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from vrtracker.display import counted
 
-__all__ = ["SET_ASIDE", "NextTry", "RunPolicy", "names_of_class"]
-
 SET_ASIDE = "set aside"
 """What is said of a session that is not tried again until somebody says so."""
 # Beyond that every wait is the longest one, and powers would leave the numbers.

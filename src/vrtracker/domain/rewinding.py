@@ -19,8 +19,6 @@ from vrtracker.domain.told import (
     split_image,
 )
 
-__all__ = ["STAGES", "Happened", "Past", "PastRow", "StagePast", "stages_of"]
-
 STAGES = "vrt_stage_state"
 """The table of the tracker's marks."""
 

@@ -12,18 +12,6 @@ from typing import Any, NamedTuple
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = [
-    "Required",
-    "Violation",
-    "content_hash",
-    "differences",
-    "for_export",
-    "parse_rig",
-    "required_files",
-    "rig_schema",
-    "violations",
-]
-
 _UNIQUE = ("features", "videos", "equipment")
 _STAGE = "registration"
 

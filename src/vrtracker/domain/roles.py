@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["ProfileRoles", "Role", "Standing"]
-
 
 class Role(enum.StrEnum):
     """What one may do; each includes those before it."""

@@ -10,8 +10,6 @@ from vrtracker.domain.records import SessionRecord
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import Mark, StageFacts, State, state_of
 
-__all__ = ["Snapshot", "StageRow"]
-
 
 @dataclass(frozen=True, slots=True)
 class StageRow:

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 
 from vrtracker.errors import ConfigurationError, InvalidValueError, UnknownNameError
 
-__all__ = ["BUILT_IN", "Stage", "StageGraph", "StageKind"]
-
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 

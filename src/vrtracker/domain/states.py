@@ -14,19 +14,6 @@ from types import MappingProxyType
 
 from vrtracker.domain.stages import StageKind
 
-__all__ = [
-    "ALLOWED",
-    "QUEUED",
-    "Mark",
-    "StageFacts",
-    "State",
-    "Transition",
-    "allowed_from",
-    "queued",
-    "state_of",
-    "target_of",
-]
-
 
 class State(enum.StrEnum):
     """Where a session stands in a stage.

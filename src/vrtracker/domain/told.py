@@ -16,21 +16,6 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-__all__ = [
-    "ENTRY",
-    "FOUND",
-    "IMAGE",
-    "OUTSIDE",
-    "THERE",
-    "UNDOES",
-    "alike",
-    "entry_of",
-    "image_name",
-    "images_of",
-    "mark_name",
-    "split_image",
-]
-
 ENTRY, UNDOES, IMAGE = "entry", "undoes", "row:"
 THERE = "there"
 """Of a row that is in its table."""

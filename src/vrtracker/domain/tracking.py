@@ -10,8 +10,6 @@ from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 
-__all__ = ["KINDS", "FoundRun", "MouseChange", "TrackedFiles", "run_hash"]
-
 KINDS = ("labels", "sample_silhouettes", "cluster_silhouettes")
 """What there is of each session: the cluster of each ROI, how well it fits, and the cluster."""
 

@@ -17,16 +17,6 @@ from vrtracker.domain.told import (
     split_image,
 )
 
-__all__ = [
-    "Net",
-    "Past",
-    "Subject",
-    "in_the_way",
-    "net_of",
-    "not_undoable",
-    "undoings",
-]
-
 _RUNS = frozenset({"start", "rerun", "succeed", "fail", "cancel"})
 _UNDOABLE = frozenset(
     {

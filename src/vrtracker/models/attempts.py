@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, Name, OfSession, Words
 from vrtracker.models.types import Number, text
 
-__all__ = ["Attempt"]
-
 
 class Attempt(Base):
     """One attempt: who, where, with what options, and how it ended."""

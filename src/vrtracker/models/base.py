@@ -10,8 +10,6 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from vrtracker.models.types import Flag, JSONText, LongText, UTCTime, text
 
-__all__ = ["Base", "Document", "Instant", "Name", "OfSession", "RowNumber", "Ticked", "Words"]
-
 RowNumber = Annotated[int, mapped_column(primary_key=True, autoincrement=True)]
 OfSession = Annotated[int, mapped_column(ForeignKey("sessiondb.uSessionID"), doc="the session")]
 Ticked = Annotated[bool, mapped_column(Flag, default=False)]

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Instant, Name, OfSession, RowNumber, Ticked
 from vrtracker.models.types import Number, text
 
-__all__ = ["Dataset"]
-
 
 class Dataset(Base):
     """One file of a session, by its path below the session's folder."""

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, Name, RowNumber, Words
 from vrtracker.models.types import text
 
-__all__ = ["Deleted"]
-
 
 class Deleted(Base):
     """One session or mouse that was deleted; its key is free again."""

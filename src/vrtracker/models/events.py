@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, Name, RowNumber, Words
 from vrtracker.models.types import text
 
-__all__ = ["Event"]
-
 
 class Event(Base):
     """One thing that happened, written in the transaction that made it happen.

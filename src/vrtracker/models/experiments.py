@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, OfSession, RowNumber, Words
 from vrtracker.models.types import Flag, text
 
-__all__ = ["Experiment", "Message", "Trial"]
-
 
 class Experiment(Base):
     """One experiment: its setup, and the session or the mouse that it belongs to."""

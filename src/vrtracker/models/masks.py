@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, Name, OfSession, RowNumber, Words
 from vrtracker.models.types import text
 
-__all__ = ["Mask"]
-
 
 class Mask(Base):
     """What a function made of a session, and what of; the function is named, never kept."""

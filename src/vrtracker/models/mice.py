@@ -11,8 +11,6 @@ from vrtracker.backends.caseless import Caseless
 from vrtracker.models.base import Base, Name, RowNumber, Ticked, Words
 from vrtracker.models.types import CalendarDate, text
 
-__all__ = ["Mouse"]
-
 
 class Mouse(Base):
     """A mouse."""

@@ -7,8 +7,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Name, OfSession, Words
 from vrtracker.models.types import text
 
-__all__ = ["OneSession"]
-
 
 class OneSession(Base):
     """One row for each session that came from a cache of ONE."""

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Instant, Name, OfSession, RowNumber, Words
 from vrtracker.models.types import text
 
-__all__ = ["QCDecision"]
-
 
 class QCDecision(Base):
     """One decision on one check of one session; the latest counts, none is ever changed."""

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, Name, OfSession, RowNumber, Words
 from vrtracker.models.types import text
 
-__all__ = ["Rig", "RigFeature", "SessionRig"]
-
 
 class Rig(Base):
     """One version of a rig; never changed."""

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, Name, RowNumber
 from vrtracker.models.types import text
 
-__all__ = ["FrozenSelection"]
-
 
 class FrozenSelection(Base):
     """One selection as it was when it was frozen; never changed."""

@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Name, RowNumber, Ticked, Words
 from vrtracker.models.types import CalendarDate, Flag, LabTime, Number
 
-__all__ = ["Session"]
-
 
 class Session(Base):
     """A recording session of one mouse."""

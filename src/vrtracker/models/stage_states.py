@@ -7,8 +7,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Instant, Name, OfSession
 from vrtracker.models.types import text
 
-__all__ = ["StageState"]
-
 
 class StageState(Base):
     """One row for each (session, stage) that the tracker has touched."""

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vrtracker.models.base import Base, Document, Instant, OfSession, RowNumber, Words
 from vrtracker.models.types import text
 
-__all__ = ["TrackedSession"]
-
 
 class TrackedSession(Base):
     """One session of a run of tracking; what all of a run share stands in each of its rows."""

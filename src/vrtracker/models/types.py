@@ -15,21 +15,6 @@ from sqlalchemy import Boolean, DateTime, Dialect, Double, Numeric, String, Text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-__all__ = [
-    "CalendarDate",
-    "ExactNumber",
-    "Flag",
-    "JSONDocument",
-    "JSONText",
-    "LabTime",
-    "LongText",
-    "Moment",
-    "Number",
-    "UTCTime",
-    "text",
-    "to_json",
-]
-
 
 class _SQLiteSeconds(sqlite.DATETIME):
     """SQLite keeps times as ISO text; read and write it with the C parser, to the second."""

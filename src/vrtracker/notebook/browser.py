@@ -12,8 +12,6 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError
 from vrtracker.services.entries.sessions import SessionService
 
-__all__ = ["Browser"]
-
 _COLUMNS = ("imaging", "numPlanes", "suite2p", "vrRegistration", "redCellQC", "experimentType")
 _KEY = ("mouseName", "sessionDate", "sessionID")
 _MOST = 5000

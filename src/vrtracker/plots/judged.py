@@ -12,8 +12,6 @@ from vrtracker.plots.looks import LEVELS, finished, nothing, slant, whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["WAYS"]
-
 Rows = Sequence[dict[str, Any]]
 
 

@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-__all__ = [
-    "LEVELS",
-    "STATES",
-    "axes_of",
-    "colours",
-    "dated",
-    "finished",
-    "nothing",
-    "slant",
-    "whole",
-]
-
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 """Okabe and Ito's, which the colour-blind tell apart (Wong, Nature Methods 8, 441, 2011)."""
 

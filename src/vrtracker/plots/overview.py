@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from vrtracker.services.tracking import TrackingRun
 
-__all__ = ["pipeline", "progress", "timeline"]
-
 Rows = Sequence[dict[str, Any]]
 _HAS_OUTPUT = {State.DONE, State.STALE}
 _BEGUN = "nothing yet"

@@ -10,8 +10,6 @@ from vrtracker.plots.looks import STATES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arrows", "diagram"]
-
 _PLACES = {
     State.STALE: (0.0, 0.0),
     State.RUNNING: (2.2, 0.0),

@@ -12,8 +12,6 @@ from vrtracker.plots.looks import STATES, colours, dated, finished, nothing, sla
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["durations", "failures", "sizes", "throughput"]
-
 Rows = Sequence[dict[str, Any]]
 _COMMONEST = 15
 _UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}

@@ -10,8 +10,6 @@ from vrtracker.domain.registrars import DatasetFile, Job, RegistrarResult
 from vrtracker.errors import RegistrarError
 from vrtracker.files.alf import find_alf_files, hash_file, read_npy_header
 
-__all__ = ["AlfIndexer"]
-
 
 @dataclass(frozen=True, slots=True)
 class AlfIndexer:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import ConfigurationError, VrtrackerError
 
-__all__ = ["require_working"]
-
 
 def require_working(registrar: Registrar) -> None:
     """Refuse a registrar that would fail for every session; one without `check` is believed.

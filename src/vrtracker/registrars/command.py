@@ -16,8 +16,6 @@ from vrtracker.domain.registrars import Job, RegistrarResult
 from vrtracker.errors import ConfigurationError, RegistrarError, UnknownNameError
 from vrtracker.files.trees import is_empty
 
-__all__ = ["PLACEHOLDERS", "CommandRegistrar"]
-
 PLACEHOLDERS = ("key", "mouse", "date", "number", "session_path", "staging", "output")
 """What may stand in braces in a command."""
 

@@ -10,8 +10,6 @@ from vrtracker.domain.registrars import Job, RegistrarResult
 from vrtracker.errors import RegistrarError
 from vrtracker.registrars.versions import distribution_of
 
-__all__ = ["FunctionRegistrar"]
-
 
 @dataclass(frozen=True, slots=True)
 class FunctionRegistrar:

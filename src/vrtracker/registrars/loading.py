@@ -17,8 +17,6 @@ from vrtracker.registrars.alf_indexer import AlfIndexer
 from vrtracker.registrars.command import CommandRegistrar
 from vrtracker.registrars.function import FunctionRegistrar
 
-__all__ = ["ENTRY_POINTS", "registrar_from"]
-
 ENTRY_POINTS = "vrtracker.registrars"
 """The group of entry points in which packages offer registrars."""
 _COMMAND = "command:"

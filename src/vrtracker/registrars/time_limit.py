@@ -20,8 +20,6 @@ from vrtracker.errors import ConfigurationError, RegistrarError, SessionTimeoutE
 from vrtracker.registrars.checking import require_working
 from vrtracker.registrars.versions import version_of
 
-__all__ = ["TimeLimited", "time_limited"]
-
 _CHILD = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({folder!r})"
 _REQUEST, _ANSWER = "request", "answer"
 _LEAST_S = 60

@@ -7,8 +7,6 @@ from importlib.metadata import packages_distributions, version
 
 from vrtracker.domain.registrars import Registrar
 
-__all__ = ["distribution_of", "version_of"]
-
 _UNSAID = object()
 
 

@@ -7,8 +7,6 @@ import traceback
 from vrtracker.domain.registrars import Job, Registrar, RegistrarResult
 from vrtracker.errors import RegistrarError
 
-__all__ = ["registered"]
-
 
 def registered(registrar: Registrar, job: Job) -> RegistrarResult:
     """Do the work on a session and return what the registrar says of it.

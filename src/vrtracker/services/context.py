@@ -29,8 +29,6 @@ from vrtracker.settings import config_path
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["LabContext"]
-
 _NONE: Mapping[str, Any] = {}
 
 

@@ -10,8 +10,6 @@ from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
 from vrtracker.services.context import LabContext
 
-__all__ = ["is_alive", "let_go", "take_up", "why_abandoned", "why_free"]
-
 _TOKENS: set[str] = set()
 """The claims that this very process is at: it lives, but may have given one up."""
 

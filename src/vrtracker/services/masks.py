@@ -23,8 +23,6 @@ from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.sessions import SessionService
 
-__all__ = ["MaskOutcome", "MaskService"]
-
 _ONLY = {
     "stale": {"code", "data"},
     "missing": {"missing"},

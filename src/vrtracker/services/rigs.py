@@ -35,8 +35,6 @@ from vrtracker.spelling import nearest
 if TYPE_CHECKING:
     from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["LONGEST_NAME", "Rig", "RigService", "files_needed", "lacking", "place_of"]
-
 _VERB = "rig_set"
 LONGEST_NAME = 240
 """So that a version's name is no longer than what an event may be about."""

@@ -18,8 +18,6 @@ from vrtracker.services.context import LabContext
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TrackingRun", "TrackingService"]
-
 _SHOWN = ("session", "labels", "labelled at")
 
 

@@ -25,22 +25,6 @@ from vrtracker.services.history.outside import absorb_row
 from vrtracker.services.holders import why_free
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = [
-    "MISSING_FILES",
-    "Reason",
-    "Reasons",
-    "expire_claims",
-    "explain",
-    "noting_stages",
-    "outcome_columns",
-    "read",
-    "require",
-    "settle_stages",
-    "stale_dependents",
-    "stale_events",
-    "update_session",
-]
-
 MISSING_FILES = "missing_files"
 """Code of the reason that the rig's equipment leaves files that are not there."""
 

@@ -35,8 +35,6 @@ from vrtracker.backends.access.inspection import Column, read_table
 from vrtracker.backends.caseless import is_caseless
 from vrtracker.errors import BackendError
 
-__all__ = ["AccessImpl"]
-
 
 class AccessImpl(SqlOperations):
     """Operations on Access files; a schema change is final at once."""

@@ -20,8 +20,6 @@ from vrtracker.backends.access.ddl import LONGEST_NAME
 from vrtracker.backends.caseless import is_caseless
 from vrtracker.errors import BackendError
 
-__all__ = ["SqlOperations", "log"]
-
 log = logging.getLogger(__name__)
 
 

@@ -16,8 +16,6 @@ from vrtracker.backends.access.java_errors import translated
 from vrtracker.backends.access.ucanaccess import Connection, Cursor
 from vrtracker.errors import MissingDependencyError
 
-__all__ = ["fetch_arrow"]
-
 BATCH_ROWS = 8192
 
 

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["AccessBackend"]
-
 # SQLSTATE by the SQL standard; UCanAccess gives them.
 _VIOLATIONS = {
     "23502": Violation.NOT_NULL,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["make_blank"]
-
 
 def make_blank(path: Path) -> None:
     """Make an Access file without tables, unless there is a file of this name."""

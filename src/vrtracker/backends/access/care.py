@@ -12,8 +12,6 @@ from vrtracker.errors import BackendError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["AccessCare"]
-
 
 class AccessCare(FileCare):
     """Removes files; neither driver can compact one in place, which Access itself does."""

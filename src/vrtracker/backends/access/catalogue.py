@@ -15,8 +15,6 @@ from vrtracker.backends.access.inspection import read_relationships
 from vrtracker.backends.access.jvm import private_field, set_private_field
 from vrtracker.errors import BackendError
 
-__all__ = ["forget", "set_name", "temporary_name"]
-
 # Values of MSysObjects.Type.
 TABLE_TYPE = 1
 RELATIONSHIP_TYPE = 8

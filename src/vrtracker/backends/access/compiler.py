@@ -20,8 +20,6 @@ from sqlalchemy.sql import compiler, elements, operators, selectable, visitors
 from vrtracker.backends.access.refusals import refuse
 from vrtracker.backends.access.types import BracketedPattern, RegexPattern
 
-__all__ = ["AccessCompiler"]
-
 _DATE_PARTS = {
     "year": "yyyy",
     "quarter": "q",

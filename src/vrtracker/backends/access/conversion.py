@@ -16,15 +16,6 @@ from vrtracker.backends.access.refusals import refuse
 from vrtracker.backends.caseless import is_caseless
 from vrtracker.errors import BackendError
 
-__all__ = [
-    "key_name",
-    "key_names",
-    "new_column",
-    "new_indexes",
-    "relationship_of",
-    "without_extras",
-]
-
 _KINDS = {
     "LONG": "LONG",
     "DOUBLE": "DOUBLE",

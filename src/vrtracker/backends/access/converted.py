@@ -12,8 +12,6 @@ from typing import Any
 
 from vrtracker.backends.access import jvm
 
-__all__ = ["prepare"]
-
 _MOST_KEPT = 1000
 
 _kept: dict[tuple[str, int], Any] = {}

@@ -15,8 +15,6 @@ from vrtracker.backends.access.java_errors import (
 )
 from vrtracker.backends.access.statements import first_word, is_pure_select
 
-__all__ = ["Cursor", "CursorConnection", "Prepared"]
-
 _SCHEMA_WORDS = frozenset({"CREATE", "ALTER", "DROP", "ENABLE", "DISABLE"})
 
 

@@ -12,8 +12,6 @@ from sqlalchemy.sql import compiler
 
 from vrtracker.backends.access.refusals import refuse
 
-__all__ = ["AccessDDLCompiler", "AccessIdentifierPreparer", "AccessTypeCompiler"]
-
 # Limits of the file format: Access specifications, "Table".
 LONGEST_NAME = 64
 LONGEST_TEXT = 255

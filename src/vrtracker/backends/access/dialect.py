@@ -27,8 +27,6 @@ from vrtracker.backends.access.ddl import (
 from vrtracker.backends.access.inspection import own_tables, read_relationships, read_table
 from vrtracker.backends.access.java_errors import translated
 
-__all__ = ["AccessDialectMixin", "UcanaccessDialect", "register"]
-
 
 def register() -> None:
     """Make both dialects known to SQLAlchemy; repeating it does no harm."""

@@ -14,8 +14,6 @@ from typing import Any
 
 from vrtracker.backends.access.java_errors import OperationalError
 
-__all__ = ["FileLock", "lock_of"]
-
 POLL_S = 0.01
 _TEXT_AT = 1
 """Where in the file it says who holds it: Windows lets nobody read the byte that is locked."""

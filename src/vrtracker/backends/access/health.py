@@ -15,8 +15,6 @@ from vrtracker.processes import having_open
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
-__all__ = ["AccessHealth"]
-
 
 class AccessHealth(Health):
     """Looks at Java and its libraries, and at the lock files."""

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from vrtracker.errors import DatabaseAwayError
 
-__all__ = ["check_nobody_has_it_open", "holders", "lock_file"]
-
 _RECORD = 64
 _HALF = 32
 _LOCK_SUFFIXES = {".accdb": ".laccdb", ".mdb": ".ldb"}

@@ -6,17 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "Column",
-    "Index",
-    "Relationship",
-    "Table",
-    "linked_tables",
-    "own_tables",
-    "read_relationships",
-    "read_table",
-]
-
 
 @dataclass(frozen=True)
 class Column:

@@ -25,22 +25,6 @@ from vrtracker.backends.access.java_errors import from_java
 from vrtracker.backends.access.table_objects import hold_tables, release_tables
 from vrtracker.errors import BackendError, DatabaseUnavailableError
 
-__all__ = [
-    "NewColumn",
-    "NewIndex",
-    "add_column",
-    "add_index",
-    "add_relationship",
-    "copy_rows",
-    "create_table",
-    "list_tables",
-    "loosened",
-    "next_autonumber",
-    "opened",
-    "raise_last_autonumber",
-    "relationships",
-]
-
 PACKAGE = "io.github.spannm.jackcess"
 COPY_BATCH = 1000
 

@@ -25,8 +25,6 @@ from vrtracker.errors import (
     MissingDependencyError,
 )
 
-__all__ = ["EXTRA", "JARS", "Jar", "Progress", "cache_folder", "install", "locate"]
-
 EXTRA = "java" if sys.platform == "win32" else "access"
 """What brings Java; on Windows `access` brings Microsoft's driver alone."""
 FOLDER_VARIABLE = "VRTRACKER_ACCESS_JARS"

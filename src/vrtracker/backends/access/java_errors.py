@@ -7,22 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = [
-    "DataError",
-    "DatabaseError",
-    "Error",
-    "IntegrityError",
-    "InterfaceError",
-    "InternalError",
-    "NotSupportedError",
-    "OperationalError",
-    "ProgrammingError",
-    "ReadOnlyConnectionError",
-    "Warning",
-    "from_java",
-    "translated",
-]
-
 
 class Warning(Exception):  # noqa: A001, N818  # the name is prescribed by PEP 249
     """Important remark that is no failure."""

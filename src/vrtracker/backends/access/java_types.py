@@ -11,18 +11,6 @@ from typing import Any
 from vrtracker.backends.access import jvm
 from vrtracker.backends.access.java_errors import DataError
 
-__all__ = [
-    "EPOCH",
-    "GREGORIAN_MS",
-    "Description",
-    "Reader",
-    "Setter",
-    "described",
-    "make_setter",
-    "reader",
-    "wall_clock_of",
-]
-
 LARGEST_INT = 2**31 - 1
 LARGEST_EXACT_FLOAT = 2**53
 US_PER_MS = 1000

@@ -15,16 +15,6 @@ from typing import Any
 from vrtracker.backends.access import jars
 from vrtracker.errors import BackendError, ConfigurationError, MissingDependencyError
 
-__all__ = [
-    "check_process",
-    "java",
-    "java_home",
-    "private_field",
-    "private_static",
-    "set_private_field",
-    "start",
-]
-
 HOME_VARIABLE = "VRTRACKER_JAVA_HOME"
 OPTIONS_VARIABLE = "VRTRACKER_JAVA_OPTIONS"
 # Set in processes that end before Java's better compiler has paid for itself.

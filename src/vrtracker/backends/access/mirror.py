@@ -26,8 +26,6 @@ from vrtracker.backends.access.jvm import private_field
 from vrtracker.backends.access.pending import share_passes
 from vrtracker.backends.access.table_objects import hold_tables, release_tables
 
-__all__ = ["DEFAULT_TIMEOUT_S", "Mirror", "mirror_of"]
-
 DEFAULT_TIMEOUT_S = 30.0
 _MOST_NAMED = 500
 

@@ -21,8 +21,6 @@ from vrtracker.backends.access.blank import make_blank
 from vrtracker.backends.access.ddl import AccessTypeCompiler
 from vrtracker.backends.access.dialect import AccessDialectMixin, register
 
-__all__ = ["PyodbcDialect"]
-
 DRIVER = "Microsoft Access Driver (*.mdb, *.accdb)"
 _PRIMARY_KEY_PREFIXES = ("primarykey", "pk_")
 # No types are published, and it is absent elsewhere than on Windows.

@@ -23,8 +23,6 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["NATIVE", "cannot_adopt", "explain_odbc"]
-
 # Codes of Microsoft's engine, at the end of the driver's message.
 NATIVE = {
     "-1605": Violation.UNIQUE,

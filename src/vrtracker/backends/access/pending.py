@@ -13,8 +13,6 @@ from typing import Any
 
 from vrtracker.backends.access import jvm
 
-__all__ = ["share_passes"]
-
 
 def share_passes(connection: Any) -> None:
     """Let the uncommitted changes of a UCanAccess connection share passes over their tables."""

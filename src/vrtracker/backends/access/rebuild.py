@@ -25,8 +25,6 @@ from vrtracker.backends.access.inspection import (
 from vrtracker.backends.access.table_objects import hold_tables
 from vrtracker.errors import BackendError
 
-__all__ = ["Change", "drop_table", "rebuild", "rename_table"]
-
 _COMPLEX = "COMPLEX_TYPE"
 
 

@@ -6,8 +6,6 @@ from typing import NoReturn
 
 from sqlalchemy import exc
 
-__all__ = ["refuse"]
-
 _REMEDIES = {
     "CASE without a result type": "give the results a type: literal(value, type)",
     "COUNT(DISTINCT ...)": "count the rows of a derived table: select(count()).select_from("

@@ -19,8 +19,6 @@ from vrtracker.backends.access.mirror import mirror_of
 from vrtracker.backends.disk import copy_whole, dated_name, flush, flush_folder
 from vrtracker.errors import BackendError
 
-__all__ = ["built", "remove", "replaced", "restore"]
-
 WORK_SUFFIX = ".vrtracker-new"
 
 # What a column can hold of before and after a change of its type, in Java.

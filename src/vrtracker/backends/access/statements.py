@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["first_word", "is_pure_select"]
-
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\[[^\]]*\]|#[^#]*#")
 _FIRST_WORD = re.compile(r"\s*\(*\s*([A-Za-z]+)")
 

@@ -25,8 +25,6 @@ from vrtracker.backends.access.inspection import (
 )
 from vrtracker.backends.table_conversion import TableConversion
 
-__all__ = ["converting"]
-
 # A Single keeps what the lab wrote to the last digit; every reader shows it as it was.
 _KEPT_KINDS = {("FLOAT", "DOUBLE")}
 

@@ -15,8 +15,6 @@ from typing import Any
 from vrtracker.backends.access import jvm
 from vrtracker.backends.access.inspection import own_tables
 
-__all__ = ["hold_tables", "release_tables"]
-
 # Those of Access itself that schema changes write to, and that Jackcess does not hold.
 _SYSTEM_TABLES = ("MSysACEs", "MSysRelationships")
 

@@ -15,8 +15,6 @@ from sqlalchemy import types as sqltypes
 
 from vrtracker.backends.access.inspection import Column
 
-__all__ = ["COLSPECS", "BracketedPattern", "RegexPattern", "reflected_type"]
-
 Processor = Callable[[Any], Any]
 _Type = sqltypes.TypeEngine[Any]
 

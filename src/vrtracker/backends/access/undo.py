@@ -17,8 +17,6 @@ from pathlib import Path
 from vrtracker.backends.access.java_errors import OperationalError
 from vrtracker.backends.disk import dated_name, flush, may_write
 
-__all__ = ["check_writable", "guarded", "is_pending", "restore"]
-
 SUFFIX = ".vrtracker-undo"
 # A commit seldom takes as long; what a person puts in the file's place takes longer.
 LONGEST_COMMIT_S = 60.0

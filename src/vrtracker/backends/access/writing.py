@@ -24,8 +24,6 @@ from vrtracker.backends.access.undo import check_writable
 from vrtracker.backends.disk import copy_whole, synced_folder
 from vrtracker.errors import BackendError, ConfigurationError, DatabaseAwayError, ReadOnlyError
 
-__all__ = ["OPTIONS", "WriteOptions", "back_up_once_a_day", "guard_odbc", "guard_ucanaccess"]
-
 DAYS_KEPT = 14
 OPTIONS = ("daily_backup", "synced_folder")
 LOCK_TIMEOUT_S = 30.0

@@ -9,8 +9,6 @@ from __future__ import annotations
 import pickletools
 from typing import Any
 
-__all__ = ["content_of", "plain_value"]
-
 _DEEPEST = 64
 _MOST = 1_000_000
 """Values in all: one that refers to itself again and again may stand for endlessly many."""

@@ -35,8 +35,6 @@ from vrtracker.domain.experiments import (
 from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.files.aepsych.pickles import content_of, plain_value
 
-__all__ = ["is_aepsych", "read_experiments"]
-
 _NEEDED = {"master", "replay_data"}
 _VERSIONS = {CONFIG: ("config_data", "config"), STRATEGY: ("strat_data", "strat")}
 _Row = dict[str, Any]

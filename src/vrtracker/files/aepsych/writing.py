@@ -15,8 +15,6 @@ from typing import Any
 from vrtracker.domain.experiments import CONFIG, MESSAGE, STRATEGY, Experiment, Message, as_text
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["write_experiments"]
-
 _OF_MASTER = ("master_table_id INTEGER REFERENCES master (unique_id)",)
 _OF_TRIAL = ("iteration_id INTEGER REFERENCES raw_data (unique_id)",)
 _TABLES: dict[str, Sequence[str]] = {

@@ -11,18 +11,6 @@ from typing import Any
 from vrtracker.errors import VrtrackerError
 from vrtracker.files.alf import AlfName, find_alf_files, load, parse_alf_name
 
-__all__ = [
-    "Array",
-    "Arrays",
-    "Series",
-    "Table",
-    "columns_of",
-    "free_names",
-    "read_arrays",
-    "timing_of",
-    "trial_times",
-]
-
 _TIMES, _INTERVALS = "times", "intervals"
 _STARTS = ("startTimes", "start_times", "startTime")
 _STOPS = ("endTimes", "stopTimes", "end_times", "stop_times", "endTime")

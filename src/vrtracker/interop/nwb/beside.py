@@ -17,8 +17,6 @@ from vrtracker.repositories.stored_rows import StoredRows
 from vrtracker.services.experiments.trials import pairs_of
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Beside"]
-
 _NAMED = {"masks": "mask_name", "tracking": "run_hash"}
 """The tables whose rows are kept as they are stored, and what tells those of a session apart."""
 _MODELS = {"masks": Mask, "tracking": TrackedSession}

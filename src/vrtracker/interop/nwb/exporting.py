@@ -37,8 +37,6 @@ from vrtracker.interop.nwb.preflight import in_our_words, reason
 if TYPE_CHECKING:
     from vrtracker.tracker import Tracker
 
-__all__ = ["SCRATCH", "TRIALS_OF", "NwbExport", "export_many", "export_nwb"]
-
 SCRATCH = "vrtracker"
 """The entry that holds rows, rig, experiments, masks and runs of tracking as JSON."""
 TRIALS_OF = "trials of the experiment "

@@ -34,8 +34,6 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     from vrtracker.tracker import Tracker
 
-__all__ = ["NwbImportPlan", "import_nwb"]
-
 _VERB = "nwb_imported"
 _MEANWHILE = "compared with a database that was changed"
 _LONGEST_PATH = 255

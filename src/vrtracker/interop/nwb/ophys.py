@@ -13,8 +13,6 @@ from vrtracker.files.suite2p_settings import SavedSettings, read_rois
 from vrtracker.files.trees import reason_of
 from vrtracker.interop.nwb.arrays import Series, timing_of
 
-__all__ = ["add_suite2p"]
-
 _PLANE = re.compile(r"plane(\d+)")
 _TRACES = {"F": "Fluorescence", "Fneu": "Neuropil", "spks": "Deconvolved"}
 _SETTINGS = ("ops.npy", "db.npy", "settings.npy")

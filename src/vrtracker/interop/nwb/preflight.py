@@ -12,8 +12,6 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, MissingDependencyError, VrtrackerError
 
-__all__ = ["in_our_words", "not_read", "problems_of", "reason"]
-
 _REQUIRED = (
     *("acquisition", "analysis", "processing", "stimulus", "general", "identifier"),
     *("session_description", "session_start_time", "timestamps_reference_time"),

@@ -15,8 +15,6 @@ from vrtracker.interop.nwb.beside import Beside
 from vrtracker.interop.nwb.exporting import SCRATCH, TRIALS_OF
 from vrtracker.services.rigs import LONGEST_NAME
 
-__all__ = ["Content", "alike", "read_content"]
-
 _TIMES = "; times: "
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _NOT_KEPT = {"uSessionID", "uMouseID", "mouseName", "sessionDate", "sessionID"}

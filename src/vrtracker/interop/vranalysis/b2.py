@@ -22,8 +22,6 @@ from vrtracker.errors import (
 )
 from vrtracker.registrars.versions import distribution_of
 
-__all__ = ["INSTALL", "VrAnalysisRegistrar", "check_option", "load", "options_of"]
-
 INSTALL = "pip install git+https://github.com/landoskape/vrAnalysis"
 
 _OF_RECORD = (

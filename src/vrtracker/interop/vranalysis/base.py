@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from vrtracker.services.administration.backups import Backup
 
-__all__ = ["BaseDatabase"]
-
 _MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 

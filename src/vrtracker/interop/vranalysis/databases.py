@@ -12,8 +12,6 @@ from vrtracker.interop.vranalysis.metadata import metadata_of, settings_of
 from vrtracker.interop.vranalysis.session_database import SessionDatabase
 from vrtracker.settings import DatabaseSettings
 
-__all__ = ["get_database", "get_database_metadata"]
-
 _CLASSES: Mapping[str, type[BaseDatabase]] = {
     "sessiondb": SessionDatabase,
     "mousedb": BaseDatabase,

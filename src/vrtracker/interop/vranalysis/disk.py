@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vrtracker.domain.reconciling import SessionChange
     from vrtracker.services.disk import ReconcilePlan
 
-__all__ = ["RED_CELL_DATE", "SUITE2P_DATE", "DateFromFiles", "check_suite2p", "update_dates"]
-
 _IMAGED = {"imaging": True}
 _NOT_IN_IT = ("unreadable", "running")
 

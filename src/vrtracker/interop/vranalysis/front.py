@@ -14,8 +14,6 @@ from vrtracker.files.layout import number_spellings
 if TYPE_CHECKING:
     from vrtracker.interop.vranalysis.session_backends import SessionBackend
 
-__all__ = ["LazySession"]
-
 
 class LazySession:
     """What `iter_sessions` lists. Whatever is not said here is asked of the opened session.

@@ -14,8 +14,6 @@ from vrtracker.settings import DatabaseSettings, Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["file_of", "metadata_of", "settings_of", "url_of"]
-
 _BUILT_IN = {
     "vrSessions": DatabaseSettings(table="sessiondb"),
     "vrMice": DatabaseSettings(table="mousedb"),

@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["readable_bytes", "say", "shown_key"]
-
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _STEP = 1024
 

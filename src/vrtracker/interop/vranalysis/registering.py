@@ -15,8 +15,6 @@ from vrtracker.registrars import version_of
 from vrtracker.services.workflow import RunReport, RunResult
 from vrtracker.tracker import Tracker
 
-__all__ = ["Run"]
-
 _STAGE = "registration"
 _IMAGING_STAGES = ("suite2p", "red_cell_qc")
 _WITHOUT = "registered without imaging"

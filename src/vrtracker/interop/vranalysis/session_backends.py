@@ -21,15 +21,6 @@ from vrtracker.interop.vranalysis.b2 import (
 )
 from vrtracker.services.entries.session_files import OpenSession
 
-__all__ = [
-    "FolderBackend",
-    "NullBackend",
-    "SessionBackend",
-    "SessionPaths",
-    "VrAnalysisBackend",
-    "backend_named",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class SessionPaths:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from vrtracker.services.workflow import RunReport
 
-__all__ = ["SessionDatabase"]
-
 _WAITING: Mapping[str, Mapping[str, bool]] = {
     "suite2p": {"imaging": True, "suite2p": False},
     "suite2p_qc": {"imaging": True, "suite2p": True, "suite2pQC": False},

@@ -25,8 +25,6 @@ from vrtracker.services.administration.adoption_plan import Plan, new_mouse_rows
 from vrtracker.services.administration.opening import plain_lab
 from vrtracker.settings import settings_for
 
-__all__ = ["adopt", "inspect"]
-
 _REASON = "adopted by vrtracker"
 
 Progress = Callable[[str], object]

@@ -17,8 +17,6 @@ from vrtracker.models.types import CalendarDate, LabTime
 from vrtracker.repositories.adoption import FoundTable
 from vrtracker.repositories.values import Coercer
 
-__all__ = ["TableReading"]
-
 _EXAMPLES = 5
 _CAREFUL = "correct it in the database first."
 _FILLED = {"sessionQC": "becomes true where scratchJustification is empty, else false."}

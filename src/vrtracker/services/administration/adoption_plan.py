@@ -17,8 +17,6 @@ from vrtracker.repositories.adoption import Holding, read_holding, stored
 from vrtracker.repositories.values import Coercer
 from vrtracker.services.administration.adoption_columns import TableReading
 
-__all__ = ["Plan", "plan_of"]
-
 FIRST_DAY = dt.date(1990, 1, 1)
 """Two-photon microscopy was first published in 1990; Access's own day zero is in 1899."""
 ASIDE = 10_000

@@ -27,18 +27,6 @@ from vrtracker.errors import (
 from vrtracker.services.administration.roles import keeping_roles
 from vrtracker.services.context import LabContext
 
-__all__ = [
-    "Backup",
-    "Restored",
-    "back_up",
-    "copy_before",
-    "keep_copy",
-    "keeps_copies",
-    "newest_backup",
-    "require_sound",
-    "restore",
-]
-
 _TIME = "%Y%m%dT%H%M%SZ"
 _COPIES = 10
 _UNFIT = re.compile(r"[^\w.-]+")

@@ -24,16 +24,6 @@ from vrtracker.repositories.copying import TableRepository
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = [
-    "Clone",
-    "ClonedTable",
-    "CopiedTable",
-    "Copying",
-    "Extent",
-    "Progress",
-    "finished",
-]
-
 _MANY = 10_000
 """Rows above which a database may make its indexes after them."""
 

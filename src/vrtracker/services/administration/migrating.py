@@ -13,8 +13,6 @@ from vrtracker.services.administration.backups import copy_before
 from vrtracker.services.administration.opening import plain_lab
 from vrtracker.settings import Settings
 
-__all__ = ["Migrated", "downgrade", "upgrade"]
-
 
 @dataclass(frozen=True, slots=True)
 class Migrated:

@@ -13,8 +13,6 @@ from vrtracker.domain.roles import Role
 from vrtracker.errors import BackendError, ClaimHeldError, InvalidValueError
 from vrtracker.services.context import LabContext
 
-__all__ = ["leaving", "require_movable", "room_at", "where_it_went"]
-
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 

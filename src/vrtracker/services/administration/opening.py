@@ -19,8 +19,6 @@ from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.services.context import LabContext
 from vrtracker.settings import Settings
 
-__all__ = ["lab_of", "plain_lab"]
-
 
 def lab_of(
     database: Database,

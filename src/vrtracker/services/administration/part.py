@@ -17,8 +17,6 @@ from vrtracker.services.administration.cloning import Copying, Extent, Progress
 from vrtracker.services.administration.syncing import Syncing
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["PartCopying", "newest_days", "part_of"]
-
 _NUMBER = "uSessionID"
 
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from vrtracker.database.structure import Structure
 
-__all__ = ["moment_of", "past_of"]
-
 _Row = dict[str, Any]
 _LAB = {"mouse": "mousedb", "session": "sessiondb"}
 _HANGING = {

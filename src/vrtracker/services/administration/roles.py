@@ -17,8 +17,6 @@ from vrtracker.settings import config_path
 if TYPE_CHECKING:
     from vrtracker.backends.roles import Roles
 
-__all__ = ["RoleService", "keeping_roles"]
-
 
 class RoleService:
     """The roles of a lab: on PostgreSQL those of the server's users, elsewhere the profile's.

@@ -23,8 +23,6 @@ from vrtracker.errors import InvalidValueError, NotEmptyError
 from vrtracker.repositories.copying import TableRepository
 from vrtracker.services.administration.cloning import Clone, ClonedTable, CopiedTable, Copying
 
-__all__ = ["Syncing"]
-
 _Row = Sequence[Any]
 _PORTION = 5000
 """Rows after which what is written of an interruptible copy is kept."""

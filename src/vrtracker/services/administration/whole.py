@@ -30,8 +30,6 @@ from vrtracker.services.context import LabContext
 if TYPE_CHECKING:
     from vrtracker.database.description import TableFacts
 
-__all__ = ["LabDatabase"]
-
 
 class LabDatabase(Shown):
     """The database of a lab, for what concerns all of it, and for what goes past the services.

@@ -24,8 +24,6 @@ from vrtracker.services.rigs import lacking
 from vrtracker.services.transitions import outcome_columns, read, stale_dependents
 from vrtracker.services.workflow.abandoned import left_by_the_ended
 
-__all__ = ["Comparison"]
-
 
 class Comparison:
     """One comparison of rows with folders."""

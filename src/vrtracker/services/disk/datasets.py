@@ -23,8 +23,6 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DatasetService", "facts_of", "record_files"]
-
 _STAGE = "scan"
 """What stands for a stage in the record of a file that no stage recorded."""
 _VERB = "scanned"

@@ -26,8 +26,6 @@ from vrtracker.repositories.values import storable_text
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Look", "looks", "settle"]
-
 _AT_ONCE = 64
 """Sessions that are read, looked at and written together;"""
 _COMPARED_AT_ONCE = 4096

@@ -25,8 +25,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.disk.looking import Look, settle
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["PrunePlan", "Pruning", "Restored"]
-
 _OF_NOBODY = {"scan", "import"}
 """What recorded a dataset that no stage has made."""
 _NOT_FOUND_OUT: Mapping[str, tuple[str, Callable[[Any], str]]] = {

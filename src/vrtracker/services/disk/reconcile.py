@@ -28,8 +28,6 @@ from vrtracker.services.rigs import files_needed
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ReconcilePlan", "ReconcileService"]
-
 _SHOWN = ["key", "what", "old", "new", "why"]
 _COLUMNS = (
     "uSessionID",

@@ -23,8 +23,6 @@ from vrtracker.services.transitions import expire_claims, read, update_session
 from vrtracker.services.workflow.abandoned import clean, free_abandoned
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Reconciler"]
-
 _VERB = "reconciled"
 _SHOWN = 5
 

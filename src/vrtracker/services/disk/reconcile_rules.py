@@ -17,8 +17,6 @@ from vrtracker.files.alf import hash_file, is_curated, parse_alf_name, revision_
 from vrtracker.files.probe import FolderProbe, local_time
 from vrtracker.files.trees import FileFacts
 
-__all__ = ["PARTS", "Proposal", "Seen", "parts_of"]
-
 PARTS = ("suite2p", "registration", "red_cell_qc")
 """The stages whose output on disk is compared."""
 

@@ -24,8 +24,6 @@ from vrtracker.services.entries.sessions import SessionService
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ScanPlan", "ScanService"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ScanPlan(Shown):

@@ -19,8 +19,6 @@ from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["look_for_runs", "write_runs"]
-
 _FLAGS = ("tracked", "trackerExists")
 _KIND = "tracking"
 

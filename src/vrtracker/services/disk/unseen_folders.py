@@ -11,8 +11,6 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.files.layout import SUBJECTS
 from vrtracker.files.scan import SkippedFolder
 
-__all__ = ["UnseenFolders", "unseen_folders"]
-
 
 @dataclass(frozen=True, slots=True)
 class UnseenFolders:

@@ -13,8 +13,6 @@ from vrtracker.services.administration.backups import back_up, newest_backup, re
 from vrtracker.services.doctor.diagnosis import Finding, Status
 from vrtracker.services.doctor.patient import Patient
 
-__all__ = ["backups", "root"]
-
 _OLD = dt.timedelta(days=7)
 
 

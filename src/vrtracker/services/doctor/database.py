@@ -12,8 +12,6 @@ from vrtracker.services.doctor.patient import Patient
 from vrtracker.services.holders import why_abandoned
 from vrtracker.services.workflow.abandoned import free_abandoned, key_of
 
-__all__ = ["cells", "claims", "locks", "log", "names", "references", "schema", "whole"]
-
 _LARGE_LOG = 64 * 1024**2
 _SHOWN = 5
 

@@ -12,8 +12,6 @@ from vrtracker.display import Facts, Shown, counted
 if TYPE_CHECKING:
     from vrtracker.services.doctor.patient import Patient
 
-__all__ = ["Check", "Diagnosis", "Finding", "Status", "of_error"]
-
 
 class Status(enum.StrEnum):
     """How a check ended; `SKIPPED`: it could not be made, or there was nothing to look at."""

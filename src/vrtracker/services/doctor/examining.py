@@ -11,8 +11,6 @@ from vrtracker.services.doctor import around, database, machine
 from vrtracker.services.doctor.diagnosis import Check, Diagnosis, Finding, Status, of_error
 from vrtracker.services.doctor.patient import CannotBeSeenError, Patient
 
-__all__ = ["CHECKS", "examine", "look"]
-
 CHECKS: dict[str, Callable[[Patient], Finding]] = {
     "profile": machine.profile,
     "drivers": machine.drivers,

@@ -17,8 +17,6 @@ from vrtracker.services.doctor.diagnosis import Finding, Status
 from vrtracker.services.doctor.patient import CannotBeSeenError, Patient
 from vrtracker.settings import config_path, settings_for
 
-__all__ = ["clock", "drivers", "place", "profile", "registrars", "space"]
-
 _MEGABYTE = 1024**2
 _LITTLE = 1024 * _MEGABYTE
 """Bytes; below it the rest of a drive is soon used up."""

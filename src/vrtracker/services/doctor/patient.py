@@ -18,8 +18,6 @@ from vrtracker.services.administration.opening import lab_of
 from vrtracker.services.context import LabContext
 from vrtracker.settings import Settings, settings_for
 
-__all__ = ["CannotBeSeenError", "Patient"]
-
 
 class CannotBeSeenError(Exception):
     """A check stands on something that another one has found wrong."""

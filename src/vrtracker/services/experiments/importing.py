@@ -20,8 +20,6 @@ from vrtracker.services.experiments.trials import require_storable
 from vrtracker.settings import resolve_url
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["COUNTED", "ExperimentPlan", "plan_import", "take_in"]
-
 COUNTED = ("experiments", "trials", "parameters", "outcomes", "messages", "blobs")
 _Path = str | os.PathLike[str]
 

@@ -14,8 +14,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["NOBODY", "Owner", "event", "joined", "owner_of", "require_uid"]
-
 
 class Owner(NamedTuple):
     """The session that an experiment belongs to, or else the mouse, with their numbers."""

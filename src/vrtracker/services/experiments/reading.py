@@ -20,8 +20,6 @@ from vrtracker.services.experiments.owners import require_uid
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["ExperimentReading"]
-
 _SETUP = {
     "experiment_id": "experiment_uid",
     "experiment_name": "experiment_name",

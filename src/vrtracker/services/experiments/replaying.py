@@ -15,8 +15,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.experiments.owners import NOBODY, event
 from vrtracker.settings import settings_for
 
-__all__ = ["Replayed", "replay"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Replayed(Shown):

@@ -34,8 +34,6 @@ from vrtracker.services.experiments.trials import begun, iso, require_storable, 
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["ExperimentService"]
-
 _UNCONFIRMED_S = 1.0
 """How long recordings go on without waiting for the disk, s."""
 

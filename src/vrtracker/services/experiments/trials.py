@@ -13,8 +13,6 @@ from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.repositories.values import storable_text
 from vrtracker.services.experiments.owners import require_uid
 
-__all__ = ["begun", "iso", "pairs_of", "require_storable", "trials_of"]
-
 _TRIAL = {"parameters", "outcomes", "ended", "model_data", "extra"}
 _SCALARS = (bool, int, float, str, type(None))
 
