@@ -17,22 +17,19 @@ columnar driver is installed; without it they come row by row, with the same res
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Case
+from sqlalchemy import Case, Select
 
 from vrtracker.arrow import read_table
 from vrtracker.database import Database
 from vrtracker.domain.mice import environment_order
 from vrtracker.errors import InvalidValueError
 from vrtracker.reading import INSTANT, TIME, dtypes
-
-if TYPE_CHECKING:
-    from sqlalchemy import Select
 
 __all__ = [
     "INSTANT",

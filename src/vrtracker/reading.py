@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Float,
     Integer,
     Numeric,
+    Select,
     String,
     type_coerce,
 )
@@ -33,9 +34,6 @@ from sqlalchemy.types import NullType, TypeEngine
 from vrtracker.database import Database, Executor
 from vrtracker.errors import BackendError
 from vrtracker.models.types import CalendarDate, JSONText, LabTime, UTCTime
-
-if TYPE_CHECKING:
-    from sqlalchemy import Select
 
 TIME = "datetime64[us]"
 INSTANT = "datetime64[us, UTC]"

@@ -6,10 +6,12 @@ import abc
 import contextlib
 import datetime as dt
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, inspect
+from sqlalchemy import URL, ColumnElement, Connection, Dialect, Engine, Table, insert, inspect
 
 from vrtracker.backends.care import Care
 from vrtracker.backends.disk import time_of_drive
@@ -17,12 +19,7 @@ from vrtracker.backends.health import Health
 from vrtracker.errors import BackendError, VrtrackerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
     import pyarrow as pa
-    from sqlalchemy import URL, ColumnElement, Connection, Dialect, Engine, Table
 
     from vrtracker.backends.roles import Roles
     from vrtracker.backends.table_conversion import TableConversion

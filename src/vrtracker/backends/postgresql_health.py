@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sqlalchemy import text
+from sqlalchemy import URL, Engine, text
 
 from vrtracker.backends.health import Health, versions_of
-
-if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
 
 # Who waits for a lock names who holds it; who has left a transaction open may hold one.
 _HOLDERS = """

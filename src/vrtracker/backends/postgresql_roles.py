@@ -8,17 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Connection, Row, text
 
 from vrtracker.backends.roles import Roles
 from vrtracker.domain.roles import Role, Standing
 from vrtracker.errors import RoleError, UnknownUserError
 from vrtracker.spelling import nearest
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 VERSION_TABLE = "alembic_version"
 _SET_SINCE = (16,)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -18,9 +19,6 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from vrtracker.backends.base import ArrowReader
 from vrtracker.backends.columns import table_of, typed_table_of
 from vrtracker.backends.sqlite_process import SQLiteProcess
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 FEW_ROWS = 200
 """Longer results are left to the other process when it is there,"""

@@ -5,27 +5,29 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
+    URL,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Date,
     DateTime,
+    Dialect,
+    Engine,
     Integer,
     LargeBinary,
     Numeric,
     String,
+    Table,
     TypeDecorator,
     text,
 )
 
 from vrtracker.backends.health import Health, Misfit, versions_of
 from vrtracker.processes import having_open
-
-if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Dialect, Engine, Table
 
 _SHOWN = 20
 

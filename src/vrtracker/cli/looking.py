@@ -16,12 +16,11 @@ from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Key, To, argument, option
 from vrtracker.cli.output import note, say, write_json, write_listing, write_table
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import Shell, shell_of
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.operations import short
 
 if TYPE_CHECKING:
-    from vrtracker.cli.shell import Shell
     from vrtracker.repositories.selecting import Selection
     from vrtracker.tracker import Tracker
 

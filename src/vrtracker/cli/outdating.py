@@ -11,11 +11,10 @@ from vrtracker.cli.filters import Filters
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Registrar, RegistrarOption, option
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import Shell, shell_of
 from vrtracker.cli.values import options_of
 
 if TYPE_CHECKING:
-    from vrtracker.cli.shell import Shell
     from vrtracker.domain.keys import SessionKey
     from vrtracker.services.workflow import OutdatedPlan
 

@@ -27,7 +27,7 @@ from vrtracker.cli.options import (
 )
 from vrtracker.cli.output import kept_for_json, note, write_json, write_table
 from vrtracker.cli.progress import running
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import Shell, shell_of
 from vrtracker.cli.values import options_of, size_of
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import ALLOWED, State, Transition, allowed_from
@@ -39,7 +39,6 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from vrtracker.cli.shell import Shell
     from vrtracker.repositories.selecting import Selection
     from vrtracker.services.workflow import RunResult
     from vrtracker.tracker import Tracker

@@ -16,11 +16,10 @@ from vrtracker.cli.looking import show_state, state_of
 from vrtracker.cli.options import Json, option
 from vrtracker.cli.output import say, write_json
 from vrtracker.cli.progress import finding_and_running
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import Shell, shell_of
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from vrtracker.cli.shell import Shell
     from vrtracker.demo import Demo
     from vrtracker.tracker import Tracker
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import URL, Engine, inspect
+from sqlalchemy import URL, Connection, Engine, Select, inspect
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from vrtracker.backends import Backend, backend_for, parse_url, without_password
@@ -23,7 +23,6 @@ from vrtracker.errors import BackendError, ReadOnlyError, VrtrackerError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy import Connection, Select
     from sqlalchemy.sql.base import Executable as CompilableExecutable
 
 

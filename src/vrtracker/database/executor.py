@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import Connection, Select, Table, bindparam, insert
 
 from vrtracker.database.engines import Database
 from vrtracker.database.prepared import Prepared, announce, run
 from vrtracker.errors import BackendError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select, Table
 
 _NONE: Mapping[str, Any] = {}
 

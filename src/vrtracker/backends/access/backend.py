@@ -6,7 +6,8 @@ import contextlib
 import importlib.util
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,6 @@ from vrtracker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
-
     import pyarrow as pa
 
     from vrtracker.backends.table_conversion import TableConversion

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Date, Time
+from sqlalchemy import Date, Table, Time
 
 from vrtracker.database import Database
 from vrtracker.domain.dates import parse_moment
@@ -31,8 +31,6 @@ from vrtracker.services.administration.cloning import CopiedTable, Copying
 from vrtracker.services.context import LabContext
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
-
     from vrtracker.database.structure import Structure
 
 _Row = dict[str, Any]
