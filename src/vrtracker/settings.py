@@ -199,10 +199,7 @@ class Settings(Profile):
     def database(self) -> str:
         """Path or URL of the database.
 
-        Raises
-        ------
-        ConfigurationError
-            If none is named.
+        Raises ConfigurationError if none is named.
         """
         if self.url is None:
             raise ConfigurationError(
@@ -270,10 +267,7 @@ def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
     """Return the URL or path that a target, the environment or the default profile names.
 
-    Raises
-    ------
-    ConfigurationError
-        If none does.
+    Raises ConfigurationError if none does.
     """
     return settings_for(target).database
 

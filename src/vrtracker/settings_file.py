@@ -14,10 +14,8 @@ from vrtracker.settings import config_path
 def set_profile_url(name: str, url: str) -> Path:
     """Write another database into a profile of the settings file; all else stays as it is.
 
-    Raises
-    ------
-    ConfigurationError
-        If the profile's line cannot be told from the rest, or the file cannot be written.
+    Raises ConfigurationError if the profile's line cannot be told from the rest, or the file cannot
+    be written.
     """
     path = config_path()
     text = path.read_text("utf-8")

@@ -254,20 +254,14 @@ class Backend(abc.ABC):
     def back_up(self, url: URL, folder: Path, name: str) -> Path:
         """Write a whole, verified copy into a folder under a new name; return its path.
 
-        Raises
-        ------
-        BackendError
-            If it cannot be written or does not hold what the database holds; there is no copy
-            then.
+        Raises BackendError if it cannot be written or does not hold what the database holds; there
+        is no copy then.
         """
 
     def revision_needed(self, backup: Path) -> str | None:
         """Return the revision whose tables a backup is put back into; None if it makes them.
 
-        Raises
-        ------
-        BackendError
-            If the backup is not whole.
+        Raises BackendError if the backup is not whole.
         """
         del backup
         return None
@@ -276,10 +270,8 @@ class Backend(abc.ABC):
     def restore(self, url: URL, backup: Path) -> None:
         """Put what `back_up` wrote in the database's place, whole or not at all.
 
-        Raises
-        ------
-        BackendError
-            If the backup is not whole, or the database is in use; it is as it was then.
+        Raises BackendError if the backup is not whole, or the database is in use; it is as it was
+        then.
         """
 
     def arrow_reader(self, url: URL) -> ArrowReader | None:

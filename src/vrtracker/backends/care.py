@@ -29,10 +29,7 @@ class Care(abc.ABC):
     def drop(self, url: URL) -> None:
         """Remove the database with all that is in it.
 
-        Raises
-        ------
-        BackendError
-            If somebody uses it.
+        Raises BackendError if somebody uses it.
         """
 
     @abc.abstractmethod

@@ -21,10 +21,7 @@ def typed_table_of(
 ) -> pa.Table:
     """Return rows as columns of these types.
 
-    Raises
-    ------
-    BackendError
-        If a value does not fit its column.
+    Raises BackendError if a value does not fit its column.
     """
     columns = zip(names, _turned(names, rows), types, strict=True)
     arrays = [typed(name, _array(values, kind), kind) for name, values, kind in columns]

@@ -138,11 +138,8 @@ def may_write(path: Path) -> bool:
 def is_file_there(path: Path, *, create: bool) -> bool:
     """Return whether a database's file is there; where not, it can be made.
 
-    Raises
-    ------
-    DatabaseUnavailableError
-        It is missing and is not to be made, or its folder takes no file; it is a folder, or the
-        system does not let one look, or read it.
+    Raises DatabaseUnavailableError if it is missing and is not to be made, or its folder takes no
+    file; it is a folder, or the system does not let one look, or read it.
     """
     try:
         found = path.stat()

@@ -44,10 +44,7 @@ class Health:
     def equipment(self, url: URL) -> str:
         """Return in words what opens the database on this computer, and in which versions.
 
-        Raises
-        ------
-        VrtrackerError
-            If something is missing or does not fit.
+        Raises VrtrackerError if something is missing or does not fit.
         """
         raise NotImplementedError
 

@@ -77,10 +77,7 @@ class Manifest:
 def verified(path: Path) -> Manifest:
     """Read a whole archive and return what it holds.
 
-    Raises
-    ------
-    BackendError
-        If it is damaged, or of a format that this version does not know.
+    Raises BackendError if it is damaged, or of a format that this version does not know.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -100,12 +97,8 @@ def verified(path: Path) -> Manifest:
 def restorable(path: Path) -> tuple[Manifest, str]:
     """Read a whole archive and return what it holds, and the revision of its schema.
 
-    Raises
-    ------
-    ForeignSchemaError
-        If it is the backup of something else.
-    BackendError
-        If it is damaged, or of a format that this version does not know.
+    Raises ForeignSchemaError if it is the backup of something else. Raises BackendError if it is
+    damaged, or of a format that this version does not know.
     """
     manifest = verified(path)
     if manifest.revision is None:

@@ -99,12 +99,8 @@ def restore(address: str, path: Path) -> None:
 
     Tables that the archive does not name stay as they are.
 
-    Raises
-    ------
-    SchemaError
-        If the database has other tables or columns than the archive.
-    BackendError
-        If the archive is damaged.
+    Raises SchemaError if the database has other tables or columns than the archive. Raises
+    BackendError if the archive is damaged.
     """
     manifest, revision = restorable(path)
     with _session(address) as cursor, zipfile.ZipFile(path) as archive:

@@ -29,10 +29,7 @@ _SQLITE_SUFFIXES = {".db", ".db3"}
 def parse_url(target: str | os.PathLike[str] | URL) -> URL:
     """Return the SQLAlchemy URL that a path or URL names, with the driver that we use.
 
-    Raises
-    ------
-    ConfigurationError
-        If it is no URL of a database that vrtracker works with.
+    Raises ConfigurationError if it is no URL of a database that vrtracker works with.
     """
     if isinstance(target, URL):
         return _with_driver(target)

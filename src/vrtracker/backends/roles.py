@@ -29,10 +29,6 @@ class Roles(abc.ABC):
     ) -> None:
         """Give a user a role in place of the one that it has; None takes it away.
 
-        Raises
-        ------
-        UnknownUserError
-            If the database has no such user.
-        RoleError
-            If the user has another role afterwards, as one who owns the tables.
+        Raises UnknownUserError if the database has no such user. Raises RoleError if the user has
+        another role afterwards, as one who owns the tables.
         """

@@ -72,10 +72,7 @@ def is_terminal(stream: str) -> bool:
 def agree(fact: str, *, yes: bool) -> None:
     """State what is about to happen and ask; without a terminal only ``--yes`` goes on.
 
-    Raises
-    ------
-    InvalidValueError
-        If there is nobody to ask.
+    Raises InvalidValueError if there is nobody to ask.
     """
     if yes:
         return

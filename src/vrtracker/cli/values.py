@@ -22,10 +22,7 @@ _UNITS = {
 def values_of(assignments: Sequence[str] | None) -> dict[str, str | None]:
     """Return the new values by column, from ``column=value``; an empty value empties the column.
 
-    Raises
-    ------
-    InvalidValueError
-        If one is no assignment, or a column is set twice.
+    Raises InvalidValueError if one is no assignment, or a column is set twice.
     """
     return {
         name: text or None for name, text in _pairs("--set", "column=value", assignments).items()
@@ -83,10 +80,7 @@ def size_of(text: str) -> float:
 def names_of(text: str | None) -> list[str] | None:
     """Return the names in ``a,b,c``, or None where there are none.
 
-    Raises
-    ------
-    InvalidValueError
-        If the text holds no name, or one twice.
+    Raises InvalidValueError if the text holds no name, or one twice.
     """
     if text is None:
         return None

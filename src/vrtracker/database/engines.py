@@ -101,10 +101,7 @@ class Database:
     def write_engine(self) -> Engine:
         """The engine that can write.
 
-        Raises
-        ------
-        ReadOnlyError
-            If the database was opened read-only.
+        Raises ReadOnlyError if the database was opened read-only.
         """
         self.require_writable()
         with self._lock:

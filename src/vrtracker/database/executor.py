@@ -70,10 +70,7 @@ class Executor:
     def plan(self, statement: Select[Any]) -> list[str]:
         """Return the database's own plan for a SELECT, line by line; the SELECT is not run.
 
-        Raises
-        ------
-        BackendError
-            If this kind of database tells none.
+        Raises BackendError if this kind of database tells none.
         """
         explain = self.database.backend.explain_sql
         if explain is None:

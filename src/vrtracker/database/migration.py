@@ -73,10 +73,7 @@ def upgrade(target: Any, revision: str = "head") -> str:
     It is one transaction, or a copy that replaces the file: after a failure or a kill the
     database is as it was.
 
-    Raises
-    ------
-    SchemaError
-        If the database is not a tracker's, or newer than this version.
+    Raises SchemaError if the database is not a tracker's, or newer than this version.
     """
     return _move(target, revision, command.upgrade, create=True)
 
@@ -153,10 +150,7 @@ def check(target: Any) -> list[str]:
 
     Columns and tables that the lab has added are not differences.
 
-    Raises
-    ------
-    SchemaError
-        If the database is not at the revision that this version needs.
+    Raises SchemaError if the database is not at the revision that this version needs.
     """
     with Database(target, readonly=True) as database:
         require_current(database)
@@ -210,10 +204,7 @@ def include_object(
 def target_of(revision: str) -> str:
     """Return the revision that a name stands for.
 
-    Raises
-    ------
-    UnknownNameError
-        If there is no such revision.
+    Raises UnknownNameError if there is no such revision.
     """
     if revision not in {"head", "base", *REVISIONS}:
         raise UnknownNameError("schema revision", revision, ["base", *REVISIONS, "head"])

@@ -56,12 +56,8 @@ def create_tables(database: Database, names: Collection[str] | None = None) -> l
 def drop_tables(database: Database, names: Sequence[str]) -> list[str]:
     """Drop tables with all their rows, the lab's own too; return their names, children first.
 
-    Raises
-    ------
-    UnknownNameError
-        If there is no such table.
-    InvalidValueError
-        If a table that stays refers to one of them.
+    Raises UnknownNameError if there is no such table. Raises InvalidValueError if a table that
+    stays refers to one of them.
     """
     found = _structure(database)
     for name in names:

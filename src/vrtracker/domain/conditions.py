@@ -166,10 +166,7 @@ Condition = Comparison | Not | All | Any_
 def parse_condition(text: str) -> Condition:
     """Read a condition.
 
-    Raises
-    ------
-    ConditionError
-        If it cannot be read; it shows where, and what was expected there.
+    Raises ConditionError if it cannot be read; it shows where, and what was expected there.
     """
     from lark.exceptions import UnexpectedInput
 

@@ -59,10 +59,8 @@ def parse_date(value: Any) -> dt.date:
 def parse_day(value: Any) -> dt.date:
     """Return the calendar date that `value` shows, with no time of the day but midnight.
 
-    Raises
-    ------
-    InvalidValueError
-        If it tells one, or shows no date: what is compared with days would not be what it says.
+    Raises InvalidValueError if it tells one, or shows no date: what is compared with days would not
+    be what it says.
     """
     day, value = parse_date(value), plain(value)
     shown = value
@@ -79,10 +77,8 @@ def parse_day(value: Any) -> dt.date:
 def parse_datetime(value: Any) -> dt.datetime:
     """Return the local time that `value` shows, naive, whole seconds.
 
-    Raises
-    ------
-    InvalidValueError
-        If it shows no time, or carries a zone: the lab's columns keep the lab's own clock.
+    Raises InvalidValueError if it shows no time, or carries a zone: the lab's columns keep the
+    lab's own clock.
     """
     value = plain(value)
     if isinstance(value, str):

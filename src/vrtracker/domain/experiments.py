@@ -25,10 +25,8 @@ Pairs = tuple[tuple[str, Any], ...]
 def written(value: Any) -> str:
     """Return a value as JSON, in letters that every database keeps.
 
-    Raises
-    ------
-    InvalidValueError
-        If it is none of null, true and false, numbers, texts, and lists and mappings of such.
+    Raises InvalidValueError if it is none of null, true and false, numbers, texts, and lists and
+    mappings of such.
     """
     try:
         return json.dumps(value, separators=(",", ":"))
@@ -222,10 +220,7 @@ _STIMULI = re.compile(r"^\s*stimuli_per_trial\s*[=:]\s*(\d+)", re.MULTILINE)
 def told_by(trial: Trial) -> Message:
     """Return the message that tells of a trial.
 
-    Raises
-    ------
-    InvalidValueError
-        If a name stands there twice, which no such message can say.
+    Raises InvalidValueError if a name stands there twice, which no such message can say.
     """
     config, outcome = dict(trial.parameters), dict(trial.outcomes)
     for pairs, held in ((trial.parameters, config), (trial.outcomes, outcome)):

@@ -127,10 +127,7 @@ class Frozen:
     def of_document(cls, document: Any, where: str) -> Self:
         """Read what `document` returns.
 
-        Raises
-        ------
-        ImportFileError
-            If it is something else, or was changed.
+        Raises ImportFileError if it is something else, or was changed.
         """
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise ImportFileError(

@@ -34,10 +34,7 @@ def mask_function(function: _Function) -> _Function:
 def import_name(function: Any) -> str:
     """Return what a function is called, ``package.module:function``.
 
-    Raises
-    ------
-    InvalidValueError
-        If it cannot be found by that, or is not marked.
+    Raises InvalidValueError if it cannot be found by that, or is not marked.
     """
     if not callable(function) or not hasattr(function, "__qualname__"):
         raise InvalidValueError(
@@ -54,10 +51,7 @@ def function_called(name: str) -> Callable[..., Any]:
 
     Nothing is imported: what a database holds does not decide which code runs.
 
-    Raises
-    ------
-    InvalidValueError
-        If its module was not imported, or has no such function that is marked.
+    Raises InvalidValueError if its module was not imported, or has no such function that is marked.
     """
     module_name, _, path = name.partition(":")
     found: Any = sys.modules.get(module_name)
@@ -80,10 +74,7 @@ def function_called(name: str) -> Callable[..., Any]:
 def code_hash(function: Callable[..., Any]) -> str:
     """Return the SHA-256 of a function's source, wherever it stands.
 
-    Raises
-    ------
-    InvalidValueError
-        If its source cannot be read, as of one that was typed in.
+    Raises InvalidValueError if its source cannot be read, as of one that was typed in.
     """
     try:
         source = textwrap.dedent(inspect.getsource(function))
@@ -110,10 +101,7 @@ def data_hash(datasets: Iterable[Mapping[str, Any]]) -> str:
 def series_of(given: Any, what: str) -> Series:
     """Return values and their times as arrays; `what` they are called in errors.
 
-    Raises
-    ------
-    InvalidValueError
-        If it is no such pair, or there is not one time for each sample.
+    Raises InvalidValueError if it is no such pair, or there is not one time for each sample.
     """
     import numpy as np
 
@@ -136,11 +124,8 @@ def series_of(given: Any, what: str) -> Series:
 def mask_of(given: Any) -> Series:
     """Return the marks and times of a mask as arrays of shape ``(n_marks,)``.
 
-    Raises
-    ------
-    InvalidValueError
-        If 1 and -1 do not take turns, a trial has no end, or the times do not ascend: its `row` is
-        the index.
+    Raises InvalidValueError if 1 and -1 do not take turns, a trial has no end, or the times do not
+    ascend: its `row` is the index.
     """
     import numpy as np
 

@@ -31,10 +31,7 @@ def veiled(mouse: Mapping[str, Any]) -> dict[str, Any]:
 def environment_order(text: str | None) -> tuple[int, ...] | None:
     """Return the environments in order of introduction: ``1.3.4`` is ``(1, 3, 4)``.
 
-    Raises
-    ------
-    InvalidValueError
-        If the text is no such order.
+    Raises InvalidValueError if the text is no such order.
     """
     if text is None or not text.strip():
         return None

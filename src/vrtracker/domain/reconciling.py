@@ -229,10 +229,7 @@ class Findings:
     def from_json(cls, document: Any) -> Findings:
         """Read what `to_json` wrote.
 
-        Raises
-        ------
-        InvalidValueError
-            If it is something else, or damaged.
+        Raises InvalidValueError if it is something else, or damaged.
         """
         try:
             _check_format(document["vrtracker_reconcile"])

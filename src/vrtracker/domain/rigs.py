@@ -55,10 +55,7 @@ def rig_schema() -> dict[str, Any]:
 def parse_rig(data: bytes, where: str) -> Any:
     """Return what a file in JSON holds.
 
-    Raises
-    ------
-    InvalidValueError
-        If it is no JSON; a key that stands twice, NaN and infinity are none.
+    Raises InvalidValueError if it is no JSON; a key that stands twice, NaN and infinity are none.
     """
     try:
         return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse)

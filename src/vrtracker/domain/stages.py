@@ -149,10 +149,7 @@ class StageGraph(Mapping[str, Stage]):
     def process(self, name: str) -> Stage:
         """Return a stage of processing.
 
-        Raises
-        ------
-        InvalidValueError
-            If people do it.
+        Raises InvalidValueError if people do it.
         """
         if self[name].kind is StageKind.REVIEW:
             raise InvalidValueError(f"{name} is done by people; use set_qc.")

@@ -25,10 +25,7 @@ _MOST_MICE = 500
 def browse(sessions: SessionService, where: Any, columns: Iterable[str], filters: Any) -> Browser:
     """Return the widget of `Tracker.browse`.
 
-    Raises
-    ------
-    MissingDependencyError
-        If anywidget is not installed.
+    Raises MissingDependencyError if anywidget is not installed.
     """
     try:
         from vrtracker.notebook.browser import Browser

@@ -35,10 +35,7 @@ class Browser(anywidget.AnyWidget):
     def of(cls, sessions: SessionService, where: Any, columns: list[str], filters: Any) -> Self:
         """Return the table of sessions that pass.
 
-        Raises
-        ------
-        InvalidValueError
-            If they are more than a notebook shows well.
+        Raises InvalidValueError if they are more than a notebook shows well.
         """
         shown = columns or list(_COLUMNS)
         query = sessions.query(where, **filters)

@@ -31,10 +31,7 @@ LEVELS = {"PASS": "#009E73", "WARNING": "#E69F00", "FAIL": "#D55E00", "CRITICAL"
 def axes_of(ax: Axes | None, size: tuple[float, float] = (8, 4.5)) -> Axes:
     """Return the Axes, or that of a new figure of this size, inches.
 
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib is not installed.
+    Raises MissingDependencyError if matplotlib is not installed.
     """
     if ax is not None:
         return ax

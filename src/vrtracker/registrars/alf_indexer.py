@@ -38,12 +38,8 @@ class AlfIndexer:
     def register(self, job: Job) -> RegistrarResult:
         """Check that each array can be read, and return the files as datasets.
 
-        Raises
-        ------
-        RegistrarError
-            If there is no ALF file.
-        InvalidValueError
-            If an array file is truncated or not an array.
+        Raises RegistrarError if there is no ALF file. Raises InvalidValueError if an array file is
+        truncated or not an array.
         """
         files = find_alf_files(job.session_path)
         if not files:

@@ -9,10 +9,8 @@ from vrtracker.errors import ConfigurationError, VrtrackerError
 def require_working(registrar: Registrar) -> None:
     """Refuse a registrar that would fail for every session; one without `check` is believed.
 
-    Raises
-    ------
-    VrtrackerError
-        What its `check` says; an error that is not ours becomes a ConfigurationError.
+    Raises VrtrackerError as its `check` says; an error that is not ours becomes a
+    ConfigurationError.
     """
     check = getattr(registrar, "check", None)
     if check is None:

@@ -72,11 +72,8 @@ class CommandRegistrar:
     def check(self) -> None:
         """Look for the program, unless each session may have its own, such as ``./run.sh``.
 
-        Raises
-        ------
-        ConfigurationError
-            If there is no such program, it may not be run, or it is meant to be that of the
-            folder that the caller is in, which is not where the command runs.
+        Raises ConfigurationError if there is no such program, it may not be run, or it is meant to
+        be that of the folder that the caller is in, which is not where the command runs.
         """
         program, *others = shlex.split(self.command)
         is_on_path = Path(program).name == program
@@ -103,11 +100,8 @@ class CommandRegistrar:
     def register(self, job: Job) -> RegistrarResult:
         """Run the command.
 
-        Raises
-        ------
-        RegistrarError
-            If the program is not there, fails or takes too long; the end of what it printed is
-            in the message.
+        Raises RegistrarError if the program is not there, fails or takes too long; the end of what
+        it printed is in the message.
         """
         words = [word.format_map(_values(job)) for word in shlex.split(self.command)]
         try:

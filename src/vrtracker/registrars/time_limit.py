@@ -29,10 +29,7 @@ _LEAST_S = 60
 def time_limited(registrar: Registrar, minutes: float | None) -> Registrar:
     """Return a registrar that may work so long on one session; itself without a limit.
 
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be sent to another process.
+    Raises ConfigurationError if it cannot be sent to another process.
     """
     if not minutes:
         return registrar
@@ -78,10 +75,7 @@ class TimeLimited:
     def check(self) -> None:
         """Send the other one to a process of its own, on trial.
 
-        Raises
-        ------
-        ConfigurationError
-            If it does not arrive there.
+        Raises ConfigurationError if it does not arrive there.
         """
         try:
             _in_process((self.registrar, None), timeout_s=max(_LEAST_S, self.minutes * 60))
@@ -96,12 +90,8 @@ class TimeLimited:
     def register(self, job: Job) -> RegistrarResult | None:
         """Have the other one work, and wait for it.
 
-        Raises
-        ------
-        SessionTimeoutError
-            If it takes too long.
-        RegistrarError
-            If its process ended without an answer.
+        Raises SessionTimeoutError if it takes too long. Raises RegistrarError if its process ended
+        without an answer.
         """
         try:
             answer = _in_process((self.registrar, job), timeout_s=self.minutes * 60)

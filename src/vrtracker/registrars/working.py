@@ -11,10 +11,8 @@ from vrtracker.errors import RegistrarError
 def registered(registrar: Registrar, job: Job) -> RegistrarResult:
     """Do the work on a session and return what the registrar says of it.
 
-    Raises
-    ------
-    RegistrarError
-        If it would end the whole program, as `sys.exit` does: then it failed at this session.
+    Raises RegistrarError if it would end the whole program, as `sys.exit` does: then it failed at
+    this session.
     """
     try:
         return registrar.register(job) or RegistrarResult()

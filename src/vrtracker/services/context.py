@@ -84,10 +84,8 @@ class LabContext:
     ) -> Iterator[UnitOfWork]:
         """Open a unit that writes what a comparison has shown, and commit it.
 
-        Raises
-        ------
-        ConcurrentUpdateError
-            If comparing again shows something else, or the rows clash with others.
+        Raises ConcurrentUpdateError if comparing again shows something else, or the rows clash with
+        others.
         """
         meanwhile = "compared with a database that was changed"
         try:
@@ -104,10 +102,8 @@ class LabContext:
     ) -> Selection:
         """Return what a call selects, with what is known here; see `selection_of`.
 
-        Raises
-        ------
-        NotFoundError
-            If it names a mouse by itself, or in a list a session, that is not there.
+        Raises NotFoundError if it names a mouse by itself, or in a list a session, that is not
+        there.
         """
         found = selection_of(where, filters, **options).known_to(self.stages, self.now, self.zone)
         if found.mice or found.sessions:
@@ -154,10 +150,8 @@ class LabContext:
     def require(self, needed: Role) -> None:
         """Refuse who has not the role.
 
-        Raises
-        ------
-        RoleError
-            It names the role that one has, the one that is needed, and how to get it.
+        Raises RoleError, which names the role that one has, the one that is needed, and how to get
+        it.
         """
         standing = self.standing(needed)
         if not standing.allows(needed):
@@ -209,10 +203,7 @@ class LabContext:
     def folders(self) -> SessionFolders:
         """Return where the sessions' folders are.
 
-        Raises
-        ------
-        RootUnavailableError
-            If no root is set.
+        Raises RootUnavailableError if no root is set.
         """
         if self.root is None:
             raise RootUnavailableError(
@@ -226,10 +217,7 @@ class LabContext:
     ) -> NewEvent:
         """Return an event on a session (by key) or a mouse (by name), signed and dated.
 
-        Raises
-        ------
-        InvalidValueError
-            If the reason is no text that a database keeps.
+        Raises InvalidValueError if the reason is no text that a database keeps.
         """
         if more.get("reason") is not None:
             storable_text(more["reason"])

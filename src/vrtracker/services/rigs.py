@@ -324,10 +324,7 @@ def files_needed(unit: UnitOfWork, numbers: Sequence[int]) -> dict[int, tuple[Re
 def lacking(folder: Path, needed: Iterable[Required]) -> list[Required]:
     """Return the files that are not in a session's folder.
 
-    Raises
-    ------
-    OSError
-        If the folder cannot be looked into.
+    Raises OSError if the folder cannot be looked into.
     """
     return [each for each in needed if missing(folder, [each.pattern])]
 

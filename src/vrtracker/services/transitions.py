@@ -74,10 +74,7 @@ def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
 
     Inside a unit, what was changed of it past the tracker is entered in the history first.
 
-    Raises
-    ------
-    NotFoundError
-        If there is no such session.
+    Raises NotFoundError if there is no such session.
     """
     if unit is None:
         snapshot = StageRepository(LookUps(lab.database)).snapshot(key)
@@ -232,10 +229,7 @@ def update_session(
 ) -> dict[str, list[Any]]:
     """Set columns of the session if they still are as seen; return what changed.
 
-    Raises
-    ------
-    ConcurrentUpdateError
-        If one of the columns, or of `seen`, changed in the meantime.
+    Raises ConcurrentUpdateError if one of the columns, or of `seen`, changed in the meantime.
     """
     record = snapshot.record
     expected = {name: getattr(record, name) for name in dict.fromkeys([*values, *seen])}
@@ -315,10 +309,8 @@ def settle_stages(
 ) -> None:
     """Set mark and latest attempt of a stage, mark others as stale; two statements at most.
 
-    Raises
-    ------
-    ConcurrentUpdateError
-        If the mark of one of them, or of those `watched`, is not as seen any more.
+    Raises ConcurrentUpdateError if the mark of one of them, or of those `watched`, is not as seen
+    any more.
     """
     number, row = snapshot.record.uSessionID, snapshot.row(stage)
     wanted = {stage.name: mark} | {other.name: Mark.STALE.value for other in stale}

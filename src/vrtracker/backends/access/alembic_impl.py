@@ -165,11 +165,8 @@ class AccessImpl(SqlOperations):
     ) -> None:
         """Change the type, the nullability or the name of a column.
 
-        Raises
-        ------
-        BackendError
-            NULL would be forbidden where rows have it; a server default or an autonumber was
-            asked for; through Microsoft's driver, a new name, or no type to restate.
+        Raises BackendError if NULL would be forbidden where rows have it; a server default or an
+        autonumber was asked for; through Microsoft's driver, a new name, or no type to restate.
         """
         if server_default not in (False, None) or autoincrement:
             raise BackendError(

@@ -187,10 +187,7 @@ class SqlOperations(DefaultImpl):
     def prep_table_for_batch(self, batch_impl: Any, table: Any) -> None:
         """Refuse the copy that recreate="always" asks for: it would renumber the rows.
 
-        Raises
-        ------
-        BackendError
-            Always.
+        Raises BackendError always.
         """
         raise BackendError(
             f'{table.name}: a copy by SQL loses the autonumbers; leave out recreate="always".'

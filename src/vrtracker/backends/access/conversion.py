@@ -107,10 +107,7 @@ def key_names(columns: Any) -> tuple[str, ...]:
 def relationship_of(key: Any) -> Relationship:
     """Return the relationship that a foreign key becomes.
 
-    Raises
-    ------
-    CompileError
-        It asks for ON DELETE, ON UPDATE or DEFERRABLE.
+    Raises CompileError if it asks for ON DELETE, ON UPDATE or DEFERRABLE.
     """
     if key.ondelete or key.onupdate or key.deferrable is not None:
         refuse("ON DELETE, ON UPDATE or DEFERRABLE")

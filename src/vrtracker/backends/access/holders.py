@@ -41,10 +41,7 @@ def holders(path: Path) -> list[str] | None:
 def check_nobody_has_it_open(path: Path) -> None:
     """Refuse to go on while the lock file is there.
 
-    Raises
-    ------
-    DatabaseAwayError
-        It is; the message names it and who is listed in it.
+    Raises DatabaseAwayError if it is; the message names it and who is listed in it.
     """
     found = holders(path)
     if found is None:

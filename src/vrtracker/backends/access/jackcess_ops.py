@@ -56,12 +56,8 @@ class NewIndex:
 def opened(path: Path, *, readonly: bool = False) -> Iterator[Any]:
     """Open a file that no connection of this process has open, and close it afterwards.
 
-    Raises
-    ------
-    DatabaseUnavailableError
-        There is no such file.
-    BackendError
-        Jackcess refused; the cause says why.
+    Raises DatabaseUnavailableError if there is no such file. Raises BackendError if Jackcess
+    refused; the cause says why.
     """
     if not path.is_file():
         raise DatabaseUnavailableError(f"There is no file {path}.")

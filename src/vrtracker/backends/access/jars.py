@@ -150,12 +150,9 @@ def locate(*, progress: Progress | None = None) -> list[Path]:
 
     With ``VRTRACKER_ACCESS_JARS`` set, that folder alone is used and nothing is fetched.
 
-    Raises
-    ------
-    ConfigurationError
-        The configured folder lacks a file, or holds one with another content.
-    DatabaseUnavailableError
-        A file could not be fetched, or what arrived is not the pinned release.
+    Raises ConfigurationError if the configured folder lacks a file, or holds one with another
+    content. Raises DatabaseUnavailableError if a file could not be fetched, or what arrived is not
+    the pinned release.
     """
     configured = os.environ.get(FOLDER_VARIABLE)
     if configured:

@@ -55,12 +55,8 @@ def java(name: str) -> Any:
 def start(*, progress: jars.Progress | None = None) -> Any:
     """Start the machine unless it runs, and return the module jpype.
 
-    Raises
-    ------
-    MissingDependencyError
-        The extra ``access`` is not installed.
-    BackendError
-        This process is a fork of the one that started Java, or other code started Java here.
+    Raises MissingDependencyError if the extra ``access`` is not installed. Raises BackendError if
+    this process is a fork of the one that started Java, or other code started Java here.
     """
     check_process()
     jpype = _jpype()
@@ -74,10 +70,8 @@ def start(*, progress: jars.Progress | None = None) -> Any:
 def check_process() -> None:
     """Refuse to use the machine of a parent process.
 
-    Raises
-    ------
-    BackendError
-        The process was forked after Java had started; its threads do not exist here.
+    Raises BackendError if the process was forked after Java had started; its threads do not exist
+    here.
     """
     if _Machine.process not in (None, os.getpid()):
         raise BackendError(
@@ -141,10 +135,7 @@ def _remedy() -> str:
 def suitable_java() -> tuple[Path, int]:
     """Return the Java to run, and its version.
 
-    Raises
-    ------
-    ConfigurationError
-        If it is none, or too old.
+    Raises ConfigurationError if it is none, or too old.
     """
     home = java_home()
     version = _version(home)

@@ -152,10 +152,7 @@ class Mirror:
 
         The block may replace the file: whoever has it open reads it anew afterwards.
 
-        Raises
-        ------
-        OperationalError
-            A transaction has been under way for `timeout_s`.
+        Raises OperationalError if a transaction has been under way for `timeout_s`.
         """
         with self._changed:
             if not self._changed.wait_for(self._is_idle, timeout_s):
@@ -180,11 +177,8 @@ class Mirror:
 
         With `file_alone` the mirror may be behind what this process has changed.
 
-        Raises
-        ------
-        OperationalError
-            Another transaction kept writing, or reading while the file had changed, for
-            `timeout_s`.
+        Raises OperationalError if another transaction kept writing, or reading while the file had
+        changed, for `timeout_s`.
         """
         if self._writer is connection:
             return

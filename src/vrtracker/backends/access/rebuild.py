@@ -48,10 +48,8 @@ class Change:
 def rebuild(database: Any, table: str, change: Change) -> dict[str, int]:
     """Write a table anew, with those related to it, and return the rows copied by table.
 
-    Raises
-    ------
-    BackendError
-        A table holds attachments or multi-valued columns, or a copy has another row count.
+    Raises BackendError if a table holds attachments or multi-valued columns, or a copy has another
+    row count.
     """
     members = _related(database, table)
     links = _links(database, members)

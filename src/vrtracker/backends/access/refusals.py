@@ -56,9 +56,6 @@ _REMEDIES = {
 def refuse(what: str) -> NoReturn:
     """Raise the error for a feature of the list above.
 
-    Raises
-    ------
-    CompileError
-        Always.
+    Raises CompileError always.
     """
     raise exc.CompileError(f"Access cannot do {what}; {_REMEDIES[what]}.")

@@ -62,10 +62,7 @@ def built(path: Path) -> Iterator[Path]:
 
     What is there already is copied to it: its tables may be empty, its forms are the lab's.
 
-    Raises
-    ------
-    BackendError
-        Somebody has the file open.
+    Raises BackendError if somebody has the file open.
     """
     with _taking_the_place(path) as work:
         if path.exists():
@@ -77,10 +74,7 @@ def built(path: Path) -> Iterator[Path]:
 def restore(path: Path, backup: Path) -> None:
     """Put a copy of a backup in the file's place; what was there is kept under a dated name.
 
-    Raises
-    ------
-    BackendError
-        Somebody has the file open, or the backup cannot be read.
+    Raises BackendError if somebody has the file open, or the backup cannot be read.
     """
     with _taking_the_place(path) as work:
         _copy(backup, work, of=path, check=_contents)
@@ -92,10 +86,7 @@ def restore(path: Path, backup: Path) -> None:
 def remove(path: Path) -> None:
     """Remove the file.
 
-    Raises
-    ------
-    BackendError
-        Somebody has the file open.
+    Raises BackendError if somebody has the file open.
     """
     with mirror_of(path).exclusive(), _explaining(path):
         check_nobody_has_it_open(path)

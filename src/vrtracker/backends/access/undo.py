@@ -27,10 +27,7 @@ _log = logging.getLogger(__name__)
 def check_writable(path: Path) -> None:
     """Refuse a file that is there and that this process may not write to.
 
-    Raises
-    ------
-    OperationalError
-        It is one.
+    Raises OperationalError if it is one.
     """
     if path.exists() and not may_write(path):
         raise OperationalError(
@@ -47,10 +44,8 @@ def guarded(path: Path) -> Iterator[None]:
     After an error, or the end of the process, the file is as it was before; after the latter,
     `restore` brings the copy back.
 
-    Raises
-    ------
-    OperationalError
-        The file is read-only, or the copy cannot be made; nothing has been written.
+    Raises OperationalError if the file is read-only, or the copy cannot be made; nothing has been
+    written.
     """
     copy = _copy_of(path)
     partial = _half_made(path)
@@ -89,10 +84,7 @@ def restore(path: Path) -> None:
     Half a copy was made before anything was written, and goes. What the broken commit did not
     leave, somebody has put there since: it is kept under a dated name.
 
-    Raises
-    ------
-    OperationalError
-        The copy cannot be put back.
+    Raises OperationalError if the copy cannot be put back.
     """
     copy = _copy_of(path)
     try:

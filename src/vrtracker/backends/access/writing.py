@@ -42,10 +42,7 @@ class WriteOptions(NamedTuple):
     def of(cls, url: URL) -> WriteOptions:
         """Read the options of a URL.
 
-        Raises
-        ------
-        ConfigurationError
-            If an option has a value that it cannot have.
+        Raises ConfigurationError if an option has a value that it cannot have.
         """
         return cls(
             daily_backup=_choice(url.query, "daily_backup", ("yes", "no")) != "no",
@@ -65,10 +62,7 @@ def _choice(query: Mapping[str, Any], name: str, choices: tuple[str, str]) -> st
 def check_folder(path: Path, options: WriteOptions) -> None:
     """Refuse a folder that a cloud service synchronises.
 
-    Raises
-    ------
-    BackendError
-        It is one, and the URL does not allow it.
+    Raises BackendError if it is one, and the URL does not allow it.
     """
     synced = synced_folder(path)
     if synced is not None and not options.synced_folder:
@@ -166,10 +160,7 @@ def back_up_once_a_day(path: Path, counts: Callable[[], RowCounts] | None = None
 def back_up(path: Path, target: Path, *, through_java: bool) -> Path:
     """Copy the file, whose lock of writers the caller holds; through Java, count the copy's rows.
 
-    Raises
-    ------
-    BackendError
-        If the copy cannot be made or is not whole.
+    Raises BackendError if the copy cannot be made or is not whole.
     """
     try:
         copy_whole(path, target, check=_holding(_counted(path)) if through_java else None)

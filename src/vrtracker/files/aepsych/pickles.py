@@ -33,11 +33,9 @@ _DAMAGE = (ValueError, IndexError, KeyError, TypeError, AttributeError, Overflow
 def plain_value(data: bytes) -> Any:
     """Return the value of a pickle, as JSON has it: tuples are lists.
 
-    Raises
-    ------
-    ValueError
-        If it would import or call anything, is nested too deep, holds anything else than null,
-        true and false, numbers, texts, lists and mappings with texts for keys, or is damaged.
+    Raises ValueError if it would import or call anything, is nested too deep, holds anything else
+    than null, true and false, numbers, texts, lists and mappings with texts for keys, or is
+    damaged.
     """
     try:
         found = _Machine().run(data)

@@ -54,10 +54,8 @@ def is_aepsych(path: Path) -> bool:
 def read_experiments(path: Path) -> list[Experiment]:
     """Return all experiments of a file, in its order.
 
-    Raises
-    ------
-    ImportFileError
-        If it is no such database, is damaged, or has a message that is no plain value.
+    Raises ImportFileError if it is no such database, is damaged, or has a message that is no plain
+    value.
     """
     if not path.is_file():
         what = f"There is no file {path}"

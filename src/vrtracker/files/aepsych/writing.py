@@ -43,10 +43,7 @@ _TABLES: dict[str, Sequence[str]] = {
 def write_experiments(path: Path, experiments: Iterable[Experiment]) -> None:
     """Write a new file; it is there as a whole or not at all.
 
-    Raises
-    ------
-    InvalidValueError
-        If there is something under that name, or it cannot be written.
+    Raises InvalidValueError if there is something under that name, or it cannot be written.
     """
     if path.exists():
         raise InvalidValueError(f"{path} is there already; give the name of a new file.")

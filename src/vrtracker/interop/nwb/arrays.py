@@ -57,10 +57,7 @@ class Arrays:
 def read_arrays(folder: Path) -> Arrays:
     """Return the arrays of a session.
 
-    Raises
-    ------
-    NotFoundError, InvalidValueError
-        If the folder is not there, or cannot be read.
+    Raises NotFoundError, InvalidValueError if the folder is not there, or cannot be read.
     """
     found = Arrays()
     objects: dict[tuple[Any, ...], list[Array]] = defaultdict(list)

@@ -52,10 +52,7 @@ class Beside:
     def parse(cls, told: Mapping[str, Any]) -> Beside:
         """Return what a document holds.
 
-        Raises
-        ------
-        ValueError, TypeError, KeyError, AttributeError
-            If it is none.
+        Raises ValueError, TypeError, KeyError, AttributeError if it is none.
         """
         rows = {name: [_checked(name, row) for row in told.get(name, ())] for name in _NAMED}
         return cls([_experiment(each) for each in told.get("experiments", ())], rows)

@@ -55,10 +55,7 @@ def _cannot_import(error: Exception) -> ConfigurationError:
 def options_of(record: Any, overrides: Mapping[str, Any]) -> Any:
     """Return B2RegistrationOpts for a row, in plain Python values.
 
-    Raises
-    ------
-    InvalidValueError
-        If vrAnalysis has no such option.
+    Raises InvalidValueError if vrAnalysis has no such option.
     """
     options = load("sessions.b2session", "B2RegistrationOpts")()
     read = record.get if hasattr(record, "get") else lambda name: getattr(record, name)
@@ -97,10 +94,8 @@ class VrAnalysisRegistrar:
     def check(self) -> None:
         """Import vrAnalysis, and look whether it has all the options.
 
-        Raises
-        ------
-        MissingDependencyError, ConfigurationError, InvalidValueError
-            If it is not installed, cannot be imported, or has no such option.
+        Raises MissingDependencyError, ConfigurationError, InvalidValueError if it is not installed,
+        cannot be imported, or has no such option.
         """
         load("registration", "B2Registration")
         known = load("sessions.b2session", "B2RegistrationOpts")()
@@ -113,10 +108,7 @@ class VrAnalysisRegistrar:
     def register(self, job: Job) -> None:
         """Register one session.
 
-        Raises
-        ------
-        RegistrarError
-            If vrAnalysis would read another folder than the tracker's.
+        Raises RegistrarError if vrAnalysis would read another folder than the tracker's.
         """
         options = options_of(job.record, job.options)
         base: Any = load("registration", "B2Registration")

@@ -93,10 +93,7 @@ def _address(settings: Settings) -> dict[str, str]:
 def file_of(metadata: Mapping[str, Any]) -> Path:
     """Return the file of a database.
 
-    Raises
-    ------
-    ConfigurationError
-        If it is on a server.
+    Raises ConfigurationError if it is on a server.
     """
     if "://" in metadata["db_path"]:
         raise ConfigurationError(

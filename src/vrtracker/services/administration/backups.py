@@ -117,10 +117,7 @@ def copy_before(
     The copies of each kind are the newest few. A database on a server is copied only if there
     is a folder.
 
-    Raises
-    ------
-    BackendError
-        If it cannot be copied: what comes must not go on then.
+    Raises BackendError if it cannot be copied: what comes must not go on then.
     """
     file = database.backend.file(database.url)
     target = folder or (file and _beside(file))

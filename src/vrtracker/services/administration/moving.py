@@ -28,14 +28,8 @@ def where_it_went(database: Database) -> str | None:
 def require_movable(lab: LabContext) -> None:
     """Refuse to move a database from under the hands of those who work.
 
-    Raises
-    ------
-    RoleError
-        If one is no admin.
-    ClaimHeldError
-        If a session is worked on.
-    InvalidValueError
-        If it was moved already.
+    Raises RoleError if one is no admin. Raises ClaimHeldError if a session is worked on. Raises
+    InvalidValueError if it was moved already.
     """
     lab.require(Role.ADMIN)
     went = where_it_went(lab.database)
@@ -56,10 +50,7 @@ def leaving(lab: LabContext, destination: Database) -> Iterator[Path | None]:
     Yields the note beside a file, None for a database on a server, which cannot be marked. If the
     block fails, or somebody wrote all the same, the old one is as it was.
 
-    Raises
-    ------
-    BackendError
-        If somebody wrote meanwhile.
+    Raises BackendError if somebody wrote meanwhile.
     """
     file = lab.database.backend.file(lab.database.url)
     before = _last_event(lab)

@@ -29,12 +29,8 @@ def lab_of(
 ) -> LabContext:
     """Return the lab that the settings describe; root and actor come before theirs.
 
-    Raises
-    ------
-    ConfigurationError
-        If a declared stage does not fit the database, or a policy is for a stage of review.
-    UnknownNameError
-        If a policy is for a stage that there is not.
+    Raises ConfigurationError if a declared stage does not fit the database, or a policy is for a
+    stage of review. Raises UnknownNameError if a policy is for a stage that there is not.
     """
     declared = _declared(settings)
     _check_columns(declared, database)

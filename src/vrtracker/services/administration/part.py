@@ -98,10 +98,7 @@ def part_of(
 ) -> PartCopying:
     """Return what copies the sessions of a listing, with all that hangs on them.
 
-    Raises
-    ------
-    InvalidValueError
-        If there is none.
+    Raises InvalidValueError if there is none.
     """
     names = ("mouseName", "sessionDate", "sessionID")
     with UnitOfWork(source, readonly=True) as unit:

@@ -223,10 +223,7 @@ class DatasetService:
 def facts_of(folder: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return size, time and hashes of files, as they are recorded, by path.
 
-    Raises
-    ------
-    InvalidValueError, NotFoundError
-        If one cannot be read.
+    Raises InvalidValueError, NotFoundError if one cannot be read.
     """
     found = {}
     for path in paths:

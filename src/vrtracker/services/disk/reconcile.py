@@ -165,10 +165,7 @@ class ReconcileService:
     def load(self, path: str | os.PathLike[str]) -> ReconcilePlan:
         """Read a plan that was saved.
 
-        Raises
-        ------
-        InvalidValueError
-            If the file cannot be read, or is no plan.
+        Raises InvalidValueError if the file cannot be read, or is no plan.
         """
         try:
             document = json.loads(Path(path).read_text("utf-8"))

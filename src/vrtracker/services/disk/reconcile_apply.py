@@ -105,10 +105,8 @@ class Reconciler:
     def _fitted(self, change: SessionChange) -> SessionChange:
         """Return the change with new values as the columns hold them.
 
-        Raises
-        ------
-        InvalidValueError
-            If no look at the disk proposes it, as in a file that was edited by hand.
+        Raises InvalidValueError if no look at the disk proposes it, as in a file that was edited by
+        hand.
         """
         columns = {
             name

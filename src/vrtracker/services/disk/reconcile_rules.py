@@ -297,10 +297,7 @@ class Seen:
     def _facts(self, rel_path: str) -> FileFacts | None:
         """Return size and time of a recorded file, None if it is not there.
 
-        Raises
-        ------
-        OSError
-            If it cannot be looked at, or is a link that leads nowhere.
+        Raises OSError if it cannot be looked at, or is a link that leads nowhere.
         """
         prefix = f"{self.output}/"
         if rel_path.startswith(prefix):

@@ -79,12 +79,8 @@ def write_runs(
 ) -> list[SessionKey]:
     """Record runs, or with `undo` forget them, with an event a session and mouse.
 
-    Raises
-    ------
-    ConcurrentUpdateError
-        If a mouse is not as the plan saw it.
-    InvalidValueError
-        If a session is gone, or the plan changes what no look at the disk proposes.
+    Raises ConcurrentUpdateError if a mouse is not as the plan saw it. Raises InvalidValueError if a
+    session is gone, or the plan changes what no look at the disk proposes.
     """
     numbers = _numbers(unit, runs)
     gone = [each.key for run in runs for each in run.sessions if each.key not in numbers]

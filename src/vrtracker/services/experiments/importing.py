@@ -85,12 +85,8 @@ class ExperimentPlan(Shown):
     def apply(self) -> None:
         """Add what is new, all or nothing.
 
-        Raises
-        ------
-        ImportFileError
-            If there are conflicts.
-        ConcurrentUpdateError
-            If the database is not any more as the plan saw it.
+        Raises ImportFileError if there are conflicts. Raises ConcurrentUpdateError if the database
+        is not any more as the plan saw it.
         """
         self._apply(self)
 

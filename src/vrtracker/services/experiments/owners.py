@@ -48,12 +48,8 @@ def require_uid(given: Any) -> str:
 def owner_of(lab: LabContext, unit: UnitOfWork, session: Any, mouse: Any) -> Owner:
     """Return the owner that a caller names.
 
-    Raises
-    ------
-    NotFoundError
-        If there is no such session or mouse.
-    InvalidValueError
-        If the session is of another mouse, or the mouse's name is no text.
+    Raises NotFoundError if there is no such session or mouse. Raises InvalidValueError if the
+    session is of another mouse, or the mouse's name is no text.
     """
     if session is not None:
         key = SessionKey.parse(session)
