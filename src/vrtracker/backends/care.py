@@ -42,15 +42,10 @@ class Care(abc.ABC):
 
 
 class FileCare(Care):
-    """A database that is a file.
-
-    Attributes
-    ----------
-    suffixes
-        How the names of such files end.
-    """
+    """A database that is a file."""
 
     suffixes: tuple[str, ...] = ()
+    """How the names of such files end."""
 
     def databases(self, url: URL) -> list[str]:
         """Return the names of the files that end so, and look at none of them."""

@@ -15,18 +15,13 @@ _SHOWN = 60
 
 
 class Misfit(NamedTuple):
-    """A cell that its column's type does not take.
-
-    Attributes
-    ----------
-    row
-        What the row is known by: the first column of its key and the value there.
-    """
+    """A cell that its column's type does not take."""
 
     table: str
     column: str
     value: Any
     row: tuple[str, Any]
+    """What the row is known by: the first column of its key and the value there."""
 
     def __str__(self) -> str:
         name, number = self.row

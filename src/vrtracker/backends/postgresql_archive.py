@@ -36,16 +36,11 @@ _Block = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table.
-
-    Attributes
-    ----------
-    columns : dict
-        Types as the server names them, by column, in order.
-    """
+    """One table."""
 
     name: str
     columns: dict[str, str]
+    """Types as the server names them, by column, in order."""
     rows: int
 
 

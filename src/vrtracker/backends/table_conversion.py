@@ -21,21 +21,14 @@ _FAMILIES: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class TableConversion:
-    """One table, as it is to be and as it was found.
-
-    Attributes
-    ----------
-    table : sqlalchemy.Table
-        Our columns, keys and indexes. Other columns of the table that was found stay.
-    found : mapping
-        For each of our columns that is there: how it is spelled there.
-    types : mapping
-        For each of those: its type.
-    """
+    """One table, as it is to be and as it was found."""
 
     table: Table
+    """Our columns, keys and indexes. Other columns of the table that was found stay."""
     found: Mapping[str, str]
+    """For each of our columns that is there: how it is spelled there."""
     types: Mapping[str, TypeEngine[Any]]
+    """For each of those: its type."""
 
     @property
     def id_name(self) -> str:

@@ -15,28 +15,19 @@ from vrtracker.models import Base
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """A column.
-
-    Attributes
-    ----------
-    type : str
-        In words that hold for every database: text of 255 letters, date, tick box.
-    optional : bool
-        Whether a value may be missing.
-    key : bool
-        Whether it is, or is part of, the primary key.
-    refers_to : str or None
-        ``table.column`` of what it names.
-    comment : str or None
-        What it holds, with its unit; None for a column of the lab's own.
-    """
+    """A column."""
 
     name: str
     type: str
+    """In words that hold for every database: text of 255 letters, date, tick box."""
     optional: bool
+    """Whether a value may be missing."""
     key: bool
+    """Whether it is, or is part of, the primary key."""
     refers_to: str | None
+    """``table.column`` of what it names."""
     comment: str | None
+    """What it holds, with its unit; None for a column of the lab's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,18 +48,12 @@ _VERSION_TABLE = "alembic_version"
 
 @dataclass(frozen=True)
 class Structure:
-    """The tables of a database, parents before children.
-
-    Attributes
-    ----------
-    tables
-        All but Alembic's own.
-    problems
-        What no other kind of database has: "table.column (TYPE)".
-    """
+    """The tables of a database, parents before children."""
 
     tables: tuple[Table, ...]
+    """All but Alembic's own."""
     problems: tuple[str, ...]
+    """What no other kind of database has: "table.column (TYPE)"."""
 
     @property
     def names(self) -> list[str]:
@@ -106,18 +100,12 @@ def _refusal(compiling: Callable[[], object]) -> str:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What of a database is not asked for.
-
-    Attributes
-    ----------
-    tables
-        Names of tables.
-    columns
-        Names of columns, ``table.column``, or of all columns that are called so.
-    """
+    """What of a database is not asked for."""
 
     tables: frozenset[str] = frozenset()
+    """Names of tables."""
     columns: frozenset[str] = frozenset()
+    """Names of columns, ``table.column``, or of all columns that are called so."""
 
     def holds(self, table: str, column: str) -> bool:
         """Return whether a column is left out."""

@@ -117,26 +117,19 @@ Value = str | FromToday | None
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A column compared with values.
-
-    Attributes
-    ----------
-    name : str
-        As it was written, such as ``mouse.KO``.
-    operator : str
-        ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``like``, ``in``, ``not_in``, ``between`` or
-        ``is_true``.
-    values : tuple
-        Texts, days from today, or None for missing; as many as the operator takes.
-    at, values_at : int
-        Where the name and the first value stand in the text, counted from 0.
-    """
+    """A column compared with values."""
 
     name: str
+    """As it was written, such as ``mouse.KO``."""
     operator: str
+    """``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``like``, ``in``, ``not_in``, ``between`` or
+    ``is_true``.
+    """
     values: tuple[Value, ...] = ()
+    """Texts, days from today, or None for missing; as many as the operator takes."""
     at: int = 0
     values_at: int = field(default=0, compare=False)
+    """Where the name and the first value stand in the text, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,13 @@ class Move(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The time for which a key was one subject's.
-
-    Attributes
-    ----------
-    since : int or None
-        Number of the first event that may be of it; None: from the beginning.
-    until : int or None
-        Number of the first event that is not of it any more; None: to this day.
-    """
+    """The time for which a key was one subject's."""
 
     key: str
     since: int | None
+    """Number of the first event that may be of it; None: from the beginning."""
     until: int | None
+    """Number of the first event that is not of it any more; None: to this day."""
 
 
 def lineage(key: str, moves: Sequence[Move], *, at: int | None = None) -> list[Span]:

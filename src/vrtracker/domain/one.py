@@ -108,13 +108,7 @@ class CachedSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedDataset:
-    """A dataset as a cache tells of it; a size of 0, an id of None are not known.
-
-    Attributes
-    ----------
-    twin : str
-        The dataset that has its id in the cache, and the id; empty, as nearly always, if none has.
-    """
+    """A dataset as a cache tells of it; a size of 0, an id of None are not known."""
 
     session: uuid.UUID
     id: uuid.UUID | None
@@ -124,6 +118,8 @@ class CachedDataset:
     exists: bool
     qc: QC
     twin: str = ""
+    """The dataset that has its id in the cache, and the id; empty, as nearly always, if none has.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,23 +89,16 @@ class DatasetChange:
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """What changes of one session, each with the value that it must still have.
-
-    Attributes
-    ----------
-    columns : mapping
-        Columns of `sessiondb`: old and new value.
-    marks : mapping
-        The tracker's marks by stage: old and new.
-    reasons : tuple of str
-        What was found on disk.
-    """
+    """What changes of one session, each with the value that it must still have."""
 
     key: SessionKey
     columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Columns of `sessiondb`: old and new value."""
     marks: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    """The tracker's marks by stage: old and new."""
     datasets: tuple[DatasetChange, ...] = ()
     reasons: tuple[str, ...] = ()
+    """What was found on disk."""
 
     def inverse(self) -> SessionChange:
         """Return the change that takes this one back."""

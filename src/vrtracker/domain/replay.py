@@ -20,18 +20,12 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Known:
-    """What is known of a row.
-
-    Attributes
-    ----------
-    values : dict
-        Columns that events have set, by name, as JSON holds them.
-    is_whole : bool
-        Whether the others hold their defaults; else nothing is known of them.
-    """
+    """What is known of a row."""
 
     values: dict[str, Any] = field(default_factory=dict)
+    """Columns that events have set, by name, as JSON holds them."""
     is_whole: bool = False
+    """Whether the others hold their defaults; else nothing is known of them."""
 
     def learn(self, changes: Any) -> None:
         """Take up the new values of an event; what is no pair of old and new tells nothing."""

@@ -16,24 +16,16 @@ _MOST_DOUBLINGS = 64
 
 @dataclass(frozen=True, slots=True)
 class NextTry:
-    """When a session that failed is tried again.
-
-    Attributes
-    ----------
-    failures : int
-        How often it has failed since the last success.
-    retry_after : datetime or None
-        Aware UTC, from when on; None: by the next run.
-    set_aside : str or None
-        Why it is not tried again until somebody says so.
-    stands : bool
-        It had output before, which counts on: no run makes it anew by itself.
-    """
+    """When a session that failed is tried again."""
 
     failures: int
+    """How often it has failed since the last success."""
     retry_after: dt.datetime | None = None
+    """Aware UTC, from when on; None: by the next run."""
     set_aside: str | None = None
+    """Why it is not tried again until somebody says so."""
     stands: bool = False
+    """It had output before, which counts on: no run makes it anew by itself."""
 
     def __str__(self) -> str:
         if self.set_aside is not None:

@@ -51,21 +51,14 @@ class Happened(NamedTuple):
 
 @dataclass(slots=True)
 class PastRow:
-    """A row as it was.
-
-    Attributes
-    ----------
-    values : dict
-        Its columns by name.
-    hanging : dict
-        The rows that hung on it, by what they are called in events.
-    touched : set of str
-        Stages of which later events tell.
-    """
+    """A row as it was."""
 
     values: dict[str, Any]
+    """Its columns by name."""
     hanging: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The rows that hung on it, by what they are called in events."""
     touched: set[str] = field(default_factory=set)
+    """Stages of which later events tell."""
 
 
 class Past:

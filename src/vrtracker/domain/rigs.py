@@ -28,21 +28,14 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Required:
-    """A file that a piece of equipment leaves in the session's folder.
-
-    Attributes
-    ----------
-    equipment : str
-        Its name.
-    stage : str
-        The stage that needs it.
-    pattern : str
-        Path below the session's folder, with ``*`` and ``?``.
-    """
+    """A file that a piece of equipment leaves in the session's folder."""
 
     equipment: str
+    """Its name."""
     stage: str
+    """The stage that needs it."""
     pattern: str
+    """Path below the session's folder, with ``*`` and ``?``."""
 
 
 def rig_schema() -> dict[str, Any]:

@@ -43,16 +43,11 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProfileRoles:
-    """The roles of a profile, for databases that keep none: by who signs, in any case of letters.
-
-    Attributes
-    ----------
-    default : Role
-        The role of all others.
-    """
+    """The roles of a profile, for databases without any: by who signs, in any case of letters."""
 
     by_name: Mapping[str, Role] = field(default_factory=dict)
     default: Role = Role.ADMIN
+    """The role of all others."""
 
     def of(self, name: str) -> Role:
         """Return the role of somebody."""

@@ -16,44 +16,30 @@ KINDS = ("labels", "sample_silhouettes", "cluster_silhouettes")
 
 @dataclass(frozen=True, slots=True)
 class TrackedFiles:
-    """The files of one session of a run.
-
-    Attributes
-    ----------
-    files : mapping
-        By kind, ``{"name": …, "sha256": …}``.
-    labelled_at : datetime
-        When the labels were written, UTC, whole seconds.
-    """
+    """The files of one session of a run."""
 
     key: SessionKey
     files: Mapping[str, Mapping[str, str]]
+    """By kind, ``{"name": …, "sha256": …}``."""
     labelled_at: dt.datetime
+    """When the labels were written, UTC, whole seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundRun:
-    """A run of tracking on disk.
-
-    Attributes
-    ----------
-    run : str
-        SHA-256 of the names and contents of its files, hexadecimal.
-    plane : int or None
-        The imaging plane; None where all planes stand in one file, one after the other.
-    folder : str
-        Of the files, below the root, with ``/``.
-    sessions : tuple of TrackedFiles
-        By date and number.
-    """
+    """A run of tracking on disk."""
 
     run: str
+    """SHA-256 of the names and contents of its files, hexadecimal."""
     mouse: str
     folder: str
+    """Of the files, below the root, with ``/``."""
     plane: int | None = None
+    """The imaging plane; None where all planes stand in one file, one after the other."""
     made_by: str | None = None
     settings: Any = None
     sessions: tuple[TrackedFiles, ...] = ()
+    """By date and number."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a document of plain JSON values."""

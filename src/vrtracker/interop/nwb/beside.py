@@ -25,17 +25,11 @@ _JSON = {"content", "options", "files", "settings"}
 
 @dataclass(slots=True)
 class Beside:
-    """What a session has beside its files.
-
-    Attributes
-    ----------
-    experiments : list of Experiment
-    rows : dict
-        Rows of `vrt_mask` and `vrt_tracking` by table, without number and session.
-    """
+    """What a session has beside its files."""
 
     experiments: list[Experiment] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Rows of `vrt_mask` and `vrt_tracking` by table, without number and session."""
 
     @classmethod
     def of(cls, unit: UnitOfWork, key: SessionKey, number: int) -> Beside:

@@ -105,24 +105,16 @@ class Clone(Shown):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much is copied, and to what.
-
-    Attributes
-    ----------
-    left_out
-        Tables and columns that stay behind.
-    update
-        The destination is an earlier copy: write what differs alone, in one transaction.
-    resume
-        Write a portion at a time, and go on where an earlier copy was interrupted.
-    dry_run
-        Write nothing.
-    """
+    """How much is copied, and to what."""
 
     left_out: LeftOut = field(default_factory=LeftOut)
+    """Tables and columns that stay behind."""
     update: bool = False
+    """The destination is an earlier copy: write what differs alone, in one transaction."""
     resume: bool = False
+    """Write a portion at a time, and go on where an earlier copy was interrupted."""
     dry_run: bool = False
+    """Write nothing."""
 
 
 def finished(steps: Generator[CopiedTable, None, Clone]) -> Clone:

@@ -16,16 +16,11 @@ from vrtracker.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """Where a migration has led to.
-
-    Attributes
-    ----------
-    copy : Path or None
-        The database as it was; None where there was nothing to change or to lose.
-    """
+    """Where a migration has led to."""
 
     revision: str
     copy: Path | None = None
+    """The database as it was; None where there was nothing to change or to lose."""
 
 
 def upgrade(settings: Settings, revision: str = "head") -> Migrated:

@@ -30,24 +30,17 @@ _PORTION = 5000
 
 @dataclass
 class _Difference:
-    """What a table of the copy has to become.
-
-    Attributes
-    ----------
-    found
-        Number and hash of the rows of the source.
-    rewritten
-        New values of rows whose keys stay as they are.
-    gone
-        Rows of the copy that go, by key; those that the source has too come again, as it has them.
-    anew
-        The table has no key to compare by, and is filled anew.
-    """
+    """What a table of the copy has to become."""
 
     found: Fingerprint
+    """Number and hash of the rows of the source."""
     rewritten: dict[Any, _Row] = field(default_factory=dict)
+    """New values of rows whose keys stay as they are."""
     gone: dict[Any, _Row] = field(default_factory=dict)
+    """Rows of the copy that go, by key; those that the source has too come again, as it has them.
+    """
     anew: bool = False
+    """The table has no key to compare by, and is filled anew."""
     added: int = 0
     changed: int = 0
     removed: int = 0

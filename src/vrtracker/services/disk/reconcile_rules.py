@@ -41,25 +41,17 @@ def parts_of(stages: Collection[str] | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is to be written of one stage.
-
-    Attributes
-    ----------
-    done : bool or None
-        Whether it is done; None leaves that as it is.
-    date : datetime or None
-        When it was done, the lab's clock.
-    outdated : bool
-        Mark it as stale.
-    why : str
-        What was found.
-    """
+    """What is to be written of one stage."""
 
     stage: str
     why: str
+    """What was found."""
     done: bool | None = None
+    """Whether it is done; None leaves that as it is."""
     date: dt.datetime | None = None
+    """When it was done, the lab's clock."""
     outdated: bool = False
+    """Mark it as stale."""
 
 
 @dataclass

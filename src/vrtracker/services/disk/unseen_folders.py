@@ -14,24 +14,16 @@ from vrtracker.files.scan import SkippedFolder
 
 @dataclass(frozen=True, slots=True)
 class UnseenFolders:
-    """Why folders were not seen.
-
-    Attributes
-    ----------
-    reasons : dict
-        By what the folders stand for: a mouse (in small letters), a day of it, a session.
-    anywhere : str or None
-        Why a session without a folder may have one all the same: a lab's mice were not seen.
-    elsewhere : str or None
-        Why a mouse without any folder may have one: a link that may be a lab's was not followed.
-    seen : collection of str
-        The mice of which a folder was seen.
-    """
+    """Why folders were not seen."""
 
     reasons: dict[tuple[object, ...], str]
+    """By what the folders stand for: a mouse (in small letters), a day of it, a session."""
     anywhere: str | None
+    """Why a session without a folder may have one all the same: a lab's mice were not seen."""
     elsewhere: str | None
+    """Why a mouse without any folder may have one: a link that may be a lab's was not followed."""
     seen: Collection[str]
+    """The mice of which a folder was seen."""
 
     def get(self, key: SessionKey) -> str | None:
         """Return why the session's own folder cannot be seen, or None if it can."""
