@@ -220,17 +220,9 @@ def config_path() -> Path:
 def load_settings(profile: str | None = None) -> Settings:
     """Return the settings.
 
-    Parameters
-    ----------
-    profile
-        Name of a profile; it counts before the environment's database and root.
-
-    Raises
-    ------
-    ConfigurationError
-        If the file cannot be read, holds something unknown, or a password.
-    UnknownNameError
-        If there is no such profile.
+    `profile`: name of a profile; it counts before the environment's database and root. Raises
+    ConfigurationError if the file cannot be read, holds something unknown, or a password. Raises
+    UnknownNameError if there is no such profile.
     """
     file = _read_file(config_path())
     try:
@@ -251,11 +243,8 @@ def load_settings(profile: str | None = None) -> Settings:
 def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
     """Return the settings that hold for a database.
 
-    Parameters
-    ----------
-    target
-        Path of the database, SQLAlchemy URL, or name of a profile. When not given:
-        ``VRTRACKER_URL``, else the profile of ``VRTRACKER_PROFILE``, else the default profile.
+    `target`: path of the database, SQLAlchemy URL, or name of a profile. When not given:
+    ``VRTRACKER_URL``, else the profile of ``VRTRACKER_PROFILE``, else the default profile.
     """
     if target is None:
         return load_settings()

@@ -112,10 +112,7 @@ class Backend(abc.ABC):
 
         An error in the block leaves the database as it was.
 
-        Parameters
-        ----------
-        rewritten
-            Tables whose values the block changes on purpose, and answers for.
+        `rewritten`: tables whose values the block changes on purpose, and answers for.
         """
         del rewritten
         yield url

@@ -31,15 +31,8 @@ def typed_table_of(
 def typed(name: str, column: pa.Array | pa.ChunkedArray, kind: Any) -> Any:
     """Return a column with its declared type in place of what a driver made of its values.
 
-    Parameters
-    ----------
-    kind
-        None for a column that has the type of its values.
-
-    Raises
-    ------
-    BackendError
-        If a value does not fit.
+    `kind`: none for a column that has the type of its values. Raises BackendError if a value does
+    not fit.
     """
     if kind is None or column.type.equals(kind):
         return column

@@ -41,15 +41,8 @@ _NETWORK = re.compile(
 def copy_whole(path: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
     """Copy a file; the copy has its name only once its bytes are those of the file.
 
-    Parameters
-    ----------
-    check
-        Called with the path of the finished copy before it has its name; may raise.
-
-    Raises
-    ------
-    BackendError
-        The copy differs from the file.
+    `check`: called with the path of the finished copy before it has its name; may raise. Raises
+    BackendError if the copy differs from the file.
     """
     partial = target.with_name(f"{target.stem}.part{target.suffix}")
     try:

@@ -74,15 +74,8 @@ _ENABLING = {"O": SQL("ENABLE"), "A": SQL("ENABLE ALWAYS"), "R": SQL("ENABLE REP
 def write(address: str, path: Path) -> None:
     """Write an archive of one moment of the database, and read it again.
 
-    Parameters
-    ----------
-    address
-        URL as libpq reads it.
-
-    Raises
-    ------
-    BackendError
-        If the archive does not hold what the database holds.
+    `address`: URL as libpq reads it. Raises BackendError if the archive does not hold what the
+    database holds.
     """
     with _session(address, snapshot=True) as cursor, zipfile.ZipFile(path, "w") as archive:
         manifest = _described(cursor)

@@ -47,10 +47,8 @@ def loading(
 ) -> Iterator[Callable[[Sequence[Sequence[Any]]], None]]:
     """Give what takes rows; that all fitted is known at the end of the block.
 
-    Parameters
-    ----------
-    many
-        The table is empty and will not be small: what it promises is looked at once, at the end.
+    `many`: the table is empty and will not be small: what it promises is looked at once, at the
+    end.
     """
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, _bare(cursor, table.name, many=many):

@@ -36,10 +36,7 @@ class SQLiteArrowReader(ArrowReader):
 
     It has to be closed before the last connection that can write, which tidies up the files.
 
-    Parameters
-    ----------
-    uri
-        Gives the address by which another process opens the same file, for reading alone.
+    `uri`: gives the address by which another process opens the same file, for reading alone.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], uri: Callable[[], str]) -> None:

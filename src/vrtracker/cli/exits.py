@@ -103,10 +103,7 @@ def code_of(error: VrtrackerError) -> Exit:
 def report(error: VrtrackerError, *, debug: bool = False) -> Exit:
     """Write an error to standard error and return its exit code.
 
-    Parameters
-    ----------
-    debug
-        Write the traceback before it.
+    `debug`: write the traceback before it.
     """
     if debug:
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)

@@ -54,15 +54,8 @@ def filters_of(
 ) -> "Selection":
     """Return what the options select; values are fitted to the columns later.
 
-    Parameters
-    ----------
-    where
-        Conditions, such as ``imaging and sessionID >= 701``, which all have to hold.
-
-    Raises
-    ------
-    ConditionError
-        If one cannot be read; it shows where.
+    `where`: conditions, such as ``imaging and sessionID >= 701``, which all have to hold. Raises
+    ConditionError if one cannot be read; it shows where.
     """
     from vrtracker.repositories.selecting import Filters, Selection
 

@@ -18,10 +18,7 @@ def next_steps(
 ) -> list[tuple[str, list[str]]]:
     """Return what is to be done, what failed first, each with its commands.
 
-    Parameters
-    ----------
-    state
-        As ``vrtracker status --json`` writes it.
+    `state`: as ``vrtracker status --json`` writes it.
     """
     if not state["sessions"]:
         steps: list[_Step] = [

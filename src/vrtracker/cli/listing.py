@@ -131,10 +131,7 @@ def edit(
 ) -> None:
     """Set columns of the rows that a key or filters name, after asking if they are several.
 
-    Parameters
-    ----------
-    blinded
-        Mice whose genotype is not to be seen.
+    `blinded`: mice whose genotype is not to be seen.
     """
     if not values:
         raise InvalidValueError("Nothing is to be set; give --set column=value.")

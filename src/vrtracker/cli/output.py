@@ -114,10 +114,7 @@ def write_listing(
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Write rows as a table: folded to a terminal's width, one line a row anywhere else.
 
-    Parameters
-    ----------
-    columns
-        Names of the columns, those of the first row when not given; no rows, no table.
+    `columns`: names of the columns, those of the first row when not given; no rows, no table.
     """
     if not rows:
         return

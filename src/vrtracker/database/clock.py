@@ -27,10 +27,7 @@ class DatabaseClock:
     computer's clock was set or the computer slept. While the database does not answer, what was
     measured before holds.
 
-    Parameters
-    ----------
-    host
-        This computer's clock, aware UTC.
+    `host`: this computer's clock, aware UTC.
     """
 
     def __init__(

@@ -58,10 +58,7 @@ _OURS |= {"JSONText": "JSON, in a long text"}
 def schema_description(database: Database | None = None) -> list[TableFacts]:
     """Return what the tracker's tables hold: columns, types, units, what refers to what.
 
-    Parameters
-    ----------
-    database
-        Its columns that the lab has added are told too.
+    `database`: its columns that the lab has added are told too.
     """
     tables = Base.metadata if database is None else database.tables.sessions.metadata
     classes = [mapper.class_ for mapper in Base.registry.mappers]

@@ -172,10 +172,7 @@ class Database:
     def end(self, connection: Connection, *, is_sound: bool) -> None:
         """Roll back what was begun and not committed, and let go of a connection.
 
-        Parameters
-        ----------
-        is_sound
-            It is as `begin` gave it, and nothing has failed: it may stay at hand.
+        `is_sound`: it is as `begin` gave it, and nothing has failed: it may stay at hand.
         """
         with self.translating():
             if connection.invalidated:
@@ -293,10 +290,7 @@ class Database:
 
         Connections that were open before are closed first.
 
-        Parameters
-        ----------
-        rewritten
-            Tables whose values the block changes on purpose, and answers for.
+        `rewritten`: tables whose values the block changes on purpose, and answers for.
         """
         self.require_writable()
         self.dispose()
@@ -358,10 +352,8 @@ class Database:
     def standing(self, enough: Role | None = None) -> Standing | None:
         """Return who one is to the database, and the role there; None where it keeps no roles.
 
-        Parameters
-        ----------
-        enough
-            A role that need not be asked for again once the database has said that one has it.
+        `enough`: a role that need not be asked for again once the database has said that one has
+        it.
         """
         known = self._standing
         if self.backend.roles is None or (known and enough and known.allows(enough)):

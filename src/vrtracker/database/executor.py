@@ -131,10 +131,7 @@ class Executor:
     ) -> None:
         """Run a prepared statement once for each row of columns of values.
 
-        Parameters
-        ----------
-        shared
-            Values that are the same in all rows.
+        `shared`: values that are the same in all rows.
         """
         rows = prepared.parameter_rows(columns, shared)
         if self._most_rows is not None:

@@ -20,17 +20,8 @@ from vrtracker.models import Base
 def create_tables(database: Database, names: Collection[str] | None = None) -> list[str]:
     """Make those of the tracker's tables that are missing; return their names, parents first.
 
-    Parameters
-    ----------
-    names
-        Which; all when not given.
-
-    Raises
-    ------
-    UnknownNameError
-        If one is no table of the tracker's.
-    SchemaError
-        If the database is not at the newest revision.
+    `names`: which; all when not given. Raises UnknownNameError if one is no table of the tracker's.
+    Raises SchemaError if the database is not at the newest revision.
     """
     known = Base.metadata.tables
     for name in names or ():

@@ -23,10 +23,7 @@ TRACKED = tuple(Base.metadata.tables)
 class Tables:
     """The tables as declared, or a copy of them with further columns of the lab's.
 
-    Parameters
-    ----------
-    added
-        Further columns, by table, as SQLAlchemy's inspector describes them.
+    `added`: further columns, by table, as SQLAlchemy's inspector describes them.
     """
 
     def __init__(self, added: Mapping[str, list[Mapping[str, Any]]]) -> None:

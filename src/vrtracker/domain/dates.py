@@ -35,16 +35,9 @@ def plain(value: Any) -> Any:
 def parse_date(value: Any) -> dt.date:
     """Return the calendar date that `value` shows, as a label: no time zone is ever applied.
 
-    Parameters
-    ----------
-    value
-        A date, a datetime (its date part is taken as it stands), a pandas or numpy scalar, or
-        text such as ``2023-01-20``, ``2023/1/20``, ``20230120`` or an ISO time.
-
-    Raises
-    ------
-    InvalidValueError
-        If it shows no date, or one that does not exist.
+    `value`: a date, a datetime (its date part is taken as it stands), a pandas or numpy scalar, or
+    text such as ``2023-01-20``, ``2023/1/20``, ``20230120`` or an ISO time. Raises
+    InvalidValueError if it shows no date, or one that does not exist.
     """
     value = plain(value)
     if isinstance(value, dt.datetime):

@@ -242,15 +242,8 @@ def told_by(trial: Trial) -> Message:
 def trials_told(messages: Iterable[Message], *, one_each: bool = False) -> Iterator[Trial]:
     """Yield the trials that messages tell of, in order.
 
-    Parameters
-    ----------
-    one_each
-        Each message tells of one trial, as in files without tables of trials.
-
-    Raises
-    ------
-    InvalidValueError
-        If a message does not say what it must; it says which one.
+    `one_each`: each message tells of one trial, as in files without tables of trials. Raises
+    InvalidValueError if a message does not say what it must; it says which one.
     """
     stimuli = 1
     for number, message in enumerate(messages, 1):

@@ -16,10 +16,7 @@ class Fingerprint:
     Databases sort text by different rules, and a table may have no key to sort by. Hence the
     hashes of the rows are added up (modulo 2**256), which also counts rows that are alike.
 
-    Parameters
-    ----------
-    columns
-        Names of the columns, in the order of the values in a row.
+    `columns`: names of the columns, in the order of the values in a row.
     """
 
     def __init__(self, columns: Iterable[str]) -> None:

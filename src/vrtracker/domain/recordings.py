@@ -15,10 +15,7 @@ LINKED = "linked"
 def recordings_of(changes: Iterable[Mapping[str, Any]]) -> dict[int, tuple[int, ...]]:
     """Return for each session that is part of a recording all parts, in order; by autonumber.
 
-    Parameters
-    ----------
-    changes
-        Of the events that link, oldest first. Each part has one that says the same.
+    `changes`: of the events that link, oldest first. Each part has one that says the same.
     """
     parts: dict[int, tuple[int, ...]] = {}
     for change in changes:

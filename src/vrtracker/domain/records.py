@@ -29,10 +29,7 @@ def values_of(record: Any) -> dict[str, Any]:
 def row_digest(record: Any, changes: Mapping[str, Any] = _NONE) -> str:
     """Return what tells whether a row is as it was: 24 letters, of all its columns.
 
-    Parameters
-    ----------
-    changes
-        New values of some columns.
+    `changes`: new values of some columns.
     """
     stored = {
         name: value.replace(microsecond=0) if isinstance(value, dt.datetime) else value

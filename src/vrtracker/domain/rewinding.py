@@ -97,10 +97,7 @@ class Past:
     def take_back(self, event: Happened, table: str) -> None:
         """Make the rows as they were before an event.
 
-        Parameters
-        ----------
-        table
-            The rows' own one.
+        `table`: the rows' own one.
         """
         entry = event.entry
         if event.verb == FOUND:
@@ -176,10 +173,7 @@ def stages_of(
 ) -> dict[str, _Stages]:
     """Return marks and latest attempts after events, the oldest first, by key and stage.
 
-    Parameters
-    ----------
-    number
-        The column of a row's number, by which one that comes back is known.
+    `number`: the column of a row's number, by which one that comes back is known.
     """
     past: dict[str, _Stages] = {}
     gone: dict[Any, _Stages] = {}

@@ -95,16 +95,8 @@ BUILT_IN: tuple[Stage, ...] = (
 class StageGraph(Mapping[str, Stage]):
     """All stages of a lab, in an order in which each comes after what it requires.
 
-    Parameters
-    ----------
-    declared
-        The lab's own stages, beside the built-in ones.
-
-    Raises
-    ------
-    ConfigurationError
-        If a name is taken or malformed, a required stage does not exist, or the stages form
-        a circle.
+    `declared`: the lab's own stages, beside the built-in ones. Raises ConfigurationError if a name
+    is taken or malformed, a required stage does not exist, or the stages form a circle.
     """
 
     def __init__(self, declared: Iterable[Stage] = ()) -> None:

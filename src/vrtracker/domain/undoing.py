@@ -107,10 +107,7 @@ class Net:
 def undoings(undone: Iterable[Past]) -> dict[str, str]:
     """Return for each operation that is undone the one that did it; each could be undone too.
 
-    Parameters
-    ----------
-    undone
-        The events of undoings, newest first.
+    `undone`: the events of undoings, newest first.
     """
     found: dict[str, str] = {}
     for event in undone:

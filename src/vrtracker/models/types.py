@@ -100,10 +100,7 @@ class Moment(TypeDecorator[dt.datetime]):
 class ExactNumber(TypeDecorator[Decimal]):
     """A decimal number; a Decimal in Python also where the database keeps floats.
 
-    Parameters
-    ----------
-    precision, scale
-        Digits in all, and behind the point.
+    `precision, scale`: digits in all, and behind the point.
     """
 
     impl = Numeric

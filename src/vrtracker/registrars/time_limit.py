@@ -44,10 +44,7 @@ def time_limited(registrar: Registrar, minutes: float | None) -> Registrar:
 class TimeLimited:
     """Has another registrar work on each session in a new process, and ends that in time.
 
-    Parameters
-    ----------
-    minutes
-        How long it may work on one session.
+    `minutes`: how long it may work on one session.
     """
 
     registrar: Registrar

@@ -300,10 +300,7 @@ class RigService:
 def place_of(unit: UnitOfWork, digest: str, name: str) -> tuple[RigRow | None, str, int]:
     """Return the version with this content if there is one, and the name and number it has or gets.
 
-    Parameters
-    ----------
-    digest
-        SHA-256 of the content.
+    `digest`: SHA-256 of the content.
     """
     versions = [each for each in unit.rigs.all() if _same(each.rig_name, name)]
     there = next((each for each in versions if each.content_hash == digest), None)

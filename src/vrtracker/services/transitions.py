@@ -101,15 +101,8 @@ def require(
 ) -> State:
     """Return the state of the stage, if it allows the transition.
 
-    Parameters
-    ----------
-    without
-        Stages that it need not wait for.
-
-    Raises
-    ------
-    InvalidTransitionError
-        If not; it carries what is allowed, and says why.
+    `without`: stages that it need not wait for. Raises InvalidTransitionError if not; it carries
+    what is allowed, and says why.
     """
     state = snapshot.state(stage, lab.stages, at, without=without)
     allowed = allowed_from(state, stage.kind)
@@ -136,10 +129,7 @@ def explain(
 ) -> tuple[Reason, ...]:
     """Return why the session is not in the queue of a stage; empty if it is.
 
-    Parameters
-    ----------
-    why_stale
-        What the history says of a stage that is marked as stale.
+    `why_stale`: what the history says of a stage that is marked as stale.
     """
     facts = snapshot.facts(stage, lab.stages, at)
     state = snapshot.state(stage, lab.stages, at)

@@ -20,10 +20,7 @@ _kept: dict[tuple[str, int], Any] = {}
 def prepare(connection: Any, operation: str, *options: int) -> Any:
     """Return what ``prepareStatement`` of a UCanAccess connection returns.
 
-    Parameters
-    ----------
-    operation
-        Anything but a schema statement.
+    `operation`: anything but a schema statement.
     """
     if "@@" in operation:
         # The driver puts the value in its place when it prepares the statement.

@@ -203,10 +203,7 @@ def add_relationship(database: Any, relationship: Relationship) -> None:
 def copy_rows(source: Any, destination: Any, columns: Mapping[str, str] | None = None) -> int:
     """Copy all rows between two open tables, autonumbers as they are; return how many.
 
-    Parameters
-    ----------
-    columns
-        Name in the destination by name in the source; default: the names that both have.
+    `columns`: name in the destination by name in the source; default: the names that both have.
     """
     mapping = columns or _shared_columns(source, destination)
     destination.setAllowAutoNumberInsert(True)  # a Java method

@@ -163,11 +163,8 @@ def locate(*, progress: Progress | None = None) -> list[Path]:
 def install(*, progress: Progress | None = None, folder: Path | None = None) -> list[Path]:
     """Fetch the libraries that `folder` (default: the user's cache) does not hold yet.
 
-    Parameters
-    ----------
-    progress
-        Called as ``progress(done, total, name)`` in files before each download, and once
-        more when all are there; without it, the same goes to the log.
+    `progress`: called as ``progress(done, total, name)`` in files before each download, and once
+    more when all are there; without it, the same goes to the log.
     """
     target = folder or cache_folder()
     missing = [jar for jar in JARS if not _is_intact(target / jar.filename, jar)]

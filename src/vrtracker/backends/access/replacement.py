@@ -33,15 +33,8 @@ def replaced(path: Path, *, through_java: bool, rewritten: Collection[str] = ())
 
     A file that holds rows is kept beside it, under a name with the date.
 
-    Parameters
-    ----------
-    rewritten
-        Tables whose values the block changes on purpose, and answers for.
-
-    Raises
-    ------
-    BackendError
-        Somebody has the file open; or the copy has lost rows or values.
+    `rewritten`: tables whose values the block changes on purpose, and answers for. Raises
+    BackendError if somebody has the file open; or the copy has lost rows or values.
     """
     with _taking_the_place(path) as work:
         if path.exists():

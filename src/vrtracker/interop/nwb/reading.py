@@ -46,10 +46,7 @@ class Content:
 def read_content(path: Path, output: str) -> Content:
     """Read a file in which `problems_of` found none; what pynwb raises is passed on.
 
-    Parameters
-    ----------
-    output
-        The folder of arrays that have no path of their own.
+    `output`: the folder of arrays that have no path of their own.
     """
     import pynwb
 

@@ -97,16 +97,9 @@ def update_dates(
 ) -> None:
     """Set a date to that of the newest file where there is one, and the date is earlier or empty.
 
-    Parameters
-    ----------
-    conditions
-        Which sessions to look at, as far as the stage is done.
-
-    Raises
-    ------
-    RootUnavailableError
-        If the root is missing or empty, or most of the sessions lost their files; nothing is
-        changed then.
+    `conditions`: which sessions to look at, as far as the stage is done. Raises
+    RootUnavailableError if the root is missing or empty, or most of the sessions lost their files;
+    nothing is changed then.
     """
     wanted = {**conditions, **what.conditions}
     plan = _compared(

@@ -130,10 +130,7 @@ class Plan:
 def plan_of(connection: Connection, *, linked: Mapping[str, str]) -> Plan:
     """Read a database and plan its adoption; nothing is written.
 
-    Parameters
-    ----------
-    linked
-        Where the tables are that the database only has links to, by name in small letters.
+    `linked`: where the tables are that the database only has links to, by name in small letters.
     """
     return Plan(read_holding(connection, linked), connection)
 

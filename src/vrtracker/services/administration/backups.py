@@ -99,10 +99,7 @@ def keep_copy(lab: LabContext, what: str) -> Path | None:
 
     None is made where the lab wants none, and of a database that is open read-only.
 
-    Parameters
-    ----------
-    what
-        What comes, in one word; part of the copy's name.
+    `what`: what comes, in one word; part of the copy's name.
     """
     if lab.database.readonly or not keeps_copies(lab):
         return None

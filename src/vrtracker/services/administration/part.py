@@ -26,10 +26,7 @@ class PartCopying(Copying):
     Of the lab's own tables come the rows that refer to nothing that is left out. What was deleted
     stays behind, and so do frozen selections that name other sessions.
 
-    Parameters
-    ----------
-    keys
-        The sessions by number.
+    `keys`: the sessions by number.
     """
 
     def __init__(

@@ -28,10 +28,7 @@ def look_for_runs(
 ) -> tuple[list[FoundRun], list[MouseChange], list[Finding]]:
     """Return runs that are not on record, what follows for their mice, and what is wrong.
 
-    Parameters
-    ----------
-    folders
-        The folders of mice, by name.
+    `folders`: the folders of mice, by name.
     """
     if not folders:
         return [], [], []
