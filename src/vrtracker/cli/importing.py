@@ -24,7 +24,7 @@ imports = Commands(help="Bring mice and sessions in from files.")
 
 _PREVIEW = 10
 _TOTALS = ("added", "updated", "unchanged")
-
+_OF_NWB = ("problems", "new", "same", "left_out", "mouse", "session", "rig", "notes", "beside")
 
 _What = Annotated[What, argument("mice|sessions", "What the file holds.")]
 
@@ -171,18 +171,13 @@ def import_one(
         is_applied = not dry_run and not plan.conflicts and plan.added + plan.updated > 0
         if is_applied:
             fact = f"This adds {plan.added} and updates {plan.updated} of them."
-            agree(fact, yes=yes or json or not is_terminal("stdin"))
+            _ask(fact, yes=yes or json)
             plan.apply()
-    if json:
-        totals = {name: plan.total(name) for name in _TOTALS}
-        of = {what: _counts(counts) for what, counts in plan.counts.items()}
-        told = {"mice": list(plan.mice), "notes": list(plan.notes), "applied": is_applied}
-        write_json({**totals, "conflicts": list(plan.conflicts), **of, **told})
-    elif not plan.conflicts:
-        say("Imported." if is_applied else "Nothing was written.")
-    if plan.conflicts:
-        say_error(in_the_shell(str(plan.contradiction())))
-        raise typer.Exit(Exit.CONFLICT)
+    totals = {name: plan.total(name) for name in _TOTALS}
+    of = {what: _counts(counts) for what, counts in plan.counts.items()}
+    told = {"mice": list(plan.mice), "notes": list(plan.notes), "applied": is_applied}
+    document = {**totals, "conflicts": list(plan.conflicts), **of, **told}
+    _report(plan, document, is_applied=is_applied, json=json)
 
 
 @imports.command("aepsych")
@@ -221,15 +216,9 @@ def import_aepsych(
             write_table([dict(plan.counts)])
         is_applied = is_new and not dry_run and not plan.conflicts
         if is_applied:
-            agree("This writes them.", yes=yes or json or not is_terminal("stdin"))
+            _ask("This writes them.", yes=yes or json)
             plan.apply()
-    if json:
-        write_json(dict(plan.counts))
-    elif not plan.conflicts:
-        say("Imported." if is_applied else "Nothing was written.")
-    if plan.conflicts:
-        say_error(in_the_shell(str(plan.contradiction())))
-        raise typer.Exit(Exit.CONFLICT)
+    _report(plan, dict(plan.counts), is_applied=is_applied, json=json)
 
 
 @imports.command("nwb")
@@ -262,21 +251,10 @@ def import_nwb(
         is_applied = not plan.problems and not dry_run
         if is_applied:
             fact = f"This writes {counted(len(plan.new), 'file')} of {plan.key}."
-            agree(fact, yes=yes or json or not is_terminal("stdin"))
+            _ask(fact, yes=yes or json)
             plan.apply()
     if json:
-        names = (
-            "problems",
-            "new",
-            "same",
-            "left_out",
-            "mouse",
-            "session",
-            "rig",
-            "notes",
-            "beside",
-        )
-        values = {name: getattr(plan, name) for name in names}
+        values = {name: getattr(plan, name) for name in _OF_NWB}
         write_json({"key": str(plan.key), **values, "applied": is_applied})
     elif not plan.problems:
         done = "written" if is_applied else "to write"
@@ -305,7 +283,7 @@ def _show_and_apply(plan: ImportPlan, *, dry_run: bool, yes: bool, json: bool) -
         _write_preview(plan)
     number = 0
     if not plan.problems and not dry_run:
-        _ask(plan, yes=yes or json)
+        _ask(f"This adds {counted(len(plan.rows), 'row')}.", yes=yes or json)
         number = plan.apply()
     if json:
         write_json(_document(plan, number))
@@ -318,8 +296,19 @@ def _show_and_apply(plan: ImportPlan, *, dry_run: bool, yes: bool, json: bool) -
         raise typer.Exit(Exit.BAD_INPUT)
 
 
-def _ask(plan: ImportPlan, *, yes: bool) -> None:
-    agree(f"This adds {counted(len(plan.rows), 'row')}.", yes=yes or not is_terminal("stdin"))
+def _ask(fact: str, *, yes: bool) -> None:
+    agree(fact, yes=yes or not is_terminal("stdin"))
+
+
+def _report(plan: Any, document: dict[str, Any], *, is_applied: bool, json: bool) -> None:
+    """Say what came of a plan that may have conflicts."""
+    if json:
+        write_json(document)
+    elif not plan.conflicts:
+        say("Imported." if is_applied else "Nothing was written.")
+    if plan.conflicts:
+        say_error(in_the_shell(str(plan.contradiction())))
+        raise typer.Exit(Exit.CONFLICT)
 
 
 def _write_preview(plan: ImportPlan) -> None:

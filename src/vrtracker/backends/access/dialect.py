@@ -77,6 +77,17 @@ class AccessDialectMixin:
     # before it looks at WHERE.
     nests_joins = True
 
+    @reflection.cache
+    def get_unique_constraints(
+        self: Any, connection: Any, table_name: str, schema: Any = None, **kw: Any
+    ) -> Any:
+        """Return the unique indexes."""
+        return [
+            {"name": index["name"], "column_names": index["column_names"]}
+            for index in self.get_indexes(connection, table_name, schema, **kw)
+            if index["unique"]
+        ]
+
 
 _DefaultDialect: Any = default.DefaultDialect
 
@@ -215,17 +226,6 @@ class UcanaccessDialect(AccessDialectMixin, _DefaultDialect):  # type: ignore[mi
                 entry["duplicates_constraint"] = index.name
             found.append(entry)
         return found
-
-    @reflection.cache
-    def get_unique_constraints(
-        self, connection: Any, table_name: str, schema: Any = None, **kw: Any
-    ) -> Any:
-        """Return the unique indexes."""
-        return [
-            {"name": index["name"], "column_names": index["column_names"]}
-            for index in self.get_indexes(connection, table_name, schema, **kw)
-            if index["unique"]
-        ]
 
 
 def _file(connection: Any) -> Any:

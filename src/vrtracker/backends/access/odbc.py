@@ -123,17 +123,6 @@ class PyodbcDialect(AccessDialectMixin, _Published):  # type: ignore[misc]
                 index["duplicates_constraint"] = index["name"]
         return [index for index in found if index["name"] not in hidden]
 
-    @reflection.cache
-    def get_unique_constraints(
-        self, connection: Any, table_name: str, schema: Any = None, **kw: Any
-    ) -> Any:
-        """Return the unique indexes."""
-        return [
-            {"name": index["name"], "column_names": index["column_names"]}
-            for index in self.get_indexes(connection, table_name, schema, **kw)
-            if index["unique"]
-        ]
-
     def _statistics(self, connection: Any, table_name: str) -> list[dict[str, Any]]:
         cursor = connection.connection.cursor()
         found: dict[str, dict[str, Any]] = {}
