@@ -69,11 +69,8 @@ class SessionFolders:
     def check(self) -> None:
         """Make sure that the root is there, so that absence below it means something.
 
-        Raises
-        ------
-        RootUnavailableError
-            If the root is missing, not a folder, not readable, or empty: that is how the mount
-            point of an unmounted drive looks.
+        Raises RootUnavailableError if the root is missing, not a folder, not readable, or empty:
+        that is how the mount point of an unmounted drive looks.
         """
         try:
             with os.scandir(self.root) as entries:
@@ -94,10 +91,8 @@ class SessionFolders:
         The mouse's own folder below the root is preferred to a lab's, an unpadded number to a
         padded one.
 
-        Raises
-        ------
-        RootUnavailableError
-            If the disk refuses to answer: that is not the same as a missing folder.
+        Raises RootUnavailableError if the disk refuses to answer: that is not the same as a missing
+        folder.
         """
         try:
             return next((path for path in self._candidates(key) if leads_to_folder(path)), None)
@@ -112,10 +107,7 @@ class SessionFolders:
     def labs(self) -> dict[str, str]:
         """Return the lab below whose folder the sessions of a mouse are, where they are below one.
 
-        Raises
-        ------
-        RootUnavailableError
-            If a folder cannot be listed.
+        Raises RootUnavailableError if a folder cannot be listed.
         """
         found: dict[str, str] = {}
         try:

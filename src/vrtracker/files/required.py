@@ -11,10 +11,7 @@ __all__ = ["missing"]
 def missing(folder: Path, patterns: Iterable[str]) -> list[str]:
     """Return the patterns that no file below a folder has; a pattern is a path with * and ?.
 
-    Raises
-    ------
-    OSError
-        If the folder cannot be looked into.
+    Raises OSError if the folder cannot be looked into.
     """
     return [
         pattern for pattern in patterns if not any(path.is_file() for path in folder.glob(pattern))

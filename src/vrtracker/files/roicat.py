@@ -43,10 +43,7 @@ def find_runs(folder: Path, root: Path) -> tuple[list[FoundRun], list[tuple[str,
 
     Folders of sessions, whose names are dates, are not looked into.
 
-    Raises
-    ------
-    OSError
-        If a folder or file cannot be looked at.
+    Raises OSError if a folder or file cannot be looked at.
     """
     runs, problems = [], []
     for place in _places(folder):

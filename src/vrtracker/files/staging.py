@@ -157,16 +157,9 @@ class Staging:
         a new one of the same size, since it still fits; of another size it does not, and a copy
         of it goes to ``<session>/curated/<time>``. A run that wrote no file changes nothing.
 
-        Parameters
-        ----------
-        earlier
-            Posix paths, relative to the output, that the previous run of this stage wrote.
-
-        Raises
-        ------
-        RegistrarError
-            If the staging folder is gone or the disk refuses; the old output is then in its
-            place, or the message says where.
+        `earlier`: POSIX paths, relative to the output, that the previous run of this stage wrote.
+        Raises RegistrarError if the staging folder is gone or the disk refuses; the old output is
+        then in its place, or the message says where.
         """
         if not self.path.is_dir():
             raise RegistrarError(
@@ -249,10 +242,7 @@ class Staging:
 
         If another attempt has replaced the output in the meantime, that one stays.
 
-        Raises
-        ------
-        RegistrarError
-            If the old output cannot be put back; the message says where it is.
+        Raises RegistrarError if the old output cannot be put back; the message says where it is.
         """
         self._put_back()
         self.discard()

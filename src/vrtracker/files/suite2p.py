@@ -88,15 +88,8 @@ class _Plane:
 def probe_suite2p(folder: str, required: Collection[str]) -> Suite2pProbe:
     """Look into suite2p's folder; its settings are read only where a file is missing.
 
-    Parameters
-    ----------
-    required
-        Names of the files that each plane must have.
-
-    Raises
-    ------
-    OSError
-        If something in it cannot be read.
+    `required`: names of the files that each plane must have. Raises OSError if something in it
+    cannot be read.
     """
     with os.scandir(folder) as entries:
         here = {entry.name: entry for entry in entries}
@@ -119,10 +112,7 @@ def probe_suite2p(folder: str, required: Collection[str]) -> Suite2pProbe:
 class _Due:
     """What suite2p's settings say that it had to leave of each plane.
 
-    Parameters
-    ----------
-    db : str or None
-        Path of the `db.npy` beside the planes, where there is one.
+    `db`: path of the `db.npy` beside the planes, where there is one.
     """
 
     planes: list[_Plane]

@@ -140,10 +140,7 @@ class SavedSettings:
     def is_on(self, *names: str) -> bool:
         """Tell whether a switch, in a section or not, is on, as it is where nothing is said.
 
-        Raises
-        ------
-        InvalidValueError
-            If that is no switch.
+        Raises InvalidValueError if that is no switch.
         """
         value: Any = self.values
         for name in names:
@@ -155,10 +152,7 @@ class SavedSettings:
     def numbers(self, name: str) -> list[int]:
         """Return a list of whole numbers, empty where nothing is said.
 
-        Raises
-        ------
-        InvalidValueError
-            If that is no such list.
+        Raises InvalidValueError if that is no such list.
         """
         value = _plain(self.values.get(name))
         listed = [] if value is None else value

@@ -75,10 +75,8 @@ def leads_to_folder(path: Path) -> bool:
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Tell whether an entry is a folder, or a link to one.
 
-    Raises
-    ------
-    OSError
-        If it is a link that leads nowhere or cannot be followed: that may be to a folder.
+    Raises OSError if it is a link that leads nowhere or cannot be followed: that may be to a
+    folder.
     """
     if entry.is_dir():
         return True
@@ -113,16 +111,8 @@ def facts_in(
 
     A link to a file counts as the file, a link to a folder as neither.
 
-    Parameters
-    ----------
-    only
-        The names to look at; all when not given.
-
-    Raises
-    ------
-    OSError
-        If the folder, or one of the files, cannot be looked at; with `only`, also if one of them
-        is a link that leads nowhere.
+    `only`: the names to look at; all when not given. Raises OSError if the folder, or one of the
+    files, cannot be looked at; with `only`, also if one of them is a link that leads nowhere.
     """
     # By descriptor the system need not find the folder again for each file.
     descriptor = os.open(folder, os.O_RDONLY) if _BY_DESCRIPTOR else None
@@ -232,10 +222,7 @@ def _is_real_folder(entry: os.DirEntry[str]) -> bool:
 def sizes(folder: Path) -> dict[str, int]:
     """Return the size in bytes of each file below a folder, by posix path; links count as such.
 
-    Raises
-    ------
-    OSError
-        If the folder is there but cannot be read; a missing one has no files.
+    Raises OSError if the folder is there but cannot be read; a missing one has no files.
     """
     if status_of(folder) is None:
         return {}
@@ -279,10 +266,7 @@ def flush(folder: Path) -> None:
 
     Windows flushes only through a writable handle, which may not be had; nothing is done there.
 
-    Raises
-    ------
-    OSError
-        If the disk cannot hold them.
+    Raises OSError if the disk cannot hold them.
     """
     if _ON_WINDOWS:
         return
@@ -306,10 +290,7 @@ def _flush_one(path: Path) -> None:
 def rename(source: Path, target: Path) -> None:
     """Rename a folder; on Windows, try again for a moment where somebody holds a file in it.
 
-    Raises
-    ------
-    OSError
-        If it cannot be renamed.
+    Raises OSError if it cannot be renamed.
     """
     for pause in _RENAME_PAUSES if _ON_WINDOWS else ():
         try:

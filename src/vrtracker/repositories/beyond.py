@@ -80,10 +80,7 @@ class Beyond:
     def find(self, name: str) -> Found | None:
         """Return what a name stands for; None if it is no such name.
 
-        Raises
-        ------
-        UnknownNameError
-            If it begins as one does, and there is no such stage or check.
+        Raises UnknownNameError if it begins as one does, and there is no such stage or check.
         """
         if name in _OF_SEVERAL:
             room, written = name.removesuffix("_lte"), "<=" if name.endswith("_lte") else "="

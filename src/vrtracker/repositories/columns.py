@@ -92,10 +92,7 @@ class Columns:
     def find(self, name: str) -> Column[Any] | Label[Any]:
         """Return the column of that name, labelled with it.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is none; it carries the nearest ones.
+        Raises UnknownNameError if there is none; it carries the nearest ones.
         """
         if name in self._table.c:
             return self._table.c[name]

@@ -43,12 +43,9 @@ class Conditions:
     def clauses(self) -> list[Clause]:
         """Return what has to hold.
 
-        Raises
-        ------
-        UnknownNameError
-            If a name is none; it carries the nearest ones.
-        InvalidValueError
-            If a value does not fit; a `ConditionError`, which shows the place, in a text.
+        Raises UnknownNameError if a name is none; it carries the nearest ones. Raises
+        InvalidValueError if a value does not fit; a `ConditionError`, which shows the place, in a
+        text.
         """
         return [clause for part in self._selection.parts for clause in self._of(part)]
 

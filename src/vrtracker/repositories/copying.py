@@ -34,10 +34,7 @@ _CHUNK = 1000
 class TableRepository:
     """One table, on one open connection.
 
-    Parameters
-    ----------
-    table
-        The table in portable types, which may be those of another database.
+    `table`: the table in portable types, which may be those of another database.
     """
 
     def __init__(self, database: Database, connection: Connection, table: Table) -> None:

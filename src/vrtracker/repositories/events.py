@@ -177,10 +177,7 @@ class EventRepository:
     def lineage(self, kind: str, key: str, *, is_there: bool) -> list[Span]:
         """Return all keys of the subject that has a key, or that had it last.
 
-        Parameters
-        ----------
-        is_there
-            Whether a row has the key today.
+        `is_there`: whether a row has the key today.
         """
         table = self._x.tables.events
         moved = (

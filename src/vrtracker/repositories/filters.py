@@ -237,12 +237,8 @@ OPERATORS = (*_ONE_VALUE, *_MANY_VALUES, "between", "is_null")
 def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> Clause:
     """Return the SQL condition that a filter's value asks of a column.
 
-    Raises
-    ------
-    UnknownNameError
-        If the operator does not exist.
-    InvalidValueError
-        If the value does not fit the column or the operator.
+    Raises UnknownNameError if the operator does not exist. Raises InvalidValueError if the value
+    does not fit the column or the operator.
     """
     return Term.of(column, coercer).fact(*split(wanted)).holds
 
@@ -250,12 +246,8 @@ def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> Clause:
 def split(wanted: Any, *, takes_ranges: bool = False) -> tuple[Any, str]:
     """Tell a plain value, a list and a range from a ``(value, operator)`` pair.
 
-    Raises
-    ------
-    UnknownNameError
-        If there is no such operator.
-    InvalidValueError
-        If it is none of them.
+    Raises UnknownNameError if there is no such operator. Raises InvalidValueError if it is none of
+    them.
     """
     if not isinstance(wanted, tuple):
         return wanted, "in" if _is_several(wanted) else "=="

@@ -153,10 +153,7 @@ def _number(table: Table) -> Column[Any]:
 def whole_number(name: str, value: Any) -> int:
     """Return a number of rows.
 
-    Raises
-    ------
-    InvalidValueError
-        If it is none, or more than every database takes.
+    Raises InvalidValueError if it is none, or more than every database takes.
     """
     number = plain(value)
     if isinstance(number, int) and not isinstance(number, bool) and number > 0:

@@ -85,11 +85,8 @@ class Queue:
     ) -> tuple[int, SessionKey] | None:
         """Return number and key of the first session with a higher number than `after`.
 
-        Parameters
-        ----------
-        lock
-            Lock its row until the end of the transaction, where the database can, and pass over
-            those that others have locked.
+        `lock`: lock its row until the end of the transaction, where the database can, and pass over
+        those that others have locked.
         """
         prepared = self._first_locked if lock else self._first
         rows = executor.rows(prepared, after=after, now=now)

@@ -133,10 +133,7 @@ class StageQuery:
     def is_due(self, stage: Stage, *, at_any_time: bool = False) -> Clause:
         """Return the condition that a stage that failed is not set aside, nor waits for a time.
 
-        Parameters
-        ----------
-        at_any_time
-            What waits for a time is due too.
+        `at_any_time`: what waits for a time is due too.
         """
         return self._held_back(stage, at_any_time=at_any_time).fails
 

@@ -90,15 +90,8 @@ class StoredRows:
     ) -> None:
         """Insert rows as `read` returned them, with their autonumbers.
 
-        Parameters
-        ----------
-        renumbered
-            Give them other numbers if one of theirs is taken.
-
-        Raises
-        ------
-        BackendError
-            If the table has no such column any more.
+        `renumbered`: give them other numbers if one of theirs is taken. Raises BackendError if the
+        table has no such column any more.
         """
         if renumbered:
             rows = self._with_free_numbers(table, rows)

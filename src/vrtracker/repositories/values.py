@@ -67,10 +67,7 @@ class Coercer:
     def value(self, name: str, value: Any) -> Any:
         """Return the value as the column holds it; None where it is missing.
 
-        Raises
-        ------
-        InvalidValueError
-            If it does not fit: type, range, length.
+        Raises InvalidValueError if it does not fit: type, range, length.
         """
         return self._of_column[name](value)
 
@@ -103,12 +100,8 @@ class Coercer:
     def columns(self, given: Mapping[str, Sequence[Any]], count: int) -> dict[str, list[Any]]:
         """Return whole new rows, as columns; a missing value becomes the default.
 
-        Raises
-        ------
-        UnknownNameError
-            If a column does not exist.
-        InvalidValueError
-            If a value does not fit, or a new row lacks one that it needs; `row` is its position.
+        Raises UnknownNameError if a column does not exist. Raises InvalidValueError if a value does
+        not fit, or a new row lacks one that it needs; `row` is its position.
         """
         require_columns(self._table, given)
         columns = {name: [default] * count for name, default in self.defaults.items()}

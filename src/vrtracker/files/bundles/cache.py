@@ -53,15 +53,10 @@ def fetch(source: Source, name: str, *, progress: Progress | None = None) -> Fet
 
     A whole one is not asked for again, so that it can be used offline. Its files can only be read.
 
-    Raises
-    ------
-    NotFoundError
-        If the source's index names no such snapshot.
-    BackendError
-        If what was fetched is not what the manifest names; nothing of it stays.
-    DatabaseUnavailableError
-        If it is not in the cache and the source cannot be reached; what came of it stays, and is
-        not fetched again.
+    Raises NotFoundError if the source's index names no such snapshot. Raises BackendError if what
+    was fetched is not what the manifest names; nothing of it stays. Raises DatabaseUnavailableError
+    if it is not in the cache and the source cannot be reached; what came of it stays, and is not
+    fetched again.
     """
     check_name(name)
     mark = hashlib.sha256(source.address.encode()).hexdigest()[:12]

@@ -117,10 +117,7 @@ class Manifest:
     def read(cls, content: bytes, where: str) -> Self:
         """Read what `written` returns.
 
-        Raises
-        ------
-        ImportFileError
-            If it is something else, or of a newer version.
+        Raises ImportFileError if it is something else, or of a newer version.
         """
         document = _document(content, where, _FORMAT)
         try:
@@ -202,12 +199,8 @@ def _own_manifest(path: Path) -> tuple[bytes, Manifest]:
 def listed(source: Source) -> list[dict[str, Any]]:
     """Return the rows of a source's index, oldest first.
 
-    Raises
-    ------
-    ImportFileError
-        If it is no index, or of a newer version.
-    DatabaseUnavailableError
-        If there is none, or it cannot be reached.
+    Raises ImportFileError if it is no index, or of a newer version. Raises DatabaseUnavailableError
+    if there is none, or it cannot be reached.
     """
     where = source.where(INDEX)
     rows = _document(source.read(INDEX), where, _INDEX_FORMAT).get("snapshots")
@@ -219,10 +212,7 @@ def listed(source: Source) -> list[dict[str, Any]]:
 def checked_manifest(source: Source, name: str, sha256: str) -> bytes:
     """Return the manifest of a bundle, which the index has named.
 
-    Raises
-    ------
-    BackendError
-        If it is another one.
+    Raises BackendError if it is another one.
     """
     path = f"{name}/{MANIFEST}"
     content = source.read(path)

@@ -42,22 +42,15 @@ class Source(ABC):
     def read(self, path: str) -> bytes:
         """Return the content of a small file.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            If it is not there, or cannot be reached.
+        Raises DatabaseUnavailableError if it is not there, or cannot be reached.
         """
 
     @abstractmethod
     def fetch(self, path: str, size: int, partial: Path, progress: Progress) -> None:
         """Complete a file that may be there in part already.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            If it is not there, cannot be reached, or breaks off again and again; what came stays.
-        BackendError
-            If there is more of it than `size` bytes.
+        Raises DatabaseUnavailableError if it is not there, cannot be reached, or breaks off again
+        and again; what came stays. Raises BackendError if there is more of it than `size` bytes.
         """
 
 

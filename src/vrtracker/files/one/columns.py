@@ -153,10 +153,7 @@ def _key(sessions: pa.Table, place: int) -> SessionKey:
 def cache_columns(sessions: pa.Table, datasets: pa.Table) -> CacheColumns:
     """Put the columns of both tables together, with ids, sorted by them.
 
-    Parameters
-    ----------
-    sessions, datasets
-        As `fit_sessions` and `fit_datasets` return them; at least one session.
+    `sessions, datasets`: as `fit_sessions` and `fit_datasets` return them; at least one session.
     """
     ids = _session_ids(sessions)
     order = _in_order(ids)

@@ -92,10 +92,8 @@ class Faults:
 def find_faults(data: bytes, sheet: str) -> Faults | None:
     """Return the faults of a sheet; None where the file is not one of XML (.xls, .xlsb).
 
-    Raises
-    ------
-    LookupError, ValueError, StopIteration, xml.etree.ElementTree.ParseError, zipfile.BadZipFile
-        If the file is damaged.
+    Raises LookupError, ValueError, StopIteration, xml.etree.ElementTree.ParseError,
+    zipfile.BadZipFile if the file is damaged.
     """
     if not data.startswith(b"PK"):
         return None

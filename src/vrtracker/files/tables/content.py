@@ -46,13 +46,9 @@ _OTHERS = {
 def read_table(path: Path, options: TableOptions) -> Table:
     """Read a file of rows under a header.
 
-    Raises
-    ------
-    ImportFileError
-        If it cannot be read, is empty, is not what its name says, or options are given that it
-        does not have.
-    MissingDependencyError
-        If the library that reads it is not installed.
+    Raises ImportFileError if it cannot be read, is empty, is not what its name says, or options are
+    given that it does not have. Raises MissingDependencyError if the library that reads it is not
+    installed.
     """
     try:
         data = path.read_bytes()
