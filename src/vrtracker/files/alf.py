@@ -27,21 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = [
-    "AlfFile",
-    "AlfName",
-    "find_alf_files",
-    "hash_file",
-    "hash_twice",
-    "is_curated",
-    "load",
-    "may_hold_alf",
-    "parse_alf_name",
-    "read_npy_header",
-    "refuse_outside",
-    "revision_of",
-]
-
 _NAME = re.compile(
     r"(?:_(?P<namespace>[a-zA-Z0-9]+)_)?"
     r"(?P<object>\w+)"

@@ -17,18 +17,6 @@ from vrtracker.files.trees import is_hidden, leads_to_folder, reason_of
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
 
-__all__ = [
-    "LATE",
-    "ONE_DATA",
-    "SUBJECTS",
-    "SUITE2P",
-    "SUPERSEDED",
-    "TRASH",
-    "SessionFolders",
-    "is_of_people",
-    "number_spellings",
-]
-
 SUITE2P = "suite2p"
 ONE_DATA = "oneData"
 SUBJECTS = "Subjects"

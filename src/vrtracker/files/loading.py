@@ -13,8 +13,6 @@ from vrtracker.errors import InvalidValueError, MissingDependencyError, NotFound
 from vrtracker.files import alf
 from vrtracker.files.trees import reason_of
 
-__all__ = ["load_dataset"]
-
 
 def load_dataset(path: Path, *, mmap: bool = False) -> Any:
     """Read a file by the kind that its ending names.

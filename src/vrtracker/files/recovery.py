@@ -11,8 +11,6 @@ from vrtracker.files.layout import LATE, ONE_DATA
 from vrtracker.files.staging import OLD, STAGING, folders_left, forget, restore
 from vrtracker.files.trees import is_empty, reason_of, remove_tree, rename, sizes, unused
 
-__all__ = ["left_over", "recover"]
-
 Tokens = Callable[[], Collection[str]]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["missing"]
-
 
 def missing(folder: Path, patterns: Iterable[str]) -> list[str]:
     """Return the patterns that no file below a folder has; a pattern is a path with * and ?.

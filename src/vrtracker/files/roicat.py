@@ -18,8 +18,6 @@ from vrtracker.errors import VrtrackerError
 from vrtracker.files.alf import hash_twice
 from vrtracker.files.trees import is_hidden
 
-__all__ = ["find_runs"]
-
 _KIND = re.compile(rf"(?:(?P<stem>.*)[._])?(?P<kind>{'|'.join(KINDS)})\.npy")
 _STEM = re.compile(
     r"(?P<mouse>.+)_(?P<date>\d{4}-\d{2}-\d{2})_(?P<number>\d+)(?:[._](?P<rest>.+))?"

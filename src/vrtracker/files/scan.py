@@ -16,8 +16,6 @@ from vrtracker.files.layout import SUBJECTS, SessionFolders, is_of_people, numbe
 from vrtracker.files.probe import FolderProbe, probe
 from vrtracker.files.trees import is_folder, is_hidden, reason_of
 
-__all__ = ["FoundSession", "Look", "ScanResult", "SkippedFolder", "scan"]
-
 _DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _NUMBER_LIKE = re.compile(r"[0-9]+")
 

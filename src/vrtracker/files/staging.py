@@ -38,8 +38,6 @@ from vrtracker.files.trees import (
     unused,
 )
 
-__all__ = ["OLD", "STAGING", "Staging", "SwapReport", "folders_left", "forget", "restore"]
-
 _log = logging.getLogger(__name__)
 
 STAGING = ".vrtracker-staging-"

@@ -7,8 +7,6 @@ import re
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.layout import SUPERSEDED
 
-__all__ = ["check_names"]
-
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _OUTPUT = re.compile(r"\w[\w.-]*")
 

@@ -17,8 +17,6 @@ from vrtracker.errors import InvalidValueError
 from vrtracker.files.suite2p_settings import SavedSettings
 from vrtracker.files.trees import FileFacts, facts_in, is_folder
 
-__all__ = ["PlaneProbe", "Suite2pProbe", "probe_suite2p"]
-
 _FOLDER = re.compile(r"plane(\d+)")
 _DB, _SETTINGS, _OPS, _SPIKES = "db.npy", "settings.npy", "ops.npy", "spks.npy"
 _REGISTERED = "reg_outputs.npy"

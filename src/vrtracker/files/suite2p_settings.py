@@ -18,8 +18,6 @@ from typing import Any
 
 from vrtracker.errors import InvalidValueError
 
-__all__ = ["SavedSettings", "read_rois"]
-
 _SHOWN = 160  # characters of a problem, which may quote the file
 _PIXELS = ("xpix", "ypix", "lam")
 _NUMBER = re.compile(r"[biuf]\d{1,2}")

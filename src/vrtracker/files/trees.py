@@ -11,25 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-__all__ = [
-    "FileFacts",
-    "carry",
-    "facts_in",
-    "flush",
-    "is_empty",
-    "is_folder",
-    "is_hidden",
-    "leads_to_folder",
-    "plain_facts",
-    "reason_of",
-    "remove_tree",
-    "rename",
-    "sizes",
-    "status_of",
-    "unused",
-    "walk",
-]
-
 _log = logging.getLogger(__name__)
 
 FileFacts = tuple[int, float]

@@ -13,8 +13,6 @@ from vrtracker.domain.states import State
 from vrtracker.repositories.listing import Listing, where
 from vrtracker.repositories.states import StageQuery
 
-__all__ = ["ActivityRepository"]
-
 _ENDED = ("succeeded", "failed")
 
 

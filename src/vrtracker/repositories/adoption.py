@@ -20,16 +20,6 @@ from vrtracker.database.tables import LAB_TABLES
 from vrtracker.models import Base
 from vrtracker.repositories.events import NewEvent
 
-__all__ = [
-    "FoundTable",
-    "Holding",
-    "append_events",
-    "read_holding",
-    "stored",
-    "typed_rows",
-    "write",
-]
-
 Row = dict[str, Any]
 
 

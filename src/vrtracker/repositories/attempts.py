@@ -29,8 +29,6 @@ from vrtracker.repositories.listing import Listing, where
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
 
-__all__ = ["AttemptRepository"]
-
 _UNFINISHED = ("running", "expired")
 
 

@@ -41,8 +41,6 @@ from vrtracker.repositories.selecting import Setting, spelled
 from vrtracker.repositories.states import StageQuery
 from vrtracker.repositories.values import coercer_of, flag, number, storable_text
 
-__all__ = ["Beyond", "Found"]
-
 _DAYS_A_WEEK = 7
 _SESSION, _DATASET = "session", "dataset"
 _ACCEPTED = frozenset({QC.PASS, QC.WARNING})

@@ -41,8 +41,6 @@ from vrtracker.domain.states import State
 from vrtracker.errors import UnknownNameError
 from vrtracker.repositories.states import StageQuery
 
-__all__ = ["Columns", "plain_name"]
-
 _OF_ATTEMPT = (
     "outcome",
     "started_at",

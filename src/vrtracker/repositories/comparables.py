@@ -14,8 +14,6 @@ from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 from vrtracker.repositories.filters import Term, several, truth
 
-__all__ = ["Choice", "Keys", "Place", "Question"]
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:

@@ -18,8 +18,6 @@ from vrtracker.repositories.filters import Comparable, Term, split
 from vrtracker.repositories.selecting import Expression, Filters, Selection, Written, spelled
 from vrtracker.repositories.values import coercer_of
 
-__all__ = ["MOUSE", "Conditions"]
-
 MOUSE = "mouse__"
 _BARE = "is_true"
 

@@ -26,8 +26,6 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from vrtracker.database import Database, Executor
 from vrtracker.errors import BackendError
 
-__all__ = ["TableRepository"]
-
 _CHUNK = 1000
 
 

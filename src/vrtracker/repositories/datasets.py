@@ -11,8 +11,6 @@ from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
 from vrtracker.repositories.rows import LookUps
 
-__all__ = ["DatasetRepository"]
-
 
 class DatasetRepository:
     """The rows of `vrt_dataset`."""

@@ -13,8 +13,6 @@ from sqlalchemy import Table, select
 from vrtracker.database import Executor
 from vrtracker.repositories.stored_rows import StoredRows
 
-__all__ = ["Deletion", "DeletionRepository"]
-
 _HANGING = {
     "vrt_attempt": ("attempt", "attempts"),
     "vrt_stage_state": ("stage state", "stage states"),

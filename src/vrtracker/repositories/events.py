@@ -31,8 +31,6 @@ from vrtracker.domain.undoing import Past
 from vrtracker.models.types import JSONDocument
 from vrtracker.repositories.listing import Listing, where
 
-__all__ = ["EventRepository", "NewEvent"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:

@@ -15,8 +15,6 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.models.types import JSONDocument
 from vrtracker.repositories.values import storable_text
 
-__all__ = ["ExperimentRepository"]
-
 _TEXTS = {
     "experiment_uid": "uid",
     "participant": "participant",

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, false, or_, true
 
-__all__ = ["Clause", "Fact", "all_of", "any_of", "opposite"]
-
 Clause = ColumnElement[bool]
 
 

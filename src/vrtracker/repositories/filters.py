@@ -23,8 +23,6 @@ from vrtracker.models.types import CalendarDate
 from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.values import Coercer, storable_text
 
-__all__ = ["OPERATORS", "Comparable", "Term", "condition", "several", "split", "truth"]
-
 _ESCAPE = "~"
 _MOST = 2**31 - 1
 _INLINE_ABOVE = 500

@@ -17,15 +17,6 @@ from vrtracker.repositories.filters import condition
 from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.values import coercer_of
 
-__all__ = [
-    "Listing",
-    "count_statement",
-    "listing_statement",
-    "values_listed",
-    "where",
-    "whole_number",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:

@@ -9,8 +9,6 @@ from sqlalchemy import delete, select
 
 from vrtracker.database import Executor
 
-__all__ = ["MaskRepository"]
-
 
 class MaskRepository:
     """The rows of `vrt_mask`."""

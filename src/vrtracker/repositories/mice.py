@@ -11,8 +11,6 @@ from vrtracker.database import Tables
 from vrtracker.domain.records import MouseRecord
 from vrtracker.repositories.rows import RowRepository
 
-__all__ = ["MouseRepository"]
-
 
 class MouseRepository(RowRepository[MouseRecord]):
     """The rows of `mousedb`."""

@@ -10,8 +10,6 @@ from sqlalchemy import Select, bindparam, select, update
 from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
 
-__all__ = ["NAMES", "OneRepository"]
-
 NAMES = ("one_id", "lab", "projects")
 
 

@@ -9,8 +9,6 @@ from sqlalchemy import and_, func, select
 
 from vrtracker.database import Executor
 
-__all__ = ["OrphanRepository", "Orphans"]
-
 
 @dataclass(frozen=True, slots=True)
 class Orphans:

@@ -10,8 +10,6 @@ from sqlalchemy import Select, select
 from vrtracker.database import Executor
 from vrtracker.domain.qc import QC
 
-__all__ = ["QCDecisionRepository"]
-
 _FIELDS = (
     "uSessionID",
     "check_name",

@@ -17,8 +17,6 @@ from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.states import StageQuery
 
-__all__ = ["Queue"]
-
 _COLUMNS = ("uSessionID", "mouseName", "sessionDate", "sessionID")
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 

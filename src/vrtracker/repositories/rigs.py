@@ -12,8 +12,6 @@ from sqlalchemy import func, insert, select
 from vrtracker.database import Executor
 from vrtracker.repositories.stored_rows import StoredRows
 
-__all__ = ["RigRepository", "RigRow"]
-
 
 @dataclass(frozen=True, slots=True)
 class RigRow:

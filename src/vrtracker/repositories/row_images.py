@@ -12,8 +12,6 @@ from vrtracker.database import Executor
 from vrtracker.domain.told import image_name, mark_name, split_image
 from vrtracker.repositories.stored_rows import Row, StoredRows
 
-__all__ = ["ALL", "DATASETS", "DECISIONS", "RIG", "STAGES", "TRACKING", "RowImages", "differences"]
-
 STAGES, DECISIONS, DATASETS = "vrt_stage_state", "vrt_qc_decision", "vrt_dataset"
 RIG, TRACKING = "vrt_session_rig", "vrt_tracking"
 ALL = (STAGES, DECISIONS, DATASETS, RIG, TRACKING)

@@ -31,8 +31,6 @@ from vrtracker.repositories.listing import (
 )
 from vrtracker.repositories.values import Coercer, coercer_of
 
-__all__ = ["LookUps", "RowRepository"]
-
 Record = TypeVar("Record")
 
 

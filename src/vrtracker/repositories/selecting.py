@@ -25,8 +25,6 @@ from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.models import Base
 
-__all__ = ["Expression", "Filters", "Selection", "Setting", "Written", "selection_of", "spelled"]
-
 _NOT_KEYS = {("!=",), ("<>",), ("not_in",), ("not in",)}
 _SCRATCHED = frozenset({"sessionQC", "qc__session"})
 _LAB_KNOWS = ("state__", "qc__", "changed_since")

@@ -13,8 +13,6 @@ from vrtracker.domain.frozen import Frozen
 from vrtracker.errors import ImportFileError
 from vrtracker.models.types import LongText
 
-__all__ = ["SelectionRepository"]
-
 _log = logging.getLogger(__name__)
 
 

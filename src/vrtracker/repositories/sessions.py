@@ -15,8 +15,6 @@ from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.listing import Listing, values_listed
 from vrtracker.repositories.rows import RowRepository
 
-__all__ = ["PARTS", "SessionRepository"]
-
 _HANGING = {
     "datasets": ("datasets", ("rel_path",)),
     "qc": ("qc_decisions", ("decision_id",)),

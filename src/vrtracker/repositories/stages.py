@@ -30,8 +30,6 @@ from vrtracker.repositories.listing import Listing, listing_statement, where
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
 
-__all__ = ["StageRepository"]
-
 
 class StageRepository:
     """Reads the state of sessions in their stages; writes the rows of `vrt_stage_state`."""

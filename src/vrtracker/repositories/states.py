@@ -31,8 +31,6 @@ from vrtracker.domain.states import Mark, State
 from vrtracker.models.types import UTCTime
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 
-__all__ = ["StageQuery"]
-
 _GIVEN_BACK = ("cancelled", "expired")
 
 

@@ -42,8 +42,6 @@ from vrtracker.models.types import (
     UTCTime,
 )
 
-__all__ = ["Row", "StoredRows"]
-
 Row = dict[str, Any]
 """A row by column, in values that JSON knows."""
 

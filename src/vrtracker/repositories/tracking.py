@@ -9,8 +9,6 @@ from sqlalchemy import ColumnElement, delete, select
 
 from vrtracker.database import Executor
 
-__all__ = ["TrackingRepository"]
-
 _OF_SESSION = ("mouseName", "sessionDate", "sessionID", "suite2pDate")
 
 

@@ -30,8 +30,6 @@ from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.files.tables.columns import Kind, Target
 from vrtracker.models.types import CalendarDate, LabTime
 
-__all__ = ["Coercer", "coercer_of", "flag", "number", "require_columns", "storable_text"]
-
 _TRUE = {"true", "yes", "1", "-1", "t", "y"}
 _FALSE = {"false", "no", "0", "f", "n"}
 _INT32 = 2**31

@@ -15,8 +15,6 @@ from fastapi import Response
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Form", "answer", "arrow", "digest", "page", "version"]
-
 
 class Form(enum.StrEnum):
     """How rows are written."""

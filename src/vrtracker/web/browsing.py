@@ -22,8 +22,6 @@ from vrtracker.web.answers import answer
 from vrtracker.web.rendering import Renderer
 from vrtracker.web.tables import narrowed
 
-__all__ = ["add_routes"]
-
 _ROWS = 100
 _DEEPEST = 100
 """Pages of an order of one's own: each is read from the first row."""

@@ -19,8 +19,6 @@ from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, in_path, then
 from vrtracker.web.visits import current
 
-__all__ = ["Held", "routes"]
-
 _HELD_S = 300
 _PORTION = 50
 _SCRATCH = "scratch"

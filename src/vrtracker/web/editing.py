@@ -21,8 +21,6 @@ from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, in_path, then
 from vrtracker.web.tables import Rows
 
-__all__ = ["routes"]
-
 _WAS = "was."
 _DECIDED = frozenset(
     {"suite2p", "suite2pQC", "suite2pDate", "redCellQC", "redCellQCDate", "logtime"}

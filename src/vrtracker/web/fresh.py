@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Fresh"]
-
 _SECONDS = 2.0
 _SHARE = 5
 """Of the time at most one part in so many is spent on finding it again."""

@@ -29,8 +29,6 @@ from vrtracker.web.visits import Visit, Visits, current
 if TYPE_CHECKING:
     from vrtracker.web.users import Users
 
-__all__ = ["Door", "Guard"]
-
 _COOKIE = "vrtracker"
 _OPEN = ("/openapi.json", "/style.css")
 _HARMLESS = ("GET", "HEAD")

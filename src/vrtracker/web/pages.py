@@ -20,8 +20,6 @@ from vrtracker.web.fresh import Fresh
 from vrtracker.web.rendering import TEMPLATES, Form, Given, Renderer, in_path, then
 from vrtracker.web.tables import Rows
 
-__all__ = ["routes"]
-
 _SQUARES = 2_000
 _NEWEST = 12
 _NOTHING, _FAILED = "nothing yet", "failed"

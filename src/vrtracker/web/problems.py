@@ -32,8 +32,6 @@ from vrtracker.errors import (
     VrtrackerError,
 )
 
-__all__ = ["Refusal", "answer_errors", "problem", "refuse_unknown", "status_of"]
-
 _STATUS: tuple[tuple[tuple[type[VrtrackerError], ...], http.HTTPStatus], ...] = (
     ((NotFoundError,), http.HTTPStatus.NOT_FOUND),
     ((ReadOnlyError, RoleError), http.HTTPStatus.FORBIDDEN),

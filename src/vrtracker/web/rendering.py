@@ -22,8 +22,6 @@ from vrtracker.tracker import Tracker
 from vrtracker.web.problems import Refusal
 from vrtracker.web.visits import current
 
-__all__ = ["TEMPLATES", "Form", "Given", "Renderer", "in_path", "then"]
-
 TEMPLATES = Path(__file__).parent / "templates"
 
 

@@ -30,8 +30,6 @@ from vrtracker.web.fresh import Fresh
 from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, then
 
-__all__ = ["Runs", "Target", "routes"]
-
 _TAIL = 8_000
 _KEPT = 20
 # Windows' own, which Python has there alone.

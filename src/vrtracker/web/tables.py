@@ -19,18 +19,6 @@ from vrtracker.tracker import Tracker
 from vrtracker.web.answers import Form, answer, arrow, page, version
 from vrtracker.web.problems import Refusal
 
-__all__ = [
-    "After",
-    "IdempotencyKey",
-    "Limit",
-    "Rows",
-    "Shape",
-    "Where",
-    "narrowed",
-    "routes_of",
-    "token_of",
-]
-
 _MOST = 10_000
 
 Where = Annotated[

@@ -18,8 +18,6 @@ from vrtracker.domain.roles import Role
 from vrtracker.errors import ConfigurationError, InvalidValueError, UnknownNameError
 from vrtracker.settings import config_path
 
-__all__ = ["Users"]
-
 _SHORTEST = 10
 _LONGEST = 100
 

@@ -9,8 +9,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-__all__ = ["Visit", "Visits", "current"]
-
 _LONGEST_S = 12 * 3600
 
 

@@ -15,8 +15,6 @@ from vrtracker.tracker import Tracker
 from vrtracker.web.answers import Form, answer, page
 from vrtracker.web.tables import After, IdempotencyKey, Limit, Shape, Where, narrowed, token_of
 
-__all__ = ["routes"]
-
 
 class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -21,8 +21,6 @@ from vrtracker.files.bundles.manifest import (
 from vrtracker.files.bundles.sources import Progress, Source
 from vrtracker.spelling import nearest
 
-__all__ = ["Fetched", "cache_folder", "fetch", "keep", "logs_of"]
-
 _READ_ONLY = 0o444
 _LOGS = ("-wal", "-shm", "-journal")
 

@@ -18,18 +18,6 @@ from vrtracker.errors import BackendError, ImportFileError, InvalidValueError
 if TYPE_CHECKING:
     from vrtracker.files.bundles.sources import Source
 
-__all__ = [
-    "DATABASE",
-    "INDEX",
-    "MANIFEST",
-    "BundleFile",
-    "Manifest",
-    "check_name",
-    "is_published",
-    "listed",
-    "write_index",
-]
-
 MANIFEST, INDEX, DATABASE = "manifest.json", "index.json", "lab.db"
 _log = logging.getLogger(__name__)
 _FORMAT = "vrtracker snapshot"

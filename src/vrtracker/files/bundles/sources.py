@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 from vrtracker.errors import BackendError, DatabaseUnavailableError, MissingDependencyError
 
-__all__ = ["FolderSource", "HttpSource", "Source", "source_of"]
-
 Progress = Callable[[str, int, int], object]
 """Called with a file's name, the bytes that are there, and how many there will be."""
 

@@ -24,8 +24,6 @@ from vrtracker.files.alf import revision_of
 from vrtracker.files.one.ids import Ids, id_texts, ids_of_texts, name_ids
 from vrtracker.files.one.writing import qc_column
 
-__all__ = ["CacheColumns", "cache_columns", "fit_datasets", "fit_sessions"]
-
 _LOW_BITS = 40
 _NOTHING: Mapping[str, Any] = {}
 

@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["id_texts", "ids_of_texts", "name_ids"]
-
 Ids = npt.NDArray[np.uint8]
 """UUIDs as bytes, shape (n, 16)."""
 

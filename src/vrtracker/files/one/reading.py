@@ -25,8 +25,6 @@ from vrtracker.errors import ImportFileError, VrtrackerError
 from vrtracker.files.one import values
 from vrtracker.files.trees import reason_of, status_of
 
-__all__ = ["read_cache"]
-
 # A row has an id of its own, which no compression makes smaller than this; bytes.
 _SMALLEST_ROW = 4
 _SMALLEST_FILE = 16 * 1024

@@ -13,20 +13,6 @@ from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import parse_mouse_name, parse_number
 from vrtracker.domain.qc import QC
 
-__all__ = [
-    "date",
-    "exists",
-    "md5",
-    "name",
-    "number",
-    "path",
-    "qc",
-    "size",
-    "subject",
-    "text",
-    "uuid_of_text",
-]
-
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 255
 _MIDNIGHT = dt.time()

@@ -26,8 +26,6 @@ from vrtracker.domain.qc import QC
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.trees import reason_of
 
-__all__ = ["qc_column", "refuse_foreign", "write_cache"]
-
 _ORIGIN = "vrtracker"
 _INDEX: Mapping[str, list[str]] = {SESSIONS: ["id"], DATASETS: ["eid", "id"]}
 _SCHEMAS: Mapping[str, pa.Schema] = {

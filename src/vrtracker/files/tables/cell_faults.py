@@ -20,8 +20,6 @@ from typing import Any
 
 from vrtracker.files.tables.columns import Disguised, Unread
 
-__all__ = ["Faults", "find_faults"]
-
 _Place = tuple[int, int]
 _NO_RESULT = "a formula without a result; open the file in a spreadsheet program and save it."
 _FORMATS = {"0": "general", "1": "0", "3": "#,##0", "49": "@"}

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Column", "Disguised", "Doubt", "Kind", "Target", "Unread"]
-
 
 class Kind(enum.Enum):
     """What a column holds."""

@@ -13,8 +13,6 @@ from vrtracker.files.tables.table import Table, TableOptions, make_table
 from vrtracker.files.tables.text import read_text
 from vrtracker.files.tables.workbooks import read_workbook
 
-__all__ = ["read_table"]
-
 _TEXT = "a text file"
 _XLSX = "an Excel workbook (.xlsx)"
 _XLS = "an old Excel workbook (.xls)"

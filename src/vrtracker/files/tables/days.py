@@ -13,8 +13,6 @@ from vrtracker.domain.dates import parse_date, parse_datetime
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.tables.columns import Column, Doubt, Kind, Unread
 
-__all__ = ["read_days", "read_years_first"]
-
 _TIME = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
 _YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}){_TIME}")

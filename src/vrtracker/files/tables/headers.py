@@ -9,8 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from vrtracker.errors import UnknownNameError
 from vrtracker.files.tables.table import Table
 
-__all__ = ["find_header_below", "match_headers"]
-
 _LOOKED_AT = 10
 _BETWEEN_NAMES = re.compile(r"[,;\t|]")
 

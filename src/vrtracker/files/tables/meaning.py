@@ -12,8 +12,6 @@ from vrtracker.files.tables.days import read_days, read_years_first
 from vrtracker.files.tables.numbers import read_numbers
 from vrtracker.files.tables.table import YEAR_FIRST, Table, TableOptions
 
-__all__ = ["Meaning", "understand"]
-
 _NOTHING = {"-", "--", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none"}
 _YES = ("yes", "y", "true", "t", "1", "1.0", "-1", "ja", "j", "wahr", "oui", "vrai", "si", "sí")
 _NO = ("no", "n", "false", "f", "0", "0.0", "nein", "falsch", "non", "faux")

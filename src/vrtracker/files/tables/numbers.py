@@ -11,8 +11,6 @@ from typing import Any
 from vrtracker.files.tables.columns import Column, Kind, Unread
 from vrtracker.files.tables.table import TableOptions
 
-__all__ = ["read_numbers"]
-
 _WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 _WITH_POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")

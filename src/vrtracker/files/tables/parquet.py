@@ -8,8 +8,6 @@ from pathlib import Path
 from vrtracker.errors import ImportFileError
 from vrtracker.files.tables.table import Table, make_table
 
-__all__ = ["read_columns"]
-
 _UNNAMED_INDEX = "__index_level_0__"
 """The labels of the rows of a frame, which pandas writes when some were taken out."""
 

@@ -10,8 +10,6 @@ from typing import Any
 from vrtracker.errors import InvalidValueError
 from vrtracker.files.tables.columns import Unread
 
-__all__ = ["PLAIN_CSV", "YEAR_FIRST", "Table", "TableOptions", "make_table"]
-
 YEAR_FIRST = "iso"
 """The date format that knows nothing but dates that begin with the year."""
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from vrtracker.errors import ImportFileError, MissingDependencyError
 from vrtracker.files.tables.table import Table, TableOptions, make_table
 
-__all__ = ["read_text"]
-
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MARKS = {
     # The mark of UTF-32 begins with that of UTF-16.

@@ -13,8 +13,6 @@ from vrtracker.errors import ImportFileError, MissingDependencyError, UnknownNam
 from vrtracker.files.tables.cell_faults import Faults, find_faults
 from vrtracker.files.tables.table import Table, TableOptions, make_table
 
-__all__ = ["read_workbook"]
-
 _FIRST_DAY = dt.date(1899, 12, 30)
 _FIRST_DAY_OF_MAC = dt.date(1904, 1, 1)
 _VISIBLE = "SheetVisibleEnum.Visible"

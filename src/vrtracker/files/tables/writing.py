@@ -16,9 +16,6 @@ from vrtracker.files.trees import reason_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNAR", "TEXTS", "kind_of", "write_columns", "write_keys", "write_listing"]
-__all__ += ["write_rows"]
-
 TEXTS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 """Endings of texts, with what separates the fields."""
 COLUMNAR = (".parquet", ".arrow", ".feather")

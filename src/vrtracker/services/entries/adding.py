@@ -15,8 +15,6 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["add_rows", "explained", "fitted", "insert"]
-
 
 def fitted(rules: TableRules[Any, Any], rows: Any) -> dict[str, list[Any]]:
     """Return rows, given as a frame or as mappings, fitted to the columns.

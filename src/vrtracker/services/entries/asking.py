@@ -12,8 +12,6 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Expression, Filters, Selection
 from vrtracker.services.entries.rules import Key, Record, TableRules
 
-__all__ = ["Asking", "names_in"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asking(Generic[Record, Key]):

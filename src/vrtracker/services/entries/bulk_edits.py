@@ -24,8 +24,6 @@ from vrtracker.services.history.outside import absorb_few
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BulkEditService", "EditPlan"]
-
 _NUMBER = "uSessionID"
 _SCRATCH = ("sessionQC", "scratchJustification")
 

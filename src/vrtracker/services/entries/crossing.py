@@ -13,8 +13,6 @@ from vrtracker.services.entries.query import Query
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["cross"]
-
 
 def cross(
     query: Query[Any, Any],

@@ -26,8 +26,6 @@ from vrtracker.services.entries.rules import TableRules
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["RowDeletion", "bring_back"]
-
 _DELETED = {
     "key": "str",
     "deleted_at": INSTANT,

@@ -20,8 +20,6 @@ from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.history.outside import absorb_few
 
-__all__ = ["Update", "update_rows"]
-
 
 @dataclass(frozen=True, slots=True)
 class Update(Shown):

@@ -19,8 +19,6 @@ from vrtracker.services.entries.sessions import SessionService
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LAST", "EntryPlan", "EntryService", "odd_words"]
-
 LAST = "LAST"
 """Stands for the last session of the mouse, by date and number, that is not scratched."""
 

@@ -22,8 +22,6 @@ from vrtracker.spelling import nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImportPlan", "plan_import"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ImportPlan(Shown):

@@ -22,8 +22,6 @@ from vrtracker.services.entries.rules import TableRules, taken
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["MouseRules", "MouseService"]
-
 _SEXES = {"F", "M", "U", "O"}
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["Query"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Query(Asking[Record, Key]):

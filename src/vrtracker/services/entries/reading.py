@@ -17,8 +17,6 @@ from vrtracker.services.entries.rules import Key, Record, TableRules
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RowReading"]
-
 
 class RowReading(Generic[Record, Key]):
     """The verbs of `RowService` that list and look up; `rules` say what the table's own are."""

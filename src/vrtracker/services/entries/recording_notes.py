@@ -8,8 +8,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, update_session
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["parts_of", "renew_notes"]
-
 
 def parts_of(unit: UnitOfWork, number: int) -> tuple[SessionKey, ...]:
     """Return the parts of the recording of a session, by autonumber; none if there is one part."""

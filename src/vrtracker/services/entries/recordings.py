@@ -17,8 +17,6 @@ from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.transitions import read, update_session
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["RecordingService"]
-
 
 class RecordingService:
     """Recordings that went on under another number.

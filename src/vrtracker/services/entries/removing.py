@@ -14,8 +14,6 @@ from vrtracker.services.history.outside import absorb_rows
 from vrtracker.services.holders import why_free
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["refuse_claimed", "remove"]
-
 
 def remove(
     lab: LabContext,

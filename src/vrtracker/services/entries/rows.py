@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from vrtracker.services.entries.imports import ImportPlan
 
-__all__ = ["RowService"]
-
 
 class RowService(RowReading[Record, Key], RowDeletion):
     """Lists, looks up, adds, edits and deletes rows; `rules` say what the table's own are."""

@@ -14,8 +14,6 @@ from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Key", "Record", "TableRules", "taken"]
-
 Record = TypeVar("Record")
 Key = TypeVar("Key")
 

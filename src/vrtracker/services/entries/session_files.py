@@ -17,8 +17,6 @@ from vrtracker.files.layout import SessionFolders
 from vrtracker.files.loading import load_dataset
 from vrtracker.repositories.sessions import PARTS
 
-__all__ = ["OpenSession", "Session"]
-
 _Recorded = Callable[[], Mapping[str, Mapping[str, Any]]]
 """Gives the records of a session's files, by path."""
 _UNKNOWN: Mapping[str, str | None] = {"md5": None, "sha256": None}

@@ -33,8 +33,6 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SessionRules", "SessionService"]
-
 
 class SessionRules(TableRules[SessionRecord, SessionKey]):
     """How sessions go by mouse, day and number, and what the lab allows them to be."""

@@ -15,8 +15,6 @@ from vrtracker.files.tables.meaning import understand
 from vrtracker.files.tables.table import Table, TableOptions
 from vrtracker.services.entries.rules import TableRules
 
-__all__ = ["Problem", "TableReading"]
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -18,8 +18,6 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabContext
 
-__all__ = ["HistoryService"]
-
 _GROUP = {
     **dict.fromkeys(("group", "stage"), "str"),
     "count": "int64",

@@ -22,16 +22,6 @@ from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = [
-    "FEW",
-    "Difference",
-    "OutsideService",
-    "Verification",
-    "absorb_few",
-    "absorb_row",
-    "absorb_rows",
-]
-
 FEW = 100
 """How many rows a change of several looks at before it: events of more would take longer to read
 than the change (ADR 0010)."""

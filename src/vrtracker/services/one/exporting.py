@@ -12,8 +12,6 @@ from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 
-__all__ = ["export_cache"]
-
 _COLUMNS = ("uSessionID", "mouseName", "sessionDate", "sessionID", "experimentType")
 
 

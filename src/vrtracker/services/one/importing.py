@@ -24,8 +24,6 @@ from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.transitions import read, update_session
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["OneImportPlan", "plan_import"]
-
 _VERB = "imported"
 _STAGE = "import"
 """What stands for a stage in the record of a file that a cache tells of."""

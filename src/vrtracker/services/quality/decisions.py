@@ -28,8 +28,6 @@ from vrtracker.services.transitions import (
 )
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["QualityService"]
-
 _SESSION_CHECK = "session"
 
 

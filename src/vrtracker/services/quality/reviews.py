@@ -18,8 +18,6 @@ from vrtracker.repositories.values import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read, update_session
 
-__all__ = ["QCRepair", "ReviewService"]
-
 DATASET = "dataset"
 """The check that a decision on one file is on; its evidence is the file's path."""
 _KEY = ("mouseName", "sessionDate", "sessionID")

@@ -13,8 +13,6 @@ from vrtracker.repositories.selecting import Expression, Filters, Selection, Wri
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["KEY_COLUMNS", "Rows", "query_of", "rows_by_selection", "rows_of", "selection_of_query"]
-
 KEY_COLUMNS = ("mouseName", "sessionDate", "sessionID")
 
 Rows = dict[str, tuple[Any, ...]]

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["FrozenSessions", "SelectionService"]
-
 _LONGEST = 255
 
 

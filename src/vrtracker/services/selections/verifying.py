@@ -21,8 +21,6 @@ from vrtracker.services.selections.reading import (
 )
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["CellChange", "SelectionCheck", "check"]
-
 _MOUSE = "mouse__"
 
 

@@ -36,8 +36,6 @@ from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.selections import query_of
 
-__all__ = ["SnapshotService"]
-
 _READ_ONLY = 0o444
 _WORK = ".publishing-"
 # No publisher of another computer takes so long.

@@ -29,8 +29,6 @@ from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Reading", "read_operations"]
-
 _ID = {"session": "uSessionID", "mouse": "uMouseID"}
 _DECIDES = {"pass_qc", "fail_qc", "clear_qc", "scratched", "unscratched", "qc_decided"}
 

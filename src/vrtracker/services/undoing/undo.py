@@ -27,8 +27,6 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UndoPlan", "UndoService"]
-
 _LOOKED_AT = 25
 """How many operations are tried where the last one cannot be undone."""
 _SHOWN = ("key", "what", "now", "after")

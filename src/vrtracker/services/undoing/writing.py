@@ -16,8 +16,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.undoing.reading import Reading
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["write_back"]
-
 _CAME_BACK = ("mouse", "session")
 _LEAVES = ("session", "mouse")
 

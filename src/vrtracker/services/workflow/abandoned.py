@@ -33,15 +33,6 @@ from vrtracker.services.workflow.ending import close_attempt, event_of, record_f
 from vrtracker.services.workflow.outcomes import Claim, Finished
 from vrtracker.services.workflow.patience import Stop, patiently
 
-__all__ = [
-    "abandon",
-    "clean",
-    "clean_after",
-    "free_abandoned",
-    "key_of",
-    "left_by_the_ended",
-]
-
 _MEMORY = dt.timedelta(days=7)
 
 

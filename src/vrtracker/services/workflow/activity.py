@@ -19,8 +19,6 @@ from vrtracker.services.workflow.claim_list import CLAIM, ClaimListService
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Activity", "ActivityService"]
-
 WINDOW = dt.timedelta(hours=1)
 """Over which the throughput is measured."""
 ERRORS = 5

@@ -14,8 +14,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import noting_stages, read, settle_stages
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["ApplicabilityService", "exclude_open"]
-
 _OPEN = frozenset({State.READY, State.BLOCKED, State.FAILED})
 
 

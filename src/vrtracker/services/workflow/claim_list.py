@@ -13,8 +13,6 @@ from vrtracker.services.holders import is_alive, why_abandoned
 from vrtracker.services.transitions import read
 from vrtracker.services.workflow.abandoned import abandon, clean_after, key_of
 
-__all__ = ["CLAIM", "ClaimListService"]
-
 CLAIM = {
     **dict.fromkeys(("key", "stage", "host"), "str"),
     "pid": "int64",

@@ -16,8 +16,6 @@ from vrtracker.services.transitions import settle_stages, update_session
 from vrtracker.services.workflow.outcomes import Claim, Finished, message_of, traceback_of
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["close_attempt", "event_of", "record_failure"]
-
 
 def close_attempt(
     unit: UnitOfWork,

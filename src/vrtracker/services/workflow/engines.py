@@ -24,8 +24,6 @@ from typing import Any
 from vrtracker.errors import InvalidValueError, WorkersError
 from vrtracker.services.workflow.share import Limits, Recipe, Share, do_share, unsendable
 
-__all__ = ["Engine", "engine_for"]
-
 _SHARE_S = 1.0
 """How long a share begins sessions: what it takes to place it is little against that."""
 _LOOK_S = 1.0

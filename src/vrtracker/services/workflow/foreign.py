@@ -24,8 +24,6 @@ from vrtracker.services.transitions import read
 from vrtracker.services.workflow.abandoned import free_abandoned, key_of
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 
-__all__ = ["ForeignService", "ForeignWorker"]
-
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 

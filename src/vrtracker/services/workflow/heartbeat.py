@@ -13,8 +13,6 @@ from typing import Self
 from vrtracker.errors import VrtrackerError
 from vrtracker.services.context import LabContext
 
-__all__ = ["Heartbeat"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -11,8 +11,6 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 
-__all__ = ["HeldBackService"]
-
 _KEY = ("uSessionID", "mouseName", "sessionDate", "sessionID")
 
 

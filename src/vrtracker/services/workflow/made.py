@@ -11,8 +11,6 @@ from vrtracker.errors import RegistrarError
 from vrtracker.files.alf import hash_file
 from vrtracker.files.staging import SwapReport
 
-__all__ = ["datasets_of", "files_of_ours", "stated_size", "written_before"]
-
 _PATH_LENGTH = 255
 
 

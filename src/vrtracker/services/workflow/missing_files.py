@@ -12,8 +12,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.rigs import files_needed, lacking
 from vrtracker.services.transitions import MISSING_FILES, Reason
 
-__all__ = ["lacking_files"]
-
 _SETTLED = {"scratched", "not_applicable", "running", "done"}
 
 

@@ -16,17 +16,6 @@ from vrtracker.domain.states import State
 from vrtracker.domain.told import image_name
 from vrtracker.repositories.row_images import DATASETS
 
-__all__ = [
-    "REGISTRAR",
-    "Claim",
-    "Finished",
-    "dataset_changes",
-    "message_of",
-    "records_gone",
-    "traceback_of",
-    "wakes",
-]
-
 REGISTRAR = "registrar"
 """The key in an attempt's versions under which the registrar's own stands."""
 _WAKING_S = 1

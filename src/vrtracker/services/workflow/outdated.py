@@ -24,8 +24,6 @@ from vrtracker.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Difference", "OutdatedPlan", "OutdatedSession", "OutdatingService"]
-
 _SHOWN = ["key", "what", "old", "new"]
 
 

@@ -11,8 +11,6 @@ from typing import TypeVar
 from vrtracker.errors import DatabaseAwayError
 from vrtracker.services.context import LabContext
 
-__all__ = ["Stop", "patiently"]
-
 T = TypeVar("T")
 Stop = Callable[[], str | None]
 """Asked while there is nothing at hand; why a run is to end, or None."""

@@ -24,8 +24,6 @@ from vrtracker.services.workflow.run import count_left, make_way, run_stage
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.share import Limits, Recipe, Share
 
-__all__ = ["run_on"]
-
 _PATIENCE, _PATIENCE_AT_FIRST = 10, 3
 """How many workers in a row may be lost for nothing, for each that the run has."""
 

@@ -44,8 +44,6 @@ from vrtracker.services.workflow.run_report import Results, RunOptions, RunRepor
 from vrtracker.services.workflow.software import versions_of
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["count_left", "make_way", "run_share", "run_stage"]
-
 
 def run_stage(lab: LabContext, stage: str, registrar: Registrar, options: RunOptions) -> RunReport:
     """Run a stage; see `WorkflowService.run`."""

@@ -19,8 +19,6 @@ from vrtracker.services.workflow.patience import Stop
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Progress", "Results", "RunOptions", "RunReport", "RunResult"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunResult(Shown):

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from vrtracker.database import Tables
 
-__all__ = ["WorkflowService"]
-
 
 class WorkflowService:
     """Queues, explanations, runs and decisions.

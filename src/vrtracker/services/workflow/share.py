@@ -23,8 +23,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.run import run_share
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport
 
-__all__ = ["Limits", "Recipe", "Share", "do_share", "unsendable"]
-
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR2")  # the last one announces the end of a SLURM job
 
 

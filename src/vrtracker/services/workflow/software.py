@@ -11,8 +11,6 @@ from vrtracker.registrars import version_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.outcomes import REGISTRAR
 
-__all__ = ["versions_of"]
-
 
 def versions_of(lab: LabContext, registrar: Registrar) -> dict[str, str]:
     """Return the versions of Python, the registrar, this package and what it stands on."""

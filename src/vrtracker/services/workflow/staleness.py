@@ -10,8 +10,6 @@ from vrtracker.domain.states import Mark
 from vrtracker.domain.told import mark_name
 from vrtracker.services.context import LabContext
 
-__all__ = ["why_stale"]
-
 
 def why_stale(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
     """Return the reason of the last event that marked the stage as stale.

@@ -23,8 +23,6 @@ from vrtracker.services.transitions import expire_claims, read, require
 from vrtracker.services.workflow.outcomes import Claim
 from vrtracker.unit_of_work import UnitOfWork
 
-__all__ = ["Starting", "commit"]
-
 
 class Starting:
     """Writes what a claim is made of; for the parameters see `Claims`."""

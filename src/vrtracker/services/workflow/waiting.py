@@ -20,8 +20,6 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.workflow.patience import Stop
 from vrtracker.services.workflow.run_report import Progress, RunReport, RunResult
 
-__all__ = ["WaitingService"]
-
 _LOOK_S = 10.0
 _LOOK_WHEN_WOKEN_S = 30.0
 """How often a worker looks for work, if others cannot or can wake it; half as much more or less."""
