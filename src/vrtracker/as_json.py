@@ -40,7 +40,8 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, dt.date):
         return _iso(name, value)
     if name in _JSON and isinstance(value, str):
-        return _read(value)
+        # NaN and the infinities are Python's addition to JSON; they come back as these words.
+        return json.loads(value, parse_constant=str)
     return int(value) if name in _BYTES else plain_value(value)
 
 
@@ -50,11 +51,6 @@ def _iso(name: str, value: dt.date) -> str:
     if not isinstance(value, dt.datetime):
         return value.isoformat() if is_day else f"{value.isoformat()}T00:00:00"
     return value.date().isoformat() if is_day else value.isoformat(timespec="seconds")
-
-
-def _read(text: str) -> Any:
-    # NaN and the infinities are Python's addition to JSON; they come back as these words.
-    return json.loads(text, parse_constant=str)
 
 
 def of_record(record: Any) -> dict[str, Any]:

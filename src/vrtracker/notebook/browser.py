@@ -46,7 +46,10 @@ class Browser(anywidget.AnyWidget):
             )
         records = query.select(*_KEY, *(name for name in shown if name not in _KEY)).records()
         rows = [
-            [str(SessionKey.parse(tuple(row[name] for name in _KEY))), *map(_cell, _of(row, shown))]
+            [
+                str(SessionKey.parse(tuple(row[name] for name in _KEY))),
+                *(_cell(row[name]) for name in shown),
+            ]
             for row in records
         ]
         return cls(_columns=["key", *shown], _rows=rows)
@@ -60,10 +63,6 @@ class Browser(anywidget.AnyWidget):
     @selected.setter
     def selected(self, wanted: Any) -> None:
         self._ticked = [str(SessionKey.parse(key)) for key in wanted]
-
-
-def _of(row: dict[str, Any], names: list[str]) -> list[Any]:
-    return [row[name] for name in names]
 
 
 def _cell(value: Any) -> Any:

@@ -62,7 +62,10 @@ def progress(ax: Axes, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
     colour, lines = colours(stages), cycle(("-", "--", ":", "-."))
     for stage in stages:
         steps = [
-            (event["occurred_at"], (event["to_state"] in _HAS_OUTPUT) - _had_output(event))
+            (
+                event["occurred_at"],
+                (event["to_state"] in _HAS_OUTPUT) - (event["from_state"] in _HAS_OUTPUT),
+            )
             for event in events
             if event["stage"] == stage
         ]
@@ -82,10 +85,6 @@ def progress(ax: Axes, rows: Rows, events: Rows, stages: Sequence[str]) -> Axes:
     whole(ax.yaxis)
     dated(ax)
     return finished(ax, title="Sessions done, by stage", ylabel="sessions")
-
-
-def _had_output(event: dict[str, Any]) -> bool:
-    return event["from_state"] in _HAS_OUTPUT
 
 
 def timeline(

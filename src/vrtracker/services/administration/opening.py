@@ -40,7 +40,7 @@ def lab_of(
         stages=stages,
         actor=actor or settings.actor,
         root=_root(root or settings.root),
-        zone=_zone(settings),
+        zone=zoneinfo.ZoneInfo(settings.timezone) if settings.timezone else None,
         lease=_minutes(settings.lease_minutes),
         output=settings.output,
         backups=settings.backups,
@@ -119,10 +119,6 @@ def _check_columns(declared: list[Stage], database: Database) -> None:
 
 def _root(root: str | os.PathLike[str] | None) -> Path | None:
     return None if root is None else Path(root).expanduser().absolute()
-
-
-def _zone(settings: Settings) -> dt.tzinfo | None:
-    return zoneinfo.ZoneInfo(settings.timezone) if settings.timezone else None
 
 
 def _minutes(minutes: float) -> dt.timedelta:

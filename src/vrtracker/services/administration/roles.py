@@ -44,9 +44,13 @@ class RoleService:
         >>> tracker.roles()["role"].tolist()
         ['admin']
         """
-        you = self._lab.standing().name
+        you = self._lab.standing().name.casefold()
         rows = [
-            {"name": name, "role": role.value, "is_you": name is not None and _is(name, you)}
+            {
+                "name": name,
+                "role": role.value,
+                "is_you": name is not None and name.casefold() == you,
+            }
             for name, role in self._listed()
         ]
         return Found(rows, {"name": "str", "role": "str", "is_you": "bool"})
@@ -136,7 +140,3 @@ def keeping_roles(database: Database) -> Iterator[None]:
         for name, role in had.items():
             if there.get(name) != role:
                 roles.give(connection, TRACKED, name, role)
-
-
-def _is(name: str, other: str) -> bool:
-    return name.casefold() == other.casefold()
