@@ -48,51 +48,33 @@ _LONGEST_HEADER = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AlfName:
-    """The parts of an ALF file name; those that it lacks are None.
-
-    Attributes
-    ----------
-    namespace : str or None
-        Whose convention the data follow, such as ``ibl``.
-    object : str
-        What the files of one table share, such as ``trials``.
-    attribute : str
-        Column of that table, such as ``startTimes``.
-    timescale : str or None
-        Clock of the times when it is not the universal one.
-    extra : str or None
-        Further parts, joined by points.
-    extension : str
-        Without the point.
-    """
+    """The parts of an ALF file name; those that it lacks are None."""
 
     namespace: str | None
+    """Whose convention the data follow, such as ``ibl``."""
     object: str
+    """What the files of one table share, such as ``trials``."""
     attribute: str
+    """Column of that table, such as ``startTimes``."""
     timescale: str | None
+    """Clock of the times when it is not the universal one."""
     extra: str | None
+    """Further parts, joined by points."""
     extension: str
+    """Without the point."""
 
 
 class AlfFile(NamedTuple):
-    """One ALF file of a session.
-
-    Attributes
-    ----------
-    rel_path : str
-        Posix path relative to the session folder.
-    size_bytes : int
-        Size of the file.
-    modified : float
-        Time of the last change, s since 1970-01-01 UTC.
-    revision : str or None
-        Label of the ``#revision#`` folder that it is in.
-    """
+    """One ALF file of a session."""
 
     rel_path: str
+    """Posix path relative to the session folder."""
     size_bytes: int
+    """Size of the file."""
     modified: float
+    """Time of the last change, s since 1970-01-01 UTC."""
     revision: str | None
+    """Label of the ``#revision#`` folder that it is in."""
 
 
 def parse_alf_name(name: str) -> AlfName | None:

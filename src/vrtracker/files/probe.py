@@ -24,34 +24,26 @@ _RECORDINGS = (_TIMELINE, _BEHAVIOUR, _FACE_CAMERA)
 
 @dataclass(frozen=True, slots=True)
 class FolderProbe:
-    """What there is of a session on disk.
-
-    Attributes
-    ----------
-    exists : bool
-        The session folder is there; if not, all else is empty.
-    timeline, behaviour, face_camera : bool
-        The recordings of Timeline and vrControl, and a video of the eye.
-    suite2p_planes : tuple of PlaneProbe
-        In the order of their numbers.
-    suite2p_modified : datetime or None
-        When suite2p's own files were last changed, local time, naive, whole seconds; labels
-        that tracking puts beside them do not count. None when there is no such file.
-    suite2p_doubts : tuple of str
-        Settings of suite2p that might have told why a file is missing and cannot be understood.
-    output : mapping
-        Size and time of each visible file below the output folder (``oneData``), by its posix
-        path below that.
-    """
+    """What there is of a session on disk."""
 
     exists: bool
+    """The session folder is there; if not, all else is empty."""
     timeline: bool = False
     behaviour: bool = False
     face_camera: bool = False
+    """The recordings of Timeline and vrControl, and a video of the eye."""
     suite2p_planes: tuple[PlaneProbe, ...] = ()
+    """In the order of their numbers."""
     suite2p_modified: dt.datetime | None = None
+    """When suite2p's own files were last changed, local time, naive, whole seconds; labels that
+    tracking puts beside them do not count. None when there is no such file.
+    """
     suite2p_doubts: tuple[str, ...] = ()
+    """Settings of suite2p that might have told why a file is missing and cannot be understood."""
     output: Mapping[str, FileFacts] = field(default_factory=dict)
+    """Size and time of each visible file below the output folder (``oneData``), by its posix path
+    below that.
+    """
 
     @property
     def one_data_files(self) -> int:

@@ -46,24 +46,16 @@ OLD = ".vrtracker-old-"
 
 @dataclass(frozen=True, slots=True)
 class SwapReport:
-    """What a swap put where; all paths posix, relative to the output folder.
-
-    Attributes
-    ----------
-    files : tuple of str
-        Files of the run, as it wrote them; hand them to the next swap as `earlier`.
-    bytes : int
-        Their size together.
-    carried : tuple of str
-        Files kept from the old output, among them curated ones that beat the run's own.
-    superseded : tuple of str
-        Files of the old output that had to give way; copies are in the session's ``curated``.
-    """
+    """What a swap put where; all paths posix, relative to the output folder."""
 
     files: tuple[str, ...] = ()
+    """Files of the run, as it wrote them; hand them to the next swap as `earlier`."""
     bytes: int = 0
+    """Their size together."""
     carried: tuple[str, ...] = ()
+    """Files kept from the old output, among them curated ones that beat the run's own."""
     superseded: tuple[str, ...] = ()
+    """Files of the old output that had to give way; copies are in the session's ``curated``."""
 
 
 class Staging:

@@ -29,46 +29,30 @@ _STANDARD = _OF_DETECTION | {_DB, _SETTINGS, _OPS, _REGISTERED}
 
 @dataclass(frozen=True, slots=True)
 class PlaneProbe:
-    """One imaging plane of suite2p's output.
-
-    Attributes
-    ----------
-    name : str
-        Name of its folder, such as ``plane0``.
-    missing : tuple of str
-        Required files that are not there.
-    empty : tuple of str
-        Files of suite2p that have 0 bytes, as an interrupted run or copy leaves them.
-    spared : tuple of str
-        Required files that are not there and, by suite2p's settings, need not be.
-    ignored : bool
-        suite2p was told to leave the plane alone (``ignore_flyback``); nothing of it is missing.
-    """
+    """One imaging plane of suite2p's output."""
 
     name: str
+    """Name of its folder, such as ``plane0``."""
     missing: tuple[str, ...]
+    """Required files that are not there."""
     empty: tuple[str, ...] = ()
+    """Files of suite2p that have 0 bytes, as an interrupted run or copy leaves them."""
     spared: tuple[str, ...] = ()
+    """Required files that are not there and, by suite2p's settings, need not be."""
     ignored: bool = False
+    """suite2p was told to leave the plane alone (``ignore_flyback``); nothing of it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suite2pProbe:
-    """What there is of suite2p's output.
-
-    Attributes
-    ----------
-    planes : tuple of PlaneProbe
-        In the order of their numbers.
-    modified : float or None
-        When suite2p's own files were last changed, s since 1970-01-01 UTC.
-    doubts : tuple of str
-        Settings that would have been of use and cannot be understood; every file counts as due.
-    """
+    """What there is of suite2p's output."""
 
     planes: tuple[PlaneProbe, ...] = ()
+    """In the order of their numbers."""
     modified: float | None = None
+    """When suite2p's own files were last changed, s since 1970-01-01 UTC."""
     doubts: tuple[str, ...] = ()
+    """Settings that would have been of use and cannot be understood; every file counts as due."""
 
 
 @dataclass(slots=True)

@@ -97,17 +97,11 @@ class _Unpickler(pickle.Unpickler):
 
 @dataclass(frozen=True, slots=True)
 class SavedSettings:
-    """The dict in a file that was written with `np.save`.
-
-    Attributes
-    ----------
-    path : str
-    values : mapping
-        What `is_on` and `numbers` read; arrays in it are not numpy's.
-    """
+    """The dict in a file that was written with `np.save`."""
 
     path: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    """What `is_on` and `numbers` read; arrays in it are not numpy's."""
 
     @classmethod
     def read(cls, path: str) -> SavedSettings:

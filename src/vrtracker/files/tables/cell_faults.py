@@ -36,21 +36,14 @@ _CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
 
 @dataclass(slots=True)
 class Faults:
-    """The cells of a sheet that are not what they show, by row and column, counted from 0.
-
-    Attributes
-    ----------
-    merged : list
-        First and last cell of each merged range.
-    unread : dict
-        Why a cell has no value.
-    disguised : set
-        Cells whose number is not shown as it is; days and times are among them.
-    """
+    """The cells of a sheet that are not what they show, by row and column, counted from 0."""
 
     merged: list[tuple[_Place, _Place]] = field(default_factory=list)
+    """First and last cell of each merged range."""
     unread: dict[_Place, Unread] = field(default_factory=dict)
+    """Why a cell has no value."""
     disguised: set[_Place] = field(default_factory=set)
+    """Cells whose number is not shown as it is; days and times are among them."""
 
     def put_into(self, rows: list[tuple[int, list[Any]]]) -> None:
         """Put the faults into all rows of the sheet, in place of the cells below the header."""
@@ -121,18 +114,12 @@ def _error(shown: str) -> Unread:
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """What cells of an Excel workbook refer to.
-
-    Attributes
-    ----------
-    formats : list of str
-        Format of the numbers of each style.
-    is_calculated : bool
-        False where the program that wrote the file left that to the next one that opens it.
-    """
+    """What cells of an Excel workbook refer to."""
 
     formats: list[str]
+    """Format of the numbers of each style."""
     is_calculated: bool
+    """False where the program that wrote the file left that to the next one that opens it."""
 
     def is_plain(self, style: str, number: str) -> bool:
         """Tell whether a style shows a number as it is."""

@@ -54,18 +54,14 @@ class Doubt:
 
 @dataclass(slots=True)
 class Column:
-    """The cells of one column while they are being read.
-
-    Attributes
-    ----------
-    cells : list
-        Values that the column takes, cells as they were where it says itself what is wrong
-        with them, `Unread`, or None for a missing one.
-    """
+    """The cells of one column while they are being read."""
 
     target: Target
     lines: Sequence[int]
     cells: list[Any]
+    """Values that the column takes, cells as they were where it says itself what is wrong with
+    them, `Unread`, or None for a missing one.
+    """
     notes: list[str] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
 

@@ -19,33 +19,22 @@ _CHRISTMAS_EVE = dt.datetime(2001, 12, 24)  # noqa: DTZ001  # any day whose thre
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """How a file is to be read; what is not said is found out.
-
-    Attributes
-    ----------
-    sheet : str or None
-        Name of the sheet of a workbook.
-    map : mapping of str to str, or None
-        Columns by header; a header with an empty column is left out. None: nobody can say it.
-    delimiter : str or None
-        One character, or ``comma``, ``semicolon``, ``tab``, ``pipe``.
-    encoding : str or None
-        As Python names it.
-    decimal : str or None
-        ``,`` or ``.``.
-    date_format : str or None
-        As `datetime.datetime.strptime` takes it; ``iso``: dates begin with the year.
-    missing : collection of str
-        Words that stand for a missing value in texts too.
-    """
+    """How a file is to be read; what is not said is found out."""
 
     sheet: str | None = None
+    """Name of the sheet of a workbook."""
     map: Mapping[str, str] | None = field(default_factory=dict)
+    """Columns by header; a header with an empty column is left out. None: nobody can say it."""
     delimiter: str | None = None
+    """One character, or ``comma``, ``semicolon``, ``tab``, ``pipe``."""
     encoding: str | None = None
+    """As Python names it."""
     decimal: str | None = None
+    """``,`` or ``.``."""
     date_format: str | None = None
+    """As `datetime.datetime.strptime` takes it; ``iso``: dates begin with the year."""
     missing: Collection[str] = ()
+    """Words that stand for a missing value in texts too."""
 
     def __post_init__(self) -> None:
         if self.delimiter is not None:
@@ -94,32 +83,23 @@ PLAIN_CSV = TableOptions(
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a file holds, cell by cell.
-
-    Attributes
-    ----------
-    header : list of str
-        Names at the head of the columns, as they are written.
-    header_line : int
-        Line of the file, or row of the sheet, that they stand in, counted from 1.
-    rows : list of (int, list)
-        Line and cells of each row that is not empty: texts, or in workbooks and Parquet also
-        numbers, truth values, dates and times, and `Unread` or `Disguised` in place of cells
-        that are not what they show. A row of a text file may be of another length.
-    told : str
-        How the file was read, for people.
-    delimiter : str or None
-        What separates the fields of a text file.
-    first_day : datetime.date
-        Day 0 of dates that are written as the number of a day.
-    """
+    """What a file holds, cell by cell."""
 
     header: list[str]
+    """Names at the head of the columns, as they are written."""
     header_line: int
+    """Line of the file, or row of the sheet, that they stand in, counted from 1."""
     rows: list[tuple[int, list[Any]]]
+    """Line and cells of each row that is not empty: texts, or in workbooks and Parquet also
+    numbers, truth values, dates and times, and `Unread` or `Disguised` in place of cells that are
+    not what they show. A row of a text file may be of another length.
+    """
     told: str
+    """How the file was read, for people."""
     delimiter: str | None = None
+    """What separates the fields of a text file."""
     first_day: dt.date = dt.date(1899, 12, 30)
+    """Day 0 of dates that are written as the number of a day."""
 
 
 def make_table(rows: list[tuple[int, list[Any]]], told: str, **more: Any) -> Table | None:
