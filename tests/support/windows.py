@@ -83,7 +83,6 @@ _REFLECTION = (
     "get_pk_constraint",
     "get_foreign_keys",
     "get_indexes",
-    "get_unique_constraints",
 )
 
 
