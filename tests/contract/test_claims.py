@@ -180,12 +180,19 @@ def test_session_over_which_two_processes_died_is_set_aside_as_a_failure(lab, wo
     assert workflow.why_not(ONE, "registration")[0].code == "done"
 
 
-def test_what_a_process_left_that_died_after_its_success_is_removed(lab, workflow, gone):
+def test_what_a_process_left_that_died_right_after_its_success_is_removed(lab, workflow, gone):
     lab.add(ONE)
     lab.add(TWO)
-    workflow.run("registration", ONE, registrar=writes({"a.b.npy": b"new"}))
+
+    def slow(job):
+        lab.clock.advance(seconds=5)
+        (job.staging / "a.b.npy").write_bytes(b"new")
+
+    workflow.run("registration", ONE, registrar=slow)
     token = workflow.attempts(ONE)["attempt_id"].iloc[0]
     as_of_a_dead_process(lab, gone)
+    # Whoever records a success has claimed the next session with that.
+    claimed(lab, TWO, **gone)
     (lab.folder(ONE) / f".vrtracker-old-{token}").mkdir()
 
     workflow.run("registration", TWO, registrar=good)
@@ -246,6 +253,49 @@ def test_late_output_is_kept_under_a_name_that_says_so(lab, workflow):
     [kept] = lab.folder(key).glob("late_output_*")
     assert (kept / "a.b.npy").read_bytes() == b"late"
     assert any(kept.name in note for note in report.notes)
+
+
+@pytest.mark.parametrize("earlier", [{}, {"a.b.npy": b"good"}])
+def test_late_output_that_is_in_place_already_is_kept_aside_by_who_takes_over(
+    lab, workflow, living, earlier
+):
+    key = lab.add(ONE)
+    workflow.run(registrar=writes(earlier))
+    claims, stage = Claims(lab.tracker._lab, {}), lab.stages["registration"]
+    claim = claims.start(key, stage, FunctionRegistrar(good), rerun=True)
+    as_of_a_dead_process(lab, living, "running")
+    staging = Staging.prepare(lab.folder(ONE), token=claim.attempt_id)
+    (staging.path / "a.b.npy").write_bytes(b"late")
+    staging.swap_in(earlier=earlier)
+    lab.clock.advance(minutes=16)
+
+    report = workflow.run("registration", ONE, registrar=writes({"a.b.npy": b"new"}), force=True)
+
+    assert report.succeeded == 1
+    [kept] = lab.folder(ONE).glob("late_output_*")
+    assert (kept / "a.b.npy").read_bytes() == b"late"
+    assert any(kept.name in note for note in report.notes)
+    with pytest.raises(LostClaimError):
+        claims.datasets(claim)
+    assert staging.keep_aside("now") is None
+    assert lab.output(ONE) == {"a.b.npy": b"new"}
+    assert lab.litter(ONE) == []
+
+
+def test_late_worker_never_touches_what_was_recorded_meanwhile(lab, workflow):
+    key = lab.add(ONE)
+    there = []
+
+    def late(job):
+        lab.clock.advance(minutes=16)
+        lab.another(actor="second").workflow.run(registrar=writes({"a.b.npy": b"new"}))
+        job.staging.mkdir(exist_ok=True)
+        (job.staging / "a.b.npy").write_bytes(b"late")
+        there.append((lab.folder(key) / "oneData").stat())
+
+    assert workflow.run(registrar=late).count("skipped") == 1
+    assert os.path.samestat(there[0], (lab.folder(key) / "oneData").stat())
+    assert there[0].st_ctime_ns == (lab.folder(key) / "oneData").stat().st_ctime_ns
 
 
 def test_claim_that_ran_out_is_ended_in_the_history_by_who_takes_the_session_over(lab, living):

@@ -103,7 +103,7 @@ class Prepared:
 
     def read(self, cursor: Any) -> list[list[Any]]:
         """Fetch all rows of a cursor that ran this statement, as Python values."""
-        processors = self._processors(cursor.description)
+        processors = self._processors(cursor)
         rows = [list(row) for row in cursor.fetchall()]
         for row in rows:
             for position, processor in processors:
@@ -127,7 +127,7 @@ class Prepared:
         while rows := cursor.fetchmany(_PART_ROWS):
             for column, values in zip(columns, zip(*rows, strict=True), strict=True):
                 column.extend(values)
-        for position, processor in self._processors(cursor.description):
+        for position, processor in self._processors(cursor):
             column = columns[position]
             for row, value in enumerate(column):
                 if value is None:
@@ -138,10 +138,10 @@ class Prepared:
                     raise _misfit(cursor, position, value, columns[0][row]) from error
         return columns
 
-    def _processors(self, description: Any) -> list[tuple[int, Any]]:
+    def _processors(self, cursor: Any) -> list[tuple[int, Any]]:
         """Return what to do to which column, given the driver's types of the columns."""
         if self._from_driver is None:
-            kinds = enumerate(zip(self._types, description, strict=True))
+            kinds = enumerate(zip(self._types, cursor.description, strict=True))
             self._from_driver = [
                 (position, processor)
                 for position, (kind, column) in kinds

@@ -111,8 +111,8 @@ class SessionFolders:
 
     def _candidates(self, key: SessionKey) -> Iterator[Path]:
         for mice in self._mouse_parents():
-            date = mice / key.mouse / key.date.isoformat()
-            yield from (date / number for number in number_spellings(key.number))
+            for number in number_spellings(key.number):
+                yield mice.joinpath(key.mouse, key.date.isoformat(), number)
 
     def _mouse_parents(self) -> Iterator[Path]:
         yield self.root

@@ -16,8 +16,8 @@ Tokens = Callable[[], Collection[str]]
 
 def left_over(session_folder: Path, *, output: str = ONE_DATA) -> list[tuple[str, str]]:
     """Return what `recover` would look at: the attempt, and the name of a folder of its."""
-    found = (folders_left(Path(session_folder), prefix, output) for prefix in (OLD, STAGING))
-    return [(token, path.name) for pairs in found for token, path in pairs]
+    found = folders_left(Path(session_folder), output, OLD, STAGING)
+    return [(token, path.name) for token, path in found]
 
 
 def recover(
@@ -63,8 +63,8 @@ def recover(
 
 
 def _recover(session: Path, output: str, live_tokens: Tokens, unrecorded: Tokens) -> list[str]:
-    olds = dict(folders_left(session, OLD, output))
-    staged = dict(folders_left(session, STAGING, output))
+    olds = dict(folders_left(session, output, OLD))
+    staged = dict(folders_left(session, output, STAGING))
     live = frozenset(live_tokens())
     done: list[str] = []
     if not sizes(session / output):
@@ -96,7 +96,7 @@ def _take_back(
     """Put back what the latest attempts replaced, as long as none of them was recorded."""
     done = []
     for token in sorted(swapped, key=lambda token: _changed(swapped[token]), reverse=True):
-        if token not in unrecorded or is_empty(swapped[token]):
+        if token not in unrecorded or not sizes(output):
             break
         old = olds.pop(token)
         kept = unused(output.parent / f"{LATE}{clock.lab_now():%Y%m%dT%H%M%S}_{token[:8]}")

@@ -129,10 +129,14 @@ class Staging:
 
     def _check_nothing_is_lost(self) -> None:
         # Starting from no output while an old one waits to be put back would lose its files.
-        if not sizes(self._output):
-            for _, folder in folders_left(self._session, OLD, self._output.name):
-                if not is_empty(folder):
-                    raise RegistrarError(_recover_first(folder))
+        for _, folder in folders_left(self._session, self._output.name, OLD):
+            if not is_empty(folder) and not sizes(self._output):
+                raise RegistrarError(_recover_first(folder))
+
+    @property
+    def is_swapped(self) -> bool:
+        """Whether what the run wrote is in place, and neither confirmed nor undone."""
+        return self._old.exists() and not self.path.exists()
 
     def discard(self) -> None:
         """Remove the staging folder and what the run wrote; the output stays as it is."""
@@ -213,7 +217,7 @@ class Staging:
 
     def confirm(self) -> None:
         """Remove the old output for good; call it after the database has committed."""
-        if self._old.exists() and not self.path.exists():
+        if self.is_swapped:
             forget(self._old)
 
     def keep_aside(self, time: str) -> Path | None:
@@ -281,13 +285,14 @@ def forget(old: Path) -> bool:
     return remove_tree(by_way_of)
 
 
-def folders_left(session: Path, prefix: str, output: str) -> Iterator[tuple[str, Path]]:
-    """Yield the folders of a kind that attempts at an output have left: attempt, and folder."""
+def folders_left(session: Path, output: str, *kinds: str) -> Iterator[tuple[str, Path]]:
+    """Yield the folders that attempts at an output have left, `OLD` ones first: attempt, folder."""
     names = os.listdir(session) if session.is_dir() else ()  # noqa: PTH208 - no Path for each
-    for name in sorted(name for name in names if name.startswith(prefix)):
-        token, _, other = name.removeprefix(prefix).partition(".")
+    for name in sorted(name for name in names if name.startswith(kinds)):
+        kind = OLD if name.startswith(OLD) else STAGING
+        token, _, other = name.removeprefix(kind).partition(".")
         # A registrar may have put a file in the place of its staging folder.
-        if (other or ONE_DATA) == output and (prefix == STAGING or (session / name).is_dir()):
+        if (other or ONE_DATA) == output and (kind == STAGING or (session / name).is_dir()):
             yield token, session / name
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     func,
     literal,
     null,
@@ -114,21 +115,28 @@ class AttemptRepository:
     def last_of_processes(self, host_name: str, *, since: dt.datetime) -> list[dict[str, Any]]:
         """Return the last attempts of each process of a computer, as `open_claims` does.
 
-        Those are all that it began in its last second, if that was since then.
+        Those are all that it began in its last second, if that was since then, and all with which
+        it succeeded in the last second in which it did: it may have begun another one with that.
         """
         attempts = self._x.tables.attempts
         names = ("process_id", "process_started_at")
+        succeeded = case((attempts.c.outcome == "succeeded", attempts.c.finished_at))
         last = (
             select(
-                *(attempts.c[name] for name in names), func.max(attempts.c.started_at).label("at")
+                *(attempts.c[name] for name in names),
+                func.max(attempts.c.started_at).label("began"),
+                func.max(succeeded).label("succeeded"),
             )
             .where(attempts.c.host_name == host_name, attempts.c.started_at >= since)
             .group_by(*(attempts.c[name] for name in names))
             .subquery("last")
         )
         same = [attempts.c[name] == last.c[name] for name in names]
-        source = attempts.join(last, and_(*same, attempts.c.started_at == last.c.at))
-        return self._with_keys(source, attempts.c.host_name == host_name)
+        is_last = or_(
+            attempts.c.started_at == last.c.began, attempts.c.finished_at == last.c.succeeded
+        )
+        source = attempts.join(last, and_(*same))
+        return self._with_keys(source, attempts.c.host_name == host_name, is_last)
 
     def of_run(self, run: str) -> list[dict[str, Any]]:
         """Return the attempts of a run, whose ids begin with these letters; also error_message."""

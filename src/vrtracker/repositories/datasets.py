@@ -27,6 +27,24 @@ class DatasetRepository:
         names = table.c.keys()
         return [dict(zip(names, row, strict=True)) for row in self._x.rows(prepared, number=number)]
 
+    def of_claim(self, attempt_id: str) -> list[dict[str, Any]] | None:
+        """Return the datasets of the session of an attempt, by path; None if it does not run."""
+        tables = self._x.tables
+        table, attempts = tables.datasets, tables.attempts
+        prepared = self._x.database.prepare(
+            "datasets.of_claim",
+            lambda: (
+                select(*table.c)
+                .select_from(attempts.outerjoin(table, table.c.uSessionID == attempts.c.uSessionID))
+                .where(attempts.c.attempt_id == bindparam("id"), attempts.c.outcome == "running")
+                .order_by(table.c.rel_path)
+            ),
+        )
+        rows, names = self._x.rows(prepared, id=attempt_id), table.c.keys()
+        # Of a session without any there is a row of NULLs.
+        found = [dict(zip(names, row, strict=True)) for row in rows if row[0] is not None]
+        return found if rows else None
+
     def of_sessions(self, numbers: Sequence[int]) -> dict[int, dict[str, dict[str, Any]]]:
         """Return the datasets of sessions: by the session's number, then by path."""
         table = self._x.tables.datasets

@@ -26,6 +26,7 @@ from vrtracker.errors import (
     WorkerDiedError,
 )
 from vrtracker.files import recovery
+from vrtracker.files.staging import Staging
 from vrtracker.services.context import LabContext
 from vrtracker.services.holders import is_alive, why_abandoned
 from vrtracker.services.transitions import read
@@ -89,7 +90,7 @@ def clean(lab: LabContext, number: int, path: Path) -> list[str]:
     return recovery.recover(
         path,
         output=lab.output,
-        live_tokens=partial(_live_tokens, lab, number),
+        live_tokens=partial(_live_tokens, lab, number, path),
         unrecorded=partial(_unrecorded, lab, number),
     )
 
@@ -97,7 +98,7 @@ def clean(lab: LabContext, number: int, path: Path) -> list[str]:
 def left_by_the_ended(lab: LabContext, number: int, path: Path) -> list[str]:
     """Return the names of the folders that `clean` would look at, and nobody writes to."""
     found = recovery.left_over(path, output=lab.output)
-    live = _live_tokens(lab, number) if found else ()
+    live = _live_tokens(lab, number, path) if found else ()
     return [name for token, name in found if token not in live]
 
 
@@ -157,14 +158,14 @@ def key_of(row: Mapping[str, Any]) -> SessionKey:
     return SessionKey.of_row(row)
 
 
-def _live_tokens(lab: LabContext, number: int) -> list[str]:
+def _live_tokens(lab: LabContext, number: int, path: Path) -> list[str]:
     """Return the attempts at a session whose folders somebody may still write to.
 
     Those are the claims that hold, and those that another process here has lost, but lives on.
     """
     with lab.unit(readonly=True) as unit:
         rows = unit.attempts.unfinished(number)
-    return [row["attempt_id"] for row in rows if _may_write(lab, row)]
+    return [row["attempt_id"] for row in rows if _may_write(lab, row, path)]
 
 
 def _unrecorded(lab: LabContext, number: int) -> list[str]:
@@ -172,10 +173,14 @@ def _unrecorded(lab: LabContext, number: int) -> list[str]:
         return unit.attempts.unrecorded(number)
 
 
-def _may_write(lab: LabContext, row: Mapping[str, Any]) -> bool:
+def _may_write(lab: LabContext, row: Mapping[str, Any], path: Path) -> bool:
     if row["outcome"] == "running" and why_abandoned(lab, row) is None:
         return True
-    return row["process_id"] != os.getpid() and bool(is_alive(lab, row))
+    if row["process_id"] == os.getpid() or not is_alive(lab, row):
+        return False
+    # Its claim lost when its output was in place, it can but put that aside, as we do.
+    staging = Staging(path, output=lab.output, token=row["attempt_id"])
+    return not (row["outcome"] == "expired" and staging.is_swapped)
 
 
 def clean_after(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -156,10 +156,19 @@ class Claims:
         return claimed
 
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
-        """Return the datasets that are on record for the session."""
+        """Return the datasets that are on record for the session.
+
+        Raises
+        ------
+        LostClaimError
+            If the lease ended and somebody else took the session over: what they have put in
+            place by now is not to be replaced, be it for a moment.
+        """
         datasets = DatasetRepository(LookUps(self._lab.database))
-        number = claim.snapshot.record.uSessionID
-        return patiently(self._lab, lambda: datasets.of_session(number))
+        found = patiently(self._lab, lambda: datasets.of_claim(claim.attempt_id))
+        if found is None:
+            raise LostClaimError(claim.key, claim.stage.name)
+        return found
 
     def succeed(
         self,

@@ -327,11 +327,8 @@ class _Run:
                 self._next = self._claims.succeed(
                     claim, finished, known=known, following=self._following()
                 )
-            except LostClaimError:
-                self._keep_aside(claim, staging)
-                raise
-            except DatabaseAwayError:
-                # It may be on record: the new output stays, as after a kill.
+            except (LostClaimError, DatabaseAwayError):
+                # Of the second it may be on record: the new output stays, as after a kill.
                 raise
             except BaseException as error:
                 # An interruption may come when the success is on record already.
@@ -344,7 +341,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _staging(self, claim: Claim) -> Iterator[tuple[Path, Staging]]:
-        """Yield the session's folder and a staging folder in it, thrown away on any error."""
+        """Yield the session's folder and a staging folder, which an error ends; a late one stays."""
         path = self._folders.find(claim.key)
         if path is None:
             raise RegistrarError(
@@ -354,6 +351,9 @@ class _Run:
         staging = Staging.prepare(path, output=self._lab.output, token=claim.attempt_id)
         try:
             yield path, staging
+        except LostClaimError:
+            self._keep_aside(claim, staging)
+            raise
         except BaseException:
             staging.discard()
             raise
