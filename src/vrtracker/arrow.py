@@ -28,13 +28,17 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 _UTC = pa.timestamp("us", tz="UTC")
 
 
-def read_table(database: Database, statement: Select[Any], *more: Select[Any]) -> pa.Table:
+def read_table(
+    database: Database, statement: Select[Any], *more: Select[Any], whole: bool = True
+) -> pa.Table:
     """Run a SELECT and return its rows as Arrow columns of the declared types, in its order.
 
     Parameters
     ----------
     more
         Further SELECTs of the same columns, whose rows follow.
+    whole
+        Texts in one piece, which is quicker to use; else as they come, as ``string``.
 
     Returns
     -------
@@ -49,7 +53,8 @@ def read_table(database: Database, statement: Select[Any], *more: Select[Any]) -
         If a value in the database does not fit its column, such as text in a date.
     """
     wanted = dtypes(statement)
-    types = [_ARROW_TYPES.get(dtype) for dtype in wanted.values()]
+    kinds = _ARROW_TYPES if whole else {**_ARROW_TYPES, "str": pa.string()}
+    types = [kinds.get(dtype) for dtype in wanted.values()]
     tables = [
         _read_rows(database, one) if (table := database.read_arrow(one, types)) is None else table
         for one in (statement, *more)
@@ -76,11 +81,11 @@ def _read_rows(database: Database, statement: Select[Any]) -> pa.Table:
 
 
 def _joined(parts: Sequence[pa.ChunkedArray], dtype: str) -> pa.ChunkedArray:
-    """Return one column of several; texts in one piece, which is quicker to use."""
+    """Return one column of several; long texts in one piece."""
     if dtype == "object" and len({part.type for part in parts}) > 1:
         return table_of([""], [(value,) for part in parts for value in part.to_pylist()]).column(0)
     column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
-    if dtype == "str":
+    if column.type == pa.large_string():
         return pa.chunked_array(
             [pa.concat_arrays(column.chunks)] if len(column) else [], column.type
         )

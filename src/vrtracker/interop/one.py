@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrtracker import clock
-from vrtracker.domain.datasets import dataset_name
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.one import DATASETS, SESSIONS
 from vrtracker.domain.qc import QC
@@ -51,8 +50,6 @@ __all__ = [
 
 Tables = dict[str, Any]
 """Frames by name, and what was read beside them under ``_meta``."""
-
-_TEXTS = ("lab", "subject", "task_protocol", "projects")
 
 
 def __getattr__(name: str) -> Any:
@@ -114,30 +111,25 @@ def make_parquet_db(
     InvalidValueError
         If a file cannot be read, or `hash_ids` is false.
     """
-    import numpy as np
+    import pyarrow as pa
 
-    from vrtracker.files.one.writing import qc_column, write_cache
+    from vrtracker.files.one.columns import SCANNED_DATASETS, SCANNED_SESSIONS, cache_tables
+    from vrtracker.files.one.writing import write_cache
 
     if not hash_ids:
         raise InvalidValueError("ONE loads no tables without ids; leave hash_ids as it is.")
     root, rows, files = Path(root_dir), [], []
-    for found in scan(root).found:
+    for place, found in enumerate(scan(root).found):
         key = found.key
-        row = {"subject": key.mouse, "date": key.date, "number": key.number, "id": str(key.uuid)}
+        row = {"subject": key.mouse, "date": key.date, "number": key.number}
         row["lab"] = _lab_of(found, root) or lab or ""
         rows.append({**row, "task_protocol": "", "projects": ""})
-        files += _dataset_rows(found, hash_files=hash_files)
-    tables: dict[str, dict[str, Any]] = {
-        SESSIONS: _columns(sorted(rows, key=lambda row: row["id"]))
-    }
-    if files:
-        columns = _columns(sorted(files, key=lambda row: (row["eid"], row["id"])))
-        levels = qc_column(np.zeros(len(files), dtype=int))
-        tables[DATASETS] = {
-            **columns,
-            "qc": levels,
-            "hash": columns["hash"] if hash_files else None,
-        }
+        for file in find_alf_files(found.folder):
+            md5 = hash_file(found.folder / file.rel_path) if hash_files else None
+            of_file = {"rel_path": file.rel_path, "size_bytes": file.size_bytes, "md5": md5}
+            files.append({"place": place, "qc_level": 0, **of_file})
+    sessions = pa.Table.from_pylist(rows, SCANNED_SESSIONS)
+    tables, _ = cache_tables(sessions, pa.Table.from_pylist(files, SCANNED_DATASETS))
     out = Path(out_dir or root)
     write_cache(out, tables, created=clock.now())
     return out / f"{SESSIONS}.pqt", out / f"{DATASETS}.pqt"
@@ -146,30 +138,6 @@ def make_parquet_db(
 def _lab_of(found: FoundSession, root: Path) -> str:
     parts = found.folder.relative_to(root).parts
     return parts[0] if parts[1:2] == (SUBJECTS,) else ""
-
-
-def _dataset_rows(found: FoundSession, *, hash_files: bool) -> list[dict[str, Any]]:
-    files = find_alf_files(found.folder)
-    last: dict[str, str] = {}
-    for file in sorted(files, key=lambda file: file.revision or ""):
-        last[dataset_name(file.rel_path)] = file.rel_path
-    return [
-        {
-            "eid": str(found.key.uuid),
-            "id": str(uuid.uuid3(found.key.uuid, file.rel_path)),
-            "rel_path": file.rel_path,
-            "file_size": file.size_bytes,
-            "hash": hash_file(found.folder / file.rel_path) if hash_files else None,
-            "exists": True,
-            "default_revision": last[dataset_name(file.rel_path)] == file.rel_path,
-        }
-        for file in files
-    ]
-
-
-def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = rows[0] if rows else ("id", "date", "number", *_TEXTS)
-    return {name: [row[name] for row in rows] for name in names}
 
 
 def remove_table_files(

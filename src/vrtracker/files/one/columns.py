@@ -1,9 +1,13 @@
-"""The columns of the two tables of a cache, put together for all rows at once."""
+"""The columns of the two tables of a cache, put together for many rows at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,29 +16,51 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vrtracker.domain.datasets import dataset_name
-from vrtracker.domain.keys import NAMESPACE, SessionKey, id_name
-from vrtracker.domain.one import (
-    DATASETS,
-    SESSIONS,
-    LeftOut,
-    unfit,
-    unfit_path,
-)
+from vrtracker.domain.keys import NAMESPACE, SessionKey
+from vrtracker.domain.one import DATASETS, SESSIONS, LeftOut, unfit, unfit_path
+from vrtracker.domain.qc import QC
 from vrtracker.files.alf import revision_of
-from vrtracker.files.one.ids import Ids, id_texts, ids_of_texts, name_ids
-from vrtracker.files.one.writing import qc_column
+from vrtracker.files.one.ids import Ids, id_texts, ids_of_texts, name_ids, texts_of
 
 _LOW_BITS = 40
-_NOTHING: Mapping[str, Any] = {}
+_AT_ONCE = 1 << 18
+"""Datasets that are put together, and written, at a time."""
+_MD5_DIGITS = 32
+_LEVELS = sorted(QC)
+_LAYOUT = b"1"
+"""To be another one once tables of the same rows look otherwise."""
+_TEXTS = dict.fromkeys(("subject", "task_protocol", "lab", "projects", "one_id"), pa.string())
+SCANNED_SESSIONS = pa.schema({"date": pa.date32(), "number": pa.int64(), **_TEXTS})
+"""The sessions of which `cache_tables` makes a table; `SCANNED_DATASETS` their datasets."""
+SCANNED_DATASETS = pa.schema(
+    {
+        "place": pa.int64(),
+        "rel_path": pa.dictionary(pa.int32(), pa.string()),
+        "size_bytes": pa.int64(),
+        "md5": pa.string(),
+        "qc_level": pa.int64(),
+        "missing_since": pa.null(),
+        "one_id": pa.string(),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
-class CacheColumns:
-    """Both tables as `vrtracker.files.one.writing.write_cache` takes them, and what is in them."""
+class CacheTable:
+    """One table as `vrtracker.files.one.writing.write_cache` takes it.
 
-    tables: Mapping[str, Mapping[str, Any]]
-    datasets: int
-    unhashed: int
+    Attributes
+    ----------
+    digest : str
+        The same for the same rows.
+    parts : callable
+        Yields the columns by name, some rows at a time, in the order of the index; of a
+        column that is None nothing is known.
+    """
+
+    name: str
+    digest: str
+    parts: Callable[[], Iterable[Mapping[str, Any]]]
 
 
 def fit_sessions(
@@ -57,22 +83,25 @@ def fit_sessions(
         A table with uSessionID, subject, date, number, task_protocol, lab, projects and one_id;
         and the sessions that ONE cannot hold.
     """
-    told = [names.get(number, _NOTHING) for number in rows.column("uSessionID").to_pylist()]
-    mice = rows.column("mouseName")
-    of_labs = [
-        one.get("lab") or labs.get(mouse, "")
-        for one, mouse in zip(told, mice.to_pylist(), strict=True)
-    ]
+    numbers, mice = rows.column("uSessionID"), rows.column("mouseName").cast(pa.string())
+    place = pc.index_in(numbers, pa.array(names, numbers.type))
+    told = {
+        name: pa.array([one[name] or None for one in names.values()], pa.string()).take(place)
+        for name in ("lab", "projects", "one_id")
+    }
+    of_mice = pa.array(labs.values(), pa.string()).take(
+        pc.index_in(mice, pa.array(labs, pa.string()))
+    )
     found = pa.table(
         {
-            "uSessionID": rows.column("uSessionID"),
-            "subject": mice.cast(pa.string()),
+            "uSessionID": numbers,
+            "subject": mice,
             "date": rows.column("sessionDate").cast(pa.date32()),
             "number": rows.column("sessionID"),
             "task_protocol": rows.column("experimentType").fill_null("").cast(pa.string()),
-            "lab": pa.array(of_labs, pa.string()),
-            "projects": pa.array([one.get("projects") or "" for one in told], pa.string()),
-            "one_id": pa.array([one.get("one_id") for one in told], pa.string()),
+            "lab": pc.coalesce(told["lab"], of_mice, ""),
+            "projects": told["projects"].fill_null(""),
+            "one_id": told["one_id"],
         }
     )
     # What is wrong with a name is asked once for all sessions that have it.
@@ -115,7 +144,8 @@ def fit_datasets(datasets: pa.Table, sessions: pa.Table) -> tuple[pa.Table, list
     """
     places = _places(datasets.column("uSessionID").to_numpy(), sessions)
     paths = pc.dictionary_encode(datasets.column("rel_path").cast(pa.string())).combine_chunks()
-    found = datasets.set_column(0, "place", pa.array(places)).set_column(1, "rel_path", paths)
+    found = datasets.drop(["uSessionID", "rel_path"])
+    found = found.append_column("place", pa.array(places)).append_column("rel_path", paths)
     if (places < 0).any():
         found = found.filter(pc.greater_equal(found.column("place"), 0))
     wrong = {name: why for name in paths.dictionary.to_pylist() if (why := unfit_path(name))}
@@ -134,13 +164,19 @@ def _places(of: npt.NDArray[Any], sessions: pa.Table) -> npt.NDArray[Any]:
     """Return of each dataset the position of its session, -1 where that is not among them."""
     numbers = sessions.column("uSessionID").to_numpy()
     # The datasets of a session nearly always follow each other: it is looked up once for each run.
-    starts = np.flatnonzero(np.diff(of, prepend=of[:1] - 1))
+    starts, lengths = _runs(of)
     heads = of[starts]
     by_number = np.argsort(numbers)
     at = np.searchsorted(numbers, heads, sorter=by_number)
     places = by_number[np.minimum(at, len(numbers) - 1)]
     places[numbers[places] != heads] = -1
-    return np.repeat(places, np.diff(starts, append=len(of)))
+    return np.repeat(places, lengths)
+
+
+def _runs(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return where equal values that follow each other begin, and how many they are."""
+    starts = np.flatnonzero(np.diff(values, prepend=values[:1] - 1))
+    return starts, np.diff(starts, append=len(values))
 
 
 def _key(sessions: pa.Table, place: int) -> SessionKey:
@@ -148,32 +184,45 @@ def _key(sessions: pa.Table, place: int) -> SessionKey:
     return SessionKey(row["subject"], row["date"], row["number"])
 
 
-def cache_columns(sessions: pa.Table, datasets: pa.Table) -> CacheColumns:
-    """Put the columns of both tables together, with ids, sorted by them.
+def cache_tables(sessions: pa.Table, datasets: pa.Table) -> tuple[list[CacheTable], int]:
+    """Return the tables with ids, and how many datasets have no MD5.
 
-    `sessions, datasets`: as `fit_sessions` and `fit_datasets` return them; at least one session.
+    `sessions, datasets`: as `fit_sessions` and `fit_datasets` return them; without datasets there
+    is one table.
     """
     ids = _session_ids(sessions)
     order = _in_order(ids)
     sessions, ids = sessions.take(pa.array(order)), ids[order]
-    places = np.argsort(order)[datasets.column("place").to_numpy()]
-    worst = np.zeros(len(ids), dtype=np.int64)
-    np.maximum.at(worst, places, datasets.column("qc_level").to_numpy())
+    files = _Datasets(datasets, np.argsort(order)[datasets.column("place").to_numpy()], ids)
     columns = dict(zip(sessions.column_names, sessions.columns, strict=True))
-    tables: dict[str, Mapping[str, Any]] = {
-        SESSIONS: columns | {"id": id_texts(ids), "qc": qc_column(worst)}
-    }
-    if len(places):
-        tables[DATASETS] = _dataset_columns(datasets, places, ids)
-    return CacheColumns(tables, len(places), datasets.column("md5").null_count)
+    columns |= {"id": id_texts(ids), "qc": _qc_column(files.worst_codes())}
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, (table := pa.table(columns).combine_chunks()).schema) as stream:
+        stream.write_table(table)
+    tables = [CacheTable(SESSIONS, _digest(sink.getvalue()), lambda: [columns])]
+    if len(datasets):
+        tables.append(CacheTable(DATASETS, files.digest(), files.parts))
+    return tables, files.unhashed
+
+
+def _digest(*parts: Any) -> str:
+    """Return the hash of what is in some arrays or buffers."""
+    found = hashlib.sha256(_LAYOUT)
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
 
 
 def _session_ids(sessions: pa.Table) -> Ids:
-    parts = (sessions.column("subject"), sessions.column("date").cast(pa.string()))
-    keys = zip(*(part.to_pylist() for part in (*parts, sessions.column("number"))), strict=True)
-    names = [id_name(*key) for key in keys]
-    space = np.frombuffer(NAMESPACE.bytes, dtype=np.uint8).reshape(1, -1)
-    return _with_given(name_ids(space, names, np.arange(len(names))), sessions.column("one_id"))
+    names = pc.binary_join_element_wise(
+        sessions.column("subject"),
+        sessions.column("date").cast(pa.string()),
+        pc.utf8_lpad(sessions.column("number").cast(pa.string()), 3, "0"),
+        "/",
+    ).combine_chunks()
+    space = np.frombuffer(NAMESPACE.bytes, dtype=np.uint8)
+    spaces = np.broadcast_to(space, (len(names), len(space)))
+    return _with_given(name_ids(spaces, names, np.arange(len(names))), sessions.column("one_id"))
 
 
 def _with_given(ids: Ids, given: pa.ChunkedArray) -> Ids:
@@ -198,53 +247,130 @@ def _in_order(ids: Ids, groups: npt.NDArray[Any] | None = None) -> npt.NDArray[A
     return order
 
 
-def _dataset_columns(table: pa.Table, places: npt.NDArray[Any], sessions: Ids) -> dict[str, Any]:
-    paths = table.column("rel_path").combine_chunks()
-    names, which = paths.dictionary.to_pylist(), paths.indices.to_numpy()
-    ids = _with_given(name_ids(sessions[places], names, which), table.column("one_id"))
-    order = _in_order(ids, places)
-    places, which = places[order], which[order]
-    table = table.select(["size_bytes", "md5", "qc_level", "missing_since"]).take(pa.array(order))
-    hashes = table.column("md5")
-    exists = pc.is_null(table.column("missing_since")).to_numpy()
-    return {
-        "rel_path": _repeated(paths.dictionary, which),
-        "file_size": table.column("size_bytes").to_numpy().astype("uint64"),
-        "hash": None if hashes.null_count else hashes.cast(pa.string()),
-        "exists": exists,
-        "qc": qc_column(table.column("qc_level").to_numpy()),
-        "default_revision": _defaults(names, which, places, exists),
-        "eid": _repeated(id_texts(sessions), places),
-        "id": id_texts(ids[order]),
-    }
+class _Datasets:
+    """The datasets of sessions, put together some at a time, by several threads."""
+
+    def __init__(self, table: pa.Table, places: npt.NDArray[Any], sessions: Ids) -> None:
+        paths = table.column("rel_path").combine_chunks()
+        self._names, self._which = paths.dictionary, paths.indices.to_numpy()
+        self._revisions = _Revisions(self._names.to_pylist())
+        self._places, self._sessions = places, sessions
+        self._sizes = table.column("size_bytes").to_numpy().astype("uint64")
+        levels = table.column("qc_level").to_numpy()
+        self._codes = np.searchsorted([int(level) for level in _LEVELS], levels).astype("int8")
+        self._exists = pc.is_null(table.column("missing_since")).to_numpy()
+        self._given = table.column("one_id")
+        hashes = table.column("md5")
+        hashed = pc.sum(pc.equal(pc.binary_length(hashes), _MD5_DIGITS)).as_py() or 0
+        self.unhashed = len(hashes) - hashed
+        # Of ONE's tables either all rows have one, or none.
+        self._hashes = None if self.unhashed else _digits(hashes)
+
+    def worst_codes(self) -> npt.NDArray[np.int8]:
+        """Return the worst level of each session."""
+        worst = np.zeros(len(self._sessions), dtype=np.int8)
+        np.maximum.at(worst, self._places, self._codes)
+        return worst
+
+    def digest(self) -> str:
+        """Return what is the same for the same rows."""
+        starts, lengths = _runs(self._places)
+        kinds = (self._which, self._sizes, self._codes, self._exists)
+        hashes = () if self._hashes is None else (self._hashes,)
+        texts = "\n".join([*self._names.to_pylist(), *map(str, self._own_ids())]).encode()
+        return _digest(self._sessions[self._places[starts]], lengths, *kinds, *hashes, texts)
+
+    def _own_ids(self) -> list[str]:
+        return self._given.to_pylist() if self._given.null_count < len(self._given) else []
+
+    def parts(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the columns of some datasets after the other, sorted by both ids."""
+        rows = _by_value(self._places)
+        places = self._places[rows]
+        # All datasets of a session are in one part.
+        cuts = np.unique([0, *np.searchsorted(places, places[::_AT_ONCE]), len(places)])
+        parts = [rows[start:end] for start, end in pairwise(cuts)]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            yield from pool.map(self._columns, parts)
+
+    def _columns(self, rows: npt.NDArray[Any]) -> Mapping[str, Any]:
+        places, which = self._places[rows], self._which[rows]
+        ids = name_ids(self._sessions[places], self._names, which)
+        order = _in_order(_with_given(ids, self._given.take(pa.array(rows))), places)
+        rows, places, which = rows[order], places[order], which[order]
+        first, last = places[0], places[-1]
+        exists = self._exists[rows]
+        return {
+            "rel_path": _repeated(self._names, which),
+            "file_size": self._sizes[rows],
+            "hash": None if self._hashes is None else texts_of(self._hashes[rows]),
+            "exists": exists,
+            "qc": _qc_column(self._codes[rows]),
+            "default_revision": self._revisions.defaults(places, which, exists),
+            "eid": _repeated(id_texts(self._sessions[first : last + 1]), places - first),
+            "id": id_texts(ids[order]),
+        }
+
+
+def _digits(texts: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Return MD5s, which all are there, as their digits, shape (n, 32)."""
+    column = texts.cast(pa.string()).combine_chunks()
+    _, offsets, letters = column.buffers()
+    start = np.frombuffer(offsets, dtype=np.int32)[column.offset]
+    digits = np.frombuffer(letters, dtype=np.uint8)[start:][: len(column) * _MD5_DIGITS]
+    return digits.reshape(-1, _MD5_DIGITS)
+
+
+def _by_value(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return how to sort values of which the same mostly follow each other."""
+    starts, lengths = _runs(values)
+    runs = np.argsort(values[starts], kind="stable")
+    starts, lengths = starts[runs], lengths[runs]
+    return np.repeat(starts - lengths.cumsum() + lengths, lengths) + np.arange(len(values))
 
 
 def _repeated(texts: pa.Array, which: npt.NDArray[Any]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(which.astype(np.int32)), texts)
 
 
-def _defaults(
-    names: Sequence[str],
-    which: npt.NDArray[Any],
-    places: npt.NDArray[Any],
-    exists: npt.NDArray[Any],
-) -> npt.NDArray[Any]:
-    """Return for each dataset whether it is the last revision of its name that is there.
+def _qc_column(codes: npt.NDArray[np.int8]) -> pa.DictionaryArray:
+    """Return levels by their place as the ordered categories that ONE compares.
 
-    Of a name without any file left it is the last one on record.
+    All five are always there, in order: without them the strings would be compared.
     """
-    is_default = np.ones(len(which), dtype=bool)
-    of_all = [dataset_name(name) if "#" in name else name for name in names]
-    revised = {name for name, path in zip(of_all, names, strict=True) if name != path}
-    if not revised:
+    names = pa.array([level.name for level in _LEVELS])
+    return pa.DictionaryArray.from_arrays(pa.array(codes), names, ordered=True)
+
+
+class _Revisions:
+    """Which of the paths of datasets are revisions of one."""
+
+    def __init__(self, paths: list[str]) -> None:
+        names = [dataset_name(path) if "#" in path else path for path in paths]
+        revised = {name for name, path in zip(names, paths, strict=True) if name != path}
+        self._may_be_several = np.array([name in revised for name in names], dtype=bool)
+        self._names = np.unique(names, return_inverse=True)[1]
+        labels = [revision_of(path) or "" for path in paths]
+        self._ranks = np.unique(labels, return_inverse=True)[1]
+
+    def defaults(
+        self,
+        places: npt.NDArray[Any],
+        which: npt.NDArray[Any],
+        exists: npt.NDArray[Any],
+    ) -> npt.NDArray[Any]:
+        """Return for each dataset whether it is the last revision of its name that is there.
+
+        Of a name without any file left it is the last one on record.
+        """
+        is_default: npt.NDArray[np.bool_] = ~self._may_be_several[which]
+        rows = np.flatnonzero(~is_default)
+        if not len(rows):
+            return is_default
+        paths = which[rows]
+        names = np.stack([places[rows], self._names[paths]])
+        order = np.lexsort((self._ranks[paths], exists[rows], *names[::-1]))
+        names = names[:, order]
+        is_last = np.append((names[:, 1:] != names[:, :-1]).any(axis=0), [True])
+        is_default[rows[order[is_last]]] = True
         return is_default
-    may_be_several = np.array([name in revised for name in of_all])
-    last: dict[tuple[int, str], tuple[bool, str, int]] = {}
-    for row in np.flatnonzero(may_be_several[which]).tolist():
-        is_default[row] = False
-        path = int(which[row])
-        this = (bool(exists[row]), revision_of(names[path]) or "", row)
-        key = (int(places[row]), of_all[path])
-        last[key] = max(last.get(key, this), this)
-    is_default[[row for *_, row in last.values()]] = True
-    return is_default

@@ -29,17 +29,19 @@ _SINES = [np.uint32(int(abs(math.sin(step + 1)) * 2**32)) for step in range(64)]
 _PLACES = ((1, 0), (5, 1), (3, 5), (7, 0))
 """Of each round: which word step n takes, a * n + b modulo 16."""
 _ID_LENGTH = 36
+_DIGITS = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype="<u2")
+"""The two digits of each byte."""
 _PARTS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 16))
 """Bytes of an id between whose digits a dash stands."""
 
 
-def name_ids(namespaces: Ids, names: Sequence[str], which: npt.NDArray[Any]) -> Ids:
+def name_ids(namespaces: Ids, names: pa.StringArray, which: npt.NDArray[Any]) -> Ids:
     """Return what `uuid.uuid3` gives for each namespace and the name that belongs to it.
 
     Parameters
     ----------
     namespaces
-        Shape (n, 16), or (1, 16) for one that is the same for all.
+        Shape (n, 16).
     names
         Each name once.
     which
@@ -49,36 +51,36 @@ def name_ids(namespaces: Ids, names: Sequence[str], which: npt.NDArray[Any]) -> 
     -------
     ndarray of uint8, shape (n, 16)
     """
-    encoded = [name.encode() for name in names]
-    blocks = np.array([_blocks(len(name)) for name in encoded], dtype=np.int64)
+    _, offsets, text = names.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[names.offset :][: len(names) + 1]
+    letters = np.frombuffer(text or b"", dtype=np.uint8)
+    lengths = np.diff(ends)
     ids = np.empty((len(which), _ID_BYTES), dtype=np.uint8)
-    shared = len(namespaces) == 1
-    for count in np.unique(blocks[which]):
-        kept = np.flatnonzero(blocks == count)
-        ends = _ends([encoded[place] for place in kept], int(count))
-        position = np.zeros(len(names), dtype=np.int64)
-        position[kept] = np.arange(len(kept))
-        rows = np.flatnonzero(blocks[which] == count)
+    position = np.empty(len(names), dtype=np.int64)
+    for length in np.unique(lengths):
+        alike = np.flatnonzero(lengths == length)
+        position[alike] = np.arange(len(alike))
+        tails = _tails(letters[ends[alike][:, None] + np.arange(length)])
+        rows = np.flatnonzero(lengths[which] == length)
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
-            heads = namespaces[np.zeros(len(part), dtype=int) if shared else part].view("<u4")
-            words = np.concatenate([heads, ends[position[which[part]]]], axis=1)
+            heads = namespaces[part].view("<u4")
+            words = np.concatenate([heads, tails[position[which[part]]]], axis=1)
             ids[part] = _md5(np.ascontiguousarray(words.T)).T.view(np.uint8)
     ids[:, 6] = ids[:, 6] & 0x0F | 0x30
     ids[:, 8] = ids[:, 8] & 0x3F | 0x80
     return ids
 
 
-def _blocks(name_bytes: int) -> int:
-    return (_ID_BYTES + name_bytes + _LENGTH_BYTES) // _BLOCK_BYTES + 1
-
-
-def _ends(names: Sequence[bytes], count: int) -> npt.NDArray[np.uint32]:
+def _tails(names: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     """Return the words of messages behind the namespace: name, end mark, length in bits."""
-    width = count * _BLOCK_BYTES - _ID_BYTES
-    padded = b"".join((name + b"\x80").ljust(width, b"\0") for name in names)
-    words = np.frombuffer(bytearray(padded), dtype="<u4").reshape(len(names), -1)
-    words[:, -2] = [8 * (_ID_BYTES + len(name)) for name in names]
+    length = names.shape[1]
+    blocks = (_ID_BYTES + length + _LENGTH_BYTES) // _BLOCK_BYTES + 1
+    padded = np.zeros((len(names), blocks * _BLOCK_BYTES - _ID_BYTES), dtype=np.uint8)
+    padded[:, :length] = names
+    padded[:, length] = 0x80
+    words = padded.view("<u4")
+    words[:, -2] = 8 * (_ID_BYTES + length)
     return words
 
 
@@ -116,15 +118,21 @@ def _choice(turn: int, b: Any, c: Any, d: Any) -> Any:
     return b ^ c ^ d if turn == 2 else c ^ (b | ~d)  # noqa: PLR2004 - rounds of the RFC
 
 
-def id_texts(ids: Ids) -> pa.Array:
+def id_texts(ids: Ids) -> pa.StringArray:
     """Return UUIDs as texts such as ONE writes them, lower-case with dashes."""
-    digits = np.frombuffer(ids.tobytes().hex().encode(), dtype=np.uint8).reshape(len(ids), -1)
+    digits = _DIGITS[ids].view(np.uint8)
     text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
     for dashes, (first, last) in enumerate(_PARTS):
         text[:, 2 * first + dashes : 2 * last + dashes] = digits[:, 2 * first : 2 * last]
-    offsets = np.arange(len(ids) + 1, dtype=np.int32) * _ID_LENGTH
-    buffers = [pa.py_buffer(offsets), pa.py_buffer(text)]
-    return pa.StringArray.from_buffers(len(ids), *buffers)
+    return texts_of(text)
+
+
+def texts_of(letters: npt.NDArray[np.uint8]) -> pa.StringArray:
+    """Return texts that are all of one length from their bytes, shape (n, length)."""
+    count, length = letters.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * length
+    buffers = (pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))
+    return pa.StringArray.from_buffers(count, *buffers)
 
 
 def ids_of_texts(texts: Sequence[str]) -> Ids:

@@ -16,17 +16,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vrtracker.domain.one import DATASETS, SESSIONS
 from vrtracker.domain.qc import QC
 from vrtracker.errors import InvalidValueError
+from vrtracker.files.one.columns import CacheTable
 from vrtracker.files.trees import reason_of
 
 _ORIGIN = "vrtracker"
+_MADE = b"vrtracker"
+"""Of which rows a file was made, and when: nanoseconds since 1970, in whole seconds."""
 _INDEX: Mapping[str, list[str]] = {SESSIONS: ["id"], DATASETS: ["eid", "id"]}
 _SCHEMAS: Mapping[str, pa.Schema] = {
     SESSIONS: pa.schema(
@@ -96,22 +97,18 @@ def _is_ours(file: Path) -> bool:
     return isinstance(stated, dict) and stated.get("origin") == _ORIGIN
 
 
-def write_cache(
-    folder: Path, tables: Mapping[str, Mapping[str, Any]], *, created: dt.datetime
-) -> None:
+def write_cache(folder: Path, tables: Sequence[CacheTable], *, created: dt.datetime) -> None:
     """Write the tables of a cache, each whole under another name first.
 
     One that is there already with the same rows is left as it is, with its time: whoever loads it
-    or copies it need not do so again.
+    or copies it need not do so again. Each states the digest of its rows and its time: one that
+    has another time was changed since.
 
     Parameters
     ----------
     folder
-        Made if it is not there.
-    tables
-        Columns by name, by table, rows in the order of the index; sessions may lack
-        ``qc``, and columns that ONE has not are left out. A table that is not among them is
-        removed: datasets that nothing tells of any more.
+        Made if it is not there. A table that is not among the given ones is removed: datasets that
+        nothing tells of any more.
     created
         The time to state, UTC.
 
@@ -125,60 +122,60 @@ def write_cache(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            for name, columns in tables.items():
-                target = folder / f"{name}.pqt"
-                table, schema = _table(name, columns, created)
-                if not _is_there(table, schema, target):
-                    parts[target] = folder / f".{name}.{token}.part"
-                    _write(table, schema, parts[target])
+            for table in tables:
+                target = folder / f"{table.name}.pqt"
+                if not _is_there(target, table.digest):
+                    parts[target] = folder / f".{table.name}.{token}.part"
+                    _write(table, created, parts[target])
             for target, part in parts.items():
                 part.replace(target)
+            for name in _INDEX.keys() - {table.name for table in tables}:
+                (folder / f"{name}.pqt").unlink(missing_ok=True)
         finally:
             for part in parts.values():
                 part.unlink(missing_ok=True)
-        for name in _INDEX.keys() - tables.keys():
-            (folder / f"{name}.pqt").unlink(missing_ok=True)
     except OSError as error:
         raise InvalidValueError(
             f"{os.fspath(folder)!r} cannot be written to ({reason_of(error)}). Give another folder."
         ) from error
 
 
-def _is_there(table: pa.Table, schema: pa.Schema, path: Path) -> bool:
-    """Return whether a file holds these rows and can be read; it is one of ours."""
-    if not path.is_file() or pq.read_metadata(path).num_rows != table.num_rows:
+def _is_there(file: Path, digest: str) -> bool:
+    """Return whether a file of ours was made of these rows and is as it was written."""
+    if not file.is_file():
         return False
-    try:
-        there = pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        return False
-    return bool(there.schema.equals(schema) and there.equals(table.cast(schema)))
+    made = (pq.read_metadata(file).metadata or {}).get(_MADE, b"").decode()
+    return bool(made == f"{digest} {file.stat().st_mtime_ns}")
 
 
-def _write(table: pa.Table, schema: pa.Schema, path: Path) -> None:
+def _write(table: CacheTable, created: dt.datetime, path: Path) -> None:
     """Write a table; what repeats as a dictionary, packed, and what cannot be packed as it is.
 
     The schema that readers find is the one declared, not that of the dictionaries.
     """
-    repeating = [name for name in table.column_names if name not in _INCOMPRESSIBLE]
+    parts, time_ns = iter(table.parts()), int(created.timestamp()) * 10**9
+    first = next(parts)
+    schema = _schema(table.name, first, created)
+    repeating = [name for name in schema.names if name not in _INCOMPRESSIBLE]
     packing = dict.fromkeys(repeating, "snappy") | dict.fromkeys(_INCOMPRESSIBLE, "none")
+    made = _table(first, schema)
     with pq.ParquetWriter(
-        path, table.schema, use_dictionary=repeating, compression=packing, store_schema=False
+        path, made.schema, use_dictionary=repeating, compression=packing, store_schema=False
     ) as file:
-        file.write_table(table)
+        file.write_table(made)
+        for columns in parts:
+            file.write_table(_table(columns, schema))
         declared = base64.b64encode(schema.serialize())
-        file.add_key_value_metadata({**(schema.metadata or {}), "ARROW:schema": declared})
+        stated = {"ARROW:schema": declared, _MADE: f"{table.digest} {time_ns}"}
+        file.add_key_value_metadata({**(schema.metadata or {}), **stated})
+    os.utime(path, ns=(time_ns, time_ns))
 
 
-def _table(
-    name: str, columns: Mapping[str, Any], created: dt.datetime
-) -> tuple[pa.Table, pa.Schema]:
-    """Return a table, texts that repeat as dictionaries, and the schema that it is to have."""
-    schema = pa.schema([field for field in _SCHEMAS[name] if field.name in columns])
+def _schema(name: str, columns: Mapping[str, Any], created: dt.datetime) -> pa.Schema:
+    """Return the schema that a table is to have, and what ONE and pandas want to know of it."""
+    schema = _SCHEMAS[name]
     if columns.get("hash", ()) is None:
         schema = schema.set(schema.get_field_index("hash"), pa.field("hash", pa.null()))
-        columns = {**columns, "hash": pa.nulls(len(columns["id"]))}
-    arrays = [_array(columns[field.name], field.type) for field in schema]
     metadata = {
         "one_metadata": json.dumps(
             # Without zone and seconds, as ONE reads it with datetime.fromisoformat and compares.
@@ -186,7 +183,17 @@ def _table(
         ),
         "pandas": json.dumps(_pandas_metadata(schema, _INDEX[name])),
     }
-    return pa.table(arrays, schema.names), schema.with_metadata(metadata)
+    return schema.with_metadata(metadata)
+
+
+def _table(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """Return columns as a table, texts that repeat as dictionaries."""
+    count = len(columns["id"])
+    arrays = [
+        pa.nulls(count) if (column := columns[field.name]) is None else _array(column, field.type)
+        for field in schema
+    ]
+    return pa.table(arrays, schema.names)
 
 
 def _array(column: Any, kind: pa.DataType) -> Any:
@@ -219,13 +226,3 @@ def _pandas_metadata(schema: pa.Schema, index: Sequence[str]) -> dict[str, Any]:
         "columns": columns,
         "creator": {"library": "pyarrow", "version": pa.__version__},
     }
-
-
-def qc_column(levels: npt.NDArray[Any]) -> pa.DictionaryArray:
-    """Return levels, shape (n,), as the ordered categories that ONE compares.
-
-    All five are always there, in order: without them the strings would be compared.
-    """
-    codes = np.searchsorted([int(level) for level in _LEVELS], levels).astype("int8")
-    names = pa.array([level.name for level in _LEVELS])
-    return pa.DictionaryArray.from_arrays(pa.array(codes), names, ordered=True)

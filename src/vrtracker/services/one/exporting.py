@@ -20,7 +20,7 @@ def export_cache(
 ) -> OneExport:
     """Write the sessions that pass filters; see `vrtracker.tracker.Tracker.export_one`."""
     from vrtracker.arrow import read_table
-    from vrtracker.files.one.columns import cache_columns, fit_datasets, fit_sessions
+    from vrtracker.files.one.columns import cache_tables, fit_datasets, fit_sessions
     from vrtracker.files.one.writing import refuse_foreign, write_cache
 
     refuse_foreign(folder)
@@ -38,7 +38,8 @@ def export_cache(
         statement = unit.one.datasets(None if is_most else listing)
     sessions, left_out = fit_sessions(rows, names, on_disk)
     if len(sessions):
-        datasets, more = fit_datasets(read_table(lab.database, statement), sessions)
+        found = read_table(lab.database, statement, whole=False)
+        datasets, more = fit_datasets(found, sessions)
         left_out += more
     if left_out and not skip_unfit:
         raise _unfit(left_out)
@@ -46,14 +47,14 @@ def export_cache(
         raise InvalidValueError(
             "No session is selected that ONE can hold; nothing was written. Give other filters."
         )
-    made = cache_columns(sessions, datasets)
-    write_cache(folder, made.tables, created=lab.now())
+    made, unhashed = cache_tables(sessions, datasets)
+    write_cache(folder, made, created=lab.now())
     return OneExport(
         folder=str(folder),
         sessions=len(sessions),
-        datasets=made.datasets,
+        datasets=len(datasets),
         left_out=tuple(left_out),
-        unhashed=made.unhashed,
+        unhashed=unhashed,
     )
 
 
