@@ -63,13 +63,18 @@ def test_no_page_keeps_anybody_out(page):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         page.goto(path)
-        found[path] = [
-            f"{each['id']}: {each['nodes'][0]['html']}"
-            for each in Axe().run(page, options=SERIOUS).response["violations"]
-            if each["impact"] in {"serious", "critical"}
-        ]
+        found[path] = _wrong(page)
 
     assert [found for found in found.items() if found[1]] == []
+
+
+def _wrong(page):
+    """Return what keeps somebody out of a page."""
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in Axe().run(page, options=SERIOUS).response["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
 
 
 def test_today_s_session_is_entered_edited_in_conflict_edited_in_bulk_and_taken_back(page, server):
@@ -102,6 +107,39 @@ def test_today_s_session_is_entered_edited_in_conflict_edited_in_bulk_and_taken_
     page.get_by_role("button", name="Take it back").click()
     page.wait_for_url("/")
     assert sessions.get(FIRST).numPlanes == 2
+
+
+def test_a_condition_is_completed_by_keys_alone_and_kept_as_a_view(page, server):
+    page.goto("/sessions")
+    field = page.get_by_role("combobox", name="Condition")
+    listed = page.get_by_role("listbox", name="What can come next")
+    field.focus()
+    for typed, words in (("imag", "imaging "), ("and mouse.s", "imaging and mouse.sex ")):
+        page.keyboard.type(typed)
+        listed.get_by_role("option", name=words.split()[-1], exact=True).wait_for()
+        page.keyboard.press("ArrowDown")
+        chosen = listed.get_by_role("option", selected=True)
+        assert field.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+        page.keyboard.press("Enter")
+        assert field.input_value() == words
+    page.keyboard.type("= ")
+    listed.get_by_role("option", name="F", exact=True).wait_for()
+    assert _wrong(page) == []
+    listed.get_by_role("option", name="F", exact=True).click()
+    page.keyboard.press("Escape")
+    assert field.get_attribute("aria-expanded") == "false"
+    page.keyboard.press("Enter")
+    page.get_by_text("pass", exact=False).first.wait_for()
+    assert "?where=imaging+and+mouse.sex+%3D+F+&" in page.url
+
+    page.get_by_text("Views", exact=True).click()
+    page.get_by_label("Keep this condition").fill("women")
+    page.get_by_role("button", name="Keep").click()
+    page.goto("/sessions")
+    page.get_by_role("link", name="women").click()
+    assert field.input_value() == "imaging and mouse.sex = F"
+    page.get_by_role("button", name="Remove the view women").click()
+    page.get_by_text("You have none.").wait_for(state="attached")
 
 
 def test_ten_sessions_are_judged_by_keys_alone(page, server):

@@ -31,6 +31,7 @@ EXPECTED = {
         "web-user add",
         "web-user list",
         "web-user remove",
+        "web-user token",
         "plot",
         "reconcile",
         "outdated",

@@ -98,7 +98,10 @@ def test_it_answers_no_other_computer_without_users(demo):
 def test_users_are_let_in_listed_and_removed():
     done = run("web-user", "add", "ann", "--role", "editor", answer="correct horse\n")
     assert done.exit_code == 0, done.output
-    assert told("web-user", "list") == [{"name": "ann", "role": "editor"}]
+    assert len(good("web-user", "token", "ann").strip()) == 43
+    assert told("web-user", "list") == [{"name": "ann", "role": "editor", "token": True}]
+    good("web-user", "token", "ann", "--revoke")
+    assert told("web-user", "list")[0]["token"] is False
     assert "10 characters" in refused("web-user", "add", "bob", code=2)
     good("web-user", "remove", "ann")
     assert "bob" in refused("web-user", "remove", "bob", code=2)

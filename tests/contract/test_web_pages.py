@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -54,6 +56,22 @@ def test_sessions_are_found_by_a_condition_and_a_wrong_one_is_pointed_at(visitor
     assert TWO not in found
     assert wrong.status == 400
     assert "Did you mean &#39;imaging&#39;" in wrong.body.decode()
+
+
+def test_where_nothing_passes_it_is_said_what_would(visitor, lab):
+    lab.tracker.workflow.scratch(ONE, "dim")
+    page = visitor.see("/sessions", where="imaging", text="mouse's")
+
+    assert "None. <a" in page
+    assert "Without the condition: 1</a>" in page
+    assert "With scratched ones" not in page
+    assert "With scratched ones: 1</a>" in visitor.see("/sessions", where="imaging")
+
+
+def test_a_condition_is_completed_by_what_can_come_next(visitor):
+    words = json.loads(visitor.see("/sessions/as/words", text="not imaging and mouse.K"))
+
+    assert words == {"at": 16, "words": ["mouse.KO"]}
 
 
 def test_a_session_s_page_has_states_reasons_files_attempts_and_its_neighbours(visitor):
@@ -113,10 +131,11 @@ def test_a_table_comes_in_any_order_page_by_page_with_the_columns_that_were_chos
     condition = {"where": "mouseName = 'M2'", "columns": "numPlanes"}
 
     first = visitor.see("/sessions", order="-numPlanes", **condition)
+    later = re.search('data-later="([^"]*)"', first)[1]
     second = visitor.see("/sessions", order="-numPlanes", page=2, **condition)
     behind = visitor.see("/sessions", after="M2.2024-05-06.100", **condition)
 
-    assert "150 sessions pass" in first
+    assert visitor.see(html.unescape(later)) == "150 sessions pass."
     assert [f"M2.2024-05-06.{number}" in first for number in (150, 51, 50)] == [True, True, False]
     assert [f"M2.2024-05-06.{number}" in second for number in (51, 50, 1)] == [False, True, True]
     assert [f"M2.2024-05-06.{number}" in behind for number in (100, 101)] == [False, True]

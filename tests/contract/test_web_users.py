@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.http import Visitor, served
+from support.http import Client, Visitor, hidden, served
 from support.registrars import raises
 from vrtracker.errors import ConfigurationError, VrtrackerError
 from vrtracker.web.serving import LabServer
@@ -61,6 +61,31 @@ def test_an_editor_writes_in_the_own_name_and_a_reader_not_at_all(client, lab):
     assert "Run again" not in reader.see("/runs")
 
 
+def test_views_are_one_s_own_opened_by_link_or_first_and_removed(client, lab):
+    lab.tracker.sessions.add("M1.2023-01-20.2", sessionNotes="a's")
+    ann, bob = Visitor(client, "ann", WORD), Visitor(client, "bob", WORD)
+    asked = {"where": "not suite2p", "text": "a's", "columns": "numPlanes", "order": "-sessionID"}
+
+    link = hidden(ann.see("/sessions", **asked), "link")
+    kept = ann.send("/sessions/as/view", link=link, name=SCRIPT, first="true")
+    opened = ann.see(kept.headers["Location"])
+    assert "M1.2023-01-20.2" in opened
+    assert 'value="not suite2p"' in opened
+    assert "order=numPlanes" in opened
+    assert SCRIPT not in opened
+    assert ONE not in ann.see("/sessions")
+    assert ONE in ann.see("/sessions", where="")
+    assert "You have none." in bob.see("/sessions")
+    assert ONE in bob.see("/sessions")
+
+    wrong = ann.send("/sessions/as/view", link="where=imagng", name="x")
+    nameless = ann.send("/sessions/as/view", link=link, name=" ")
+    assert [wrong.status, nameless.status] == [400, 400]
+    assert ann.send("/sessions/as/view", remove=SCRIPT).status == 303
+    assert ann.send("/sessions/as/view", remove=SCRIPT).status == 400
+    assert "You have none." in ann.see("/sessions")
+
+
 def test_passwords_are_kept_as_hashes_in_a_file_of_one_s_own(users):
     kept = json.loads(users.path.read_text())
 
@@ -92,6 +117,30 @@ def test_who_is_removed_or_has_left_is_out_at_once(client, users):
 
     assert [ann.look("/").status, bob.look("/").status] == [401, 401]
     assert bob.send("/undo").status == 401
+
+
+def test_programs_with_somebody_s_token_do_what_the_role_may_in_that_name(lab, users):
+    lab.add(ONE)
+    with served(lab.tracker, users=users) as client:
+        ann, bob = (Client(client.url, users.new_token(name)) for name in ("ann", "bob"))
+        edit = ("PATCH", f"/sessions/{ONE}", {"numPlanes": 3})
+
+        assert bob.ask(*edit).status == 200
+        assert lab.tracker.history.records(ONE)[-1]["actor"] == "bob"
+        refused = ann.ask(*edit[:2], {"numPlanes": 4})
+        assert (refused.status, refused.error["code"]) == (403, "role")
+        assert ann.get(f"/sessions/{ONE}")["numPlanes"] == 3
+        assert ann.token not in users.path.read_text()
+
+        users.remove("ann")
+        users.revoke_token("bob")
+        newer = users.new_token("bob")
+        tries = [client.token, ann.token, bob.token, *["guess"] * 4, newer]
+        statuses = [Client(client.url, each).ask("GET", "/status").status for each in tries]
+        assert statuses == [200, 401, 401, 401, 401, 401, 429, 200]
+        users.path.write_text("{")
+        closed = bob.ask("GET", "/status")
+        assert (closed.status, closed.error["code"]) == (503, "users")
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_pages(client):

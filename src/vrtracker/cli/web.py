@@ -166,9 +166,36 @@ def list_users(*, json: Json = False) -> None:
 
     Example: vrtracker web-user list --json
     """
-    roles = _modules("vrtracker web-user")[1].Users().roles()
-    rows = [{"name": name, "role": str(role)} for name, role in roles.items()]
+    users = _modules("vrtracker web-user")[1].Users()
+    holders = users.holders()
+    rows = [
+        {"name": name, "role": str(role), "token": name in holders}
+        for name, role in users.roles().items()
+    ]
     write_json(rows) if json else write_table(rows)
+
+
+@people.command("token")
+def give_token(
+    name: _Name,
+    *,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Let programs in no longer.")] = False,
+    json: Json = False,
+) -> None:
+    """Give somebody a token for programs, which sign with the name; it is shown this once.
+
+    One that there was is none now.
+
+    Example: vrtracker web-user token ann
+    """
+    users = _modules("vrtracker web-user")[1].Users()
+    if revoke:
+        users.revoke_token(name)
+        told, said = {"name": name}, f"{name} has no token now"
+    else:
+        token = users.new_token(name)
+        told, said = {"name": name, "token": token}, token
+    write_json(told) if json else say(said)
 
 
 def _password(name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -188,6 +188,66 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
     parts = (condition.part,) if isinstance(condition, Not) else condition.parts
     for part in parts:
         yield from comparisons(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Where a condition that is being written stands.
+
+    Attributes
+    ----------
+    at : int
+        Where the word that is being written begins, counted from 0.
+    begun : str
+        What there is of it.
+    takes : frozenset of str
+        What the grammar takes there, in its own names.
+    name : str
+        What is compared; empty where no name was written yet.
+    """
+
+    at: int
+    begun: str
+    takes: frozenset[str]
+    name: str
+
+
+def ending_of(text: str) -> Ending | None:
+    """Return where a condition that is being written stands, None if it cannot be read so far."""
+    from lark.exceptions import UnexpectedInput
+
+    closed = _CLOSED.sub(lambda found: "x" * len(found[0]), text)
+    begun = _BEGUN.search(closed)
+    at = len(text) if begun is None else begun.start()
+    reading: Any = _parser().parse_interactive(text[:at])
+    try:
+        tokens = list(reading.iter_parse())
+    except UnexpectedInput:
+        return None
+    takes, kinds = frozenset(reading.accepts()), [token.type for token in tokens]
+    if text[at : at + 1] in {"'", '"', "`"}:
+        takes &= {"QUOTED", "QUOTED_NAME"}
+    elif at < len(text) and "MORE" in takes:
+        # A value of several words goes on.
+        at, takes = int(tokens[_last(kinds, {"VALUE"})].start_pos), frozenset({"VALUE"})
+    last = _last(kinds, _NAMES)
+    if last >= 0 and last == len(kinds) - 1:
+        takes -= _NAMES
+    first = last
+    while first > 0 and kinds[first - 1] == kinds[last] == "WORD":
+        first -= 1
+    name = text[tokens[first].start_pos : tokens[last].end_pos].strip("`") if last >= 0 else ""
+    return Ending(at, text[at:], takes, name)
+
+
+_NAMES = frozenset({"WORD", "QUOTED_NAME"})
+_CLOSED = re.compile(r"""'(?:[^']|'')*'(?!')|"(?:[^"]|"")*"(?!")|`[^`]+`""")
+_BEGUN = re.compile(r"""['"`].*$|[^\s()<>=!~,]+$""", re.DOTALL)
+
+
+def _last(kinds: list[str], wanted: Iterable[str]) -> int:
+    """Return the place of the last token of some kinds, -1 where there is none."""
+    return max((place for place, kind in enumerate(kinds) if kind in wanted), default=-1)
 
 
 def _is_end(error: Any) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.errors import MissingDependencyError
+from vrtracker.services.entries.completing import names_of
 from vrtracker.services.entries.sessions import SessionService
 
 if TYPE_CHECKING:
@@ -105,10 +106,5 @@ def _is_tracker(value: Any) -> bool:
 
 
 def _known(tracker: Any) -> set[str]:
-    stages = list(tracker.workflow.stages)
-    tables = tracker.database.tables
-    of_mice = (f"mouse.{column.name}" for column in tables.mice.c)
-    known = {*(column.name for column in tables.sessions.c), *of_mice, *stages}
-    known |= {f"{room}.{stage}" for room in ("state", "qc") for stage in stages}
     mice = tracker.mice.query().limit(_MOST_MICE).keys()
-    return known | set(mice)
+    return {*names_of(tracker.sessions), *tracker.workflow.stages, *mice}

@@ -55,12 +55,12 @@ class Conditions:
         return [self._expression(part.clause)]
 
     def _filter(self, name: str, wanted: Any) -> Clause:
-        term = self._comparable(name)
+        term = self.comparable(name)
         return term.fact(*split(wanted, takes_ranges=term.takes_ranges)).holds
 
     # -- names ----------------------------------------------------------------------------------
 
-    def _comparable(self, name: str, dot: str = "__") -> Comparable:
+    def comparable(self, name: str, dot: str = "__") -> Comparable:
         """Return what a name stands for; where it is none, others are told with that dot."""
         if name in self._table.c:
             return Term.of(self._table.c[name], coercer_of(self._table))
@@ -72,11 +72,11 @@ class Conditions:
                 return Term.of(mice.c[bare], coercer_of(mice))
         found = self._beyond.find(name)
         if found is None:
-            raise UnknownNameError("filter", name, self._names(name, dot))
+            raise UnknownNameError("filter", name, self.names(name, dot))
         self.joins_mouse = self.joins_mouse or found.joins_mouse
         return found.comparable
 
-    def _names(self, like: str, dot: str) -> list[str]:
+    def names(self, like: str = "", dot: str = ".") -> list[str]:
         """Return the names that there are, or the mouse's alone where one of them is meant."""
         own, beyond = self._table.c.keys(), self._beyond.names(dot)
         if self._table is not self._tables.sessions:
@@ -100,7 +100,7 @@ class Conditions:
 
     def _comparison(self, whole: Written, asked: Comparison) -> Fact:
         try:
-            term = self._comparable(asked.name, "__" if "__" in asked.name else ".")
+            term = self.comparable(asked.name, "__" if "__" in asked.name else ".")
         except UnknownNameError as error:
             raise self._no_name(whole, asked, error) from error
         except InvalidValueError as error:
@@ -148,7 +148,7 @@ class Conditions:
 
     def _is_name(self, name: str) -> bool:
         try:
-            self._comparable(name)
+            self.comparable(name)
         except UnknownNameError:
             return False
         return True

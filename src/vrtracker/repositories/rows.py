@@ -114,6 +114,12 @@ class RowRepository(Generic[Record]):
         statement = count_statement(self._x.tables, self.table, listing)
         return int(self._x.execute(statement).scalar())
 
+    def used(self, name: str) -> list[Any]:
+        """Return the different values of a column, missing ones left out."""
+        column = self.table.c[name]
+        statement = select(column).where(column.is_not(None)).distinct()
+        return [row[0] for row in self._x.execute(statement)]
+
     def plan(self, listing: Listing, columns: Columns) -> list[str]:
         """Return the database's plan for a listing, line by line."""
         statement = listing_statement(self._x.tables, self.table, listing, columns=columns)

@@ -92,9 +92,3 @@ class SessionRepository(RowRepository[SessionRecord]):
         for row in self._x.execute(statement).mappings():
             found[row["uSessionID"]].append(dict(row))
         return found
-
-    def used(self, name: str) -> list[Any]:
-        """Return the different values of a column, missing ones left out."""
-        column = self.table.c[name]
-        statement = select(column).where(column.is_not(None)).distinct()
-        return [row[0] for row in self._x.execute(statement)]

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from sqlalchemy import String
 from starlette.background import BackgroundTask
 
 from vrtracker.as_json import KEY_COLUMNS, records
 from vrtracker.domain.mice import tells_genotype
+from vrtracker.services.entries.completing import next_words
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import answer
-from vrtracker.web.rendering import Renderer
+from vrtracker.web.rendering import Form, Renderer, then
 from vrtracker.web.tables import narrowed
+from vrtracker.web.views import View, Views
 
 _ROWS = 100
 _DEEPEST = 100
@@ -44,6 +47,14 @@ class Asked:
     page: int = 1
     columns: tuple[str, ...] = ()
     scratched: bool = False
+
+    @classmethod
+    def of(cls, link: str) -> Asked:
+        """Return what a link asks for."""
+        given = parse_qs(link)
+        where, text, order = (given.get(name, [""])[0] for name in ("where", "text", "order"))
+        columns, scratched = tuple(given.get("columns", ())), "scratched" in given
+        return cls(where, text, order, columns=columns, scratched=scratched)
 
     def link(self, **changed: Any) -> str:
         """Return the query of the address that shows the same but for what is changed."""
@@ -80,13 +91,41 @@ def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
         scratched: Annotated[bool, Query()] = False,
     ) -> HTMLResponse:
         kept = request.cookies.get(f"columns-{plural}", "")
-        chosen = tuple(columns or (name for name in kept.split(".") if name in table.names))
-        asked = Asked(where.strip(), text.strip(), order, after, page, chosen, scratched)
+        asked = Asked(
+            where.strip(), text.strip(), order, after, page, tuple(columns or ()), scratched
+        )
+        first = None if request.url.query else table.views.first()
+        asked = asked if first is None else Asked.of(first.link)
+        if not asked.columns:
+            chosen = tuple(name for name in kept.split(".") if name in table.names)
+            asked = replace(asked, columns=chosen)
         shown = renderer.show("table.html", table.shown(asked))
         if columns:
             cookie = f"columns-{plural}"
             shown.set_cookie(cookie, ".".join(columns), _KEPT_S, samesite="strict", httponly=True)
         return shown
+
+    @router.get(f"/{plural}/as/words")
+    def words(text: str = "") -> Response:
+        at, found = next_words(table.service, text)
+        return answer({"at": at, "words": found})
+
+    @router.get(f"/{plural}/as/count")
+    def counted(
+        where: str = "", text: str = "", *, scratched: Annotated[bool, Query()] = False
+    ) -> PlainTextResponse:
+        asked = Asked(where.strip(), text.strip(), scratched=scratched)
+        return PlainTextResponse(table.passing(table.query(asked).count()))
+
+    @router.post(f"/{plural}/as/view")
+    def kept(form: Form) -> Response:
+        if "remove" in form:
+            table.views.remove(form["remove"])
+            return then(f"/{plural}?where=")
+        asked = Asked.of(form.get("link", ""))
+        table.check(asked)
+        table.views.keep(form.get("name", ""), View(asked.link(), "first" in form))
+        return then(f"/{plural}?{asked.link() or 'where='}")
 
     @router.get(f"/{plural}/as/{{form}}")
     def exported(
@@ -107,9 +146,9 @@ class _Table:
     """One of the lab's tables as a page."""
 
     def __init__(self, tracker: Tracker, service: RowService[Any, Any], plural: str) -> None:
-        self._tracker = tracker
-        self._service = service
+        self.service = service
         self.plural = plural
+        self.views = Views(f"{tracker.url} {plural}")
         mouse = [f"mouse.{name}" for name in _texts(tracker.mice)]
         self._texts = [*_texts(service), *(mouse if plural == "sessions" else ())]
         self._states = tuple(tracker.workflow.stages) if plural == "sessions" else ()
@@ -117,19 +156,15 @@ class _Table:
     @property
     def names(self) -> list[str]:
         """The columns that can be shown."""
-        return list(self._service.columns)
+        return list(self.service.columns)
 
     def shown(self, asked: Asked) -> dict[str, Any]:
         """Return the rows of a page, and what can be done with them."""
-        query = self._query(asked)
-        count = query.count()
-        if not asked.order:
-            query = narrowed(self._service, query, (), asked.after or None)
         key = KEY_COLUMNS if self.plural == "sessions" else ("mouseName",)
         columns = [name for name in asked.columns or _SHOWN[self.plural] if name not in key]
         states = [f"state.{stage}" for stage in self._states]
         first = (asked.page - 1) * _ROWS if asked.order else 0
-        ordered = query.select(*key, *columns, *states).order_by(*filter(None, [asked.order]))
+        ordered = self._ordered(asked).select(*key, *columns, *states)
         found = ordered.limit(first + _ROWS + 1).records()[first:]
         rows = records(found[:_ROWS])
         following = None
@@ -142,7 +177,10 @@ class _Table:
             "columns": (*key, *columns),
             "stages": self._states,
             "all_columns": [name for name in self.names if name not in key],
-            "count": count,
+            # To count takes as long as to find, or longer: what is shown does not wait for it.
+            "passing": None if first or asked.after or following else self.passing(len(rows)),
+            "wider": [] if rows else list(self._wider(asked)),
+            "views": self.views.all(),
             "asked": asked,
             "condition": self._condition(asked) or "",
             "next": following,
@@ -152,7 +190,7 @@ class _Table:
 
     def file(self, asked: Asked, form: str) -> Response:
         """Return the rows as a file; as JSON like the API's."""
-        query = self._query(asked).order_by(*filter(None, [asked.order]))
+        query = self.query(asked).order_by(*filter(None, [asked.order]))
         query = query.select(*(asked.columns or ["*"]))
         name = f"{self.plural}.{form}"
         saved = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -167,8 +205,34 @@ class _Table:
             raise
         return FileResponse(path, headers=saved, background=BackgroundTask(folder.cleanup))
 
-    def _query(self, asked: Asked) -> Any:
-        return self._service.query(self._condition(asked), include_scratched=asked.scratched)
+    def query(self, asked: Asked) -> Any:
+        """Return the rows that are asked for, in no order."""
+        return self.service.query(self._condition(asked), include_scratched=asked.scratched)
+
+    def check(self, asked: Asked) -> None:
+        """Raise what is wrong with what is asked for; no row is read."""
+        self._ordered(asked).select(*(asked.columns or ["*"])).sql()
+
+    def passing(self, count: int) -> str:
+        """Say that so many rows pass."""
+        noun = self.plural if count != 1 else {"sessions": "session", "mice": "mouse"}[self.plural]
+        return f"{count} {noun} {'pass' if count != 1 else 'passes'}."
+
+    def _ordered(self, asked: Asked) -> Any:
+        if asked.order:
+            return self.query(asked).order_by(asked.order)
+        return narrowed(self.service, self.query(asked), (), asked.after or None)
+
+    def _wider(self, asked: Asked) -> Iterator[tuple[str, str, int]]:
+        """Yield what would find some where nothing is found: how, the link, and how many."""
+        looser = {
+            "Without the text": replace(asked, text=""),
+            "Without the condition": replace(asked, where=""),
+            "With scratched ones": replace(asked, scratched=True),
+        }
+        for how, other in looser.items():
+            if other != asked and (count := self.query(other).count()):
+                yield how, other.link(), count
 
     def _condition(self, asked: Asked) -> str | None:
         """Return the whole condition: what is asked, and the text in any column that holds some."""

@@ -1,8 +1,9 @@
 """Who may come in: by a token, by a password, or in a trusted proxy's name.
 
-Programs show the token in a header with each request. A browser shows it once, in the address
-that ``vrtracker web --open`` opens, or sends a password, and gets a cookie for it, with which the
-pages alone are answered; what they change has to come from a page of this very server.
+Programs show the server's token, or a user's own, in a header with each request. A browser shows
+the server's once, in the address that ``vrtracker web --open`` opens, or sends a password, and gets
+a cookie for it, with which the pages alone are answered; what they change has to come from a page
+of this very server.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from vrtracker.domain.roles import Role
+from vrtracker.errors import ConfigurationError
 from vrtracker.web.problems import problem
 from vrtracker.web.visits import Visit, Visits, current
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _COOKIE = "vrtracker"
 _OPEN = ("/openapi.json", "/style.css")
 _HARMLESS = ("GET", "HEAD")
+_OF_ONE_S_OWN = ("/sessions/as/view", "/mice/as/view")
+"""What a reader may send: it changes nothing in the lab."""
 _POLICY = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     b"img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -97,7 +101,7 @@ class Guard:
         self._app_of = app_of
         self._door = door
         self._visits = Visits()
-        self._failures: dict[tuple[str, str], list[float]] = {}
+        self._trials = _Trials()
         self._checking = threading.Lock()
         self._secret = secrets.token_urlsafe(24)
 
@@ -109,8 +113,18 @@ class Guard:
         if scope["type"] != "http":
             return
         asked = _Asked(scope, self._door)
-        answering = self._answering(asked)
-        await answering(scope, receive, _with_headers(send))
+        sending = _with_headers(send)
+        try:
+            await self._answering(asked)(scope, receive, sending)
+        except ConfigurationError:
+            # Where nobody knows who may come in, nobody does.
+            refused = problem(
+                http.HTTPStatus.SERVICE_UNAVAILABLE,
+                "users",
+                "The file of users cannot be read.",
+                "vrtracker web-user list tells why.",
+            )
+            await refused(scope, receive, sending)
 
     def _answering(self, asked: _Asked) -> Any:
         if self._door.hosts is not None and asked.name not in self._door.hosts:
@@ -127,14 +141,43 @@ class Guard:
         return self._of_browser(asked)
 
     def _of_program(self, asked: _Asked) -> Any:
-        shown = asked.headers.get(b"authorization", b"")
-        if hmac.compare_digest(shown, b"Bearer " + self._door.token.encode()):
+        kind, _, token = asked.authorization.partition(" ")
+        if kind.lower() != "bearer":
+            token = ""
+        if hmac.compare_digest(token.encode(), self._door.token.encode()):
             return self._app_of(None, None)
+        person = self._door.users.holder(token) if self._door.users and token else None
+        role = None if person is None else self._role(person)
+        if role is None:
+            return self._unknown_token(asked, token)
+        if asked.is_harmless or role.includes(Role.EDITOR):
+            return self._app_of(person, role)
+        return problem(
+            http.HTTPStatus.FORBIDDEN,
+            "role",
+            f"{person} is a reader, who changes nothing.",
+            "Whoever runs the server gives roles: vrtracker web-user add NAME --role editor",
+        )
+
+    def _unknown_token(self, asked: _Asked, token: str) -> Response:
+        """Refuse a token that is nobody's; who has one is never kept out by others' trials."""
+        tried = ("", asked.address)
+        if token and self._trials.are_too_many(tried):
+            return problem(
+                http.HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_trials",
+                "Too many tokens from there were none.",
+                "Wait five minutes.",
+                headers={"Retry-After": str(_WINDOW_S)},
+            )
+        if token:
+            self._trials.failed(tried)
         return problem(
             http.HTTPStatus.UNAUTHORIZED,
             "no_token",
             "The request shows no token, or another one.",
-            "Send the header that vrtracker web prints: Authorization: Bearer TOKEN",
+            "Send the header that vrtracker web prints: Authorization: Bearer TOKEN; or one's own "
+            "token: vrtracker web-user token NAME",
             headers={"WWW-Authenticate": "Bearer"},
         )
 
@@ -154,7 +197,7 @@ class Guard:
             self._visits.end(visit.number)
             return self._stranger(http.HTTPStatus.OK, "You have left.")
         may_write = role is None or role.includes(Role.EDITOR)
-        if not (asked.is_harmless or may_write):
+        if not (asked.is_harmless or may_write or asked.path in _OF_ONE_S_OWN):
             return _page("<p>A reader changes nothing.</p>", http.HTTPStatus.FORBIDDEN)
         current.set(replace(visit, may_write=may_write))
         return self._app_of(visit.person, role)
@@ -167,8 +210,11 @@ class Guard:
             visit = Visit(hmac.digest(self._secret.encode(), name.encode(), "sha256").hex(), name)
         if visit is None or visit.person is None:
             return visit, None
-        role = self._door.users.roles().get(visit.person) if self._door.users else None
+        role = self._role(visit.person)
         return (None, None) if role is None else (visit, role)
+
+    def _role(self, person: str) -> Role | None:
+        return self._door.users.roles().get(person) if self._door.users else None
 
     def _stranger(
         self, status: int = http.HTTPStatus.UNAUTHORIZED, said: str = "Please log in."
@@ -208,20 +254,42 @@ class Guard:
     def _checked(self, form: dict[str, str], asked: _Asked) -> Response:
         """Let in who has the password, a few trials at a time from each address and name."""
         name, users = form.get("name", "")[:200], self._door.users
-        tried, now = (name, asked.address), time.monotonic()
-        failures = [when for when in self._failures.get(tried, ()) if now - when < _WINDOW_S]
-        if len(failures) >= _MOST_FAILURES:
+        tried = (name, asked.address)
+        if self._trials.are_too_many(tried):
             said = "Too many failures; wait five minutes."
             answer = self._stranger(http.HTTPStatus.TOO_MANY_REQUESTS, said)
             answer.headers["Retry-After"] = str(_WINDOW_S)
             return answer
         if users is not None and users.is_password(name, form.get("password", "")):
-            self._failures.pop(tried, None)
+            self._trials.succeeded(tried)
             return self._let_in(name, asked)
+        self._trials.failed(tried)
+        return self._stranger(said="That name and password do not go together.")
+
+
+class _Trials:
+    """Passwords and tokens that were none, by who tried and from where."""
+
+    def __init__(self) -> None:
+        self._failures: dict[tuple[str, str], list[float]] = {}
+
+    def are_too_many(self, tried: tuple[str, str]) -> bool:
+        """Return whether nothing more is tried for now."""
+        return len(self._lately(tried)) >= _MOST_FAILURES
+
+    def failed(self, tried: tuple[str, str]) -> None:
+        """Count a failure."""
         if len(self._failures) > _MOST_KEPT:
             self._failures.clear()
-        self._failures[tried] = [*failures, now]
-        return self._stranger(said="That name and password do not go together.")
+        self._failures[tried] = [*self._lately(tried), time.monotonic()]
+
+    def succeeded(self, tried: tuple[str, str]) -> None:
+        """Forget the failures before."""
+        self._failures.pop(tried, None)
+
+    def _lately(self, tried: tuple[str, str]) -> list[float]:
+        now = time.monotonic()
+        return [when for when in self._failures.get(tried, ()) if now - when < _WINDOW_S]
 
 
 class _Asked:
@@ -232,6 +300,7 @@ class _Asked:
         self.query: bytes = scope["query_string"]
         self.is_harmless = scope["method"] in _HARMLESS
         self.headers = {name.lower(): value for name, value in scope["headers"]}
+        self.authorization = self._text("authorization")
         host = self._text("host")
         self.name = _name(host)
         peer = (scope.get("client") or ("",))[0]

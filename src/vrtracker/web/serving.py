@@ -172,7 +172,9 @@ class LabServer(uvicorn.Server):
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        made = socket.create_server((host, port), family=family)
+        # Told that it is TCP, asyncio sends what is small at once, and not 40 ms later.
+        return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, made.detach())
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} of {host} cannot be used ({error.strerror}); give another one: --port 0 "

@@ -1,12 +1,11 @@
-"""People with passwords: a file beside the settings, which holds their roles and hashes alone."""
+"""People with passwords or tokens: a file that holds their roles and hashes alone."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
+import hashlib
+import hmac
 import secrets
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from vrtracker.domain.roles import Role
-from vrtracker.errors import ConfigurationError, InvalidValueError, UnknownNameError
-from vrtracker.settings import config_path
+from vrtracker.errors import InvalidValueError, UnknownNameError
+from vrtracker.web.kept import KeptFile
 
 _SHORTEST = 10
 _LONGEST = 100
@@ -32,14 +31,19 @@ class Users:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or config_path().with_name("web-users.json")
+        self._file = KeptFile("web-users.json", "users", path)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._file.path
 
     def roles(self) -> dict[str, Role]:
         """Return everybody's role, as the file has it now."""
         return {name: Role(known["role"]) for name, known in self._read().items()}
 
     def add(self, name: str, role: str, password: str | None) -> None:
-        """Add somebody, or give a new role and password.
+        """Add somebody, or give a new role and password; a token that there was is none now.
 
         Parameters
         ----------
@@ -67,21 +71,53 @@ class Users:
         if password is not None and len(password) < _SHORTEST:
             raise InvalidValueError(f"A password has {_SHORTEST} characters or more.")
         kept = None if password is None else self._hasher.hash(password)
-        self._write({**self._read(), name: {"role": role, "password": kept}})
+        self._file.write({**self._read(), name: {"role": role, "password": kept}})
 
     def remove(self, name: str) -> None:
-        """Let somebody in no longer; visits that have begun end too.
+        """Let somebody in no longer; visits that have begun and the token end too.
 
         Raises
         ------
         UnknownNameError
             If there is nobody of that name.
         """
-        known = self._read()
-        if name not in known:
-            raise UnknownNameError("user", name, known or ["(nobody)"])
+        known = self._having(name)
         del known[name]
-        self._write(known)
+        self._file.write(known)
+
+    def new_token(self, name: str) -> str:
+        """Return a token with which somebody's programs come in; one that there was is none now.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is nobody of that name.
+        """
+        token = secrets.token_urlsafe(32)
+        self._keep_token(name, _hashed(token))
+        return token
+
+    def revoke_token(self, name: str) -> None:
+        """Let somebody's programs in no longer.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is nobody of that name.
+        """
+        self._keep_token(name, None)
+
+    def holder(self, token: str) -> str | None:
+        """Return whose token it is, None where it is nobody's."""
+        shown, found = _hashed(token), None
+        for name, known in self._read().items():
+            if hmac.compare_digest(known.get("token") or "", shown):
+                found = name
+        return found
+
+    def holders(self) -> set[str]:
+        """Return the names of those who have a token."""
+        return {name for name, known in self._read().items() if known.get("token")}
 
     def is_password(self, name: str, password: str) -> bool:
         """Return whether this is somebody's password; it takes as long for a name that is none."""
@@ -99,27 +135,26 @@ class Users:
     def _nobody(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe())
 
-    def _read(self) -> dict[str, dict[str, Any]]:
-        try:
-            found = json.loads(self.path.read_text("utf-8"))
-            return {str(name): {"role": Role(each["role"]), **each} for name, each in found.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ConfigurationError(
-                f"{str(self.path)!r}, which holds the users of vrtracker web, cannot be read "
-                f"({error}). Mend or remove it."
-            ) from error
+    def _keep_token(self, name: str, hashed: str | None) -> None:
+        known = self._having(name)
+        known[name]["token"] = hashed
+        self._file.write(known)
 
-    def _write(self, known: dict[str, dict[str, Any]]) -> None:
+    def _having(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return what is known of everybody, among whom somebody has to be."""
+        known = self._read()
+        if name not in known:
+            raise UnknownNameError("user", name, known or ["(nobody)"])
+        return known
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        found = self._file.read()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Only who runs the server may read it: mkstemp's files are of one's own.
-            number, part = tempfile.mkstemp(dir=self.path.parent, prefix=".web-users-")
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(known, file, indent=1, sort_keys=True)
-            Path(part).replace(self.path)
-        except OSError as error:
-            raise ConfigurationError(
-                f"{str(self.path)!r} cannot be written ({error.strerror or error})."
-            ) from error
+            return {name: {"role": Role(each["role"]), **each} for name, each in found.items()}
+        except (ValueError, LookupError, TypeError) as error:
+            raise self._file.damaged(error) from error
+
+
+def _hashed(token: str) -> str:
+    """Return what is kept of a token, which is too long to be guessed from it."""
+    return hashlib.sha256(token.encode()).hexdigest()

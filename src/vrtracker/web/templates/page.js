@@ -87,3 +87,77 @@ for (const chooser of document.querySelectorAll("input[data-into]")) {
     if (chooser.files.length) take(chooser.files[0], document.getElementById(chooser.dataset.into));
   });
 }
+
+for (const part of document.querySelectorAll("[data-later]")) {
+  fetch(part.dataset.later).then(async (answer) => {
+    if (answer.ok) part.textContent = await answer.text();
+  });
+}
+
+// What can come next in a condition: the server knows; arrows choose, Enter or Tab takes.
+function complete(field, list) {
+  let begin = 0;
+  let chosen = -1;
+  let asked = 0;
+  const options = () => [...list.children];
+
+  function show(words) {
+    chosen = -1;
+    list.replaceChildren(...words.map((word, place) => {
+      const option = document.createElement("span");
+      option.id = `word-${place}`;
+      option.role = "option";
+      option.textContent = word;
+      option.ariaSelected = "false";
+      option.addEventListener("mousedown", (event) => { event.preventDefault(); take(option); });
+      return option;
+    }));
+    list.hidden = !words.length;
+    field.ariaExpanded = String(!list.hidden);
+    field.removeAttribute("aria-activedescendant");
+  }
+
+  function choose(place) {
+    const all = options();
+    chosen = (place + all.length) % all.length;
+    all.forEach((option, number) => { option.ariaSelected = String(number === chosen); });
+    all[chosen].scrollIntoView({ block: "nearest" });
+    field.setAttribute("aria-activedescendant", all[chosen].id);
+  }
+
+  function take(option) {
+    field.setRangeText(`${option.textContent} `, begin, field.selectionStart, "end");
+    propose();
+  }
+
+  async function propose() {
+    const number = ++asked;
+    const text = field.value.slice(0, field.selectionStart);
+    const answer = await fetch(`${field.dataset.words}?text=${encodeURIComponent(text)}`);
+    if (!answer.ok || number !== asked) return;
+    const found = await answer.json();
+    begin = found.at;
+    show(found.words);
+  }
+
+  field.removeAttribute("list");
+  field.role = "combobox";
+  field.ariaAutoComplete = "list";
+  field.setAttribute("aria-controls", list.id);
+  show([]);
+  field.addEventListener("input", propose);
+  field.addEventListener("blur", () => { asked++; show([]); });
+  field.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && list.hidden) propose();
+    else if (step) choose(chosen < 0 && step < 0 ? -1 : chosen + step);
+    else if (event.key === "Escape" && !list.hidden) { asked++; show([]); event.stopPropagation(); }
+    else if (["Enter", "Tab"].includes(event.key) && chosen >= 0) take(options()[chosen]);
+    else return;
+    event.preventDefault();
+  });
+}
+
+for (const field of document.querySelectorAll("input[data-words]")) {
+  complete(field, document.getElementById("words"));
+}
