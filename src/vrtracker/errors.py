@@ -211,10 +211,10 @@ class InvalidTransitionError(VrtrackerError):
 class ConcurrentUpdateError(VrtrackerError):
     """Somebody else changed the row meanwhile, nothing was written; read again and retry."""
 
-    def __init__(self, key: object, what: str = "changed") -> None:
+    def __init__(self, key: object, what: str = "changed", who: str = "somebody else") -> None:
         self.key = key
         super().__init__(
-            f"{key} was {what} by somebody else in the meantime; nothing was written. "
+            f"{key} was {what} by {who} in the meantime; nothing was written. "
             "Read it again and retry."
         )
 

@@ -151,6 +151,24 @@ def test_two_reviewers_never_have_the_same_session_before_them(client, visitor, 
     assert lab.state(ONE, "suite2p_qc") == "done"
 
 
+def test_of_two_servers_on_one_database_the_second_judgement_is_told_the_first(visitor, lab):
+    with served(lab.another(actor="bob")) as elsewhere:
+        other = Visitor(elsewhere)
+        pages = [each.see("/quality/suite2p") for each in (visitor, other)]
+        forms = [{name: hidden(page, name) for name in ("key", "state", "seen")} for page in pages]
+        assert forms[0] == forms[1]
+        assert other.send("/quality/suite2p", level="FAIL", reason="dim", **forms[1]).status == 303
+
+        late = visitor.send("/quality/suite2p", level="PASS", **forms[0])
+        as_if = visitor.send("/quality/suite2p", level="PASS", **forms[0] | {"state": "failed"})
+        on_its_page = visitor.send(f"/sessions/{ONE}/qc", check="suite2p", level="PASS", seen="0")
+
+    assert [late.status, as_if.status, on_its_page.status] == [409, 409, 409]
+    assert "bob said FAIL (dim)" in late.body.decode()
+    assert "judged FAIL (dim) by bob" in as_if.body.decode()
+    assert lab.state(ONE, "suite2p_qc") == "failed"
+
+
 def test_the_disk_is_compared_and_written_once_the_plan_was_seen(visitor, lab):
     (lab.root / "M2" / "2024-05-06" / "3").mkdir(parents=True)
     (lab.root / "M2" / "2024-05-06" / "3" / "2024-05-06_3_M2_Timeline.mat").write_bytes(b"x")

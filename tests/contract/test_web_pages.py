@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import html
 import io
 import json
@@ -42,6 +43,38 @@ def test_the_overview_shows_mice_queues_failures_and_events(visitor):
     assert f'aria-label="{TWO}: failed"' in page
     assert "no &lt;disk&gt;" in page
     assert "running → done" in page
+
+
+def test_the_overview_shows_eight_weeks_and_leads_past_empty_ones(visitor, lab):
+    for day in ("2022-06-01", "2023-01-20", "2023-06-01"):
+        lab.tracker.sessions.add(("M2", day, 7))
+    days = ("2022-06-01", "2023-01-20", "2023-06-01")
+
+    def shown(path, **query):
+        page = visitor.see(path, **query)
+        links = dict(re.findall(r'rel="(prev|next)" href="[^"]*until=([^"]*)"', page))
+        return [day for day in days if f'aria-label="M2.{day}.7' in page], links
+
+    for path in ("/", "/mice/M2"):
+        last, links = shown(path)
+        assert (last, links) == (["2023-06-01"], {"prev": "2023-01-21" if path == "/" else days[1]})
+        middle, links = shown(path, until=links["prev"])
+        assert (middle, links["prev"]) == (["2023-01-20"], "2022-06-01")
+        assert shown(path, until=links["next"])[0] == ["2023-06-01"]
+    assert 'data-live="/live?until=2022-06-01"' in visitor.see("/", until="2022-06-01")
+    assert shown("/live", until="2022-06-01")[0] == ["2022-06-01"]
+    assert visitor.look("/", until="soon").status == 422
+
+
+def test_times_are_of_the_lab_s_zone_which_every_page_tells(visitor, lab):
+    at = lab.tracker.history.records(ONE)[-1]["occurred_at"]
+    local, utc = (f"{each:%Y-%m-%d %H:%M:%S}" for each in (at + dt.timedelta(hours=2), at))
+
+    for path in ("/", f"/sessions/{ONE}", "/mice/M1", "/runs", "/quality/suite2p", "/calls"):
+        page = visitor.see(path)
+        assert "Times are of UTC+02:00" in page
+        assert utc not in page
+    assert local in visitor.see(f"/sessions/{ONE}")
 
 
 def test_sessions_are_found_by_a_condition_and_a_wrong_one_is_pointed_at(visitor):

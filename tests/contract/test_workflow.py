@@ -21,6 +21,7 @@ from vrtracker.domain.registrars import RegistrarResult
 from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.domain.states import State, Transition, allowed_from
 from vrtracker.errors import (
+    ConcurrentUpdateError,
     InvalidTransitionError,
     InvalidValueError,
     LostClaimError,
@@ -254,6 +255,26 @@ def test_process_stages_take_no_qc_decision(lab):
         lab.tracker.workflow.set_qc(key, "registration", "PASS")
     assert "red_cell_qc" in caught.value.known
     assert lab.dump() == before
+
+
+def test_a_judgement_that_did_not_see_the_last_one_is_refused_with_what_was_said(lab, workflow):
+    key = lab.add("M1.2023-01-20.1", imaging=True, suite2p=True)
+    bob = lab.another(actor="bob")
+    bob.workflow.set_qc(key, "suite2p", "FAIL", reason="dim", seen=0)
+    (last,) = lab.tracker.decisions.records(key)
+    before = lab.dump()
+
+    for judge in (
+        lambda: workflow.set_qc(key, "suite2p", "PASS", seen=0),
+        lambda: workflow.scratch(key, "no signal", seen=0),
+    ):
+        with pytest.raises(ConcurrentUpdateError, match=r"judged FAIL \(dim\) by bob"):
+            judge()
+    assert lab.dump() == before
+    workflow.set_qc(key, "session", "PASS", seen=last["decision_id"])
+    with pytest.raises(ConcurrentUpdateError, match="judged PASS by ann"):
+        workflow.set_qc(key, "suite2p", "PASS", seen=last["decision_id"])
+    assert workflow.set_qc(key, "suite2p", "PASS", seen=last["decision_id"] + 1) == "done"
 
 
 def test_people_do_not_run_reviews(lab):

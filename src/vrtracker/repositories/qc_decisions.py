@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -48,3 +49,10 @@ class QCDecisionRepository:
         """Return the SELECT of the decisions on a session, oldest first."""
         table = self._x.tables.qc_decisions
         return select(*table.c).where(table.c.uSessionID == number).order_by(table.c.decision_id)
+
+    def newest(self, number: int, checks: Collection[str]) -> Any:
+        """Return the newest decision on a session, of some checks if any are given, or None."""
+        table = self._x.tables.qc_decisions
+        chosen = [table.c.check_name.in_(checks)] if checks else []
+        statement = select(*table.c).where(table.c.uSessionID == number, *chosen)
+        return self._x.execute(statement.order_by(table.c.decision_id.desc()).limit(1)).first()

@@ -141,6 +141,7 @@ class _Desk:
         """Decide on what lies before oneself; return the operation."""
         stage = self._tracker.workflow.stages.review(kind)
         key, level, reason = form.get("key", ""), form.get("level", ""), form.text("reason")
+        seen = form.number("seen")
         if level in _NEED_REASON and reason is None:
             raise Refusal(
                 http.HTTPStatus.BAD_REQUEST, "no_reason", f"{level} needs a reason.", "Give one."
@@ -149,12 +150,13 @@ class _Desk:
             raise _elsewhere(key)
         state = self._tracker.workflow.states(key)[stage.name]
         if state != form.get("state"):
-            raise _decided(key, state)
+            raise _decided(key, state, self._tracker.decisions.records(key))
         with operation(new_id()) as token:
             if level == _SCRATCH:
-                self._tracker.workflow.scratch(key, reason or "")
+                self._tracker.workflow.scratch(key, reason or "", seen=seen)
             else:
-                self._tracker.workflow.set_qc(key, kind, QC.parse(level), reason=reason)
+                chosen = QC.parse(level)
+                self._tracker.workflow.set_qc(key, kind, chosen, reason=reason, seen=seen)
         return token
 
 
@@ -163,6 +165,10 @@ def _elsewhere(key: str) -> Refusal:
     return Refusal(http.HTTPStatus.CONFLICT, "held", said, "Take the next one.")
 
 
-def _decided(key: str, state: str) -> Refusal:
+def _decided(key: str, state: str, decisions: list[Any]) -> Refusal:
     said = f"{key} was decided meanwhile: it is {state} now; nothing was written."
+    if decisions:
+        last = decisions[-1]
+        why = f" ({last['reason']})" if last["reason"] else ""
+        said += f" {last['actor']} said {QC(last['qc_level']).name}{why}."
     return Refusal(http.HTTPStatus.CONFLICT, "decided", said, "Take the next one.")

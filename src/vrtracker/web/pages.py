@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
 from vrtracker.as_json import KEY_COLUMNS, records
+from vrtracker.clock import lab_today
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.stages import StageKind
@@ -20,7 +22,8 @@ from vrtracker.web.fresh import Fresh
 from vrtracker.web.rendering import TEMPLATES, Form, Given, Renderer, in_path, then
 from vrtracker.web.tables import Rows
 
-_SQUARES = 2_000
+_WEEKS = 8
+_SQUARES = 5_000
 _NEWEST = 12
 _NOTHING, _FAILED = "nothing yet", "failed"
 _BUTTONS = {"failed": "reset", "done": "reset", "stale": "reset", "ready": "complete"}
@@ -32,12 +35,14 @@ def routes(app: FastAPI, tracker: Tracker, renderer: Renderer, fresh: Fresh) -> 
     browsing.add_routes(router, tracker, renderer)
 
     @router.get("/")
-    def overview() -> HTMLResponse:
-        return renderer.show("overview.html", fresh.get(pages.overview, anew=True))
+    def overview(until: dt.date | None = None) -> HTMLResponse:
+        facts = fresh.get(pages.overview, anew=True)
+        return renderer.show("overview.html", facts | (pages.grid(until) if until else {}))
 
     @router.get("/live")
-    def live() -> HTMLResponse:
-        return renderer.show("live.html", fresh.get(pages.overview))
+    def live(until: dt.date | None = None) -> HTMLResponse:
+        facts = fresh.get(pages.overview)
+        return renderer.show("live.html", facts | (pages.grid(until) if until else {}))
 
     @router.get("/sessions/{key}")
     def session(key: str) -> HTMLResponse:
@@ -49,8 +54,8 @@ def routes(app: FastAPI, tracker: Tracker, renderer: Renderer, fresh: Fresh) -> 
         return then(f"/sessions/{in_path(key)}")
 
     @router.get("/mice/{name}")
-    def mouse(name: str) -> HTMLResponse:
-        return renderer.show("mouse.html", pages.mouse(name))
+    def mouse(name: str, until: dt.date | None = None) -> HTMLResponse:
+        return renderer.show("mouse.html", pages.mouse(name, until))
 
     @router.get("/calls")
     def calls(request: Request) -> HTMLResponse:
@@ -95,35 +100,56 @@ class _Pages:
             "states": [state.value for state in State],
             "kinds": {stage.name: stage.kind.value for stage in self._stages.values()},
             "claims": records(rows["claims"]),
-            "squares": self._squares(),
-            "legend": self._legend,
             "failures": records(self._tracker.workflow.errors.records(group=True)),
             "events": records(self._tracker.events.records(_NEWEST)),
+            **self.grid(None),
         }
 
-    def _squares(self, where: Any = None) -> dict[str, list[dict[str, Any]]]:
-        """Return the newest sessions by mouse, each with its key and what it reached."""
-        query = self._tracker.query(where).order_by("-sessionDate").limit(_SQUARES)
-        found = query.select(*KEY_COLUMNS, *(f"state.{stage}" for stage in self._stages)).records()
-        by_mouse: dict[str, list[dict[str, Any]]] = {}
-        for row in sorted(found, key=lambda each: [each[name] for name in KEY_COLUMNS]):
-            states = {stage: row[f"state.{stage}"] for stage in self._stages}
-            square = {"key": str(SessionKey.parse({n: row[n] for n in KEY_COLUMNS}))}
-            square["reached"] = _reached(states)
-            square["place"] = self._legend[square["reached"]]
-            by_mouse.setdefault(row["mouseName"], []).append(square)
+    def grid(self, until: dt.date | None, **filters: Any) -> dict[str, Any]:
+        """Return the sessions of eight weeks by mouse and day, and where older and newer ones are.
+
+        Parameters
+        ----------
+        until
+            A day of the last week; that of the newest session when not given.
+        """
+        query, today = self._tracker.query(**filters), lab_today(self._tracker._lab.zone)  # noqa: SLF001
+        last = until or _nearest(query, "-sessionDate", (today, "<=")) or today
+        monday = last - dt.timedelta(days=last.weekday())
+        days = [monday + dt.timedelta(days=each) for each in range(7 - 7 * _WEEKS, 7)]
+        newer = _nearest(query, "sessionDate", (days[-1], ">"))
+        within = query.where(sessionDate=(days[0], ">=")).where(sessionDate=(days[-1], "<="))
+        grid = {
+            "until": until,
+            "days": days,
+            "mice": self._squares(within),
+            "older": _nearest(query, "-sessionDate", (days[0], "<")),
+            # So that the next one is in the first week that is shown.
+            "newer": newer and newer + dt.timedelta(weeks=_WEEKS - 1),
+        }
+        return {"grid": grid, "legend": self._legend}
+
+    def _squares(self, query: Any) -> dict[str, dict[dt.date, list[dict[str, Any]]]]:
+        """Return sessions by mouse and day, each with its key and what it reached."""
+        states = [f"state.{stage}" for stage in self._stages]
+        found = query.select(*KEY_COLUMNS, *states).order_by("-sessionDate").limit(_SQUARES)
+        by_mouse: dict[str, dict[dt.date, list[dict[str, Any]]]] = {}
+        for row in sorted(found.records(), key=lambda each: [each[name] for name in KEY_COLUMNS]):
+            reached = _reached({stage: row[f"state.{stage}"] for stage in self._stages})
+            key = SessionKey.parse({name: row[name] for name in KEY_COLUMNS})
+            square = {"key": str(key), "reached": reached, "place": self._legend[reached]}
+            by_mouse.setdefault(key.mouse, {}).setdefault(key.date, []).append(square)
         return by_mouse
 
-    def mouse(self, name: str) -> dict[str, Any]:
+    def mouse(self, name: str, until: dt.date | None) -> dict[str, Any]:
         """Return all that is known of a mouse."""
         self._tracker.mice.get(name)
         row = Rows(self._tracker, self._tracker.mice, "mice").row(name)
         return {
             "name": name,
             "row": row,
-            "squares": self._squares({"mouseName": name}),
-            "legend": self._legend,
             "events": records(self._tracker.history.records(name))[::-1],
+            **self.grid(until, mouseName=name),
         }
 
     def session(self, key: str) -> dict[str, Any]:
@@ -168,11 +194,13 @@ class _Pages:
     def decide(self, key: str, verb: str, form: Given) -> None:
         """Do what a form of a session's page asks for."""
         workflow, reason, stage = self._tracker.workflow, form.text("reason"), form.get("stage", "")
+        seen = form.number("seen")
         match verb:
             case "qc":
-                workflow.set_qc(key, form.get("check", ""), form.get("level", ""), reason=reason)
+                check, level = form.get("check", ""), form.get("level", "")
+                workflow.set_qc(key, check, level, reason=reason, seen=seen)
             case "scratch":
-                workflow.scratch(key, reason or "")
+                workflow.scratch(key, reason or "", seen=seen)
             case "unscratch":
                 workflow.unscratch(key, reason=reason)
             case "complete":
@@ -183,6 +211,12 @@ class _Pages:
                 workflow.release(key, stage or None, reason=reason)
             case _:
                 raise NotFoundError("page", verb)
+
+
+def _nearest(query: Any, order: str, bound: tuple[dt.date, str]) -> dt.date | None:
+    """Return the first day in an order that is within a bound and has a session."""
+    found = query.where(sessionDate=bound).order_by(order).limit(1).select("sessionDate").records()
+    return found[0]["sessionDate"] if found else None
 
 
 def _reached(states: dict[str, str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 import http
+import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote
@@ -40,6 +42,11 @@ class Given(dict[str, str]):
         """Return a field's text, None where it is empty."""
         return self.get(name, "").strip() or None
 
+    def number(self, name: str) -> int | None:
+        """Return a field's whole number, None where it holds none."""
+        text = self.get(name, "")
+        return int(text) if text.isdecimal() and text.isascii() else None
+
 
 async def _given(request: Request) -> Given:
     """Return what a form of one of this visit's pages sends.
@@ -69,6 +76,7 @@ class Renderer:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
+        self._zone = tracker._lab.zone  # noqa: SLF001
         role = tracker.role
         may_write = role is not None and role.includes(Role.EDITOR)
         self._may_write = may_write and not tracker.database.readonly
@@ -87,7 +95,7 @@ class Renderer:
             "reviews": self._reviews,
             "mark": Markup('<input type="hidden" name="mark" value="{}">').format(visit.form_mark),
         }
-        template = _environment().get_template(name)
+        template = _environment(self._zone).get_template(name)
         return HTMLResponse(template.render(common | dict(facts or {})), status)
 
     def wrong(self, message: str, status: int) -> HTMLResponse:
@@ -110,17 +118,28 @@ def _is_review(stage: Any) -> bool:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(zone: dt.tzinfo | None) -> Environment:
+    """Return what makes pages of templates, with times by the clock of a zone, told as `zone`."""
     made = Environment(
         loader=PackageLoader("vrtracker.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"path": in_path, "when": _when, "level": _level, "cell": _cell, "age": _age}
+    made.filters |= {"path": in_path, "level": _level, "cell": _cell, "age": _age}
+    made.filters["newest"] = _newest
+    made.filters["when"] = partial(_when, zone=zone)
+    made.globals["zone"] = "/".join(dict.fromkeys(time.tzname)) if zone is None else str(zone)
     return made
 
 
-def _when(text: str) -> str:
-    """Return a time in UTC as one reads it."""
-    return str(text).replace("T", " ").removesuffix("+00:00")
+def _when(text: str, zone: dt.tzinfo | None) -> str:
+    """Return a time in UTC by the clock of a zone, the server's own where it is None."""
+    if not text:
+        return ""
+    return f"{dt.datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _newest(decisions: list[dict[str, Any]]) -> int:
+    """Return the number of the newest decision, 0 for none."""
+    return max((each["decision_id"] for each in decisions), default=0)
 
 
 def _level(number: int) -> str:

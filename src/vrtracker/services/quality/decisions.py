@@ -12,7 +12,7 @@ from vrtracker.domain.qc import QC
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition, allowed_from
-from vrtracker.errors import InvalidTransitionError, InvalidValueError
+from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, InvalidValueError
 from vrtracker.repositories.values import coercer_of
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import (
@@ -52,6 +52,7 @@ class QualityService:
         reason: str | None = None,
         criteria: str | None = None,
         evidence: str | None = None,
+        seen: int | None = None,
     ) -> State:
         """Record a QC decision and return the state that it leads to.
 
@@ -68,6 +69,9 @@ class QualityService:
             Why. A session cannot be failed without.
         criteria, evidence
             Version of the criteria; path of what the decision rests on.
+        seen
+            Number of the session's newest decision that is known to whoever decides, 0 for none;
+            any may be there when not given.
 
         Raises
         ------
@@ -78,6 +82,9 @@ class QualityService:
             If there is no such check or level.
         InvalidValueError
             If a text is too long for its column, or holds what no database keeps.
+        ConcurrentUpdateError
+            If the check, or the session, was judged since `seen`; it says by whom, and how. For
+            the session as a whole any decision counts.
 
         Examples
         --------
@@ -89,11 +96,17 @@ class QualityService:
         given = {"reason": _clean(reason), "criteria": criteria, "evidence": evidence}
         extras = {name: coercer.value(name, text) for name, text in given.items()}
         if check in {_SESSION_CHECK, f"{_SESSION_CHECK}_qc"}:
-            return self._judge_session(wanted, decided, **extras)
-        return self._judge_stage(wanted, self._lab.stages.review(check), decided, **extras)
+            return self._judge_session(wanted, decided, seen, **extras)
+        stage = self._lab.stages.review(check)
+        return self._judge_stage(wanted, stage, decided, seen, **extras)
 
-    def scratch(self, key: Any, reason: str) -> State:
+    def scratch(self, key: Any, reason: str, *, seen: int | None = None) -> State:
         """Give a session up: it takes part in nothing and leaves the listings.
+
+        Parameters
+        ----------
+        seen
+            As for `set_qc`; any decision since then stands in the way.
 
         Raises
         ------
@@ -101,6 +114,8 @@ class QualityService:
             If there is no reason.
         InvalidTransitionError
             If it is scratched already, or a stage of it is running.
+        ConcurrentUpdateError
+            If it was judged since `seen`.
 
         Examples
         --------
@@ -110,6 +125,7 @@ class QualityService:
         wanted = SessionKey.parse(key)
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, wanted)
+            _require_seen(unit, snapshot, seen)
             at = self._lab.now()
             self._scratch(unit, snapshot, _clean(reason), QC.FAIL, at=at)
             unit.commit()
@@ -174,9 +190,10 @@ class QualityService:
 
     # -- the session as a whole ---------------------------------------------------------------
 
-    def _judge_session(self, key: SessionKey, level: QC, **extras: Any) -> State:
+    def _judge_session(self, key: SessionKey, level: QC, seen: int | None, **extras: Any) -> State:
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, key)
+            _require_seen(unit, snapshot, seen)
             at = self._lab.now()
             if level in {QC.FAIL, QC.CRITICAL}:
                 self._scratch(unit, snapshot, extras.pop("reason"), level, at=at, **extras)
@@ -262,10 +279,13 @@ class QualityService:
 
     # -- one stage ----------------------------------------------------------------------------
 
-    def _judge_stage(self, key: SessionKey, stage: Stage, level: QC, **extras: Any) -> State:
+    def _judge_stage(
+        self, key: SessionKey, stage: Stage, level: QC, seen: int | None, **extras: Any
+    ) -> State:
         transition, mark = _of_level(level)
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, key)
+            _require_seen(unit, snapshot, seen, stage.name, _SESSION_CHECK)
             at = self._lab.now()
             before = require(self._lab, snapshot, stage, transition, at=at)
             date = self._lab.lab_now() if level.accepted else None
@@ -381,6 +401,16 @@ class QualityService:
             evidence=evidence,
             reason=reason,
         )
+
+
+def _require_seen(unit: UnitOfWork, snapshot: Snapshot, seen: int | None, *checks: str) -> None:
+    """Refuse where one of these checks, any when none is given, was judged since `seen`."""
+    if seen is None:
+        return
+    last = unit.qc_decisions.newest(snapshot.record.uSessionID, checks)
+    if last is not None and last.decision_id > seen:
+        said = f"judged {QC(last.qc_level).name}{f' ({last.reason})' if last.reason else ''}"
+        raise ConcurrentUpdateError(snapshot.record.key, said, last.actor)
 
 
 def _of_level(level: QC) -> tuple[Transition, Mark | None]:
