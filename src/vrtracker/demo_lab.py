@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MARKER = ".vrtracker-demo-lab"
 _PLANES = 2
 _ROIS = 30  # in each plane
+_SIDE = 128  # pixels of a plane
 _FRAMES = 500
 _FRAME_RATE = 6.0  # volumes/s
 _TRIALS = 12
@@ -245,9 +246,12 @@ def _suite2p(name: str, rng: np.random.Generator) -> npt.NDArray[Any]:
 
     match name:
         case "stat":
-            return np.array([_roi(rng) for _ in range(_ROIS)], dtype=object)
+            return np.array([_roi(rng, place) for place in _places()], dtype=object)
         case "ops":
-            size = {"Ly": 512, "Lx": 512}
+            image = rng.normal(120, 12, (_SIDE, _SIDE))
+            for y, x, high, wide in _places():
+                image[y : y + high, x : x + wide] += rng.uniform(40, 160)
+            size = {"Ly": _SIDE, "Lx": _SIDE, "meanImg": image.astype("i2")}
             return np.array({"nplanes": _PLANES, "fs": _FRAME_RATE, "tau": 1.5, **size})
         case "iscell":
             chance = rng.uniform(0, 1, _ROIS)
@@ -259,16 +263,25 @@ def _suite2p(name: str, rng: np.random.Generator) -> npt.NDArray[Any]:
             return (baseline + rng.normal(0, 25, (_ROIS, _FRAMES))).astype("f4")
 
 
-def _roi(rng: np.random.Generator) -> dict[str, Any]:
+def _places() -> list[list[int]]:
+    """Return where the cells are, in each plane alike: first row and column, height and width."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    corners, sizes = rng.integers(0, _SIDE - 9, (_ROIS, 2)), rng.integers(5, 9, (_ROIS, 2))
+    found: list[list[int]] = np.hstack([corners, sizes]).tolist()
+    return found
+
+
+def _roi(rng: np.random.Generator, place: list[int]) -> dict[str, Any]:
     """Make what suite2p says of one ROI: a patch of pixels and their weights."""
     import numpy as np
 
-    y, x = rng.integers(4, 508, 2)
-    high, wide = (int(each) for each in rng.integers(5, 9, 2))
+    y, x, high, wide = place
     ypix, xpix = (part.ravel() for part in np.indices((high, wide)))
     lam = rng.uniform(0.1, 1, len(ypix)).astype("f4")
-    med = [int(y), int(x)]
-    return {"ypix": y - 4 + ypix, "xpix": x - 4 + xpix, "lam": lam, "med": med, "npix": len(lam)}
+    med = [y + high // 2, x + wide // 2]
+    return {"ypix": y + ypix, "xpix": x + xpix, "lam": lam, "med": med, "npix": len(lam)}
 
 
 def _alf(name: str, rng: np.random.Generator) -> npt.NDArray[Any]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vrtracker.errors import InvalidValueError
 
@@ -48,10 +48,12 @@ class _Array:
 
     def __init__(self, dtype: Any, data: Any, *_: Any) -> None:
         self.shape: Sequence[Any] = ()
+        self.order = "C"
         self.dtype, self.data = dtype, data
 
     def __setstate__(self, state: Sequence[Any]) -> None:
-        _, self.shape, self.dtype, _, self.data = state
+        _, self.shape, self.dtype, is_by_column, self.data = state
+        self.order = "F" if is_by_column else "C"
 
     def values(self) -> list[Any]:
         """Return its values in a row: numbers, or the objects that it holds."""
@@ -87,7 +89,15 @@ _KNOWN: Mapping[tuple[str, str], type] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):  # noqa: SLF001
+    """Python's own in Python: the one in C takes as much memory as a damaged byte tells it to."""
+
+    dispatch: ClassVar = {
+        code: load
+        for code, load in pickle._Unpickler.dispatch.items()  # noqa: SLF001
+        if code != pickle.BYTEARRAY8[0]  # So does this, which no array of suite2p needs.
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         known = _KNOWN.get((module, name))
         if known is None:
@@ -159,6 +169,22 @@ class SavedSettings:
         value = _plain(self.values.get(name))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if is_number else None
+
+    def image(self, name: str) -> Any:
+        """Return an array of two dimensions, (rows, columns); None where there is none.
+
+        Raises
+        ------
+        InvalidValueError
+            If it does not hold numbers, as many as its shape says.
+        """
+        found = self.values.get(name)
+        try:
+            if not isinstance(found, _Array) or len(found.shape) != 2 or 0 in found.shape:  # noqa: PLR2004
+                return None
+            return found.numbers().reshape(found.shape, order=found.order)
+        except Exception as error:  # Its parts come from the file and may be anything.
+            raise self._odd(name, "no picture") from error
 
     def _odd(self, name: str, problem: str) -> InvalidValueError:
         return InvalidValueError(

@@ -37,9 +37,9 @@ class QCDecisionRepository:
         level: QC,
         decided_at: dt.datetime,
         actor: str,
-        criteria: str | None,
-        evidence: str | None,
-        reason: str | None,
+        criteria: str | None = None,
+        evidence: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Append a decision on the session with this autonumber."""
         values = (number, check, int(level), decided_at, actor, criteria, evidence, reason)

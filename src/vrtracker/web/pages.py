@@ -17,7 +17,7 @@ from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import NotFoundError
 from vrtracker.tracker import Tracker
-from vrtracker.web import browsing
+from vrtracker.web import browsing, imaging
 from vrtracker.web.fresh import Fresh
 from vrtracker.web.rendering import TEMPLATES, Form, Given, Renderer, in_path, then
 from vrtracker.web.tables import Rows
@@ -33,6 +33,7 @@ def routes(app: FastAPI, tracker: Tracker, renderer: Renderer, fresh: Fresh) -> 
     """Return the pages of a lab."""
     router, pages = APIRouter(include_in_schema=False), _Pages(tracker)
     browsing.add_routes(router, tracker, renderer)
+    imaging.add_routes(router, tracker, renderer)
 
     @router.get("/")
     def overview(until: dt.date | None = None) -> HTMLResponse:

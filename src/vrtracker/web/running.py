@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import datetime as dt
 import http
+import os
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,9 @@ from fastapi.responses import Response
 from vrtracker import clock
 from vrtracker.as_json import plain_value, records
 from vrtracker.domain.stages import StageKind
-from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.errors import InvalidValueError, NotFoundError, VrtrackerError
+from vrtracker.files.bundles import check_name
+from vrtracker.snapshots import list_versions
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import digest
 from vrtracker.web.fresh import Fresh
@@ -32,6 +35,7 @@ from vrtracker.web.rendering import Form, Given, Renderer, then
 
 _TAIL = 8_000
 _KEPT = 20
+_PLACE = "VRTRACKER_SNAPSHOTS"
 # Windows' own, which Python has there alone.
 _STOP: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
 _GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -149,6 +153,11 @@ def routes(tracker: Tracker, renderer: Renderer, runs: Runs) -> APIRouter:
         work.start(form)
         return then("/runs")
 
+    @router.post("/runs/publish")
+    def publish(form: Form) -> Response:
+        work.publish(form)
+        return then("/runs")
+
     @router.post("/runs/{number}/stop")
     def stop(number: int, _form: Form) -> Response:
         work.require_writing()
@@ -199,6 +208,7 @@ class _Work:
         return {
             "processes": [each.name for each in stages if each.kind is StageKind.PROCESS],
             "root": self._tracker.root,
+            **_snapshots(),
             **self.going(anew=True),
         }
 
@@ -239,6 +249,18 @@ class _Work:
         self._tracker.workflow.registrar(stage.name)
         self._runs.start(self._tracker.actor, *words)
 
+    def publish(self, form: Given) -> None:
+        """Start the publishing of a snapshot, into the folder that the server was told of."""
+        self.require_writing()
+        place, where = _snapshots()["place"], form.text("where")
+        if not place:
+            raise InvalidValueError(f"Name a folder in {_PLACE}, and start the server again.")
+        words = ["snapshot", "publish", check_name(form.get("name", "")), "--to", place]
+        if where is not None:
+            self._tracker.query(where).exists()
+            words += [f"--where={where}"]
+        self._runs.start(self._tracker.actor, *words)
+
     def require_writing(self) -> None:
         """Refuse where nothing may be written, which the process of a run would not know.
 
@@ -256,3 +278,19 @@ class _Work:
 
         target = self._runs.target
         return examine(target.url, root=target.root, actor=self._tracker.actor)
+
+
+def _snapshots() -> dict[str, Any]:
+    """Return the snapshots in the folder that the server was told of, newest first."""
+    place, found, problem = os.environ.get(_PLACE, ""), [], ""
+    if place and "://" not in place:
+        try:
+            found = list_versions(place, only_supported=False)[: -_KEPT - 1 : -1]
+        except VrtrackerError as error:
+            problem = str(error)
+    return {
+        "place": "" if "://" in place else place,
+        "address": place,
+        "snapshots": found,
+        "problem": problem,
+    }

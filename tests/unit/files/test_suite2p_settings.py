@@ -10,6 +10,8 @@ import io
 import os
 import pathlib
 import pickle
+import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +210,24 @@ def test_truncated_file_is_refused_wherever_it_ends(tmp_path):
 def test_missing_file_is_the_systems_own_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         SavedSettings.read(str(tmp_path / "ops.npy"))
+
+
+@pytest.mark.parametrize(
+    "greedy",
+    [
+        b"\x80\x02Nr" + struct.pack("<I", 1 << 24) + b".",
+        b"\x80\x05\x96" + struct.pack("<Q", 1 << 28) + b".",
+    ],
+)
+def test_a_file_takes_no_memory_that_it_does_not_fill(tmp_path, greedy):
+    path = write(tmp_path / "ops.npy", greedy)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidValueError):
+            SavedSettings.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def saved() -> bytes:

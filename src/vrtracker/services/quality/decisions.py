@@ -70,8 +70,7 @@ class QualityService:
         criteria, evidence
             Version of the criteria; path of what the decision rests on.
         seen
-            Number of the session's newest decision that is known to whoever decides, 0 for none;
-            any may be there when not given.
+            Number of the newest decision that is known, 0 for none; not asked when not given.
 
         Raises
         ------
@@ -83,8 +82,7 @@ class QualityService:
         InvalidValueError
             If a text is too long for its column, or holds what no database keeps.
         ConcurrentUpdateError
-            If the check, or the session, was judged since `seen`; it says by whom, and how. For
-            the session as a whole any decision counts.
+            If the check, or the session, was judged since `seen`; it says by whom, and how.
 
         Examples
         --------
@@ -387,19 +385,11 @@ class QualityService:
         level: QC,
         *,
         at: dt.datetime,
-        reason: str | None = None,
-        criteria: str | None = None,
-        evidence: str | None = None,
+        **extras: Any,
     ) -> None:
+        number, actor = snapshot.record.uSessionID, self._lab.actor
         unit.qc_decisions.append(
-            snapshot.record.uSessionID,
-            check=check,
-            level=level,
-            decided_at=at,
-            actor=self._lab.actor,
-            criteria=criteria,
-            evidence=evidence,
-            reason=reason,
+            number, check=check, level=level, decided_at=at, actor=actor, **extras
         )
 
 

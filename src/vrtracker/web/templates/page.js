@@ -10,9 +10,9 @@ function say(text) {
 }
 
 async function renew(part) {
-  if (document.hidden) return;
+  if (document.hidden && part.dataset.live) return;
   try {
-    const answer = await fetch(part.dataset.live);
+    const answer = await fetch(part.dataset.live || part.dataset.later);
     if (!answer.ok) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
     keepState(part, fresh);
@@ -46,6 +46,8 @@ function focusable(part) {
 for (const part of document.querySelectorAll("[data-live]")) {
   setInterval(renew, EVERY_MS, part);
 }
+// What takes long to find comes behind the page.
+document.querySelectorAll("[data-later]").forEach(renew);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

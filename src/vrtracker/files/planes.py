@@ -1,0 +1,213 @@
+"""A plane of suite2p to look at: its mean image, its ROIs, and what they did.
+
+``ops.npy`` and ``stat.npy`` are pickles, which `suite2p_settings` reads without running any of it.
+Traces are read a row at a time and not mapped: a drive that goes away would end who maps them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.errors import InvalidValueError, RootUnavailableError, VrtrackerError
+from vrtracker.files import alf
+from vrtracker.files.layout import SUITE2P
+from vrtracker.files.loading import load_dataset
+from vrtracker.files.suite2p_settings import SavedSettings, read_rois
+from vrtracker.files.trees import reason_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Plane", "plane_folders", "read_plane", "read_trace", "state_of"]
+
+_FOLDER = re.compile(r"plane(\d{1,3})")
+_SETTINGS = ("ops.npy", "reg_outputs.npy", "settings.npy")
+"""Where the mean image and the rate are: 0.x has all in the first, 1.x may not have it."""
+_FILES = (*_SETTINGS, "stat.npy", "iscell.npy", "F.npy")
+_LARGEST = 300_000_000
+_LARGEST_ROW = 100_000_000
+_LONGEST = 4096
+_NUMBERS = "bfiu"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """What suite2p says of a plane.
+
+    Attributes
+    ----------
+    image : ndarray or None
+        Mean image, (rows, columns).
+    pixels : ndarray of int
+        Of all ROIs: number of the ROI, row, column; (3, pixels).
+    is_cell : ndarray of bool
+        (ROIs,); all of them where ``iscell.npy`` is not there.
+    rate : float or None
+        Frames in a second.
+    missing : tuple of str
+        What is not shown, and why.
+    """
+
+    image: npt.NDArray[np.float32] | None
+    pixels: npt.NDArray[np.int32]
+    is_cell: npt.NDArray[np.bool_]
+    rate: float | None
+    missing: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, of the mean image, else as far as the ROIs reach."""
+        if self.image is not None:
+            rows, columns = self.image.shape
+            return rows, columns
+        rows, columns = self.pixels[1:].max(axis=1, initial=0) + 1
+        return int(rows), int(columns)
+
+
+def plane_folders(session: Path) -> dict[int, Path]:
+    """Return the folders of a session's planes by number; empty without suite2p's output.
+
+    Raises
+    ------
+    RootUnavailableError
+        If they cannot be read.
+    """
+    with _at_hand(session):
+        found = {_FOLDER.fullmatch(path.name): path for path in (session / SUITE2P).glob("plane*")}
+    numbered = {int(match[1]): path for match, path in found.items() if match}
+    return dict(sorted(numbered.items()))
+
+
+def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, bytes and time of change, ns, of each file that is shown of a plane.
+
+    Raises
+    ------
+    RootUnavailableError
+        If they cannot be looked at.
+    """
+    with _at_hand(folder):
+        facts = [(name, (folder / name).stat()) for name in _FILES if (folder / name).is_file()]
+    return tuple((name, each.st_size, each.st_mtime_ns) for name, each in facts)
+
+
+@contextlib.contextmanager
+def _at_hand(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RootUnavailableError(
+            f"{folder} cannot be read ({reason_of(error)}); is the drive mounted?"
+        ) from error
+
+
+def read_plane(folder: Path) -> Plane:
+    """Read what can be shown of a plane; what cannot be had is told in `missing`."""
+    import numpy as np
+
+    reading = _Reading(folder)
+    image, rate = reading.settings()
+    rois = reading.tried("stat.npy", read_rois) or []
+    cells = reading.tried("iscell.npy", alf.load)
+    if cells is not None and (cells.shape != (len(rois), 2) or cells.dtype.kind not in _NUMBERS):
+        reading.missing.append(f"iscell.npy is of {cells.shape}, and there are {len(rois)} ROIs.")
+        cells = None
+    is_cell = np.ones(len(rois), bool) if cells is None else cells[:, 0] > 0
+    return Plane(image, reading.pixels(rois, image), is_cell, rate, tuple(reading.missing))
+
+
+class _Reading:
+    """The files of a plane as they are read, and what is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.missing: list[str] = []
+
+    def tried(self, name: str, read: Callable[[Path], Any]) -> Any:
+        """Return what a file holds; None where it cannot be read, which is told."""
+        path = self._folder / name
+        try:
+            if path.stat().st_size <= _LARGEST:
+                return read(path)
+            self.missing.append(f"{name} is larger than {_LARGEST} bytes; it is not read.")
+        except FileNotFoundError:
+            self.missing.append(f"{name} is not there.")
+        except VrtrackerError as error:
+            self.missing.append(str(error))
+        except OSError as error:
+            self.missing.append(f"{name} cannot be read ({reason_of(error)}).")
+        return None
+
+    def settings(self) -> tuple[Any, float | None]:
+        """Return the mean image and the rate, as the first file that has it says."""
+        there = [name for name in _SETTINGS if (self._folder / name).is_file()]
+        found = [self.tried(name, _image_and_rate) or (None, None) for name in there]
+        image = next((image for image, _ in found if image is not None), None)
+        if image is None:
+            self.missing.append(f"There is no mean image in any of {', '.join(_SETTINGS)}.")
+        return image, next((rate for _, rate in found if rate and rate > 0), None)
+
+    def pixels(self, rois: list[dict[str, Any]], image: Any) -> Any:
+        """Return the pixels of all ROIs; those outside of the picture are left out, and told."""
+        import numpy as np
+
+        parts = [
+            np.stack([np.full(len(roi["ypix"]), number), roi["ypix"], roi["xpix"]])
+            for number, roi in enumerate(rois)
+            if len(roi["ypix"]) == len(roi["xpix"])
+        ]
+        found = np.concatenate([np.zeros((3, 0)), *parts], axis=1)
+        rows, columns = (_LONGEST, _LONGEST) if image is None else image.shape
+        within = (found[1:] >= 0).all(axis=0) & (found[1] < rows) & (found[2] < columns)
+        if len(parts) < len(rois) or not within.all():
+            self.missing.append("stat.npy has pixels beyond the mean image; they are not shown.")
+        return found[:, within].astype(np.int32)
+
+
+def _image_and_rate(path: Path) -> tuple[Any, float | None]:
+    import numpy as np
+
+    saved = SavedSettings.read(str(path))
+    image = saved.image("meanImg")
+    if image is not None and max(image.shape) > _LONGEST:
+        raise InvalidValueError(f"The mean image in {path} has sides above {_LONGEST} pixels.")
+    if image is not None:
+        image = np.nan_to_num(image.astype(np.float32), nan=0, posinf=0, neginf=0)
+    return image, saved.number("fs")
+
+
+def read_trace(folder: Path, number: int, rois: int) -> npt.NDArray[np.float64]:
+    """Return the fluorescence of one of so many ROIs, (frames,).
+
+    Raises
+    ------
+    NotFoundError
+        If there is no ``F.npy``.
+    InvalidValueError
+        If it holds something else than a row of numbers for each ROI.
+    """
+    import numpy as np
+
+    path = folder / "F.npy"
+    whole = load_dataset(path, mmap=True)
+    if whole.ndim != 2 or len(whole) != rois or whole.dtype.kind not in _NUMBERS:  # noqa: PLR2004
+        raise InvalidValueError(
+            f"{path} is of {whole.shape} {whole.dtype}, and not a row for each of {rois} ROIs."
+        )
+    if not whole.flags.c_contiguous or whole.strides[0] > _LARGEST_ROW:
+        raise InvalidValueError(f"{path} has its rows apart, or too long ones; run suite2p again.")
+    try:
+        with path.open("rb") as file:
+            file.seek(whole.offset + number * whole.strides[0])
+            row = np.frombuffer(file.read(whole.strides[0]), whole.dtype)
+    except (OSError, ValueError) as error:
+        raise InvalidValueError(f"{path} was changed while it was read; try again.") from error
+    if len(row) != whole.shape[1]:
+        raise InvalidValueError(f"{path} was changed while it was read; try again.")
+    return np.nan_to_num(row.astype(np.float64), posinf=0, neginf=0)

@@ -1,0 +1,148 @@
+"""What suite2p made of a session: the mean image with ROIs, and traces of chosen cells."""
+
+from __future__ import annotations
+
+import http
+import re
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, Response
+
+from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError, VrtrackerError
+from vrtracker.files.planes import Plane, plane_folders, read_plane, read_trace, state_of
+from vrtracker.tracker import Tracker
+from vrtracker.web import drawing
+from vrtracker.web.problems import Refusal
+from vrtracker.web.rendering import Renderer
+
+__all__ = ["add_routes"]
+
+_FIRST = 3
+"""Cells that are chosen where nobody has chosen any."""
+_PATIENCE_S = 20
+_reading = threading.Lock()
+"""One plane is read at a time: a drive that does not answer holds up no more than its askers."""
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_Place = Annotated[int | None, Query(ge=0)]
+
+
+def add_routes(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
+    """Add the page of a session's planes, its part of the session's page, and its pictures."""
+
+    @router.get("/sessions/{key}/imaging")
+    def page(
+        key: str,
+        plane: int | None = None,
+        cells: str | None = None,
+        x: Annotated[_Place, Query(alias="at.x")] = None,
+        y: Annotated[_Place, Query(alias="at.y")] = None,
+    ) -> HTMLResponse:
+        place = None if x is None or y is None else (x, y)
+        return renderer.show("imaging.html", _shown(tracker, key, plane, cells, place))
+
+    @router.get("/sessions/{key}/planes")
+    def part(key: str) -> HTMLResponse:
+        return renderer.show("planes.html", _shown(tracker, key, None, None, None))
+
+    @router.get("/sessions/{key}/planes/{number}")
+    def picture(key: str, number: int, cells: str = "") -> Response:
+        plane = _read(plane_folders(tracker.sessions.get(key).open().path), number, key)
+        return Response(drawing.picture(plane, _chosen(plane, cells)), media_type="image/png")
+
+
+def _shown(
+    tracker: Tracker, key: str, number: int | None, cells: str | None, place: Any
+) -> dict[str, Any]:
+    """Return what is shown of a plane, the first one when not given."""
+    session = tracker.sessions.get(key)
+    facts: dict[str, Any] = {"key": str(session.key), "planes": [], "missing": []}
+    try:
+        folders = plane_folders(session.open().path)
+    except RootUnavailableError as error:
+        return facts | {"missing": [str(error)]}
+    if not folders:
+        told = f"suite2p has left no plane in {session.path}; run it, or mount its drive."
+        return facts | {"missing": [told]}
+    number = min(folders) if number is None else number
+    plane = _read(folders, number, facts["key"])
+    return facts | {"planes": list(folders)} | _about(folders[number], number, plane, cells, place)
+
+
+def _about(
+    folder: Path, number: int, plane: Plane, cells: str | None, place: Any
+) -> dict[str, Any]:
+    chosen = _chosen(plane, cells)
+    clicked = None if place is None else drawing.roi_at(plane, *place)
+    if clicked is not None:
+        others = [each for each in chosen if each != clicked]
+        chosen = others if clicked in chosen else [*others[1 - len(drawing.COLOURS) :], clicked]
+    missing, traces, frames = list(plane.missing), [], 0
+    for lane, cell in enumerate(chosen):
+        try:
+            trace = read_trace(folder, cell, len(plane.is_cell))
+        except VrtrackerError as error:
+            missing.append(f"No traces: {error}")
+            break
+        frames = len(trace)
+        told = {
+            "number": cell,
+            "colour": drawing.COLOURS[lane],
+            "points": drawing.points(trace, lane),
+        }
+        told["size"] = int((plane.pixels[0] == cell).sum())
+        told |= {"mean": trace.mean(), "most": trace.max()} if frames else {}
+        traces.append(told | {"is_cell": bool(plane.is_cell[cell])})
+    return {
+        "plane": number,
+        "chosen": ", ".join(map(str, chosen)),
+        "rois": len(plane.is_cell),
+        "cells": int(plane.is_cell.sum()),
+        "has_picture": plane.image is not None or plane.pixels.size > 0,
+        "traces": traces,
+        "width": drawing.WIDTH,
+        "lane": drawing.LANE,
+        "length": f"{frames / plane.rate:.0f} s" if plane.rate else f"{frames} frames",
+        "missing": missing,
+    }
+
+
+def _chosen(plane: Plane, cells: str | None) -> list[int]:
+    """Return the ROIs that a text names; the first cells where there is none.
+
+    Raises
+    ------
+    InvalidValueError
+        If it names others than there are, or too many.
+    """
+    if cells is None:
+        return [int(each) for each in plane.is_cell.nonzero()[0][:_FIRST]]
+    named, known = list(dict.fromkeys(re.findall(r"[^\s,;]+", cells))), len(plane.is_cell)
+    wrong = [each for each in named if not (_NUMBER.fullmatch(each) and int(each) < known)]
+    if wrong:
+        raise InvalidValueError(f"{wrong[0]!r} is none of the ROIs, which are 0 to {known - 1}.")
+    if len(named) > len(drawing.COLOURS):
+        raise InvalidValueError(f"At most {len(drawing.COLOURS)} cells are shown at once.")
+    return [int(each) for each in named]
+
+
+def _read(folders: Mapping[int, Path], number: int, key: str) -> Plane:
+    """Return a plane as its files are now; read again once one of them is another one."""
+    if number not in folders:
+        raise NotFoundError("plane", str(number), [str(each) for each in folders], at=key)
+    if not _reading.acquire(timeout=_PATIENCE_S):
+        said = "The files of another plane are being read and take long."
+        raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, "Try again in a while.")
+    try:
+        return _kept(folders[number], state_of(folders[number]))
+    finally:
+        _reading.release()
+
+
+@lru_cache(maxsize=4)
+def _kept(folder: Path, _state: Any) -> Plane:
+    return read_plane(folder)
