@@ -341,7 +341,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _staging(self, claim: Claim) -> Iterator[tuple[Path, Staging]]:
-        """Yield the session's folder and a staging folder, which an error ends; a late one stays."""
+        """Yield the session's folder and a staging folder that an error ends; a late one stays."""
         path = self._folders.find(claim.key)
         if path is None:
             raise RegistrarError(
