@@ -75,8 +75,7 @@ class QualityService:
         Raises
         ------
         InvalidTransitionError
-            If there is nothing to judge yet, or the session is scratched; it says what is
-            allowed.
+            If there is nothing to judge yet, or the session is scratched; it says what may be.
         UnknownNameError
             If there is no such check or level.
         InvalidValueError
