@@ -1,8 +1,11 @@
 """Track mice, sessions, their processing and quality control.
 
 >>> import vrtracker
->>> tracker = vrtracker.open("lab.db")  # doctest: +SKIP
->>> tracker.sessions.frame(imaging=True, sessionID=(701, ">="))  # doctest: +SKIP
+>>> tracker = vrtracker.open("lab.db")
+>>> tracker.sessions.frame(imaging=True, sessionID=(702, ">="))[["mouseName", "sessionDate"]]
+  mouseName sessionDate
+0   DEMO001  2023-01-20
+1   DEMO002  2023-02-08
 """
 
 from __future__ import annotations

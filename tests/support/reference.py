@@ -70,9 +70,12 @@ def faults(name: str, found: Any, demo: Path) -> str:
     shutil.copy(demo / "lab.db", "lab.db")
     told = io.StringIO()
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    with vrtracker.open("lab.db", root="lab", actor="ada") as tracker:
-        names = {"tracker": tracker, "vrtracker": vrtracker, "pd": pd, "Path": Path}
-        text = inspect.getdoc(found) or ""
-        example = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
+    tracker = vrtracker.open("lab.db", root="lab", actor="ada")
+    names = {"tracker": tracker, "vrtracker": vrtracker, "pd": pd, "Path": Path}
+    text = inspect.getdoc(found) or ""
+    example = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
+    try:
         runner.run(example, out=told.write)
+    finally:
+        vrtracker.dispose_all()  # what the example opened too
     return told.getvalue()
