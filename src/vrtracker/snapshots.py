@@ -47,6 +47,13 @@ class Snapshot(Shown):
         citation, files``.
     folder : Path
         Its other files: ``sessions.parquet``, ``mice.parquet``.
+
+    Examples
+    --------
+    >>> manifest = tracker.publish("2026-1", "snapshots", "mouse.KO")
+    >>> snapshot = vrtracker.snapshots.load_version("2026-1", "snapshots")
+    >>> snapshot.manifest.sessions
+    4
     """
 
     path: Path
@@ -59,7 +66,14 @@ class Snapshot(Shown):
         return self.manifest.database.sha256
 
     def facts(self) -> Facts:
-        """Return what it holds, and where."""
+        """Return what it holds, and where.
+
+        Examples
+        --------
+        >>> manifest = tracker.publish("2026-2", "snapshots", "mouse.KO")
+        >>> vrtracker.snapshots.load_version("2026-2", "snapshots").facts().rows[2]
+        ('mice', 1)
+        """
         told = self.manifest
         names = ("created_at", "as_of", "sessions", "mice", "revision", "licence", "citation")
         rows = [(name, getattr(told, name)) for name in names if getattr(told, name) is not None]
@@ -68,11 +82,26 @@ class Snapshot(Shown):
         )
 
     def open(self, **options: Any) -> Tracker:
-        """Open it, to read alone; options as `vrtracker.open`."""
+        """Open it, to read alone; options as `vrtracker.open`.
+
+        Examples
+        --------
+        >>> manifest = tracker.publish("2026-3", "snapshots", "mouse.KO")
+        >>> with vrtracker.snapshots.load_version("2026-3", "snapshots").open() as published:
+        ...     published.sessions.count()
+        4
+        """
         return open_tracker(self.path, readonly=True, **options)
 
     def document(self) -> dict[str, Any]:
-        """Return what ``vrtracker snapshot load --json`` writes."""
+        """Return what ``vrtracker snapshot load --json`` writes.
+
+        Examples
+        --------
+        >>> manifest = tracker.publish("2026-4", "snapshots", "mouse.KO")
+        >>> vrtracker.snapshots.load_version("2026-4", "snapshots").document()["mice"]
+        1
+        """
         return {
             "path": str(self.path),
             "sha256": self.sha256,
@@ -91,13 +120,27 @@ def list_versions(
     ----------
     only_supported
         Leave out those whose schema is newer than this version's.
+
+    Examples
+    --------
+    >>> manifest = tracker.publish("2026-1", "snapshots")
+    >>> [row["name"] for row in vrtracker.snapshots.list_versions("snapshots")]
+    ['2026-1']
     """
     rows = listed(source_of(_address(source)))
     return [row for row in rows if not only_supported or row.get("revision") in REVISIONS]
 
 
 def list_current_versions(source: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
-    """Return the newest snapshot of each size that this version can read."""
+    """Return the newest snapshot of each size that this version can read.
+
+    Examples
+    --------
+    >>> for name in ("2026-1", "2026-2"):
+    ...     manifest = tracker.publish(name, "snapshots")
+    >>> [row["name"] for row in vrtracker.snapshots.list_current_versions("snapshots")]
+    ['2026-2']
+    """
     return list({row.get("size"): row for row in list_versions(source)}.values())
 
 
@@ -110,6 +153,13 @@ def load_current(
     ------
     NotFoundError
         If there is none; it carries the sizes that there are.
+
+    Examples
+    --------
+    >>> manifest = tracker.publish("2026-5", "snapshots")
+    >>> small = tracker.publish("2026-5-small", "snapshots", "mouse.KO", size="small")
+    >>> vrtracker.snapshots.load_current("small", "snapshots").manifest.sessions
+    4
     """
     newest = {row.get("size"): row for row in list_current_versions(source)}
     if size not in newest:
@@ -145,6 +195,12 @@ def load_version(
         If its schema is newer than this version's.
     DatabaseUnavailableError
         If it is not in the cache and the source cannot be reached.
+
+    Examples
+    --------
+    >>> manifest = tracker.publish("2026-6", "snapshots")
+    >>> vrtracker.snapshots.load_version("2026-6", "snapshots").manifest.sessions
+    12
     """
     fetched = fetch(source_of(_address(source)), name, progress=progress)
     manifest = fetched.manifest

@@ -26,6 +26,17 @@ def mask_function(function: _Function) -> _Function:
     Only what is marked is ever called by its name. The session is as from
     ``tracker.sessions.get(key)``; what is returned is a mask as `split_trials` takes it: marks, 1
     where a trial begins and -1 where it ends, and their times.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.antelop import mask_function, split_trials
+    >>> @mask_function
+    ... def early(session, until):
+    ...     return [1, -1], [0.0, until]
+    >>> session = tracker.sessions.get("DEMO001.2023-01-18.701")
+    >>> data = [session.load(f"positionTracking.{each}") for each in ("position", "times")]
+    >>> split_trials(data, early(session, until=2.0))
+    <1 trials of 1667 samples>
     """
     setattr(function, _MARK, True)
     return function

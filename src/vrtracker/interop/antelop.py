@@ -21,7 +21,14 @@ __all__ = ["Trials", "mask_function", "recompute_masks", "split_trials"]
 
 
 def recompute_masks(tracker: Tracker, where: Any = None, /, **options: Any) -> list[MaskOutcome]:
-    """Make masks anew; see `vrtracker.services.masks.MaskService.recompute`."""
+    """Make masks anew; see `vrtracker.services.masks.MaskService.recompute`.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.antelop import recompute_masks
+    >>> recompute_masks(tracker, "mouseName = DEMO001")
+    []
+    """
     found: list[MaskOutcome] = tracker.masks.recompute(where, **options)
     return found
 
@@ -34,6 +41,13 @@ class Trials(Sequence[Any]):
     ----------
     starts, stops : ndarray, shape (n_trials,)
         Where in the series a trial begins, and where it has ended.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.antelop import split_trials
+    >>> trials = split_trials(([5.0, 6.0, 7.0], [0.0, 1.0, 2.0]), ([1, -1], [0.5, 2.0]))
+    >>> len(trials), trials.starts, trials.stops
+    (1, array([1]), array([3]))
     """
 
     values: Any

@@ -38,6 +38,12 @@ class Plots:
 
     Each method takes what selects sessions, as ``tracker.sessions.frame``, draws into `ax`, or
     into a new figure, and returns the Axes. Where nothing is to be shown it says so.
+
+    Examples
+    --------
+    >>> ax = tracker.plot("pipeline", "imaging")
+    >>> ax.get_title()
+    'Last stage that each session reached'
     """
 
     def __init__(
@@ -69,12 +75,24 @@ class Plots:
         """Draw mice against dates, each session coloured by the last stage that it reached.
 
         Sessions with a failure are marked by a cross, scratched ones are left out.
+
+        Examples
+        --------
+        >>> ax = tracker.plot.pipeline("imaging and sessionDate >= 2023-02-01")
+        >>> [label.get_text() for label in ax.get_yticklabels()]
+        ['DEMO003', 'DEMO002']
         """
         rows = self._workflow.table.records(where, **filters)
         return overview.pipeline(axes_of(ax), rows, list(self._lab.stages))
 
     def progress(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
-        """Draw how many sessions were done in each stage over time, from the history."""
+        """Draw how many sessions were done in each stage over time, from the history.
+
+        Examples
+        --------
+        >>> [line.get_label() for line in tracker.plot.progress("mouse.KO").lines]
+        ['suite2p', 'registration']
+        """
         rows = self._workflow.table.records(where, **filters)
         events = self._workflow.stage_events.records(where, **filters)
         return overview.progress(axes_of(ax), rows, events, list(self._lab.stages))
@@ -97,6 +115,11 @@ class Plots:
             If there is no such mouse.
         UnknownNameError
             If there is no such column.
+
+        Examples
+        --------
+        >>> tracker.plot.timeline("DEMO001", treatment="numPlanes").get_title()
+        'DEMO001'
         """
         name = self._lab_mouse(mouse)
         own, stages = {"mouseName": name}, list(self._lab.stages)
@@ -113,19 +136,43 @@ class Plots:
         )
 
     def throughput(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
-        """Draw how many sessions succeeded each day, by stage; days are the lab's."""
+        """Draw how many sessions succeeded each day, by stage; days are the lab's.
+
+        Examples
+        --------
+        >>> tracker.plot.throughput().get_ylabel()
+        'sessions'
+        """
         return work.throughput(axes_of(ax), self._attempts(where, filters), self._lab.zone)
 
     def durations(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
-        """Draw how long attempts took, seconds, by stage, failures beside successes."""
+        """Draw how long attempts took, seconds, by stage, failures beside successes.
+
+        Examples
+        --------
+        >>> tracker.plot.durations("imaging").get_legend_handles_labels()[1]
+        ['succeeded', 'failed']
+        """
         return work.durations(axes_of(ax), self._attempts(where, filters))
 
     def failures(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
-        """Draw how often attempts failed, by stage and kind of error; the fifteen commonest."""
+        """Draw how often attempts failed, by stage and kind of error; the fifteen commonest.
+
+        Examples
+        --------
+        >>> [label.get_text() for label in tracker.plot.failures().get_yticklabels()]
+        ['registration: InvalidValueError']
+        """
         return work.failures(axes_of(ax), self._attempts(where, filters))
 
     def sizes(self, where: Any = None, /, *, ax: Axes | None = None, **filters: Any) -> Axes:
-        """Draw how much the recorded files of each mouse take, in GB, MB or kB (powers of 1000)."""
+        """Draw how much the recorded files of each mouse take, in GB, MB or kB (powers of 1000).
+
+        Examples
+        --------
+        >>> ax = tracker.plot.sizes()
+        >>> ax.figure.savefig("sizes.svg")
+        """
         return work.sizes(axes_of(ax), self._hanging("datasets", where, filters))
 
     def quality(
@@ -150,13 +197,25 @@ class Plots:
         ------
         UnknownNameError
             If it is none of these.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.set_qc("DEMO001.2023-01-18.701", "red_cell", "PASS")
+        >>> tracker.plot.quality(by="reviewer").get_legend_handles_labels()[1]
+        ['PASS']
         """
         if by not in judged.WAYS:
             raise UnknownNameError("way to draw quality", by, judged.WAYS)
         return judged.WAYS[by](axes_of(ax), self._hanging("qc", where, filters))
 
     def stages(self, *, ax: Axes | None = None) -> Axes:
-        """Draw the states of a stage and what leads from one to the other."""
+        """Draw the states of a stage and what leads from one to the other.
+
+        Examples
+        --------
+        >>> tracker.plot.stages().get_title()
+        'States of a stage'
+        """
         return stages.diagram(axes_of(ax, size=(9, 6)))
 
     # -- helpers ------------------------------------------------------------------------------

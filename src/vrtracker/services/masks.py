@@ -63,7 +63,16 @@ class _Task:
 
 
 class MaskService:
-    """Masks of sessions. Of a function its name and a hash are kept, and never its source."""
+    """Masks of sessions. Of a function its name and a hash are kept, and never its source.
+
+    Examples
+    --------
+    >>> from lab_tools import early  # a module of your own, with @mask_function
+    >>> mask = tracker.masks.make("DEMO001.2023-01-18.701", "early", early, until=30.0)
+    >>> tracker.masks.list()[["key", "mask", "function"]]
+                          key   mask         function
+    0  DEMO001.2023-01-18.701  early  lab_tools:early
+    """
 
     def __init__(self, lab: LabContext, sessions: SessionService) -> None:
         self._lab = lab
@@ -77,6 +86,11 @@ class MaskService:
         -------
         pandas.DataFrame
             key, mask, function, recorded_at (UTC).
+
+        Examples
+        --------
+        >>> tracker.masks.list().columns.tolist()
+        ['key', 'mask', 'function', 'recorded_at']
         """
         with self._lab.unit(readonly=True) as unit:
             rows = unit.masks.all()
@@ -102,6 +116,13 @@ class MaskService:
             If there is no such session, or it has no such mask.
         InvalidValueError
             If the name is none.
+
+        Examples
+        --------
+        >>> from lab_tools import early
+        >>> mask = tracker.masks.make("DEMO001.2023-01-18.701", "early", early, until=30.0)
+        >>> tracker.masks.get("DEMO001.2023-01-18.701", "early")
+        [array([ 1, -1]), array([ 0., 30.])]
         """
         _check_name(name)
         with self._lab.unit(readonly=True) as unit:
@@ -128,6 +149,13 @@ class MaskService:
             that `split_trials` takes.
         NotFoundError
             If there is no such session.
+
+        Examples
+        --------
+        >>> from lab_tools import early
+        >>> _, times = tracker.masks.make("DEMO001.2023-01-18.701", "early", early, until=30.0)
+        >>> times
+        array([ 0., 30.])
         """
         _check_name(name)
         record = self._sessions.get(key)
@@ -177,6 +205,14 @@ class MaskService:
         ------
         UnknownNameError
             If `only` is none of these.
+
+        Examples
+        --------
+        >>> from lab_tools import early
+        >>> mask = tracker.masks.make("DEMO001.2023-01-18.701", "early", early, until=30.0)
+        >>> made = tracker.masks.recompute("mouseName = DEMO001", only="missing")
+        >>> [str(each.key) for each in made]
+        ['DEMO001.2023-01-19.701', 'DEMO001.2023-01-20.701', 'DEMO001.2023-01-20.702']
         """
         if only not in _ONLY:
             raise UnknownNameError("choice", only, _ONLY)

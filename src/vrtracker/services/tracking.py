@@ -80,7 +80,15 @@ class TrackingRun(Shown):
 
 
 class TrackingService:
-    """The runs of tracking of a lab; ``tracker.reconcile()`` finds new ones."""
+    """The runs of tracking of a lab; ``tracker.reconcile()`` finds new ones.
+
+    Examples
+    --------
+    >>> from lab_tools import track  # writes ROICaT's labels, then reconciles
+    >>> track(tracker, "DEMO001")
+    >>> tracker.tracking.table(tracker.tracking.runs("DEMO001")[0]).shape
+    (3, 4)
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -92,6 +100,13 @@ class TrackingService:
         ------
         NotFoundError
             If there is no such mouse.
+
+        Examples
+        --------
+        >>> from lab_tools import track
+        >>> track(tracker, "DEMO001")
+        >>> [(run.folder, len(run.sessions)) for run in tracker.tracking.runs("DEMO001")]
+        [('DEMO001/ROICaT', 4)]
         """
         with self._lab.unit(readonly=True) as unit:
             rows = unit.tracking.of_mouse(mouse)
@@ -108,6 +123,14 @@ class TrackingService:
             If there is none.
         InvalidValueError
             If there are several.
+
+        Examples
+        --------
+        >>> from lab_tools import track
+        >>> track(tracker, "DEMO001")
+        >>> run = tracker.tracking.runs("DEMO001")[0]
+        >>> tracker.tracking.get(run.run[:8]).is_stale
+        False
         """
         found = [each for each in self.runs() if each.run.startswith(run)]
         if not found or not run:
@@ -137,6 +160,13 @@ class TrackingService:
             If a file is not what was recorded, or has a cluster twice.
         NotFoundError
             If a file is gone.
+
+        Examples
+        --------
+        >>> from lab_tools import track
+        >>> track(tracker, "DEMO001")
+        >>> tracker.tracking.table(tracker.tracking.runs("DEMO001")[0]).loc[0].tolist()
+        [0, 1, 2, 0]
         """
         import numpy as np
         import pandas as pd

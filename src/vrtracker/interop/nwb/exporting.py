@@ -8,7 +8,6 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from vrtracker.domain.experiments import Experiment
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.mice import veiled
 from vrtracker.domain.records import values_of
-from vrtracker.errors import InvalidValueError, MissingDependencyError, VrtrackerError
+from vrtracker.errors import InvalidValueError, MissingDependencyError
 from vrtracker.interop.nwb.arrays import (
     Array,
     Arrays,
@@ -57,6 +56,13 @@ class NwbExport(Shown):
         How many; trials are those of the table ``trials``.
     left_out : tuple of (str, str)
         Files that NWB has no place for, and why.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.nwb import export_nwb
+    >>> written = export_nwb(tracker, "DEMO001.2023-01-18.701", "session.nwb")
+    >>> written.series, written.trials, written.planes
+    (3, 0, 2)
     """
 
     key: str
@@ -69,7 +75,14 @@ class NwbExport(Shown):
     left_out: tuple[tuple[str, str], ...] = ()
 
     def facts(self) -> Facts:
-        """Return where it is, and what it holds."""
+        """Return where it is, and what it holds.
+
+        Examples
+        --------
+        >>> from vrtracker.interop.nwb import export_nwb
+        >>> export_nwb(tracker, "DEMO003.2023-03-16.1", "session.nwb").facts().title
+        'DEMO003.2023-03-16.1 was written to session.nwb.'
+        """
         names = ("series", "tables", "trials", "experiments", "planes")
         rows = [(name, getattr(self, name)) for name in names]
         notes = [f"left out: {path}: {why}" for path, why in self.left_out]
@@ -103,8 +116,14 @@ def export_nwb(
         If its folder cannot be searched for.
     InvalidValueError
         If the file does not end in ``.nwb``, is there already, or cannot be written.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.nwb import export_nwb
+    >>> export_nwb(tracker, "DEMO003.2023-03-16.1", "session.nwb").series
+    2
     """
-    pynwb = _pynwb()
+    pynwb = pynwb_module()
     target = Path(path)
     if target.suffix.lower() != ".nwb":
         raise InvalidValueError(f"{target} is no name for NWB: let it end in .nwb.")
@@ -145,51 +164,8 @@ def _export(
     )
 
 
-def export_many(
-    tracker: Tracker,
-    folder: str | os.PathLike[str],
-    where: Any = None,
-    /,
-    *,
-    overwrite: bool = False,
-    show_blinded: bool = False,
-    progress: Callable[[int, int, Any, Any], object] | None = None,
-    **filters: Any,
-) -> tuple[list[NwbExport], list[SessionKey], list[tuple[SessionKey, str]]]:
-    """Write the sessions of a query, each as ``FOLDER/MOUSE/MOUSE_DATE_NUMBER.nwb``.
-
-    What is there already is passed over, so that a run that broke off can be gone on with; with
-    `overwrite` it is written anew.
-
-    Returns
-    -------
-    list of NwbExport
-    list of SessionKey
-        Those that were passed over.
-    list of (SessionKey, str)
-        Those that failed, and why.
-    """
-    _pynwb()
-    keys = tracker.sessions.query(where, **filters).keys()
-    written, passed, failed = [], [], []
-    for place, each in enumerate(keys, start=1):
-        key = SessionKey.parse(each)
-        target = Path(folder) / key.mouse / f"{_session_id(key)}.nwb"
-        if target.exists() and not overwrite:
-            passed.append(key)
-        else:
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                options = {"overwrite": overwrite, "show_blinded": show_blinded}
-                written.append(export_nwb(tracker, key, target, **options))
-            except (VrtrackerError, OSError) as error:
-                failed.append((key, str(error)))
-        if progress is not None:
-            progress(place, len(keys), key, None)
-    return written, passed, failed
-
-
-def _pynwb() -> Any:
+def pynwb_module() -> Any:
+    """Return pynwb; MissingDependencyError if it is not installed."""
     try:
         import pynwb
     except ImportError as error:
@@ -197,7 +173,8 @@ def _pynwb() -> Any:
     return pynwb
 
 
-def _session_id(key: SessionKey) -> str:
+def session_id(key: SessionKey) -> str:
+    """Return what a session is called in a file, and its file."""
     return f"{key.mouse}_{key.date.isoformat()}_{key.number}"
 
 
@@ -219,7 +196,7 @@ def _start(  # noqa: PLR0917 -- what a file begins with
             session.experimentType or f"session {key.number} of {key.mouse}"
         ),
         session_start_time=_midnight(key.date, zone),
-        session_id=_session_id(key),
+        session_id=session_id(key),
         notes=None if session.sessionNotes is None else readable(session.sessionNotes),
         subject=_subject(pynwb, mouse, zone),
     )

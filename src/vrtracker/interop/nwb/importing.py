@@ -25,10 +25,10 @@ from vrtracker.files.alf import load
 from vrtracker.files.trees import reason_of
 from vrtracker.interop.nwb.preflight import not_read, problems_of
 from vrtracker.interop.nwb.reading import Content, alike, read_content
+from vrtracker.services import rigs
 from vrtracker.services.disk.datasets import facts_of, record_files
 from vrtracker.services.entries.adding import fitted, insert
 from vrtracker.services.experiments.importing import take_in
-from vrtracker.services.rigs import place_of
 from vrtracker.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
@@ -57,6 +57,14 @@ class NwbImportPlan(Shown):
         What gets another name here than it has in the file.
     beside : mapping
         How many experiments, masks and runs of tracking (sessions in them) the file tells of.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.nwb import export_nwb, import_nwb
+    >>> written = export_nwb(tracker, "DEMO003.2023-03-16.1", "session.nwb")
+    >>> plan = import_nwb(tracker, "session.nwb", "DEMO003.2023-03-16.2")
+    >>> plan.problems, plan.session, len(plan.new)
+    ((), True, 9)
     """
 
     path: Path
@@ -74,7 +82,15 @@ class NwbImportPlan(Shown):
     _tracker: Any = field(default=None, repr=False, compare=False)
 
     def facts(self) -> Facts:
-        """Return what would be written, and what is wrong."""
+        """Return what would be written, and what is wrong.
+
+        Examples
+        --------
+        >>> from vrtracker.interop.nwb import export_nwb, import_nwb
+        >>> written = export_nwb(tracker, "DEMO003.2023-03-16.1", "session.nwb")
+        >>> import_nwb(tracker, "session.nwb", "DEMO003.2023-03-16.2").facts().title
+        'session.nwb as DEMO003.2023-03-16.2: 9 files to write, 0 there already.'
+        """
         said = f"{counted(len(self.new), 'file')} to write, {len(self.same)} there already"
         if self.problems:
             said = f"{counted(len(self.problems), 'problem')}; nothing is taken over"
@@ -96,6 +112,13 @@ class NwbImportPlan(Shown):
             If there are problems; nothing is written.
         InvalidValueError
             If a file cannot be written.
+
+        Examples
+        --------
+        >>> from vrtracker.interop.nwb import export_nwb, import_nwb
+        >>> written = export_nwb(tracker, "DEMO003.2023-03-16.1", "session.nwb")
+        >>> import_nwb(tracker, "session.nwb", "DEMO003.2023-03-16.2").apply()[0]
+        'oneData/positionTracking.position.npy'
         """
         if self.problems:
             raise ImportFileError(
@@ -133,8 +156,8 @@ class NwbImportPlan(Shown):
                     _add(tracker.sessions.rules, unit, {**self.key.columns, **rows["session"]})
                 number = unit.sessions.get(self.key).uSessionID
                 if self.rig:
-                    rig = tracker.rigs.keep(unit, rows["rig"]["content"], rows["rig"]["name"])
-                    tracker.rigs.point(unit, {number: self.key}, rig.row.rig_id)
+                    rig = rigs.keep(lab, unit, rows["rig"]["content"], rows["rig"]["name"])
+                    rigs.point(lab, unit, {number: self.key}, rig.row.rig_id)
                 conflicts = take_in(lab, unit, beside.experiments, self.path.name, self.key)
                 counts = beside.write_rows(unit, number) | record_files(unit, number, facts, at)
                 if any(counts.values()):
@@ -171,6 +194,13 @@ def import_nwb(tracker: Tracker, path: str | os.PathLike[str], session: Any) -> 
         If it is no key.
     RootUnavailableError
         If the root is not known, or its folder cannot be searched for.
+
+    Examples
+    --------
+    >>> from vrtracker.interop.nwb import export_nwb, import_nwb
+    >>> written = export_nwb(tracker, "DEMO003.2023-03-16.1", "session.nwb")
+    >>> len(import_nwb(tracker, "session.nwb", "DEMO003.2023-03-16.1").same)
+    9
     """
     key, file = SessionKey.parse(session), Path(path)
     folder = tracker._lab.folders().path(key)  # noqa: SLF001
@@ -238,7 +268,7 @@ def _needs(
 
 def _renamed(unit: UnitOfWork, rig: Mapping[str, Any]) -> tuple[str, ...]:
     """Return that a version has another name here; files of older versions do not tell theirs."""
-    _, name, version = place_of(unit, content_hash(rig["content"]), rig["name"])
+    _, name, version = rigs.place_of(unit, content_hash(rig["content"]), rig["name"])
     there, here = f"{rig['name']}@{rig.get('version')}", f"{name}@{version}"
     is_told = rig.get("version") is not None and there != here
     return (f"The rig {there} there is {here} here.",) if is_told else ()

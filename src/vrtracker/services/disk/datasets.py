@@ -31,7 +31,15 @@ _Progress = Callable[[int], None] | None
 
 
 class DatasetService:
-    """What ``tracker.datasets`` shows; called with a key it returns the records as a frame."""
+    """What ``tracker.datasets`` shows; called with a key it returns the records as a frame.
+
+    Examples
+    --------
+    >>> tracker.datasets("DEMO003.2023-03-16.1")[["rel_path", "stage"]].head(2)
+                                    rel_path         stage
+    0                oneData/licks.times.npy  registration
+    1  oneData/positionTracking.position.npy  registration
+    """
 
     def __init__(self, lab: LabContext) -> None:
         self._lab = lab
@@ -41,7 +49,13 @@ class DatasetService:
         return HistoryService(self._lab).datasets(key)
 
     def records(self, key: Any) -> list[dict[str, Any]]:
-        """Return the same as plain rows."""
+        """Return the same as plain rows.
+
+        Examples
+        --------
+        >>> tracker.datasets.records("DEMO003.2023-03-16.1")[0]["rel_path"]
+        'oneData/licks.times.npy'
+        """
         return HistoryService(self._lab).datasets.records(key)
 
     def list(self, key: Any) -> list[DatasetRecord]:
@@ -51,6 +65,11 @@ class DatasetService:
         ------
         NotFoundError
             If there is no such session.
+
+        Examples
+        --------
+        >>> tracker.datasets.list("DEMO003.2023-03-16.1")[0].path
+        'oneData/licks.times.npy'
         """
         wanted = SessionKey.parse(key)
         with self._lab.unit(readonly=True) as unit:
@@ -93,6 +112,16 @@ class DatasetService:
             If the root is missing, empty or cannot be read.
         NotFoundError
             If the session does not exist.
+
+        Examples
+        --------
+        >>> print(tracker.datasets.scan("DEMO003.2023-03-16.1"))
+        Datasets of 1 session
+          added      0
+          updated    9
+          unchanged  0
+          missing    0
+          hashed     9
         """
         # The one session that is named is meant, even if its folder is gone.
         named = self._lab.selection(where, filters).is_key
@@ -170,6 +199,15 @@ class DatasetService:
         ``.apply()`` moves the files into a trash folder below the root, and removes those of the
         records that a scan or an import made; `restore` brings both back. A recorded file is never
         moved, nor a record of a stage removed. Parameters and errors as for `scan`.
+
+        Examples
+        --------
+        >>> file = tracker.sessions.get("DEMO003.2023-03-16.1").path / "oneData/notes.text.npy"
+        >>> size = file.write_bytes(b"of no use")
+        >>> print(tracker.datasets.prune("DEMO003.2023-03-16.1"))
+        1 file to move into the trash, 0 records to remove: .apply() does it
+          key                   path                    what
+          DEMO003.2023-03-16.1  oneData/notes.text.npy  unknown
         """
         found = looks(self._lab, where, filters, hashed=False)
         return Pruning(self._lab).plan(found, progress)
@@ -186,6 +224,16 @@ class DatasetService:
             If nothing was pruned from this database, or nothing under this name.
         InvalidValueError
             If it was pruned from another database.
+
+        Examples
+        --------
+        >>> file = tracker.sessions.get("DEMO003.2023-03-16.1").path / "oneData/notes.text.npy"
+        >>> size = file.write_bytes(b"of no use")
+        >>> name = tracker.datasets.prune("DEMO003.2023-03-16.1").apply()
+        >>> tracker.datasets.restore().files
+        1
+        >>> file.exists()
+        True
         """
         return Pruning(self._lab).restore(name)
 
@@ -197,6 +245,11 @@ class DatasetService:
         """Read every recorded file again, and compare its content with the hash on record.
 
         Nothing is written. Parameters and errors as for `scan`.
+
+        Examples
+        --------
+        >>> print(tracker.datasets.verify("DEMO003.2023-03-16.1"))
+        9 files as recorded
         """
         good, seen = 0, 0
         found: dict[str, list[tuple[SessionKey, str]]] = {"changed": [], "missing": []}

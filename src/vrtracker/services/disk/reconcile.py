@@ -46,7 +46,15 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReconcilePlan(Shown):
-    """What reconciling found and would change; nothing is written before `apply`."""
+    """What reconciling found and would change; nothing is written before `apply`.
+
+    Examples
+    --------
+    >>> keys = tracker.sessions.update({"suite2p": False}, "DEMO001.2023-01-18.701")
+    >>> plan = tracker.reconcile("DEMO001.2023-01-18.701")
+    >>> [row["what"] for row in plan.rows()]
+    ['suite2p', 'registration:mark']
+    """
 
     found: Findings
     _service: ReconcileService
@@ -54,7 +62,13 @@ class ReconcilePlan(Shown):
     """What `apply` did about attempts that had ended, a sentence each."""
 
     def facts(self) -> Facts:
-        """Return what would change and why, and what is to be known besides."""
+        """Return what would change and why, and what is to be known besides.
+
+        Examples
+        --------
+        >>> tracker.reconcile("DEMO001.2023-01-18.701").facts().notes
+        ['DEMO001.2023-01-18.701: There are red-cell cut-offs, but red-cell QC is not set. ...']
+        """
         notes = [*self.found.doubts, *map(str, self.found.notes)]
         rows = [list(row.values()) for row in self.rows()]
         return Facts(self.found.summary, rows, _SHOWN, notes=notes)
@@ -78,28 +92,68 @@ class ReconcilePlan(Shown):
             If a session is not as the plan saw it any more; nothing is written.
         NotFoundError
             If a session is gone.
+
+        Examples
+        --------
+        >>> keys = tracker.sessions.update({"suite2p": False}, "DEMO001.2023-01-18.701")
+        >>> [str(key) for key in tracker.reconcile().apply()]
+        ['DEMO001.2023-01-18.701']
         """
         keys = self._service.apply(self.found, force=force)
         self.removed.extend(self._service.clean(self.found))
         return keys
 
     def undo(self) -> list[SessionKey]:
-        """Take the changes back, if nobody changed them since; as `apply`."""
+        """Take the changes back, if nobody changed them since; as `apply`.
+
+        Examples
+        --------
+        >>> keys = tracker.sessions.update({"suite2p": False}, "DEMO001.2023-01-18.701")
+        >>> plan = tracker.reconcile()
+        >>> plan.apply() == plan.undo()
+        True
+        >>> tracker.reconcile().rows() == plan.rows()
+        True
+        """
         return self._service.undo(self.found)
 
     def only(self, keep: Callable[[SessionChange], bool]) -> ReconcilePlan:
-        """Return the plan of those changes of sessions alone for which `keep` is true."""
+        """Return the plan of those changes of sessions alone for which `keep` is true.
+
+        Examples
+        --------
+        >>> keys = tracker.sessions.update({"suite2p": False}, "DEMO001.2023-01-18.701")
+        >>> plan = tracker.reconcile().only(lambda change: change.key.mouse == "DEMO002")
+        >>> plan.apply()
+        []
+        """
         changes = tuple(filter(keep, self.found.changes))
         return ReconcilePlan(replace(self.found, changes=changes, runs=(), mice=()), self._service)
 
     def frame(self) -> pd.DataFrame:
-        """Return the changes, one row for each value: key, what, old, new, why."""
+        """Return the changes, one row for each value: key, what, old, new, why.
+
+        Examples
+        --------
+        >>> keys = tracker.sessions.update({"suite2p": False}, "DEMO001.2023-01-18.701")
+        >>> tracker.reconcile().frame()[["key", "what", "old", "new"]]
+                              key               what    old    new
+        0  DEMO001.2023-01-18.701            suite2p  False   True
+        1  DEMO001.2023-01-18.701  registration:mark   None  stale
+        """
         import pandas as pd
 
         return pd.DataFrame(self.rows(), columns=_SHOWN, dtype=object)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of `frame` as plain values."""
+        """Return the rows of `frame` as plain values.
+
+        Examples
+        --------
+        >>> keys = tracker.sessions.update({"suite2p": False}, "DEMO001.2023-01-18.701")
+        >>> tracker.reconcile().rows()[0]["what"]
+        'suite2p'
+        """
         values = [
             (str(each.key), *value, "; ".join(each.reasons))
             for each in self.found.changes
@@ -123,6 +177,12 @@ class ReconcilePlan(Shown):
         ------
         InvalidValueError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> tracker.reconcile("mouseName = DEMO001").save("plan.json")
+        >>> tracker.load_reconciliation("plan.json").rows()
+        []
         """
         try:
             Path(path).write_text(json.dumps(self.found.to_json(), indent=1), "utf-8")

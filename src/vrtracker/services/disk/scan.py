@@ -43,6 +43,14 @@ class ScanPlan(Shown):
         Folders that look like sessions but are not, and why.
     warnings : tuple of str
         What is odd about sessions that will be added.
+
+    Examples
+    --------
+    >>> Path("lab/DEMO001/2023-05-02/1").mkdir(parents=True)
+    >>> print(tracker.scan())
+    1 new session to add: .apply() does it; 12 known.
+      mouseName  sessionDate  sessionID
+      DEMO001    2023-05-02   1
     """
 
     new: tuple[dict[str, Any], ...]
@@ -54,7 +62,13 @@ class ScanPlan(Shown):
     _service: Any = field(default=None, repr=False, compare=False)
 
     def facts(self) -> Facts:
-        """Return what would be added, and what would not and why."""
+        """Return what would be added, and what would not and why.
+
+        Examples
+        --------
+        >>> tracker.scan().facts().title
+        '0 new sessions to add: .apply() does it; 12 known.'
+        """
         columns, rows = table_of(self.new)
         title = f"{counted(len(rows), 'new session')} to add: .apply() does it; {self.known} known."
         notes = [f"{key} is held back: its mouse is not known." for key in self.held_back]
@@ -64,12 +78,27 @@ class ScanPlan(Shown):
         return Facts(title, rows, columns, notes=[*self.warnings, *notes])
 
     def apply(self) -> list[SessionKey]:
-        """Add the new sessions, all or none, and return their keys."""
+        """Add the new sessions, all or none, and return their keys.
+
+        Examples
+        --------
+        >>> Path("lab/DEMO001/2023-05-02/1").mkdir(parents=True)
+        >>> [str(key) for key in tracker.scan().apply()]
+        ['DEMO001.2023-05-02.1']
+        """
         added: list[SessionKey] = self._service.add(self)
         return added
 
     def frame(self) -> pd.DataFrame:
-        """Return the rows to add."""
+        """Return the rows to add.
+
+        Examples
+        --------
+        >>> Path("lab/DEMO001/2023-05-02/1").mkdir(parents=True)
+        >>> tracker.scan().frame()[["mouseName", "sessionID", "imaging"]]
+          mouseName  sessionID  imaging
+        0   DEMO001          1    False
+        """
         import pandas as pd
 
         return pd.DataFrame(list(self.new))

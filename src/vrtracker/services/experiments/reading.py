@@ -53,12 +53,27 @@ class ExperimentReading:
             A row an experiment: experiment_id, experiment_name, experiment_description,
             participant_id, session, mouse, trials, messages, blobs (int64), creation_time,
             time_last_modified (of messages, the rig's clock), origin, recorded_at (UTC).
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs", mouse="DEMO001")
+        >>> tracker.experiments.list()[["experiment_name", "mouse", "trials"]]
+          experiment_name    mouse  trials
+        0           discs  DEMO001       0
         """
         return Found(self._listed(), _LISTED)
 
     @framed
     def summary(self) -> Found:
-        """Return the same, with names of parameters and outcomes, and a column each of metadata."""
+        """Return the same, with names of parameters and outcomes, and a column each of metadata.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs", more={"gain": 2})
+        >>> tracker.experiments.summary()[["experiment_name", "gain"]]
+          experiment_name gain
+        0           discs    2
+        """
         rows = self._listed()
         dtypes = {**_LISTED, "parameter_names": "str", "outcome_names": "str"}
         for row, each in zip(rows, self.whole(None), strict=True):
@@ -93,6 +108,14 @@ class ExperimentReading:
         ------
         NotFoundError
             If there is no such experiment.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs", mouse="DEMO001")
+        >>> count = tracker.experiments.record(uid, [{"parameters": {"x": 0.5}, "outcomes": 1}])
+        >>> tracker.experiments.frame(uid)[["experiment_name", "x", "outcome"]]
+          experiment_name    x  outcome
+        0           discs  0.5      1.0
         """
         columns: dict[str, None] = {}
         rows = []
@@ -122,6 +145,13 @@ class ExperimentReading:
         pandas.DataFrame
             sent (the rig's clock), category (``message``, ``config``, ``strat``), verb, content
             (a value, a text, or bytes that are never opened), sha256.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs", message={"config": "[common]"})
+        >>> tracker.experiments.messages(uid)[["category", "verb"]]
+          category   verb
+        0  message  setup
         """
         (each,) = self.whole(require_uid(experiment))
         return Found([_message_row(message) for message in each.messages], _MESSAGES)
@@ -138,6 +168,13 @@ class ExperimentReading:
             If there is no such experiment, or no such version of it.
         InvalidValueError
             If `which` is no whole number.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs")
+        >>> tracker.experiments.record_config(uid, {"lb": [0]})
+        >>> tracker.experiments.config(uid)
+        {'lb': [0]}
         """
         (each,) = self.whole(require_uid(experiment))
         versions = each.configs
@@ -159,6 +196,14 @@ class ExperimentReading:
         ------
         InvalidValueError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs")
+        >>> count = tracker.experiments.record(uid, [{"parameters": {"x": 0.5}, "outcomes": 1}])
+        >>> pd.read_csv(tracker.experiments.to_csv("discs.csv", uid))[["x", "outcome"]]
+             x  outcome
+        0  0.5      1.0
         """
         target = Path(path)
         if not target.parent.is_dir():
@@ -205,6 +250,13 @@ class ExperimentReading:
         ------
         NotFoundError
             If there is no such experiment.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs", mouse="DEMO001")
+        >>> (experiment,) = tracker.experiments.whole(uid)
+        >>> experiment.name, experiment.participant
+        ('discs', 'DEMO001')
         """
         asked = None if experiment is None else _uids(experiment)
         with self._lab.unit(readonly=True) as unit:
@@ -222,6 +274,14 @@ class ExperimentReading:
         ------
         NotFoundError
             If there is no such experiment.
+
+        Examples
+        --------
+        >>> uid = tracker.experiments.setup("discs")
+        >>> count = tracker.experiments.record(uid, [{"parameters": {"x": 0.5}, "outcomes": 1}])
+        >>> [(number, trial)] = tracker.experiments.trials(uid)
+        >>> trial.parameters
+        (('x', 0.5),)
         """
         with self._lab.unit(readonly=True) as unit:
             number = self._row(unit, experiment)["experiment_id"]

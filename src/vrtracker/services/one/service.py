@@ -19,7 +19,14 @@ __all__ = ["OneImportPlan", "OneService"]
 
 
 class OneService:
-    """Writes and reads caches of ONE."""
+    """Writes and reads caches of ONE.
+
+    Examples
+    --------
+    >>> written = tracker.export_one("cache", "mouseName = DEMO001")
+    >>> len(pd.read_parquet("cache/sessions.pqt"))
+    4
+    """
 
     def __init__(self, lab: LabContext, sessions: SessionService, mice: MouseService) -> None:
         self._lab = lab
@@ -52,6 +59,11 @@ class OneService:
             If there are such sessions: a number above 999, a name with blanks; its `value` says
             why, by their keys. If nothing is selected, or the folder has tables of somebody else,
             has no name or cannot be written to.
+
+        Examples
+        --------
+        >>> tracker.export_one("cache", "mouseName = DEMO001").sessions
+        4
         """
         if not os.fspath(folder):
             raise InvalidValueError("The name of the folder is empty; give one, such as cache.")
@@ -82,6 +94,13 @@ class OneService:
         ------
         ImportFileError
             As in `read`; with `strict`, if the columns are others.
+
+        Examples
+        --------
+        >>> written = tracker.export_one("cache", "mouseName = DEMO001")
+        >>> tables = {"sessions": pd.read_parquet("cache/sessions.pqt")}
+        >>> tracker.merge(tables).conflicts
+        ()
         """
         given = tables if isinstance(tables, Mapping) else Path(tables)
         return plan_import(
@@ -103,5 +122,14 @@ class OneService:
         ------
         ImportFileError
             If there is no such cache, or it is wrong in itself; it lists all that is.
+
+        Examples
+        --------
+        >>> written = tracker.export_one("cache", "mouseName = DEMO001")
+        >>> print(tracker.import_one("cache"))
+        Cache of ONE, cache, 0 conflicts: .apply() does it
+                    added  updated  unchanged  conflicts
+          sessions  0      0        4          0
+          datasets  0      0        65         0
         """
         return self.merge(folder, overwrite=overwrite)

@@ -36,6 +36,12 @@ class FrozenSessions(Shown):
     ----------
     frozen : Frozen
         ``name, frozen_at, actor, query, columns, digests, note, hash``.
+
+    Examples
+    --------
+    >>> fig3 = tracker.freeze("fig3", "mouse.KO")
+    >>> fig3.keys[0], len(fig3.keys), fig3.columns[:2]
+    ('DEMO002.2023-02-06.701', 4, ('mouseName', 'sessionDate'))
     """
 
     frozen: Frozen
@@ -62,7 +68,13 @@ class FrozenSessions(Shown):
         return self.frozen.hash
 
     def facts(self) -> Facts:
-        """Return what was frozen, when and by whom."""
+        """Return what was frozen, when and by whom.
+
+        Examples
+        --------
+        >>> tracker.freeze("fig3", "mouse.KO").facts().title
+        'The selection fig3.'
+        """
         frozen = self.frozen
         rows = [
             ("sessions", len(frozen.digests)),
@@ -88,6 +100,15 @@ class FrozenSessions(Shown):
         -------
         pandas.DataFrame
             A row a session, in the order of the numbers; the columns of the key come first.
+
+        Examples
+        --------
+        >>> tracker.freeze("fig3", "mouse.KO", columns=["numPlanes"]).frame()
+          mouseName sessionDate  sessionID  numPlanes
+        0   DEMO002  2023-02-06        701          2
+        1   DEMO002  2023-02-07        701          2
+        2   DEMO002  2023-02-08        701          2
+        3   DEMO002  2023-02-08        702          2
         """
         mice = sorted({key.rsplit(".", 2)[0] for key in self.keys})
         frame = SessionService(self._lab).frame(
@@ -105,6 +126,15 @@ class FrozenSessions(Shown):
         """Run its query again, and say which rows came and went, and which cells changed.
 
         What stood in a cell is known from the history, and held to the digest of its row.
+
+        Examples
+        --------
+        >>> fig3 = tracker.freeze("fig3", "mouse.KO")
+        >>> keys = tracker.sessions.update({"numPlanes": 5}, "DEMO002.2023-02-06.701")
+        >>> print(fig3.verify())
+        1 cell changed, 0 came, 0 went since fig3 was frozen.
+          key                     column     then  now
+          DEMO002.2023-02-06.701  numPlanes  2     5
         """
         return check(self._lab, self.frozen)
 
@@ -117,6 +147,12 @@ class FrozenSessions(Shown):
         ------
         InvalidValueError
             If it cannot be written.
+
+        Examples
+        --------
+        >>> path = tracker.freeze("fig3", "mouse.KO").export("fig3.json")
+        >>> path.name
+        'fig3.json'
         """
         target = Path(path)
         text = json.dumps(self.frozen.document(), indent=1, ensure_ascii=False)

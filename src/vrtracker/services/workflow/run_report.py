@@ -83,6 +83,12 @@ class RunReport(Shown):
         Why it ended before the queue was empty.
     left : int
         Sessions of the queue that it did not get to.
+
+    Examples
+    --------
+    >>> report = tracker.workflow.run("registration", "DEMO002.2023-02-08.701")
+    >>> report.failed, report.results[0].files
+    (1, 0)
     """
 
     stage: str
@@ -92,7 +98,13 @@ class RunReport(Shown):
     notes: tuple[str, ...] = field(default=(), repr=False)
 
     def count(self, outcome: str) -> int:
-        """Return the number of sessions with this outcome."""
+        """Return the number of sessions with this outcome.
+
+        Examples
+        --------
+        >>> tracker.workflow.run("registration").count("failed")
+        1
+        """
         return sum(result.outcome == outcome for result in self.results)
 
     @property
@@ -111,7 +123,14 @@ class RunReport(Shown):
         return sum(result.bytes for result in self.results if result.outcome == "succeeded")
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a session: key, outcome, duration_s, bytes, files, error, attempt_id."""
+        """Return one row a session: key, outcome, duration_s, bytes, files, error, attempt_id.
+
+        Examples
+        --------
+        >>> tracker.workflow.run("registration").frame()[["key", "outcome"]]
+                              key outcome
+        0  DEMO002.2023-02-08.701  failed
+        """
         import pandas as pd
 
         names = ["key", "outcome", "duration_s", "bytes", "files", "error", "attempt_id"]
@@ -123,7 +142,13 @@ class RunReport(Shown):
         return pd.DataFrame(rows, columns=names).astype(types)
 
     def facts(self) -> Facts:
-        """Return how many sessions ended how, and each of them; failed ones first."""
+        """Return how many sessions ended how, and each of them; failed ones first.
+
+        Examples
+        --------
+        >>> tracker.workflow.run("registration").facts().title
+        'registration: 0 succeeded, 1 failed'
+        """
         results = sorted(self.results, key=lambda result: result.outcome != "failed")
         names = ("key", "outcome", "duration_s", "files", "bytes", "error")
         rows = [[getattr(result, name) for name in names] for result in results]

@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
-from vrtracker.domain.stages import Stage, StageGraph
-from vrtracker.domain.states import State, queued
-from vrtracker.found import Found, Selected, framed
+from vrtracker.domain.stages import StageGraph
 from vrtracker.operations import operation
-from vrtracker.repositories.listing import Listing
-from vrtracker.repositories.rows import LookUps
-from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
-from vrtracker.services.transitions import Reasons, explain, read
 from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
 from vrtracker.services.workflow.claim_list import ClaimListService
 from vrtracker.services.workflow.foreign import ForeignService
 from vrtracker.services.workflow.held_back import HeldBackService
-from vrtracker.services.workflow.missing_files import lacking_files
 from vrtracker.services.workflow.outdated import OutdatingService
 from vrtracker.services.workflow.patience import Stop
+from vrtracker.services.workflow.reading import WorkflowReading
 from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
-from vrtracker.services.workflow.staleness import why_stale
 from vrtracker.services.workflow.waiting import WaitingService
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from sqlalchemy import Select
 
-    from vrtracker.database import Tables
-
-
-class WorkflowService:
+class WorkflowService(WorkflowReading):
     """Queues, explanations, runs and decisions.
 
     Parameters
     ----------
     find_registrar
         Returns the registrar that a specification names, or the stage's own for None.
+
+    Examples
+    --------
+    >>> tracker.workflow.run("registration", "DEMO001.2023-01-18.701", force=True).succeeded
+    1
     """
 
     def __init__(self, lab: LabContext, find_registrar: Callable[[str, Any], Registrar]) -> None:
-        self._lab = lab
+        super().__init__(lab)
         self._find_registrar = find_registrar
-        self._queues: dict[Any, tuple[Tables, Select[Any]]] = {}
         self._history = HistoryService(lab)
         self._quality = QualityService(lab)
         applicability = ApplicabilityService(lab)
@@ -83,125 +74,6 @@ class WorkflowService:
     def stages(self) -> StageGraph:
         """The stages of this lab, built-in and declared."""
         return self._lab.stages
-
-    @framed
-    def needs(
-        self,
-        stage: str,
-        where: Any = None,
-        /,
-        *,
-        include_blocked: bool = False,
-        include_stale: bool = False,
-        limit: int | None = None,
-        **filters: Any,
-    ) -> Found:
-        """Return the work queue of a stage: sessions that are ready, or failed before.
-
-        Parameters
-        ----------
-        stage
-            ``suite2p``, ``suite2p_qc``, ``registration``, ``red_cell_qc`` or a declared one.
-        include_blocked
-            Add sessions that wait for an earlier stage. A stage of people's review never lists
-            them: without the output there is nothing to review.
-        include_stale
-            Add sessions that are done, but from inputs that were made again since, or were
-            marked as outdated.
-        where, **filters
-            As for ``tracker.sessions.frame``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
-        """
-        chosen = self._lab.stages[stage]
-        states = queued(chosen.kind, include_blocked=include_blocked, include_stale=include_stale)
-        listing = Listing(self._lab.selection(where, filters), limit=limit)
-        return Selected(self._lab.database, self._queue(chosen, tuple(states), listing))
-
-    def _queue(self, stage: Stage, states: tuple[State, ...], listing: Listing) -> Select[Any]:
-        """Return the SELECT of a queue; one of all sessions is kept, as composing it takes long."""
-        tables, name = self._lab.database.tables, (stage.name, states)
-        is_of_all = not listing.filters and listing.limit is None
-        if is_of_all and name in self._queues and self._queues[name][0] is tables:
-            return self._queues[name][1]
-        statement = self._stages.queue(
-            stage, self._lab.stages, states, now=self._lab.now, listing=listing
-        )
-        if is_of_all:
-            self._queues[name] = tables, statement
-        return statement
-
-    def why_not(self, key: Any, stage: str) -> Reasons:
-        """Return the conditions that keep a session out of the queue of a stage; none: it is in.
-
-        They are a tuple, which reads as sentences when it is printed or shown in a notebook.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such session.
-        """
-        chosen = self._lab.stages[stage]
-        snapshot = read(self._lab, None, SessionKey.parse(key))
-        why = why_stale(self._lab, snapshot, chosen)
-        reasons = explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
-        return Reasons([*reasons, *lacking_files(self._lab, snapshot, chosen, reasons)])
-
-    def states(self, key: Any) -> dict[str, State]:
-        """Return the state of one session in each stage."""
-        snapshot = read(self._lab, None, SessionKey.parse(key))
-        at = self._lab.now()
-        return {
-            name: snapshot.state(stage, self._lab.stages, at)
-            for name, stage in self._lab.stages.items()
-        }
-
-    def status(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
-        """Return how many sessions are in each state of each stage, scratched ones too.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index: stage. Columns: the states, int64.
-        """
-        import pandas as pd
-
-        from vrtracker.frames import TEXT
-
-        counts = self.state_counts(where, **filters)
-        frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
-        frame.columns = pd.Index([state.value for state in State], dtype=TEXT)
-        frame.index = pd.Index(list(counts), dtype=TEXT, name="stage")
-        return frame
-
-    def state_counts(self, where: Any = None, /, **filters: Any) -> dict[str, dict[State, int]]:
-        """Return what `status` does by stage and state, without pandas."""
-        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
-        with self._lab.unit(readonly=True) as unit:
-            return unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
-
-    @framed
-    def table(
-        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
-    ) -> Found:
-        """Return the state of every session in every stage.
-
-        Returns
-        -------
-        pandas.DataFrame
-            mouseName, sessionDate, sessionID, then a column of states for each stage, named
-            ``state:`` and the stage.
-        """
-        listing = Listing(
-            self._lab.selection(where, filters),
-            ("mouseName", "sessionDate", "sessionID"),
-            include_scratched=include_scratched,
-        )
-        statement = self._stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
-        return Selected(self._lab.database, statement)
 
     @operation()
     def run(
@@ -303,6 +175,12 @@ class WorkflowService:
             If the folder that holds the sessions is not there; nothing is changed.
         InvalidTransitionError
             If one session is named by its key and its state does not allow it.
+
+        Examples
+        --------
+        >>> state = tracker.workflow.complete("DEMO003.2023-03-15.701", "suite2p")
+        >>> print(tracker.workflow.run("registration", "mouseName = DEMO003", max_sessions=5))
+        registration: 1 succeeded, 0 failed
         """
         from vrtracker.services.workflow.placing import run_on
 
@@ -350,6 +228,12 @@ class WorkflowService:
         ------
         UnknownNameError
             If nothing fails that way now.
+
+        Examples
+        --------
+        >>> group = tracker.workflow.errors("registration", group=True)["group"][0]
+        >>> tracker.workflow.retry(group).failed
+        1
         """
         failing = self.error_group(group)
         numbers = {"uSessionID": list(failing.numbers)}
@@ -364,13 +248,14 @@ class WorkflowService:
         ------
         ConfigurationError
             If it cannot be loaded, does not take the options, or could work on no session.
+
+        Examples
+        --------
+        >>> tracker.workflow.registrar("registration").name
+        'alf'
         """
         from vrtracker.registrars import require_working
 
         found = self._find_registrar(self._lab.stages[stage].name, (registrar, options))
         require_working(found)
         return found
-
-    @property
-    def _stages(self) -> StageRepository:
-        return StageRepository(LookUps(self._lab.database))

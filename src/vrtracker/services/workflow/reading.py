@@ -1,0 +1,192 @@
+"""What needs doing, and why not yet: queues, states and reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.stages import Stage
+from vrtracker.domain.states import State, queued
+from vrtracker.found import Found, Selected, framed
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.stages import StageRepository
+from vrtracker.services.context import LabContext
+from vrtracker.services.transitions import Reasons, explain, read
+from vrtracker.services.workflow.missing_files import lacking_files
+from vrtracker.services.workflow.staleness import why_stale
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import Select
+
+    from vrtracker.database import Tables
+
+
+class WorkflowReading:
+    """The part of `WorkflowService` that reads."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+        self._queues: dict[Any, tuple[Tables, Select[Any]]] = {}
+
+    @framed
+    def needs(
+        self,
+        stage: str,
+        where: Any = None,
+        /,
+        *,
+        include_blocked: bool = False,
+        include_stale: bool = False,
+        limit: int | None = None,
+        **filters: Any,
+    ) -> Found:
+        """Return the work queue of a stage: sessions that are ready, or failed before.
+
+        Parameters
+        ----------
+        stage
+            ``suite2p``, ``suite2p_qc``, ``registration``, ``red_cell_qc`` or a declared one.
+        include_blocked
+            Add sessions that wait for an earlier stage. A stage of people's review never lists
+            them: without the output there is nothing to review.
+        include_stale
+            Add sessions that are done, but from inputs that were made again since, or were
+            marked as outdated.
+        where, **filters
+            As for ``tracker.sessions.frame``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `sessiondb`, then `state`; in order of the sessions' numbers.
+
+        Examples
+        --------
+        >>> tracker.workflow.needs("suite2p")[["mouseName", "sessionID", "state"]]
+          mouseName  sessionID  state
+        0   DEMO003        701  ready
+        """
+        chosen = self._lab.stages[stage]
+        states = queued(chosen.kind, include_blocked=include_blocked, include_stale=include_stale)
+        listing = Listing(self._lab.selection(where, filters), limit=limit)
+        return Selected(self._lab.database, self._queue(chosen, tuple(states), listing))
+
+    def _queue(self, stage: Stage, states: tuple[State, ...], listing: Listing) -> Select[Any]:
+        """Return the SELECT of a queue; one of all sessions is kept, as composing it takes long."""
+        tables, name = self._lab.database.tables, (stage.name, states)
+        is_of_all = not listing.filters and listing.limit is None
+        if is_of_all and name in self._queues and self._queues[name][0] is tables:
+            return self._queues[name][1]
+        statement = self._stages.queue(
+            stage, self._lab.stages, states, now=self._lab.now, listing=listing
+        )
+        if is_of_all:
+            self._queues[name] = tables, statement
+        return statement
+
+    def why_not(self, key: Any, stage: str) -> Reasons:
+        """Return the conditions that keep a session out of the queue of a stage; none: it is in.
+
+        They are a tuple, which reads as sentences when it is printed or shown in a notebook.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such session.
+
+        Examples
+        --------
+        >>> tracker.workflow.why_not("DEMO003.2023-03-15.701", "registration")[0].stage
+        'suite2p'
+        """
+        chosen = self._lab.stages[stage]
+        snapshot = read(self._lab, None, SessionKey.parse(key))
+        why = why_stale(self._lab, snapshot, chosen)
+        reasons = explain(self._lab, snapshot, chosen, at=self._lab.now(), why_stale=why)
+        return Reasons([*reasons, *lacking_files(self._lab, snapshot, chosen, reasons)])
+
+    def states(self, key: Any) -> dict[str, State]:
+        """Return the state of one session in each stage.
+
+        Examples
+        --------
+        >>> tracker.workflow.states("DEMO003.2023-03-15.701")["registration"]
+        <State.BLOCKED: 'blocked'>
+        """
+        snapshot = read(self._lab, None, SessionKey.parse(key))
+        at = self._lab.now()
+        return {
+            name: snapshot.state(stage, self._lab.stages, at)
+            for name, stage in self._lab.stages.items()
+        }
+
+    def status(self, where: Any = None, /, **filters: Any) -> pd.DataFrame:
+        """Return how many sessions are in each state of each stage, scratched ones too.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: stage. Columns: the states, int64.
+
+        Examples
+        --------
+        >>> tracker.workflow.status("mouse.KO")[["done", "blocked", "failed", "ready"]]
+                      done  blocked  failed  ready
+        stage
+        suite2p          4        0       0      0
+        suite2p_qc       0        0       0      4
+        registration     3        0       1      0
+        red_cell_qc      0        1       0      3
+        """
+        import pandas as pd
+
+        from vrtracker.frames import TEXT
+
+        counts = self.state_counts(where, **filters)
+        frame = pd.DataFrame.from_dict(counts, orient="index").astype("int64")
+        frame.columns = pd.Index([state.value for state in State], dtype=TEXT)
+        frame.index = pd.Index(list(counts), dtype=TEXT, name="stage")
+        return frame
+
+    def state_counts(self, where: Any = None, /, **filters: Any) -> dict[str, dict[State, int]]:
+        """Return what `status` does by stage and state, without pandas.
+
+        Examples
+        --------
+        >>> tracker.workflow.state_counts("mouse.KO")["registration"]["failed"]
+        1
+        """
+        listing = Listing(self._lab.selection(where, filters), include_scratched=True)
+        with self._lab.unit(readonly=True) as unit:
+            return unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
+
+    @framed
+    def table(
+        self, where: Any = None, /, *, include_scratched: bool = False, **filters: Any
+    ) -> Found:
+        """Return the state of every session in every stage.
+
+        Returns
+        -------
+        pandas.DataFrame
+            mouseName, sessionDate, sessionID, then a column of states for each stage, named
+            ``state:`` and the stage.
+
+        Examples
+        --------
+        >>> tracker.workflow.table("mouse.KO").columns.tolist()[3:]
+        ['state:suite2p', 'state:suite2p_qc', 'state:registration', 'state:red_cell_qc']
+        """
+        listing = Listing(
+            self._lab.selection(where, filters),
+            ("mouseName", "sessionDate", "sessionID"),
+            include_scratched=include_scratched,
+        )
+        statement = self._stages.table(self._lab.stages, now=self._lab.now(), listing=listing)
+        return Selected(self._lab.database, statement)
+
+    @property
+    def _stages(self) -> StageRepository:
+        return StageRepository(LookUps(self._lab.database))
