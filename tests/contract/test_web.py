@@ -89,6 +89,26 @@ def test_of_many_who_edit_what_they_saw_one_gets_through(client):
     assert statuses == [200, 412, 412, 412]
 
 
+def test_of_thirty_who_read_and_write_at_once_nobody_is_refused_and_no_edit_is_lost(client, lab):
+    columns = ("numPlanes", "headPlateRotation", "planeSeparation", "vrEnvironments")
+
+    def work(number: int) -> list[int]:
+        own = Client(client.url, client.token)
+        statuses = [own.ask("GET", "/sessions").status, own.ask("GET", "/status").status]
+        while number < len(columns):
+            seen = {"If-Match": own.ask("GET", f"/sessions/{ONE}").headers["ETag"]}
+            edit = own.ask("PATCH", f"/sessions/{ONE}", {columns[number]: number + 1}, seen)
+            if edit.status != 412:
+                return [*statuses, edit.status]
+        return statuses
+
+    with ThreadPoolExecutor(30) as pool:
+        statuses = [status for each in pool.map(work, range(30)) for status in each]
+
+    assert set(statuses) == {200}
+    assert [getattr(lab.row(ONE), name) for name in columns] == [1, 2, 3, 4]
+
+
 def test_a_session_that_a_rig_reports_twice_is_added_once(client, lab):
     key = {"Idempotency-Key": "rig-1-2024-05-06-7"}
     body = {"key": NEW, "imaging": True}

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from sqlalchemy import String
 from starlette.background import BackgroundTask
 
 from vrtracker.as_json import KEY_COLUMNS, records
 from vrtracker.domain.mice import tells_genotype
+from vrtracker.errors import InvalidValueError
 from vrtracker.services.entries.completing import next_words
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
@@ -113,9 +114,13 @@ def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
     @router.get(f"/{plural}/as/count")
     def counted(
         where: str = "", text: str = "", *, scratched: Annotated[bool, Query()] = False
-    ) -> PlainTextResponse:
+    ) -> HTMLResponse:
         asked = Asked(where.strip(), text.strip(), scratched=scratched)
-        return PlainTextResponse(table.passing(table.query(asked).count()))
+        return renderer.show("count.html", table.counted(asked))
+
+    @router.post(f"/{plural}/as/chosen")
+    def chosen(form: Form) -> Response:
+        return then(f"/{plural}?{table.only(form.all('key')).link()}")
 
     @router.post(f"/{plural}/as/view")
     def kept(form: Form) -> Response:
@@ -178,8 +183,7 @@ class _Table:
             "stages": self._states,
             "all_columns": [name for name in self.names if name not in key],
             # To count takes as long as to find, or longer: what is shown does not wait for it.
-            "passing": None if first or asked.after or following else self.passing(len(rows)),
-            "wider": [] if rows else list(self._wider(asked)),
+            "passing": None if first or asked.after or following else self._passing(len(rows)),
             "views": self.views.all(),
             "asked": asked,
             "condition": self._condition(asked) or "",
@@ -209,11 +213,25 @@ class _Table:
         """Return the rows that are asked for, in no order."""
         return self.service.query(self._condition(asked), include_scratched=asked.scratched)
 
+    def only(self, keys: list[str]) -> Asked:
+        """Return what asks for the rows with these keys."""
+        if not keys:
+            raise InvalidValueError("Nothing is chosen; tick rows first.")
+        name = "key" if self.plural == "sessions" else "mouseName"
+        quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in keys)
+        return Asked(f"{name} in ({quoted})", scratched=True)
+
     def check(self, asked: Asked) -> None:
         """Raise what is wrong with what is asked for; no row is read."""
         self._ordered(asked).select(*(asked.columns or ["*"])).sql()
 
-    def passing(self, count: int) -> str:
+    def counted(self, asked: Asked) -> dict[str, Any]:
+        """Return how many rows pass, and where none does, what would."""
+        count = self.query(asked).count()
+        wider = () if count else self._wider(asked)
+        return {"plural": self.plural, "passing": self._passing(count), "wider": wider}
+
+    def _passing(self, count: int) -> str:
         """Say that so many rows pass."""
         noun = self.plural if count != 1 else {"sessions": "session", "mice": "mouse"}[self.plural]
         return f"{count} {noun} {'pass' if count != 1 else 'passes'}."

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 _COOKIE = "vrtracker"
 _OPEN = ("/openapi.json", "/style.css")
 _HARMLESS = ("GET", "HEAD")
-_OF_ONE_S_OWN = ("/sessions/as/view", "/mice/as/view")
+_OF_ONE_S_OWN = tuple(
+    f"/{rows}/as/{what}" for rows in ("sessions", "mice") for what in ("view", "chosen")
+)
 """What a reader may send: it changes nothing in the lab."""
 _POLICY = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "

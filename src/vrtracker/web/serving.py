@@ -146,6 +146,7 @@ class LabServer(uvicorn.Server):
             log_level="warning",
             access_log=False,
             server_header=False,
+            ws="none",
             # What a proxy says of others is read in `guard`, from the one that is trusted.
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,

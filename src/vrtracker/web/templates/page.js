@@ -92,7 +92,8 @@ for (const chooser of document.querySelectorAll("input[data-into]")) {
 
 for (const part of document.querySelectorAll("[data-later]")) {
   fetch(part.dataset.later).then(async (answer) => {
-    if (answer.ok) part.textContent = await answer.text();
+    if (!answer.ok) return;
+    part.replaceChildren(...new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
   });
 }
 
