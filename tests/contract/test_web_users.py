@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from support.examples import examples
 from support.http import Client, Visitor, hidden, served
 from support.registrars import raises
 from vrtracker.errors import ConfigurationError, VrtrackerError
@@ -224,6 +228,59 @@ def test_no_text_becomes_a_script_nor_an_error_of_the_server(client, lab):
     for number, answer in enumerate(answers):
         assert b"<script>alert" not in answer.body, number
         assert answer.status < 500, (number, answer.body)
+
+
+def _calls(document):
+    """Return a strategy of calls that an OpenAPI document describes, with whatever in them."""
+    texts = (
+        st.sampled_from([ONE, "M1", "registration", "suite2p", "imaging", "1", "true"]) | st.text()
+    )
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    )
+    names = {"key", "reason", "level", "stage", "outcome", "datasets", "numPlanes", "sessionNotes"}
+    bodies = st.none() | st.dictionaries(st.sampled_from(sorted(names)) | texts, values)
+
+    def call(verb, path, told):
+        given = told.get("parameters", ())
+        query = {each["name"]: texts for each in given if each["in"] == "query"}
+        parts = {each["name"]: texts for each in given if each["in"] == "path"}
+        headers = {each["name"]: st.from_regex("[ -~]{8}", fullmatch=True) for each in given}
+        headers = {name: text for name, text in headers.items() if "-" in name}
+        return st.tuples(
+            st.just(verb.upper()),
+            st.fixed_dictionaries(parts).map(
+                lambda found: path.format(**{n: quote(text, safe="") for n, text in found.items()})
+            ),
+            bodies if verb != "get" else st.none(),
+            st.fixed_dictionaries({}, optional=headers),
+            st.fixed_dictionaries({}, optional=query),
+        )
+
+    paths = document["paths"].items()
+    return st.one_of(
+        *(call(verb, path, told) for path, verbs in paths for verb, told in verbs.items())
+    )
+
+
+def test_whatever_is_asked_is_no_error_of_the_server_and_a_reader_writes_nothing(lab, users):
+    lab.add(ONE, imaging=True, suite2p=True)
+    with served(lab.tracker, users=users) as client:
+        ann, bob = (Client(client.url, users.new_token(name)) for name in ("ann", "bob"))
+
+        @given(_calls(client.get("//openapi.json")), st.booleans())
+        @settings(max_examples=examples(100))
+        def ask(call, is_reader):
+            verb, path, body, headers, query = call
+            events = len(lab.tracker.events.records(10_000)) if is_reader else 0
+            answer = (ann if is_reader else bob).ask(verb, f"/{path}", body, headers, **query)
+            assert answer.status < 500, answer.body
+            if is_reader:
+                assert verb == "GET" or answer.status in {400, 403}
+                assert len(lab.tracker.events.records(10_000)) == events
+
+        ask()
 
 
 def test_forged_origins_foreign_forms_large_bodies_and_odd_paths_write_nothing(client, lab):
