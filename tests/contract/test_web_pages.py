@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import html
 import io
-import json
 import re
 
 import pyarrow.parquet as pq
@@ -102,9 +101,9 @@ def test_where_nothing_passes_it_is_said_what_would(visitor, lab):
 
 
 def test_a_condition_is_completed_by_what_can_come_next(visitor):
-    words = json.loads(visitor.see("/sessions/as/words", text="not imaging and mouse.K"))
+    words = visitor.look("/sessions/as/words", text="not imaging and mouse.K")
 
-    assert words == {"at": 16, "words": ["mouse.KO"]}
+    assert words.document == {"at": 16, "words": ["mouse.KO"]}
 
 
 def test_a_session_s_page_has_states_reasons_files_attempts_and_its_neighbours(visitor):
