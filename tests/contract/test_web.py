@@ -51,10 +51,23 @@ def test_rows_come_as_csv_and_typed_as_arrow(client, lab):
     text = client.ask("GET", "/sessions", format="csv", limit=2)
     typed = client.ask("GET", "/sessions", format="arrow", limit=2)
 
+    none = client.ask("GET", "/sessions", format="csv", where="sessionID = 0", columns="sessionID")
+    assert none.body == b"sessionID\r\n"
     lines = list(csv.DictReader(io.StringIO(text.body.decode())))
     assert [line["key"] for line in lines] == [ONE, TWO]
     assert text.headers["X-Next"] == typed.headers["X-Next"] == TWO
     assert pa.ipc.open_stream(typed.body).read_all() == lab.tracker.query().limit(2).arrow()
+
+
+def test_a_queue_comes_as_arrow_page_by_page(client):
+    asked = {"format": "arrow", "blocked": True, "limit": 1}
+    first = client.ask("GET", "/needs/registration", **asked)
+    rest = client.ask("GET", "/needs/registration", **asked, after=first.headers["X-Next"])
+
+    assert first.headers["X-Next"] == ONE
+    tables = [pa.ipc.open_stream(each.body).read_all() for each in (first, rest)]
+    assert tables[0].schema == tables[1].schema
+    assert [table["sessionID"].to_pylist() for table in tables] == [[1], [2]]
 
 
 def test_an_edit_is_refused_once_somebody_else_changed_what_was_seen(client, lab):

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 
+from vrtracker.as_json import KEY_COLUMNS
+from vrtracker.domain.keys import SessionKey
+
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
+
 
 
 class Form(enum.StrEnum):
@@ -32,14 +37,16 @@ def answer(
     return Response(text.encode(), status, dict(headers or {}), "application/json")
 
 
-def page(rows: Sequence[Mapping[str, Any]], following: str | None, form: Form) -> Response:
+def page(
+    rows: Sequence[Mapping[str, Any]], following: str | None, form: Form, names: Sequence[str] = ()
+) -> Response:
     """Return rows, and the key behind which the next ones begin, or None behind the last.
 
-    In CSV the key stands in the header ``X-Next``.
+    In CSV the key stands in the header ``X-Next``, and `names` at the top if there are no rows.
     """
     if form is Form.JSON:
         return answer({"items": rows, "next": following})
-    return Response(_csv(rows), 200, _next(following), "text/csv; charset=utf-8")
+    return Response(_csv(rows, names), 200, _next(following), "text/csv; charset=utf-8")
 
 
 def version(row: Mapping[str, Any]) -> str:
@@ -52,12 +59,11 @@ def digest(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    writer = csv.DictWriter(text, list(rows[0]) if rows else names, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue().encode()
 
 
@@ -70,6 +76,16 @@ def arrow(table: pa.Table, following: str | None) -> Response:
         stream.write_table(table)
     kind = "application/vnd.apache.arrow.stream"
     return Response(bytes(sink.getvalue()), 200, _next(following), kind)
+
+
+def typed(frame: pd.DataFrame, limit: int) -> Response:
+    """Return the first rows of a frame of sessions as a stream of Arrow."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    behind = table.select(KEY_COLUMNS).slice(limit - 1, 2).to_pylist()
+    following = str(SessionKey.parse(behind[0])) if len(behind) > 1 else None
+    return arrow(table.slice(0, limit), following)
 
 
 def _next(following: str | None) -> dict[str, str]:

@@ -144,7 +144,9 @@ class Rows:
             {"key": self._key(whole), **row}
             for whole, row in zip(found, records(shown), strict=False)
         ]
-        return page(named if asked is None else records(shown), following, form)
+        if asked is None:
+            return page(named, following, form, ["key", *chosen])
+        return page(records(shown), following, form, chosen)
 
     def _arrow(self, query: Any, limit: int, width: int) -> Response:
         table, key_columns = query.arrow(), self._service.key_columns

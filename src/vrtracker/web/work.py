@@ -12,7 +12,7 @@ from vrtracker.as_json import plain_value, records
 from vrtracker.operations import operation
 from vrtracker.services.workflow.foreign import ForeignWorker
 from vrtracker.tracker import Tracker
-from vrtracker.web.answers import Form, answer, page
+from vrtracker.web.answers import Form, answer, page, typed
 from vrtracker.web.tables import After, IdempotencyKey, Limit, Shape, Where, narrowed, token_of
 
 
@@ -101,11 +101,12 @@ def routes(tracker: Tracker) -> APIRouter:
         form: Shape = Form.JSON,
     ) -> Response:
         query = narrowed(tracker.sessions, tracker.query(), where or (), after)
-        found = records(
-            workflow.needs.records(stage, query, include_blocked=blocked, limit=limit + 1)
-        )
-        following = found[limit - 1]["key"] if len(found) > limit else None
-        return page(found[:limit], following, form)
+        found = workflow.needs.found(stage, query, include_blocked=blocked, limit=limit + 1)
+        if form is Form.ARROW:
+            return typed(found.frame(), limit)
+        rows = records(found.records())
+        following = rows[limit - 1]["key"] if len(rows) > limit else None
+        return page(rows[:limit], following, form)
 
     @router.get("/errors", tags=["work"], summary="Sessions that failed, and why")
     def errors(stage: str | None = None) -> Response:
