@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-
 class Form(enum.StrEnum):
     """How rows are written."""
 

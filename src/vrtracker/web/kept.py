@@ -11,8 +11,6 @@ from typing import Any
 from vrtracker.errors import ConfigurationError
 from vrtracker.settings import config_path
 
-__all__ = ["KeptFile"]
-
 
 class KeptFile:
     """A document of JSON, of texts and what they name.

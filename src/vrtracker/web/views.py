@@ -10,8 +10,6 @@ from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.web.kept import KeptFile
 from vrtracker.web.visits import current
 
-__all__ = ["View", "Views"]
-
 _LONGEST_NAME, _LONGEST_LINK = 100, 4_000
 _MOST = 100
 

@@ -18,8 +18,6 @@ from vrtracker.repositories.filters import Term
 from vrtracker.repositories.selecting import Selection, Setting
 from vrtracker.services.entries.reading import RowReading
 
-__all__ = ["names_of", "next_words"]
-
 _MOST = 20
 _VALUES, _NAMES = {"VALUE", "QUOTED"}, {"WORD", "QUOTED_NAME"}
 _OPERATORS = {
