@@ -1,12 +1,13 @@
-"""The filters of sessions: options that many commands take, and what they select."""
+"""Options that stand together: the filters of sessions, and what a listing shows."""
 
 # Its annotations are read at run time, when `Selection` is not imported: none "of the future" here.
+from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Annotated, Any
 
 from vrtracker.cli.commands import Together
-from vrtracker.cli.options import option
+from vrtracker.cli.options import AllColumns, Columns, Json, Limit, OrderBy, To, Unblind, option
 
 if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
@@ -75,4 +76,21 @@ def filters_of(
 
 
 Filters = Annotated["Selection", Together(filters_of)]
-"""Stands for all of these options but the last."""
+"""Stands for the options of `filters_of`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a listing of mice or sessions shows, and how."""
+
+    columns: Columns = None
+    all_columns: AllColumns = False
+    order_by: OrderBy = None
+    limit: Limit = None
+    unblind: Unblind = False
+    to: To = None
+    json: Json = False
+
+
+Listed = Annotated[Listing, Together(Listing)]
+"""Stands for the options of `Listing`."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.as_json import KEY, KEY_COLUMNS, chosen, plain_value, records
 from vrtracker.cli.output import answer, note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import agree
+from vrtracker.cli.values import names_of
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vrtracker.cli.filters import Listing
     from vrtracker.repositories.selecting import Selection
     from vrtracker.services.entries.editing import Update
     from vrtracker.services.entries.rows import RowService
@@ -68,6 +70,37 @@ def write_rows(
     write_listing(rows, shown, json=json, to=to, nothing=f"There are no such {what[1]}.")
     if rows and not json and to is None:
         note(counted(len(rows), *what))
+
+
+def show(
+    service: RowService[Any, Any],
+    filters: Selection,
+    listing: Listing,
+    default: Sequence[str],
+    *,
+    include_scratched: bool = False,
+    what: tuple[str, str] = ("session", "sessions"),
+) -> None:
+    """Read the rows that pass filters, and write them as they are asked for."""
+    names = names_of(listing.columns)
+    rows = list_rows(
+        service,
+        filters=filters,
+        columns=names,
+        order_by=names_of(listing.order_by),
+        limit=listing.limit,
+        include_scratched=include_scratched,
+        unblind=listing.unblind,
+    )
+    write_rows(
+        rows,
+        json=listing.json,
+        default=default,
+        all_columns=listing.all_columns,
+        columns=names,
+        what=what,
+        to=listing.to,
+    )
 
 
 def added(keys: Sequence[Any], *, json: bool) -> None:

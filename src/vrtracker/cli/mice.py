@@ -9,25 +9,11 @@ import typer
 from vrtracker.as_json import of_record
 from vrtracker.cli import listing
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.filters import Where, filters_of
-from vrtracker.cli.options import (
-    AllColumns,
-    Columns,
-    Deletion,
-    Json,
-    Limit,
-    OrderBy,
-    Reason,
-    Set,
-    To,
-    Unblind,
-    Yes,
-    argument,
-    option,
-)
+from vrtracker.cli.filters import Listed, Where, filters_of
+from vrtracker.cli.options import Deletion, Json, Reason, Set, To, Unblind, Yes, argument, option
 from vrtracker.cli.output import note, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
-from vrtracker.cli.values import names_of, values_of
+from vrtracker.cli.values import values_of
 from vrtracker.domain.mice import tells_genotype
 from vrtracker.errors import InvalidValueError
 
@@ -43,37 +29,14 @@ def list_mice(
     context: typer.Context,
     *,
     where: Where = None,
-    columns: Columns = None,
-    all_columns: AllColumns = False,
-    order_by: OrderBy = None,
-    limit: Limit = None,
-    unblind: Unblind = False,
-    to: To = None,
-    json: Json = False,
+    asked: Listed,
 ) -> None:
     """List mice; the genotype of blinded ones is left out.
 
     Example: vrtracker mice list --where KO=true --columns mouseName,genotype
     """
-    names = names_of(columns)
     with shell_of(context).open(readonly=True) as tracker:
-        rows = listing.list_rows(
-            tracker.mice,
-            filters=filters_of(where),
-            columns=names,
-            order_by=names_of(order_by),
-            limit=limit,
-            unblind=unblind,
-        )
-    listing.write_rows(
-        rows,
-        json=json,
-        default=_COLUMNS,
-        all_columns=all_columns,
-        columns=names,
-        to=to,
-        what=("mouse", "mice"),
-    )
+        listing.show(tracker.mice, filters_of(where), asked, _COLUMNS, what=("mouse", "mice"))
 
 
 @commands.command()

@@ -12,23 +12,8 @@ from vrtracker.as_json import KEY_COLUMNS, of_record, plain_value
 from vrtracker.cli import listing, recordings
 from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.commands import Commands
-from vrtracker.cli.filters import Filters, IncludeScratched
-from vrtracker.cli.options import (
-    AllColumns,
-    Columns,
-    Deletion,
-    Json,
-    Key,
-    Limit,
-    OrderBy,
-    Reason,
-    Set,
-    To,
-    Unblind,
-    Yes,
-    argument,
-    option,
-)
+from vrtracker.cli.filters import Filters, IncludeScratched, Listed
+from vrtracker.cli.options import Deletion, Json, Key, Reason, Set, To, Yes, argument, option
 from vrtracker.cli.output import note, say, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import names_of, values_of
@@ -62,13 +47,7 @@ def list_sessions(
     *,
     filters: Filters,
     include_scratched: IncludeScratched = False,
-    columns: Columns = None,
-    all_columns: AllColumns = False,
-    order_by: OrderBy = None,
-    limit: Limit = None,
-    unblind: Unblind = False,
-    to: To = None,
-    json: Json = False,
+    asked: Listed,
 ) -> None:
     """List sessions.
 
@@ -76,26 +55,9 @@ def list_sessions(
 
     Example: vrtracker sessions list --columns key,mouse__KO --order-by -sessionDate --json
     """
-    names = names_of(columns)
+    default = _SCRATCHED if include_scratched or filters.shows_scratched else _COLUMNS
     with shell_of(context).open(readonly=True) as tracker:
-        rows = listing.list_rows(
-            tracker.sessions,
-            filters=filters,
-            columns=names,
-            order_by=names_of(order_by),
-            limit=limit,
-            include_scratched=include_scratched,
-            unblind=unblind,
-        )
-    scratched = include_scratched or filters.shows_scratched
-    listing.write_rows(
-        rows,
-        json=json,
-        default=_SCRATCHED if scratched else _COLUMNS,
-        all_columns=all_columns,
-        columns=names,
-        to=to,
-    )
+        listing.show(tracker.sessions, filters, asked, default, include_scratched=include_scratched)
 
 
 @commands.command()
