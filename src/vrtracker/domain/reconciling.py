@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from vrtracker.display import counted
@@ -184,38 +184,9 @@ class Findings:
         """Return a document of plain JSON values."""
         return {
             "vrtracker_reconcile": _FORMAT,
-            "root": self.root,
+            **_encoded(self),
             "made_at": self.made_at.isoformat(),
-            "looked_at": self.looked_at,
-            "with_folder": self.with_folder,
-            "unknown": self.unknown,
-            "changes": [
-                {
-                    "key": str(change.key),
-                    "columns": _encoded(change.columns),
-                    "marks": _encoded(change.marks),
-                    "datasets": [
-                        {
-                            "rel_path": each.rel_path,
-                            "old": _encoded(each.old),
-                            "new": _encoded(each.new),
-                        }
-                        for each in change.datasets
-                    ],
-                    "reasons": list(change.reasons),
-                }
-                for change in self.changes
-            ],
             "runs": [run.to_json() for run in self.runs],
-            "mice": [
-                {"mouse": each.mouse, "columns": _encoded(each.columns), "why": each.why}
-                for each in self.mice
-            ],
-            "notes": [
-                {"kind": note.kind, "where": note.where, "message": note.message}
-                for note in self.notes
-            ],
-            "doubts": list(self.doubts),
         }
 
     @classmethod
@@ -274,6 +245,10 @@ def _pair(values: Any) -> tuple[Any, Any]:
 
 def _encoded(value: Any) -> Any:
     """Return a value as JSON holds it; a time stands in an object of its own."""
+    if isinstance(value, SessionKey):
+        return str(value)
+    if is_dataclass(value):
+        return {each.name: _encoded(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dt.datetime):
         return {_TIME: value.isoformat()}
     if isinstance(value, Mapping):
