@@ -14,16 +14,26 @@ _Advance = Callable[[int, int, Any, Any], None]
 
 
 @contextlib.contextmanager
-def counting(what: str) -> Iterator[_Count | None]:
-    """Show a number that grows; yields what takes it, or None without a terminal."""
+def _bar(*columns: str) -> Iterator[Any]:
+    """Show columns, texts or those that rich names; yields the bar, or None without a terminal."""
     if not is_terminal("stderr"):
         yield None
         return
+    from rich import progress
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    made = [getattr(progress, name)() if name.endswith("Column") else name for name in columns]
+    with progress.Progress(*made, console=Console(stderr=True), transient=True) as bar:
+        yield bar
+
+
+@contextlib.contextmanager
+def counting(what: str) -> Iterator[_Count | None]:
+    """Show a number that grows; yields what takes it, or None without a terminal."""
+    with _bar("SpinnerColumn", "{task.description} {task.completed:.0f}") as bar:
+        if bar is None:
+            yield None
+            return
         task = bar.add_task(what)
         yield lambda count: bar.update(task, completed=count)
 
@@ -34,26 +44,11 @@ def copying() -> Iterator[_Copied | None]:
 
     Yields None without a terminal.
     """
-    if not is_terminal("stderr"):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    rows = ("{task.description}", "BarColumn", "MofNCompleteColumn")
+    with _bar(*rows, "{task.fields[rate]}", "TimeRemainingColumn") as bar:
+        if bar is None:
+            yield None
+            return
         task = bar.add_task("", total=None, rate="")
 
         def show(table: str, done: int, total: int) -> None:
@@ -76,19 +71,11 @@ def running(what: str) -> Iterator[_Advance | None]:
 @contextlib.contextmanager
 def finding_and_running(what: str) -> Iterator[tuple[_Count | None, _Advance | None]]:
     """Show a bar over sessions that first counts those found on disk; yields what takes each."""
-    if not is_terminal("stderr"):
-        yield None, None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.fields[of]}"),
-        TextColumn("{task.fields[key]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    numbers = "{task.completed:.0f}/{task.fields[of]}"
+    with _bar("{task.description}", "BarColumn", numbers, "{task.fields[key]}") as bar:
+        if bar is None:
+            yield None, None
+            return
         task = bar.add_task(what, key="", of="?", total=None)
 
         def count(found: int) -> None:
