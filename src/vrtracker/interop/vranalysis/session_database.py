@@ -276,16 +276,7 @@ class SessionDatabase(BaseDatabase):
         disk.update_dates(self.working, disk.SUITE2P_DATE, conditions, dry_run=dry_run)
 
     def update_red_cell_qc_date_time(self, *, dry_run: bool = False) -> None:
-        """Set redCellQCDate to the time of the newest curated file, where that is later.
-
-        Looks at the sessions that pass `default_conditions`.
-
-        Raises
-        ------
-        RootUnavailableError
-            If the sessions' root is missing or empty, or has lost so much that a drive must be
-            missing; nothing is changed then.
-        """
+        """Set redCellQCDate to that of the newest curated file, else as `update_s2p_date_time`."""
         conditions = self.default_conditions
         disk.update_dates(self.working, disk.RED_CELL_DATE, conditions, dry_run=dry_run)
 
