@@ -20,8 +20,6 @@ from vrtracker.settings_file import set_profile_url
 if TYPE_CHECKING:
     from vrtracker.services.doctor import Diagnosis
 
-__all__ = ["Moved", "migrate"]
-
 _NEEDED = ("database", "schema", "references", "names")
 
 

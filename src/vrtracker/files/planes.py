@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Plane", "plane_folders", "read_plane", "read_trace", "state_of"]
-
 _FOLDER = re.compile(r"plane(\d{1,3})")
 _SETTINGS = ("ops.npy", "reg_outputs.npy", "settings.npy")
 """Where the mean image and the rate are: 0.x has all in the first, 1.x may not have it."""

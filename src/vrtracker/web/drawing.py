@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["COLOURS", "picture", "points", "roi_at"]
-
 COLOURS = tuple(colours([str(number) for number in range(8)]).values())
 """Of the cells that are chosen, in turn."""
 _GREYS = 240

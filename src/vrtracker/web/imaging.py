@@ -20,8 +20,6 @@ from vrtracker.web import drawing
 from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Renderer
 
-__all__ = ["add_routes"]
-
 _FIRST = 3
 """Cells that are chosen where nobody has chosen any."""
 _PATIENCE_S = 20
