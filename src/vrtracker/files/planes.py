@@ -71,10 +71,7 @@ class Plane:
 def plane_folders(session: Path) -> dict[int, Path]:
     """Return the folders of a session's planes by number; empty without suite2p's output.
 
-    Raises
-    ------
-    RootUnavailableError
-        If they cannot be read.
+    Raises RootUnavailableError if they cannot be read.
     """
     with _at_hand(session):
         found = {_FOLDER.fullmatch(path.name): path for path in (session / SUITE2P).glob("plane*")}
@@ -85,10 +82,7 @@ def plane_folders(session: Path) -> dict[int, Path]:
 def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return name, bytes and time of change, ns, of each file that is shown of a plane.
 
-    Raises
-    ------
-    RootUnavailableError
-        If they cannot be looked at.
+    Raises RootUnavailableError if they cannot be looked at.
     """
     with _at_hand(folder):
         facts = [(name, (folder / name).stat()) for name in _FILES if (folder / name).is_file()]
@@ -183,12 +177,8 @@ def _image_and_rate(path: Path) -> tuple[Any, float | None]:
 def read_trace(folder: Path, number: int, rois: int) -> npt.NDArray[np.float64]:
     """Return the fluorescence of one of so many ROIs, (frames,).
 
-    Raises
-    ------
-    NotFoundError
-        If there is no ``F.npy``.
-    InvalidValueError
-        If it holds something else than a row of numbers for each ROI.
+    Raises NotFoundError if there is no ``F.npy``. Raises InvalidValueError if it holds something
+    else than a row of numbers for each ROI.
     """
     import numpy as np
 

@@ -173,10 +173,7 @@ class SavedSettings:
     def image(self, name: str) -> Any:
         """Return an array of two dimensions, (rows, columns); None where there is none.
 
-        Raises
-        ------
-        InvalidValueError
-            If it does not hold numbers, as many as its shape says.
+        Raises InvalidValueError if it does not hold numbers, as many as its shape says.
         """
         found = self.values.get(name)
         try:

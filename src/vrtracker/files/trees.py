@@ -33,11 +33,8 @@ def is_hidden(name: str) -> bool:
 def status_of(path: Path) -> os.stat_result | None:
     """Return what the system says of a file or folder, None where there is none.
 
-    Raises
-    ------
-    OSError
-        If the disk refuses to answer, which `Path.exists`, `is_dir` and `is_file` take for absence
-        from Python 3.14 on.
+    Raises OSError if the disk refuses to answer, which `Path.exists`, `is_dir` and `is_file` take
+    for absence from Python 3.14 on.
     """
     try:
         return path.stat()

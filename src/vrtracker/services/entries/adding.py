@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 def fitted(rules: TableRules[Any, Any], rows: Any) -> dict[str, list[Any]]:
     """Return rows, given as a frame or as mappings, fitted to the columns.
 
-    Raises
-    ------
-    UnknownNameError, InvalidValueError
-        If they do not fit; the message names the row.
+    Raises UnknownNameError, InvalidValueError if they do not fit; the message names the row.
     """
     columns, count = _columns(rows)
     try:

@@ -184,12 +184,8 @@ def _restore(
 def bring_back(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: Deletion) -> None:
     """Put the rows of an entry back, within a transaction.
 
-    Raises
-    ------
-    DuplicateError
-        If its key or its number is taken by now.
-    MissingParentError
-        If its mouse is not there.
+    Raises DuplicateError if its key or its number is taken by now. Raises MissingParentError if its
+    mouse is not there.
     """
     repository = rules.of(unit)
     if repository.by_key(**rules.columns_of(key)) is not None:

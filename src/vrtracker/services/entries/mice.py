@@ -42,10 +42,8 @@ class MouseRules(TableRules[MouseRecord, str]):
     def selection(self, where: Any, filters: Mapping[str, Any]) -> Selection:
         """Return what a call selects.
 
-        Raises
-        ------
-        NotFoundError
-            If it is one word that names no mouse but a column: a condition is meant.
+        Raises NotFoundError if it is one word that names no mouse but a column: a condition is
+        meant.
         """
         found = super().selection(where, filters)
         columns = {column.name.casefold(): column for column in self.look_ups.table.c}

@@ -24,10 +24,7 @@ def remove(
 ) -> None:
     """Move rows of one kind to the deleted ones, each with its event.
 
-    Raises
-    ------
-    InvalidTransitionError
-        If a session is being worked on.
+    Raises InvalidTransitionError if a session is being worked on.
     """
     if not records:
         return

@@ -22,10 +22,7 @@ Rows = dict[str, tuple[Any, ...]]
 def query_of(selection: Selection, *, include_scratched: bool) -> dict[str, Any]:
     """Return what is selected as plain values, which `selection_of_query` reads.
 
-    Raises
-    ------
-    InvalidValueError
-        If it is a condition of SQLAlchemy's, which nobody could ask again.
+    Raises InvalidValueError if it is a condition of SQLAlchemy's, which nobody could ask again.
     """
     parts: list[Any] = []
     for part in selection.parts:

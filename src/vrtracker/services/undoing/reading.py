@@ -55,10 +55,7 @@ def read_operations(
 ) -> Reading:
     """Read what operations did; with `lock`, others wait where the database can do that.
 
-    Raises
-    ------
-    NotFoundError
-        If there is no such operation.
+    Raises NotFoundError if there is no such operation.
     """
     events = unit.events.of_operations(operations)
     for operation in operations:

@@ -72,10 +72,8 @@ def _free_abandoned(lab: LabContext) -> list[str]:
 def clean(lab: LabContext, number: int, path: Path) -> list[str]:
     """Remove what attempts that have ended left in a session's folder; see `recovery.recover`.
 
-    Raises
-    ------
-    RegistrarError
-        If something that a worker which is gone has started still runs, and cannot be ended.
+    Raises RegistrarError if something that a worker which is gone has started still runs, and
+    cannot be ended.
     """
     if not recovery.left_over(path, output=lab.output):
         return []

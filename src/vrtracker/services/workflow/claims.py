@@ -158,11 +158,8 @@ class Claims:
     def datasets(self, claim: Claim) -> list[dict[str, Any]]:
         """Return the datasets that are on record for the session.
 
-        Raises
-        ------
-        LostClaimError
-            If the lease ended and somebody else took the session over: what they have put in
-            place by now is not to be replaced, be it for a moment.
+        Raises LostClaimError if the lease ended and somebody else took the session over: what they
+        have put in place by now is not to be replaced, be it for a moment.
         """
         datasets = DatasetRepository(LookUps(self._lab.database))
         found = patiently(self._lab, lambda: datasets.of_claim(claim.attempt_id))

@@ -28,10 +28,7 @@ def close_attempt(
 ) -> None:
     """Set the outcome of an attempt that runs.
 
-    Raises
-    ------
-    LostClaimError
-        If it does not run any more.
+    Raises LostClaimError if it does not run any more.
     """
     values = {
         "outcome": outcome,

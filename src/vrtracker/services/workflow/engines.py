@@ -67,10 +67,7 @@ class Engine(abc.ABC):
 def engine_for(executor: Any, workers: int | None) -> Engine:
     """Return the engine for what a run was given.
 
-    Raises
-    ------
-    InvalidValueError
-        If it is nothing that places work, or does not say on how many workers.
+    Raises InvalidValueError if it is nothing that places work, or does not say on how many workers.
     """
     if workers is not None and workers < 1:
         raise InvalidValueError(f"A run needs at least one worker, not {workers}.")
