@@ -61,7 +61,8 @@ class Prepared:
         filled, values = self._template.copy(), {**self._held, **values}
         for place, name, processor in self._places:
             value = values[name]
-            filled[place] = value if processor is None else processor(value)
+            is_plain = processor is None or value is None
+            filled[place] = value if is_plain else processor(value)
         return filled
 
     def _filled(self, fixed: Mapping[str, Any]) -> tuple[Any, list[tuple[Any, str, Any]]]:

@@ -1,4 +1,4 @@
-"""What is going on: states by mouse, attempts that ended lately, the newest failures."""
+"""What is going on: states, attempts that ended lately, the newest failures."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ class ActivityRepository:
         self._x = executor
 
     def counts(
-        self, stages: StageGraph, *, now: dt.datetime, listing: Listing
+        self, stages: StageGraph, *, now: dt.datetime, listing: Listing, by_mouse: bool
     ) -> dict[tuple[str, str], dict[State, int]]:
-        """Return how many sessions of a listing are in each state, by mouse and stage."""
+        """Return how many sessions of a listing are in each state, by mouse, or "", and stage."""
         tables = self._x.tables
         query = StageQuery(tables, stages, now)
         names = list(stages)
         states = [query.state(stages[name]).label(f"s{i}") for i, name in enumerate(names)]
-        columns = [tables.sessions.c.mouseName, *states]
+        columns = [tables.sessions.c.mouseName] * by_mouse + states
         each = (
             where(cast("Select[Any]", select(*columns)), tables, tables.sessions, listing)
             .select_from(query.joined())
             .subquery("each_session")
         )
         result = self._x.execute(select(*each.c, func.count()).group_by(*each.c))
-        counts: dict[tuple[str, str], dict[State, int]] = {}
-        for mouse, *found, count in sorted(map(tuple, result)):
+        rows = sorted(tuple(row) if by_mouse else ("", *row) for row in result)
+        mice = dict.fromkeys(row[0] for row in rows) if by_mouse else [""]
+        counts = {(mouse, name): dict.fromkeys(State, 0) for mouse in mice for name in names}
+        for mouse, *found, count in rows:
             for name, state in zip(names, found, strict=True):
-                of_mouse = counts.setdefault((mouse, name), dict.fromkeys(State, 0))
-                of_mouse[State(state)] += count
+                counts[mouse, name][State(state)] += count
         return counts
 
     def ended(self, listing: Listing, *, since: dt.datetime) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, or_, select
+from sqlalchemy import Select, bindparam, func, literal_column, or_, select
 
 from vrtracker.database import Database, Executor, Prepared
 from vrtracker.domain.keys import SessionKey
@@ -106,5 +106,6 @@ class Queue:
         if not self._database.backend.supports_for_update:
             return self._first
         sessions = self._database.tables.sessions
-        locking = self._statement.limit(1).with_for_update(of=sessions, skip_locked=True)
-        return self._database.compiled(locking)
+        # Where the limit is a parameter, no plan serves again: each look is planned anew.
+        locking = self._statement.limit(literal_column("1"))
+        return self._database.compiled(locking.with_for_update(of=sessions, skip_locked=True))

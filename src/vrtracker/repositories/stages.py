@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     Select,
@@ -26,7 +26,7 @@ from vrtracker.domain.records import SessionRecord
 from vrtracker.domain.snapshots import Snapshot, StageRow
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import Mark, State
-from vrtracker.repositories.listing import Listing, listing_statement, where
+from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.states import StageQuery
 
@@ -148,26 +148,6 @@ class StageRepository:
         found = self._x.execute(self.table(*args, **options))
         names = list(found.keys())
         return [dict(zip(names, row, strict=True)) for row in found.all()]
-
-    def counts(
-        self, stages: StageGraph, *, now: dt.datetime, listing: Listing
-    ) -> dict[str, dict[State, int]]:
-        """Return how many sessions of a listing are in each state of each stage; one statement."""
-        tables = self._x.tables
-        query = StageQuery(tables, stages, now)
-        names = list(stages)
-        states = [query.state(stages[name]).label(f"s{i}") for i, name in enumerate(names)]
-        each = (
-            where(cast("Select[Any]", select(*states)), tables, tables.sessions, listing)
-            .select_from(query.joined())
-            .subquery("each_session")
-        )
-        result = self._x.execute(select(*each.c, func.count()).group_by(*each.c))
-        counts = {name: dict.fromkeys(State, 0) for name in names}
-        for *found, count in result:
-            for name, state in zip(names, found, strict=True):
-                counts[name][State(state)] += count
-        return counts
 
     # -- writing ---------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ class ActivityService:
         now = self._lab.now()
         listing = Listing(self._lab.selection(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
-            counts = unit.activity.counts(self._lab.stages, now=now, listing=listing)
+            counts = unit.activity.counts(self._lab.stages, now=now, listing=listing, by_mouse=True)
             ended = unit.activity.ended(listing, since=now - WINDOW)
             failures = unit.activity.failures(listing, limit=ERRORS)
         by_mouse = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -79,23 +79,14 @@ class Claims:
         self._lab = lab
         self._start = Starting(lab, versions, run=run, foreign=foreign).start
 
-    def start(
-        self,
-        key: SessionKey,
-        stage: Stage,
-        registrar: Registrar,
-        *,
-        rerun: bool = False,
-        without: Collection[str] = (),
-    ) -> Claim:
+    def start(self, key: SessionKey, stage: Stage, registrar: Registrar, **how: Any) -> Claim:
         """Claim a session.
 
         Parameters
         ----------
-        rerun
-            Also if its output is current.
-        without
-            Stages that it need not wait for.
+        **how
+            ``rerun``, also if its output is current; ``without``, the stages that it need not
+            wait for.
 
         Raises
         ------
@@ -107,7 +98,7 @@ class Claims:
         """
         try:
             with self._lab.unit() as unit:
-                claim = self._start(unit, key, stage, registrar, rerun=rerun, without=without)
+                claim = self._start(unit, key, stage, registrar, **how)
                 commit(unit, claim)
         except ViolationError as error:
             raise ConcurrentUpdateError(key, "claimed") from error

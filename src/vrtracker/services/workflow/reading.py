@@ -160,7 +160,10 @@ class WorkflowReading:
         """
         listing = Listing(self._lab.selection(where, filters), include_scratched=True)
         with self._lab.unit(readonly=True) as unit:
-            return unit.stages.counts(self._lab.stages, now=self._lab.now(), listing=listing)
+            counts = unit.activity.counts(
+                self._lab.stages, now=self._lab.now(), listing=listing, by_mouse=False
+            )
+        return {stage: states for (_, stage), states in counts.items()}
 
     @framed
     def table(
