@@ -66,7 +66,7 @@ def test_the_page_s_lines_with_curl_work_as_they_stand(demo):
 def test_the_demo_ends_with_a_page_that_shows_it(demo):
     with serving(demo, "demo", "--dir", demo.root.parent, "--web") as (server, said):
         visitor = Visitor(Client(said["url"], said["token"]))
-        assert "DEMO001" in visitor.see("/")
+        assert "DEMO003" in visitor.see("/")
         assert visitor.send("/runs/start", stage="registration").status == 303
 
     assert server.returncode == 0
@@ -88,7 +88,7 @@ def test_a_killed_server_takes_no_run_with_it_and_the_next_one_goes_on(demo):
         wait_for(lambda: not client.get("/claims")["items"])
         attempts = tracker.workflow.attempts.records(done[0])
         assert [each["outcome"] for each in attempts] == ["succeeded", "succeeded"]
-        assert "DEMO001" in Visitor(client).see("/")
+        assert "DEMO003" in Visitor(client).see("/")
 
 
 def test_it_answers_no_other_computer_without_users(demo):

@@ -123,8 +123,7 @@ class QualityService:
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, wanted)
             _require_seen(unit, snapshot, seen)
-            at = self._lab.now()
-            self._scratch(unit, snapshot, _clean(reason), QC.FAIL, at=at)
+            self._scratch(unit, snapshot, _clean(reason), QC.FAIL)
             unit.commit()
         return State.SCRATCHED
 
@@ -144,8 +143,7 @@ class QualityService:
         wanted = SessionKey.parse(key)
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, wanted)
-            at = self._lab.now()
-            self._unscratch(unit, snapshot, _clean(reason), QC.PASS, at=at)
+            self._unscratch(unit, snapshot, _clean(reason), QC.PASS)
             unit.commit()
 
     def complete(
@@ -191,14 +189,14 @@ class QualityService:
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, key)
             _require_seen(unit, snapshot, seen)
-            at = self._lab.now()
             if level in {QC.FAIL, QC.CRITICAL}:
-                self._scratch(unit, snapshot, extras.pop("reason"), level, at=at, **extras)
+                self._scratch(unit, snapshot, extras.pop("reason"), level, **extras)
                 state = State.SCRATCHED
             elif not snapshot.record.sessionQC:
-                self._unscratch(unit, snapshot, extras.pop("reason"), level, at=at, **extras)
+                self._unscratch(unit, snapshot, extras.pop("reason"), level, **extras)
                 state = State.READY
             else:
+                at = self._lab.now()
                 self._decide(unit, snapshot, _SESSION_CHECK, level, at=at, **extras)
                 event = self._lab.event(
                     key, "qc_decided", at=at, reason=extras["reason"], changes={"QC": level.name}
@@ -209,21 +207,14 @@ class QualityService:
         return state
 
     def _scratch(
-        self,
-        unit: UnitOfWork,
-        snapshot: Snapshot,
-        reason: str | None,
-        level: QC,
-        *,
-        at: dt.datetime,
-        **extras: Any,
+        self, unit: UnitOfWork, snapshot: Snapshot, reason: str | None, level: QC, **extras: Any
     ) -> None:
         if not reason:
             raise InvalidValueError(
                 "Scratching a session needs a reason, which is kept as its justification.",
                 column="scratchJustification",
             )
-        key = snapshot.record.key
+        key, at = snapshot.record.key, self._lab.now()
         for stage in self._lab.stages.values():
             if snapshot.running(stage, at):
                 allowed, why = allowed_from(State.RUNNING, stage.kind), "Wait for it to end."
@@ -247,25 +238,15 @@ class QualityService:
         unit.events.append([event])
 
     def _unscratch(
-        self,
-        unit: UnitOfWork,
-        snapshot: Snapshot,
-        reason: str | None,
-        level: QC,
-        *,
-        at: dt.datetime,
-        **extras: Any,
+        self, unit: UnitOfWork, snapshot: Snapshot, reason: str | None, level: QC, **extras: Any
     ) -> None:
-        key = snapshot.record.key
+        key, at = snapshot.record.key, self._lab.now()
         if snapshot.record.sessionQC:
             stages = self._lab.stages.values()
             is_running = any(snapshot.running(stage, at) for stage in stages)
+            allowed = [] if is_running else ["scratch"]
             raise InvalidTransitionError(
-                key,
-                None,
-                "unscratch",
-                current="not scratched",
-                allowed=[] if is_running else ["scratch"],
+                key, None, "unscratch", current="not scratched", allowed=allowed
             )
         changes = update_session(unit, snapshot, {"sessionQC": True, "scratchJustification": None})
         self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
