@@ -243,14 +243,14 @@ def test_folder_that_cannot_be_searched_is_named_and_the_others_go_on(lab, monke
     for key in ("M1.2023-01-21.1", ONE):
         lab.add(key)
         put(lab, TRIALS, key=key)
-    is_dir = Path.is_dir
+    stat = Path.stat
 
-    def refusing(path: Path) -> bool:
+    def refusing(path: Path, **asked: bool) -> os.stat_result:
         if path.parent.name == "2023-01-21":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return is_dir(path)
+        return stat(path, **asked)
 
-    monkeypatch.setattr(Path, "is_dir", refusing)
+    monkeypatch.setattr(Path, "stat", refusing)
     found = lab.tracker.datasets.scan()
 
     assert [str(each.key) for each in found.problems] == ["M1.2023-01-21.1"]

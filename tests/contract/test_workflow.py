@@ -172,7 +172,7 @@ class Actor:
         return self.workflow.reset(key, self.stage.name)
 
     def _judge(self, key: SessionKey, level: QC) -> State:
-        extras = {"reason": None, "criteria": None, "evidence": None}
+        extras = {"reason": None, "criteria": None, "evidence": None, "seen": None}
         return self.workflow._quality._judge_stage(key, self.stage, level, **extras)
 
     def do_pass_qc(self, key: SessionKey) -> State:
