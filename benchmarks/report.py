@@ -99,7 +99,9 @@ def _table(lines: Sequence[Any]) -> Iterator[str]:
             name = f"memory beyond the result: {line.operation}"
             shown = _marked(ratio, ratio <= _MEMORY)
             size = f"{line.peak['size'] / 1e6:,.0f} MB"
-            yield f"| {name} | {line.backend} | {line.rows:,} | {size} | {shown} | | ≤ 1 | | |"
+            others = f"{line.peak['others'] / 1e6:,.0f} MB in the process that reads"
+            told = others if line.peak["others"] else ""
+            yield f"| {name} | {line.backend} | {line.rows:,} | {size} | {shown} | | ≤ 1 | {told} | |"
 
 
 def _gain(line: Any, bound: Bound) -> list[str]:

@@ -525,8 +525,10 @@ def start_lines(folder: Path, *, rounds: int) -> Iterator[Line]:
     """Measure how soon the shell answers, each time beside what it imports at the least."""
     from start_lines import StartBench
 
-    def line(operation: str, rows: int, ours: float, floor: float) -> Line:
-        return Line(operation, "shell", rows, ours, floor, None, "", 0)
+    def line(
+        operation: str, rows: int, ours: float, floor: float, cpu: tuple[float, float]
+    ) -> Line:
+        return Line(operation, "shell", rows, ours, floor, None, "", 0, cpu=cpu)
 
     return StartBench(folder, line, rounds=rounds).lines()
 
@@ -597,32 +599,47 @@ def _of_the_shell(folder: Path, options: argparse.Namespace) -> Iterator[Line]:
 
 
 def report(options: argparse.Namespace, folder: Path) -> list[Line]:
-    """Measure what was asked of selections, in one run, and put it into the page."""
+    """Measure what was asked of selections, in one run; each line goes into the page at once."""
     import report as pages
+
+    busy, began = os.getloadavg()[0], time.monotonic()
+    lines: list[Line] = []
+    profiles: list[str] = []
+
+    def put(told: str) -> None:
+        took = f"{told} {(time.monotonic() - began) / 60:.1f} minutes."
+        pages.page(options.report, lines, [*profiles, "", took], (busy, os.getloadavg()[0]))
+
+    with databases(options.backend or ["sqlite", "postgresql"], folder) as urls:
+        for line in _shown(_asked(options, folder, urls, profiles)):
+            lines.append(line)
+            put("The run has not come to its end. So far it took")
+    put("The run took")
+    if options.plot:
+        pages.plot(options.plot, lines)
+    return lines
+
+
+def _asked(
+    options: argparse.Namespace, folder: Path, urls: dict[str, str], profiles: list[str]
+) -> Iterator[Line]:
+    """Measure each line, and add the profiles."""
     import selection_lines as selections
 
     sizes = [1_000, 5_000] if options.quick else _sizes(options.rows)
     middle = sizes[-2:][0]
-    busy, began = os.getloadavg()[0], time.monotonic()
-    lines: list[Line] = []
-    profiles: list[str] = []
-    with databases(options.backend or ["sqlite", "postgresql"], folder) as urls:
-        for backend, url in urls.items():
-            lines += _shown(selection_lines(backend, url, folder, sizes))
-            wanted = (selections.WHOLE, backend, sizes[-1])
-            whole = next(one for one in lines if (one.operation, one.backend, one.rows) == wanted)
-            rows = whole.peers[selections.OLD]
-            lines += _shown(_look_ups(backend, url, folder, sizes[-1], rows, quick=options.quick))
-            shown = str(folder / f"frames-{middle}.db") if backend == "sqlite" else None
-            profiles += selections.profiles(backend, shown or _named(url, f"frames_{middle}"))
-        if "sqlite" in urls:
-            lines += _shown([search_line(folder, middle)])
-            lines += _shown(start_lines(folder, rounds=3 if options.quick else 7))
-    took = f"The run took {(time.monotonic() - began) / 60:.1f} minutes."
-    pages.page(options.report, lines, [*profiles, "", took], (busy, os.getloadavg()[0]))
-    if options.plot:
-        pages.plot(options.plot, lines)
-    return lines
+    for backend, url in urls.items():
+        whole = 0.0
+        for line in selection_lines(backend, url, folder, sizes):
+            # The last one is of the largest size.
+            whole = line.peers[selections.OLD] if line.operation == selections.WHOLE else whole
+            yield line
+        yield from _look_ups(backend, url, folder, sizes[-1], whole, quick=options.quick)
+        shown = str(folder / f"frames-{middle}.db") if backend == "sqlite" else None
+        profiles += selections.profiles(backend, shown or _named(url, f"frames_{middle}"))
+    if "sqlite" in urls:
+        yield search_line(folder, middle)
+        yield from start_lines(folder, rounds=3 if options.quick else 7)
 
 
 def _look_ups(

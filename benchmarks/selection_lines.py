@@ -349,6 +349,13 @@ _INSERT = (
 )
 
 
+def insert_datasets(connection: sqlite3.Connection) -> None:
+    """Give each session `DATASETS` datasets, one of which most lack."""
+    connection.execute("CREATE TEMP TABLE numbers (n INTEGER)")
+    connection.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(DATASETS)])
+    connection.execute(_INSERT)
+
+
 def search_line(folder: Path, sessions: int, make_line: Callable[..., Any]) -> Any:
     """Find sessions by a dataset's name and QC; ONE searches tables that were exported."""
     from one.api import One
@@ -359,9 +366,7 @@ def search_line(folder: Path, sessions: int, make_line: Callable[..., Any]) -> A
     filling.fill(database, sessions)
     database.dispose()
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("CREATE TEMP TABLE numbers (n INTEGER)")
-        connection.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(DATASETS)])
-        connection.execute(_INSERT)
+        insert_datasets(connection)
         connection.execute("ANALYZE")
         connection.commit()
     with vrtracker.open(str(file)) as tracker:

@@ -33,7 +33,8 @@ class StartBench:
     Parameters
     ----------
     line
-        Makes a line of an operation, the number of rows, and the seconds of ours and the floor.
+        Makes a line of an operation, the number of rows, the seconds of ours and the floor, and
+        both in processor time.
     """
 
     def __init__(self, folder: Path, line: Callable[..., Any], *, rounds: int) -> None:
@@ -63,9 +64,10 @@ class StartBench:
     ) -> Any:
         """Measure a process and its floor in turns; the times are medians."""
         times: tuple[list[float], list[float]] = ([], [])
+        spent: tuple[list[float], list[float]] = ([], [])
         for _ in range(self.rounds):
-            for words, taken in zip((ours, floor), times, strict=True):
-                began = time.perf_counter()
+            for words, taken, used in zip((ours, floor), times, spent, strict=True):
+                before, began = _of_ended(), time.perf_counter()
                 subprocess.run(
                     [sys.executable, *words],
                     env=os.environ | (more or {}),
@@ -73,4 +75,12 @@ class StartBench:
                     check=True,
                 )
                 taken.append(time.perf_counter() - began)
-        return self.line(operation, ROWS, *map(statistics.median, times))
+                used.append(_of_ended() - before)
+        cpu = tuple(map(statistics.median, spent))
+        return self.line(operation, ROWS, *map(statistics.median, times), cpu)
+
+
+def _of_ended() -> float:
+    """Return the processor time of all processes that were started and have ended, s."""
+    times = os.times()
+    return times.children_user + times.children_system

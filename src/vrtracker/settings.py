@@ -26,10 +26,13 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 RoleName = Literal["reader", "editor", "admin"]
 
 
-class StageSettings(BaseModel):
-    """A stage that the lab declares."""
+class _Strict(BaseModel):
+    # What checks them is made when they are used: most labs have no file.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
-    model_config = ConfigDict(extra="forbid")
+
+class StageSettings(_Strict):
+    """A stage that the lab declares."""
 
     title: str | None = None
     kind: str = Field(default="process", pattern="^(process|review)$")
@@ -40,7 +43,7 @@ class StageSettings(BaseModel):
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class PolicySettings(BaseModel):
+class PolicySettings(_Strict):
     """How runs of a stage treat failures; not given: as `RunPolicy` has it.
 
     Attributes
@@ -57,8 +60,6 @@ class PolicySettings(BaseModel):
     timeout_minutes : float or None
         How long the registrar may work on one session.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     attempts: int | None = Field(default=None, ge=1)
     first_wait_minutes: _Number = Field(default=0, ge=0)
@@ -88,7 +89,7 @@ class PolicySettings(BaseModel):
         return self
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(_Strict):
     """What `vrtracker.interop.vranalysis.get_database` gives under one name.
 
     Attributes
@@ -105,8 +106,6 @@ class DatabaseSettings(BaseModel):
         Class of the object, ``module:Class``.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     table: Literal["sessiondb", "mousedb"]
     profile: str | None = None
     unique_fields: list[str] | None = None
@@ -114,20 +113,16 @@ class DatabaseSettings(BaseModel):
     constructor: str | None = None
 
 
-class DiskSettings(BaseModel):
+class DiskSettings(_Strict):
     """What ``vrtracker reconcile`` expects on disk; not given: as `DiskRules` has it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     suite2p_files: tuple[str, ...] | None = Field(default=None, min_length=1)
     registration_files: tuple[str, ...] | None = None
     loss_limit: float | None = Field(default=None, ge=0, le=1)
 
 
-class Profile(BaseModel):
+class Profile(_Strict):
     """One lab, or one database of it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str | None = None
     root: Path | None = None
@@ -170,9 +165,7 @@ class Profile(BaseModel):
         return roles
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _File(_Strict):
     default_profile: str | None = None
     profiles: dict[str, Profile] = {}
 
@@ -287,7 +280,7 @@ def _read_file(path: Path) -> _File:
             raise ConfigurationError(
                 f"VRTRACKER_CONFIG names {path}, which is not there; correct or unset it."
             ) from error
-        return _File()
+        return _File.model_construct()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     try:

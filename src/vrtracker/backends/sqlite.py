@@ -338,6 +338,9 @@ def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:
         connection.execute("PRAGMA query_only = ON")
         return
     _use_wal(connection)
+    # Many new rows touch the same pages of indexes again and again; with SQLite's usual 2 MB each
+    # page goes to the log several times (measured: 528 MB for 100,000 sessions, with this 225).
+    connection.execute("PRAGMA cache_size = -8000")
     # A committed transition must outlive a power cut; WAL's default would not sync.
     connection.execute("PRAGMA synchronous = FULL")
 

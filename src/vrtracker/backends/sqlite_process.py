@@ -150,7 +150,7 @@ def _received(stream: IO[bytes], types: Sequence[pa.DataType]) -> pa.Table | Non
     found: list[tuple[int, pa.Table]] = []
     head = sqlite_reader.head_of(len(types))
     while True:
-        rows, part = sqlite_reader.HEAD.unpack(_bytes(stream, sqlite_reader.HEAD.size))
+        rows, part, before = sqlite_reader.HEAD.unpack(_bytes(stream, sqlite_reader.HEAD.size))
         if rows == sqlite_reader.FAILED:
             return None
         if rows == sqlite_reader.DONE:
@@ -160,18 +160,23 @@ def _received(stream: IO[bytes], types: Sequence[pa.DataType]) -> pa.Table | Non
         columns = []
         for name, kind in zip(names, types, strict=True):
             missing, *buffers = (next(sizes) for _ in range(4))
-            columns.append(
-                typed(name, _array(stream, _read_as(kind), rows, missing, buffers), kind)
-            )
+            array = _array(stream, _read_as(kind), rows, buffers, missing=missing, before=before)
+            columns.append(typed(name, array, kind))
         found.append((part, pa.Table.from_arrays(columns, names)))
 
 
 def _array(
-    stream: IO[bytes], kind: pa.DataType, rows: int, missing: int, sizes: Sequence[int]
+    stream: IO[bytes],
+    kind: pa.DataType,
+    rows: int,
+    sizes: Sequence[int],
+    *,
+    missing: int,
+    before: int,
 ) -> pa.Array:
     count = 3 if kind == pa.string() else 2
     buffers = [None if size < 0 else _bytes(stream, size) for size in sizes[:count]]
-    array = pa.Array.from_buffers(kind, rows, buffers, missing)
+    array = pa.Array.from_buffers(kind, rows, buffers, missing, before)
     if kind == pa.string():
         # Another program may have written other bytes than UTF-8.
         array.validate(full=True)

@@ -4,11 +4,12 @@ It imports nothing of the package, so that it is ready soon and small. Each line
 input is a query, as JSON; the answers on its standard output are batches, each with a head of
 numbers:
 
-| head                                        | what follows                                      |
-|---------------------------------------------|---------------------------------------------------|
-| ``rows``, its part, of each column 4 numbers | its bits of validity, offsets (texts), and values |
-| -1, 0                                       | nothing: that was the last one                    |
-| -2, 0                                       | nothing: the query failed                         |
+| head                     | what follows                                                 |
+|--------------------------|--------------------------------------------------------------|
+| rows, their part, before | of each column 4 numbers; then its bits of validity, offsets |
+|                          | (texts), and values; so many rows before do not count        |
+| -1, 0, 0                 | nothing: that was the last one                               |
+| -2, 0, 0                 | nothing: the query failed                                    |
 
 The 4 numbers are the count of missing values and the bytes of each of the three, -1 for none.
 
@@ -33,7 +34,7 @@ import pyarrow as pa
 
 READY = b"r"
 DONE, FAILED = -1, -2
-HEAD = struct.Struct("<qq")
+HEAD = struct.Struct("<qqq")
 LITERALS = {"int64": "0", "double": "0.5", "string": "''"}
 """A value of each type that is read. The driver takes the types of columns from the first rows."""
 _BATCH_ROWS = 16384
@@ -66,11 +67,11 @@ def main() -> None:
     for line in sys.stdin.buffer:
         try:
             _answer(answers, adbc_driver_sqlite.connect, **json.loads(line))
-            answers.write(HEAD.pack(DONE, 0))
+            answers.write(HEAD.pack(DONE, 0, 0))
         except (BrokenPipeError, KeyboardInterrupt):
             return
         except Exception:  # noqa: BLE001 - the other side reads in its own way then, and says why
-            answers.write(HEAD.pack(FAILED, 0))
+            answers.write(HEAD.pack(FAILED, 0, 0))
         answers.flush()
 
 
@@ -218,13 +219,12 @@ def _read(
 
 
 def _write(answers: BinaryIO, part: int, batch: pa.RecordBatch) -> None:
-    # A part of a batch begins within its buffers; a copy of its own begins with them.
-    columns = [pa.concat_arrays([one]) if one.offset else one for one in batch.columns]
-    buffers = [[*one.buffers(), None][:3] for one in columns]
+    buffers = [[*one.buffers(), None][:3] for one in batch.columns]
     sizes = []
-    for column, three in zip(columns, buffers, strict=True):
+    for column, three in zip(batch.columns, buffers, strict=True):
         sizes += [column.null_count, *(-1 if one is None else one.size for one in three)]
-    answers.write(HEAD.pack(batch.num_rows, part) + head_of(len(columns)).pack(*sizes))
+    head = HEAD.pack(batch.num_rows, part, batch.column(0).offset)
+    answers.write(head + head_of(batch.num_columns).pack(*sizes))
     for three in buffers:
         for one in three:
             if one is not None:
