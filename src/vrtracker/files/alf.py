@@ -7,6 +7,7 @@ int-brain-lab/ONE): ``_namespace_object.attribute_timescale.extra.extension``.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import math
 import os
@@ -130,6 +131,7 @@ def find_alf_files(
         raise InvalidValueError(_unreadable(error, folder)) from error
 
 
+@functools.lru_cache(4096)
 def may_hold_alf(rel_path: str) -> bool:
     """Tell whether ALF files of a session may be in a folder of this path; see `find_alf_files`."""
     name = rel_path.rpartition("/")[2]

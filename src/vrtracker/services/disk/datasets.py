@@ -128,17 +128,14 @@ class DatasetService:
         found = {"sessions": 0, "added": 0, "updated": 0, "unchanged": 0, "missing": 0, "hashed": 0}
         without, problems = [], []
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for part in looks(self._lab, where, filters, hashed=hashes):
-                others = [one for one in part if one.unchanged is None]
-                for one in others:
-                    self._compare(one, hashes=hashes)
-                found["hashed"] += _hash(others, pool) if hashes else 0
-                self._write(others)
+            for alike, part in looks(self._lab, where, filters, hashed=hashes):
                 for one in part:
-                    found["sessions"] += 1
-                    found["unchanged"] += one.unchanged or 0
-                    if one.unchanged is not None:
-                        continue
+                    self._compare(one, hashes=hashes)
+                found["hashed"] += _hash(part, pool) if hashes else 0
+                self._write(part)
+                found["sessions"] += len(alike) + len(part)
+                found["unchanged"] += sum(alike)
+                for one in part:
                     if one.problem is not None:
                         problems.append(Problem(one.key, one.problem))
                     elif one.folder is None and not named:
@@ -256,7 +253,7 @@ class DatasetService:
         found["unhashed"] = []
         problems = []
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for part in looks(self._lab, where, filters, gone_counts=True):
+            for _, part in looks(self._lab, where, filters, gone_counts=True):
                 for one in part:
                     if one.problem is not None:
                         problems.append(Problem(one.key, one.problem))

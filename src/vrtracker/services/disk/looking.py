@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +34,11 @@ _LONGEST_PATH = 255
 
 @dataclass(slots=True)
 class Look:
-    """One session: its records, and what its folder says of them.
-
-    Of one whose files all are as recorded only `unchanged` is known: how many they are.
-    """
+    """One session: its records, and what its folder says of them."""
 
     number: int
     key: SessionKey
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    unchanged: int | None = None
     folder: Path | None = None
     files: dict[str, AlfFile] = field(default_factory=dict)
     problem: str | None = None
@@ -64,8 +59,10 @@ def looks(
     *,
     gone_counts: bool | None = None,
     hashed: bool | None = None,
-) -> Iterator[Sequence[Look]]:
+) -> Iterator[tuple[Sequence[int], Sequence[Look]]]:
     """Yield sessions, some at a time, with their records and the files in their folders.
+
+    Of those whose files all are as recorded there is only how many these are, which comes first.
 
     Parameters
     ----------
@@ -75,8 +72,8 @@ def looks(
         The records of a session without a folder count as gone; else they are left out. Those of
         a session that is named by its key when not given.
     hashed
-        Yield the sessions whose files are as recorded with `unchanged` alone; true if a file
-        without SHA-256 is not. All are looked at in full when not given.
+        Whether a file without SHA-256 is not as recorded. All sessions are looked at in full when
+        not given.
 
     Raises
     ------
@@ -97,27 +94,27 @@ def looks(
     if chosen.is_key and not sessions:
         raise lab.not_found("session", SessionKey.parse(where))
     for start in range(0, len(sessions), _COMPARED_AT_ONCE):
-        others = part = [
-            Look(
-                each["uSessionID"],
-                SessionKey.of_row(each),
-            )
-            for each in sessions[start : start + _COMPARED_AT_ONCE]
-        ]
+        part = sessions[start : start + _COMPARED_AT_ONCE]
         if hashed is not None:
-            facts = _facts(lab, listing, [one.number for one in part], hashed=hashed)
-            for one in part:
-                one.unchanged = _as_recorded(root, one.key, facts[one.number])
-            yield [one for one in part if one.unchanged is not None]
-            others = [one for one in part if one.unchanged is None]
-        for first in range(0, len(others), _AT_ONCE):
-            yield _in_full(lab, folders, others[first : first + _AT_ONCE], gone_counts=gone_counts)
+            facts = _facts(lab, listing, [row["uSessionID"] for row in part], hashed=hashed)
+            alike = [
+                _as_recorded(root, SessionKey.of_row(row), recorded)
+                for row, recorded in zip(part, facts, strict=True)
+            ]
+            yield [count for count in alike if count is not None], ()
+            part = [row for row, count in zip(part, alike, strict=True) if count is None]
+        for first in range(0, len(part), _AT_ONCE):
+            others = [
+                Look(row["uSessionID"], SessionKey.of_row(row))
+                for row in part[first : first + _AT_ONCE]
+            ]
+            yield (), _in_full(lab, folders, others, gone_counts=gone_counts)
 
 
 def _facts(
     lab: LabContext, listing: Listing, numbers: Sequence[int], *, hashed: bool
-) -> dict[int, dict[str, tuple[float, float]]]:
-    """Return size and time of the files of sessions: by the session's number, then by path."""
+) -> Iterator[dict[str, tuple[float, float]]]:
+    """Yield size and time of the files of each session, by path."""
     # As columns, since it is all of the lab; these take long to import.
     import numpy as np
 
@@ -125,18 +122,17 @@ def _facts(
 
     with lab.unit(readonly=True) as unit:
         statement = unit.datasets.facts(listing, numbers, hashed=hashed)
-    table = read_table(lab.database, statement)
-    of, paths, sizes, times = table.columns
+    of, paths, *facts = read_table(lab.database, statement, whole=False).columns
     # A lab has few paths, each in many sessions: one text for each.
     coded = paths.dictionary_encode().combine_chunks()
-    names = np.array(coded.dictionary.to_pylist(), dtype=object)[coded.indices.to_numpy()].tolist()
-    facts = list(zip(sizes.to_numpy().tolist(), times.to_numpy().tolist(), strict=True))
+    names = np.array(coded.dictionary.to_pylist(), dtype=object)[coded.indices.to_numpy()]
     numbered = of.to_numpy()
-    starts = np.flatnonzero(np.diff(numbered, prepend=numbered[:1] - 1)).tolist()
-    found: dict[int, dict[str, tuple[float, float]]] = {number: {} for number in numbers}
-    for start, end in pairwise([*starts, len(numbered)]):
-        found[int(numbered[start])].update(zip(names[start:end], facts[start:end], strict=True))
-    return found
+    rows = np.argsort(numbered, kind="stable")
+    columns = [each[rows].tolist() for each in (names, *(one.to_numpy() for one in facts))]
+    sides = (np.searchsorted(numbered[rows], numbers, side) for side in ("left", "right"))
+    for ends in zip(*sides, strict=True):
+        paths, *facts = (column[slice(*ends)] for column in columns)
+        yield dict(zip(paths, zip(*facts, strict=True), strict=True))
 
 
 def _as_recorded(

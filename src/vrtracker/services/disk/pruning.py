@@ -112,13 +112,15 @@ class Pruning:
         self._lab = lab
 
     def plan(
-        self, found: Iterable[Sequence[Look]], progress: Callable[[int], None] | None
+        self,
+        found: Iterable[tuple[Sequence[int], Sequence[Look]]],
+        progress: Callable[[int], None] | None,
     ) -> PrunePlan:
         """Return what there is to take away."""
         looks: list[Look] = []
         problems, kept = [], []
         seen = 0
-        for part in found:
+        for alike, part in found:
             for one in part:
                 if one.problem is not None:
                     problems.append(Problem(one.key, one.problem))
@@ -126,7 +128,7 @@ class Pruning:
                 kept += [(one.key, path) for path in _gone(one) if not _is_of_nobody(one, path)]
                 if any(_unknown(one)) or any(_removable(one)):
                     looks.append(one)
-            seen += len(part)
+            seen += len(alike) + len(part)
             if progress is not None:
                 progress(seen)
         return PrunePlan(
