@@ -16,11 +16,12 @@ from support.browser import launched  # noqa: E402 -- behind the path of the tes
 from support.http import served  # noqa: E402
 from vrtracker.demo import run_demo  # noqa: E402
 
-BROKEN = "DEMO002.2023-02-08.701"
+WHOLE, BROKEN = "DEMO001.2023-01-18.701", "DEMO002.2023-02-08.701"
 PAGES = {
     "overview": "/",
     "sessions": "/sessions?where=imaging",
     "session": f"/sessions/{BROKEN}",
+    "imaging": f"/sessions/{WHOLE}/imaging",
     "quality": "/quality/suite2p",
     "work": "/runs",
 }
@@ -36,13 +37,16 @@ def main() -> None:
         served(tracker) as server,
         launched() as browser,
     ):
-        size = {"width": 900, "height": 560}
+        size = {"width": 1000, "height": 720}
         page = browser.new_page(viewport=size, base_url=server.url)
         page.goto(f"/enter?token={server.token}")
         for name, path in PAGES.items():
             page.goto(path)
+            page.wait_for_load_state("networkidle")
             drawn = Image.open(io.BytesIO(page.screenshot()))
-            drawn.quantize(48).save(folder / f"web-{name}.png", optimize=True)
+            drawn.quantize(48, dither=Image.Dither.NONE).save(
+                folder / f"web-{name}.png", optimize=True
+            )
             print(folder / f"web-{name}.png")
 
 

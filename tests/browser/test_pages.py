@@ -10,13 +10,17 @@ from axe_playwright_python.sync_playwright import Axe
 from support.browser import launched
 from support.http import served
 from support.missing import CHROMIUM, give_up, required_backends
+from support.workflow_lab import wait_for
 from vrtracker.demo import run_demo
+from vrtracker.domain.roles import Role
+from vrtracker.files.alf import load
+from vrtracker.files.suite2p_settings import read_rois
 
 FIRST, BROKEN = "DEMO001.2023-01-18.701", "DEMO002.2023-02-08.701"
 PAGES = (
     *("/", "/sessions", "/mice", "/mice/DEMO001", f"/sessions/{BROKEN}", f"/sessions/{FIRST}/edit"),
     *("/sessions/new", "/sessions/import", "/quality/red_cell", "/runs", "/doctor", "/undo"),
-    *("/calls", "/sessions?where=nothing"),
+    *("/calls", "/sessions?where=nothing", f"/sessions/{FIRST}/imaging", "/?until=2023-01-20"),
 )
 SERIOUS = {"resultTypes": ["violations"]}
 # Before it has painted a page, Chromium throws keys away.
@@ -209,6 +213,69 @@ def test_a_file_is_dropped_looked_at_and_added(page, server):
 
     assert page.get_by_role("heading", level=1).inner_text() == "Done"
     assert server.tracker.sessions.count(sessionDate="2024-05-06") == 2
+
+
+def test_the_wall_chart_is_walked_back_in_time_and_leads_to_a_session(page):
+    page.clock.install()
+    page.goto("/")
+    page.get_by_role("link", name="Older").press("Enter")
+    square = page.get_by_role("link", name=FIRST)
+    square.wait_for()
+    with page.expect_response("**/live?until=2023-01-20"):
+        page.clock.run_for(5000)
+    assert page.get_by_text("Times are of").is_visible()
+    square.click()
+    assert page.get_by_role("heading", level=1).inner_text() == FIRST
+
+
+def test_a_cell_is_chosen_on_the_mean_image_and_its_trace_drawn(page, server):
+    page.goto(f"/sessions/{FIRST}")
+    picture = page.get_by_alt_text("Mean image of plane 0")
+    picture.wait_for()
+    page.wait_for_load_state("networkidle")
+    assert picture.bounding_box()["width"] == 256
+    page.get_by_role("textbox", name="Cells").fill("0")
+    page.get_by_role("button", name="Show").click()
+    folder = server.tracker.sessions.get(FIRST).path / "suite2p" / "plane0"
+    cells = load(folder / "iscell.npy")[:, 0]
+    other = int(cells.nonzero()[0][-1])
+    roi = read_rois(folder / "stat.npy")[other]
+    # The demo's pixels are shown twice as large.
+    place = {"x": 2 * int(roi["xpix"].mean()), "y": 2 * int(roi["ypix"].mean())}
+    picture.click(position=place)
+
+    page.get_by_role("row", name=f"{other} ").wait_for()
+    assert page.get_by_role("textbox", name="Cells").input_value() == f"0, {other}"
+    assert page.locator("polyline").count() == 2
+
+
+def test_the_second_of_two_servers_reviewers_reads_what_the_first_one_said(browser, page, server):
+    with served(server.tracker.signing_as("bob", Role.EDITOR)) as elsewhere:
+        other = browser.new_context(base_url=elsewhere.url).new_page()
+        other.goto(f"/enter?token={elsewhere.token}")
+        page.goto("/quality/red_cell")
+        key = page.get_by_role("heading", level=1).inner_text().rpartition(" ")[2]
+        other.goto(f"/quality/red_cell?key={key}")
+        other.get_by_label("Reason").fill("no red at all")
+        other.get_by_role("button", name="WARNING").click()
+        other.get_by_text(": WARNING").wait_for()
+        other.context.close()
+        page.keyboard.press("p")
+        told = page.get_by_role("alert")
+        told.wait_for()
+        assert "bob said WARNING (no red at all)" in told.inner_text()
+
+
+def test_a_snapshot_is_published_and_listed(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("VRTRACKER_SNAPSHOTS", str(tmp_path))
+    page.goto("/runs")
+    page.get_by_label("Name").fill("fig3")
+    page.get_by_role("button", name="Publish a snapshot").click()
+    page.get_by_text("snapshot publish fig3").wait_for()
+    wait_for(lambda: "exit code 0" in page.reload().text())
+
+    assert page.get_by_role("row", name="fig3 ").is_visible()
+    assert (tmp_path / "fig3" / "lab.db").is_file()
 
 
 def test_pages_work_without_any_script(browser, server):

@@ -196,6 +196,19 @@ def test_a_run_is_started_in_a_process_of_its_own_and_its_output_shown(visitor, 
     assert "failed" in visitor.see("/runs/live")
 
 
+def test_a_snapshot_goes_nowhere_but_into_the_folder_that_the_server_was_told(visitor, monkeypatch):
+    monkeypatch.delenv("VRTRACKER_SNAPSHOTS", raising=False)
+    unknown = visitor.send("/runs/publish", name="fig3")
+    assert "No folder for them is known" in visitor.see("/runs")
+    monkeypatch.setenv("VRTRACKER_SNAPSHOTS", "https://lab.example/snapshots")
+    elsewhere = visitor.send("/runs/publish", name="fig3")
+    monkeypatch.setenv("VRTRACKER_SNAPSHOTS", "relative")
+    wrong = [visitor.send("/runs/publish", name=name) for name in ("--to=/etc", "../x", "")]
+
+    assert [each.status for each in (unknown, elsewhere, *wrong)] == [400] * 5
+    assert "snapshot publish" not in visitor.see("/runs/live")
+
+
 def test_the_buttons_of_a_session_s_page_do_what_they_say(visitor, lab):
     lab.tracker.workflow.run("registration", ONE, registrar=good)
 

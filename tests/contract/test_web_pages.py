@@ -63,6 +63,11 @@ def test_the_overview_shows_eight_weeks_and_leads_past_empty_ones(visitor, lab):
     assert 'data-live="/live?until=2022-06-01"' in visitor.see("/", until="2022-06-01")
     assert shown("/live", until="2022-06-01")[0] == ["2022-06-01"]
     assert visitor.look("/", until="soon").status == 422
+    lab.tracker.sessions.add(("M2", "9999-12-31", 7))
+    assert shown("/")[1]["next"] == "9000-01-01"
+    assert [visitor.look("/", until=day).status for day in ("0001-01-01", "9999-12-31")] == [
+        422
+    ] * 2
 
 
 def test_times_are_of_the_lab_s_zone_which_every_page_tells(visitor, lab):

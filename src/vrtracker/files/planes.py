@@ -6,9 +6,8 @@ Traces are read a row at a time and not mapped: a drive that goes away would end
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,35 +67,26 @@ class Plane:
         return int(rows), int(columns)
 
 
-def plane_folders(session: Path) -> dict[int, Path]:
-    """Return the folders of a session's planes by number; empty without suite2p's output.
+def planes_of(session: Path) -> dict[int, tuple[Path, State]]:
+    """Return the folders of a session's planes by number, and the state of their files.
 
-    Raises RootUnavailableError if they cannot be read.
-    """
-    with _at_hand(session):
-        found = {_FOLDER.fullmatch(path.name): path for path in (session / SUITE2P).glob("plane*")}
-    numbered = {int(match[1]): path for match, path in found.items() if match}
-    return dict(sorted(numbered.items()))
-
-
-def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, bytes and time of change, ns, of each file that is shown of a plane.
+    The state is name, bytes and time of change, ns, of each file that is shown.
 
     Raises RootUnavailableError if they cannot be looked at.
     """
-    with _at_hand(folder):
-        facts = [(name, (folder / name).stat()) for name in _FILES if (folder / name).is_file()]
-    return tuple((name, each.st_size, each.st_mtime_ns) for name, each in facts)
-
-
-@contextlib.contextmanager
-def _at_hand(folder: Path) -> Iterator[None]:
     try:
-        yield
+        found = {_FOLDER.fullmatch(path.name): path for path in (session / SUITE2P).glob("plane*")}
+        numbered = {int(match[1]): path for match, path in found.items() if match}
+        return {number: (path, _state(path)) for number, path in sorted(numbered.items())}
     except OSError as error:
         raise RootUnavailableError(
-            f"{folder} cannot be read ({reason_of(error)}); is the drive mounted?"
+            f"{session} cannot be read ({reason_of(error)}); is the drive mounted?"
         ) from error
+
+
+def _state(folder: Path) -> State:
+    there = [(name, (folder / name).stat()) for name in _FILES if (folder / name).is_file()]
+    return tuple((name, each.st_size, each.st_mtime_ns) for name, each in there)
 
 
 def read_plane(folder: Path) -> Plane:
@@ -190,12 +180,11 @@ def read_trace(folder: Path, number: int, rois: int) -> npt.NDArray[np.float64]:
         )
     if not whole.flags.c_contiguous or whole.strides[0] > _LARGEST_ROW:
         raise InvalidValueError(f"{path} has its rows apart, or too long ones; run suite2p again.")
+    begin = whole.offset + number * whole.strides[0]
     try:
-        with path.open("rb") as file:
-            file.seek(whole.offset + number * whole.strides[0])
-            row = np.frombuffer(file.read(whole.strides[0]), whole.dtype)
-    except (OSError, ValueError) as error:
-        raise InvalidValueError(f"{path} was changed while it was read; try again.") from error
-    if len(row) != whole.shape[1]:
+        row = np.fromfile(path, whole.dtype, whole.shape[1], offset=begin)
+    except OSError:
+        row = np.zeros(0)
+    if len(row) < whole.shape[1]:
         raise InvalidValueError(f"{path} was changed while it was read; try again.")
     return np.nan_to_num(row.astype(np.float64), posinf=0, neginf=0)

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
 
 from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError, VrtrackerError
-from vrtracker.files.planes import Plane, plane_folders, read_plane, read_trace, state_of
+from vrtracker.files.planes import Plane, State, planes_of, read_plane, read_trace
 from vrtracker.tracker import Tracker
 from vrtracker.web import drawing
 from vrtracker.web.problems import Refusal
@@ -26,7 +26,7 @@ _PATIENCE_S = 20
 _reading = threading.Lock()
 """One plane is read at a time: a drive that does not answer holds up no more than its askers."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_Place = Annotated[int | None, Query(ge=0)]
+_Place = Annotated[int | None, Query(ge=0, le=10_000)]
 
 
 def add_routes(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
@@ -49,7 +49,7 @@ def add_routes(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
 
     @router.get("/sessions/{key}/planes/{number}")
     def picture(key: str, number: int, cells: str = "") -> Response:
-        plane = _read(plane_folders(tracker.sessions.get(key).open().path), number, key)
+        plane = _read(planes_of(tracker.sessions.get(key).open().path), number, key)
         return Response(drawing.picture(plane, _chosen(plane, cells)), media_type="image/png")
 
 
@@ -60,7 +60,7 @@ def _shown(
     session = tracker.sessions.get(key)
     facts: dict[str, Any] = {"key": str(session.key), "planes": [], "missing": []}
     try:
-        folders = plane_folders(session.open().path)
+        folders = planes_of(session.open().path)
     except RootUnavailableError as error:
         return facts | {"missing": [str(error)]}
     if not folders:
@@ -68,7 +68,8 @@ def _shown(
         return facts | {"missing": [told]}
     number = min(folders) if number is None else number
     plane = _read(folders, number, facts["key"])
-    return facts | {"planes": list(folders)} | _about(folders[number], number, plane, cells, place)
+    shown = _about(folders[number][0], number, plane, cells, place)
+    return facts | {"planes": list(folders)} | shown
 
 
 def _about(
@@ -87,14 +88,10 @@ def _about(
             missing.append(f"No traces: {error}")
             break
         frames = len(trace)
-        told = {
-            "number": cell,
-            "colour": drawing.COLOURS[lane],
-            "points": drawing.points(trace, lane),
-        }
-        told["size"] = int((plane.pixels[0] == cell).sum())
-        told |= {"mean": trace.mean(), "most": trace.max()} if frames else {}
-        traces.append(told | {"is_cell": bool(plane.is_cell[cell])})
+        told: dict[str, Any] = {"number": cell, "is_cell": bool(plane.is_cell[cell])}
+        told |= {"colour": drawing.COLOURS[lane], "points": drawing.points(trace, lane)}
+        told |= {"size": int((plane.pixels[0] == cell).sum())}
+        traces.append(told | ({"mean": trace.mean(), "most": trace.max()} if frames else {}))
     return {
         "plane": number,
         "chosen": ", ".join(map(str, chosen)),
@@ -128,7 +125,7 @@ def _chosen(plane: Plane, cells: str | None) -> list[int]:
     return [int(each) for each in named]
 
 
-def _read(folders: Mapping[int, Path], number: int, key: str) -> Plane:
+def _read(folders: Mapping[int, tuple[Path, State]], number: int, key: str) -> Plane:
     """Return a plane as its files are now; read again once one of them is another one."""
     if number not in folders:
         raise NotFoundError("plane", str(number), [str(each) for each in folders], at=key)
@@ -136,11 +133,11 @@ def _read(folders: Mapping[int, Path], number: int, key: str) -> Plane:
         said = "The files of another plane are being read and take long."
         raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, "Try again in a while.")
     try:
-        return _kept(folders[number], state_of(folders[number]))
+        return _kept(*folders[number])
     finally:
         _reading.release()
 
 
 @lru_cache(maxsize=4)
-def _kept(folder: Path, _state: Any) -> Plane:
+def _kept(folder: Path, _state: State) -> Plane:
     return read_plane(folder)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
 from vrtracker.as_json import KEY_COLUMNS, records
@@ -23,6 +23,8 @@ from vrtracker.web.rendering import TEMPLATES, Form, Given, Renderer, in_path, t
 from vrtracker.web.tables import Rows
 
 _WEEKS = 8
+_FAR = dt.date(9000, 1, 1)
+_Until = Annotated[dt.date | None, Query(ge=dt.date(1900, 1, 1), le=_FAR)]
 _SQUARES = 5_000
 _NEWEST = 12
 _NOTHING, _FAILED = "nothing yet", "failed"
@@ -36,12 +38,12 @@ def routes(app: FastAPI, tracker: Tracker, renderer: Renderer, fresh: Fresh) -> 
     imaging.add_routes(router, tracker, renderer)
 
     @router.get("/")
-    def overview(until: dt.date | None = None) -> HTMLResponse:
+    def overview(until: _Until = None) -> HTMLResponse:
         facts = fresh.get(pages.overview, anew=True)
         return renderer.show("overview.html", facts | (pages.grid(until) if until else {}))
 
     @router.get("/live")
-    def live(until: dt.date | None = None) -> HTMLResponse:
+    def live(until: _Until = None) -> HTMLResponse:
         facts = fresh.get(pages.overview)
         return renderer.show("live.html", facts | (pages.grid(until) if until else {}))
 
@@ -55,7 +57,7 @@ def routes(app: FastAPI, tracker: Tracker, renderer: Renderer, fresh: Fresh) -> 
         return then(f"/sessions/{in_path(key)}")
 
     @router.get("/mice/{name}")
-    def mouse(name: str, until: dt.date | None = None) -> HTMLResponse:
+    def mouse(name: str, until: _Until = None) -> HTMLResponse:
         return renderer.show("mouse.html", pages.mouse(name, until))
 
     @router.get("/calls")
@@ -118,6 +120,7 @@ class _Pages:
         last = until or _nearest(query, "-sessionDate", (today, "<=")) or today
         monday = last - dt.timedelta(days=last.weekday())
         days = [monday + dt.timedelta(days=each) for each in range(7 - 7 * _WEEKS, 7)]
+        most = dt.timedelta(weeks=_WEEKS - 1)
         newer = _nearest(query, "sessionDate", (days[-1], ">"))
         within = query.where(sessionDate=(days[0], ">=")).where(sessionDate=(days[-1], "<="))
         grid = {
@@ -126,7 +129,7 @@ class _Pages:
             "mice": self._squares(within),
             "older": _nearest(query, "-sessionDate", (days[0], "<")),
             # So that the next one is in the first week that is shown.
-            "newer": newer and newer + dt.timedelta(weeks=_WEEKS - 1),
+            "newer": newer and min(newer, _FAR - most) + most,
         }
         return {"grid": grid, "legend": self._legend}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import http
+import re
 import time
 from collections.abc import Mapping
 from functools import cache, partial
@@ -45,7 +46,7 @@ class Given(dict[str, str]):
     def number(self, name: str) -> int | None:
         """Return a field's whole number, None where it holds none."""
         text = self.get(name, "")
-        return int(text) if text.isdecimal() and text.isascii() else None
+        return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 async def _given(request: Request) -> Given:

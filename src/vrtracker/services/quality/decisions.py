@@ -185,7 +185,9 @@ class QualityService:
 
     # -- the session as a whole ---------------------------------------------------------------
 
-    def _judge_session(self, key: SessionKey, level: QC, seen: int | None, **extras: Any) -> State:
+    def _judge_session(
+        self, key: SessionKey, level: QC, seen: int | None = None, **extras: Any
+    ) -> State:
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, key)
             _require_seen(unit, snapshot, seen)
@@ -258,7 +260,7 @@ class QualityService:
     # -- one stage ----------------------------------------------------------------------------
 
     def _judge_stage(
-        self, key: SessionKey, stage: Stage, level: QC, seen: int | None, **extras: Any
+        self, key: SessionKey, stage: Stage, level: QC, seen: int | None = None, **extras: Any
     ) -> State:
         transition, mark = _of_level(level)
         with self._lab.unit() as unit:
