@@ -217,7 +217,19 @@ def test_a_file_is_dropped_looked_at_and_added(page, server):
 
 def test_the_wall_chart_is_walked_back_in_time_and_leads_to_a_session(page):
     page.clock.install()
+    page.set_viewport_size({"width": 800, "height": 900})
     page.goto("/")
+    chart = page.get_by_role("region", name="Sessions by mouse and day")
+    assert chart.evaluate("each => each.scrollLeft") > 0
+    chart.focus()
+    before = chart.evaluate("each => { each.scrollLeft = 70; return each.scrollLeft; }")
+    with page.expect_response("**/live"):
+        page.clock.run_for(5000)
+    page.wait_for_load_state("networkidle")
+    assert chart.evaluate("each => [each.scrollLeft, each === document.activeElement]") == [
+        before,
+        True,
+    ]
     page.get_by_role("link", name="Older").press("Enter")
     square = page.get_by_role("link", name=FIRST)
     square.wait_for()

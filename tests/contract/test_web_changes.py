@@ -151,7 +151,9 @@ def test_two_reviewers_never_have_the_same_session_before_them(client, visitor, 
     assert lab.state(ONE, "suite2p_qc") == "done"
 
 
-def test_of_two_servers_on_one_database_the_second_judgement_is_told_the_first(visitor, lab):
+def test_of_two_servers_on_one_database_the_second_judgement_is_told_the_first(
+    client, visitor, lab
+):
     with served(lab.another(actor="bob")) as elsewhere:
         other = Visitor(elsewhere)
         pages = [each.see("/quality/suite2p") for each in (visitor, other)]
@@ -163,7 +165,8 @@ def test_of_two_servers_on_one_database_the_second_judgement_is_told_the_first(v
         as_if = visitor.send("/quality/suite2p", level="PASS", **forms[0] | {"state": "failed"})
         on_its_page = visitor.send(f"/sessions/{ONE}/qc", check="suite2p", level="PASS", seen="0")
 
-    assert [late.status, as_if.status, on_its_page.status] == [409, 409, 409]
+    by_call = client.ask("POST", f"/sessions/{ONE}/qc/suite2p", {"level": "PASS", "seen": 0})
+    assert [each.status for each in (late, as_if, on_its_page, by_call)] == [409] * 4
     assert "bob said FAIL (dim)" in late.body.decode()
     assert "judged FAIL (dim) by bob" in as_if.body.decode()
     assert lab.state(ONE, "suite2p_qc") == "failed"

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+State = tuple[tuple[str, int, int], ...]
+
 _FOLDER = re.compile(r"plane(\d{1,3})")
-_SETTINGS = ("ops.npy", "reg_outputs.npy", "settings.npy")
+_SETTINGS = ("ops.npy", "reg_outputs.npy", "db.npy", "settings.npy")
 """Where the mean image and the rate are: 0.x has all in the first, 1.x may not have it."""
 _FILES = (*_SETTINGS, "stat.npy", "iscell.npy", "F.npy")
 _LARGEST = 300_000_000
@@ -94,7 +96,7 @@ def read_plane(folder: Path) -> Plane:
     import numpy as np
 
     reading = _Reading(folder)
-    image, rate = reading.settings()
+    image, rate = reading.image_and_rate()
     rois = reading.tried("stat.npy", read_rois) or []
     cells = reading.tried("iscell.npy", alf.load)
     if cells is not None and (cells.shape != (len(rois), 2) or cells.dtype.kind not in _NUMBERS):
@@ -102,6 +104,11 @@ def read_plane(folder: Path) -> Plane:
         cells = None
     is_cell = np.ones(len(rois), bool) if cells is None else cells[:, 0] > 0
     return Plane(image, reading.pixels(rois, image), is_cell, rate, tuple(reading.missing))
+
+
+def read_rate(folder: Path) -> float | None:
+    """Return the frames of a plane in a second, as suite2p was told; None where nothing says it."""
+    return _Reading(folder).image_and_rate()[1]
 
 
 class _Reading:
@@ -126,7 +133,7 @@ class _Reading:
             self.missing.append(f"{name} cannot be read ({reason_of(error)}).")
         return None
 
-    def settings(self) -> tuple[Any, float | None]:
+    def image_and_rate(self) -> tuple[Any, float | None]:
         """Return the mean image and the rate, as the first file that has it says."""
         there = [name for name in _SETTINGS if (self._folder / name).is_file()]
         found = [self.tried(name, _image_and_rate) or (None, None) for name in there]

@@ -125,7 +125,6 @@ def _environment(zone: dt.tzinfo | None) -> Environment:
         loader=PackageLoader("vrtracker.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {"path": in_path, "level": _level, "cell": _cell, "age": _age}
-    made.filters["newest"] = _newest
     made.filters["when"] = partial(_when, zone=zone)
     made.globals["zone"] = "/".join(dict.fromkeys(time.tzname)) if zone is None else str(zone)
     return made
@@ -136,11 +135,6 @@ def _when(text: str, zone: dt.tzinfo | None) -> str:
     if not text:
         return ""
     return f"{dt.datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
-
-
-def _newest(decisions: list[dict[str, Any]]) -> int:
-    """Return the number of the newest decision, 0 for none."""
-    return max((each["decision_id"] for each in decisions), default=0)
 
 
 def _level(number: int) -> str:

@@ -282,15 +282,10 @@ class _Work:
 
 def _snapshots() -> dict[str, Any]:
     """Return the snapshots in the folder that the server was told of, newest first."""
-    place, found, problem = os.environ.get(_PLACE, ""), [], ""
-    if place and "://" not in place:
-        try:
-            found = list_versions(place, only_supported=False)[: -_KEPT - 1 : -1]
-        except VrtrackerError as error:
-            problem = str(error)
-    return {
-        "place": "" if "://" in place else place,
-        "address": place,
-        "snapshots": found,
-        "problem": problem,
-    }
+    address, found, problem = os.environ.get(_PLACE, ""), [], ""
+    place = "" if "://" in address else address
+    try:
+        found = list_versions(place, only_supported=False)[::-1] if place else []
+    except VrtrackerError as error:
+        problem = str(error)
+    return {"place": place, "address": address, "snapshots": found[:_KEPT], "problem": problem}

@@ -27,6 +27,9 @@ class Decision(_Given):
     reason: str | None = None
     criteria: str | None = None
     evidence: str | None = None
+    seen: int | None = Field(
+        default=None, ge=0, le=2**53, description="The newest decision_id that is known, 0: none."
+    )
 
 
 class Reason(_Given):

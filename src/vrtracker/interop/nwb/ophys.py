@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import VrtrackerError
 from vrtracker.files.alf import load
 from vrtracker.files.layout import SUITE2P
-from vrtracker.files.suite2p_settings import SavedSettings, read_rois
+from vrtracker.files.planes import planes_of, read_rate
+from vrtracker.files.suite2p_settings import read_rois
 from vrtracker.files.trees import reason_of
 from vrtracker.interop.nwb.arrays import Series, timing_of
 
-_PLANE = re.compile(r"plane(\d+)")
 _TRACES = {"F": "Fluorescence", "Fneu": "Neuropil", "spks": "Deconvolved"}
-_SETTINGS = ("ops.npy", "db.npy", "settings.npy")
 _UNKNOWN = "unknown"
 
 
@@ -26,10 +24,9 @@ def add_suite2p(file: Any, folder: Path, series: list[Series]) -> tuple[int, lis
     """
     left_out: list[tuple[str, str]] = []
     times = next((each.times.data for each in series if each.times.name.object == "mpci"), None)
-    planes = [path for path in (folder / SUITE2P).glob("plane*") if _PLANE.fullmatch(path.name)]
     ophys = _Ophys(file, times)
     added = 0
-    for plane in sorted(planes, key=lambda path: int(path.name.removeprefix("plane"))):
+    for plane, _ in planes_of(folder).values():
         name = f"{SUITE2P}/{plane.name}"
         try:
             ophys.add(plane)
@@ -61,7 +58,7 @@ class _Ophys:
             if data.ndim != 2 or len(data) != len(rois):  # noqa: PLR2004
                 raise ValueError(f"{name}.npy is of {data.shape}, and there are {len(rois)} ROIs")
         iscell: Any = load(plane / "iscell.npy") if (plane / "iscell.npy").is_file() else None
-        rate = _rate(plane)
+        rate = read_rate(plane)
         timing = {name: self._timing(data.shape[1], rate) for name, data in traces.items()}
         segmentation = self._segmentation(plane.name, rois, iscell, rate)
         if not rois:
@@ -138,16 +135,3 @@ class _Ophys:
             self._parts["module"].add(part)
             self._parts[name] = part
         return self._parts[name]
-
-
-def _rate(plane: Path) -> float | None:
-    """Return the frames of a plane in a second, as suite2p was told."""
-    for name in _SETTINGS:
-        if (plane / name).is_file():
-            try:
-                rate = SavedSettings.read(str(plane / name)).number("fs")
-            except VrtrackerError:
-                continue
-            if rate is not None and rate > 0:
-                return rate
-    return None

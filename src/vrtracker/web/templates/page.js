@@ -32,7 +32,9 @@ function keepState(part, fresh) {
     if (same) same.open = each.open;
   }
   const address = inside >= 0 ? focused.getAttribute("href") : null;
+  const shifts = [...part.querySelectorAll(".wide")].map((each) => each.scrollLeft);
   part.replaceChildren(...fresh.childNodes);
+  part.querySelectorAll(".wide").forEach((each, place) => { each.scrollLeft = shifts[place] ?? 0; });
   if (inside < 0) return;
   const now = focusable(part);
   const same = address && now.find((each) => each.getAttribute("href") === address);
@@ -40,12 +42,14 @@ function keepState(part, fresh) {
 }
 
 function focusable(part) {
-  return [...part.querySelectorAll("a[href], button, summary, input, select, textarea")];
+  return [...part.querySelectorAll("a[href], button, summary, input, select, textarea, .wide")];
 }
 
 for (const part of document.querySelectorAll("[data-live]")) {
   setInterval(renew, EVERY_MS, part);
 }
+// The newest weeks are at the right.
+for (const each of document.querySelectorAll("[data-end]")) each.scrollLeft = each.scrollWidth;
 // What takes long to find comes behind the page.
 document.querySelectorAll("[data-later]").forEach(renew);
 
