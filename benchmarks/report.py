@@ -101,7 +101,8 @@ def _table(lines: Sequence[Any]) -> Iterator[str]:
             size = f"{line.peak['size'] / 1e6:,.0f} MB"
             others = f"{line.peak['others'] / 1e6:,.0f} MB in the process that reads"
             told = others if line.peak["others"] else ""
-            yield f"| {name} | {line.backend} | {line.rows:,} | {size} | {shown} | | ≤ 1 | {told} | |"
+            begin = f"| {name} | {line.backend} | {line.rows:,} | {size} |"
+            yield f"{begin} {shown} | | ≤ 1 | {told} | |"
 
 
 def _gain(line: Any, bound: Bound) -> list[str]:
