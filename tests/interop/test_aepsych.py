@@ -25,7 +25,7 @@ from vrtracker.errors import ImportFileError
 from vrtracker.files.aepsych.pickles import plain_value
 from vrtracker.files.aepsych.reading import read_experiments
 from vrtracker.interop.aepsych import Database
-from vrtracker.services.experiments import service
+from vrtracker.services.experiments import recording
 
 REAL = {
     "single_stimuli": {"trials": 7, "parameters": 14, "outcomes": 7, "messages": 15, "blobs": 2},
@@ -396,7 +396,7 @@ def spent_one_by_one(tracker, uid, trials) -> float:
 
 def test_recordings_wait_for_the_disk_once_a_second_and_all_else_does_always(url, monkeypatch):
     # A busy machine may take seconds for these lines.
-    monkeypatch.setattr(service, "_UNCONFIRMED_S", 1e6)
+    monkeypatch.setattr(recording, "_UNCONFIRMED_S", 1e6)
     full, normal, seen = 2, 1, []
     with vrtracker.open(url) as tracker:
         uid = tracker.experiments.setup(mouse="M1")
