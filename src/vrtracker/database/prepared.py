@@ -61,8 +61,7 @@ class Prepared:
         filled, values = self._template.copy(), {**self._held, **values}
         for place, name, processor in self._places:
             value = values[name]
-            is_plain = processor is None or value is None
-            filled[place] = value if is_plain else processor(value)
+            filled[place] = value if processor is None else processor(value)
         return filled
 
     def _filled(self, fixed: Mapping[str, Any]) -> tuple[Any, list[tuple[Any, str, Any]]]:

@@ -145,9 +145,7 @@ class StageRepository:
 
     def table_rows(self, *args: Any, **options: Any) -> list[dict[str, Any]]:
         """Return the rows of `table`, read at once, by name."""
-        found = self._x.execute(self.table(*args, **options))
-        names = list(found.keys())
-        return [dict(zip(names, row, strict=True)) for row in found.all()]
+        return [dict(row) for row in self._x.execute(self.table(*args, **options)).mappings()]
 
     # -- writing ---------------------------------------------------------------------------
 

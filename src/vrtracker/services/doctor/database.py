@@ -5,12 +5,13 @@ from __future__ import annotations
 from vrtracker.database.structure import misfits
 from vrtracker.database.versions import HEAD, require_current
 from vrtracker.display import counted
+from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import BackendError, DatabaseAwayError, DatabaseUnavailableError
 from vrtracker.repositories.copying import TableRepository
 from vrtracker.services.doctor.diagnosis import Finding, Status, of_error
 from vrtracker.services.doctor.patient import Patient
 from vrtracker.services.holders import why_abandoned
-from vrtracker.services.workflow.abandoned import free_abandoned, key_of
+from vrtracker.services.workflow.abandoned import free_abandoned
 
 _LARGE_LOG = 64 * 1024**2
 _SHOWN = 5
@@ -140,7 +141,7 @@ def claims(patient: Patient) -> Finding:
     dead = [(row, why[0]) for row in rows for why in [why_abandoned(lab, row)] if why]
     if not dead:
         return Finding(Status.OK, f"{counted(len(rows), 'session')} worked on, by the living.")
-    said = [f"{key_of(row)} {row['stage']} ({why})" for row, why in dead]
+    said = [f"{SessionKey.of_row(row)} {row['stage']} ({why})" for row, why in dead]
     return Finding(
         Status.WARNING,
         f"{counted(len(dead), 'claim')} of processes that are gone: {_some(said)}.",

@@ -82,8 +82,8 @@ def clean(lab: LabContext, number: int, path: Path) -> list[str]:
     for row in unfinished:
         if left := _end_left_by(lab, row):
             raise RegistrarError(
-                f"What an earlier worker at {key_of(row)} started still runs ({', '.join(left)}), "
-                "and cannot be ended here. End that, then run again."
+                f"What an earlier worker at {SessionKey.of_row(row)} started still runs "
+                f"({', '.join(left)}), and cannot be ended here. End that, then run again."
             )
     return recovery.recover(
         path,
@@ -111,7 +111,7 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
     list of str
         A sentence on what was done; none if somebody else has ended it meanwhile.
     """
-    key, stage, at = key_of(row), lab.stages.get(row["stage"]), lab.now()
+    key, stage, at = SessionKey.of_row(row), lab.stages.get(row["stage"]), lab.now()
     if stage is None:
         return []
     if left := _end_left_by(lab, row):
@@ -151,11 +151,6 @@ def _end_left_by(lab: LabContext, row: Mapping[str, Any]) -> list[str]:
     return processes.end_left_by(row["process_id"], row["process_started_at"])
 
 
-def key_of(row: Mapping[str, Any]) -> SessionKey:
-    """Return the session that an attempt is at."""
-    return SessionKey.of_row(row)
-
-
 def _live_tokens(lab: LabContext, number: int, path: Path) -> list[str]:
     """Return the attempts at a session whose folders somebody may still write to.
 
@@ -185,7 +180,7 @@ def clean_after(lab: LabContext, rows: Iterable[Mapping[str, Any]]) -> Iterator[
     """Remove what attempts left in the sessions' folders, as far as those are in reach."""
     if lab.root is None:
         return
-    for key, number in {key_of(row): row["uSessionID"] for row in rows}.items():
+    for key, number in {SessionKey.of_row(row): row["uSessionID"] for row in rows}.items():
         with contextlib.suppress(VrtrackerError):
             path = lab.folders().find(key)
             if path is not None:

@@ -11,7 +11,7 @@ from vrtracker.reading import INSTANT
 from vrtracker.services.context import LabContext
 from vrtracker.services.holders import is_alive, why_abandoned
 from vrtracker.services.transitions import read
-from vrtracker.services.workflow.abandoned import abandon, clean_after, key_of
+from vrtracker.services.workflow.abandoned import abandon, clean_after
 
 CLAIM = {
     **dict.fromkeys(("key", "stage", "host"), "str"),
@@ -52,7 +52,7 @@ class ClaimListService:
         """
         rows = [
             {
-                "key": str(key_of(row)),
+                "key": str(SessionKey.of_row(row)),
                 "stage": row["stage"],
                 "host": row["host_name"],
                 "pid": row["process_id"],
@@ -109,29 +109,22 @@ class ClaimListService:
         rows = [
             row
             for row in self._running()
-            if key_of(row) == wanted and stage in {None, row["stage"]}
+            if SessionKey.of_row(row) == wanted and stage in {None, row["stage"]}
         ]
         if not rows:
             read(self._lab, None, wanted)
             raise NotFoundError("claim", f"{wanted} {stage}" if stage else wanted)
-        whys = [why_abandoned(self._lab, row) for row in rows]
-        for row, why in zip(rows, whys, strict=True):
-            if why is None and not force:
-                raise ClaimHeldError(
-                    wanted,
-                    row["stage"],
-                    f"{row['actor']} on {row['host_name']} (process {row['process_id']})",
-                    row["heartbeat_at"],
-                )
+        whys = [(row, why_abandoned(self._lab, row)) for row in rows]
+        held = [row for row, why in whys if why is None]
+        if held and not force:
+            who = "{actor} on {host_name} (process {process_id})".format_map(held[0])
+            raise ClaimHeldError(wanted, held[0]["stage"], who, held[0]["heartbeat_at"])
         taken = (f"{self._lab.actor} took it away: {reason}", False)
         ended = [
-            sentence
-            for row, why in zip(rows, whys, strict=True)
-            for sentence in abandon(self._lab, row, *(why or taken))
+            sentence for row, why in whys for sentence in abandon(self._lab, row, *(why or taken))
         ]
         # Who is alive writes on, and finds at the end that the claim is gone.
-        free = [row for row, why in zip(rows, whys, strict=True) if why is not None]
-        return [*ended, *clean_after(self._lab, free)]
+        return [*ended, *clean_after(self._lab, [row for row, why in whys if why is not None])]
 
     def _running(self) -> list[dict[str, Any]]:
         with self._lab.unit(readonly=True) as unit:

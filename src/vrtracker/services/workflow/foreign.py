@@ -21,7 +21,7 @@ from vrtracker.operations import new_id
 from vrtracker.repositories.queue import Queue
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import read
-from vrtracker.services.workflow.abandoned import free_abandoned, key_of
+from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -119,7 +119,7 @@ class ForeignService:
         until = now + self._lab.lease
         with self._lab.unit() as unit:
             if not unit.attempts.renew(attempt_id, now=now, lease_until=until):
-                raise LostClaimError(key_of(row), row["stage"])
+                raise LostClaimError(SessionKey.of_row(row), row["stage"])
             unit.commit()
         return until
 
@@ -219,22 +219,22 @@ class ForeignService:
         if row is None:
             raise NotFoundError("claim", attempt_id)
         if row["outcome"] != "running":
-            raise LostClaimError(key_of(row), row["stage"])
+            raise LostClaimError(SessionKey.of_row(row), row["stage"])
         return row
 
     def _claim(self, attempt_id: str) -> tuple[Claim, Finished]:
         row, now = self._held(attempt_id), self._lab.now()
         stage = self._lab.stages[row["stage"]]
-        snapshot = read(self._lab, None, key_of(row))
+        snapshot = read(self._lab, None, SessionKey.of_row(row))
         if snapshot.row(stage).attempt_id != attempt_id:
-            raise LostClaimError(key_of(row), stage.name)
+            raise LostClaimError(SessionKey.of_row(row), stage.name)
         with self._lab.unit(readonly=True) as unit:
-            before = State(unit.events.before_attempt(key_of(row), attempt_id))
+            before = State(unit.events.before_attempt(SessionKey.of_row(row), attempt_id))
         duration = (now - row["started_at"]).total_seconds()
         return Claim(attempt_id, stage, snapshot, before), Finished(duration_s=duration)
 
     def _told(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        key = key_of(row)
+        key = SessionKey.of_row(row)
         path = None if self._lab.root is None else self._lab.folders().find(key)
         return {
             "attempt_id": row["attempt_id"],

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vrtracker import operations, processes
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import VrtrackerError, WorkersError
 from vrtracker.services.context import LabContext
-from vrtracker.services.workflow.abandoned import free_abandoned, key_of
+from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.engines import Engine, engine_for
 from vrtracker.services.workflow.run import count_left, make_way, run_stage
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
@@ -225,7 +226,7 @@ class _PlacedRun:
 def _result(row: Mapping[str, Any]) -> RunResult:
     failed = row["outcome"] == "failed"
     return RunResult(
-        key_of(row),
+        SessionKey.of_row(row),
         row["outcome"],
         row["duration_s"] or 0.0,
         int(row["output_bytes"] or 0),
