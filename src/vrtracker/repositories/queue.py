@@ -7,7 +7,7 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, literal_column, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from vrtracker.database import Database, Executor, Prepared
 from vrtracker.domain.keys import SessionKey
@@ -16,6 +16,8 @@ from vrtracker.domain.states import State
 from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.states import StageQuery
+
+__all__ = ["Queue"]
 
 _COLUMNS = ("uSessionID", "mouseName", "sessionDate", "sessionID")
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -83,8 +85,11 @@ class Queue:
     ) -> tuple[int, SessionKey] | None:
         """Return number and key of the first session with a higher number than `after`.
 
-        `lock`: lock its row until the end of the transaction, where the database can, and pass over
-        those that others have locked.
+        Parameters
+        ----------
+        lock
+            Lock its row until the end of the transaction, where the database can, and pass over
+            those that others have locked.
         """
         prepared = self._first_locked if lock else self._first
         rows = executor.rows(prepared, after=after, now=now)
@@ -106,6 +111,5 @@ class Queue:
         if not self._database.backend.supports_for_update:
             return self._first
         sessions = self._database.tables.sessions
-        # Where the limit is a parameter, no plan serves again: each look is planned anew.
-        locking = self._statement.limit(literal_column("1"))
-        return self._database.compiled(locking.with_for_update(of=sessions, skip_locked=True))
+        locking = self._statement.limit(1).with_for_update(of=sessions, skip_locked=True)
+        return self._database.compiled(locking)
