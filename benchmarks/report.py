@@ -99,10 +99,10 @@ def _table(lines: Sequence[Any]) -> Iterator[str]:
             name = f"memory beyond the result: {line.operation}"
             shown = _marked(ratio, ratio <= _MEMORY)
             size = f"{line.peak['size'] / 1e6:,.0f} MB"
-            others = f"{line.peak['others'] / 1e6:,.0f} MB in the process that reads"
-            told = others if line.peak["others"] else ""
-            begin = f"| {name} | {line.backend} | {line.rows:,} | {size} |"
-            yield f"{begin} {shown} | | ≤ 1 | {told} | |"
+            others = line.peak["others"] / 1e6
+            told = f"{others:,.0f} MB in the process that reads" if others else ""
+            cells = [name, line.backend, f"{line.rows:,}", size, shown, "", "≤ 1", told, ""]
+            yield f"| {' | '.join(cells)} |"
 
 
 def _gain(line: Any, bound: Bound) -> list[str]:

@@ -59,10 +59,12 @@ def read_table(
         _read_rows(database, one) if (table := database.read_arrow(one, types)) is None else table
         for one in (statement, *more)
     ]
+    # Column by column, each let go of once it is joined: texts are copied.
+    left = [table.columns for table in tables]
+    del tables
     columns = {}
-    for position, (name, dtype) in enumerate(wanted.items()):
-        parts = [typed(name, table.column(position), types[position]) for table in tables]
-        columns[name] = _joined(parts, dtype)
+    for (name, dtype), kind in zip(wanted.items(), types, strict=True):
+        columns[name] = _joined([typed(name, each.pop(0), kind) for each in left], dtype)
     return pa.table(columns)
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.registrars import good
 from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, numbers, passes
+from support.statements import counted_statements
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.conditions import All, Comparison, Condition, Not, parse_condition
 from vrtracker.domain.keys import SessionKey
@@ -200,15 +201,22 @@ def _damaged(draw: Any) -> str:
 TEXTS = st.integers(0, 4).flatmap(lambda drawn: WRITTEN if drawn else _damaged())
 
 
-def check_conditions(sample: Any, many: int) -> None:
+_VALUES = re.compile(r"'(?:[^']|'')*'|(?<![\w\"])\d[\d.]*")
+_OF_OURS = {"0", "1", "'~'"}
+"""What SQLite is sent in the text of a statement: truth values, and what escapes in LIKE."""
+
+
+def check_conditions(sample: Any, backend: Any, many: int) -> None:
     """Hold so many conditions to what pandas says, or to an error that points at its place."""
 
     @settings(max_examples=many)
     @given(text=TEXTS)
     def agree(text: str) -> None:
         try:
-            found = numbers(sample.sessions.frame(text, columns=["sessionID"]))
+            with counted_statements() as sent:
+                found = numbers(sample.sessions.frame(text, columns=["sessionID"]))
         except ConditionError as error:
+            assert not sent.count
             _, line, caret = str(error).split("\n")
             assert len(caret) <= len(line) + 1
             assert caret.strip() == "^"
@@ -218,17 +226,20 @@ def check_conditions(sample: Any, many: int) -> None:
             if not re.search("sessionQC", text):
                 in_order = in_order[in_order["sessionQC"].astype(bool)]
             assert found == in_order["sessionID"].tolist()
+            if backend.name == "sqlite":
+                assert _OF_OURS.issuperset(_VALUES.findall("".join(sent.statements)))
 
     agree()
 
 
 def test_any_condition_agrees_with_plain_python_and_pandas(backend, sample):
-    check_conditions(sample, examples(100, backend.marker))
+    check_conditions(sample, backend, examples(100, backend.marker))
 
 
 @pytest.mark.long
 def test_ten_thousand_conditions_agree_with_plain_python_and_pandas(backend, sample):
-    check_conditions(sample, 10_000 if backend.marker != "access" else examples(10_000, "access"))
+    many = 10_000 if backend.marker != "access" else examples(10_000, "access")
+    check_conditions(sample, backend, many)
 
 
 @settings(max_examples=60)
