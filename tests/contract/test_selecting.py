@@ -476,6 +476,23 @@ def test_datasets_are_named_with_or_without_extension_and_folder(history):
     assert selected(history, has_dataset=("trials.startTimes", "!=")) == rest
 
 
+def test_lab_and_projects_that_a_cache_told_are_compared(history):
+    with history._lab.unit() as unit:
+        told = {A1: ("cortexlab", "brainwide,pilot"), B1: ("mainenlab", None)}
+        for key, (lab, projects) in told.items():
+            names = {"one_id": None, "lab": lab, "projects": projects}
+            number = unit.sessions.get(SessionKey.parse(key)).uSessionID
+            unit.one.add([{"uSessionID": number, **names}])
+        unit.commit()
+    assert selected(history, lab="cortexlab") == [A1]
+    assert selected(history, "lab in (cortexlab, mainenlab)") == [A1, B1]
+    assert selected(history, "lab != cortexlab and projects is missing and lab is not missing") == [
+        B1
+    ]
+    assert selected(history, projects=("%pilot%", "like")) == [A1]
+    assert selected(history, "not projects like '%pilot%'") == [key for key in KEYS if key != A1]
+
+
 def test_datasets_of_which_nobody_has_judged_any_are_not_set(history):
     rest = [key for key in KEYS if key not in {A1, B1}]
     for level, keys in (("NOT_SET", [B1]), ("WARNING", [A1]), ("NOT_APPLICABLE", rest)):

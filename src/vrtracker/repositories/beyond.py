@@ -2,14 +2,15 @@
 
 ``state={"registration": "done"}``, ``qc_lte={"session": "WARNING"}``, ``age_weeks=(8, 12)``,
 ``days_since_last=(None, 3)``, ``nth_session="last"``, ``has_dataset="mpci.times"``,
-``changed_since="2023-01-20"``. Each is made of what all databases can do.
+``lab="cortexlab"``, ``changed_since="2023-01-20"``. Each is made of what all databases can do.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -29,17 +30,25 @@ from vrtracker.backends.days import DaysBetween, KeyText
 from vrtracker.database import Tables
 from vrtracker.domain.conditions import KEY
 from vrtracker.domain.datasets import patterns_of
-from vrtracker.domain.dates import parse_moment, plain
-from vrtracker.domain.qc import NOT_APPLICABLE, QC
+from vrtracker.domain.dates import parse_moment
+from vrtracker.domain.qc import QC
 from vrtracker.domain.stages import StageKind
 from vrtracker.domain.states import State
 from vrtracker.errors import InvalidValueError, UnknownNameError
-from vrtracker.repositories.comparables import Choice, Keys, Place, Question
+from vrtracker.repositories.comparables import (
+    Choice,
+    Keys,
+    Place,
+    Question,
+    level_of,
+    number_of,
+    state_of,
+)
 from vrtracker.repositories.facts import Clause, Fact
 from vrtracker.repositories.filters import Comparable, Term
 from vrtracker.repositories.selecting import Setting, spelled
 from vrtracker.repositories.states import StageQuery
-from vrtracker.repositories.values import coercer_of, flag, number, storable_text
+from vrtracker.repositories.values import coercer_of, flag, storable_text
 
 _DAYS_A_WEEK = 7
 _SESSION, _DATASET = "session", "dataset"
@@ -93,12 +102,14 @@ class Beyond:
             return None
         if name == KEY:
             return Found(self._keys())
-        plain_ones = {
+        plain_ones: Mapping[str, Callable[[], Found]] = {
             "age_weeks": self._age_weeks,
             "days_since_last": self._days_since_last,
             "nth_session": self._nth_session,
             "has_dataset": self._has_dataset,
             "tracked": self._tracked,
+            "lab": partial(self._told, "lab"),
+            "projects": partial(self._told, "projects"),
         }
         if name in plain_ones:
             return plain_ones[name]()
@@ -116,7 +127,7 @@ class Beyond:
         if self._table is not self._tables.sessions:
             return ["changed_since"]
         names = [KEY, "age_weeks", "days_since_last", "nth_session", "has_dataset"]
-        names += ["tracked", "changed_since"]
+        names += ["tracked", "lab", "projects", "changed_since"]
         if self._setting is not None:
             names += [f"state{dot}{stage}" for stage in self._setting.stages]
             names += [f"qc{dot}{check}" for check in self._checks()]
@@ -146,7 +157,7 @@ class Beyond:
             query = self._stage_query()
             return self._where(query, query.is_in(known[stage], states))
 
-        return Found(Choice(name, tuple(State), _state_of, tells, is_ordered=False))
+        return Found(Choice(name, tuple(State), state_of, tells, is_ordered=False))
 
     def _stage_query(self) -> StageQuery:
         return StageQuery(self._tables, self._known.stages, self._known.now)
@@ -183,7 +194,7 @@ class Beyond:
                 else self._review_is(wanted, levels)
             )
 
-        return Found(Choice(name, (None, *QC), _level_of, tells, is_ordered=True))
+        return Found(Choice(name, (None, *QC), level_of, tells, is_ordered=True))
 
     def _review_is(self, check: str, levels: Collection[QC | None]) -> Clause:
         """Say in SQL what `domain.qc.level_of` says of one session."""
@@ -256,7 +267,7 @@ class Beyond:
     def _age_weeks(self) -> Found:
         born, day = self._tables.mice.c.dateOfBirth, self._tables.sessions.c.sessionDate
         days = DaysBetween(born, day)
-        fit = _number_of("age_weeks", times=_DAYS_A_WEEK)
+        fit = number_of("age_weeks", times=_DAYS_A_WEEK)
         term = Term("age_weeks", days, fit, takes_ranges=True, is_counted=True)
         return Found(term, joins_mouse=True)
 
@@ -267,7 +278,7 @@ class Beyond:
             last.correlate(self._table).scalar_subquery(), self._tables.sessions.c.sessionDate
         )
         name = "days_since_last"
-        return Found(Term(name, days, _number_of(name), takes_ranges=True, is_counted=True))
+        return Found(Term(name, days, number_of(name), takes_ranges=True, is_counted=True))
 
     def _nth_session(self) -> Found:
         earlier, is_earlier = self._others(before=True)
@@ -277,7 +288,7 @@ class Beyond:
         count = Term(
             name,
             number_.scalar_subquery(),
-            _number_of(name, less=1),
+            number_of(name, less=1),
             nullable=False,
             takes_ranges=True,
             is_counted=True,
@@ -310,7 +321,13 @@ class Beyond:
             other.c.sessionQC == true(),
         )
 
-    # -- datasets and events --------------------------------------------------------------------
+    # -- caches of ONE, datasets and events -----------------------------------------------------
+
+    def _told(self, name: str) -> Found:
+        table = self._tables.one_sessions
+        told = select(table.c[name]).where(table.c.uSessionID == self._table.c.uSessionID)
+        expression = told.correlate(self._table).scalar_subquery()
+        return Found(Term(name, expression, lambda value: value and storable_text(value)))
 
     def _tracked(self) -> Found:
         table, number_ = self._tables.tracking, self._tables.sessions.c.uSessionID
@@ -361,34 +378,3 @@ class Beyond:
             events.c.subject_kind == kind, events.c.occurred_at >= since
         )
         return key.in_(changed)
-
-
-def _state_of(value: Any) -> State:
-    text = str(plain(value)).strip().lower()
-    if text not in set(State):
-        raise UnknownNameError("state", value, [state.value for state in State])
-    return State(text)
-
-
-def _level_of(value: Any) -> QC | None:
-    value = plain(value)
-    if isinstance(value, str) and value.strip().upper() == NOT_APPLICABLE:
-        return None
-    if isinstance(value, str) and value.strip().isdigit():
-        value = int(value)
-    return QC.parse(value)
-
-
-def _number_of(name: str, *, times: int = 1, less: int = 0) -> Callable[[Any], float | None]:
-    """Return what fits a number to what the database counts."""
-
-    def fit(value: Any) -> float | None:
-        value = plain(value)
-        if value is None or value == "":
-            return None
-        try:
-            return number(value) * times - less
-        except InvalidValueError as error:
-            raise InvalidValueError(f"{name}: {error}", column=name, value=value) from error
-
-    return fit

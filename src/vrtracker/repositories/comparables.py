@@ -10,9 +10,12 @@ from sqlalchemy import false, true
 
 from vrtracker.domain.dates import plain
 from vrtracker.domain.keys import SessionKey
-from vrtracker.errors import InvalidKeyError, InvalidValueError
+from vrtracker.domain.qc import NOT_APPLICABLE, QC
+from vrtracker.domain.states import State
+from vrtracker.errors import InvalidKeyError, InvalidValueError, UnknownNameError
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 from vrtracker.repositories.filters import Term, several, truth
+from vrtracker.repositories.values import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +175,36 @@ class Place:
         if end is not None:
             return all_of([self.counts, self.ends[end]])
         return all_of([self.counts, self.count.fact(value, operator)])
+
+
+def state_of(value: Any) -> State:
+    """Return the state of that name."""
+    text = str(plain(value)).strip().lower()
+    if text not in set(State):
+        raise UnknownNameError("state", value, [state.value for state in State])
+    return State(text)
+
+
+def level_of(value: Any) -> QC | None:
+    """Return the level of that name or number, None for what does not apply."""
+    value = plain(value)
+    if isinstance(value, str) and value.strip().upper() == NOT_APPLICABLE:
+        return None
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value)
+    return QC.parse(value)
+
+
+def number_of(name: str, *, times: int = 1, less: int = 0) -> Callable[[Any], float | None]:
+    """Return what fits a number to what the database counts."""
+
+    def fit(value: Any) -> float | None:
+        value = plain(value)
+        if value is None or value == "":
+            return None
+        try:
+            return number(value) * times - less
+        except InvalidValueError as error:
+            raise InvalidValueError(f"{name}: {error}", column=name, value=value) from error
+
+    return fit

@@ -150,7 +150,7 @@ class RowReading(Generic[Record, Key]):
             ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
             ``column=[…]`` for any of several; ``column=None`` for a missing value. Of sessions
             also ``state={stage: …}``, ``qc={check: …}``, ``qc_lte={check: …}``, ``age_weeks``,
-            ``days_since_last``, ``nth_session``, ``has_dataset``, ``changed_since``.
+            ``days_since_last``, ``nth_session``, ``has_dataset``, ``lab``, ``changed_since``.
 
         Returns
         -------
