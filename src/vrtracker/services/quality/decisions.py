@@ -185,9 +185,7 @@ class QualityService:
 
     # -- the session as a whole ---------------------------------------------------------------
 
-    def _judge_session(
-        self, key: SessionKey, level: QC, seen: int | None = None, **extras: Any
-    ) -> State:
+    def _judge_session(self, key: SessionKey, level: QC, seen: int | None, **extras: Any) -> State:
         with self._lab.unit() as unit:
             snapshot = read(self._lab, unit, key)
             _require_seen(unit, snapshot, seen)
