@@ -230,9 +230,10 @@ def test_the_wall_chart_is_walked_back_in_time_and_leads_to_a_session(page):
         before,
         True,
     ]
-    page.get_by_role("link", name="Older").press("Enter")
     square = page.get_by_role("link", name=FIRST)
-    square.wait_for()
+    while not square.count():
+        with page.expect_navigation():
+            page.get_by_role("link", name="Older").press("Enter")
     with page.expect_response("**/live?until=2023-01-20"):
         page.clock.run_for(5000)
     assert page.get_by_text("Times are of").is_visible()
