@@ -97,7 +97,7 @@ class _Table:
                 self.problem(str(error), row)
                 yield None
 
-    def records(self, fields: _Fields) -> tuple[list[list[Any]], list[dict[str, Any]]]:
+    def records(self, fields: _Fields) -> tuple[list[list[Any]], Iterable[dict[str, Any]]]:
         """Return the ids, a list a column, and what the fields hold, row by row."""
         ids = [self.ids(name) for name in _IDS[self.name]]
         read = {
@@ -105,9 +105,9 @@ class _Table:
             for name, (names, how, required) in fields.items()
         }
         if self.problems:
-            return ids, []
+            return ids, ()
         rows = zip(*read.values(), strict=True)
-        return ids, [dict(zip(read, row, strict=True)) for row in rows]
+        return ids, (dict(zip(read, row, strict=True)) for row in rows)
 
 
 def _uuid_of_numbers(pair: tuple[Any, Any]) -> uuid.UUID:

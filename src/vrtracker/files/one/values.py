@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 import re
 import uuid
@@ -66,9 +67,13 @@ def uuid_of_text(value: Any) -> uuid.UUID:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no id")  # noqa: TRY004 - one kind for all of them
     try:
-        return uuid.UUID(value)
+        return _uuid(value)
     except ValueError as error:
         raise ValueError(f"{value!r} is no UUID") from error
+
+
+# The datasets of a session, which follow each other, share its id.
+_uuid = functools.lru_cache(16)(uuid.UUID)
 
 
 def path(value: Any) -> str:
