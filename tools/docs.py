@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,9 +48,21 @@ def main() -> int:
     done = subprocess.run(
         [sys.executable, *words, *doctrees, str(source), str(out / "html")], check=False
     )
-    if done.returncode == 0:
-        print(out / "html" / "index.html")
-    return done.returncode
+    if done.returncode:
+        return done.returncode
+    if loaded := _loaded_from_elsewhere(out / "html"):
+        print("These pages load something from a network:", *loaded, sep="\n")
+        return 1
+    print(out / "html" / "index.html")
+    return 0
+
+
+def _loaded_from_elsewhere(html: Path) -> list[str]:
+    """Return the pages that would be bare, or could not search, without a network."""
+    loads = re.compile(r"""<(?:script|img|link|iframe)[^>]*\s(?:src|href)=["']?(?:https?:)?//""")
+    pages = [page for page in html.rglob("*.html") if loads.search(page.read_text("utf-8"))]
+    index = [] if (html / "searchindex.js").is_file() else [html / "searchindex.js"]
+    return [str(page.relative_to(html)) for page in (*pages, *index)]
 
 
 def _mend_links(source: Path) -> None:
