@@ -85,6 +85,8 @@ def read_frame(
     table = read_table(database, statement, *more)
     wanted = dtypes(statement)
     texts = _vocabularies(statement) if categories else set()
+    # What reading needed is given back to the system before pandas takes memory of its own.
+    pa.default_memory_pool().release_unused()
     # Column by column, each let go of once it is converted: two tables need twice the memory.
     columns = dict(zip(wanted, table.columns, strict=True))
     count = table.num_rows
