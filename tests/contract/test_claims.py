@@ -15,6 +15,8 @@ import pytest
 from support.registrars import good, raises, writes
 from support.workflow_lab import WorkflowLab
 from vrtracker import processes
+from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.reconciling import DiskRules
 from vrtracker.errors import (
     ClaimHeldError,
     InvalidTransitionError,
@@ -63,6 +65,17 @@ def as_of_a_dead_process(
     table = lab.tracker.database.tables.attempts
     with lab.tracker.database.write_engine.begin() as connection:
         connection.execute(table.update().where(table.c.outcome == outcome).values(gone))
+
+
+def swapped_and_not_recorded(lab: WorkflowLab, key: SessionKey, process: dict[str, Any]) -> None:
+    """Let another process end between the renames of its output and the record of it."""
+    claims, stage = Claims(lab.tracker._lab, {}), lab.stages["registration"]
+    claim = claims.start(key, stage, FunctionRegistrar(good), rerun=True)
+    as_of_a_dead_process(lab, process, "running")
+    staging = Staging.prepare(lab.folder(key), token=claim.attempt_id)
+    (staging.path / "a.b.npy").write_bytes(b"unrecorded")
+    staging.swap_in(earlier=["a.b.npy"])
+    lab.clock.advance(minutes=16)
 
 
 def left_behind(lab: WorkflowLab, key: str, token: str) -> None:
@@ -206,19 +219,46 @@ def test_output_that_was_put_in_place_and_not_recorded_gives_way_to_the_recorded
 ):
     key = lab.add(ONE)
     workflow.run(registrar=writes({"a.b.npy": b"good"}))
-    claims, stage = Claims(lab.tracker._lab, {}), lab.stages["registration"]
-    claim = claims.start(key, stage, FunctionRegistrar(good), rerun=True)
-    as_of_a_dead_process(lab, gone, "running")
-    staging = Staging.prepare(lab.folder(ONE), token=claim.attempt_id)
-    (staging.path / "a.b.npy").write_bytes(b"never recorded")
-    staging.swap_in(earlier=["a.b.npy"])
+    swapped_and_not_recorded(lab, key, gone)
 
     notes = workflow.run(registrar=good).notes
 
     assert lab.output(ONE) == {"a.b.npy": b"good"}
     [kept] = lab.folder(ONE).glob("late_output_*")
-    assert (kept / "a.b.npy").read_bytes() == b"never recorded"
+    assert (kept / "a.b.npy").read_bytes() == b"unrecorded"
     assert any(kept.name in note for note in notes)
+    assert lab.state(ONE, "registration") == "done"
+
+
+@pytest.mark.parametrize("how", ["said", "ticked", "said of what was made again"])
+def test_output_that_was_not_recorded_stays_once_a_person_has_entered_it(lab, workflow, gone, how):
+    key = lab.add(ONE)
+    if "again" in how:
+        workflow.run(registrar=writes({"a.b.npy": b"earlier"}))
+    swapped_and_not_recorded(lab, key, gone)
+    if how == "ticked":
+        lab.tracker.sessions.update({"vrRegistration": True}, ONE)
+    else:
+        workflow.complete(ONE, "registration")
+
+    workflow.run(registrar=good)
+
+    assert lab.output(ONE) == {"a.b.npy": b"unrecorded"}
+    assert (lab.litter(ONE), lab.state(ONE, "registration")) == ([], "done")
+
+
+def test_reconciling_compares_no_output_before_what_ended_attempts_left_is_removed(lab, gone):
+    key = lab.add(ONE)
+    swapped_and_not_recorded(lab, key, gone)
+    tracker = lab.another(disk=DiskRules(registration_files=("a.b.npy",)))
+
+    assert tracker.reconcile().apply() == []
+
+    assert lab.output(ONE) == {}
+    assert lab.state(ONE, "registration") == "ready"
+    [kept] = lab.folder(ONE).glob("late_output_*")
+    kept.rename(lab.folder(ONE) / "oneData")
+    assert tracker.reconcile().apply() == [key]
     assert lab.state(ONE, "registration") == "done"
 
 

@@ -100,16 +100,18 @@ class AttemptRepository:
             attempts, attempts.c.uSessionID == number, attempts.c.outcome.in_(_UNFINISHED)
         )
 
-    def unrecorded(self, number: int) -> list[str]:
-        """Return the attempts at a session that had no success, and none ended after they began."""
-        table = self._x.tables.attempts
-        columns = (table.c.attempt_id, table.c.outcome, table.c.started_at, table.c.finished_at)
-        rows = self._x.execute(select(*columns).where(table.c.uSessionID == number)).fetchall()
-        ended = [finished for _, outcome, _, finished in rows if outcome == "succeeded"]
+    def unrecorded(self, number: int) -> list[dict[str, Any]]:
+        """Return the attempts at a session that had no success, and none ended after they began.
+
+        As `open_claims` does.
+        """
+        attempts = self._x.tables.attempts
+        rows = self._with_keys(attempts, attempts.c.uSessionID == number)
+        ended = [row["finished_at"] for row in rows if row["outcome"] == "succeeded"]
         return [
-            attempt_id
-            for attempt_id, outcome, started, _ in rows
-            if outcome != "succeeded" and all(other <= started for other in ended)
+            row
+            for row in rows
+            if row["outcome"] != "succeeded" and all(other <= row["started_at"] for other in ended)
         ]
 
     def last_of_processes(self, host_name: str, *, since: dt.datetime) -> list[dict[str, Any]]:

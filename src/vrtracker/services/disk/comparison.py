@@ -67,11 +67,13 @@ class Comparison:
                 required=self._lab.disk.suite2p_files,
                 zone=self._lab.zone,
             )
-            self._one(key, row, folder, found)
             left = left_by_the_ended(self._lab, row["uSessionID"], Path(folder))
             if left:
-                names = ", ".join(left)
-                self._note(LEFT_OVER, key, f"Applying removes what ended attempts left: {names}.")
+                # Whether its output stays as it is, is settled by removing them.
+                what = f"Applying removes what ended attempts left: {', '.join(left)}."
+                self._note(LEFT_OVER, key, f"{what} It is compared after that, with the next plan.")
+            else:
+                self._one(key, row, folder, found)
         self._folders.add(key)
 
     def _may_change(self, key: SessionKey, row: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any
 
 from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.states import Transition
+from vrtracker.domain.snapshots import Snapshot
+from vrtracker.domain.states import State, Transition
 from vrtracker.errors import (
     LostClaimError,
     NotFoundError,
@@ -162,8 +163,32 @@ def _live_tokens(lab: LabContext, number: int, path: Path) -> list[str]:
 
 
 def _unrecorded(lab: LabContext, number: int) -> list[str]:
+    """Return the attempts whose output is nothing that the tracker knows of."""
     with lab.unit(readonly=True) as unit:
-        return unit.attempts.unrecorded(number)
+        rows = unit.attempts.unrecorded(number)
+        if not rows:
+            return []
+        key = SessionKey.of_row(rows[0])
+        spans = unit.events.lineage("session", str(key), is_there=True)
+        history = list(unit.executor.execute(unit.events.of_subject("session", spans)))
+    now = read(lab, None, key)
+    return [row["attempt_id"] for row in rows if not _is_entered(lab, row, history, now)]
+
+
+def _is_entered(
+    lab: LabContext, row: Mapping[str, Any], history: Sequence[Any], now: Snapshot
+) -> bool:
+    """Return whether somebody has said, since an attempt began, that what it did is done."""
+    began = [event.attempt_id for event in history]
+    if row["attempt_id"] not in began:
+        return False
+    start, *later = history[began.index(row["attempt_id"]) :]
+    if any((each.verb, each.stage) == (Transition.COMPLETE, row["stage"]) for each in later):
+        return True
+    # Be it by a look at the disk, a list that was read in, or a tick in the lab's own form.
+    stage = lab.stages.get(row["stage"])
+    was_done = start.from_state in {State.DONE, State.STALE}
+    return stage is not None and now.has_output(stage) and not was_done
 
 
 def _may_write(lab: LabContext, row: Mapping[str, Any], path: Path) -> bool:
