@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -290,8 +291,16 @@ class _Datasets:
         # All datasets of a session are in one part.
         cuts = np.unique([0, *np.searchsorted(places, places[::_AT_ONCE]), len(places)])
         parts = [rows[start:end] for start, end in pairwise(cuts)]
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            yield from pool.map(self._columns, parts)
+        workers = min(4, os.cpu_count() or 1)
+        waiting: deque[Future[Mapping[str, Any]]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            for part in parts:
+                waiting.append(pool.submit(self._columns, part))
+                if len(waiting) > workers:
+                    # No more are put together than the writer keeps up with.
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def _columns(self, rows: npt.NDArray[Any]) -> Mapping[str, Any]:
         places, which = self._places[rows], self._which[rows]
