@@ -247,6 +247,22 @@ def test_output_that_was_not_recorded_stays_once_a_person_has_entered_it(lab, wo
     assert (lab.litter(ONE), lab.state(ONE, "registration")) == ([], "done")
 
 
+def test_output_of_a_worker_that_wakes_late_stays_once_a_person_has_entered_it(lab):
+    key = lab.add(ONE)
+
+    def now():
+        if lab.output(key) and lab.state(key, "registration") == "running":
+            lab.clock.advance(minutes=16)
+            lab.tracker.workflow.complete(key, "registration")
+        return lab.clock()
+
+    worker = lab.another(now=now, actor="second")
+
+    assert worker.workflow.run(registrar=good).count("skipped") == 1
+    assert lab.output(key)
+    assert (lab.litter(key), lab.state(key, "registration")) == ([], "done")
+
+
 def test_reconciling_compares_no_output_before_what_ended_attempts_left_is_removed(lab, gone):
     key = lab.add(ONE)
     swapped_and_not_recorded(lab, key, gone)

@@ -94,6 +94,11 @@ def clean(lab: LabContext, number: int, path: Path) -> list[str]:
     )
 
 
+def is_entered(lab: LabContext, claim: Claim) -> bool:
+    """Return whether somebody has entered what an attempt did, which was not recorded."""
+    return _without_success(lab, claim.snapshot.record.uSessionID).get(claim.attempt_id, False)
+
+
 def left_by_the_ended(lab: LabContext, number: int, path: Path) -> list[str]:
     """Return the names of the folders that `clean` would look at, and nobody writes to."""
     found = recovery.left_over(path, output=lab.output)
@@ -164,21 +169,29 @@ def _live_tokens(lab: LabContext, number: int, path: Path) -> list[str]:
 
 def _unrecorded(lab: LabContext, number: int) -> list[str]:
     """Return the attempts whose output is nothing that the tracker knows of."""
+    return [attempt for attempt, entered in _without_success(lab, number).items() if not entered]
+
+
+def _without_success(lab: LabContext, number: int) -> dict[str, bool]:
+    """Return the attempts at a session that had no success, and none ended after they began.
+
+    Of each, whether somebody has entered since that the stage is done: its output is that then.
+    """
     with lab.unit(readonly=True) as unit:
         rows = unit.attempts.unrecorded(number)
         if not rows:
-            return []
+            return {}
         key = SessionKey.of_row(rows[0])
         spans = unit.events.lineage("session", str(key), is_there=True)
         history = list(unit.executor.execute(unit.events.of_subject("session", spans)))
     now = read(lab, None, key)
-    return [row["attempt_id"] for row in rows if not _is_entered(lab, row, history, now)]
+    return {row["attempt_id"]: _is_entered(lab, row, history, now) for row in rows}
 
 
 def _is_entered(
     lab: LabContext, row: Mapping[str, Any], history: Sequence[Any], now: Snapshot
 ) -> bool:
-    """Return whether somebody has said, since an attempt began, that what it did is done."""
+    """Return whether somebody has said since an attempt began that its stage is done."""
     began = [event.attempt_id for event in history]
     if row["attempt_id"] not in began:
         return False

@@ -34,7 +34,7 @@ from vrtracker.repositories.queue import Queue
 from vrtracker.services.context import LabContext
 from vrtracker.services.holders import let_go
 from vrtracker.services.transitions import read, require
-from vrtracker.services.workflow.abandoned import clean, free_abandoned
+from vrtracker.services.workflow.abandoned import clean, free_abandoned, is_entered
 from vrtracker.services.workflow.claims import Claim, Claims, Finished, Following
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.made import datasets_of, files_of_ours, stated_size, written_before
@@ -359,7 +359,10 @@ class _Run:
             raise
 
     def _keep_aside(self, claim: Claim, staging: Staging) -> None:
-        """Keep the output of a result that came too late under a name that says so."""
+        """Keep a result that came too late under a name that says so, unless it was entered."""
+        if staging.is_swapped and is_entered(self._lab, claim):
+            staging.confirm()
+            return
         kept = staging.keep_aside(f"{self._lab.lab_now():%Y%m%dT%H%M%S}")
         if kept is not None:
             self._notes.append(
