@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from support.http import Visitor, served
+from vrtracker.web import imaging
 
 ONE = "M1.2023-01-20.1"
 BLUE, ORANGE, WHITE = (0, 0x72, 0xB2), (0xE6, 0x9F, 0), (255, 255, 255)
@@ -146,6 +148,49 @@ def test_a_picture_follows_its_files(visitor, plane):
     _save(plane / "ops.npy", {"meanImg": np.eye(300, 400, dtype="f4"), "fs": 10.0})
 
     assert _picture(visitor).tobytes() != before
+
+
+def test_what_the_drive_refused_once_is_read_the_next_time(visitor, plane, monkeypatch):
+    read = Path.read_bytes
+
+    def refused(path):
+        if path.name == "ops.npy":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return read(path)
+
+    with monkeypatch.context() as drive:
+        drive.setattr(Path, "read_bytes", refused)
+        assert "ops.npy cannot be read" in visitor.see(f"/sessions/{ONE}/planes")
+
+    assert "cannot be read" not in visitor.see(f"/sessions/{ONE}/planes")
+
+
+def test_nobody_asks_a_drive_while_another_waits_for_one(visitor, monkeypatch):
+    monkeypatch.setattr(imaging, "_PATIENCE_S", 0.01)
+    with imaging._reading:
+        for page in ("imaging", "planes", "planes/0"):
+            assert visitor.look(f"/sessions/{ONE}/{page}").status == 503
+
+    assert visitor.look(f"/sessions/{ONE}/imaging").status == 200
+
+
+def test_cells_that_another_plane_does_not_have_are_left_out_of_it(visitor, plane):
+    other = plane.with_name("plane1")
+    other.mkdir()
+    _save(other / "stat.npy", [_roi(50, 60)])
+
+    def chosen(**query):
+        page = visitor.see(f"/sessions/{ONE}/imaging", cells="2, 0", **query)
+        return re.search(r'name="cells" value="([^"]*)"', page)[1]
+
+    assert 'name="of" value="1"' in visitor.see(f"/sessions/{ONE}/imaging", plane=1)
+    assert chosen(plane=1, of=0) == "0"
+    assert chosen(plane=0, of=0) == "2, 0"
+    _save(other / "stat.npy", [])
+    assert chosen(plane=1, of=0) == ""
+    answer = visitor.look(f"/sessions/{ONE}/imaging", plane=1, cells="0")
+    assert answer.status == 400
+    assert b"since the plane has none" in answer.body
 
 
 def test_a_session_without_output_or_folder_says_so(visitor, lab):

@@ -6,6 +6,7 @@ Traces are read a row at a time and not mapped: a drive that goes away would end
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from vrtracker.files import alf
 from vrtracker.files.layout import SUITE2P
 from vrtracker.files.loading import load_dataset
 from vrtracker.files.suite2p_settings import SavedSettings, read_rois
-from vrtracker.files.trees import reason_of
+from vrtracker.files.trees import leads_to_folder, reason_of, status_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,8 @@ class Plane:
         Frames in a second.
     missing : tuple of str
         What is not shown, and why.
+    may_pass : bool
+        Whether the drive refused a file, which it may give the next time.
     """
 
     image: npt.NDArray[np.float32] | None
@@ -58,6 +61,7 @@ class Plane:
     is_cell: npt.NDArray[np.bool_]
     rate: float | None
     missing: tuple[str, ...]
+    may_pass: bool
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -77,8 +81,11 @@ def planes_of(session: Path) -> dict[int, tuple[Path, State]]:
     Raises RootUnavailableError if they cannot be looked at.
     """
     try:
-        found = {_FOLDER.fullmatch(path.name): path for path in (session / SUITE2P).glob("plane*")}
-        numbered = {int(match[1]): path for match, path in found.items() if match}
+        here = session / SUITE2P
+        names = [each.name for each in here.iterdir()] if leads_to_folder(here) else []
+        numbered = {
+            int(match[1]): here / match[0] for match in map(_FOLDER.fullmatch, names) if match
+        }
         return {number: (path, _state(path)) for number, path in sorted(numbered.items())}
     except OSError as error:
         raise RootUnavailableError(
@@ -87,8 +94,8 @@ def planes_of(session: Path) -> dict[int, tuple[Path, State]]:
 
 
 def _state(folder: Path) -> State:
-    there = [(name, (folder / name).stat()) for name in _FILES if (folder / name).is_file()]
-    return tuple((name, each.st_size, each.st_mtime_ns) for name, each in there)
+    seen = [(name, status_of(folder / name)) for name in _FILES]
+    return tuple((name, each.st_size, each.st_mtime_ns) for name, each in seen if each)
 
 
 def read_plane(folder: Path) -> Plane:
@@ -103,12 +110,21 @@ def read_plane(folder: Path) -> Plane:
         reading.missing.append(f"iscell.npy is of {cells.shape}, and there are {len(rois)} ROIs.")
         cells = None
     is_cell = np.ones(len(rois), bool) if cells is None else cells[:, 0] > 0
-    return Plane(image, reading.pixels(rois, image), is_cell, rate, tuple(reading.missing))
+    pixels = reading.pixels(rois, image)
+    return Plane(image, pixels, is_cell, rate, tuple(reading.missing), reading.may_pass)
 
 
 def read_rate(folder: Path) -> float | None:
-    """Return the frames of a plane in a second, as suite2p was told; None where nothing says it."""
-    return _Reading(folder).image_and_rate()[1]
+    """Return the frames of a plane in a second, as suite2p was told; None where nothing says it.
+
+    Raises OSError if the drive refuses a file.
+    """
+    for name in _SETTINGS:
+        with contextlib.suppress(FileNotFoundError, InvalidValueError):
+            rate = _rate(SavedSettings.read(str(folder / name)))
+            if rate is not None:
+                return rate
+    return None
 
 
 class _Reading:
@@ -117,6 +133,7 @@ class _Reading:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.missing: list[str] = []
+        self.may_pass = False
 
     def tried(self, name: str, read: Callable[[Path], Any]) -> Any:
         """Return what a file holds; None where it cannot be read, which is told."""
@@ -126,49 +143,65 @@ class _Reading:
                 return read(path)
             self.missing.append(f"{name} is larger than {_LARGEST} bytes; it is not read.")
         except FileNotFoundError:
-            self.missing.append(f"{name} is not there.")
+            if name not in _SETTINGS:
+                self.missing.append(f"{name} is not there.")
         except VrtrackerError as error:
             self.missing.append(str(error))
+            self.may_pass |= isinstance(error.__cause__, OSError)
         except OSError as error:
             self.missing.append(f"{name} cannot be read ({reason_of(error)}).")
+            self.may_pass = True
         return None
 
     def image_and_rate(self) -> tuple[Any, float | None]:
         """Return the mean image and the rate, as the first file that has it says."""
-        there = [name for name in _SETTINGS if (self._folder / name).is_file()]
-        found = [self.tried(name, _image_and_rate) or (None, None) for name in there]
-        image = next((image for image, _ in found if image is not None), None)
+        image = rate = None
+        for name in _SETTINGS:
+            saved = self.tried(name, lambda path: SavedSettings.read(str(path)))
+            if saved is None:
+                continue
+            rate = rate or _rate(saved)
+            try:
+                image = _image(saved) if image is None else image
+            except InvalidValueError as error:
+                self.missing.append(str(error))
         if image is None:
             self.missing.append(f"There is no mean image in any of {', '.join(_SETTINGS)}.")
-        return image, next((rate for _, rate in found if rate and rate > 0), None)
+        return image, rate
 
     def pixels(self, rois: list[dict[str, Any]], image: Any) -> Any:
         """Return the pixels of all ROIs; those outside of the picture are left out, and told."""
         import numpy as np
 
-        parts = [
-            np.stack([np.full(len(roi["ypix"]), number), roi["ypix"], roi["xpix"]])
-            for number, roi in enumerate(rois)
-            if len(roi["ypix"]) == len(roi["xpix"])
-        ]
-        found = np.concatenate([np.zeros((3, 0)), *parts], axis=1)
         rows, columns = (_LONGEST, _LONGEST) if image is None else image.shape
-        within = (found[1:] >= 0).all(axis=0) & (found[1] < rows) & (found[2] < columns)
-        if len(parts) < len(rois) or not within.all():
+        parts = [np.empty((3, 0), np.int32)]
+        for number, (y, x) in enumerate((roi["ypix"], roi["xpix"]) for roi in rois):
+            if len(y) == len(x):
+                within = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+                part = np.stack([np.full(len(y), number), y, x])[:, within]
+                parts.append(part.astype(np.int32))
+        found = np.concatenate(parts, axis=1)
+        if found.shape[1] < sum(max(len(roi["ypix"]), len(roi["xpix"])) for roi in rois):
             self.missing.append("stat.npy has pixels beyond the mean image; they are not shown.")
-        return found[:, within].astype(np.int32)
+        return found
 
 
-def _image_and_rate(path: Path) -> tuple[Any, float | None]:
+def _rate(saved: SavedSettings) -> float | None:
+    rate = saved.number("fs")
+    return rate if rate is not None and rate > 0 else None
+
+
+def _image(saved: SavedSettings) -> Any:
     import numpy as np
 
-    saved = SavedSettings.read(str(path))
     image = saved.image("meanImg")
-    if image is not None and max(image.shape) > _LONGEST:
-        raise InvalidValueError(f"The mean image in {path} has sides above {_LONGEST} pixels.")
-    if image is not None:
-        image = np.nan_to_num(image.astype(np.float32), nan=0, posinf=0, neginf=0)
-    return image, saved.number("fs")
+    if image is None:
+        return None
+    if max(image.shape) > _LONGEST:
+        raise InvalidValueError(
+            f"The mean image in {saved.path} has sides above {_LONGEST} pixels."
+        )
+    return np.nan_to_num(image.astype(np.float32), nan=0, posinf=0, neginf=0)
 
 
 def read_trace(folder: Path, number: int, rois: int) -> npt.NDArray[np.float64]:

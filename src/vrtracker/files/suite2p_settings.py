@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from vrtracker.errors import InvalidValueError
 
 _SHOWN = 160  # characters of a problem, which may quote the file
 _PIXELS = ("xpix", "ypix", "lam")
+_MOST_ROIS, _MOST_PIXELS = 200_000, 10_000_000
 _NUMBER = re.compile(r"[biuf]\d{1,2}")
 
 
@@ -89,14 +91,31 @@ _KNOWN: Mapping[tuple[str, str], type] = {
 }
 
 
+def _listed(code: bytes) -> Callable[[Any], None]:
+    load = pickle._Unpickler.dispatch[code[0]]  # noqa: SLF001
+
+    def loaded(unpickler: Any) -> None:
+        load(unpickler)
+        unpickler.stack[-1] = list(unpickler.stack[-1])
+
+    return loaded
+
+
 class _Unpickler(pickle._Unpickler):  # noqa: SLF001
-    """Python's own in Python: the one in C takes as much memory as a damaged byte tells it to."""
+    """Python's own in Python: the one in C takes as much memory as a damaged byte tells it to.
+
+    Tuples become lists, which are no keys: a tuple twice in a tuple, and so on, is hashed for ever.
+    """
 
     dispatch: ClassVar = {
-        code: load
-        for code, load in pickle._Unpickler.dispatch.items()  # noqa: SLF001
-        if code != pickle.BYTEARRAY8[0]  # So does this, which no array of suite2p needs.
+        **pickle._Unpickler.dispatch,  # noqa: SLF001
+        **{
+            code[0]: _listed(code)
+            for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+        },
     }
+    # No array of suite2p needs these: one takes memory too, one is compared for ever.
+    del dispatch[pickle.BYTEARRAY8[0]], dispatch[pickle.FROZENSET[0]]
 
     def find_class(self, module: str, name: str) -> Any:
         known = _KNOWN.get((module, name))
@@ -158,10 +177,10 @@ class SavedSettings:
         """
         value = _plain(self.values.get(name))
         listed = [] if value is None else value
-        if isinstance(listed, list | tuple | set):
-            listed = [_plain(each) for each in listed]
-            if all(isinstance(each, int) for each in listed):
-                return listed
+        if isinstance(listed, list | set):
+            whole = list(takewhile(lambda each: isinstance(each, int), map(_plain, listed)))
+            if len(whole) == len(listed):
+                return whole
         raise self._odd(name, "no list of whole numbers")
 
     def number(self, name: str) -> float | None:
@@ -200,19 +219,29 @@ def read_rois(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     InvalidValueError
-        If it holds something else, or names anything but plain values.
+        If it holds something else, names anything but plain values, or has more than 200,000 ROIs
+        or 10 million pixels: arrays that ROIs share are in the file once.
     OSError
         If it cannot be read.
     """
     content = path.read_bytes()
     try:
-        return [{name: each[name].numbers() for name in _PIXELS} for each in _objects(content)]
+        return _rois(_objects(content))
     except Exception as error:  # A damaged pickle may raise anything.
         problem = str(error)[:_SHOWN] or type(error).__name__
         raise InvalidValueError(
             f"{str(path)!r} is not read as ROIs of suite2p ({problem}); nothing in it was run. "
             "If it is damaged, run suite2p again."
         ) from error
+
+
+def _rois(found: list[Any]) -> list[dict[str, Any]]:
+    if len(found) > _MOST_ROIS:
+        raise ValueError(f"it has more than {_MOST_ROIS} ROIs")
+    rois = [{name: each[name].numbers() for name in _PIXELS} for each in found]
+    if sum(max(map(len, roi.values())) for roi in rois) > _MOST_PIXELS:
+        raise ValueError(f"its ROIs have more than {_MOST_PIXELS} pixels")
+    return rois
 
 
 # suite2p gives all planes the same settings, and labs most of their sessions.

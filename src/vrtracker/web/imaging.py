@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import re
 import threading
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +25,9 @@ _FIRST = 3
 """Cells that are chosen where nobody has chosen any."""
 _PATIENCE_S = 20
 _reading = threading.Lock()
-"""One plane is read at a time: a drive that does not answer holds up no more than its askers."""
+"""One asker is at the drives at a time: one that does not answer takes no more than one thread."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_Choice = Callable[[Plane], list[int]]
 _Place = Annotated[int | None, Query(ge=0, le=10_000)]
 
 
@@ -35,47 +37,52 @@ def add_routes(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
     @router.get("/sessions/{key}/imaging")
     def page(
         key: str,
+        *,
         plane: int | None = None,
         cells: str | None = None,
+        of: int | None = None,
         x: Annotated[_Place, Query(alias="at.x")] = None,
         y: Annotated[_Place, Query(alias="at.y")] = None,
     ) -> HTMLResponse:
-        place = None if x is None or y is None else (x, y)
-        return renderer.show("imaging.html", _shown(tracker, key, plane, cells, place))
+        other = of not in {None, plane}
+        place = None if x is None or y is None or other else (x, y)
+        choose = partial(_chosen, cells=cells, other=other)
+        return renderer.show("imaging.html", _shown(tracker, key, plane, choose, place))
 
     @router.get("/sessions/{key}/planes")
     def part(key: str) -> HTMLResponse:
-        return renderer.show("planes.html", _shown(tracker, key, None, None, None))
+        return renderer.show("planes.html", _shown(tracker, key, None, _chosen, None))
 
     @router.get("/sessions/{key}/planes/{number}")
     def picture(key: str, number: int, cells: str = "") -> Response:
-        plane = _read(planes_of(tracker.sessions.get(key).open().path), number, key)
+        session = tracker.sessions.get(key)
+        with _alone():
+            plane = _read(planes_of(session.open().path), number, key)
         return Response(drawing.picture(plane, _chosen(plane, cells)), media_type="image/png")
 
 
 def _shown(
-    tracker: Tracker, key: str, number: int | None, cells: str | None, place: Any
+    tracker: Tracker, key: str, number: int | None, choose: _Choice, place: Any
 ) -> dict[str, Any]:
     """Return what is shown of a plane, the first one when not given."""
     session = tracker.sessions.get(key)
     facts: dict[str, Any] = {"key": str(session.key), "planes": [], "missing": []}
-    try:
-        folders = planes_of(session.open().path)
-    except RootUnavailableError as error:
-        return facts | {"missing": [str(error)]}
-    if not folders:
-        told = f"suite2p has left no plane in {session.path}; run it, or mount its drive."
-        return facts | {"missing": [told]}
-    number = min(folders) if number is None else number
-    plane = _read(folders, number, facts["key"])
-    shown = _about(folders[number][0], number, plane, cells, place)
+    with _alone():
+        try:
+            folders = planes_of(session.open().path)
+        except RootUnavailableError as error:
+            return facts | {"missing": [str(error)]}
+        if not folders:
+            told = f"suite2p has left no plane in {session.path}; run it, or mount its drive."
+            return facts | {"missing": [told]}
+        number = min(folders) if number is None else number
+        plane = _read(folders, number, facts["key"])
+        shown = _about(folders[number][0], number, plane, choose, place)
     return facts | {"planes": list(folders)} | shown
 
 
-def _about(
-    folder: Path, number: int, plane: Plane, cells: str | None, place: Any
-) -> dict[str, Any]:
-    chosen = _chosen(plane, cells)
+def _about(folder: Path, number: int, plane: Plane, choose: _Choice, place: Any) -> dict[str, Any]:
+    chosen = choose(plane)
     clicked = None if place is None else drawing.roi_at(plane, *place)
     if clicked is not None:
         others = [each for each in chosen if each != clicked]
@@ -106,8 +113,10 @@ def _about(
     }
 
 
-def _chosen(plane: Plane, cells: str | None) -> list[int]:
+def _chosen(plane: Plane, cells: str | None = None, *, other: bool = False) -> list[int]:
     """Return the ROIs that a text names; the first cells where there is none.
+
+    `other`: the text was written for another plane; what this one does not have is left out.
 
     Raises
     ------
@@ -118,8 +127,11 @@ def _chosen(plane: Plane, cells: str | None) -> list[int]:
         return [int(each) for each in plane.is_cell.nonzero()[0][:_FIRST]]
     named, known = list(dict.fromkeys(re.findall(r"[^\s,;]+", cells))), len(plane.is_cell)
     wrong = [each for each in named if not (_NUMBER.fullmatch(each) and int(each) < known)]
-    if wrong:
-        raise InvalidValueError(f"{wrong[0]!r} is none of the ROIs, which are 0 to {known - 1}.")
+    if other:
+        named = [each for each in named if each not in wrong]
+    elif wrong:
+        there = f"which are 0 to {known - 1}" if known else "since the plane has none"
+        raise InvalidValueError(f"{wrong[0]!r} is none of the ROIs, {there}.")
     if len(named) > len(drawing.COLOURS):
         raise InvalidValueError(f"At most {len(drawing.COLOURS)} cells are shown at once.")
     return [int(each) for each in named]
@@ -129,11 +141,19 @@ def _read(folders: Mapping[int, tuple[Path, State]], number: int, key: str) -> P
     """Return a plane as its files are now; read again once one of them is another one."""
     if number not in folders:
         raise NotFoundError("plane", str(number), [str(each) for each in folders], at=key)
+    plane = _kept(*folders[number])
+    if plane.may_pass:
+        _kept.cache_clear()
+    return plane
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
     if not _reading.acquire(timeout=_PATIENCE_S):
         said = "The files of another plane are being read and take long."
         raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, "Try again in a while.")
     try:
-        return _kept(*folders[number])
+        yield
     finally:
         _reading.release()
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from support.suite2p_output import save
 from vrtracker.errors import InvalidValueError
-from vrtracker.files.suite2p_settings import SavedSettings
+from vrtracker.files.suite2p_settings import SavedSettings, read_rois
 
 PLAIN = {
     "ignore_flyback": [0, np.int64(3)],
@@ -228,6 +228,40 @@ def test_a_file_takes_no_memory_that_it_does_not_fill(tmp_path, greedy):
         assert tracemalloc.get_traced_memory()[1] < 1 << 24
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("rois", "pixels"), [(300, 40_000), (200_001, 1)])
+def test_rois_that_share_an_array_are_counted_before_they_take_memory(tmp_path, rois, pixels):
+    part = np.zeros(pixels, "i1")
+    stat = np.full(rois, {"ypix": part, "xpix": part, "lam": part}, object)
+    np.save(tmp_path / "stat.npy", stat, allow_pickle=True)
+    assert (tmp_path / "stat.npy").stat().st_size < 1_000_000
+
+    with pytest.raises(InvalidValueError, match=r"stat\.npy.*more than \d+ (ROIs|pixels)"):
+        read_rois(tmp_path / "stat.npy")
+
+
+DEEP = b")" + b"2\x86" * 100
+"""An empty tuple, twice in a tuple, which is twice in a tuple ...: 2**100 to hash."""
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    [
+        b"}" + DEEP + b"Ns",
+        b"(" + DEEP + b"Nd",
+        b"\x8f(" + DEEP + b"\x90",
+        b"(" + DEEP + b"\x91",
+        b"cbuiltins\nset\n]" + DEEP + b"a\x85R",
+        b"ccollections\nOrderedDict\n]" + DEEP + b"N\x86a\x85R",
+    ],
+    ids=["a key", "a key of protocol 0", "in a set", "in a frozen set", "a set of", "a dict of"],
+)
+def test_a_few_bytes_that_take_for_ever_to_hash_are_refused(tmp_path, hashed):
+    path = write(tmp_path / "ops.npy", b"\x80\x04" + hashed + b".")
+
+    with pytest.raises(InvalidValueError, match=r"unhashable|settings of suite2p \(145\)"):
+        SavedSettings.read(path)
 
 
 def saved() -> bytes:

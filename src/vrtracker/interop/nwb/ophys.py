@@ -10,7 +10,7 @@ from vrtracker.files.alf import load
 from vrtracker.files.layout import SUITE2P
 from vrtracker.files.planes import planes_of, read_rate
 from vrtracker.files.suite2p_settings import read_rois
-from vrtracker.files.trees import reason_of
+from vrtracker.files.trees import reason_of, status_of
 from vrtracker.interop.nwb.arrays import Series, timing_of
 
 _TRACES = {"F": "Fluorescence", "Fneu": "Neuropil", "spks": "Deconvolved"}
@@ -52,12 +52,12 @@ class _Ophys:
         """Add one plane: its files are read before anything is added."""
         rois = read_rois(plane / "stat.npy")
         traces: dict[str, Any] = {
-            n: load(plane / f"{n}.npy") for n in _TRACES if (plane / f"{n}.npy").is_file()
+            n: load(plane / f"{n}.npy") for n in _TRACES if status_of(plane / f"{n}.npy")
         }
         for name, data in traces.items():
             if data.ndim != 2 or len(data) != len(rois):  # noqa: PLR2004
                 raise ValueError(f"{name}.npy is of {data.shape}, and there are {len(rois)} ROIs")
-        iscell: Any = load(plane / "iscell.npy") if (plane / "iscell.npy").is_file() else None
+        iscell: Any = load(plane / "iscell.npy") if status_of(plane / "iscell.npy") else None
         rate = read_rate(plane)
         timing = {name: self._timing(data.shape[1], rate) for name, data in traces.items()}
         segmentation = self._segmentation(plane.name, rois, iscell, rate)
