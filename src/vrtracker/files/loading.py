@@ -73,13 +73,7 @@ def _mapped(path: Path) -> Any:
 def _csv(path: Path) -> Any:
     import pandas as pd
 
-    return pd.read_csv(path)
-
-
-def _tsv(path: Path) -> Any:
-    import pandas as pd
-
-    return pd.read_csv(path, sep="\t")
+    return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",")
 
 
 def _parquet(path: Path) -> Any:
@@ -107,7 +101,7 @@ def _mat(path: Path) -> Any:
 
 _READERS: Mapping[str, Callable[[Path], Any]] = {
     ".csv": _csv,
-    ".tsv": _tsv,
+    ".tsv": _csv,
     ".pqt": _parquet,
     ".parquet": _parquet,
     ".json": _json,

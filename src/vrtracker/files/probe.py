@@ -46,16 +46,6 @@ class FolderProbe:
     """
 
     @property
-    def one_data_files(self) -> int:
-        """Number of files in the output folder."""
-        return len(self.output)
-
-    @property
-    def one_data_bytes(self) -> int:
-        """Their size together, bytes."""
-        return sum(size for size, _ in self.output.values())
-
-    @property
     def suite2p_complete(self) -> bool:
         """suite2p worked on a plane, and none lacks a file that is due or has an empty one."""
         return self.suite2p_worked_on > 0 and not any(

@@ -159,7 +159,7 @@ class _Scan:
 
     def mouse(self, name: str, folder: str) -> None:
         dates = self.folders(folder, _DATE_LIKE.fullmatch)
-        if dates and not _is_mouse_name(name):
+        if dates and not MOUSE_NAME.fullmatch(name):
             reason = f"{name!r} is not a mouse name: letters, digits, '_', '-', '.' only."
             self.skip(folder, reason)
             return
@@ -178,7 +178,8 @@ class _Scan:
         elif date.isoformat() != name:
             self.skip(folder, f"Name it {date.isoformat()}: dates have two digits for month, day.")
         else:
-            for number in _unpadded_first(self.folders(folder, _NUMBER_LIKE.fullmatch)):
+            numbers = self.folders(folder, _NUMBER_LIKE.fullmatch)
+            for number in sorted(numbers, key=len):  # Unpadded ones first.
                 self.number(mouse, date, number, f"{folder}/{number}")
 
     def number(self, mouse: str, date: dt.date, name: str, folder: str) -> None:
@@ -209,17 +210,9 @@ class _Scan:
         self.progress(len(self.seen))
 
 
-def _is_mouse_name(name: str) -> bool:
-    return MOUSE_NAME.fullmatch(name) is not None
-
-
 def _date_of(name: str) -> dt.date | None:
     year, month, day = (int(part) for part in name.split("-"))
     try:
         return dt.date(year, month, day)
     except ValueError:
         return None
-
-
-def _unpadded_first(names: list[str]) -> list[str]:
-    return sorted(names, key=lambda name: (len(name), name))

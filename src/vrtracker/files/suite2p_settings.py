@@ -148,15 +148,7 @@ class SavedSettings:
         Format: numpy.lib.format, "NEP 1: a simple file format for NumPy arrays"; of Python
         objects a pickle follows the header.
         """
-        content = Path(path).read_bytes()
-        try:
-            return cls(path, _dict(content))
-        except Exception as error:  # A damaged pickle may raise anything.
-            problem = str(error)[:_SHOWN] or type(error).__name__
-            raise InvalidValueError(
-                f"{path!r} is not read as settings of suite2p ({problem}); nothing in it was run. "
-                "If it is damaged, run suite2p again."
-            ) from error
+        return cls(path, _read(path, "settings", _dict))
 
     def is_on(self, *names: str) -> bool:
         """Tell whether a switch, in a section or not, is on, as it is where nothing is said.
@@ -224,18 +216,24 @@ def read_rois(path: Path) -> list[dict[str, Any]]:
     OSError
         If it cannot be read.
     """
-    content = path.read_bytes()
+    found: list[dict[str, Any]] = _read(str(path), "ROIs", _rois)
+    return found
+
+
+def _read(path: str, what: str, parse: Callable[[bytes], Any]) -> Any:
+    content = Path(path).read_bytes()
     try:
-        return _rois(_objects(content))
+        return parse(content)
     except Exception as error:  # A damaged pickle may raise anything.
         problem = str(error)[:_SHOWN] or type(error).__name__
         raise InvalidValueError(
-            f"{str(path)!r} is not read as ROIs of suite2p ({problem}); nothing in it was run. "
+            f"{path!r} is not read as {what} of suite2p ({problem}); nothing in it was run. "
             "If it is damaged, run suite2p again."
         ) from error
 
 
-def _rois(found: list[Any]) -> list[dict[str, Any]]:
+def _rois(content: bytes) -> list[dict[str, Any]]:
+    found = _objects(content)
     if len(found) > _MOST_ROIS:
         raise ValueError(f"it has more than {_MOST_ROIS} ROIs")
     rois = [{name: each[name].numbers() for name in _PIXELS} for each in found]

@@ -82,7 +82,9 @@ class Renderer:
         may_write = role is not None and role.includes(Role.EDITOR)
         self._may_write = may_write and not tracker.database.readonly
         stages = tracker.workflow.stages.values()
-        self._reviews = [each.name.removesuffix("_qc") for each in stages if _is_review(each)]
+        self._reviews = [
+            each.name.removesuffix("_qc") for each in stages if each.kind is StageKind.REVIEW
+        ]
 
     def show(
         self, name: str, facts: Mapping[str, Any] | None = None, status: int = 200
@@ -112,10 +114,6 @@ def then(path: str) -> RedirectResponse:
 def in_path(text: object) -> str:
     """Return a text as a part of an address."""
     return quote(str(text), safe="")
-
-
-def _is_review(stage: Any) -> bool:
-    return bool(stage.kind is StageKind.REVIEW)
 
 
 @cache

@@ -150,7 +150,7 @@ def test_one_data_is_counted_in_depth(tmp_path, put):
 
     seen = probe(tmp_path)
 
-    assert (seen.one_data_files, seen.one_data_bytes) == (2, 5)
+    assert [size for size, _ in seen.output.values()] == [3, 2]
 
 
 @pytest.mark.parametrize("name", ["suite2p", "oneData"])
