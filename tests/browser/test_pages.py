@@ -105,7 +105,7 @@ def test_today_s_session_is_entered_edited_in_conflict_edited_in_bulk_and_taken_
     page.get_by_label(FIRST).check()
     page.locator("select[name=column]").select_option("numPlanes")
     page.get_by_label("New value").fill("4")
-    page.get_by_role("button", name="Show what would change").click()
+    page.get_by_label("New value").press("Enter")
     page.get_by_role("button", name="Change 2 sessions").click()
     assert sessions.get(FIRST).numPlanes == 4
     page.get_by_role("button", name="Take it back").click()
@@ -126,6 +126,13 @@ def test_a_condition_is_completed_by_keys_alone_and_kept_as_a_view(page, server)
         assert field.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
         page.keyboard.press("Enter")
         assert field.input_value() == words
+    listed.get_by_role("option", name="is", exact=True).wait_for()
+    page.keyboard.press("ArrowDown")
+    field.evaluate("field => field.setSelectionRange(0, 0)")
+    page.keyboard.press("Enter")
+    listed.get_by_role("option", name="experimentType", exact=True).wait_for()
+    assert field.input_value() == words
+    page.keyboard.press("End")
     page.keyboard.type("= ")
     listed.get_by_role("option", name="F", exact=True).wait_for()
     assert _wrong(page) == []
@@ -242,11 +249,14 @@ def test_the_wall_chart_is_walked_back_in_time_and_leads_to_a_session(page):
 
 
 def test_a_cell_is_chosen_on_the_mean_image_and_its_trace_drawn(page, server):
+    asked = []
+    page.on("request", lambda each: asked.extend([each.url] * each.url.endswith("/planes")))
     page.goto(f"/sessions/{FIRST}")
     picture = page.get_by_alt_text("Mean image of plane 0")
     picture.wait_for()
     page.wait_for_load_state("networkidle")
     assert picture.bounding_box()["width"] == 256
+    assert len(asked) == 1
     page.get_by_role("textbox", name="Cells").fill("0")
     page.get_by_role("button", name="Show").click()
     folder = server.tracker.sessions.get(FIRST).path / "suite2p" / "plane0"

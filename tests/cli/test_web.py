@@ -100,6 +100,10 @@ def test_users_are_let_in_listed_and_removed():
     assert done.exit_code == 0, done.output
     assert len(good("web-user", "token", "ann").strip()) == 43
     assert told("web-user", "list") == [{"name": "ann", "role": "editor", "token": True}]
+    again = run("web-user", "add", "ann", "--role", "admin", answer="correct horse\n")
+    assert "The token ended" in again.output
+    assert told("web-user", "list") == [{"name": "ann", "role": "admin", "token": False}]
+    good("web-user", "token", "ann")
     good("web-user", "token", "ann", "--revoke")
     assert told("web-user", "list")[0]["token"] is False
     assert "10 characters" in refused("web-user", "add", "bob", code=2)

@@ -33,6 +33,9 @@ from vrtracker.services.entries.completing import names_of, next_words
         ("imaging imaging imaging = (", None, "true"),
         ("imaging ) and ", None, "imaging"),
         ("mouse.genotype = ", "and", "secret"),
+        ("experimentType = VR", "'it''s a VR'", "and"),
+        ("experimentType = %", None, "'it''s a VR'"),
+        ("experimentType = \0", None, "and"),
     ],
 )
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -64,3 +67,5 @@ def test_values_are_those_of_this_database_and_hold_where_they_stand(lab):
         found = [lab.tracker.sessions.count(f"{name} = {word}") for word in words[:-2]]
         assert (at, words[-2:], max(found)) == (len(name) + 3, ["and", "or"], 1)
     assert next_words(lab.tracker.mice, "mouseName = ")[1][:2] == ["M1", "M2"]
+    assert next_words(lab.tracker.mice, "mouseName = m2")[1] == ["M2"]
+    assert next_words(lab.tracker.mice, "mouseName = 'm_")[1] == []

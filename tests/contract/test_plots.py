@@ -110,6 +110,9 @@ def test_a_timeline_has_treatments_states_events_decisions_and_tracking(filled):
     assert counts["became done"] == 3
     assert (counts["PASS"], counts["WARNING"]) == (1, 1)
     assert [len(line.get_xdata()) for line in ax.lines] == [2]
+    filled.tracker.sessions.update({"numPlanes": 0}, key=FIRST)
+    ax = filled.tracker.plot.timeline("M1", treatment="numPlanes")
+    assert "0" in [each.get_label() for each in ax.collections]
     with pytest.raises(UnknownNameError, match="experimentType"):
         filled.tracker.plot.timeline("M1", treatment="experimentTyp")
 

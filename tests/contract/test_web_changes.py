@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from support.http import Visitor, hidden, served
 from support.registrars import good, raises
 from support.workflow_lab import wait_for
+from vrtracker.operations import operation
 from vrtracker.tracker import Tracker
 
 ONE, TWO, THREE = "M1.2023-01-20.1", "M1.2023-01-21.1", "M2.2023-01-21.1"
@@ -237,3 +241,20 @@ def test_a_tracker_can_sign_for_somebody_else(lab):
     other.sessions.update({"numPlanes": 2}, lab.add(ONE))
 
     assert lab.tracker.history.records(ONE)[-1]["actor"] == "bob"
+
+
+def test_a_judgement_sent_to_a_server_without_seen_is_known_again_by_one_with_it(client, lab):
+    path, key = f"/sessions/{ONE}/qc/suite2p", "rig-1-2024-05-06-7"
+    old = {"level": "PASS", "reason": None, "criteria": None, "evidence": None}
+    token = "".join(
+        hashlib.sha256(text.encode()).hexdigest()[:16]
+        for text in (f"/api/v1{path}\n{key}", json.dumps(old, sort_keys=True))
+    )
+    with operation(token):
+        lab.tracker.workflow.set_qc(ONE, "suite2p", "PASS")
+
+    again = client.ask("POST", path, {"level": "PASS"}, {"Idempotency-Key": key})
+    other = client.ask("POST", path, {"level": "FAIL"}, {"Idempotency-Key": key})
+
+    assert [again.status, other.status] == [200, 409]
+    assert len(lab.tracker.decisions.records(ONE)) == 1

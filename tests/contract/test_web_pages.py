@@ -109,6 +109,13 @@ def test_a_condition_is_completed_by_what_can_come_next(visitor):
     words = visitor.look("/sessions/as/words", text="not imaging and mouse.K")
 
     assert words.document == {"at": 16, "words": ["mouse.KO"]}
+    assert visitor.look("/sessions/as/words", text="x" * 2_001).status == 422
+
+
+def test_where_snapshots_are_is_told_without_a_secret(visitor, monkeypatch):
+    monkeypatch.setenv("VRTRACKER_SNAPSHOTS", "https://ann:secret@lab.example/snapshots?token=x")
+
+    assert "They are in https://lab.example/snapshots." in visitor.see("/runs")
 
 
 def test_a_session_s_page_has_states_reasons_files_attempts_and_its_neighbours(visitor):

@@ -15,6 +15,7 @@ from support.examples import examples
 from support.http import Client, Visitor, hidden, served
 from support.registrars import raises
 from vrtracker.errors import ConfigurationError, VrtrackerError
+from vrtracker.web.kept import KeptFile
 from vrtracker.web.serving import LabServer
 from vrtracker.web.users import Users
 
@@ -88,6 +89,33 @@ def test_views_are_one_s_own_opened_by_link_or_first_and_removed(client, lab):
     assert ann.send("/sessions/as/view", remove=SCRIPT).status == 303
     assert ann.send("/sessions/as/view", remove=SCRIPT).status == 400
     assert "You have none." in ann.see("/sessions")
+
+
+def test_a_first_view_that_no_longer_holds_locks_nobody_out_and_goes_with_its_user(
+    client, lab, users
+):
+    ann = Visitor(client, "ann", WORD)
+    kept = KeptFile("web-views.json", "views")
+    ann.send("/sessions/as/view", link="where=suite2p", name="mine", first="true")
+    kept.write(json.loads(kept.path.read_text().replace("where=suite2p", "where=gone")))
+
+    page = ann.see("/sessions")
+    assert "&#39;gone&#39;" in page
+    assert 'aria-label="Remove the view mine"' in page
+    assert ONE in page
+
+    assert "ann" in kept.read()
+    users.remove("ann")
+    assert "ann" not in kept.read()
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(users):
+    users.path.unlink()
+    users.path.mkdir()
+
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        KeptFile("", "users", users.path).write({})
+    assert [*users.path.parent.iterdir()] == [users.path]
 
 
 def test_passwords_are_kept_as_hashes_in_a_file_of_one_s_own(users):

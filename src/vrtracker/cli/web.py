@@ -146,8 +146,11 @@ def add_user(
     """
     users = _modules("vrtracker web-user")[1].Users()
     password = None if by_proxy else _password(name)
+    had_token = name in users.holders()
     users.add(name, role, password)
-    answer({"name": name, "role": role}, f"{name} is {role} ({users.path})", json=json)
+    text = f"{name} is {role} ({users.path})"
+    text += f"\nThe token ended; a new one: vrtracker web-user token {name}" if had_token else ""
+    answer({"name": name, "role": role}, text, json=json)
 
 
 @people.command("remove")

@@ -266,7 +266,7 @@ def _flush_one(path: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a folder; on Windows, try again for a moment where somebody holds a file in it.
+    """Rename a folder or file; on Windows, try again for a moment where somebody holds it.
 
     Raises OSError if it cannot be renamed.
     """

@@ -132,7 +132,8 @@ def timeline(
 
 
 def _treated(ax: Axes, sessions: Rows, treatment: str) -> None:
-    given = [(row["sessionDate"], 0, str(row[treatment] or "")) for row in sessions]
+    treatments = ("" if row[treatment] is None else str(row[treatment]) for row in sessions)
+    given = [(row["sessionDate"], 0, each) for row, each in zip(sessions, treatments, strict=True)]
     found = sorted({each for _, _, each in given if each})
     for name, colour in {"": "black", **colours(found)}.items():
         _marks(ax, given, name, marker="|", s=200, linewidth=2, color=colour, label=name or None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -29,7 +30,7 @@ from vrtracker.repositories.listing import (
     listing_statement,
     where,
 )
-from vrtracker.repositories.values import Coercer, coercer_of
+from vrtracker.repositories.values import Coercer, coercer_of, storable_text
 
 Record = TypeVar("Record")
 
@@ -116,9 +117,18 @@ class RowRepository(Generic[Record]):
 
     def used(self, name: str) -> list[Any]:
         """Return the different values of a column, missing ones left out."""
+        return [row[0] for row in self._x.execute(self._used(name))]
+
+    def holding(self, name: str, text: str, limit: int) -> list[str]:
+        """Return different values of a column that hold a text, in any case of letters."""
+        pattern = re.sub("[%_~]", r"~\g<0>", storable_text(text))
+        holds = self.table.c[name].ilike(f"%{pattern}%", escape="~")
+        found = self._used(name).where(holds).subquery()
+        return [row[0] for row in self._x.execute(select(found).limit(limit))]
+
+    def _used(self, name: str) -> Select[Any]:
         column = self.table.c[name]
-        statement = select(column).where(column.is_not(None)).distinct()
-        return [row[0] for row in self._x.execute(statement)]
+        return select(column).where(column.is_not(None)).distinct()
 
     def plan(self, listing: Listing, columns: Columns) -> list[str]:
         """Return the database's plan for a listing, line by line."""

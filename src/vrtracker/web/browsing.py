@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 
 from vrtracker.as_json import KEY_COLUMNS, records
 from vrtracker.domain.mice import tells_genotype
-from vrtracker.errors import InvalidValueError
+from vrtracker.errors import InvalidValueError, VrtrackerError
 from vrtracker.services.entries.completing import next_words
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
@@ -29,6 +29,8 @@ from vrtracker.web.views import View, Views
 _ROWS = 100
 _DEEPEST = 100
 """Pages of an order of one's own: each is read from the first row."""
+_LONGEST = 2_000
+"""Letters of a condition that is completed: the time it takes grows with their square."""
 _KEPT_S = 365 * 86_400
 _SHOWN = {
     "sessions": ("imaging", "numPlanes", "experimentType", "sessionNotes"),
@@ -95,19 +97,18 @@ def _add_table(router: APIRouter, table: _Table, renderer: Renderer) -> None:
         asked = Asked(
             where.strip(), text.strip(), order, after, page, tuple(columns or ()), scratched
         )
-        first = None if request.url.query else table.views.first()
-        asked = asked if first is None else Asked.of(first.link)
-        if not asked.columns:
+        if not columns:
             chosen = tuple(name for name in kept.split(".") if name in table.names)
             asked = replace(asked, columns=chosen)
-        shown = renderer.show("table.html", table.shown(asked))
+        facts = table.shown(asked) if request.url.query else table.opened(asked)
+        shown = renderer.show("table.html", facts)
         if columns:
             cookie = f"columns-{plural}"
             shown.set_cookie(cookie, ".".join(columns), _KEPT_S, samesite="strict", httponly=True)
         return shown
 
     @router.get(f"/{plural}/as/words")
-    def words(text: str = "") -> Response:
+    def words(text: Annotated[str, Query(max_length=_LONGEST)] = "") -> Response:
         at, found = next_words(table.service, text)
         return answer({"at": at, "words": found})
 
@@ -162,6 +163,17 @@ class _Table:
     def names(self) -> list[str]:
         """The columns that can be shown."""
         return list(self.service.columns)
+
+    def opened(self, plain: Asked) -> dict[str, Any]:
+        """Return what the table opens with: the first view, where there is one that still holds."""
+        first = self.views.first()
+        if first is None:
+            return self.shown(plain)
+        asked = Asked.of(first.link)
+        try:
+            return self.shown(replace(asked, columns=asked.columns or plain.columns))
+        except VrtrackerError as error:
+            return {**self.shown(plain), "problem": str(error)}
 
     def shown(self, asked: Asked) -> dict[str, Any]:
         """Return the rows of a page, and what can be done with them."""

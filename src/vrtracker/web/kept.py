@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.errors import ConfigurationError
+from vrtracker.files.trees import rename
 from vrtracker.settings import config_path
 
 
@@ -66,9 +67,13 @@ class KeptFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Only who runs the server may read it: mkstemp's files are of one's own.
             number, part = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.stem}-")
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1, sort_keys=True)
-            Path(part).replace(self.path)
+            try:
+                with os.fdopen(number, "w", encoding="utf-8") as file:
+                    json.dump(document, file, indent=1, sort_keys=True)
+                rename(Path(part), self.path)
+            except BaseException:
+                Path(part).unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise ConfigurationError(
                 f"{str(self.path)!r} cannot be written ({error.strerror or error})."

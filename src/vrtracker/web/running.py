@@ -25,7 +25,7 @@ from vrtracker import clock
 from vrtracker.as_json import plain_value, records
 from vrtracker.domain.stages import StageKind
 from vrtracker.errors import InvalidValueError, NotFoundError, VrtrackerError
-from vrtracker.files.bundles import check_name
+from vrtracker.files.bundles import check_name, without_secrets
 from vrtracker.snapshots import list_versions
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import digest
@@ -283,7 +283,7 @@ class _Work:
 def _snapshots() -> dict[str, Any]:
     """Return the snapshots in the folder that the server was told of, newest first."""
     address, found, problem = os.environ.get(_PLACE, ""), [], ""
-    place = "" if "://" in address else address
+    place, address = ("", without_secrets(address)) if "://" in address else (address, address)
     try:
         found = list_versions(place, only_supported=False)[::-1] if place else []
     except VrtrackerError as error:

@@ -16,6 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from vrtracker.domain.roles import Role
 from vrtracker.errors import InvalidValueError, UnknownNameError
 from vrtracker.web.kept import KeptFile
+from vrtracker.web.views import Views
 
 _SHORTEST = 10
 _LONGEST = 100
@@ -74,7 +75,7 @@ class Users:
         self._file.write({**self._read(), name: {"role": role, "password": kept}})
 
     def remove(self, name: str) -> None:
-        """Let somebody in no longer; visits that have begun and the token end too.
+        """Let somebody in no longer; visits that have begun, the token and the views end too.
 
         Raises
         ------
@@ -84,6 +85,7 @@ class Users:
         known = self._having(name)
         del known[name]
         self._file.write(known)
+        Views.forget(name)
 
     def new_token(self, name: str) -> str:
         """Return a token with which somebody's programs come in; one that there was is none now.

@@ -12,6 +12,7 @@ from vrtracker.web.visits import current
 
 _LONGEST_NAME, _LONGEST_LINK = 100, 4_000
 _MOST = 100
+_KEPT = ("web-views.json", "views")
 
 
 class View(NamedTuple):
@@ -38,7 +39,7 @@ class Views:
 
     def __init__(self, place: str, path: Path | None = None) -> None:
         self._place = place
-        self._file = KeptFile("web-views.json", "views", path)
+        self._file = KeptFile(*_KEPT, path)
 
     def all(self) -> dict[str, View]:
         """Return the views of whoever asks, by name."""
@@ -90,6 +91,15 @@ class Views:
                 raise UnknownNameError("view", name, known or ["(none)"])
             del known[name]
             self._write(known)
+
+    @classmethod
+    def forget(cls, person: str) -> None:
+        """Remove all views of somebody, of every table and lab."""
+        with cls._lock:
+            file = KeptFile(*_KEPT)
+            kept = file.read()
+            if kept.pop(person, None) is not None:
+                file.write(kept)
 
     def _whose(self) -> str:
         return current.get().person or ""

@@ -166,7 +166,8 @@ def _judging(router: APIRouter, tracker: Tracker) -> None:
         decision: Decision,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
-        asked = decision.model_dump()
+        # Without `seen` it is the content of old servers: a retry across an update is known again.
+        asked = decision.model_dump(exclude={"seen"} if decision.seen is None else None)
         token, is_done = token_of(tracker, request, idempotency_key, asked)
         if not is_done:
             with operation(token):

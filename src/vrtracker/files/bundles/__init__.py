@@ -16,7 +16,7 @@ from vrtracker.files.bundles.manifest import (
     listed,
     write_index,
 )
-from vrtracker.files.bundles.sources import Source, source_of
+from vrtracker.files.bundles.sources import Source, source_of, without_secrets
 
 __all__ = [
     "DATABASE",
@@ -32,5 +32,6 @@ __all__ = [
     "listed",
     "logs_of",
     "source_of",
+    "without_secrets",
     "write_index",
 ]

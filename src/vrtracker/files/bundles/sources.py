@@ -59,6 +59,13 @@ def source_of(address: str) -> Source:
     return FolderSource(Path(address).expanduser().absolute())
 
 
+def without_secrets(url: str) -> str:
+    """Return a URL without what it may hold of secrets."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=netloc, query="", fragment="").geturl()
+
+
 class FolderSource(Source):
     """A folder that this computer sees."""
 
@@ -110,10 +117,8 @@ class HttpSource(Source):
         self._pool = urllib3.PoolManager(retries=retries, timeout=timeout)
 
     def where(self, path: str) -> str:
-        """Return a file's address without what a URL may hold of secrets."""
-        parts = urlsplit(self.address)
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
-        return f"{shown.geturl().rstrip('/')}/{path}"
+        """Return a file's address without secrets."""
+        return f"{without_secrets(self.address).rstrip('/')}/{path}"
 
     def read(self, path: str) -> bytes:
         """Read the file, trying again where that may help."""

@@ -18,7 +18,7 @@ from vrtracker.repositories.filters import Term
 from vrtracker.repositories.selecting import Selection, Setting
 from vrtracker.services.entries.reading import RowReading
 
-_MOST = 20
+_MOST, _MOST_READ = 20, 500
 _VALUES, _NAMES = {"VALUE", "QUOTED"}, {"WORD", "QUOTED_NAME"}
 _OPERATORS = {
     "_AND": "and",
@@ -67,7 +67,7 @@ def next_words(rows: RowReading[Any, Any], text: str) -> tuple[int, list[str]]:
         return len(text), []
     words: list[str] = []
     if ending.takes & _VALUES:
-        words += map(_written, _values(rows, ending.name))
+        words += map(_written, _values(rows, ending.name, ending.begun.strip("\"'`")))
     if ending.takes & _NAMES:
         words += map(_named, names_of(rows))
     begun = ending.begun.strip("\"'`").lower()
@@ -86,20 +86,20 @@ def _conditions(rows: RowReading[Any, Any]) -> Conditions:
     return Conditions(lab.database.tables, table, selection)
 
 
-def _values(rows: RowReading[Any, Any], name: str) -> Iterable[str]:
+def _values(rows: RowReading[Any, Any], name: str, begun: str) -> Iterable[str]:
     """Return the values that a name is compared with, where they are few or are kept."""
     try:
         asked = _conditions(rows).comparable(name)
+        if isinstance(asked, Choice):
+            return [_spoken(value) for value in asked.values if value is not None]
+        if isinstance(asked, Place):
+            return map(str, asked.ends)
+        return _kept(rows, asked.expression, begun) if isinstance(asked, Term) else ()
     except (UnknownNameError, InvalidValueError):
         return ()
-    if isinstance(asked, Choice):
-        return [_spoken(value) for value in asked.values if value is not None]
-    if isinstance(asked, Place):
-        return map(str, asked.ends)
-    return _kept(rows, asked.expression) if isinstance(asked, Term) else ()
 
 
-def _kept(rows: RowReading[Any, Any], column: Any) -> Iterable[str]:
+def _kept(rows: RowReading[Any, Any], column: Any, begun: str) -> Iterable[str]:
     if isinstance(column.type, Boolean):
         return _BOTH
     if isinstance(getattr(column.type, "impl", column.type), DateTime):
@@ -110,7 +110,8 @@ def _kept(rows: RowReading[Any, Any], column: Any) -> Iterable[str]:
     with rows.rules.lab.unit(readonly=True) as unit:
         of_mice = column.name == "mouseName" or column.table.name == unit.mice.table.name
         repository: Any = unit.mice if of_mice else unit.sessions
-        return sorted(map(str, repository.used(column.name)), key=str.lower)
+        found = repository.holding(column.name, begun.replace("''", "'"), _MOST_READ)
+        return sorted(found, key=str.lower)
 
 
 def _spoken(value: Any) -> str:

@@ -18,7 +18,9 @@ async function renew(part) {
     keepState(part, fresh);
     say("");
   } catch (error) {
-    say("The server does not answer as it should; trying again.");
+    say(part.dataset.live
+      ? "The server does not answer as it should; trying again."
+      : "A part of the page could not be had; load the page again.");
   }
 }
 
@@ -94,13 +96,6 @@ for (const chooser of document.querySelectorAll("input[data-into]")) {
   });
 }
 
-for (const part of document.querySelectorAll("[data-later]")) {
-  fetch(part.dataset.later).then(async (answer) => {
-    if (!answer.ok) return;
-    part.replaceChildren(...new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
-  });
-}
-
 // What can come next in a condition: the server knows; arrows choose, Enter or Tab takes.
 function complete(field, list) {
   let begin = 0;
@@ -133,7 +128,9 @@ function complete(field, list) {
   }
 
   function take(option) {
-    field.setRangeText(`${option.textContent} `, begin, field.selectionStart, "end");
+    // Where the cursor was moved before the word that was begun, another one is.
+    const cursor = field.selectionStart;
+    if (cursor >= begin) field.setRangeText(`${option.textContent} `, begin, cursor, "end");
     propose();
   }
 
@@ -153,6 +150,11 @@ function complete(field, list) {
   field.setAttribute("aria-controls", list.id);
   show([]);
   field.addEventListener("input", propose);
+  field.addEventListener("click", () => { if (!list.hidden) propose(); });
+  field.addEventListener("keyup", (event) => {
+    const moves = ["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key);
+    if (moves && !list.hidden) propose();
+  });
   field.addEventListener("blur", () => { asked++; show([]); });
   field.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
