@@ -20,10 +20,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from sqlalchemy import Column, Double, Integer, MetaData, Table, create_engine
 
 import vrtracker
 from support.sample_lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
 from vrtracker.backends import sqlite as backend_module
+from vrtracker.backends.sqlite_health import SQLiteHealth
 from vrtracker.database.migration import check, downgrade, history, upgrade
 from vrtracker.errors import (
     BackendError,
@@ -626,3 +628,19 @@ def test_all_errors_of_a_vanished_file_are_ours(lab):
     with pytest.raises(VrtrackerError):
         lab.sessions.add(("ATL012", DAY, 900))
     assert not Path(lab.url).exists()
+
+
+def test_doctor_takes_whole_numbers_of_bytes_alone():
+    columns = (Column("row", Integer, primary_key=True), Column("size_bytes", Double))
+    files = Table("files", MetaData(), *columns, Column("modified", Double))
+    cells = [0.0, 5, 2.0**53, 4e18, None, 1e19, 1e300, 1e999, 0.5, "big"]
+    engine = create_engine("sqlite://")
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE files (row, size_bytes, modified)")
+        rows = [(row, cell, 1.7e9 + 0.25) for row, cell in enumerate(cells)]
+        connection.exec_driver_sql("INSERT INTO files VALUES (?, ?, ?)", rows)
+        found = SQLiteHealth().misfits(connection, files)
+    engine.dispose()
+
+    assert [misfit.value for misfit in found] == cells[5:]

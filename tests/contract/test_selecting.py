@@ -338,6 +338,29 @@ def test_a_scratched_session_is_shown_by_its_key_and_not_by_another_one(history)
     assert A3 not in keys_of(history.sessions.frame(key=([A1], "not_in")))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "imaging or {0}",
+        "sessionID > 999 or key in ({0}, {1})",
+        "not not {0}",
+        "not key != {0}",
+        "not (key not in ({0}, {1}) and not imaging)",
+        "mouseName = M1 and (imaging or {0})",
+    ],
+)
+def test_a_scratched_session_is_shown_by_its_key_behind_or_and_not_but_no_other_one(
+    history, written
+):
+    wanted, fine = written.format(A3, B1), keys_of(history.sessions.frame())
+    shown = keys_of(history.sessions.frame(wanted))
+
+    assert shown == [key for key in selected(history, wanted) if key in {A3, *fine}]
+    assert A3 in shown
+    assert keys_of(history.sessions.frame(history.query(wanted))) == shown
+    assert A3 not in keys_of(history.sessions.frame(written.format(A4, B1)))
+
+
 def test_a_word_that_names_a_column_and_no_mouse_is_told(history):
     for word, said in (("KO", "write: KO = true"), ("sEx", "write: sex = ")):
         with pytest.raises(NotFoundError, match=f"no mouse {word!r}.*{said}"):

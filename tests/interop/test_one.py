@@ -752,6 +752,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "time for a date": ({"sessions": [{"date": dt.datetime(2024, 1, 1, 12)}]}, "no date"),
     "negative number": ({"sessions": [{"number": -1}]}, "session number"),
     "text for a size": ({"datasets": [{"file_size": "big"}]}, "no size"),
+    "size that no file has": ({"datasets": [{"file_size": 1e19}]}, "no size"),
+    "size beyond all": ({"datasets": [{"file_size": 1e300}]}, "no size"),
     "odd hash": ({"datasets": [{"hash": "xyz"}]}, "no MD5"),
     "odd level": ({"datasets": [{"qc": "GREAT"}]}, "QC level"),
     "text for a flag": ({"datasets": [{"exists": "yes"}]}, "exists"),

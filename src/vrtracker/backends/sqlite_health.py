@@ -17,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Float,
     Integer,
     LargeBinary,
     Numeric,
@@ -115,6 +116,7 @@ _UNFIT: tuple[tuple[type[Any], str], ...] = (
     (BigInteger, "typeof({0}) NOT IN ('null', 'integer')"),
     (Integer, f"typeof({{0}}) NOT IN ('null', 'integer') OR abs({{0}}) >= {2**31}"),
     (Numeric, "typeof({0}) NOT IN ('null', 'integer', 'real')"),
+    (Float, "typeof({0}) NOT IN ('null', 'integer', 'real')"),
     (DateTime, "typeof({0}) NOT IN ('null', 'text') OR datetime({0}) IS NULL"),
     (Date, "typeof({0}) NOT IN ('null', 'text') OR datetime({0}) IS NULL"),
     (LargeBinary, "typeof({0}) NOT IN ('null', 'blob')"),
@@ -123,10 +125,16 @@ _UNFIT: tuple[tuple[type[Any], str], ...] = (
 """Which cells a column of a type does not take, in SQL: of its name, and its length."""
 
 
+_BYTES = f"typeof({{0}}) = 'real' AND (abs({{0}}) >= {2**63} OR {{0}} <> CAST({{0}} AS INTEGER))"
+"""Which number is none of bytes: one with a fraction, or beyond 64 bits."""
+
+
 def _unfit(column: Column[Any]) -> str:
     kind: Any = column.type
     kind = kind.impl if isinstance(kind, TypeDecorator) else kind
     found = next((condition for known, condition in _UNFIT if isinstance(kind, known)), "")
+    if found and column.name.endswith("_bytes"):
+        found = f"{found} OR {_BYTES}"
     name, length = _quoted(column.name), getattr(kind, "length", None) or 2**31
     return f"{name} IS NOT NULL AND ({found.format(name, length)})" if found else ""
 

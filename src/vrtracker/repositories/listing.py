@@ -13,9 +13,7 @@ from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.conditions import MOUSE, Conditions
-from vrtracker.repositories.filters import condition
 from vrtracker.repositories.selecting import Selection
-from vrtracker.repositories.values import coercer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +99,8 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
     if conditions.joins_mouse or any(name.startswith(MOUSE) for name in named):
         statement = statement.where(table.c.mouseName == tables.mice.c.mouseName)
     if not (listing.include_scratched or listing.filters.shows_scratched):
-        fine = condition(table.c.sessionQC, coercer_of(table), wanted=True)
-        statement = statement.where(fine)
+        shown_ones = Conditions(tables, table, listing.filters.unscratched)
+        statement = statement.where(*shown_ones.clauses())
     return statement
 
 

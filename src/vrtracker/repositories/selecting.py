@@ -14,18 +14,20 @@ from sqlalchemy.util import immutabledict
 from vrtracker.domain.conditions import (
     KEY,
     All,
+    Any_,
     Comparison,
     Condition,
     FromToday,
     comparisons,
     parse_condition,
 )
-from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.keys import SessionKey, is_key
 from vrtracker.domain.stages import StageGraph
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.models import Base
 
 _NOT_KEYS = {("!=",), ("<>",), ("not_in",), ("not in",)}
+_BY_KEY = {"==", "!=", "in", "not_in"}
 _SCRATCHED = frozenset({"sessionQC", "qc__session"})
 _LAB_KNOWS = ("state__", "qc__", "changed_since")
 _OF_SEVERAL = {"state": ("state", None), "qc": ("qc", None), "qc_lte": ("qc", "<=")}
@@ -85,6 +87,13 @@ class Written:
         parts = whole.parts if isinstance(whole, All) else (whole,)
         named = (each for each in parts if isinstance(each, Comparison) and each.name == KEY)
         return any(each.operator in {"==", "in"} for each in named)
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of sessions in it, also behind ``or`` and ``not``."""
+        named = (each for each in comparisons(self.condition) if each.name == KEY)
+        values = (value for each in named if each.operator in _BY_KEY for value in each.values)
+        return [value for value in values if isinstance(value, str) and is_key(value)]
 
     @property
     def tells_days(self) -> bool:
@@ -173,6 +182,15 @@ class Selection:
         asked = (part for part in self.parts if not isinstance(part, Expression))
         by_key = self.is_key or any(part.is_of_keys for part in asked)
         return by_key or not _SCRATCHED.isdisjoint(self.names)
+
+    @property
+    def unscratched(self) -> Selection:
+        """What lets scratched sessions pass only where a condition has their keys."""
+        keys = [key for part in self.parts if isinstance(part, Written) for key in part.keys]
+        if not keys:
+            return Selection.of({"sessionQC": True})
+        named = Comparison(KEY, "in", tuple(keys))
+        return Selection((Written("", Any_((Comparison("sessionQC", "is_true"), named))),))
 
     def known_to(
         self, stages: StageGraph, now: Callable[[], dt.datetime], zone: dt.tzinfo | None

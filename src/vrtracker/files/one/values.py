@@ -16,6 +16,8 @@ from vrtracker.domain.qc import QC
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 255
+_LARGEST = 2**53
+"""Bytes; up to here floating-point numbers tell every size from the next."""
 _MIDNIGHT = dt.time()
 
 
@@ -90,7 +92,8 @@ def size(value: Any) -> int:
     """Return a size in bytes; 0, which ONE takes for unknown, if it is missing."""
     if _is_missing(value):
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value % 1:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LARGEST or value % 1:
         raise ValueError(f"{value!r} is no size in bytes")
     return int(value)
 

@@ -161,7 +161,7 @@ class Asking(Generic[Record, Key]):
             return selected & Selection.of({"sessionQC": (None, "!=")})
         if selected.shows_scratched:
             return selected
-        return selected & Selection.of({"sessionQC": True})
+        return selected & selected.unscratched
 
     # -- in the names that listings take ------------------------------------------------------
 
