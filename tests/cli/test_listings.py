@@ -53,6 +53,22 @@ def test_rows_of_a_listing_are_those_of_json_in_every_kind_of_file(sample, words
         assert [row.keys() for row in csv.DictReader(file)] == [row.keys() for row in flat]
 
 
+def test_file_without_rows_has_the_columns_of_one_with_rows(sample, tmp_path):
+    file = tmp_path / "rows.csv"
+
+    def header(*words):
+        sample.told(*words, "--to", file)
+        return file.read_text().splitlines()[0].split(",")
+
+    none = ["--where", "mouseName=nobody"]
+    columns = ["--columns", "key,datasets.bytes"]
+    for words in (["sessions", "list"], ["sessions", "list", *columns], ["mice", "list"]):
+        assert header(*words, *none) == header(*words)
+    assert {"key", "stage", "alive"} < set(header("claims"))
+    sample.told("sessions", "list", *columns, *none, "--to", tmp_path / "rows.parquet")
+    assert len(pq.read_schema(tmp_path / "rows.parquet").names) == 2
+
+
 def test_file_of_another_ending_is_refused(sample, tmp_path):
     said = refused(*sample.options, "claims", "--to", tmp_path / "a.doc", code=Exit.BAD_INPUT)
     assert ".feather" in said

@@ -23,7 +23,8 @@ def claims(context: typer.Context, *, to: To = None, json: Json = False) -> None
         rows = records(tracker.workflow.claims.records())
     names = ("key", "stage", "host", "pid", "actor", "claimed_at", "heartbeat_at", "alive")
     told = [{name: row[name] for name in names} for row in rows]
-    write_listing(told, json=json, to=to, nothing="Nobody works on a session.", shown=rows)
+    nothing = "Nobody works on a session."
+    write_listing(told, None if told else names, json=json, to=to, nothing=nothing, shown=rows)
 
 
 def release(

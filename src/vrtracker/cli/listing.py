@@ -64,7 +64,7 @@ def write_rows(
     to: Path | None = None,
 ) -> None:
     """Write the rows of a listing, and to standard error how many they are."""
-    shown = columns if columns is not None or all_columns else default
+    shown = columns if columns is not None or (all_columns and rows) else default
     if shown is default and rows:
         shown = [name for name in default if name in rows[0]]
     write_listing(rows, shown, json=json, to=to, nothing=f"There are no such {what[1]}.")
@@ -95,12 +95,18 @@ def show(
     write_rows(
         rows,
         json=listing.json,
-        default=default,
+        default=default if rows else _all_of(service),
         all_columns=listing.all_columns,
         columns=names,
         what=what,
         to=listing.to,
     )
+
+
+def _all_of(service: RowService[Any, Any]) -> list[str]:
+    """Return the columns of a listing that names none, as its rows have them."""
+    is_of_sessions = set(KEY_COLUMNS) <= set(service.columns)
+    return [KEY, *service.columns] if is_of_sessions else service.columns
 
 
 def added(keys: Sequence[Any], *, json: bool) -> None:

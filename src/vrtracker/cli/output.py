@@ -91,7 +91,7 @@ def write_listing(
     Parameters
     ----------
     columns
-        Those of the table; all of the first row when not given.
+        Those of the table, and of a file without rows; all of the first row when not given.
     nothing
         The remark for people where there are no rows.
     shown
@@ -100,7 +100,7 @@ def write_listing(
     if to is not None:
         from vrtracker.files.tables.writing import write_listing as write
 
-        write(to, rows)
+        write(to, rows, columns or ())
         done = {"rows": len(rows), "file": str(to)}
         write_json(done) if json else say("{rows} rows written to {file}".format(**done))
     elif json:

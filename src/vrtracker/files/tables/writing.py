@@ -44,12 +44,17 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[st
     _replace(path, write)
 
 
-def write_listing(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of plain values by the kind that the file's ending names; lists as JSON."""
+def write_listing(
+    path: Path, rows: Sequence[Mapping[str, Any]], without_rows: Sequence[str] = ()
+) -> None:
+    """Write rows of plain values by the kind that the file's ending names; lists as JSON.
+
+    `without_rows`: the columns of the file where there are no rows.
+    """
     import pyarrow as pa
 
     kind = kind_of(path, (*TEXTS, *COLUMNAR))
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(without_rows)
     plain = [{name: _plain(row.get(name)) for name in names} for row in rows]
     if kind in TEXTS:
         write_rows(path, plain, names)
