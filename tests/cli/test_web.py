@@ -115,3 +115,22 @@ def test_a_port_that_is_taken_is_named(demo):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"Port {port}" in refused(*demo.options, "web", "--port", port, code=2)
+
+
+@posix
+def test_an_undo_takes_back_one_request_s_edit_and_nobody_else_s(demo):
+    assert run("web-user", "add", "bob", "--role", "editor", answer="correct horse\n").exit_code == 0
+    one, other = "DEMO001.2023-01-18.701", "DEMO002.2023-02-08.701"
+    with serving(demo) as (_, said), demo.open() as tracker:
+        bob = Visitor(Client(said["url"], said["token"]), "bob", "correct horse")
+        program = Client(said["url"], said["token"])
+        seen = {"version": "*", "was.sessionNotes": "", "sessionNotes": "bob's"}
+        assert bob.send(f"/sessions/{one}/edit", **seen).status == 303
+        assert program.ask("PATCH", f"/sessions/{other}", {"sessionNotes": "ann's"}).status == 200
+
+        events = [tracker.history.records(key)[-1] for key in (one, other)]
+        tracker.undo(events[0]["operation_id"]).apply()
+        notes = [tracker.sessions.get(key).sessionNotes for key in (one, other)]
+
+    assert (events[0]["actor"], notes) == ("bob", [None, "ann's"])
+    assert len({each["operation_id"] for each in events}) == 2

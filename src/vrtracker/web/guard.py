@@ -25,6 +25,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from vrtracker.domain.roles import Role
 from vrtracker.errors import ConfigurationError
+from vrtracker.operations import new_id, operation
 from vrtracker.web.problems import problem
 from vrtracker.web.visits import Visit, Visits, current
 
@@ -117,7 +118,9 @@ class Guard:
         asked = _Asked(scope, self._door)
         sending = _with_headers(send)
         try:
-            await self._answering(asked)(scope, receive, sending)
+            # What one request writes is one operation, and no part of the command that serves.
+            with operation(new_id()):
+                await self._answering(asked)(scope, receive, sending)
         except ConfigurationError:
             # Where nobody knows who may come in, nobody does.
             refused = problem(
