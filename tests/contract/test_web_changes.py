@@ -98,6 +98,15 @@ def test_an_edit_of_many_that_would_be_another_one_by_now_is_shown_again(visitor
     assert (lab.row(ONE).numPlanes, lab.row(THREE).numPlanes) == (None, 1)
 
 
+def test_an_edit_of_many_without_a_condition_is_one_of_all(visitor, lab):
+    wanted = {"where": "", "column": "numPlanes", "value": "5"}
+    shown = visitor.send("/sessions/bulk", **wanted).body.decode()
+
+    assert "numPlanes of 3 of 3 matching sessions would become" in shown
+    assert visitor.send("/sessions/bulk", seen=hidden(shown, "seen"), **wanted).status == 303
+    assert lab.row(THREE).numPlanes == 5
+
+
 def test_today_s_session_is_entered_like_the_last_one(visitor, lab):
     form = {"mouse": "M1", "date": "today", "number": "701", "like": "yes", "notes": "calm"}
 
@@ -107,6 +116,8 @@ def test_today_s_session_is_entered_like_the_last_one(visitor, lab):
     row = lab.row(f"M1.{DAY}.701")
     assert (row.imaging, row.suite2p, row.sessionNotes) == (True, False, "calm")
     assert visitor.send("/sessions/new", **form).status == 409
+    lab.tracker.mice.add("M3")
+    assert visitor.send("/sessions/new", **form | {"mouse": "M3"}).status == 303
 
 
 def test_a_table_is_shown_with_its_problems_and_added_once_it_has_none(visitor, lab):

@@ -219,7 +219,9 @@ def test_what_was_chosen_is_shown_alone_and_is_a_file_then(visitor):
 
     assert "1 session passes" in page
     assert TWO in page
-    assert visitor.see("/mice" + visitor.send("/mice/as/chosen", key="M1").headers["Location"][5:])
+    mice = visitor.see(visitor.send("/mice/as/chosen", key="M1").headers["Location"])
+    assert "1 mouse passes" in mice
+    assert "--include-scratched" not in mice
     assert visitor.send("/sessions/as/chosen").status == 400
 
 

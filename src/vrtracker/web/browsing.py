@@ -231,7 +231,7 @@ class _Table:
             raise InvalidValueError("Nothing is chosen; tick rows first.")
         name = "key" if self.plural == "sessions" else "mouseName"
         quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in keys)
-        return Asked(f"{name} in ({quoted})", scratched=True)
+        return Asked(f"{name} in ({quoted})", scratched=self.plural == "sessions")
 
     def check(self, asked: Asked) -> None:
         """Raise what is wrong with what is asked for; no row is read."""

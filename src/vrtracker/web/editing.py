@@ -140,12 +140,13 @@ class _Editing:
         query = self._service.query(
             {name: keys} if keys else where, include_scratched=is_scratched_too
         )
-        values = {column: text or None}
-        plan = self._service.update(values, query, dry_run=True)
+        values, is_all = {column: text or None}, not keys and where is None
+        plan = self._service.update(values, query, dry_run=True, all_rows=is_all)
         seen = digest([sorted(plan.changes), plain_value(plan.changes)])
         if form.get("seen") == seen and plan.rows:
             with operation(new_id()) as done:
-                self._service.update(values, query, seen=plan, reason=form.text("reason"))
+                reason = form.text("reason")
+                self._service.update(values, query, seen=plan, reason=reason, all_rows=is_all)
             return then(f"/undo?operation={done}&done=1")
         cells = plan.facts().rows
         facts = {
@@ -203,12 +204,13 @@ def _entering(router: APIRouter, tracker: Tracker, renderer: Renderer) -> None:
 
     @router.post("/sessions/new")
     def enter(given: Form) -> Response:
-        key = (given.get("mouse", ""), given.get("date", ""), given.get("number", ""))
+        key = (given.get("mouse", "").strip(), given.get("date", ""), given.get("number", ""))
         values: dict[str, Any] = {"sessionNotes": given.text("notes")}
         values |= {name: True for name in ("imaging", "behavior") if name in given}
         chosen = {name: value for name, value in values.items() if value is not None}
-        like = "LAST" if "like" in given else None
-        plan = tracker.enter(key, chosen, like=like)
+        # A mouse's first session has none to be like.
+        has_last = "like" in given and tracker.query(mouseName=key[0]).exists()
+        plan = tracker.enter(key, chosen, like="LAST" if has_last else None)
         if plan.warnings and "agreed" not in given:
             return form(given, plan.warnings)
         (added,) = plan.apply()
