@@ -63,8 +63,12 @@ def test_the_overview_shows_eight_weeks_and_leads_past_empty_ones(visitor, lab):
     assert 'data-live="/live?until=2022-06-01"' in visitor.see("/", until="2022-06-01")
     assert shown("/live", until="2022-06-01")[0] == ["2022-06-01"]
     assert visitor.look("/", until="soon").status == 422
-    lab.tracker.sessions.add(("M2", "9999-12-31", 7))
-    assert shown("/")[1]["next"] == "9000-01-01"
+    for day in ("1800-01-01", "9999-12-20", "9999-12-31"):
+        lab.tracker.sessions.add(("M2", day, 7))
+    assert shown("/")[1]["next"] == "9999-12-26"
+    assert set(shown("/", until="9999-12-26")[1]) == {"prev"}
+    assert shown("/", until="2022-06-01")[1]["prev"] == "1800-01-01"
+    assert set(shown("/", until="1800-01-01")[1]) == {"next"}
     assert [visitor.look("/", until=day).status for day in ("0001-01-01", "9999-12-31")] == [
         422
     ] * 2

@@ -23,8 +23,9 @@ from vrtracker.web.rendering import TEMPLATES, Form, Given, Renderer, in_path, t
 from vrtracker.web.tables import Rows
 
 _WEEKS = 8
-_FAR = dt.date(9000, 1, 1)
-_Until = Annotated[dt.date | None, Query(ge=dt.date(1900, 1, 1), le=_FAR)]
+_FIRST, _LAST = dt.date(100, 1, 1), dt.date(9999, 12, 26)
+"""Days that the chart is led to: before the first, Access has none; the last ends a week."""
+_Until = Annotated[dt.date | None, Query(ge=_FIRST, le=_LAST)]
 _SQUARES = 5_000
 _NEWEST = 12
 _NOTHING, _FAILED = "nothing yet", "failed"
@@ -121,15 +122,16 @@ class _Pages:
         monday = last - dt.timedelta(days=last.weekday())
         days = [monday + dt.timedelta(days=each) for each in range(7 - 7 * _WEEKS, 7)]
         most = dt.timedelta(weeks=_WEEKS - 1)
+        older = _nearest(query, "-sessionDate", (days[0], "<"))
         newer = _nearest(query, "sessionDate", (days[-1], ">"))
         within = query.where(sessionDate=(days[0], ">=")).where(sessionDate=(days[-1], "<="))
         grid = {
             "until": until,
             "days": days,
             "mice": self._squares(within),
-            "older": _nearest(query, "-sessionDate", (days[0], "<")),
+            "older": older if older and older >= _FIRST else None,
             # So that the next one is in the first week that is shown.
-            "newer": newer and min(newer, _FAR - most) + most,
+            "newer": min(newer, _LAST - most) + most if newer and newer <= _LAST else None,
         }
         return {"grid": grid, "legend": self._legend}
 
