@@ -119,7 +119,8 @@ def test_a_port_that_is_taken_is_named(demo):
 
 @posix
 def test_an_undo_takes_back_one_request_s_edit_and_nobody_else_s(demo):
-    assert run("web-user", "add", "bob", "--role", "editor", answer="correct horse\n").exit_code == 0
+    added = run("web-user", "add", "bob", "--role", "editor", answer="correct horse\n")
+    assert added.exit_code == 0
     one, other = "DEMO001.2023-01-18.701", "DEMO002.2023-02-08.701"
     with serving(demo) as (_, said), demo.open() as tracker:
         bob = Visitor(Client(said["url"], said["token"]), "bob", "correct horse")
