@@ -45,6 +45,7 @@ _NOT_ALF_FOLDERS = {SUITE2P, "roicat"}
 _MAGIC = b"\x93NUMPY"
 _HEADER_FORMATS = {1: (2, "latin1"), 2: (4, "latin1"), 3: (4, "utf-8")}
 _LONGEST_HEADER = 1024 * 1024
+_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +170,11 @@ def _unreadable(error: OSError, path: Path) -> str:
     return f"{str(where)!r} cannot be read ({reason_of(error)}). Mend or remove it, then try again."
 
 
-def hash_file(path: Path, *, block: int = 1024 * 1024) -> str:
+def hash_file(path: Path) -> str:
     """Return the MD5 of a file as 32 hexadecimal digits.
 
     MD5, since that is the hash that ONE keeps for a dataset, and its caches must be able to
     compare ours with theirs. It guards against accidents, not against forgery.
-
-    Parameters
-    ----------
-    path
-        The file.
-    block
-        Bytes to read at a time.
 
     Raises
     ------
@@ -189,22 +183,22 @@ def hash_file(path: Path, *, block: int = 1024 * 1024) -> str:
     InvalidValueError
         If it cannot be read.
     """
-    return _hashed(path, block, hashlib.md5(usedforsecurity=False))[0]
+    return _hashed(path, hashlib.md5(usedforsecurity=False))[0]
 
 
-def hash_twice(path: Path, *, block: int = 1024 * 1024) -> tuple[str, str]:
+def hash_twice(path: Path) -> tuple[str, str]:
     """Return MD5 and SHA-256 of a file, read once; see `hash_file`.
 
     The first is for ONE, the second tells files apart that somebody made to be alike.
     """
-    md5, sha256 = _hashed(path, block, hashlib.md5(usedforsecurity=False), hashlib.sha256())
+    md5, sha256 = _hashed(path, hashlib.md5(usedforsecurity=False), hashlib.sha256())
     return md5, sha256
 
 
-def _hashed(path: Path, block: int, *digests: hashlib._Hash) -> list[str]:
+def _hashed(path: Path, *digests: hashlib._Hash) -> list[str]:
     try:
         with path.open("rb", buffering=0) as file:
-            while chunk := file.read(block):
+            while chunk := file.read(_BLOCK):
                 for digest in digests:
                     digest.update(chunk)
     except OSError as error:

@@ -159,14 +159,18 @@ class Rows:
     ) -> Response:
         """Answer a row with its version, and of a session the states of its stages."""
         row = self.row(key)
-        document = {**row, **self._around(row["key"])}
-        return answer(document, status=status, headers={"ETag": version(row), **(headers or {})})
+        states = self._tracker.workflow.states
+        around = {"states": states(row["key"])} if self._plural == "sessions" else {}
+        return answer(
+            {**row, **around}, status=status, headers={"ETag": version(row), **(headers or {})}
+        )
 
     def add(self, values: Mapping[str, Any], token: str, path: str, *, is_done: bool) -> Response:
         """Add a row, once however often the call is repeated."""
         given = dict(values)
         if is_done:
-            return self.one(self._key_given(given), headers={"Idempotency-Replayed": "true"})
+            there = given["key"] if "key" in given else self._key(given)
+            return self.one(there, headers={"Idempotency-Replayed": "true"})
         key = given.pop("key", None)
         with operation(token):
             row = self._service.add(key, **given)
@@ -203,14 +207,6 @@ class Rows:
         columns = {name: row[name] for name in self._service.key_columns}
         whole = columns if len(columns) > 1 else next(iter(columns.values()))
         return str(self._service.rules.key(whole))
-
-    def _key_given(self, values: Mapping[str, Any]) -> Any:
-        return values["key"] if "key" in values else self._key(values)
-
-    def _around(self, key: str) -> dict[str, Any]:
-        if self._plural != "sessions":
-            return {}
-        return {"states": self._tracker.workflow.states(key)}
 
 
 def _changed(now: Mapping[str, Any]) -> Refusal:

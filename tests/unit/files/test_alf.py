@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vrtracker.errors import InvalidValueError, NotFoundError
+from vrtracker.files import alf
 from vrtracker.files.alf import (
     AlfFile,
     AlfName,
@@ -206,10 +207,12 @@ def test_find_refuses_a_missing_session(tmp_path):
 
 
 @pytest.mark.parametrize("block", [1, 3, 1024 * 1024])
-def test_hash_is_the_md5_that_one_keeps(tmp_path, put, block):
+def test_hash_is_the_md5_that_one_keeps(tmp_path, put, block, monkeypatch):
     path = put(tmp_path / "licks.times.npy", b"The quick brown fox jumps over the lazy dog")
 
-    assert hash_file(path, block=block) == "9e107d9d372bb6826bd81d3542a419d6"
+    monkeypatch.setattr(alf, "_BLOCK", block)
+
+    assert hash_file(path) == "9e107d9d372bb6826bd81d3542a419d6"
 
 
 def test_hash_of_a_missing_file_is_refused(tmp_path):
