@@ -155,7 +155,9 @@ class DuplicateError(VrtrackerError):
     def __init__(self, kind: str, key: object, note: str = "") -> None:
         self.kind, self.key, self.note = kind, key, note
         detail = f" ({note})" if note else ""
-        remedy = "Edit it, or use another key" if kind in {"mouse", "session"} else "Use another"
+        remedy = (
+            "Edit it, or use another key" if kind in {"mouse", "session"} else "Use another name"
+        )
         article = "an" if kind.startswith("e") else "a"
         super().__init__(f"There is {article} {kind} {str(key)!r} already{detail}. {remedy}.")
 

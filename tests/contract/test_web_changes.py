@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -102,6 +103,9 @@ def test_an_edit_of_many_without_a_condition_is_one_of_all(visitor, lab):
     wanted = {"where": "", "column": "numPlanes", "value": "5"}
     shown = visitor.send("/sessions/bulk", **wanted).body.decode()
 
+    offered = re.search('<select name="column">(.*?)</select>', visitor.see("/sessions"))[1]
+    assert "<option>numPlanes</option>" in offered
+    assert not re.search("uSessionID|mouseName|sessionQC", offered)
     assert "numPlanes of 3 of 3 matching sessions would become" in shown
     assert visitor.send("/sessions/bulk", seen=hidden(shown, "seen"), **wanted).status == 303
     assert lab.row(THREE).numPlanes == 5
@@ -129,6 +133,8 @@ def test_a_table_is_shown_with_its_problems_and_added_once_it_has_none(visitor, 
     done = visitor.send("/sessions/import", text=good_one, seen=hidden(shown, "seen"))
 
     assert "M7" in refused
+    odd = visitor.send("/sessions/import", text=bad.replace("ID\n", "ID,wat\n")).body.decode()
+    assert "Write a column&#39;s name in its place" in odd
     assert "Add 2 sessions" in shown
     assert done.status == 303
     assert lab.tracker.sessions.count(sessionDate="2024-05-06") == 2
@@ -144,6 +150,7 @@ def test_the_desk_goes_through_the_queue_and_takes_back(visitor, lab):
         page = visitor.see(done.headers["Location"])
 
     assert seen == [ONE, TWO, THREE]
+    assert "judged on its own page" in visitor.look("/quality/session").body.decode()
     assert "0 left to judge" in page
     operation = hidden(page, "operation")
     back = visitor.send("/quality/suite2p/undo", operation=operation, key=THREE)
@@ -194,7 +201,8 @@ def test_the_disk_is_compared_and_written_once_the_plan_was_seen(visitor, lab):
     shown = visitor.send("/runs/scan").body.decode()
     done = visitor.send("/runs/scan", seen=hidden(shown, "seen"))
 
-    assert "1 new session to add" in shown
+    assert "1 new session to add; " in shown
+    assert "apply()" not in visitor.send("/runs/reconcile").body.decode()
     assert done.status == 303
     assert lab.tracker.sessions.get("M2.2024-05-06.3")
 

@@ -190,6 +190,9 @@ def test_a_table_comes_in_any_order_page_by_page_with_the_columns_that_were_chos
     assert "page=2" in first
     assert "page=3" not in second
     assert "order=-state.registration" not in first
+    assert "order=-state.registration" in visitor.see("/sessions", order="state.registration")
+    back = visitor.see("/sessions", order="-state.registration")
+    assert re.search('aria-sort="descending"><a [^>]*>registration<', back)
 
 
 def test_columns_are_kept_for_the_next_time(visitor):

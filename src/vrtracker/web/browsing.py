@@ -22,6 +22,7 @@ from vrtracker.services.entries.completing import next_words
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import answer
+from vrtracker.web.editing import settable
 from vrtracker.web.rendering import Form, Renderer, then
 from vrtracker.web.tables import narrowed
 from vrtracker.web.views import View, Views
@@ -194,6 +195,7 @@ class _Table:
             "columns": (*key, *columns),
             "stages": self._states,
             "all_columns": [name for name in self.names if name not in key],
+            "settable": settable(self.service),
             # To count takes as long as to find, or longer: what is shown does not wait for it.
             "passing": None if first or asked.after or following else self._passing(len(rows)),
             "views": self.views.all(),

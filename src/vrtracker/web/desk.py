@@ -92,7 +92,7 @@ class _Desk:
 
     def shown(self, kind: str, after: str, key: str) -> dict[str, Any]:
         """Return a session to judge, with all that is needed for it; None where none is left."""
-        stage = self._tracker.workflow.stages.review(kind)
+        stage = self._review(kind)
         chosen = self._chosen(stage, after, key)
         facts = {
             "kind": stage.name.removesuffix("_qc"),
@@ -103,6 +103,12 @@ class _Desk:
             "key": chosen,
         }
         return facts if chosen is None else facts | self._about(chosen, stage)
+
+    def _review(self, kind: str) -> Stage:
+        if kind == "session":
+            said = "A session as a whole is judged on its own page, not in a queue."
+            raise Refusal(http.HTTPStatus.NOT_FOUND, "no_queue", said, "Open it under Sessions.")
+        return self._tracker.workflow.stages.review(kind)
 
     def _chosen(self, stage: Stage, after: str, key: str) -> str | None:
         """Return the session asked for, else the next one that lies before nobody else."""
@@ -139,7 +145,7 @@ class _Desk:
 
     def judge(self, kind: str, form: Given) -> str:
         """Decide on what lies before oneself; return the operation."""
-        stage = self._tracker.workflow.stages.review(kind)
+        stage = self._review(kind)
         key, level, reason = form.get("key", ""), form.get("level", ""), form.text("reason")
         seen = form.number("seen")
         if level in _NEED_REASON and reason is None:

@@ -31,6 +31,12 @@ _DECIDED = frozenset(
 _MOST_SHOWN = 500
 
 
+def settable(service: RowService[Any, Any]) -> list[str]:
+    """Return the columns of a table that its pages edit."""
+    fixed = {*service.key_columns, service.rules.look_ups.id_column.name}
+    return [name for name in service.columns if name not in fixed | _DECIDED]
+
+
 def routes(tracker: Tracker, renderer: Renderer) -> APIRouter:
     """Return the pages that change rows."""
     router = APIRouter(include_in_schema=False)
@@ -81,7 +87,7 @@ class _Editing:
     def form_of(self, key: str) -> Response:
         """Return the form that a row is edited in."""
         row = self._rows.row(key)
-        values = {name: _text(row[name]) for name in self._names()}
+        values = {name: _text(row[name]) for name in settable(self._service)}
         facts = {
             "plural": self.plural,
             "key": row["key"],
@@ -122,10 +128,6 @@ class _Editing:
         facts = {"plural": self.plural, "key": key, "rows": rows}
         facts["version"] = refusal.headers["ETag"]
         return self._renderer.show("conflict.html", facts, http.HTTPStatus.CONFLICT)
-
-    def _names(self) -> list[str]:
-        fixed = {*self._service.key_columns, self._service.rules.look_ups.id_column.name}
-        return [name for name in self._service.columns if name not in fixed | _DECIDED]
 
     # -- many rows ----------------------------------------------------------------------------
 

@@ -26,6 +26,15 @@ from vrtracker.web.problems import Refusal
 from vrtracker.web.visits import current
 
 TEMPLATES = Path(__file__).parent / "templates"
+_ON_PAGES = (
+    (r"[:,] \.apply\(\) (does|writes) it", ""),
+    (r'Say which it is: map=\{"[^"]*": "…"\}', "Write a column's name in its place."),
+    (r'Leave it out: map=\{"": ""\}', "Take that column out of the table."),
+    (r"give registrar=…, or set it", "set one"),
+    (r"workflow\.complete\(key, '\w+'\)", "say so on the session's page"),
+    (r"use set_qc", "judge it on its page"),
+)
+"""The library's remedies as one finds them on the pages."""
 
 
 class Given(dict[str, str]):
@@ -103,7 +112,16 @@ class Renderer:
 
     def wrong(self, message: str, status: int) -> HTMLResponse:
         """Return a page that says what is wrong."""
-        return self.show("wrong.html", {"message": message, "status": int(status)}, status)
+        return self.show(
+            "wrong.html", {"message": on_pages(message), "status": int(status)}, status
+        )
+
+
+def on_pages(message: str) -> str:
+    """Return a message of the library with its remedies as one finds them on the pages."""
+    for library, page in _ON_PAGES:
+        message = re.sub(library, page, message)
+    return message
 
 
 def then(path: str) -> RedirectResponse:
@@ -123,6 +141,7 @@ def _environment(zone: dt.tzinfo | None) -> Environment:
         loader=PackageLoader("vrtracker.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {"path": in_path, "level": _level, "cell": _cell, "age": _age}
+    made.filters["on_pages"] = on_pages
     made.filters["when"] = partial(_when, zone=zone)
     made.globals["zone"] = "/".join(dict.fromkeys(time.tzname)) if zone is None else str(zone)
     return made

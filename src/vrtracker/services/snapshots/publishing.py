@@ -106,7 +106,7 @@ class SnapshotService:
         """
         target = Path(folder).expanduser().absolute()
         if (target / check_name(name)).exists():
-            raise DuplicateError("snapshot", name, f"in {target}, and never changes")
+            raise DuplicateError("snapshot", name, f"in {target}; a snapshot never changes")
         facts: dict[str, Any] = {"size": size, "licence": licence, "citation": citation}
         facts |= {"name": name, "created_at": self._lab.now().isoformat()}
         with contextlib.ExitStack() as stack:
@@ -219,7 +219,9 @@ def _put(bundle: Path, place: Path) -> None:
         bundle.rename(place)
     except OSError as error:
         if place.exists():
-            raise DuplicateError("snapshot", place.name, "meanwhile, and never changes") from error
+            raise DuplicateError(
+                "snapshot", place.name, "made meanwhile; it never changes"
+            ) from error
         raise
     try:
         write_index(place.parent)
