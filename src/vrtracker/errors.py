@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vrtracker.spelling import did_you_mean, nearest, on_one_line, pointed
+from vrtracker.spelling import did_you_mean, known_ones, nearest, on_one_line, pointed
 
 __all__ = [
     "BackendError",
@@ -102,7 +102,7 @@ class UnknownNameError(VrtrackerError, ValueError):
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
         self.nearest = nearest(str(name), self.known)
-        hint = did_you_mean(self.nearest) or f" Known: {', '.join(self.known)}."
+        hint = did_you_mean(self.nearest) or known_ones(self.known)
         super().__init__(f"There is no {kind} {name!r}.{hint}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 _AROUND = 60
+_SHOWN = 12
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -20,6 +21,12 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
 def did_you_mean(names: Sequence[str]) -> str:
     """Phrase a suggestion, or the empty string when there is none."""
     return f" Did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
+
+
+def known_ones(names: Sequence[str]) -> str:
+    """Phrase what there is, the first ones of many."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f" Known: {', '.join(names[:_SHOWN])}{more}."
 
 
 def pointed(text: str, at: int) -> str:

@@ -544,6 +544,8 @@ def test_last_operation_that_can_be_undone_is_offered_behind_a_run(demo):
     short = said.rpartition("undo --operation ")[2].split()[0]
     assert short in demo.good("history", FIRST)
 
+    nobodys = run(*demo.options, "undo", "--last", "--actor", "ann")
+    assert (nobodys.exit_code, "nothing of ann" in nobodys.stderr) == (Exit.CONFLICT, True)
     demo.good("undo", "--operation", short, "--apply")
     assert demo.told("sessions", "show", FIRST)["sessionNotes"] is None
 

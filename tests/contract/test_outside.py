@@ -187,6 +187,22 @@ def test_what_was_done_by_hand_can_be_undone(lab):
 
 
 @pytest.mark.own_rule
+def test_key_that_was_changed_by_hand_is_not_undone_below_work_and_says_what_to_do(lab):
+    lab.add(ONE, imaging=True)
+    lab.tracker.workflow.complete(ONE, "suite2p")
+    lab.tracker.workflow.run("registration", ONE, registrar=good)
+    lab.clock.advance(minutes=1)
+    lab.edit(ONE, sessionID=9)
+    lab.tracker.absorb()
+
+    (problem,) = lab.tracker.undo(actor="outside", since=lab.clock()).problems
+
+    assert "vrt_" not in problem
+    assert ".9: file oneData/trials.startTimes.npy hangs on it" in problem
+    assert "vrtracker sessions edit M1.2023-01-20.9 --set sessionID=" in problem
+
+
+@pytest.mark.own_rule
 def test_edit_of_many_rows_is_undone_although_they_were_found_after_it(lab):
     lab.insert("sessions", [by_hand(sessionID=number) for number in range(FEW + 1)])
     before = told(lab)

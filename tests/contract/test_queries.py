@@ -319,6 +319,7 @@ def test_order_goes_by_any_column_with_missing_values_last(lab):
     assert session_numbers(query.order_by("-mouse.KO", "-sessionID")) == [2, 3, 1]
     assert session_numbers(query.order_by("attempts.registration.outcome")) == [2, 1, 3]
     assert session_numbers(query.order_by("-attempts.registration.started_at")) == [2, 1, 3]
+    assert session_numbers(query.order_by("-key")) == [2, 3, 1]
     assert session_numbers(query.order_by("-datasets.count", "-session.sessionID")) == [2, 3, 1]
     assert session_numbers(query.order_by("state.registration", "-sessionID")) == [2, 3, 1]
     assert [session.sessionID for session in query.order_by("-state.registration")] == [1, 3, 2]
@@ -350,6 +351,8 @@ def test_limit_counts_for_every_form(sample):
         ("state.registraton", "registration"),
         ("qc.red_cel", "red_cell_qc"),
         ("attempts.registration.eror_type", "attempts__registration__error_type"),
+        ("attempts.registration", "attempts__registration__actor"),
+        ("attempts.registrtion", "registration"),
         ("datasets.counts", "datasets__count"),
         ("datasets", "datasets__count"),
         ("stat.registration", "state__registration"),

@@ -108,6 +108,15 @@ def test_message_carries_values_and_remedy():
     assert "vrtracker[postgresql]" in texts[MissingDependencyError]
 
 
+def test_unknown_name_among_many_lists_the_first_of_them():
+    many = [f"column{number}" for number in range(60)]
+
+    error = UnknownNameError("column", "??", many)
+
+    assert str(error).endswith(f"Known: {', '.join(many[:12])} and 48 more.")
+    assert error.known == tuple(many)
+
+
 def test_unknown_name_without_a_like_one_lists_the_known():
     error = UnknownNameError("operator", "%%", ["==", "in"])
 

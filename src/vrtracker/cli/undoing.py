@@ -11,7 +11,7 @@ from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Reason, option
 from vrtracker.cli.output import note, say, write_json, write_table
-from vrtracker.cli.shell import shell_of
+from vrtracker.cli.shell import Shell, shell_of
 from vrtracker.errors import InvalidValueError
 from vrtracker.operations import short
 
@@ -69,8 +69,15 @@ def undo(
     elif not plan.problems:
         note(f"{values} to take back; nothing was written. Repeat it with --apply.")
     if plan.problems:
-        if plan.instead and not json:
-            again = shell.command(f"undo --operation {short(plan.instead)}")
-            say(f"The last operation that can be undone: {again}")
+        if last and not json:
+            _say_instead(shell, plan.instead, actor)
         say_error(f"{counted(len(plan.problems), 'problem')}; nothing was undone.")
         raise typer.Exit(Exit.CONFLICT)
+
+
+def _say_instead(shell: Shell, instead: str | None, actor: str | None) -> None:
+    if instead:
+        again = shell.command(f"undo --operation {short(instead)}")
+        say(f"The last operation that can be undone: {again}")
+    else:
+        say(f"None of {f'the latest of {actor}' if actor else 'your latest'} can be undone.")

@@ -345,6 +345,10 @@ class Beyond:
         if not isinstance(value, str):
             raise InvalidValueError(f"has_dataset takes a name such as mpci.times, not {value!r}.")
         name, is_limited, level = (part.strip() for part in value.partition("<="))
+        if not name:
+            raise InvalidValueError(
+                "has_dataset takes a name such as mpci.times, not an empty one."
+            )
         name = storable_text(name).replace(_ESCAPE, _ESCAPE * 2)
         table = self._tables.datasets
 

@@ -196,11 +196,12 @@ class Columns:
         return select(decisions.c.qc_level).where(decisions.c.decision_id == last).scalar_subquery()
 
     def _attempt(self, name: str, rest: str) -> ColumnElement[Any]:
-        stage, _, column = rest.rpartition("__")
+        stage, _, column = rest.rpartition("__") if "__" in rest else (rest, "", "")
+        known = self._stages[stage]
         _require(
             column in _OF_ATTEMPT, name, (f"attempts__{stage}__{each}" for each in _OF_ATTEMPT)
         )
-        of_stage = self._states.attempt(self._stages[stage])
+        of_stage = self._states.attempt(known)
         if stage not in self._attempts:
             attempt = self._tables.attempts.alias(f"attempt_at_{stage}")
             self._attempts[stage] = attempt, attempt.c.attempt_id == of_stage

@@ -95,7 +95,10 @@ class Question:
         if operator == "in":
             return any_of(self.fact(each, "==") for each in several(value, operator))
         if operator not in self.operators or plain(value) is None:
-            raise InvalidValueError(f"{self.name} takes a value and {' or '.join(self.operators)}.")
+            raise InvalidValueError(
+                f"{self.name} takes a value and {' or '.join(self.operators)}, or a list and in; "
+                f"for the opposite write: not {self.name} = …"
+            )
         holds = self.tells(value, operator)
         return Fact(holds, ~holds)
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Select, Table, func, select
 
 from vrtracker.database import Tables
+from vrtracker.domain.conditions import KEY
 from vrtracker.domain.dates import plain
 from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.columns import Columns
@@ -126,12 +127,19 @@ def _order(table: Table, columns: Columns, order_by: str | Sequence[str] | None)
     """Order as asked, missing values last on every backend, then by the row's number."""
     terms: list[Any] = []
     names = [order_by] if isinstance(order_by, str) else list(order_by or ())
-    for name in names:
+    for name in (each for given in names for each in _of_key(table, given)):
         column = columns.find(name.removeprefix("-"))
         if getattr(getattr(column, "element", column), "nullable", True):
             terms.append(column.is_(None))
         terms.append(column.desc() if name.startswith("-") else column.asc())
     return [*terms, *(column.asc() for column in table.primary_key.columns)]
+
+
+def _of_key(table: Table, name: str) -> list[str]:
+    """Return the columns of a session's key where it is meant, and the name itself elsewhere."""
+    if name.removeprefix("-") != KEY or "sessionDate" not in table.c:
+        return [name]
+    return [name.replace(KEY, each) for each in ("mouseName", "sessionDate", "sessionID")]
 
 
 def _number(table: Table) -> Column[Any]:

@@ -30,6 +30,9 @@ from vrtracker.services.context import LabContext
 from vrtracker.unit_of_work import UnitOfWork
 
 _ID = {"session": "uSessionID", "mouse": "uMouseID"}
+_CALLED = {"vrt_stage_state": "stage", "vrt_qc_decision": "QC decision", "vrt_dataset": "file"}
+_CALLED |= {"vrt_session_rig": "rig", "vrt_tracking": "run of tracking"}
+_ALONE = {"vrt_qc_decision", "vrt_session_rig"}
 _DECIDES = {"pass_qc", "fail_qc", "clear_qc", "scratched", "unscratched", "qc_decided"}
 
 
@@ -282,8 +285,24 @@ def _cannot_go(unit: UnitOfWork, reading: Reading, subject: Subject, net: Net) -
         return [f"{subject.key} has sessions that came later, such as {left[0]}."] if left else []
     kept = {*reading.images.get(reading.numbers[subject], {})} - {*net.rows}
     if kept and not isinstance((net.entry or [None, None])[1], Mapping):
-        return [f"{subject.key}: {min(kept).split(':', 1)[1]} hangs on it and came later."]
+        return [_hanging(subject.key, min(kept))]
     return []
+
+
+def _hanging(key: str, name: str) -> str:
+    return (
+        f"{key}: {called(name)} hangs on it, which is not to be undone. To give it another key: "
+        f"vrtracker sessions edit {key} --set sessionID=…; to delete it with all of that: "
+        f"vrtracker sessions delete {key}"
+    )
+
+
+def called(name: str) -> str:
+    """Return what people call one of the tracker's rows: ``file oneData/mpci.times.npy``."""
+    table, row = split_image(name)
+    if table in _ALONE:
+        return _CALLED[table]
+    return f"{_CALLED[table]} {row[:12] if table == 'vrt_tracking' else row}"
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from vrtracker.operations import short
 from vrtracker.services.administration.backups import keep_copy
 from vrtracker.services.context import LabContext
 from vrtracker.services.history.outside import absorb_few
-from vrtracker.services.undoing.reading import Reading, read_operations
+from vrtracker.services.undoing.reading import Reading, called, read_operations
 from vrtracker.services.undoing.writing import write_back
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 _LOOKED_AT = 25
 """How many operations are tried where the last one cannot be undone."""
 _SHOWN = ("key", "what", "now", "after")
-_CALLED = {"vrt_stage_state": "stage", "vrt_qc_decision": "QC decision", "vrt_dataset": "file"}
-_CALLED |= {"vrt_session_rig": "rig", "vrt_tracking": "run of tracking"}
-_ALONE = {"vrt_qc_decision", "vrt_session_rig"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -236,13 +233,10 @@ def _cells(reading: Reading, subject: Subject, net: Net) -> list[tuple[str, tupl
         return [("row", (now, f"{after}, with {hanging}" if hanging else after))]
     found = [(name, (now, new)) for name, (now, new) in net.columns.items() if now != new]
     for name, (now, new) in net.rows.items():
-        table, row = split_image(name)
-        called = _CALLED[table] + (
-            "" if table in _ALONE else f" {row[:12]}" if table == "vrt_tracking" else f" {row}"
-        )
         if now != new:
+            table, _ = split_image(name)
             told = tuple(_told(table, each, reading.rigs) for each in (now, new))
-            found.append((called, told))
+            found.append((called(name), told))
     if net.parts and net.parts[0] != net.parts[1]:
         found.append(("parts of the recording", (net.parts[0], net.parts[1])))
     return found
