@@ -16,7 +16,13 @@ import vrtracker
 from support.registrars import good
 from vrtracker.database import Database
 from vrtracker.domain.qc import QC
-from vrtracker.errors import ConditionError, InvalidValueError, NotFoundError, RootUnavailableError
+from vrtracker.errors import (
+    ConditionError,
+    InvalidValueError,
+    NotFoundError,
+    RootUnavailableError,
+    UnknownNameError,
+)
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 TRIALS = "oneData/trials.startTimes.npy"
@@ -303,6 +309,18 @@ def test_content_is_compared_with_its_hash_on_request(scanned):
             load("oneData/licks.times.npy", check=True)
     with pytest.raises(InvalidValueError, match="something else"):
         session.load_object("oneData/licks", check=True)
+
+
+def test_recorded_file_that_is_gone_is_told_of_as_such(scanned):
+    file = scanned.folder(ONE) / LICKS
+    file.unlink()
+    session = scanned.tracker.sessions.get(ONE)
+    for load, name in ((session.load, "licks.times"), (session.load_object, "licks")):
+        with pytest.raises(NotFoundError, match=r"recorded, but gone.*datasets verify") as raised:
+            load(name)
+        assert str(scanned.folder(ONE)) in str(raised.value)
+    with pytest.raises(UnknownNameError, match=r"licks\.rate"):
+        session.load("licks.rate")
 
 
 def test_what_cannot_be_scanned_is_refused(scanned):

@@ -668,6 +668,8 @@ def test_a_list_with_a_key_that_is_none_or_of_no_session_is_told(history):
             call([A1, "M1.2022-12-01.9"])
         with pytest.raises(InvalidKeyError, match="'M1' does not name a session"):
             call([A1, "M1"])
+        with pytest.raises(InvalidKeyError, match=r"^A DataFrame of 2 rows .* list of keys"):
+            call(history.sessions.frame([A1, A2]))
     with pytest.raises(NotFoundError, match="M3"):
         history.mice.frame(["M1", "M3"])
     with pytest.raises(InvalidKeyError, match="does not name a session"):

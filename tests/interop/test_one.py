@@ -612,6 +612,7 @@ def test_one_hash_that_is_not_known_leaves_all_out(lab, tmp_path, put_sqlite):
         report = made.tracker.export_one(tmp_path / "out")
 
     assert report.unhashed == 1
+    assert "sessions that have a folder here" in str(report)
     assert pq.read_table(tmp_path / "out" / "datasets.pqt").schema.field("hash").type == pa.null()
 
 
@@ -757,6 +758,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "odd hash": ({"datasets": [{"hash": "xyz"}]}, "no MD5"),
     "odd level": ({"datasets": [{"qc": "GREAT"}]}, "QC level"),
     "text for a flag": ({"datasets": [{"exists": "yes"}]}, "exists"),
+    "names that no mouse has": (
+        {"sessions": [{"subject": "a b"}, {"subject": "c d", "id": str(uuid.UUID(int=1))}]},
+        "'-' and '.' only, and 1 more like it;",
+    ),
     "case alone": (
         {"sessions": [{}, {"subject": "m1", "id": str(uuid.UUID(int=1))}]},
         "case alone",
@@ -778,6 +783,7 @@ def test_cache_that_is_wrong_in_itself_is_one_error(blank, tmp_path, kind):
         blank.import_one(cache(tmp_path / "bad", **what))
 
     assert str(raised.value).count("\n") == 0
+    assert ".," not in str(raised.value)
     assert raised.value.problems
     assert blank.sessions.count() == blank.mice.count() == 0
 

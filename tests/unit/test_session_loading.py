@@ -87,6 +87,42 @@ def test_name_that_means_several_or_none_is_refused(session):
         session.load_object("licks")
 
 
+def test_session_is_gone_through_by_the_paths_of_its_datasets(session):
+    paths = list(session)
+    assert paths == [file.rel_path for file in session.files()]
+    assert [float(np.sum(session[path])) for path in paths[:3]] == [1, 2, 6]
+    assert "trials.choice" in session
+    assert "licks.times" not in session
+
+
+@pytest.mark.parametrize("name", [5, None, b"trials.choice"])
+def test_name_that_is_no_text_is_refused(session, name):
+    for load in (session.load, session.load_object, session.__getitem__):
+        with pytest.raises(InvalidValueError, match="named by a text"):
+            load(name)
+
+
+def test_revision_before_all_names_those_that_are_there(session):
+    for revision in ("2024-01-01", "2025-02-02"):
+        save(session.path / "alf" / f"#{revision}#" / "licks.times.npy", TIMES)
+    with pytest.raises(UnknownNameError, match=r"no revision of 'licks\.times' until '2020-06-01'"):
+        session.load("licks.times", revision="2020-06-01")
+    with pytest.raises(UnknownNameError, match="2024-01-01"):
+        session.load("licks.times", revision="2023")
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("length", [10**14, 10**20])
+def test_header_that_claims_more_than_there_is_tells_a_truncated_file(tmp_path, length, mmap):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (length,)}
+    with (tmp_path / "licks.a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(80))
+
+    with pytest.raises(InvalidValueError, match=r"licks\.a\.npy is truncated"):
+        OpenSession(tmp_path).load("licks.a", mmap=mmap)
+
+
 def test_each_kind_is_read_by_its_library(tmp_path):
     frame = pd.DataFrame({"time": TIMES, "side": ["l", "r", "l"]})
     frame.to_csv(tmp_path / "licks.a.csv", index=False)
@@ -109,6 +145,15 @@ def test_damaged_and_unknown_files_are_one_error(tmp_path, kind):
 
     with pytest.raises(InvalidValueError, match=r"licks\.a"):
         OpenSession(tmp_path).load("licks.a")
+
+
+@pytest.mark.parametrize("content", [b"PK", b"PK\x03\x04", b"\x93NUMPY"])
+def test_damaged_archive_is_not_taken_for_a_pickle(tmp_path, content):
+    (tmp_path / "licks.a.npz").write_bytes(content)
+
+    with pytest.raises(InvalidValueError, match="damaged") as raised:
+        OpenSession(tmp_path).load("licks.a")
+    assert "pickle" not in str(raised.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM\x0f"])

@@ -35,7 +35,7 @@ _EXPLAINED: dict[int, tuple[type[VrtrackerError], str]] = {
     sqlite3.SQLITE_NOTADB: _NOT_A_DATABASE,
     sqlite3.SQLITE_READONLY: (
         ReadOnlyError,
-        "{path} cannot be written: it is open read-only, or you have no permission.",
+        "{path} cannot be written: open it for writing, or ask its owner, or `vrtracker clone` it.",
     ),
     sqlite3.SQLITE_CANTOPEN: _UNOPENED,
     sqlite3.SQLITE_PERM: _UNOPENED,

@@ -96,7 +96,8 @@ def export_one(
     if made.unhashed:
         note(
             f"{counted(made.unhashed, 'dataset')} without a hash, so that none was written; "
-            "vrtracker datasets scan --all reads the files."
+            "vrtracker datasets scan --all reads the files; of a session without a folder here "
+            "none can be made."
         )
     say(
         f"{counted(made.sessions, 'session')} and {counted(made.datasets, 'dataset')} "

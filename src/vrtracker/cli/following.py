@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.cli.output import note, say, write_table
-from vrtracker.domain.retrying import SET_ASIDE
+from vrtracker.domain.retrying import SET_ASIDE, STANDS
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
@@ -82,8 +82,9 @@ def write_summary(run: Followed, shell: Shell) -> None:
         say()
         say(f"more:  {shell.command(f'errors --stage {run.stage} --traceback')}")
         again = "" if run.stage == "registration" else f" --stage {run.stage}"
-        if all(result.following == SET_ASIDE for result in run.results if result.following):
-            again = f" KEY{again}"
+        following = {result.following for result in run.results if result.following}
+        if following <= {SET_ASIDE, STANDS}:
+            again = f" KEY{again}{' --force' if STANDS in following else ''}"
         say(f"then:  mend what is wrong, and {shell.command(f'register{again}')}")
 
 

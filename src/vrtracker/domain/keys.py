@@ -85,6 +85,11 @@ class SessionKey:
             return cls._of_parts(*_three(value))
         if isinstance(getattr(value, "key", None), SessionKey):
             return value.key  # type: ignore[no-any-return]
+        if len(getattr(value, "shape", ())) > 1:
+            raise InvalidKeyError(
+                f"A {type(value).__name__} of {len(value)} rows does not name a session; give a "
+                "condition, or a list of keys."
+            )
         return cls._of_fields(value)
 
     @classmethod

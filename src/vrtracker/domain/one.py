@@ -82,7 +82,7 @@ class OneExport(Shown):
         if self.unhashed:
             notes.append(
                 f"No hash was written: {counted(self.unhashed, 'dataset')} without "
-                "one; datasets.scan() reads the files."
+                "one; datasets.scan() reads the files of sessions that have a folder here."
             )
         title = f"{counted(self.sessions, 'session')} and {counted(self.datasets, 'dataset')}"
         return Facts(f"{title} for ONE in {self.folder}", notes=notes)

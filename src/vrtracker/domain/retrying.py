@@ -10,6 +10,8 @@ from vrtracker.display import counted
 
 SET_ASIDE = "set aside"
 """What is said of a session that is not tried again until somebody says so."""
+STANDS = "not tried again by itself: the earlier output stands"
+"""What is said of one that was done before."""
 # Beyond that every wait is the longest one, and powers would leave the numbers.
 _MOST_DOUBLINGS = 64
 
@@ -31,7 +33,7 @@ class NextTry:
         if self.set_aside is not None:
             return SET_ASIDE
         if self.stands:
-            return "not tried again by itself: the earlier output stands"
+            return STANDS
         if self.retry_after is not None:
             return f"tried again from {self.retry_after:%Y-%m-%d %H:%M:%S} UTC on"
         return "tried again by the next run"

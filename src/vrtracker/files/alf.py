@@ -239,13 +239,22 @@ def load(path: Path) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
         if suffix == ".npy":
             with path.open("rb") as file:
                 return np.lib.format.read_array(file, allow_pickle=False)
-        with np.load(path, allow_pickle=False) as archive:
+        # Not np.load, which takes what is no archive for a pickle.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file) as archive:
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise _file_error(error, path) from error
+    except (MemoryError, OverflowError) as error:
+        if suffix == ".npy":
+            read_npy_header(path)
+        raise InvalidValueError(
+            f"{str(path)!r} is damaged, or larger than the memory ({error}). Write it again; a "
+            ".npy is read in parts with mmap=True."
+        ) from error
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidValueError(
-            f"{str(path)!r} cannot be read as arrays ({error}). Write it again, without objects."
+            f"{str(path)!r} cannot be read as arrays: it is damaged, or holds objects ({error}). "
+            "Write it again, without objects."
         ) from error
 
 

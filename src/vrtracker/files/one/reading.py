@@ -164,7 +164,7 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
     if problems:
         more = f", and {len(problems) - 1} more like it" if len(problems) > 1 else ""
         raise ImportFileError(
-            f"{what} cannot be taken over: {problems[0]}{more}; nothing was "
+            f"{what} cannot be taken over: {problems[0].removesuffix('.')}{more}; nothing was "
             "written. Correct it, or have ONE write it anew.",
             problems[:_MOST_PROBLEMS],
         )

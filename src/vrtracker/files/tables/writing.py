@@ -27,7 +27,7 @@ def kind_of(path: Path, known: Sequence[str] = (*TEXTS, *COLUMNAR, KEYS)) -> str
     kind = path.suffix.lower()
     if kind not in known:
         raise InvalidValueError(
-            f"{os.fspath(path)!r} is no such file: its name ends with one of {', '.join(known)}."
+            f"{os.fspath(path)!r} has no ending that is written; use one of {', '.join(known)}."
         )
     return kind
 

@@ -11,7 +11,12 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.datasets import dataset_name, is_called
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import SessionRecord
-from vrtracker.errors import InvalidValueError, RootUnavailableError, UnknownNameError
+from vrtracker.errors import (
+    InvalidValueError,
+    NotFoundError,
+    RootUnavailableError,
+    UnknownNameError,
+)
 from vrtracker.files import alf
 from vrtracker.files.layout import SessionFolders
 from vrtracker.files.loading import load_dataset
@@ -146,6 +151,14 @@ class OpenSession:
         """Read one dataset by its name or its path; see `load`."""
         return self.load(name)
 
+    def __iter__(self) -> Iterator[str]:
+        """Give the path of each dataset, by which it is read."""
+        return (file.rel_path for file in self.files())
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a dataset is called so."""
+        return isinstance(name, str) and any(is_called(path, name) for path in self)
+
     def load(
         self, name: str, *, revision: str | None = None, mmap: bool = False, check: bool = False
     ) -> Any:
@@ -172,17 +185,23 @@ class OpenSession:
         ------
         UnknownNameError
             If there is no such dataset, or none so early.
+        NotFoundError
+            If it is recorded, but its file is gone.
         InvalidValueError
             If several have this name, in other collections or of other kinds; it lists them. If
-            it is damaged, or the revision is no text. With `check`, if it holds something else
-            than was recorded, or has no hash on record.
+            it is damaged, or the name or the revision is no text. With `check`, if it holds
+            something else than was recorded, or has no hash on record.
         """
         files = self.files()
-        found = [file for file in files if is_called(file.rel_path, name)]
+        found = _called(files, name)
         paths = [file.rel_path for file in _last_revisions(found, revision)]
         if revision is None and "/" in name and any(file.rel_path == name for file in found):
             paths = [name]
         if not paths:
+            self._refuse_gone(name, revision)
+            if found:
+                earliest = sorted(file.revision or "" for file in found)
+                raise UnknownNameError(f"revision of {name!r} until", revision, earliest)
             raise UnknownNameError("dataset", name, [file.rel_path for file in files])
         if len(paths) > 1:
             raise InvalidValueError(
@@ -202,15 +221,16 @@ class OpenSession:
         ------
         UnknownNameError
             If there is no such object.
+        NotFoundError
+            If it is recorded, but its files are gone.
         InvalidValueError
             If it is in several collections, or an attribute is there more than once; it lists the
-            datasets. If one of them is damaged, or the revision is no text, or as in `load`.
+            datasets. If one of them is damaged, or as in `load`.
         """
         known = {f: parts for f in self.files() if (parts := alf.parse_alf_name(_base(f)))}
-        attributes = {
-            f: parts.attribute for f, parts in known.items() if is_called(f.rel_path, name)
-        }
+        attributes = {file: known[file].attribute for file in _called(list(known), name)}
         if not attributes:
+            self._refuse_gone(name, revision)
             objects = {parts.object for parts in known.values()}
             raise UnknownNameError("object", name, sorted(objects))
         last = list(_last_revisions(list(attributes), revision))
@@ -222,6 +242,20 @@ class OpenSession:
             )
         self._check(of.values() if check else ())
         return {attribute: load_dataset(self.path / path) for attribute, path in of.items()}
+
+    def _refuse_gone(self, name: str, revision: str | None) -> None:
+        """Raise NotFoundError if a file that has this name is recorded, since it is not there."""
+        for path in {} if self._recorded is None else self._recorded():
+            if is_called(path, name) and _is_until(alf.revision_of(path), revision):
+                if (self.path / path).exists():
+                    continue
+                raise NotFoundError(
+                    "file",
+                    path,
+                    remedy="It is recorded, but gone: put it back. What else is: "
+                    "vrtracker datasets verify --all.",
+                    at=str(self.path),
+                )
 
     def _check(self, paths: Collection[str]) -> None:
         """Raise InvalidValueError unless these files hold what was recorded."""
@@ -254,13 +288,25 @@ def _collection(rel_path: str) -> str:
     return dataset_name(rel_path).rpartition("/")[0]
 
 
+def _called(files: Sequence[alf.AlfFile], name: str) -> list[alf.AlfFile]:
+    if not isinstance(name, str):
+        raise InvalidValueError(
+            f"A dataset is named by a text such as 'trials.choice', not {name!r}."
+        )
+    return [file for file in files if is_called(file.rel_path, name)]
+
+
+def _is_until(revision: str | None, latest: str | None) -> bool:
+    return latest is None or (revision or "") <= latest
+
+
 def _last_revisions(files: Sequence[alf.AlfFile], latest: str | None) -> Iterator[alf.AlfFile]:
     """Yield of each dataset its last revision, or the last until `latest`."""
     if latest is not None and not isinstance(latest, str):
         raise InvalidValueError(f"revision has to be a text such as '2024-06-01', not {latest!r}.")
     by_name: dict[str, list[alf.AlfFile]] = {}
     for file in files:
-        if latest is None or (file.revision or "") <= latest:
+        if _is_until(file.revision, latest):
             by_name.setdefault(dataset_name(file.rel_path), []).append(file)
     for revisions in by_name.values():
         yield max(revisions, key=lambda file: file.revision or "")
