@@ -175,6 +175,25 @@ def test_ten_sessions_are_judged_by_keys_alone(page, server):
     assert server.tracker.decisions.records(judged[2])[-1]["reason"] == "dim"
 
 
+def test_a_decision_that_was_begun_is_dropped_by_escape_and_a_key_decides_once(page, server):
+    page.goto("/quality/red_cell")
+    key = page.get_by_role("heading", level=1).inner_text().rpartition(" ")[2]
+    page.evaluate(PAINTED)
+    page.keyboard.press("f")
+    page.keyboard.press("Escape")
+    page.get_by_label("Reason").click()
+    page.keyboard.type("dim")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state("networkidle")
+    assert server.tracker.workflow.states(key)["red_cell_qc"] == "ready"
+
+    # Both keys come before the next page.
+    press = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', bubbles: true}))"
+    page.evaluate(f"{press}; {press}")
+    page.get_by_text(f"{key}: PASS").wait_for()
+    assert [each["reason"] for each in server.tracker.decisions.records(key)] == ["dim"]
+
+
 def test_a_run_that_fails_shows_up_by_itself_with_its_traceback(page, server):
     page.clock.install()
     page.goto("/")
@@ -287,6 +306,10 @@ def test_the_second_of_two_servers_reviewers_reads_what_the_first_one_said(brows
         told = page.get_by_role("alert")
         told.wait_for()
         assert "bob said WARNING (no red at all)" in told.inner_text()
+        page.evaluate(PAINTED)
+        page.keyboard.press("n")
+        page.get_by_text("left to judge").wait_for()
+        assert not page.get_by_role("heading", name=key).count()
 
 
 def test_a_snapshot_is_published_and_listed(page, tmp_path, monkeypatch):

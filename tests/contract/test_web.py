@@ -258,7 +258,12 @@ def test_a_lab_that_is_only_read_refuses_every_change(lab):
         visitor = Visitor(client)
         run = visitor.send("/runs/start", stage="registration")
         assert "you only read" in visitor.see("/")
+        forms = ("/sessions/new", f"/sessions/{ONE}/edit", "/mice/import")
+        pages = [visitor.look(path) for path in forms]
+        pages += [visitor.send(f"/sessions/{ONE}/scratch", reason="dim")]
 
+    assert [page.status for page in pages] == [403] * 4
+    assert all(b"This server only reads." in page.body for page in pages)
     assert (edit.status, edit.error["code"]) == (403, "read_only")
     assert run.status == 403
     assert (claim.status, claim.error["code"]) == (403, "read_only")

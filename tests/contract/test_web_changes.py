@@ -51,13 +51,19 @@ def test_what_was_changed_in_the_form_alone_is_written_with_the_reason(visitor, 
 
 
 def test_an_edit_of_what_somebody_else_changed_shows_both_and_can_be_kept_then(visitor, lab):
-    form = _edit(visitor, ONE, numPlanes="3", sessionNotes="mine")
+    lines = "two\nlines"
+    lab.tracker.sessions.update({"experimentType": lines}, ONE)
+    form = _edit(visitor, ONE, numPlanes="3", sessionNotes=lines)
+    assert f">\n{lines}</textarea>" in visitor.see(f"/sessions/{ONE}/edit")
     lab.tracker.sessions.update({"sessionNotes": "theirs"}, ONE)
 
-    late = visitor.send(f"/sessions/{ONE}/edit", **form)
+    late = visitor.send(f"/sessions/{ONE}/edit", reason="measured", **form)
     page = late.body.decode()
     assert (late.status, lab.row(ONE).sessionNotes) == (409, "theirs")
     assert "<td></td><td>theirs</td>" in page
+    # A field of one line would make one line of what nobody has touched.
+    assert re.search(rf'<textarea name="sessionNotes"[^>]*>\n{lines}</textarea>', page)
+    assert 'name="reason" size="40" value="measured"' in page
 
     again = {"version": hidden(page, "version"), "was.sessionNotes": "theirs"}
     again |= {"sessionNotes": "ours", "was.numPlanes": "", "numPlanes": "3"}

@@ -62,6 +62,7 @@ def test_an_editor_writes_in_the_own_name_and_a_reader_not_at_all(client, lab):
     assert reader.send(f"/sessions/{ONE}/unscratch").status == 403
     assert not lab.row(ONE).sessionQC
     assert "· ann · you only read" in reader.see("/")
+    assert b"A reader changes nothing." in reader.look("/sessions/new").body
     assert "Unscratch" not in reader.see(f"/sessions/{ONE}")
     assert "Run again" not in reader.see("/runs")
 

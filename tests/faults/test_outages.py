@@ -70,10 +70,13 @@ def test_pages_say_that_the_database_is_away_and_come_back_with_it(server, serve
         with server.away():
             gone = [visitor.look(path) for path in ("/", "/mice", "/sessions")]
             call = client.ask("GET", "/sessions")
+            sent = visitor.send("/sessions/new", mouse="M1", date="today", number="1")
         back = [visitor.look(path).status for path in ("/", "/mice", "/sessions")]
 
     assert [answer.status for answer in (*gone, call)] == [503] * 4
     assert b"tries again by itself" in gone[0].body
+    # The form would come empty: what was typed is behind the way back.
+    assert (sent.status, b"tries again" in sent.body, b"Go back" in sent.body) == (503, False, True)
     assert call.headers["Retry-After"]
     assert back == [200] * 3
 

@@ -115,7 +115,7 @@ class _Desk:
         if key:
             whole = str(self._tracker.sessions.get(key).key)
             if self._held.take(stage.name, [whole]) is None:
-                raise _elsewhere(whole)
+                raise _elsewhere(whole, stage)
             return whole
         waiting = self._tracker.query(state={stage.name: "ready"})
         behind = waiting
@@ -153,10 +153,10 @@ class _Desk:
                 http.HTTPStatus.BAD_REQUEST, "no_reason", f"{level} needs a reason.", "Give one."
             )
         if self._held.take(stage.name, [key]) is None:
-            raise _elsewhere(key)
+            raise _elsewhere(key, stage)
         state = self._tracker.workflow.states(key)[stage.name]
         if state != form.get("state"):
-            raise _decided(key, state, self._tracker.decisions.records(key))
+            raise _decided(key, stage, state, self._tracker.decisions.records(key))
         with operation(new_id()) as token:
             if level == _SCRATCH:
                 self._tracker.workflow.scratch(key, reason or "", seen=seen)
@@ -166,15 +166,20 @@ class _Desk:
         return token
 
 
-def _elsewhere(key: str) -> Refusal:
-    said = f"{key} lies before another reviewer."
-    return Refusal(http.HTTPStatus.CONFLICT, "held", said, "Take the next one.")
+def _elsewhere(key: str, stage: Stage) -> Refusal:
+    return _too_late(key, stage, "held", f"{key} lies before another reviewer.")
 
 
-def _decided(key: str, state: str, decisions: list[Any]) -> Refusal:
+def _decided(key: str, stage: Stage, state: str, decisions: list[Any]) -> Refusal:
     said = f"{key} was decided meanwhile: it is {state} now; nothing was written."
     if decisions:
         last = decisions[-1]
         why = f" ({last['reason']})" if last["reason"] else ""
         said += f" {last['actor']} said {QC(last['qc_level']).name}{why}."
-    return Refusal(http.HTTPStatus.CONFLICT, "decided", said, "Take the next one.")
+    return _too_late(key, stage, "decided", said)
+
+
+def _too_late(key: str, stage: Stage, code: str, said: str) -> Refusal:
+    check = stage.name.removesuffix("_qc")
+    more = {"onward": f"/quality/{in_path(check)}?after={in_path(key)}"}
+    return Refusal(http.HTTPStatus.CONFLICT, code, said, "Take the next one.", more=more)

@@ -113,11 +113,16 @@ class _Editing:
                     key, values | {"reason": form.text("reason")}, form.get("version", "")
                 )
             except Refusal as refusal:
-                return self._conflict(key, refusal, was, wanted)
+                return self._conflict(key, refusal, was, wanted, form.get("reason", ""))
         return then(f"/{self.plural}/{in_path(key)}")
 
     def _conflict(
-        self, key: str, refusal: Refusal, was: Mapping[str, str], wanted: Mapping[str, str]
+        self,
+        key: str,
+        refusal: Refusal,
+        was: Mapping[str, str],
+        wanted: Mapping[str, str],
+        reason: str,
     ) -> Response:
         now = refusal.more["current"]
         rows = [
@@ -125,7 +130,7 @@ class _Editing:
             for name in was
             if name in wanted or was[name] != _text(now.get(name))
         ]
-        facts = {"plural": self.plural, "key": key, "rows": rows}
+        facts = {"plural": self.plural, "key": key, "rows": rows, "reason": reason}
         facts["version"] = refusal.headers["ETag"]
         return self._renderer.show("conflict.html", facts, http.HTTPStatus.CONFLICT)
 

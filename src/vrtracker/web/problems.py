@@ -52,6 +52,7 @@ _STATUS: tuple[tuple[tuple[type[VrtrackerError], ...], http.HTTPStatus], ...] = 
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _AGAIN_S = "5"
+ONLY_READS = "This server only reads."
 
 
 class Refusal(Exception):  # noqa: N818 -- it is an answer, not a fault
@@ -104,17 +105,22 @@ def _is_of_page(request: Request) -> bool:
     return not request.url.path.startswith(("/api/", "/openapi.json"))
 
 
-def _page(request: Request, message: str, status: int) -> Response:
-    answer: Response = request.app.state.renderer.wrong(message, status)
+def _page(request: Request, message: str, status: int, onward: str | None = None) -> Response:
+    # A form that is asked for again comes empty: what was typed would be gone.
+    away = status == http.HTTPStatus.SERVICE_UNAVAILABLE and request.method in {"GET", "HEAD"}
+    facts = {"message": message, "onward": onward, "again": away}
+    answer: Response = request.app.state.renderer.show("wrong.html", facts, status)
     return answer
 
 
 def _ours(request: Request, error: Any) -> Response:
-    status = status_of(error)
+    status, said = status_of(error), str(error)
+    if isinstance(error, ReadOnlyError) and "readonly=True" in said:
+        said = f"{ONLY_READS} Start another one."
     if _is_of_page(request):
-        return _page(request, str(error), status)
+        return _page(request, said, status)
     # Our messages say the fact first, and the remedy after it.
-    said = str(error).partition("\n")[0] if isinstance(error, ConditionError) else str(error)
+    said = said.partition("\n")[0] if isinstance(error, ConditionError) else said
     fact, *remedy = _SENTENCE.split(said, maxsplit=1)
     headers = {"Retry-After": _AGAIN_S} if isinstance(error, DatabaseAwayError) else {}
     more: dict[str, Any] = {}
@@ -127,7 +133,8 @@ def _ours(request: Request, error: Any) -> Response:
 
 def _refusal(request: Request, error: Any) -> Response:
     if _is_of_page(request):
-        return _page(request, f"{error.message} {error.remedy}", error.status)
+        said = f"{error.message} {error.remedy}"
+        return _page(request, said, error.status, error.more.get("onward"))
     given = {"more": error.more, "headers": error.headers}
     return problem(error.status, error.code, error.message, error.remedy, **given)
 

@@ -22,7 +22,7 @@ from vrtracker.domain.qc import QC
 from vrtracker.domain.roles import Role
 from vrtracker.domain.stages import StageKind
 from vrtracker.tracker import Tracker
-from vrtracker.web.problems import Refusal
+from vrtracker.web.problems import ONLY_READS, Refusal
 from vrtracker.web.visits import current
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,6 +35,8 @@ _ON_PAGES = (
     (r"use set_qc", "judge it on its page"),
 )
 """The library's remedies as one finds them on the pages."""
+_FORMS = ("edit.html", "enter.html", "import.html")
+"""What is of no use to who only reads."""
 
 
 class Given(dict[str, str]):
@@ -100,21 +102,20 @@ class Renderer:
     ) -> HTMLResponse:
         """Return a page; `facts` are what its template speaks of."""
         visit = current.get()
+        may_write = self._may_write and visit.may_write
+        if name in _FORMS and not may_write:
+            only_reads = self._tracker.database.readonly
+            said = ONLY_READS if only_reads else "A reader changes nothing."
+            raise Refusal(http.HTTPStatus.FORBIDDEN, "only_reads", said, "")
         common = {
             "database": self._tracker.url,
             "person": visit.person,
-            "may_write": self._may_write and visit.may_write,
+            "may_write": may_write,
             "reviews": self._reviews,
             "mark": Markup('<input type="hidden" name="mark" value="{}">').format(visit.form_mark),
         }
         template = _environment(self._zone).get_template(name)
         return HTMLResponse(template.render(common | dict(facts or {})), status)
-
-    def wrong(self, message: str, status: int) -> HTMLResponse:
-        """Return a page that says what is wrong."""
-        return self.show(
-            "wrong.html", {"message": on_pages(message), "status": int(status)}, status
-        )
 
 
 def on_pages(message: str) -> str:

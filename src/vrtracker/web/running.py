@@ -30,7 +30,7 @@ from vrtracker.snapshots import list_versions
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import digest
 from vrtracker.web.fresh import Fresh
-from vrtracker.web.problems import Refusal
+from vrtracker.web.problems import ONLY_READS, Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, then
 
 _TAIL = 8_000
@@ -269,8 +269,8 @@ class _Work:
         Refusal
         """
         if self._tracker.database.readonly:
-            said = "This server only reads."
-            raise Refusal(http.HTTPStatus.FORBIDDEN, "read_only", said, "Start another one.")
+            remedy = "Start another one."
+            raise Refusal(http.HTTPStatus.FORBIDDEN, "read_only", ONLY_READS, remedy)
 
     def examined(self) -> Any:
         """Return what the doctor finds."""

@@ -4,6 +4,7 @@
 
 const EVERY_MS = 5000;
 let pending = null;
+let sent = false;
 
 function say(text) {
   document.getElementById("said").textContent = text;
@@ -58,12 +59,16 @@ document.querySelectorAll("[data-later]").forEach(renew);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+  if (pending && event.key === "Escape") {
+    pending = null;
+    say("");
+  }
   if (typing && event.key === "Escape") event.target.blur();
   if (typing && event.key === "Enter" && pending && event.target.form === pending.form) {
     event.preventDefault();
     if (event.target.value.trim()) pending.form.requestSubmit(pending);
   }
-  if (typing) return;
+  if (typing || sent) return;
   const keyed = [...document.querySelectorAll("[data-keys]")];
   const found = keyed.find((each) => each.dataset.keys.split(" ").includes(event.key.toLowerCase()));
   if (!found) return;
@@ -77,6 +82,14 @@ document.addEventListener("keydown", (event) => {
   }
   found.click();
 });
+
+// What a key has decided is decided once, however often it is pressed until the next page is there.
+document.addEventListener("submit", (event) => {
+  if (!("keys" in (event.submitter?.dataset ?? {}))) return;
+  if (sent) event.preventDefault();
+  sent = true;
+});
+addEventListener("pageshow", () => { sent = false; });
 
 async function take(file, field) {
   field.value = await file.text();
