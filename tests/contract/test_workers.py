@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import psutil
@@ -15,6 +16,8 @@ import pytest
 from support.registrars import HANGS, bad, good, hang, kills_once, noted, writes
 from support.workflow_lab import wait_for
 from vrtracker.errors import ConfigurationError, InvalidValueError, WorkersError
+from vrtracker.services.workflow.claims import Claims
+from vrtracker.services.workflow.engines import Engine
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -111,6 +114,24 @@ def test_an_error_of_a_worker_is_raised_where_the_run_began(lab, workflow, threa
     keys_of(lab, 3)
     with pytest.raises(ValueError, match="first flips"):
         workflow.run(registrar=bad, executor=threads, raise_errors=True)
+
+
+@on_sqlite
+def test_a_run_goes_on_where_the_time_of_a_share_ends_with_a_session_claimed(
+    lab, workflow, threads, monkeypatch
+):
+    succeed = Claims.succeed
+
+    def slowly(*args, **kwargs):
+        claimed = succeed(*args, **kwargs)
+        time.sleep(0.4)
+        return claimed
+
+    keys_of(lab, 6)
+    monkeypatch.setattr(Engine, "share_s", 0.3)
+    monkeypatch.setattr(Claims, "succeed", slowly)
+    report = workflow.run(registrar=good, executor=threads)
+    assert (report.succeeded, report.stopped, report.left) == (6, None, 0)
 
 
 @on_sqlite

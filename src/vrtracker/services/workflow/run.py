@@ -227,9 +227,9 @@ class _Run:
     def _limit(self) -> str | None:
         """Return why no other session is begun, if a limit is reached."""
         if self._next is not None:
-            # The rest was asked as that one was claimed; a stop may have come since.
-            stop = self._options.stop
-            stopped = stop() if stop is not None else None
+            # The rest was asked as that one was claimed; a stop may have come since. The time of a
+            # share is none: what this run gives back it does not begin again.
+            stopped = self._stop() if self._stop is not None else None
             if stopped:
                 claim, self._next = self._next, None
                 self._results.append(self._give_back(claim, stopped))
