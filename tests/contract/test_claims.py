@@ -247,6 +247,19 @@ def test_output_that_was_not_recorded_stays_once_a_person_has_entered_it(lab, wo
     assert (lab.litter(ONE), lab.state(ONE, "registration")) == ([], "done")
 
 
+def test_reconciling_compares_a_session_whose_left_overs_stay_as_they_are(lab, workflow):
+    lab.add(ONE)
+    workflow.run(registrar=writes({"a.b.npy": b"made anew"}))
+    # A swap that never ended, and an output since: recovering leaves both alone.
+    for name in (f".vrtracker-old-{'e' * 32}", f".vrtracker-staging-{'e' * 32}"):
+        (lab.folder(ONE) / name).mkdir()
+        (lab.folder(ONE) / name / "a.b.npy").write_bytes(b"good")
+
+    plan = lab.tracker.reconcile()
+
+    assert {"left over", "touched"} <= {note.kind for note in plan.found.notes}
+
+
 def test_output_of_a_worker_that_wakes_late_stays_once_a_person_has_entered_it(lab):
     key = lab.add(ONE)
 

@@ -107,14 +107,18 @@ def test_an_edit_of_many_that_would_be_another_one_by_now_is_shown_again(visitor
 
 def test_an_edit_of_many_without_a_condition_is_one_of_all(visitor, lab):
     wanted = {"where": "", "column": "numPlanes", "value": "5"}
+    before = lab.row(TWO).numPlanes
+    lab.tracker.workflow.scratch(TWO, "slept")
     shown = visitor.send("/sessions/bulk", **wanted).body.decode()
 
     offered = re.search('<select name="column">(.*?)</select>', visitor.see("/sessions"))[1]
     assert "<option>numPlanes</option>" in offered
     assert not re.search("uSessionID|mouseName|sessionQC", offered)
-    assert "numPlanes of 3 of 3 matching sessions would become" in shown
+    assert "numPlanes of 2 of 2 matching sessions would become" in shown
     assert visitor.send("/sessions/bulk", seen=hidden(shown, "seen"), **wanted).status == 303
-    assert lab.row(THREE).numPlanes == 5
+    assert (lab.row(THREE).numPlanes, lab.row(TWO).numPlanes) == (5, before)
+    shown = visitor.send("/sessions/bulk", scratched="yes", **wanted).body.decode()
+    assert "numPlanes of 1 of 3 matching sessions would become" in shown
 
 
 def test_today_s_session_is_entered_like_the_last_one(visitor, lab):

@@ -20,6 +20,14 @@ def left_over(session_folder: Path, *, output: str = ONE_DATA) -> list[tuple[str
     return [(token, path.name) for token, path in found]
 
 
+def may_replace(session_folder: Path, *, output: str = ONE_DATA) -> bool:
+    """Return whether `recover` may put another output in the place of the one that is there."""
+    session = Path(session_folder)
+    olds = dict(folders_left(session, output, OLD)).keys()
+    staged = dict(folders_left(session, output, STAGING)).keys()
+    return bool(olds - staged) or (bool(olds) and not sizes(session / output))
+
+
 def recover(
     session_folder: Path,
     *,

@@ -169,7 +169,7 @@ class SavedSettings:
         """
         value = _plain(self.values.get(name))
         listed = [] if value is None else value
-        if isinstance(listed, list | set):
+        if isinstance(listed, list | tuple | set):
             whole = list(takewhile(lambda each: isinstance(each, int), map(_plain, listed)))
             if len(whole) == len(listed):
                 return whole

@@ -13,6 +13,7 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.states import Mark, State
 from vrtracker.errors import VrtrackerError
 from vrtracker.files.probe import FolderProbe, probe
+from vrtracker.files.recovery import may_replace
 from vrtracker.files.scan import ScanResult
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
@@ -68,12 +69,13 @@ class Comparison:
                 zone=self._lab.zone,
             )
             left = left_by_the_ended(self._lab, row["uSessionID"], Path(folder))
-            if left:
-                # Whether its output stays as it is, is settled by removing them.
-                what = f"Applying removes what ended attempts left: {', '.join(left)}."
-                self._note(LEFT_OVER, key, f"{what} It is compared after that, with the next plan.")
+            what = f"Applying removes what ended attempts left: {', '.join(left)}." if left else ""
+            if left and may_replace(Path(folder), output=self._lab.output):
+                what += " It is compared after that, with the next plan."
             else:
                 self._one(key, row, folder, found)
+            if what:
+                self._note(LEFT_OVER, key, what)
         self._folders.add(key)
 
     def _may_change(self, key: SessionKey, row: Mapping[str, Any]) -> bool:
