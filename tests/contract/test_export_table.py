@@ -86,4 +86,4 @@ def test_shell_writes_what_is_asked_for(tmp_path):
     assert made == {"rows": 1, "file": str(file)}
     names = ["mouseName", "sessionDate", "sessionID", "imaging"]
     assert pq.read_table(file).column_names == names
-    assert "ends with" in refused(*here, "export", "table", "mice", tmp_path / "a.doc", code=2)
+    assert "has no ending" in refused(*here, "export", "table", "mice", tmp_path / "a.doc", code=2)
