@@ -245,7 +245,7 @@ def misfits(database: Database, connection: Connection) -> list[Misfit]:
 def _require_known(kind: str, names: Collection[str], known: Collection[str]) -> None:
     for name in sorted(names):
         if name not in known:
-            raise UnknownNameError(kind, name, known)
+            raise UnknownNameError(kind, name, sorted(known))
 
 
 def portable(kind: _Type) -> _Type | None:
