@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from vrtracker.database import Database, Executor
 from vrtracker.repositories.activity import ActivityRepository
@@ -26,6 +25,22 @@ from vrtracker.repositories.selections import SelectionRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.repositories.tracking import TrackingRepository
+
+Repository = TypeVar("Repository")
+
+
+class _Part(Generic[Repository]):
+    """A repository of a unit of work, made when it is first asked for."""
+
+    def __init__(self, make: Callable[[Executor], Repository]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: UnitOfWork, owner: type | None = None) -> Repository:
+        made = unit.__dict__[self._name] = self._make(unit.executor)
+        return made
 
 
 class UnitOfWork:
@@ -86,90 +101,40 @@ class UnitOfWork:
         with self._database.translating(), self._connection.begin_nested():
             yield
 
-    @cached_property
-    def sessions(self) -> SessionRepository:
-        """Sessions."""
-        return SessionRepository(self.executor)
-
-    @cached_property
-    def mice(self) -> MouseRepository:
-        """Mice."""
-        return MouseRepository(self.executor)
-
-    @cached_property
-    def stages(self) -> StageRepository:
-        """Stages of sessions: facts, marks, queues."""
-        return StageRepository(self.executor)
-
-    @cached_property
-    def attempts(self) -> AttemptRepository:
-        """Attempts and claims."""
-        return AttemptRepository(self.executor)
-
-    @cached_property
-    def events(self) -> EventRepository:
-        """The history."""
-        return EventRepository(self.executor)
-
-    @cached_property
-    def qc_decisions(self) -> QCDecisionRepository:
-        """QC decisions."""
-        return QCDecisionRepository(self.executor)
-
-    @cached_property
-    def datasets(self) -> DatasetRepository:
-        """Datasets."""
-        return DatasetRepository(self.executor)
-
-    @cached_property
-    def one(self) -> OneRepository:
-        """What caches of ONE say."""
-        return OneRepository(self.executor)
-
-    @cached_property
-    def deletions(self) -> DeletionRepository:
-        """What was deleted and can come back."""
-        return DeletionRepository(self.executor)
-
-    @cached_property
-    def selections(self) -> SelectionRepository:
-        """Frozen selections."""
-        return SelectionRepository(self.executor)
-
-    @cached_property
-    def experiments(self) -> ExperimentRepository:
-        """Experiments, their messages and trials."""
-        return ExperimentRepository(self.executor)
-
-    @cached_property
-    def masks(self) -> MaskRepository:
-        """Masks of sessions."""
-        return MaskRepository(self.executor)
-
-    @cached_property
-    def rigs(self) -> RigRepository:
-        """Rigs."""
-        return RigRepository(self.executor)
-
-    @cached_property
-    def tracking(self) -> TrackingRepository:
-        """Cells tracked over sessions."""
-        return TrackingRepository(self.executor)
-
-    @cached_property
-    def orphans(self) -> OrphanRepository:
-        """Rows that refer to what is not there."""
-        return OrphanRepository(self.executor)
-
-    @cached_property
-    def activity(self) -> ActivityRepository:
-        """What is going on, summed."""
-        return ActivityRepository(self.executor)
-
-    @cached_property
-    def images(self) -> RowImages:
-        """The tracker's rows of sessions, as events keep them."""
-        return RowImages(self.executor)
+    sessions = _Part(SessionRepository)
+    """Sessions."""
+    mice = _Part(MouseRepository)
+    """Mice."""
+    stages = _Part(StageRepository)
+    """Stages of sessions: facts, marks, queues."""
+    attempts = _Part(AttemptRepository)
+    """Attempts and claims."""
+    events = _Part(EventRepository)
+    """The history."""
+    qc_decisions = _Part(QCDecisionRepository)
+    """QC decisions."""
+    datasets = _Part(DatasetRepository)
+    """Datasets."""
+    one = _Part(OneRepository)
+    """What caches of ONE say."""
+    deletions = _Part(DeletionRepository)
+    """What was deleted and can come back."""
+    selections = _Part(SelectionRepository)
+    """Frozen selections."""
+    experiments = _Part(ExperimentRepository)
+    """Experiments, their messages and trials."""
+    masks = _Part(MaskRepository)
+    """Masks of sessions."""
+    rigs = _Part(RigRepository)
+    """Rigs."""
+    tracking = _Part(TrackingRepository)
+    """Cells tracked over sessions."""
+    orphans = _Part(OrphanRepository)
+    """Rows that refer to what is not there."""
+    activity = _Part(ActivityRepository)
+    """What is going on, summed."""
+    images = _Part(RowImages)
+    """The tracker's rows of sessions, as events keep them."""
 
 
 @contextlib.contextmanager
