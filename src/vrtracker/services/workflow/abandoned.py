@@ -66,7 +66,9 @@ def _free_abandoned(lab: LabContext) -> list[str]:
         if why is not None or row["outcome"] == "expired":
             left.append(row)
     # One that was killed right after it had recorded its end may have left something too.
-    left += [row for row in last if is_alive(lab, row) is False]
+    processes_of = {(row["process_id"], row["process_started_at"]): row for row in last}
+    gone = {process for process, row in processes_of.items() if is_alive(lab, row) is False}
+    left += [row for row in last if (row["process_id"], row["process_started_at"]) in gone]
     return [*notes, *clean_after(lab, left)]
 
 
