@@ -126,5 +126,7 @@ class Snapshot:
     ) -> State:
         """Return the state of a stage, or what it were if it need not wait for some others."""
         facts = self.facts(stage, stages, now)
-        unmet = tuple(name for name in facts.unmet if name not in without)
-        return state_of(replace(facts, unmet=unmet))
+        if without:
+            unmet = tuple(name for name in facts.unmet if name not in without)
+            facts = replace(facts, unmet=unmet)
+        return state_of(facts)

@@ -41,8 +41,7 @@ class AttemptRepository:
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Insert a running attempt; columns not given are NULL."""
-        table = self._x.tables.attempts
-        self._x.insert(table, [{**dict.fromkeys(table.c.keys()), **values}])
+        self._x.insert(self._x.tables.attempts, [values])
 
     def close(self, attempt_id: str, values: Mapping[str, Any]) -> bool:
         """Set the outcome of a running attempt; False if it is not running any more.

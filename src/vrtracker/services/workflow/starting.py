@@ -49,8 +49,9 @@ class Starting:
         """Claim a session, which is there only when `commit` says so; see `Claims.start`."""
         snapshot, at = read(self._lab, unit, key), self._lab.now()
         transition = Transition.RERUN if rerun else Transition.START
-        require(self._lab, snapshot, stage, transition, at=at, without=without)
-        before = snapshot.state(stage, self._lab.stages, at)
+        before = require(self._lab, snapshot, stage, transition, at=at, without=without)
+        if without:
+            before = snapshot.state(stage, self._lab.stages, at)
         attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
         expire_claims(self._lab, unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
