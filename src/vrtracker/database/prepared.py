@@ -58,7 +58,9 @@ class Prepared:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return the parameters in the form that the driver takes."""
-        filled, values = self._template.copy(), {**self._held, **values}
+        filled = self._template.copy()
+        if self._held:
+            values = {**self._held, **values}
         for place, name, processor in self._places:
             value = values[name]
             filled[place] = value if processor is None else processor(value)

@@ -136,7 +136,9 @@ class UTCTime(TypeDecorator[dt.datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no zone; take vrtracker.clock.now().")
-        return value.astimezone(dt.UTC).replace(tzinfo=None, microsecond=0)
+        if value.tzinfo is not dt.UTC:
+            value = value.astimezone(dt.UTC)
+        return value.replace(tzinfo=None, microsecond=0)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
         """Return the aware instant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -337,4 +338,6 @@ def _plain(value: Any) -> Any:
     """Return a value as an event's changes hold it."""
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, dt.date):
+        return str(value)
     return json.loads(to_json(value))
