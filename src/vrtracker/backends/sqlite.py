@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from vrtracker.backends.table_conversion import TableConversion
 
 _BUSY_PAUSE = 0.02
+_TURN_PAUSE = 0.002
 _HASTY = "commits without waiting for the disk"
 _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: Violation.UNIQUE,
@@ -347,14 +348,18 @@ def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch a new file to WAL; while another process does so too, SQLite fails without waiting."""
+    _again_while_busy(connection, "PRAGMA journal_mode = WAL", _BUSY_PAUSE)
+
+
+def _again_while_busy(connection: Any, sql: str, pause: float) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(sql)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(_BUSY_PAUSE)
+            time.sleep(pause)
         else:
             return
 
@@ -370,7 +375,15 @@ def _begin(connection: Connection) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    _execute(connection, "BEGIN IMMEDIATE")
+    """Wait for the other writers in short steps; SQLite's own grow to 0.1 s, with the lock free."""
+    driver_connection: Any = connection.connection.driver_connection
+    driver_connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        _again_while_busy(driver_connection, "BEGIN IMMEDIATE", _TURN_PAUSE)
+    except sqlite3.Error as error:
+        raise exc.DBAPIError.instance("BEGIN IMMEDIATE", None, error, sqlite3.Error) from error
+    finally:
+        driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def _execute(connection: Connection, sql: str) -> None:
