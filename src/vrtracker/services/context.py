@@ -18,7 +18,8 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.roles import ProfileRoles, Role, Standing
-from vrtracker.domain.stages import StageGraph
+from vrtracker.domain.stages import Stage, StageGraph
+from vrtracker.domain.states import State
 from vrtracker.errors import ConcurrentUpdateError, NotFoundError, RoleError, RootUnavailableError
 from vrtracker.files.layout import SessionFolders
 from vrtracker.repositories.events import NewEvent
@@ -213,12 +214,23 @@ class LabContext:
         return SessionFolders(self.root)
 
     def event(
-        self, subject: SessionKey | str, verb: str, *, at: dt.datetime | None = None, **more: Any
+        self,
+        subject: SessionKey | str,
+        verb: str,
+        *,
+        at: dt.datetime | None = None,
+        moved: tuple[Stage, State, State] | None = None,
+        **more: Any,
     ) -> NewEvent:
         """Return an event on a session (by key) or a mouse (by name), signed and dated.
 
+        Of a stage that `moved` it tells the states before and after.
+
         Raises InvalidValueError if the reason is no text that a database keeps.
         """
+        if moved is not None:
+            stage, before, after = moved
+            more |= {"stage": stage.name, "from_state": before.value, "to_state": after.value}
         if more.get("reason") is not None:
             storable_text(more["reason"])
         return NewEvent(

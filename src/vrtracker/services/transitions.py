@@ -274,9 +274,7 @@ def expire_claims(
             snapshot.record.key,
             Transition.CANCEL.value,
             at=at,
-            stage=stage.name,
-            from_state=State.RUNNING.value,
-            to_state=snapshot.state(stage, lab.stages, at).value,
+            moved=(stage, State.RUNNING, snapshot.state(stage, lab.stages, at)),
             reason="its lease ended",
             attempt_id=attempt_id,
         )
@@ -347,9 +345,7 @@ def stale_events(
             snapshot.record.key,
             "invalidated",
             at=at,
-            stage=other.name,
-            from_state=State.DONE.value,
-            to_state=State.STALE.value,
+            moved=(other, State.DONE, State.STALE),
             reason=f"{stage.name} was {why}",
         )
         for other in stale

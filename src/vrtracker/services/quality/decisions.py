@@ -275,9 +275,7 @@ class QualityService:
                 key,
                 transition.value,
                 at=at,
-                stage=stage.name,
-                from_state=before.value,
-                to_state=after.value,
+                moved=(stage, before, after),
                 changes={**changes, "QC": level.name},
                 reason=extras["reason"],
             )
@@ -313,9 +311,7 @@ class QualityService:
                 key,
                 transition.value,
                 at=at,
-                stage=stage.name,
-                from_state=before.value,
-                to_state=after.value,
+                moved=(stage, before, after),
                 changes=changes,
                 reason=_clean(reason),
             )

@@ -109,9 +109,7 @@ def _settle(
         key,
         "included" if mark is None else "excluded",
         at=at,
-        stage=stage.name,
-        from_state=snapshot.state(stage, lab.stages, at).value,
-        to_state=after.value,
+        moved=(stage, snapshot.state(stage, lab.stages, at), after),
         changes=rows,
         reason=reason,
     )

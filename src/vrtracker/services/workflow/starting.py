@@ -60,9 +60,7 @@ class Starting:
             key,
             transition.value,
             at=at,
-            stage=stage.name,
-            from_state=before.value,
-            to_state=State.RUNNING.value,
+            moved=(stage, before, State.RUNNING),
             attempt_id=attempt_id,
         )
         unit.events.append([event])
