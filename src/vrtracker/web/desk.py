@@ -10,10 +10,10 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from vrtracker import operations
 from vrtracker.as_json import plain_value, records
 from vrtracker.domain.qc import QC
 from vrtracker.domain.stages import Stage
-from vrtracker.operations import new_id, operation
 from vrtracker.tracker import Tracker
 from vrtracker.web.problems import Refusal
 from vrtracker.web.rendering import Form, Given, Renderer, in_path, then
@@ -71,8 +71,8 @@ def routes(tracker: Tracker, renderer: Renderer, held: Held) -> APIRouter:
     @router.post("/quality/{kind}")
     def judge(kind: str, form: Form) -> Response:
         key, level = form.get("key", ""), form.get("level", "")
-        token = desk.judge(kind, form)
-        done = f"done={in_path(key)}&level={in_path(level)}&op={token}"
+        desk.judge(kind, form)
+        done = f"done={in_path(key)}&level={in_path(level)}&op={operations.current()}"
         return then(f"/quality/{in_path(kind)}?after={in_path(key)}&{done}")
 
     @router.post("/quality/{kind}/undo")
@@ -143,8 +143,8 @@ class _Desk:
             "others": tracker.workflow.states(key),
         }
 
-    def judge(self, kind: str, form: Given) -> str:
-        """Decide on what lies before oneself; return the operation."""
+    def judge(self, kind: str, form: Given) -> None:
+        """Decide on what lies before oneself."""
         stage = self._review(kind)
         key, level, reason = form.get("key", ""), form.get("level", ""), form.text("reason")
         seen = form.number("seen")
@@ -157,13 +157,11 @@ class _Desk:
         state = self._tracker.workflow.states(key)[stage.name]
         if state != form.get("state"):
             raise _decided(key, stage, state, self._tracker.decisions.records(key))
-        with operation(new_id()) as token:
-            if level == _SCRATCH:
-                self._tracker.workflow.scratch(key, reason or "", seen=seen)
-            else:
-                chosen = QC.parse(level)
-                self._tracker.workflow.set_qc(key, kind, chosen, reason=reason, seen=seen)
-        return token
+        if level == _SCRATCH:
+            self._tracker.workflow.scratch(key, reason or "", seen=seen)
+        else:
+            chosen = QC.parse(level)
+            self._tracker.workflow.set_qc(key, kind, chosen, reason=reason, seen=seen)
 
 
 def _elsewhere(key: str, stage: Stage) -> Refusal:

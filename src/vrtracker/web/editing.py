@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from vrtracker.as_json import plain_value
 from vrtracker.errors import InvalidValueError
-from vrtracker.operations import new_id, operation
+from vrtracker.operations import current
 from vrtracker.services.entries.rows import RowService
 from vrtracker.tracker import Tracker
 from vrtracker.web.answers import digest, version
@@ -145,18 +145,14 @@ class _Editing:
         is_scratched_too = "scratched" in form
         name = "key" if self.plural == "sessions" else "mouseName"
         wanted: Any = {name: keys} if keys else where
-        if wanted is None and self.plural == "sessions" and not is_scratched_too:
-            # All that the table shows: what is changed has been seen.
-            wanted = {"sessionQC": True}
         query = self._service.query(wanted, include_scratched=is_scratched_too)
         values, is_all = {column: text or None}, wanted is None
         plan = self._service.update(values, query, dry_run=True, all_rows=is_all)
         seen = digest([sorted(plan.changes), plain_value(plan.changes)])
         if form.get("seen") == seen and plan.rows:
-            with operation(new_id()) as done:
-                reason = form.text("reason")
-                self._service.update(values, query, seen=plan, reason=reason, all_rows=is_all)
-            return then(f"/undo?operation={done}&done=1")
+            reason = form.text("reason")
+            self._service.update(values, query, seen=plan, reason=reason, all_rows=is_all)
+            return then(f"/undo?operation={current()}&done=1")
         cells = plan.facts().rows
         facts = {
             "plural": self.plural,
@@ -188,9 +184,8 @@ class _Editing:
             plan = self._service.read_table(path)
         problems = [str(each).replace(f"{path}", "the table") for each in plan.problems]
         if form.get("seen") == digest(text) and not problems:
-            with operation(new_id()) as done:
-                plan.apply()
-            return then(f"/undo?operation={done}&done=1")
+            plan.apply()
+            return then(f"/undo?operation={current()}&done=1")
         facts = {
             "plural": self.plural,
             "text": text,
