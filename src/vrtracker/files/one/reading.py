@@ -58,11 +58,11 @@ _IDS: Mapping[str, tuple[str, ...]] = {SESSIONS: ("id",), DATASETS: ("eid", "id"
 
 @dataclass
 class _Table:
-    """One file: its columns as lists, and the problems that were met."""
+    """One file: its columns as lists until they are read, and the problems that were met."""
 
     name: str
     label: str
-    columns: Mapping[str, Sequence[Any]]
+    columns: dict[str, Sequence[Any]]
     count: int
     problems: list[str]
 
@@ -74,17 +74,22 @@ class _Table:
         """Return a column of ids, from texts or from pairs of integers."""
         pair = (f"{name}_0", f"{name}_1")
         if name in self.columns:
-            return list(self.read(self.columns[name], values.uuid_of_text))
+            return list(self.read(self._taken(name), values.uuid_of_text))
         if set(pair) <= self.columns.keys():
-            numbers = zip(*(self.columns[each] for each in pair), strict=True)
+            numbers = zip(*map(self._taken, pair), strict=True)
             return list(self.read(numbers, _uuid_of_numbers))
         self.problem(f"it has no column {name!r}, nor {pair[0]} and {pair[1]}")
         return []
 
+    def _taken(self, name: str) -> Sequence[Any]:
+        """Return a column, which is held no longer."""
+        taken, self.columns[name] = self.columns[name], ()
+        return taken
+
     def field(self, names: tuple[str, ...], read: Any, *, required: bool) -> list[Any]:
         for name in names:
             if name in self.columns:
-                return list(self.read(self.columns[name], read))
+                return list(self.read(self._taken(name), read))
         if required:
             self.problem(f"it has no column {names[0]!r}")
         return [read(None)] * self.count if not required else []
@@ -241,7 +246,7 @@ def _given(tables: Mapping[str, Any], name: str) -> _Table | None:
     frame = frame.reset_index(allow_duplicates=True)
     if not frame.columns.is_unique:
         raise ImportFileError(f"{name} has two columns of one name; rename one.")
-    columns = {}
+    columns: dict[str, Sequence[Any]] = {}
     for title, column in frame.astype(object).items():
         columns[str(title)] = [
             None if is_missing else _plain(value)

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ _VERB = "imported"
 _STAGE = "import"
 """What stands for a stage in the record of a file that a cache tells of."""
 _PROTOCOL = "experimentType"
+_AT_ONCE = 10_000
+"""New datasets whose rows are held at a time."""
 _FACTS = ("size_bytes", "md5", "sha256", "modified", "qc_level")
 _NO_NAMES: Mapping[str, Any] = dict.fromkeys(NAMES)
 
@@ -40,7 +43,8 @@ class _Changes:
     sessions: list[CachedSession] = field(default_factory=list)
     protocols: dict[SessionKey, str] = field(default_factory=dict)
     names: dict[SessionKey, dict[str, Any]] = field(default_factory=dict)
-    datasets: dict[SessionKey, list[dict[str, Any]]] = field(default_factory=dict)
+    datasets: dict[SessionKey, list[tuple[CachedDataset, str | None]]] = field(default_factory=dict)
+    """New ones, each with the id of the cache that it keeps."""
     updates: dict[SessionKey, list[dict[str, Any]]] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(
         default_factory=lambda: {"sessions": Counter(), "datasets": Counter()}
@@ -265,24 +269,15 @@ class _Import:
         each: CachedDataset,
         row: Mapping[str, Any] | None,
     ) -> None:
-        facts = {"size_bytes": float(each.size), "md5": each.md5, "qc_level": int(each.qc)}
         if row is None:
             own = uuid.uuid3(session_id, each.path)
-            found.datasets.setdefault(key, []).append(
-                {
-                    **facts,
-                    "rel_path": each.path,
-                    "revision": revision_of(each.path),
-                    "exists": each.exists,
-                    "one_id": given_id(each.id, own),
-                }
-            )
+            found.datasets.setdefault(key, []).append((each, given_id(each.id, own)))
             found.counts["datasets"]["added"] += 1
             if each.twin:
                 found.notes.append(f"{key} {each.path} has the id of {each.twin}; it gets its own.")
             return
         conflicts = len(found.conflicts)
-        told = self._told(found, f"{key} {each.path}", row, facts)
+        told = self._told(found, f"{key} {each.path}", row, _facts(each))
         if told:
             content = {name for name in ("size_bytes", "md5") if row[name] and name in told}
             unknown = dict.fromkeys(("sha256", "modified")) if content else {}
@@ -343,18 +338,16 @@ class _Import:
             for row in unit.sessions.present(Listing(include_scratched=True))
         }
         self._write_names(unit, planned, numbers)
-        unit.datasets.replace(
-            remove=(),
-            insert_rows=[
-                _row(numbers[key], each, at)
-                for key, rows in planned.datasets.items()
-                for each in rows
-            ],
+        added = (
+            _row(numbers[key], *each, at) for key, of in planned.datasets.items() for each in of
         )
+        while some := list(islice(added, _AT_ONCE)):
+            unit.datasets.replace(remove=(), insert_rows=some)
         unit.datasets.update(_FACTS, [row for rows in planned.updates.values() for row in rows])
-        for name, of in (("added", planned.datasets), ("updated", planned.updates)):
-            for key, rows in of.items():
-                changes.setdefault(key, {})[f"datasets:{name}"] = len(rows)
+        for key, new in planned.datasets.items():
+            changes.setdefault(key, {})["datasets:added"] = len(new)
+        for key, known in planned.updates.items():
+            changes.setdefault(key, {})["datasets:updated"] = len(known)
         for key in planned.names:
             changes.setdefault(key, {})
         unit.events.append(
@@ -375,7 +368,19 @@ def _own_id(key: SessionKey, row: Mapping[str, Any], names: Mapping[int, Mapping
     return names.get(row["uSessionID"], _NO_NAMES)["one_id"] or str(key.uuid)
 
 
-def _row(number: int, given: Mapping[str, Any], at: Any) -> dict[str, Any]:
-    row = {**given, "uSessionID": number, "stage": _STAGE, "written": False, "recorded_at": at}
-    row["missing_since"] = None if row.pop("exists") else at
-    return row
+def _facts(each: CachedDataset) -> dict[str, Any]:
+    return {"size_bytes": float(each.size), "md5": each.md5, "qc_level": int(each.qc)}
+
+
+def _row(number: int, each: CachedDataset, one_id: str | None, at: Any) -> dict[str, Any]:
+    return {
+        **_facts(each),
+        "uSessionID": number,
+        "rel_path": each.path,
+        "revision": revision_of(each.path),
+        "one_id": one_id,
+        "stage": _STAGE,
+        "written": False,
+        "recorded_at": at,
+        "missing_since": None if each.exists else at,
+    }
