@@ -756,6 +756,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "size that no file has": ({"datasets": [{"file_size": 1e19}]}, "no size"),
     "size beyond all": ({"datasets": [{"file_size": 1e300}]}, "no size"),
     "odd hash": ({"datasets": [{"hash": "xyz"}]}, "no MD5"),
+    "lab that climbs": ({"sessions": [{"lab": "../../x"}]}, "no name of a folder"),
+    "lab of two folders": ({"sessions": [{"lab": "a/b"}]}, "no name of a folder"),
     "odd level": ({"datasets": [{"qc": "GREAT"}]}, "QC level"),
     "text for a flag": ({"datasets": [{"exists": "yes"}]}, "exists"),
     "names that no mouse has": (

@@ -69,6 +69,26 @@ def test_object_is_loaded_by_attribute(session):
     np.testing.assert_array_equal(session.load_object("alf/probe01/spikes")["times"], TIMES + 1)
 
 
+# ONE-api still renames columns in place.
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+def test_object_has_the_keys_that_one_gives_it(tmp_path):
+    one = pytest.importorskip("one.alf.io")
+    folder = tmp_path / "alf"
+    for name in ("times", "times_ephysClock", "times.probe00", "times_ephysClock.probe00"):
+        save(folder / f"spikes.{name}.npy", TIMES)
+    table = pd.DataFrame({"choice": [1, 2], "side": ["l", "r"], "at_0": [0.0, 1], "at_1": [1.0, 2]})
+    table.to_parquet(folder / "_ibl_trials.table.pqt")
+    table.to_parquet(folder / "clocked.table_bpod.raw.pqt")
+    save(folder / "_ibl_trials.rewarded.npy", np.array([True, False]))
+
+    for name in ("spikes", "trials", "clocked"):
+        ours, theirs = OpenSession(tmp_path).load_object(name), one.load_object(folder, name)
+        assert set(ours) == set(theirs)
+        for key, value in ours.items():
+            np.testing.assert_array_equal(value, theirs[key])
+    assert ours["choice_bpod.raw"].dtype == np.int64
+
+
 def test_name_that_means_several_or_none_is_refused(session):
     with pytest.raises(InvalidValueError, match=r"probe00.*probe01"):
         session.load("spikes.times")

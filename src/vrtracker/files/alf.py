@@ -65,6 +65,12 @@ class AlfName:
     extension: str
     """Without the point."""
 
+    @property
+    def column(self) -> str:
+        """The attribute with its clock and its further parts, as ONE names it in an object."""
+        with_clock = "_".join(filter(None, (self.attribute, self.timescale)))
+        return ".".join(filter(None, (with_clock, self.extra)))
+
 
 class AlfFile(NamedTuple):
     """One ALF file of a session."""

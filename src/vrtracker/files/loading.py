@@ -58,6 +58,22 @@ def load_dataset(path: Path, *, mmap: bool = False) -> Any:
         ) from error
 
 
+def columns_of_table(name: str, table: Any) -> dict[str, Any]:
+    """Return the columns of an object's ``table`` as arrays, by the names that ONE gives them.
+
+    Of ``table_clock`` each column bears the clock too; ``intervals_0`` and ``intervals_1`` are the
+    two columns of ``intervals``.
+    """
+    import numpy as np
+
+    columns = {str(column): table[column].to_numpy() for column in table.columns}
+    for first in [column for column in columns if column.endswith("_0")]:
+        second = f"{first[:-2]}_1"
+        if second in columns:
+            columns[first[:-2]] = np.column_stack((columns.pop(first), columns.pop(second)))
+    return {column + name.removeprefix("table"): array for column, array in columns.items()}
+
+
 def _mapped(path: Path) -> Any:
     import numpy as np
 

@@ -39,7 +39,7 @@ _OF_SESSIONS: _Fields = {
     "subject": (("subject",), values.subject, True),
     "date": (("date",), values.date, True),
     "number": (("number",), values.number, True),
-    "lab": (("lab",), values.name, False),
+    "lab": (("lab",), values.lab, False),
     "task_protocol": (("task_protocol",), values.name, False),
     "projects": (("projects", "project"), values.text, False),
 }

@@ -41,6 +41,14 @@ def name(value: Any) -> str:
     return _short(text(value))
 
 
+def lab(value: Any) -> str:
+    """Return the name of a lab, which ONE takes for that of a folder."""
+    found = name(value)
+    if found in {".", ".."} or re.search(r"[/\\:]", found):
+        raise ValueError(f"{found!r} is no name of a folder")
+    return found
+
+
 def _short(value: str) -> str:
     if len(value) > _LONGEST:
         raise ValueError(f"{value[:40]!r}… is longer than {_LONGEST} characters")
@@ -100,7 +108,7 @@ def size(value: Any) -> int:
 
 def md5(value: Any) -> str | None:
     """Return a hash, None if it is missing."""
-    digest = text(value)
+    digest = text(value).lower()
     if digest and not _MD5.fullmatch(digest):
         raise ValueError(f"{digest!r} is no MD5 of 32 digits")
     return digest or None
@@ -116,5 +124,7 @@ def exists(value: Any) -> bool:
 
 
 def qc(value: Any) -> QC:
-    """Return a level, by name or by number; NOT_SET if it is missing."""
+    """Return a level, by name, number or its digits; NOT_SET if it is missing."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
     return QC.NOT_SET if _is_missing(value) else QC.parse(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from vrtracker.errors import (
 )
 from vrtracker.files import alf
 from vrtracker.files.layout import SessionFolders
-from vrtracker.files.loading import load_dataset
+from vrtracker.files.loading import columns_of_table, load_dataset
 from vrtracker.repositories.sessions import PARTS
 
 _Recorded = Callable[[], Mapping[str, Mapping[str, Any]]]
@@ -213,9 +214,11 @@ class OpenSession:
     def load_object(
         self, name: str, *, revision: str | None = None, check: bool = False
     ) -> dict[str, Any]:
-        """Read all datasets of one object, such as ``trials``, by attribute.
+        """Read all datasets of one object, such as ``trials``, by attribute, as ONE-api does.
 
         An object that is in several collections is named with its own: ``alf/probe00/spikes``.
+        The name of a clock and further parts stand behind the attribute: ``times_ephysClock``,
+        ``times.probe00``. The columns of a ``table`` are attributes too.
 
         Raises
         ------
@@ -228,7 +231,7 @@ class OpenSession:
             datasets. If one of them is damaged, or as in `load`.
         """
         known = {f: parts for f in self.files() if (parts := alf.parse_alf_name(_base(f)))}
-        attributes = {file: known[file].attribute for file in _called(list(known), name)}
+        attributes = {file: known[file].column for file in _called(list(known), name)}
         if not attributes:
             self._refuse_gone(name, revision)
             objects = {parts.object for parts in known.values()}
@@ -241,7 +244,12 @@ class OpenSession:
                 "Name the collection, or load one of them."
             )
         self._check(of.values() if check else ())
-        return {attribute: load_dataset(self.path / path) for attribute, path in of.items()}
+        loaded: dict[str, Any] = {}
+        for attribute, path in of.items():
+            data = load_dataset(self.path / path)
+            is_table = re.match(r"table(?![a-zA-Z0-9])", attribute) and hasattr(data, "columns")
+            loaded |= columns_of_table(attribute, data) if is_table else {attribute: data}
+        return loaded
 
     def _refuse_gone(self, name: str, revision: str | None) -> None:
         """Raise NotFoundError if a file that has this name is recorded, since it is not there."""
