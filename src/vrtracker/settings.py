@@ -9,41 +9,42 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import math
 import os
 import re
-import tomllib
 import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from vrtracker.errors import ConfigurationError, UnknownNameError
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 RoleName = Literal["reader", "editor", "admin"]
+_Kind = TypeVar("_Kind")
+_STRICT: Any = {"extra": "forbid"}
+"""For pydantic, which checks these classes, and is imported, only where there is a file."""
 
 
-class _Strict(BaseModel):
-    # What checks them is made when they are used: most labs have no file.
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-
-
-class StageSettings(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
     """A stage that the lab declares."""
 
+    __pydantic_config__ = _STRICT
+
     title: str | None = None
-    kind: str = Field(default="process", pattern="^(process|review)$")
-    requires: list[str] = []
-    applies_if: list[str] = []
+    kind: Literal["process", "review"] = "process"
+    requires: list[str] = field(default_factory=list)
+    applies_if: list[str] = field(default_factory=list)
 
 
-_Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class PolicySettings(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class PolicySettings:
     """How runs of a stage treat failures; not given: as `RunPolicy` has it.
 
     Attributes
@@ -61,35 +62,31 @@ class PolicySettings(_Strict):
         How long the registrar may work on one session.
     """
 
-    attempts: int | None = Field(default=None, ge=1)
-    first_wait_minutes: _Number = Field(default=0, ge=0)
-    wait_factor: _Number = Field(default=2, ge=1, le=100)
-    longest_wait_minutes: _Number = Field(default=1440, ge=0, le=525_600)
-    permanent: list[str] = []
-    max_failures_in_a_row: int | None = Field(default=None, ge=1)
-    timeout_minutes: _Number | None = Field(default=None, gt=0)
+    __pydantic_config__ = _STRICT
 
-    @field_validator("permanent")
-    @classmethod
-    def _names_of_classes(cls, names: list[str]) -> list[str]:
-        for name in names:
+    attempts: Annotated[int, Ge(1)] | None = None
+    first_wait_minutes: Annotated[float, Ge(0)] = 0
+    wait_factor: Annotated[float, Ge(1), Le(100)] = 2
+    longest_wait_minutes: Annotated[float, Ge(0), Le(525_600)] = 1440
+    permanent: list[str] = field(default_factory=list)
+    max_failures_in_a_row: Annotated[int, Ge(1)] | None = None
+    timeout_minutes: Annotated[float, Gt(0), Lt(math.inf)] | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.permanent:
             if not all(part.isidentifier() for part in name.split(".")):
                 raise ValueError(
                     f"{name!r} is no name of a class; write FileNotFoundError, or lab.steps.NoFlips"
                 )
-        return names
-
-    @model_validator(mode="after")
-    def _waits_fit(self) -> Self:
         if self.first_wait_minutes > self.longest_wait_minutes:
             raise ValueError(
                 f"the first wait, {self.first_wait_minutes:g} minutes, is over the longest, "
                 f"{self.longest_wait_minutes:g}; raise longest_wait_minutes"
             )
-        return self
 
 
-class DatabaseSettings(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
     """What `vrtracker.interop.vranalysis.get_database` gives under one name.
 
     Attributes
@@ -106,6 +103,8 @@ class DatabaseSettings(_Strict):
         Class of the object, ``module:Class``.
     """
 
+    __pydantic_config__ = _STRICT
+
     table: Literal["sessiondb", "mousedb"]
     profile: str | None = None
     unique_fields: list[str] | None = None
@@ -113,75 +112,66 @@ class DatabaseSettings(_Strict):
     constructor: str | None = None
 
 
-class DiskSettings(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class DiskSettings:
     """What ``vrtracker reconcile`` expects on disk; not given: as `DiskRules` has it."""
 
-    suite2p_files: tuple[str, ...] | None = Field(default=None, min_length=1)
+    __pydantic_config__ = _STRICT
+
+    suite2p_files: Annotated[tuple[str, ...], MinLen(1)] | None = None
     registration_files: tuple[str, ...] | None = None
-    loss_limit: float | None = Field(default=None, ge=0, le=1)
+    loss_limit: Annotated[float, Ge(0), Le(1)] | None = None
 
 
-class Profile(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class Profile:
     """One lab, or one database of it."""
+
+    __pydantic_config__ = _STRICT
 
     url: str | None = None
     root: Path | None = None
     timezone: str | None = None
-    lease_minutes: float = Field(default=15, ge=1)
-    statement_timeout_seconds: float | None = Field(default=None, gt=0, le=2_000_000)
+    lease_minutes: Annotated[float, Ge(1)] = 15
+    statement_timeout_seconds: Annotated[float, Gt(0), Le(2_000_000)] | None = None
     output: str = "oneData"
     reconcile: DiskSettings = DiskSettings()
-    registrars: dict[str, str] = {}
-    stages: dict[str, StageSettings] = {}
-    policies: dict[str, PolicySettings] = {}
+    registrars: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, StageSettings] = field(default_factory=dict)
+    policies: dict[str, PolicySettings] = field(default_factory=dict)
     backups: Path | None = None
     safety_copies: bool = True
     raw_data: str | None = None
     session_backend: Literal["auto", "null", "folders", "vranalysis"] = "auto"
-    databases: dict[str, DatabaseSettings] = {}
+    databases: dict[str, DatabaseSettings] = field(default_factory=dict)
     default_role: RoleName = "admin"
-    roles: dict[str, RoleName] = {}
-    presets: dict[str, dict[str, Any]] = {}
-    sizes: dict[str, dict[str, Any]] = {}
+    roles: dict[str, RoleName] = field(default_factory=dict)
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str | None) -> str | None:
-        if name is not None:
+    def __post_init__(self) -> None:
+        if self.timezone is not None:
             try:
-                zoneinfo.ZoneInfo(name)
+                zoneinfo.ZoneInfo(self.timezone)
             except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-                raise ValueError(f"{name!r} is not a time zone; write Europe/London") from error
-        return name
-
-    @field_validator("roles")
-    @classmethod
-    def _each_name_once(cls, roles: dict[str, RoleName]) -> dict[str, RoleName]:
+                raise ValueError(
+                    f"timezone: {self.timezone!r} is not a time zone; write Europe/London"
+                ) from error
         seen: dict[str, str] = {}
-        for name in roles:
+        for name in self.roles:
             if name.casefold() in seen:
                 raise ValueError(f"{seen[name.casefold()]!r} and {name!r} are one name; keep one")
             seen[name.casefold()] = name
-        return roles
 
 
-class _File(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    __pydantic_config__ = _STRICT
     default_profile: str | None = None
-    profiles: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = field(default_factory=dict)
 
 
-class _Environment(BaseModel):
-    """The variables ``VRTRACKER_URL`` and the like; an empty one counts as none."""
-
-    url: str | None = None
-    root: Path | None = None
-    backups: Path | None = None
-    safety_copies: bool | None = None
-    profile: str | None = None
-    timezone: str | None = None
-    actor: str | None = None
-
-
+@dataclass(frozen=True, kw_only=True)
 class Settings(Profile):
     """What holds after environment and profile are put together."""
 
@@ -202,6 +192,22 @@ class Settings(Profile):
         return self.url
 
 
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _YES | _NO:
+        raise ConfigurationError(f"VRTRACKER_SAFETY_COPIES is {text!r}; write true or false.")
+    return word in _YES
+
+
+_YES, _NO = {"1", "true", "yes", "on", "t", "y"}, {"0", "false", "no", "off", "f", "n"}
+VARIABLES: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("url", "profile", "timezone", "actor"), str),
+    **dict.fromkeys(("root", "backups"), Path),
+    "safety_copies": _flag,
+}
+"""What ``VRTRACKER_URL`` and the like are, by the name of the setting."""
+
+
 def config_path() -> Path:
     """Return where the settings file is, or would be."""
     named = os.environ.get("VRTRACKER_CONFIG")
@@ -218,19 +224,18 @@ def load_settings(profile: str | None = None) -> Settings:
     UnknownNameError if there is no such profile.
     """
     file = _read_file(config_path())
-    try:
-        environment = _environment()
-        name = profile or environment.profile or file.default_profile
-        values = _profile(file, name).model_dump(exclude_unset=True) if name else {}
-        overrides = environment.model_dump(exclude_none=True, exclude={"profile"})
-        if profile is None:
-            values |= overrides
-        else:
-            values = overrides | {key: value for key, value in values.items() if value is not None}
-        values.setdefault("actor", _user())
-        return Settings(**values, profile=name)
-    except ValidationError as error:
-        raise ConfigurationError(f"The settings are wrong: {_first(error)}") from error
+    environment = _environment()
+    named = environment.pop("profile", None)
+    name = profile or named or file.get("default_profile")
+    values: dict[str, Any] = {"actor": _user(), "profile": name}
+    if name is None:
+        try:
+            return Settings(**values | environment)
+        except ValueError as error:
+            raise ConfigurationError(f"The settings are wrong: {error}") from error
+    of_profile = _profile(file, name)
+    values |= environment | of_profile if profile else of_profile | environment
+    return _checked(Settings, values, "The settings are wrong")
 
 
 def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
@@ -243,7 +248,7 @@ def settings_for(target: str | os.PathLike[str] | None = None) -> Settings:
         return load_settings()
     if isinstance(target, str) and target in profile_names():
         return load_settings(target)
-    return load_settings().model_copy(update={"url": os.fspath(target)})
+    return replace(load_settings(), url=os.fspath(target))
 
 
 def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
@@ -256,7 +261,7 @@ def resolve_url(target: str | os.PathLike[str] | None = None) -> str:
 
 def profile_names() -> list[str]:
     """Return the names of the profiles in the settings file."""
-    return list(_read_file(config_path()).profiles)
+    return list(_profiles(_read_file(config_path())))
 
 
 def profile_urls() -> dict[str, tuple[str, str]]:
@@ -265,14 +270,15 @@ def profile_urls() -> dict[str, tuple[str, str]]:
     Those that need a variable which is not set are left out.
     """
     found = {}
-    for name, profile in _read_file(config_path()).profiles.items():
+    for name, profile in _profiles(_read_file(config_path())).items():
         with contextlib.suppress(ConfigurationError):
-            if profile.url is not None:
-                found[name] = profile.url, _filled(name, profile.url)
+            if "url" in profile:
+                found[name] = profile["url"], _filled(name, profile["url"])
     return found
 
 
-def _read_file(path: Path) -> _File:
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return what the file holds, which fits `_File`."""
     try:
         text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -280,18 +286,36 @@ def _read_file(path: Path) -> _File:
             raise ConfigurationError(
                 f"VRTRACKER_CONFIG names {path}, which is not there; correct or unset it."
             ) from error
-        return _File.model_construct()
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    import tomllib
+
     try:
-        file = _File.model_validate(tomllib.loads(text))
+        file = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        raise ConfigurationError(f"{path} is wrong: {_first(error)}") from error
-    for name, profile in file.profiles.items():
-        _refuse_password(path, name, profile.url)
+    _checked(_File, file, f"{path} is wrong")
+    for name, profile in _profiles(file).items():
+        _refuse_password(path, name, profile.get("url"))
     return file
+
+
+def _profiles(file: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
+    found: Mapping[str, dict[str, Any]] = file.get("profiles", {})
+    return found
+
+
+def _checked(kind: type[_Kind], values: Mapping[str, Any], problem: str) -> _Kind:
+    """Return what the values of a file make, or raise ConfigurationError."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(": ".join(filter(None, (problem, where, first["msg"])))) from error
 
 
 def _refuse_password(path: Path, name: str, url: str | None) -> None:
@@ -308,23 +332,22 @@ def _refuse_password(path: Path, name: str, url: str | None) -> None:
         )
 
 
-def _environment() -> _Environment:
-    given = {
-        name: os.environ.get(f"VRTRACKER_{name.upper()}") for name in _Environment.model_fields
-    }
-    return _Environment.model_validate({name: text for name, text in given.items() if text})
+def _environment() -> dict[str, Any]:
+    """Return what the variables say; an empty one counts as none."""
+    given = {name: os.environ.get(f"VRTRACKER_{name.upper()}") for name in VARIABLES}
+    return {name: VARIABLES[name](text) for name, text in given.items() if text}
 
 
-def _profile(file: _File, name: str) -> Profile:
-    if name not in file.profiles:
-        raise UnknownNameError("profile", name, file.profiles or ["(no profiles)"])
-    found = file.profiles[name]
-    named = {each: getattr(found, each) for each in ("url", "root", "backups")}
-    filled = {each: _filled(name, text) for each, text in named.items() if text is not None}
-    return Profile.model_validate(found.model_dump(exclude_unset=True) | filled)
+def _profile(file: Mapping[str, Any], name: str) -> dict[str, Any]:
+    profiles = _profiles(file)
+    if name not in profiles:
+        raise UnknownNameError("profile", name, profiles or ["(no profiles)"])
+    found = profiles[name]
+    named = {"url", "root", "backups"} & found.keys()
+    return found | {each: _filled(name, found[each]) for each in named}
 
 
-def _filled(name: str, text: str | Path) -> str:
+def _filled(name: str, text: str) -> str:
     """Return a text with ``${NAME}`` replaced by the environment's values; a password is quoted.
 
     What stands behind ``:-`` holds where the variable is not set, or empty, as in a shell.
@@ -340,12 +363,12 @@ def _filled(name: str, text: str | Path) -> str:
         is_password = "://" in found.string and found.string[found.end() :].startswith("@")
         return quote(os.environ[found[1]], safe="") if is_password else os.environ[found[1]]
 
-    if "${" in _VARIABLE.sub("", str(text)):
+    if "${" in _VARIABLE.sub("", text):
         raise ConfigurationError(
-            f"The profile {name!r} holds {str(text)!r}, which cannot be read: write ${{NAME}}, or "
+            f"The profile {name!r} holds {text!r}, which cannot be read: write ${{NAME}}, or "
             "${NAME:-what holds where it is not set}."
         )
-    return _VARIABLE.sub(value, str(text))
+    return _VARIABLE.sub(value, text)
 
 
 def _user() -> str:
@@ -353,9 +376,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
-
-
-def _first(error: ValidationError) -> str:
-    problem: Any = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}"

@@ -83,8 +83,8 @@ def test_links_lead_somewhere(link: str):
 
 
 def test_variables_are_those_that_are_read():
-    from vrtracker.settings import _Environment
+    from vrtracker.settings import VARIABLES
 
     named = set(re.findall(r"`VRTRACKER_(\w+)`", README)) - {"CONFIG"}
 
-    assert named == {name.upper() for name in _Environment.model_fields}
+    assert named == {name.upper() for name in VARIABLES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -42,8 +42,8 @@ class Shell:
         """Return the settings that hold for the database that is meant."""
         from vrtracker.settings import settings_for
 
-        signed = {} if self.actor is None else {"actor": self.actor}
-        return settings_for(self.url).model_copy(update=signed)
+        found = settings_for(self.url)
+        return found if self.actor is None else replace(found, actor=self.actor)
 
     def database_url(self) -> str:
         """Return the database that is meant, whether it is there or not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ class BaseDatabase:
         # A password stays in the process, as that of the tracker does.
         url = self._settings.database
         shown = str(url_of(self._settings)) if "://" in url else url
-        return {**vars(self), "_settings": self._settings.model_copy(update={"url": shown})}
+        return {**vars(self), "_settings": replace(self._settings, url=shown)}
 
     @cached_property
     def tracker(self) -> Tracker:

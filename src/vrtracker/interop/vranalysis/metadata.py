@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def _anchored(settings: Settings) -> Settings:
     if backend_for(url).file(url) is not None:
         is_path = "://" not in settings.database
         paths["url"] = url.database if is_path else url.render_as_string(hide_password=False)
-    return settings.model_copy(update=paths)
+    return replace(settings, **paths)
 
 
 def url_of(settings: Settings) -> URL:

@@ -17,7 +17,7 @@ from vrtracker.domain.roles import ProfileRoles, Role
 from vrtracker.domain.stages import Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.services.context import LabContext
-from vrtracker.settings import Settings
+from vrtracker.settings import DiskSettings, Settings
 
 
 def lab_of(
@@ -47,7 +47,7 @@ def lab_of(
         safety_copies=settings.safety_copies,
         presets=settings.presets,
         policies=_policies(settings, stages),
-        disk=DiskRules(**settings.reconcile.model_dump(exclude_none=True)),
+        disk=_rules(settings.reconcile),
         roles=_roles(settings),
     )
 
@@ -67,6 +67,10 @@ def plain_lab(database: Database, settings: Settings, *, actor: str | None = Non
 def _roles(settings: Settings) -> ProfileRoles:
     by_name = {name: Role(role) for name, role in settings.roles.items()}
     return ProfileRoles(by_name, Role(settings.default_role))
+
+
+def _rules(given: DiskSettings) -> DiskRules:
+    return DiskRules(**{name: value for name, value in vars(given).items() if value is not None})
 
 
 def _declared(settings: Settings) -> list[Stage]:
