@@ -278,11 +278,9 @@ class _Datasets:
         starts, lengths = _runs(self._places)
         kinds = (self._which, self._sizes, self._codes, self._exists)
         hashes = () if self._hashes is None else (self._hashes,)
-        texts = "\n".join([*self._names.to_pylist(), *map(str, self._own_ids())]).encode()
+        given = self._given.to_pylist() if self._given.null_count < len(self._given) else []
+        texts = "\n".join([*self._names.to_pylist(), *map(str, given)]).encode()
         return _digest(self._sessions[self._places[starts]], lengths, *kinds, *hashes, texts)
-
-    def _own_ids(self) -> list[str]:
-        return self._given.to_pylist() if self._given.null_count < len(self._given) else []
 
     def parts(self) -> Iterator[Mapping[str, Any]]:
         """Yield the columns of some datasets after the other, sorted by both ids."""

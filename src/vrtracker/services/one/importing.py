@@ -194,10 +194,11 @@ class _Import:
             for row in unit.sessions.present(Listing(include_scratched=True), (_PROTOCOL,))
         }
         names = unit.one.names()
-        taken = {
-            names.get(row["uSessionID"], _NO_NAMES)["one_id"] or str(key.uuid): key
+        own_ids = {
+            key: names.get(row["uSessionID"], _NO_NAMES)["one_id"] or str(key.uuid)
             for key, row in known.items()
         }
+        taken = {own_id: key for key, own_id in own_ids.items()}
         mice = {name.casefold(): name for name in unit.mice.names()}
         here = [known[each.key] for each in self._cache.sessions if each.key in known]
         datasets = unit.datasets.of_sessions([row["uSessionID"] for row in here])
@@ -210,7 +211,7 @@ class _Import:
                 number = row["uSessionID"]
                 self._session(found, each, row, names.get(number, _NO_NAMES))
                 rows = datasets[number]
-            own = each.key.uuid if row is None else uuid.UUID(_own_id(each.key, row, names))
+            own = each.key.uuid if row is None else uuid.UUID(own_ids[each.key])
             for file in self._of.get(each.id, ()):
                 self._dataset(found, each.key, own, file, rows.get(file.path))
         return found
@@ -231,8 +232,7 @@ class _Import:
             found.counts["sessions"]["conflicts"] += 1
             return
         kept = given_id(each.id, each.key.uuid)
-        if (kept or str(each.key.uuid)) in taken:
-            other = taken[kept or str(each.key.uuid)]
+        if (other := taken.get(kept or str(each.key.uuid))) is not None:
             found.conflicts.append(f"{each.key}: its id {each.id} is that of {other} here")
             found.counts["sessions"]["conflicts"] += 1
             return
@@ -253,8 +253,7 @@ class _Import:
         told = self._told(
             found, label, {_PROTOCOL: row[_PROTOCOL]}, {_PROTOCOL: each.task_protocol}
         )
-        theirs = {"lab": each.lab, "projects": each.projects}
-        more = self._told(found, label, names, theirs)
+        more = self._told(found, label, names, {"lab": each.lab, "projects": each.projects})
         if told:
             found.protocols[each.key] = told[_PROTOCOL]
         if more:
@@ -329,10 +328,9 @@ class _Import:
                 for each in planned.sessions
             ]
             insert(rules, unit, fitted(rules, rows))
-        changes: dict[SessionKey, dict[str, Any]] = {}
+        changes: dict[SessionKey, dict[str, Any]] = {key: {} for key in planned.names}
         for key, protocol in planned.protocols.items():
-            snapshot = read(self._lab, unit, key)
-            changes[key] = update_session(unit, snapshot, {_PROTOCOL: protocol})
+            changes[key] = update_session(unit, read(self._lab, unit, key), {_PROTOCOL: protocol})
         numbers = {
             SessionKey.of_row(row): row["uSessionID"]
             for row in unit.sessions.present(Listing(include_scratched=True))
@@ -348,8 +346,6 @@ class _Import:
             changes.setdefault(key, {})["datasets:added"] = len(new)
         for key, known in planned.updates.items():
             changes.setdefault(key, {})["datasets:updated"] = len(known)
-        for key in planned.names:
-            changes.setdefault(key, {})
         unit.events.append(
             [self._lab.event(key, _VERB, at=at, changes=told) for key, told in changes.items()]
         )
@@ -362,10 +358,6 @@ class _Import:
         rows = [{"uSessionID": numbers[key], **told} for key, told in planned.names.items()]
         unit.one.add([row for row in rows if row["uSessionID"] not in known])
         unit.one.change([row for row in rows if row["uSessionID"] in known])
-
-
-def _own_id(key: SessionKey, row: Mapping[str, Any], names: Mapping[int, Mapping[str, Any]]) -> str:
-    return names.get(row["uSessionID"], _NO_NAMES)["one_id"] or str(key.uuid)
 
 
 def _facts(each: CachedDataset) -> dict[str, Any]:
