@@ -6,7 +6,7 @@ import multiprocessing
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +131,7 @@ class QueueBench:
             only_due=True,
             without=(),
         )
-        self._make_known()
+        self._make_known(self.tracker.sessions.iter(vrRegistration=False, limit=2 * self.claims))
         claims = Claims(lab, {}, run="benchmrk")
         after, ours = 0, []
         for _ in range(self.claims):
@@ -143,10 +143,9 @@ class QueueBench:
         floor = self._bare_claims(after)
         return self.line("claim next, 1 % ready", self.rows, _middle(ours), _middle(floor))
 
-    def _make_known(self) -> None:
-        """Give the sessions to be claimed a history: of what has none, it is entered first."""
-        ready = self.tracker.sessions.iter(vrRegistration=False, limit=2 * self.claims)
-        for session in list(ready):
+    def _make_known(self, sessions: Iterable[Any]) -> None:
+        """Give sessions a history up to now: of what has none, or a bulk one, it is read first."""
+        for session in list(sessions):
             self.tracker.workflow.scratch(session.key, "measured")
             self.tracker.workflow.unscratch(session.key)
 
@@ -264,6 +263,7 @@ class QueueBench:
         sessions = list(self.tracker.sessions.iter(uSessionID=(2 * self.claims, "<=")))
         half, now = len(sessions) // 2, "2026-01-01 00:00:00"
         ours, floor = [], []
+        self._make_known(sessions[:half])
         for session in sessions[:half]:
             began = time.perf_counter()
             self.tracker.workflow.scratch(session.key, "measured")
