@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -183,9 +184,18 @@ def _array(
     return array
 
 
+_MAPPED = 64 * 1024
+"""Bytes; above these a buffer is worth a map of its own."""
+
+
 def _bytes(stream: IO[bytes], size: int) -> pa.Buffer:
     """Take over so many bytes, in memory of their own."""
-    buffer = pa.allocate_buffer(size)
+    # A map of its own goes back to the system as soon as its column is converted.
+    buffer = (
+        pa.py_buffer(mmap.mmap(-1, size, access=mmap.ACCESS_COPY))
+        if size > _MAPPED
+        else pa.allocate_buffer(size)
+    )
     if size and stream.readinto(memoryview(buffer)) != size:  # type: ignore[attr-defined]
         raise EOFError
     return buffer
