@@ -644,3 +644,64 @@ def test_doctor_takes_whole_numbers_of_bytes_alone():
     engine.dispose()
 
     assert [misfit.value for misfit in found] == cells[5:]
+
+
+# -- another file under the name ------------------------------------------------------------------
+
+
+def put_in_its_place(lab, other: Path) -> None:
+    path = Path(lab.database.url.database)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+    other.replace(path)
+
+
+@pytest.fixture
+def older(lab, tmp_path) -> Path:
+    copy = lab.back_up(tmp_path / "copies").path
+    lab.sessions.update({"sessionNotes": "later"}, KEY)
+    assert lab.sessions.get(KEY).sessionNotes == "later"
+    assert len(lab.sessions.frame()) == 3
+    return copy
+
+
+def test_what_was_put_in_the_place_of_the_file_is_read_and_written(lab, older):
+    put_in_its_place(lab, older)
+
+    assert lab.sessions.get(KEY).sessionNotes != "later"
+    assert set(lab.sessions.frame()["sessionNotes"].dropna()) & {"later"} == set()
+    lab.sessions.update({"sessionNotes": "anew"}, KEY)
+    with contextlib.closing(sqlite3.connect(lab.database.url.database)) as direct:
+        notes = {row[0] for row in direct.execute('SELECT "sessionNotes" FROM sessiondb')}
+    assert "anew" in notes
+    assert not lab.verify().differences
+
+
+def test_nothing_is_written_to_a_file_that_was_removed(lab, older):
+    Path(lab.database.url.database).unlink()
+
+    for use in (
+        lambda: lab.sessions.update({"sessionNotes": "lost"}, KEY),
+        lambda: lab.sessions.get(KEY),
+        lab.sessions.frame,
+    ):
+        with pytest.raises(DatabaseUnavailableError, match=r"lab\.db"):
+            use()
+
+
+def test_result_of_work_that_was_claimed_in_another_file_is_kept_aside(lab, older, tmp_path):
+    with vrtracker.open(lab.database.url.database, root=tmp_path / "data") as tracker:
+        folder = tmp_path / "data" / KEY.replace(".", "/")
+        folder.mkdir(parents=True)
+
+        def register(job: Any) -> None:
+            (job.staging / "a.b.npy").write_bytes(b"1")
+            if older.exists():
+                put_in_its_place(lab, older)
+
+        report = tracker.workflow.run("registration", KEY, registrar=register)
+
+        # The file that is there now knows nothing of the first attempt: the session is due.
+        assert [result.outcome for result in report.results] == ["skipped", "succeeded"]
+        assert len(list(folder.glob("late_output_*"))) == 1
+        assert tracker.workflow.attempts(KEY)["outcome"].tolist() == ["succeeded"]

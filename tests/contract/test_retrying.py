@@ -11,7 +11,7 @@ from support.registrars import bad, good, hang, raises
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.stages import Stage
-from vrtracker.errors import ConfigurationError
+from vrtracker.errors import ConfigurationError, InvalidValueError
 
 ONE, TWO, THREE, FOUR = (f"M1.2023-01-20.{number}" for number in (1, 2, 3, 4))
 TEN_MINUTES = dt.timedelta(minutes=10)
@@ -166,6 +166,9 @@ def test_session_that_takes_too_long_fails_and_leaves_nothing_behind(lab):
     assert result.error.startswith("SessionTimeoutError: The work on M1.2023-01-20.1 took longer")
     assert lab.litter(ONE) == []
 
+    for nonsense in (-1, float("nan"), float("inf")):
+        with pytest.raises(InvalidValueError, match="above 0"):
+            workflow.run("registration", ONE, registrar=good, timeout_minutes=nonsense)
     assert workflow.run("registration", ONE, registrar=good, timeout_minutes=0).succeeded == 1
 
 

@@ -13,7 +13,17 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import psutil
 import pytest
 
-from support.registrars import HANGS, bad, good, hang, kills_once, noted, writes
+from support.registrars import (
+    HANGS,
+    bad,
+    ends_at_once,
+    forks,
+    good,
+    hang,
+    kills_once,
+    noted,
+    writes,
+)
 from support.workflow_lab import wait_for
 from vrtracker.errors import ConfigurationError, InvalidValueError, WorkersError
 from vrtracker.services.workflow.claims import Claims
@@ -144,6 +154,31 @@ def test_limits_of_sessions_and_errors_hold_for_all_workers(lab, workflow, threa
     report = workflow.run(registrar=bad, executor=threads, max_errors=1)
     assert 1 <= report.failed <= 3
     assert report.left == 4 - report.failed
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("limit", "most"),
+    [({"max_sessions": 1}, 1), ({"max_failures_in_a_row": 2}, 3)],
+)
+def test_limits_hold_where_every_session_takes_its_worker_down(lab, workflow, limit, most):
+    keys_of(lab, 5)
+
+    report = workflow.run(registrar=ends_at_once, workers=2, **limit)
+
+    assert 1 <= report.failed <= most
+    assert report.left >= 5 - most
+    assert report.stopped
+
+
+@on_sqlite
+def test_child_that_a_registrar_forks_does_not_go_on_with_the_run(lab, workflow):
+    keys = keys_of(lab, 3)
+
+    report = workflow.run(registrar=forks, max_sessions=2)
+
+    assert (report.succeeded, report.left) == (2, 1)
+    assert sum(len(lab.tracker.workflow.attempts(key)) for key in keys) == 2
 
 
 @on_sqlite

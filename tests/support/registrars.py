@@ -54,6 +54,18 @@ def good(job: Job) -> None:
     (job.staging / "trials.startTimes.npy").write_bytes(str(job.key).encode())
 
 
+def ends_at_once(job: Job) -> None:
+    """Take the process down, as a fault in a library does."""
+    del job
+    os._exit(3)
+
+
+def forks(job: Job) -> None:
+    """Fork, and return twice."""
+    os.fork()
+    good(job)
+
+
 def bad(job: Job) -> None:
     """Fail, and say of which session."""
     raise ValueError(f"first flips in trial are not all down in {job.key}")

@@ -202,6 +202,11 @@ class Backend(abc.ABC):
         """Let all that the connection's next transaction reads be of one moment."""
         del connection
 
+    def is_current(self, connection: Connection) -> bool:
+        """Tell whether a connection still leads to what is there under the database's name."""
+        del connection
+        return True
+
     def set_haste(self, connection: Connection, *, hasty: bool) -> None:
         """Say, before a transaction begins, whether its commit need not wait for the disk.
 

@@ -164,6 +164,15 @@ def file_identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def which_file(path: str | Path | None) -> tuple[int, int] | None:
+    """Return the identity of what stands under a name now, None if nothing does."""
+    try:
+        found = os.stat(path or "")  # noqa: PTH116 - asked before each transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _may(how: int, path: Path) -> bool:
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 

@@ -36,6 +36,7 @@ from vrtracker.backends.disk import (
     flush_folder,
     is_file_there,
     may_write,
+    which_file,
 )
 from vrtracker.backends.sqlite_care import SQLiteCare, remove
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained, not_a_database
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
     from vrtracker.backends.table_conversion import TableConversion
 
-_BUSY_PAUSE = 0.02
-_TURN_PAUSE = 0.002
+_BUSY_PAUSE, _TURN_PAUSE = 0.02, 0.002
+_FILE = "the file that was opened"
 _HASTY = "commits without waiting for the disk"
 _VIOLATIONS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: Violation.UNIQUE,
@@ -106,6 +107,9 @@ class SQLiteBackend(Backend):
         engine.dialect.colspecs = {**engine.dialect.colspecs, Boolean: StrictBoolean}
         event.listen(engine, "begin", _begin if readonly else _begin_immediate)
         event.listen(engine, "checkout", _in_no_haste)
+        event.listen(
+            engine, "connect", lambda _, record: record.info.update({_FILE: which_file(path)})
+        )
         return engine
 
     def violation(self, error: BaseException) -> Violation | None:
@@ -128,7 +132,9 @@ class SQLiteBackend(Backend):
             return
         _check_no_remains(path)
         for left in path.parent.glob(f"{glob.escape(path.name)}{_WORK}????????"):
-            _remove_unless_in_use(left)
+            # A killed process has left it; a living one holds the write lock.
+            if not is_written_to(left):
+                remove(left)
         # A name of its own: nobody can take it for, or from, another process's.
         work = path.with_name(f"{path.name}{_WORK}{secrets.token_hex(4)}")
         try:
@@ -167,6 +173,10 @@ class SQLiteBackend(Backend):
             return 0
         counter = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return int(connection.scalar(counter, {"name": table.name}) or 0)
+
+    def is_current(self, connection: Connection) -> bool:
+        """Look whether the file was removed, or another one was put in its place."""
+        return bool(connection.info.get(_FILE) == which_file(connection.engine.url.database))
 
     def set_haste(self, connection: Connection, *, hasty: bool) -> None:
         """Let the next commit sync its log, or leave that to the next one that does."""
@@ -276,7 +286,9 @@ class SQLiteBackend(Backend):
 
         path = _path(url)
         return SQLiteArrowReader(
-            lambda: _connected(path, readonly=True), lambda: _uri(path, readonly=True)
+            lambda: _connected(path, readonly=True),
+            lambda: _uri(path, readonly=True),
+            lambda: which_file(path),
         )
 
 
@@ -320,12 +332,6 @@ def _check_no_remains(path: Path) -> None:
                 f"{log} belongs to a database that is gone, and would damage a new one; move it "
                 "away, or give another name."
             )
-
-
-def _remove_unless_in_use(work: Path) -> None:
-    """Remove what a killed process has left; a living one holds the write lock."""
-    if not is_written_to(work):
-        remove(work)
 
 
 def _frozen(path: Path) -> bool:

@@ -37,14 +37,21 @@ class SQLiteArrowReader(ArrowReader):
     It has to be closed before the last connection that can write, which tidies up the files.
 
     `uri`: gives the address by which another process opens the same file, for reading alone.
+    `file`: tells which file stands there; what was opened of another one is closed.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], uri: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        uri: Callable[[], str],
+        file: Callable[[], object],
+    ) -> None:
         self.errors = (sqlite3.Error,)
         self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._connect = connect
         self._kept: list[sqlite3.Connection] = []
         self._uri = uri
+        self._file, self._opened = file, file()
         self._process = SQLiteProcess()
 
     def read(
@@ -55,6 +62,9 @@ class SQLiteArrowReader(ArrowReader):
         number: tuple[str, str] | None = None,
     ) -> pa.Table:
         """Run a query and put its rows into columns."""
+        if (found := self._file()) != self._opened:
+            self.close()
+            self._opened = found
         try:
             connection = self._kept.pop()
         except IndexError:

@@ -157,7 +157,7 @@ class Database:
         """
         engine = self.read_engine if readonly else self.write_engine
         with self.translating():
-            connection = self._at_hand.take(engine)
+            connection = self._taken(engine)
             try:
                 if of_one_moment:
                     self.backend.hold_snapshot(connection)
@@ -168,6 +168,17 @@ class Database:
                 connection.close()
                 raise
         return connection
+
+    def _taken(self, engine: Engine) -> Connection:
+        """Return a connection to what is there now, also where another file took its place."""
+        connection = self._at_hand.take(engine)
+        if self.backend.is_current(connection):
+            return connection
+        connection.invalidate()
+        connection.close()
+        self._at_hand.invalidate(None)
+        engine.dispose()
+        return engine.connect()
 
     def end(self, connection: Connection, *, is_sound: bool) -> None:
         """Roll back what was begun and not committed, and let go of a connection.
@@ -221,7 +232,7 @@ class Database:
     ) -> list[list[Any]] | None:
         """Return the rows, or None if the connection was lost and it can be tried again."""
         engine = self.read_engine
-        connection = self._at_hand.take(engine)
+        connection = self._taken(engine)
         held = connection.connection
         try:
             cursor = held.cursor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import subprocess
@@ -16,7 +17,12 @@ from typing import Any, NamedTuple
 
 from vrtracker import processes
 from vrtracker.domain.registrars import Job, Registrar, RegistrarResult
-from vrtracker.errors import ConfigurationError, RegistrarError, SessionTimeoutError
+from vrtracker.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    RegistrarError,
+    SessionTimeoutError,
+)
 from vrtracker.registrars.checking import require_working
 from vrtracker.registrars.versions import version_of
 
@@ -29,10 +35,13 @@ _LEAST_S = 60
 def time_limited(registrar: Registrar, minutes: float | None) -> Registrar:
     """Return a registrar that may work so long on one session; itself without a limit.
 
-    Raises ConfigurationError if it cannot be sent to another process.
+    Raises ConfigurationError if it cannot be sent to another process, InvalidValueError if the
+    limit is none.
     """
     if not minutes:
         return registrar
+    if not 0 < minutes < math.inf:
+        raise InvalidValueError(f"timeout_minutes takes a number above 0, not {minutes!r}.")
     if isinstance(registrar, TimeLimited):
         return replace(registrar, minutes=minutes)
     limited = TimeLimited(registrar, minutes)

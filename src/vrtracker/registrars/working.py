@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 from vrtracker.domain.registrars import Job, Registrar, RegistrarResult
@@ -12,8 +13,9 @@ def registered(registrar: Registrar, job: Job) -> RegistrarResult:
     """Do the work on a session and return what the registrar says of it.
 
     Raises RegistrarError if it would end the whole program, as `sys.exit` does: then it failed at
-    this session.
+    this session. A child that it forked, and that comes back here as if it were the run, ends.
     """
+    process_id = os.getpid()
     try:
         return registrar.register(job) or RegistrarResult()
     except (Exception, KeyboardInterrupt):
@@ -24,3 +26,7 @@ def registered(registrar: Registrar, job: Job) -> RegistrarResult:
             f"The registrar ended with {what}, which would end the whole program; raise an "
             "exception where something is wrong, and return where nothing is."
         ) from error
+    finally:
+        if os.getpid() != process_id:
+            # What the run has open serves one process alone; nothing may tidy up here.
+            os._exit(1)

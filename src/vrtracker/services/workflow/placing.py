@@ -11,7 +11,7 @@ import contextlib
 import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vrtracker import operations, processes
@@ -19,6 +19,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.errors import VrtrackerError, WorkersError
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import is_alive
 from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.engines import Engine, engine_for
 from vrtracker.services.workflow.run import count_left, make_way, run_stage
@@ -72,6 +73,7 @@ class _PlacedRun:
         self._error: Exception | None = None
         self._lost_for_nothing = 0
         self._attempts = 0
+        self._told: set[str | None] = set()
 
     def work(self) -> RunReport:
         """Work until nothing is left or a limit is reached."""
@@ -87,7 +89,8 @@ class _PlacedRun:
         finally:
             self._engine.close()
             with contextlib.suppress(VrtrackerError):
-                self._add_what_is_recorded()
+                self._notes += free_abandoned(self._lab) if self._placed else []
+                self._add_recorded(self._recorded())
         if self._error is not None:
             raise self._error
         return self._report()
@@ -172,12 +175,14 @@ class _PlacedRun:
             self._one_at_a_time = True
             self._stopped = report.stopped if had_all else None
         for result in report.results:
-            self._tell(result)
+            if result.attempt_id is None or result.attempt_id not in self._told:
+                self._tell(result)
         self._notes += [note for note in report.notes if note not in self._notes]
         self._nothing_left = report.stopped is None
         self._stopped = self._stopped or self._options.limit_reached(self._results)
 
     def _tell(self, result: RunResult) -> None:
+        self._told.add(result.attempt_id)
         self._results.append(result)
         if self._options.progress is not None:
             done = len(self._results)
@@ -187,7 +192,10 @@ class _PlacedRun:
         """Go on without a worker, unless they are lost one after the other for nothing."""
         self._notes += [note, *free_abandoned(self._lab)]
         self._nothing_left = False
-        attempts = len(self._recorded())
+        recorded = self._recorded()
+        self._add_recorded(row for row in recorded if is_alive(self._lab, row) is not True)
+        self._stopped = self._stopped or self._options.limit_reached(self._results)
+        attempts = len(recorded)
         is_new = attempts > self._attempts
         self._lost_for_nothing = 0 if is_new else self._lost_for_nothing + 1
         self._attempts = attempts
@@ -202,13 +210,11 @@ class _PlacedRun:
         with self._lab.unit(readonly=True) as unit:
             return unit.attempts.of_run(self._options.run)
 
-    def _add_what_is_recorded(self) -> None:
+    def _add_recorded(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add the sessions that workers did, but could not tell of any more."""
-        if self._placed:
-            self._notes += free_abandoned(self._lab)
-        told = {result.attempt_id for result in self._results}
-        for row in self._recorded():
-            if row["outcome"] in {"succeeded", "failed"} and row["attempt_id"] not in told:
+        for row in rows:
+            is_over = row["outcome"] in {"succeeded", "failed"}
+            if is_over and row["attempt_id"] not in self._told:
                 self._tell(_result(row))
 
     def _report(self) -> RunReport:
