@@ -488,19 +488,6 @@ def test_update_reports_rows_and_writes_an_event_for_each(labs):
     assert history["reason"][1] == "checked the log book"
 
 
-def test_update_by_a_query_without_filters_leaves_scratched_sessions_and_has_to_be_meant(labs):
-    tracker = labs.new(sessions=3)
-    tracker.workflow.scratch("ATL012.2023-01-20.702", "the mouse slept")
-    everything = tracker.sessions.query()
-
-    with pytest.raises(InvalidValueError, match="all_rows=True"):
-        tracker.sessions.update({"numPlanes": 5}, everything)
-
-    assert tracker.sessions.update({"numPlanes": 5}, everything, all_rows=True).matched == 2
-    with_scratched = tracker.sessions.query(include_scratched=True)
-    assert tracker.sessions.update({"numPlanes": 5}, with_scratched, all_rows=True).matched == 3
-
-
 def test_row_that_holds_the_values_already_is_left_alone(labs):
     tracker = labs.new(sessions=3)
     tracker.sessions.update({"numPlanes": 5}, sessionID=702)

@@ -155,7 +155,7 @@ class Asking(Generic[Record, Key]):
                 "A query with a limit cannot choose the rows of a call; take it off: .limit(None)"
             )
         selected = replace(self.listing.filters, is_key=False)
-        if plural != "sessions" or (self.listing.include_scratched and not selected):
+        if not selected or plural != "sessions":
             return selected
         if self.listing.include_scratched or self.listing.filters.is_key:
             return selected & Selection.of({"sessionQC": (None, "!=")})

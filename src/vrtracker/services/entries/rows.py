@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.services.entries.adding import add_rows, fitted
-from vrtracker.services.entries.asking import Asking
 from vrtracker.services.entries.deleting import RowDeletion
 from vrtracker.services.entries.editing import Update, update_rows
 from vrtracker.services.entries.reading import RowReading
@@ -192,9 +191,7 @@ class RowService(RowReading[Record, Key], RowDeletion):
         Update(matched=1, rows=1, dry_run=False)
         """
         wanted = self.rules.selection(where, filters)
-        # A query may leave scratched rows out, and yet ask for nothing.
-        asked = where.listing.filters if isinstance(where, Asking) else wanted
-        if not (asked or filters or all_rows):
+        if not wanted and not all_rows:
             raise InvalidValueError(
                 "An update without a filter changes every row; give a key or filter, or "
                 "all_rows=True."
