@@ -8,6 +8,7 @@ else it is ``config.toml`` in the user's configuration folder.
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import math
 import os
@@ -76,7 +77,8 @@ class PolicySettings:
         for name in self.permanent:
             if not all(part.isidentifier() for part in name.split(".")):
                 raise ValueError(
-                    f"{name!r} is no name of a class; write FileNotFoundError, or lab.steps.NoFlips"
+                    f"permanent: {name!r} is no name of a class; write FileNotFoundError, or "
+                    "lab.steps.NoFlips"
                 )
         if self.first_wait_minutes > self.longest_wait_minutes:
             raise ValueError(
@@ -160,7 +162,8 @@ class Profile:
         seen: dict[str, str] = {}
         for name in self.roles:
             if name.casefold() in seen:
-                raise ValueError(f"{seen[name.casefold()]!r} and {name!r} are one name; keep one")
+                other = seen[name.casefold()]
+                raise ValueError(f"roles: {other!r} and {name!r} are one name; keep one")
             seen[name.casefold()] = name
 
 
@@ -226,7 +229,7 @@ def load_settings(profile: str | None = None) -> Settings:
     file = _read_file(config_path())
     environment = _environment()
     named = environment.pop("profile", None)
-    name = profile or named or file.get("default_profile")
+    name = profile or named or file.get("default_profile") or None
     values: dict[str, Any] = {"actor": _user(), "profile": name}
     if name is None:
         try:
@@ -234,7 +237,8 @@ def load_settings(profile: str | None = None) -> Settings:
         except ValueError as error:
             raise ConfigurationError(f"The settings are wrong: {error}") from error
     of_profile = _profile(file, name)
-    values |= environment | of_profile if profile else of_profile | environment
+    is_asked_for = profile is not None
+    values |= environment | of_profile if is_asked_for else of_profile | environment
     return _checked(Settings, values, "The settings are wrong")
 
 
@@ -308,14 +312,24 @@ def _profiles(file: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
 
 def _checked(kind: type[_Kind], values: Mapping[str, Any], problem: str) -> _Kind:
     """Return what the values of a file make, or raise ConfigurationError."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(values)
+        found: _Kind = _adapter(kind).validate_python(values)  # type: ignore[arg-type]
     except ValidationError as error:
         first: Any = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(": ".join(filter(None, (problem, where, first["msg"])))) from error
+        is_unknown = first["type"] == "unexpected_keyword_argument"
+        what = "is not known here" if is_unknown else first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(": ".join(filter(None, (problem, where, what)))) from error
+    return found
+
+
+@functools.cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _refuse_password(path: Path, name: str, url: str | None) -> None:

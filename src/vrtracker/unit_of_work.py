@@ -38,7 +38,9 @@ class _Part(Generic[Repository]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, unit: UnitOfWork, owner: type | None = None) -> Repository:
+    def __get__(self, unit: UnitOfWork | None, owner: type | None = None) -> Repository:
+        if unit is None:
+            return self  # type: ignore[return-value]
         made = unit.__dict__[self._name] = self._make(unit.executor)
         return made
 

@@ -79,9 +79,13 @@ def test_object_has_the_keys_that_one_gives_it(tmp_path):
     table = pd.DataFrame({"choice": [1, 2], "side": ["l", "r"], "at_0": [0.0, 1], "at_1": [1.0, 2]})
     table.to_parquet(folder / "_ibl_trials.table.pqt")
     table.to_parquet(folder / "clocked.table_bpod.raw.pqt")
-    save(folder / "_ibl_trials.rewarded.npy", np.array([True, False]))
+    for name in ("rewarded", "at", "side"):
+        save(folder / f"_ibl_trials.{name}.npy", np.array([True, False]))
+    halved = table.rename(columns={"at_0": "to_1"}).drop(columns="at_1")
+    halved.to_parquet(folder / "halves.table_bpod.pqt")
+    table.to_parquet(folder / "halves.table_clock.pqt")
 
-    for name in ("spikes", "trials", "clocked"):
+    for name in ("halves", "spikes", "trials", "clocked"):
         ours, theirs = OpenSession(tmp_path).load_object(name), one.load_object(folder, name)
         assert set(ours) == set(theirs)
         for key, value in ours.items():

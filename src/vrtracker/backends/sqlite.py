@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import secrets
 import sqlite3
@@ -105,7 +106,8 @@ class SQLiteBackend(Backend):
             pool_reset_on_return=None if readonly else "rollback",
         )
         engine.dialect.colspecs = {**engine.dialect.colspecs, Boolean: StrictBoolean}
-        event.listen(engine, "begin", _begin if readonly else _begin_immediate)
+        begin = functools.partial(_execute, sql="BEGIN") if readonly else _begin_immediate
+        event.listen(engine, "begin", begin)
         event.listen(engine, "checkout", _in_no_haste)
         event.listen(
             engine, "connect", lambda _, record: record.info.update({_FILE: which_file(path)})
@@ -376,20 +378,17 @@ def _in_no_haste(connection: Any, record: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous = FULL")
 
 
-def _begin(connection: Connection) -> None:
-    _execute(connection, "BEGIN")
-
-
 def _begin_immediate(connection: Connection) -> None:
     """Wait for the other writers in short steps; SQLite's own grow to 0.1 s, with the lock free."""
     driver_connection: Any = connection.connection.driver_connection
-    driver_connection.execute("PRAGMA busy_timeout = 0")
     try:
+        driver_connection.execute("PRAGMA busy_timeout = 0")
         _again_while_busy(driver_connection, "BEGIN IMMEDIATE", _TURN_PAUSE)
     except sqlite3.Error as error:
         raise exc.DBAPIError.instance("BEGIN IMMEDIATE", None, error, sqlite3.Error) from error
     finally:
-        driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        with contextlib.suppress(sqlite3.Error):
+            driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def _execute(connection: Connection, sql: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -58,6 +59,9 @@ def load_dataset(path: Path, *, mmap: bool = False) -> Any:
         ) from error
 
 
+_HALF = re.compile(r"(.+)(_[01])")
+
+
 def columns_of_table(name: str, table: Any) -> dict[str, Any]:
     """Return the columns of an object's ``table`` as arrays, by the names that ONE gives them.
 
@@ -66,12 +70,16 @@ def columns_of_table(name: str, table: Any) -> dict[str, Any]:
     """
     import numpy as np
 
-    columns = {str(column): table[column].to_numpy() for column in table.columns}
-    for first in [column for column in columns if column.endswith("_0")]:
-        second = f"{first[:-2]}_1"
-        if second in columns:
+    clock = name.removeprefix("table")
+    columns = {}
+    for column in map(str, table.columns):
+        half = _HALF.fullmatch(column)
+        named = f"{half[1]}{clock}{half[2]}" if half else column + clock
+        columns[named] = table[column].to_numpy()
+    for first in [named for named in columns if named.endswith("_0")]:
+        if (second := f"{first[:-2]}_1") in columns:
             columns[first[:-2]] = np.column_stack((columns.pop(first), columns.pop(second)))
-    return {column + name.removeprefix("table"): array for column, array in columns.items()}
+    return columns
 
 
 def _mapped(path: Path) -> Any:

@@ -145,6 +145,9 @@ class _Editing:
         is_scratched_too = "scratched" in form
         name = "key" if self.plural == "sessions" else "mouseName"
         wanted: Any = {name: keys} if keys else where
+        if wanted is None and self.plural == "sessions" and not is_scratched_too:
+            # All that the table shows: what is changed has been seen.
+            wanted = {"sessionQC": True}
         query = self._service.query(wanted, include_scratched=is_scratched_too)
         values, is_all = {column: text or None}, wanted is None
         plan = self._service.update(values, query, dry_run=True, all_rows=is_all)

@@ -218,7 +218,8 @@ class OpenSession:
 
         An object that is in several collections is named with its own: ``alf/probe00/spikes``.
         The name of a clock and further parts stand behind the attribute: ``times_ephysClock``,
-        ``times.probe00``. The columns of a ``table`` are attributes too.
+        ``times.probe00``. The columns of a ``table``, of the first one, are attributes too, and
+        come before files of their names.
 
         Raises
         ------
@@ -244,11 +245,11 @@ class OpenSession:
                 "Name the collection, or load one of them."
             )
         self._check(of.values() if check else ())
-        loaded: dict[str, Any] = {}
-        for attribute, path in of.items():
-            data = load_dataset(self.path / path)
-            is_table = re.match(r"table(?![a-zA-Z0-9])", attribute) and hasattr(data, "columns")
-            loaded |= columns_of_table(attribute, data) if is_table else {attribute: data}
+        loaded = {attribute: load_dataset(self.path / path) for attribute, path in of.items()}
+        for attribute, data in loaded.items():
+            if re.match(r"table(?![a-zA-Z0-9])", attribute) and hasattr(data, "columns"):
+                del loaded[attribute]
+                return loaded | columns_of_table(attribute, data)
         return loaded
 
     def _refuse_gone(self, name: str, revision: str | None) -> None:
