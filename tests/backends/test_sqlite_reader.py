@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pytest
 
 import vrtracker
@@ -165,6 +166,35 @@ def test_column_without_values_in_many_rows_keeps_its_type(lab, answers):
     assert answers == [True]
     assert frame["logtime"].iloc[-1] == pd.Timestamp("2023-01-20")
     assert frame["experimentType"].notna().sum() == 1
+
+
+def test_rows_come_in_parts_by_a_number_that_is_not_among_their_columns(lab, answers, monkeypatch):
+    parted = []
+    read = sqlite_process.SQLiteProcess.read
+
+    def noted(self: Any, uri: str, sql: str, values: Any, types: Any, parts: Any) -> Any:
+        parted.append(parts())
+        return read(self, uri, sql, values, types, parts)
+
+    monkeypatch.setattr(sqlite_process.SQLiteProcess, "read", noted)
+
+    found = numbers(lab.sessions.frame(sessionID=(900, "<"), columns=["sessionID"]))
+
+    assert found == list(range(701, 900))
+    assert answers == [True]
+    [(number, sql)] = parted
+    assert number == ("sessiondb", "uSessionID")
+    assert sql.count("uSessionID") == 2  # to part the rows and to order them
+
+
+def test_number_that_its_table_does_not_have_is_an_error_and_no_empty_answer(lab, answers):
+    lab.sessions.frame()
+    parts = (("sessiondb", "no_number"), "SELECT 7 FROM sessiondb WHERE ? <= ?")
+
+    reader = lab.database.handle._arrow_reader()
+
+    assert process_of(lab).read(reader._uri(), "", [], [pa.int64()], lambda: parts) is None
+    assert answers == [True, False]
 
 
 # -- when it is used ---------------------------------------------------------------------------

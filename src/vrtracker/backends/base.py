@@ -299,6 +299,10 @@ class Listener(abc.ABC):
         """Close the connection."""
 
 
+Parts = tuple[tuple[str, str], str]
+"""A table and its number, and SQL whose last two values are the ends of a part by it."""
+
+
 class ArrowReader(abc.ABC):
     """Reads the result of a query as columns, through a connection of its own, read-only."""
 
@@ -313,7 +317,7 @@ class ArrowReader(abc.ABC):
         sql: str,
         parameters: Sequence[Any],
         types: Sequence[pa.DataType | None],
-        number: tuple[str, str] | None = None,
+        parts: Callable[[], Parts] | None = None,
     ) -> pa.Table:
         """Run a query and return its columns.
 
@@ -322,9 +326,9 @@ class ArrowReader(abc.ABC):
         types
             The declared types of the columns, None for one that has the type of its values.
             Those that come may still be the driver's, and so may the columns' names.
-        number
-            A table and its number, if the rows are in its order, each has one, and it is one of
-            the columns: the result can then be read in parts.
+        parts
+            If the rows are in the order of a table's number and each has one, how to read them in
+            parts by it.
         """
 
     @abc.abstractmethod

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from vrtracker.backends.base import ArrowReader
+from vrtracker.backends.base import ArrowReader, Parts
 from vrtracker.backends.postgresql_care import for_libpq
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class PostgreSQLArrowReader(ArrowReader):
         sql: str,
         parameters: Sequence[Any],
         types: Sequence[pa.DataType | None],
-        number: tuple[str, str] | None = None,
+        parts: Callable[[], Parts] | None = None,
     ) -> pa.Table:
         """Run the query; types are the server's."""
-        del types, number
+        del types, parts
         with self._lock:
             if self._connection is not None:
                 try:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from vrtracker.backends.base import ArrowReader
+from vrtracker.backends.base import ArrowReader, Parts
 from vrtracker.backends.columns import table_of, typed_table_of
 from vrtracker.backends.sqlite_process import SQLiteProcess
 
@@ -59,7 +59,7 @@ class SQLiteArrowReader(ArrowReader):
         sql: str,
         parameters: Sequence[Any],
         types: Sequence[pa.DataType | None],
-        number: tuple[str, str] | None = None,
+        parts: Callable[[], Parts] | None = None,
     ) -> pa.Table:
         """Run a query and put its rows into columns."""
         if (found := self._file()) != self._opened:
@@ -70,7 +70,7 @@ class SQLiteArrowReader(ArrowReader):
         except IndexError:
             connection = self._connect()
         try:
-            asking = (self._uri(), sql, parameters, types, number)
+            asking = (self._uri(), sql, parameters, types, parts)
             ask = functools.partial(self._process.read, *asking)
             table = self._read(connection, ask, sql, parameters, types)
         except BaseException:

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import IO, Any
 
 import pyarrow as pa
 
 from vrtracker.backends import sqlite_reader
+from vrtracker.backends.base import Parts
 from vrtracker.backends.columns import typed
 from vrtracker.errors import BackendError
 
@@ -72,7 +73,7 @@ class SQLiteProcess:
         sql: str,
         parameters: Sequence[Any],
         types: Sequence[pa.DataType],
-        number: tuple[str, str] | None,
+        parts: Callable[[], Parts] | None,
     ) -> pa.Table | None:
         """Return the rows of a query, or None if they have to be read in another way.
 
@@ -80,7 +81,7 @@ class SQLiteProcess:
         ----------
         types
             Declared types of the columns, which are named by their position.
-        number
+        parts
             As `ArrowReader.read`.
         """
         with self._lock:
@@ -88,6 +89,7 @@ class SQLiteProcess:
             if process is None or process.stdin is None or process.stdout is None:
                 return None
             try:
+                number, sql = (None, sql) if parts is None else parts()
                 request = {
                     "uri": uri,
                     "sql": sql,

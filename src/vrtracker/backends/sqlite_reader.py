@@ -14,7 +14,8 @@ numbers:
 The 4 numbers are the count of missing values and the bytes of each of the three, -1 for none.
 
 Rows in the order of a table's number are read in parts by it, one for each processor, each by a
-thread with a connection of its own. All of them see one moment.
+thread with a connection of its own: the ends of a part are the last values of the query. All of
+them see one moment.
 """
 
 from __future__ import annotations
@@ -104,11 +105,12 @@ def _answer(
         table, column = number
         count = min(_MOST_PARTS, os.cpu_count() or 1)
         connections = _of_one_moment(one, [connection() for _ in range(count - 1)])
-        ends = (f'SELECT {end}("{column}") FROM "{table}"' for end in ("min", "max"))  # noqa: S608
+        # Of its table: a name alone that is no column would be a text to SQLite.
+        name = f'"{table}"."{column}"'
+        ends = (f'SELECT {end}({name}) FROM "{table}"' for end in ("min", "max"))  # noqa: S608
         # None where there are no rows.
         low, high = (_value(one, end) or 0 for end in ends)
         parts = _parts(low, high, len(connections))
-        sql = f'{sql} WHERE "{column}" BETWEEN ? AND ?'
         both = zip(connections, parts, strict=True)
         _hand_over(answers, [_batches(one, sql, [*values, *part], types) for one, part in both])
 

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import URL, Connection, Engine, Select, inspect
@@ -15,7 +16,7 @@ from vrtracker.backends import Backend, backend_for, parse_url, without_password
 from vrtracker.backends.base import ArrowReader, ViolationError
 from vrtracker.database import handles
 from vrtracker.database.at_hand import AtHand
-from vrtracker.database.prepared import Prepared, announce, compiled, expanded, run
+from vrtracker.database.prepared import Prepared, announce, compiled, expanded, in_parts, run
 from vrtracker.database.tables import LAB_TABLES, TRACKED, Tables
 from vrtracker.database.translation import Translation
 from vrtracker.domain.roles import Role, Standing
@@ -270,7 +271,8 @@ class Database:
     ) -> pa.Table | None:
         """Run a SELECT of columns of these types (the driver may give others), or return None.
 
-        Its execution option ``number`` is what `ArrowReader.read` takes.
+        Its execution option ``number`` is a table's column of numbers, if its rows are in that
+        order and each has one.
         """
         reader = self._arrow_reader()
         if reader is None:
@@ -280,7 +282,10 @@ class Database:
         with self.translating():
             try:
                 number = statement.get_execution_options().get("number")
-                return reader.read(sql, parameters, types, number)
+                parts = (
+                    None if number is None else partial(in_parts, statement, number, reader.dialect)
+                )
+                return reader.read(sql, parameters, types, parts)
             except reader.errors as error:
                 explained = self.backend.explain(error, self.url)
                 raise explained or BackendError(f"{self} could not be read: {error}") from error

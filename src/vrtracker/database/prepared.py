@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, Dialect, Select
+from sqlalchemy import Boolean, Column, Dialect, Select
 
 from vrtracker.errors import BackendError
 
@@ -202,6 +202,14 @@ def announce(
 def compiled(statement: Select[Any], dialect: Dialect) -> Any:
     """Return a SELECT compiled; the last few are kept, for those that hold on to the statement."""
     return statement.compile(dialect=dialect)
+
+
+def in_parts(
+    statement: Select[Any], number: Column[Any], dialect: Dialect
+) -> tuple[tuple[str, str], str]:
+    """Return the table and the number of a column, and SQL of a part of a SELECT in its order."""
+    part = statement.where(number.between(0, 0)).compile(dialect=dialect)
+    return (number.table.name, number.name), expanded(part, dialect)[0]
 
 
 def expanded(compiled: Any, dialect: Any) -> tuple[str, list[Any]]:

@@ -65,10 +65,9 @@ def listing_statement(
         statement = statement.where(_number(table) > listing.after)
     if listing.limit is not None:
         return statement.limit(whole_number("limit", listing.limit))
-    number = _number(table)
-    if listing.order_by or number.name not in statement.selected_columns:
+    if listing.order_by:
         return statement
-    return statement.execution_options(number=(table.name, number.name))
+    return statement.execution_options(number=_number(table))
 
 
 def count_statement(tables: Tables, table: Table, listing: Listing) -> Select[Any]:

@@ -31,10 +31,9 @@ class OneRepository:
         tables = self._x.tables
         table, sessions = tables.datasets, tables.sessions
         names = ("uSessionID", "rel_path", "size_bytes", "md5", "qc_level", "missing_since")
-        chosen: Any = select(*(table.c[name] for name in (*names, "one_id", "dataset_id")))
+        chosen: Any = select(*(table.c[name] for name in (*names, "one_id")))
         if listing is None:
-            number = table.c.dataset_id.name
-            return chosen.execution_options(number=(table.name, number))  # type: ignore[no-any-return]
+            return chosen.execution_options(number=table.c.dataset_id)  # type: ignore[no-any-return]
         return where(chosen, tables, sessions, listing).where(
             table.c.uSessionID == sessions.c.uSessionID
         )

@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from vrtracker.backends.access.care import AccessCare
 from vrtracker.backends.access.health import AccessHealth
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import NATIVE, cannot_adopt, explain_odbc
-from vrtracker.backends.base import ArrowReader, Backend, Violation
+from vrtracker.backends.base import ArrowReader, Backend, Parts, Violation
 from vrtracker.backends.disk import file_identity, is_file_there
 from vrtracker.errors import (
     BackendError,
@@ -319,12 +319,12 @@ class _JavaArrowReader(ArrowReader):
         sql: str,
         parameters: Sequence[Any],
         types: Sequence[pa.DataType | None],
-        number: tuple[str, str] | None = None,
+        parts: Callable[[], Parts] | None = None,
     ) -> pa.Table:
         from vrtracker.backends.access import ucanaccess
         from vrtracker.backends.access.arrow import fetch_arrow
 
-        del types, number
+        del types, parts
         with self._lock:
             if self._connection is None:
                 self._connection = ucanaccess.connect(self._path, readonly=True)

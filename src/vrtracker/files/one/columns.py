@@ -169,14 +169,16 @@ def _places(of: npt.NDArray[Any], sessions: pa.Table) -> npt.NDArray[Any]:
     heads = of[starts]
     by_number = np.argsort(numbers)
     at = np.searchsorted(numbers, heads, sorter=by_number)
-    places = by_number[np.minimum(at, len(numbers) - 1)]
+    places = by_number[np.minimum(at, len(numbers) - 1)].astype(np.int32)
     places[numbers[places] != heads] = -1
     return np.repeat(places, lengths)
 
 
 def _runs(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return where equal values that follow each other begin, and how many they are."""
-    starts = np.flatnonzero(np.diff(values, prepend=values[:1] - 1))
+    is_start = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=is_start[1:])
+    starts = np.flatnonzero(is_start)
     return starts, np.diff(starts, append=len(values))
 
 
@@ -194,7 +196,8 @@ def cache_tables(sessions: pa.Table, datasets: pa.Table) -> tuple[list[CacheTabl
     ids = _session_ids(sessions)
     order = _in_order(ids)
     sessions, ids = sessions.take(pa.array(order)), ids[order]
-    files = _Datasets(datasets, np.argsort(order)[datasets.column("place").to_numpy()], ids)
+    places = np.argsort(order).astype(np.int32)[datasets.column("place").to_numpy()]
+    files = _Datasets(datasets, places, ids)
     columns = dict(zip(sessions.column_names, sessions.columns, strict=True))
     columns |= {"id": id_texts(ids), "qc": _qc_column(files.worst_codes())}
     sink = pa.BufferOutputStream()
@@ -284,23 +287,27 @@ class _Datasets:
 
     def parts(self) -> Iterator[Mapping[str, Any]]:
         """Yield the columns of some datasets after the other, sorted by both ids."""
-        rows = _by_value(self._places)
-        places = self._places[rows]
+        starts, lengths = _runs(self._places)
+        runs = np.argsort(self._places[starts], kind="stable")
+        starts, lengths = starts[runs], lengths[runs]
+        heads = self._places[starts]
         # All datasets of a session are in one part.
-        cuts = np.unique([0, *np.searchsorted(places, places[::_AT_ONCE]), len(places)])
-        parts = [rows[start:end] for start, end in pairwise(cuts)]
+        at = np.searchsorted(lengths.cumsum(), np.arange(0, len(self._places), _AT_ONCE), "right")
+        cuts = np.unique([*np.searchsorted(heads, heads[at]), len(heads)])
+        parts = [(starts[first:end], lengths[first:end]) for first, end in pairwise(cuts)]
         workers = min(4, os.cpu_count() or 1)
         waiting: deque[Future[Mapping[str, Any]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             for part in parts:
-                waiting.append(pool.submit(self._columns, part))
+                waiting.append(pool.submit(self._columns, *part))
                 if len(waiting) > workers:
                     # No more are put together than the writer keeps up with.
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _columns(self, rows: npt.NDArray[Any]) -> Mapping[str, Any]:
+    def _columns(self, starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Mapping[str, Any]:
+        rows = np.repeat(starts - lengths.cumsum() + lengths, lengths) + np.arange(lengths.sum())
         places, which = self._places[rows], self._which[rows]
         ids = name_ids(self._sessions[places], self._names, which)
         order = _in_order(_with_given(ids, self._given.take(pa.array(rows))), places)
@@ -326,14 +333,6 @@ def _digits(texts: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     start = np.frombuffer(offsets, dtype=np.int32)[column.offset]
     digits = np.frombuffer(letters, dtype=np.uint8)[start:][: len(column) * _MD5_DIGITS]
     return digits.reshape(-1, _MD5_DIGITS)
-
-
-def _by_value(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return how to sort values of which the same mostly follow each other."""
-    starts, lengths = _runs(values)
-    runs = np.argsort(values[starts], kind="stable")
-    starts, lengths = starts[runs], lengths[runs]
-    return np.repeat(starts - lengths.cumsum() + lengths, lengths) + np.arange(len(values))
 
 
 def _repeated(texts: pa.Array, which: npt.NDArray[Any]) -> pa.DictionaryArray:

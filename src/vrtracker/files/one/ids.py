@@ -60,13 +60,13 @@ def name_ids(namespaces: Ids, names: pa.StringArray, which: npt.NDArray[Any]) ->
     for length in np.unique(lengths):
         alike = np.flatnonzero(lengths == length)
         position[alike] = np.arange(len(alike))
-        tails = _tails(letters[ends[alike][:, None] + np.arange(length)])
+        tails = _tails(letters[ends[alike][:, None] + np.arange(length)]).T.copy()
         rows = np.flatnonzero(lengths[which] == length)
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
-            heads = namespaces[part].view("<u4")
-            words = np.concatenate([heads, tails[position[which[part]]]], axis=1)
-            ids[part] = _md5(np.ascontiguousarray(words.T)).T.view(np.uint8)
+            heads = namespaces[part].view("<u4").T
+            words = np.concatenate([heads, tails.take(position[which[part]], axis=1)])
+            ids[part] = _md5(words).T.view(np.uint8)
     ids[:, 6] = ids[:, 6] & 0x0F | 0x30
     ids[:, 8] = ids[:, 8] & 0x3F | 0x80
     return ids
