@@ -172,9 +172,9 @@ def test_rows_come_in_parts_by_a_number_that_is_not_among_their_columns(lab, ans
     parted = []
     read = sqlite_process.SQLiteProcess.read
 
-    def noted(self: Any, uri: str, sql: str, values: Any, types: Any, parts: Any) -> Any:
-        parted.append(parts())
-        return read(self, uri, sql, values, types, parts)
+    def noted(self: Any, *arguments: Any) -> Any:
+        parted.append(arguments[-1]())
+        return read(self, *arguments)
 
     monkeypatch.setattr(sqlite_process.SQLiteProcess, "read", noted)
 

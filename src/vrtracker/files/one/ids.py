@@ -29,10 +29,17 @@ _SINES = [np.uint32(int(abs(math.sin(step + 1)) * 2**32)) for step in range(64)]
 _PLACES = ((1, 0), (5, 1), (3, 5), (7, 0))
 """Of each round: which word step n takes, a * n + b modulo 16."""
 _ID_LENGTH = 36
-_DIGITS = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype="<u2")
-"""The two digits of each byte."""
-_PARTS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 16))
-"""Bytes of an id between whose digits a dash stands."""
+_PARTS = {"a": "V8", "b": "V4", "c": "V4", "d": "V4", "e": "V12"}
+"""Digits of an id between which a dash stands."""
+_UNDASHED = np.dtype([*_PARTS.items()])
+_DASHED = np.dtype(
+    {
+        "names": [*_PARTS],
+        "formats": [*_PARTS.values()],
+        "offsets": [0, 9, 14, 19, 24],
+        "itemsize": _ID_LENGTH,
+    }
+)
 
 
 def name_ids(namespaces: Ids, names: pa.StringArray, which: npt.NDArray[Any]) -> Ids:
@@ -64,7 +71,7 @@ def name_ids(namespaces: Ids, names: pa.StringArray, which: npt.NDArray[Any]) ->
         rows = np.flatnonzero(lengths[which] == length)
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
-            heads = namespaces[part].view("<u4").T
+            heads = namespaces.take(part, axis=0).view("<u4").T
             words = np.concatenate([heads, tails.take(position[which[part]], axis=1)])
             ids[part] = _md5(words).T.view(np.uint8)
     ids[:, 6] = ids[:, 6] & 0x0F | 0x30
@@ -120,10 +127,10 @@ def _choice(turn: int, b: Any, c: Any, d: Any) -> Any:
 
 def id_texts(ids: Ids) -> pa.StringArray:
     """Return UUIDs as texts such as ONE writes them, lower-case with dashes."""
-    digits = _DIGITS[ids].view(np.uint8)
+    digits = np.frombuffer(ids.tobytes().hex().encode(), dtype=_UNDASHED)
     text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
-    for dashes, (first, last) in enumerate(_PARTS):
-        text[:, 2 * first + dashes : 2 * last + dashes] = digits[:, 2 * first : 2 * last]
+    for name in _PARTS:
+        text.view(_DASHED)[:, 0][name] = digits[name]
     return texts_of(text)
 
 
