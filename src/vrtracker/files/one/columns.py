@@ -52,15 +52,15 @@ class CacheTable:
 
     Attributes
     ----------
-    digest : str
-        The same for the same rows.
+    digest : callable
+        Returns what is the same for the same rows.
     parts : callable
         Yields the columns by name, some rows at a time, in the order of the index; of a
         column that is None nothing is known.
     """
 
     name: str
-    digest: str
+    digest: Callable[[], str]
     parts: Callable[[], Iterable[Mapping[str, Any]]]
 
 
@@ -203,9 +203,11 @@ def cache_tables(sessions: pa.Table, datasets: pa.Table) -> tuple[list[CacheTabl
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, (table := pa.table(columns).combine_chunks()).schema) as stream:
         stream.write_table(table)
-    tables = [CacheTable(SESSIONS, _digest(sink.getvalue()), lambda: [columns])]
+    tables = [CacheTable(SESSIONS, lambda: _digest(sink.getvalue()), lambda: [columns])]
     if len(datasets):
-        tables.append(CacheTable(DATASETS, files.digest(), files.parts))
+        # Beside the parts: it is needed before them only where there is a table already.
+        digest = ThreadPoolExecutor(1).submit(files.digest)
+        tables.append(CacheTable(DATASETS, digest.result, files.parts))
     return tables, files.unhashed
 
 

@@ -124,7 +124,7 @@ def write_cache(folder: Path, tables: Sequence[CacheTable], *, created: dt.datet
         try:
             for table in tables:
                 target = folder / f"{table.name}.pqt"
-                if not _is_there(target, table.digest):
+                if not _is_there(target, table):
                     parts[target] = folder / f".{table.name}.{token}.part"
                     _write(table, created, parts[target])
             for target, part in parts.items():
@@ -140,12 +140,12 @@ def write_cache(folder: Path, tables: Sequence[CacheTable], *, created: dt.datet
         ) from error
 
 
-def _is_there(file: Path, digest: str) -> bool:
+def _is_there(file: Path, table: CacheTable) -> bool:
     """Return whether a file of ours was made of these rows and is as it was written."""
     if not file.is_file():
         return False
     made = (pq.read_metadata(file).metadata or {}).get(_MADE, b"").decode()
-    return bool(made == f"{digest} {file.stat().st_mtime_ns}")
+    return bool(made == f"{table.digest()} {file.stat().st_mtime_ns}")
 
 
 def _write(table: CacheTable, created: dt.datetime, path: Path) -> None:
@@ -166,7 +166,7 @@ def _write(table: CacheTable, created: dt.datetime, path: Path) -> None:
         for columns in parts:
             file.write_table(_table(columns, schema))
         declared = base64.b64encode(schema.serialize())
-        stated = {"ARROW:schema": declared, _MADE: f"{table.digest} {time_ns}"}
+        stated = {"ARROW:schema": declared, _MADE: f"{table.digest()} {time_ns}"}
         file.add_key_value_metadata({**(schema.metadata or {}), **stated})
     os.utime(path, ns=(time_ns, time_ns))
 
