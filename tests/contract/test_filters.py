@@ -97,7 +97,9 @@ def _cases() -> list[tuple[str, Any]]:
         cases += [(name, True), (name, False), (name, (True, "!=")), (name, [True, False])]
         cases += [(name, ([True], "not_in")), (name, ([False, True], "not_in"))]
         cases += [(name, (False, "is_null")), (name, (True, "is_null"))]
-    cases += [(name, (pattern, "like")) for name in TEXTS for pattern in PATTERNS]
+    cases += [
+        (name, (text, how)) for how in ("like", "contains") for name in TEXTS for text in PATTERNS
+    ]
     cases += [("mouseName", ("atl%", "like")), ("mouse__experimentID", None)]
     cases += [("mouse__experimentID", (1, "!=")), ("mouse__notes", ("50%", "like"))]
     cases += [("mouse__dateOfBirth", (dt.date(2022, 6, 1), "<")), ("mouse__sex", ["F", None])]
@@ -141,7 +143,7 @@ def _filter_of(name: str) -> st.SearchStrategy[tuple[str, Any]]:
     ]
     if name in TEXTS:
         letters = st.text(alphabet="aABbVvRrGg%_\\'\"ü 1:", max_size=6)
-        wanted.append(st.tuples(letters, st.just("like")))
+        wanted.append(st.tuples(letters, st.sampled_from(("like", "contains"))))
     return st.tuples(st.just(name), st.one_of(wanted))
 
 
@@ -449,6 +451,7 @@ def test_column_is_looked_up_and_never_executed(sample, name):
         ("sessionDate", ("2023%", "like")),
         ("suite2pDate", pd.Timestamp("2023-01-20", tz="UTC")),
         ("experimentType", (5, "like")),
+        ("experimentType", (5, "contains")),
         ("experimentType", (None, "like")),
         ("experimentType", (["a%"], "like")),
         ("experimentType", ("nul\x00", "like")),

@@ -91,8 +91,8 @@ def _compared(asked: Comparison) -> Any:
     operator, texts = asked.operator, list(asked.values)
     if operator == "is_true":
         return column
-    if operator == "like":
-        like = column.map(lambda text: passes(text, "like", texts[0]), na_action="ignore")
+    if operator in {"like", "contains"}:
+        like = column.map(lambda text: passes(text, operator, texts[0]), na_action="ignore")
         return like.astype("boolean")
     values = [coercer_of(LABS[room]).value(bare, value) for value in texts]
     if operator in {"==", "in"}:
@@ -149,7 +149,7 @@ def _comparison(draw: Any) -> str:  # noqa: PLR0911
     blank = draw(st.sampled_from(("", " ", "\n ")))
     ways = ["equal", "missing", "in"] + ["ordered", "between"] * (name not in FLAGS)
     if KINDS.get(name) == "string":
-        ways.append("like")
+        ways += ["like", "contains"]
     way = draw(st.sampled_from(ways))
     negation = draw(st.sampled_from(("", draw(_case("not")) + " ")))
     if way == "equal":
@@ -169,7 +169,7 @@ def _comparison(draw: Any) -> str:  # noqa: PLR0911
         word = f"{negation}{draw(_case('between'))}"
         return f"{spelled} {word} {draw(value)} {draw(_case('and'))} {draw(value)}"
     pattern = draw(st.text(alphabet="aABbVvRrGg%_\\'ü 1:", min_size=1, max_size=6).flatmap(_shown))
-    return f"{spelled} {negation}{draw(_case('like'))} {pattern}"
+    return f"{spelled} {negation}{draw(_case(way))} {pattern}"
 
 
 def _joined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -553,6 +553,7 @@ def test_changes_since_a_time_are_those_of_the_session_itself(history):
         ({"age_weeks": (None, None)}, "one end at least"),
         ({"age_weeks": "old"}, "not a number"),
         ({"age_weeks": ("8%", "like")}, "not text"),
+        ({"qc": {"session": ("P", "contains")}}, "does not apply"),
         ({"days_since_last": (1, 2, 3)}, "neither a value nor"),
         ({"nth_session": "first"}, "not a number"),
         ({"nth_session": ("last", "<")}, "'last' takes"),

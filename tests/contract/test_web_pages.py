@@ -93,6 +93,7 @@ def test_sessions_are_found_by_a_condition_and_a_wrong_one_is_pointed_at(visitor
     for text in ("ALERT", "mouse's"):
         assert "1 session passes" in visitor.see("/sessions", text=text)
     assert "0 sessions pass" in visitor.see("/sessions", text="alert", where="imaging")
+    assert "0 sessions pass" in visitor.see("/sessions", text="%_")
     assert ONE in found
     assert TWO not in found
     assert wrong.status == 400

@@ -208,6 +208,7 @@ def passes(value: Any, operator: str, wanted: Any) -> bool:
         "between": lambda: value is not None and wanted[0] <= value <= wanted[1],
         "is_null": lambda: (value is None) is wanted,
         "like": lambda: value is not None and _is_like(value, wanted),
+        "contains": lambda: value is not None and _fold(wanted) in _fold(value),
     }
     return simple[operator]()
 

@@ -26,6 +26,7 @@ from vrtracker.errors import ConditionError, InvalidValueError
         ("a in ('VR', \"Blender VR\")", Comparison("a", "in", ("VR", "Blender VR"))),
         ("a between 1 and 2", Comparison("a", "between", ("1", "2"))),
         ("a not like 'x%'", Not(Comparison("a", "like", ("x%",)))),
+        ("a not Contains 50%_", Not(Comparison("a", "contains", ("50%_",)))),
         ("d >= today - 7 days", Comparison("d", ">=", (FromToday(-7),))),
         ("d < TODAY + 2 weeks", Comparison("d", "<", (FromToday(14),))),
         ("d = today", Comparison("d", "==", (FromToday(),))),

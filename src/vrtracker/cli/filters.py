@@ -20,8 +20,9 @@ Where = Annotated[
     option(
         "--where CONDITION",
         "'imaging and mouse.KO and sessionDate >= today - 7 days': and, or, not, = != < <= > "
-        ">=, in (a, b), between, like 'ATL%', is missing; or short: column=a,b, column~ATL%, "
-        "column= for a missing value. Repeatable: all must hold. See docs/selecting.md.",
+        ">=, in (a, b), between, like 'ATL%', contains, is missing; or short: column=a,b, "
+        "column~ATL%, column= for a missing value. Repeatable: all must hold. See "
+        "docs/selecting.md.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -36,6 +36,8 @@ _GRAMMAR = r"""
            | name ORDER value                      -> ordered
            | name ("~" | _LIKE) value              -> like
            | name _NOT _LIKE value                 -> unlike
+           | name _CONTAINS value                  -> contains
+           | name _NOT _CONTAINS value             -> not_contains
            | name _IS _MISSING                     -> missing
            | name _IS _NOT _MISSING                -> present
            | name _IN "(" several ")"              -> one_of
@@ -55,6 +57,7 @@ _NOT.3: /not(?![^\s()])/i
 _IN.3: /in(?![^\s()])/i
 _IS.3: /is(?![^\s()])/i
 _LIKE.3: /like(?![^\s"'])/i
+_CONTAINS.3: /contains(?![^\s"'])/i
 _BETWEEN.3: /between(?![^\s"'])/i
 _MISSING.3: /(missing|null|none)(?![^\s()])/i
 TODAY.3: /(today|yesterday)(?![^\s(),+-])/i
@@ -66,7 +69,7 @@ SIGN: "-" | "+"
 NUMBER: /[0-9]+/
 QUOTED: /"([^"]|"")*"/ | /'([^']|'')*'/
 QUOTED_NAME: /`[^`]+`/
-WORD: /(?!(and|or|not|in|is|like|between)(?![^\s()]))[^\s()<>=!~,"'`]+/i
+WORD: /(?!(and|or|not|in|is|like|contains|between)(?![^\s()]))[^\s()<>=!~,"'`]+/i
 VALUE: /[^\s()<>=!~,"'`][^\s(),]*/
 MORE: /[^\s()<>=!~,"'`][^\s()<>=!~,]*(?![^\s(),])/
 %ignore /\s+/
@@ -122,8 +125,8 @@ class Comparison:
     name: str
     """As it was written, such as ``mouse.KO``."""
     operator: str
-    """``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``like``, ``in``, ``not_in``, ``between`` or
-    ``is_true``.
+    """``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``like``, ``contains``, ``in``, ``not_in``,
+    ``between`` or ``is_true``.
     """
     values: tuple[Value, ...] = ()
     """Texts, days from today, or None for missing; as many as the operator takes."""
@@ -329,9 +332,9 @@ class _Reading:
 _JOINED: dict[str, Any] = {"both": All, "either": Any_}
 _MISSING = {"missing": "==", "present": "!="}
 _EQUALS = {"equal": ("==", "in"), "unequal": ("!=", "not_in")}
-_OPERATORS = {"holds": "is_true", "like": "like", "between": "between"}
+_OPERATORS = {"holds": "is_true", "like": "like", "contains": "contains", "between": "between"}
 _OPERATORS |= {"one_of": "in", "none_of": "not_in"}
-_NEGATED = {"unlike": "like", "not_between": "between"}
+_NEGATED = {"unlike": "like", "not_contains": "contains", "not_between": "between"}
 _WEEK = 7
 _DIGITS = 18
 

@@ -54,7 +54,7 @@ class Choice:
             wanted = [None if plain(each) is None else self.fit(each) for each in given]
             is_in = operator in {"in", "=="}
             return [each for each in self.values if (each in wanted) is is_in]
-        if not self.is_ordered or operator == "like":
+        if not self.is_ordered or operator not in _COMPARES:
             raise InvalidValueError(
                 f"{operator!r} does not apply to {self.name}; use '==' or 'in'."
             )

@@ -10,6 +10,7 @@ missing values, as ``~`` of a mask does in pandas.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -110,8 +111,8 @@ class Term:
         return _ONE_VALUE[operator](self, fit(value))
 
     def _fitted(self, value: Any, operator: str) -> Any:
-        if operator == "like":
-            return _pattern(self, value)
+        if operator in _OF_TEXT:
+            return _text(self, value, operator)
         fitted = self.fit(value)
         return _whole(fitted, operator) if self.is_counted and fitted is not None else fitted
 
@@ -191,10 +192,18 @@ def _listed(term: Term, values: list[Any]) -> list[Any]:
     ]
 
 
-def _like(term: Term, value: Any) -> Clause:
+def _like(term: Term, pattern: str) -> Clause:
     # Some servers take a backslash as an escape and some do not: here it stands for itself.
-    like: Clause = term.expression.ilike(value.replace(_ESCAPE, _ESCAPE * 2), escape=_ESCAPE)
-    return like
+    return _matches(term, pattern.replace(_ESCAPE, _ESCAPE * 2))
+
+
+def _contains(term: Term, text: str) -> Clause:
+    return _matches(term, f"%{re.sub(f'[{_ESCAPE}%_]', lambda wild: _ESCAPE + wild[0], text)}%")
+
+
+def _matches(term: Term, pattern: str) -> Clause:
+    matches: Clause = term.expression.ilike(pattern, escape=_ESCAPE)
+    return matches
 
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Term, Any], Any]:
@@ -220,16 +229,18 @@ _ONE_VALUE: dict[str, Callable[[Term, Any], Clause]] = {
     ">": _ordered(lambda column, value: column > value),
     ">=": _ordered(lambda column, value: column >= value),
     "like": _like,
+    "contains": _contains,
 }
 _MANY_VALUES: dict[str, Callable[[Term, list[Any]], Clause]] = {
     "in": _in,
     "not_in": _not_in,
 }
+_OF_TEXT = {"like": "a pattern such as 'ATL%'", "contains": "the letters it shall hold"}
 _OPPOSITES = {"==": "!=", "!=": "==", "in": "not_in", "not_in": "in"}
 _SPELLINGS = {"=": "==", "<>": "!=", "not in": "not_in", "is null": "is_null"}
 
 OPERATORS = (*_ONE_VALUE, *_MANY_VALUES, "between", "is_null")
-"""Every operator of a ``(value, operator)`` filter. `like` ignores the case of letters."""
+"""Every operator of a ``(value, operator)`` filter. `like` and `contains` ignore the case of letters."""
 
 
 def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> Clause:
@@ -288,12 +299,12 @@ def several(value: Any, operator: str, *, exactly: int | None = None) -> list[An
     raise InvalidValueError(f"{operator!r} takes {wanted}, not {value!r}.", value=value)
 
 
-def _pattern(term: Term, value: Any) -> str:
+def _text(term: Term, value: Any, operator: str) -> str:
     if not isinstance(term.expression.type, String):
-        raise InvalidValueError(f"{term.name} is not text; 'like' does not apply to it.")
+        raise InvalidValueError(f"{term.name} is not text; {operator!r} does not apply to it.")
     text = plain(value)
     if not isinstance(text, str):
-        raise InvalidValueError(f"{term.name}: 'like' takes a pattern such as 'ATL%'.")
+        raise InvalidValueError(f"{term.name}: {operator!r} takes {_OF_TEXT[operator]}.")
     return storable_text(text)
 
 

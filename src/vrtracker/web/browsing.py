@@ -271,7 +271,7 @@ class _Table:
         parts = [asked.where] if asked.where else []
         if asked.text:
             quoted = asked.text.replace("'", "''")
-            parts.append(" or ".join(f"{name} like '%{quoted}%'" for name in self._texts))
+            parts.append(" or ".join(f"{name} contains '{quoted}'" for name in self._texts))
         return parts[0] if len(parts) == 1 else " and ".join(f"({each})" for each in parts) or None
 
     def _snippet(self, asked: Asked) -> str:

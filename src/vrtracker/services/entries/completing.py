@@ -27,6 +27,7 @@ _OPERATORS = {
     "UNEQUAL": "!=",
     "ORDER": "< <= > >=",
     "_LIKE": "like",
+    "_CONTAINS": "contains",
     "_IN": "in",
     "_IS": "is",
     "_NOT": "not",

@@ -147,7 +147,7 @@ class RowReading(Generic[Record, Key]):
             as categoricals.
         **filters
             ``column=value``; ``column=(value, operator)`` with ``==``, ``!=``, ``<``, ``<=``,
-            ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``is_null``;
+            ``>``, ``>=``, ``in``, ``not_in``, ``between``, ``like``, ``contains``, ``is_null``;
             ``column=[…]`` for any of several; ``column=None`` for a missing value. Of sessions
             also ``state={stage: …}``, ``qc={check: …}``, ``qc_lte={check: …}``, ``age_weeks``,
             ``days_since_last``, ``nth_session``, ``has_dataset``, ``lab``, ``changed_since``.
