@@ -37,6 +37,11 @@ class Found:
         self._rows = rows
         self._dtypes = dtypes
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(self._dtypes)
+
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as dicts of plain values."""
         return self._rows
@@ -62,6 +67,11 @@ class Selected(Found):
     def __init__(self, database: Database, *statements: Select[Any]) -> None:
         self._database = database
         self._statements = statements
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(self._statements[0].selected_columns.keys())
 
     def records(self) -> list[dict[str, Any]]:
         """Read the rows as dicts of plain values."""

@@ -10,6 +10,7 @@ import pytest
 from pyarrow import feather
 
 from support.command_line import refused
+from support.rigs import a_rig
 from vrtracker.cli.exits import Exit
 
 KEY = "DEMO001.2023-01-18.701"
@@ -64,7 +65,13 @@ def test_file_without_rows_has_the_columns_of_one_with_rows(sample, tmp_path):
     columns = ["--columns", "key,datasets.bytes"]
     for words in (["sessions", "list"], ["sessions", "list", *columns], ["mice", "list"]):
         assert header(*words, *none) == header(*words)
+    assert header("qc", "list", *none) == header("qc", "list")
     assert {"key", "stage", "alive"} < set(header("claims"))
+    empty = [header("selections"), header("rig", "list")]
+    sample.good("freeze", "fig3", "--imaging")
+    (tmp_path / "b2.json").write_text(json.dumps(a_rig()))
+    sample.good("rig", "add", tmp_path / "b2.json")
+    assert empty == [header("selections"), header("rig", "list")]
     sample.told("sessions", "list", *columns, *none, "--to", tmp_path / "rows.parquet")
     assert len(pq.read_schema(tmp_path / "rows.parquet").names) == 2
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vrtracker.as_json import KEY_COLUMNS, plain_value, records
+from vrtracker.as_json import KEY, KEY_COLUMNS, plain_value, records
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.filters import Filters, IncludeScratched
@@ -106,9 +106,9 @@ def list_levels(
     Example: vrtracker qc list --mouse ATL012
     """
     with shell_of(context).open(readonly=True) as tracker:
-        table = tracker.workflow.qc_table.records(filters, include_scratched=include_scratched)
-    rows = records(table)
-    shown = [name for name in rows[0] if name not in KEY_COLUMNS] if rows else None
+        found = tracker.workflow.qc_table.found(filters, include_scratched=include_scratched)
+    rows, names = records(found.records()), (KEY, *found.columns)
+    shown = [name for name in names if name not in KEY_COLUMNS] if rows else names
     write_listing(rows, shown, json=json, to=to, nothing="There are no such sessions.")
 
 

@@ -18,6 +18,7 @@ from vrtracker.errors import InvalidValueError
 
 commands = Commands(help="Describe rigs, and say which of them sessions used.")
 
+_COLUMNS = ("name", "version", "features", "sessions", "added_at", "actor", "hash")
 _File = Annotated[Path, argument("FILE", "The description, in JSON.")]
 _Rig = Annotated[str, argument("RIG", "A version, such as b2@3; the last one by the name alone.")]
 
@@ -83,7 +84,7 @@ def list_rigs(context: typer.Context, *, to: To = None, json: Json = False) -> N
     with shell_of(context).open(readonly=True) as tracker:
         rows = [_row(each) for each in tracker.rigs.list()]
     nothing = "No rig was described yet: vrtracker rig add FILE"
-    write_listing(rows, json=json, to=to, nothing=nothing)
+    write_listing(rows, _COLUMNS, json=json, to=to, nothing=nothing)
 
 
 @commands.command("show")

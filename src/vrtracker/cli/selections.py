@@ -15,6 +15,7 @@ from vrtracker.cli.shell import agree, shell_of
 from vrtracker.cli.values import names_of
 from vrtracker.errors import InvalidValueError
 
+_COLUMNS = ("name", "sessions", "frozen_at", "actor", "hash", "note")
 _Name = Annotated[str, argument("NAME", "Name of the selection: fig3.")]
 
 
@@ -93,7 +94,7 @@ def selections(
             _tell(found, f"written to {to}", json=json)
             return
         rows = [_row(found) for found in tracker.selections()]
-    write_listing(rows, json=json, to=to, nothing="No selection was frozen yet.")
+    write_listing(rows, _COLUMNS, json=json, to=to, nothing="No selection was frozen yet.")
 
 
 def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:

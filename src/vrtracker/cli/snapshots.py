@@ -78,7 +78,7 @@ def list_snapshots(
 
     rows = list_versions(source, only_supported=not every)
     shown = [{name: row.get(name) for name in _COLUMNS} for row in rows]
-    write_listing(rows, json=json, to=to, nothing="There are no snapshots.", shown=shown)
+    write_listing(rows, _COLUMNS, json=json, to=to, nothing="There are no snapshots.", shown=shown)
 
 
 @commands.command("open", context_settings={"ignore_unknown_options": True})

@@ -160,8 +160,8 @@ def readers(context: typer.Context, *, to: To = None, json: Json = False) -> Non
     """
     rows = _database(context).readers()
     shown = [{**row, "name": row["name"] or "(all others)"} for row in rows]
-    nothing = "Nobody is known to read it."
-    write_listing(rows, json=json, to=to, nothing=nothing, shown=shown)
+    names, nothing = ("name", "role", "is_you"), "Nobody is known to read it."
+    write_listing(rows, names, json=json, to=to, nothing=nothing, shown=shown)
 
 
 def _database(context: typer.Context) -> LabDatabase:

@@ -240,7 +240,7 @@ _OPPOSITES = {"==": "!=", "!=": "==", "in": "not_in", "not_in": "in"}
 _SPELLINGS = {"=": "==", "<>": "!=", "not in": "not_in", "is null": "is_null"}
 
 OPERATORS = (*_ONE_VALUE, *_MANY_VALUES, "between", "is_null")
-"""Every operator of a ``(value, operator)`` filter. `like` and `contains` ignore the case of letters."""
+"""Every operator of a ``(value, operator)`` filter. `like` and `contains` ignore letters' case."""
 
 
 def condition(column: Column[Any], coercer: Coercer, wanted: Any) -> Clause:
