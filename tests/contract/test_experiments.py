@@ -71,6 +71,8 @@ def test_recorded_trials_come_back_typed_and_their_messages_tell_them_again(lab)
     types = frame.dtypes.astype(str)
     assert (types["contrast"], types["laser"], types["rt"]) == ("float64", "boolean", "float64")
     assert frame["rt"].tolist() == [0, 0.25, 0.5]
+    service.record("d", [{"outcomes": 1, "ended": dt.datetime(2026, 2, 1, 10, tzinfo=dt.UTC)}])
+    assert service.frame("d")["timestamp"].tolist() == [dt.datetime(2026, 2, 1, 12)]
     assert service.frame("a", extra=True)["lick"].tolist() == [[0, None], [1, None], [2, None]]
 
     listed = service.list().set_index("experiment_id")

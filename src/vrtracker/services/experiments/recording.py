@@ -124,7 +124,7 @@ class ExperimentRecording(ExperimentReading):
         >>> tracker.experiments.record(uid, [{"parameters": {"contrast": 0.5}, "outcomes": 1}])
         1
         """
-        made = trials_of(trials, self._rig_time(None))
+        made = trials_of(trials, self._rig_time(None), self._lab.zone)
         self._append(experiment, [told_by(each) for each in made] if log else [], made)
         return len(made)
 
@@ -140,7 +140,7 @@ class ExperimentRecording(ExperimentReading):
         >>> trial.outcomes
         (('outcome', 1),)
         """
-        (made,) = trials_of([trial], self._rig_time(None))
+        (made,) = trials_of([trial], self._rig_time(None), self._lab.zone)
         number = self._append(experiment, [told_by(made)] if log else [], [made])
         return number, made
 
@@ -206,7 +206,7 @@ class ExperimentRecording(ExperimentReading):
         [0.31]
         """
         given = {"parameters": parameters, "outcomes": outcomes}
-        (more,) = trials_of([given], self._rig_time(None))
+        (more,) = trials_of([given], self._rig_time(None), self._lab.zone)
         with self._recording() as unit:
             row = self._row(unit, experiment)
             number = row["experiment_id"]

@@ -17,19 +17,19 @@ _TRIAL = {"parameters", "outcomes", "ended", "model_data", "extra"}
 _SCALARS = (bool, int, float, str, type(None))
 
 
-def trials_of(given: Any, now: str) -> list[Trial]:
+def trials_of(given: Any, now: str, zone: dt.tzinfo) -> list[Trial]:
     """Return the trials of a list of mappings; `now` is when one ended that does not say it."""
     if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
         raise InvalidValueError(
             f"The trials are {given!r}; give a list of trials, such as "
             '[{"parameters": {"contrast": 0.5}, "outcomes": 1}].'
         )
-    made = [_trial(each, now) for each in given]
+    made = [_trial(each, now, zone) for each in given]
     require_storable(Experiment(uid="", trials=tuple(made)))
     return made
 
 
-def _trial(given: Any, now: str) -> Trial:
+def _trial(given: Any, now: str, zone: dt.tzinfo) -> Trial:
     if isinstance(given, Trial):
         return given
     if not isinstance(given, Mapping) or not given:
@@ -43,7 +43,7 @@ def _trial(given: Any, now: str) -> Trial:
     if not isinstance(extra, Mapping | None):
         raise InvalidValueError(f"extra is {extra!r}; give a mapping.", column="extra")
     return Trial(
-        ended=now if ended is None else iso(ended),
+        ended=now if ended is None else iso(ended, zone),
         model_data=bool(given.get("model_data", True)),
         parameters=pairs_of(given.get("parameters")),
         outcomes=pairs_of({"outcome": outcomes} if _is_single(outcomes) else outcomes),
@@ -84,11 +84,11 @@ def _scalar(name: str, value: Any) -> Any:
     return typed(found)
 
 
-def iso(at: Any, zone: dt.tzinfo | None = None) -> str:
-    """Return a time by its own clock, or by that of the zone, to the microsecond."""
+def iso(at: Any, zone: dt.tzinfo) -> str:
+    """Return a time by the clock of the zone, to the microsecond; one without a zone is of it."""
     if not isinstance(at, dt.datetime) or not isinstance(at.year, int):  # NaT
         raise InvalidValueError(f"{at!r} is no time; give a datetime.")
-    if zone is not None and at.tzinfo is not None:
+    if at.tzinfo is not None:
         at = at.astimezone(zone)
     return str(at.replace(tzinfo=None).isoformat(timespec="microseconds"))
 
