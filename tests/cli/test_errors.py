@@ -23,7 +23,7 @@ FIRST = "DEMO001.2023-01-18.701"
         ["sessions", "show"],
         ["sessions", "show", "a", "b"],
         ["sessions", "list", "--limit", "none"],
-        ["sessions", "list", "--limit", "0"],
+        ["sessions", "list", "--limit", "-1"],
         ["sessions", "list", "--where"],
     ],
     ids=" ".join,

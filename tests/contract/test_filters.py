@@ -478,7 +478,6 @@ def test_value_that_does_not_fit_is_refused(sample, name, wanted):
 @pytest.mark.parametrize(
     "options",
     [
-        {"limit": 0},
         {"limit": -1},
         {"limit": 2.5},
         {"limit": True},

@@ -334,9 +334,15 @@ def test_limit_counts_for_every_form(sample):
     assert [session.sessionID for session in query] == wanted
     assert query.count() == 5
     assert query.exists()
+
+    none = query.limit(0)
+    frames = [query.limit(1).frame(), none.frame(), *none.order_by().iter_frames(2)]
+    assert [len(frame) for frame in frames] == [1, 0, 0]
+    assert frames[0].dtypes.equals(frames[1].dtypes)
+    assert (none.count(), none.keys(), list(none), none.exists()) == (0, [], [], False)
     assert sample.query().limit(10_000).count() == sample.query().count()
     assert [len(page) for page in query.order_by().iter_frames(3)] == [3, 2]
-    for wrong in (0, -1, 1.5, "many", True, 2**31, 10**5000):
+    for wrong in (-1, 1.5, "many", True, 2**31, 10**5000):
         with pytest.raises(InvalidValueError, match="limit"):
             query.limit(wrong).count()
         with pytest.raises(InvalidValueError, match="rows"):

@@ -160,7 +160,7 @@ def test_the_queue_takes_a_key_or_a_mapping(four):
 def test_the_queue_ends_at_the_limit(four):
     assert list(four.tracker.workflow.needs("registration", limit=3)["uSessionID"]) == [1, 2, 3]
     with pytest.raises(InvalidValueError):
-        four.tracker.workflow.needs("registration", limit=0)
+        four.tracker.workflow.needs("registration", limit=-1)
 
 
 def test_an_unknown_filter_is_named_with_the_nearest(four):

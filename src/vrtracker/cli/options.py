@@ -53,7 +53,7 @@ Deletion = Annotated[
         "Which one, if it was deleted more than once, by its number in the list of them.",
     ),
 ]
-Limit = Annotated[int | None, option("--limit N", "Show so many rows at most.", min=1)]
+Limit = Annotated[int | None, option("--limit N", "Show so many rows at most.", min=0)]
 Columns = Annotated[
     str | None, option("--columns A,B,C", "Show these columns; key is one of them too.")
 ]

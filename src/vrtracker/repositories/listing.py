@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Column, Select, Table, func, select
+from sqlalchemy import Column, Select, Table, false, func, select
 
 from vrtracker.database import Tables
 from vrtracker.domain.conditions import KEY
@@ -64,7 +64,7 @@ def listing_statement(
     if listing.after is not None:
         statement = statement.where(_number(table) > listing.after)
     if listing.limit is not None:
-        return statement.limit(whole_number("limit", listing.limit))
+        return _limited(statement, listing.limit)
     if listing.order_by:
         return statement
     return statement.execution_options(number=_number(table))
@@ -74,9 +74,7 @@ def count_statement(tables: Tables, table: Table, listing: Listing) -> Select[An
     """Return the SELECT that counts the rows of a listing."""
     if listing.limit is None:
         return where(select(func.count(_number(table))), tables, table, listing)
-    limited = where(select(_number(table)), tables, table, listing).limit(
-        whole_number("limit", listing.limit)
-    )
+    limited = _limited(where(select(_number(table)), tables, table, listing), listing.limit)
     return select(func.count()).select_from(limited.subquery("counted"))
 
 
@@ -102,6 +100,12 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
         shown_ones = Conditions(tables, table, listing.filters.unscratched)
         statement = statement.where(*shown_ones.clauses())
     return statement
+
+
+def _limited(statement: Select[Any], limit: Any) -> Select[Any]:
+    rows = whole_number("limit", limit, least=0)
+    # HSQLDB takes a limit of 0 for none.
+    return statement.limit(rows) if rows else statement.where(false())
 
 
 _MOST_ROWS = 2**31 - 1
@@ -146,14 +150,14 @@ def _number(table: Table) -> Column[Any]:
     return next(iter(table.primary_key.columns))
 
 
-def whole_number(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any, *, least: int = 1) -> int:
     """Return a number of rows.
 
     Raises InvalidValueError if it is none, or more than every database takes.
     """
     number = plain(value)
-    if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+    if isinstance(number, int) and not isinstance(number, bool) and number >= least:
         if number > _MOST_ROWS:
             raise InvalidValueError(f"{name} takes {_MOST_ROWS} at most.")
         return number
-    raise InvalidValueError(f"{name} takes a whole number above 0, not {value!r}.")
+    raise InvalidValueError(f"{name} takes a whole number from {least} on, not {value!r}.")

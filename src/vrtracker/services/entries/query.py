@@ -267,7 +267,7 @@ class Query(Asking[Record, Key]):
         >>> tracker.query(numPlanes=(4, ">")).exists()
         False
         """
-        return bool(self.limit(1).order_by().keys())
+        return self.listing.limit != 0 and bool(self.limit(1).order_by().keys())
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the rows in the hand, whole whatever is selected, with what is preloaded."""
@@ -314,7 +314,7 @@ class Query(Asking[Record, Key]):
                 "iter_frames goes by the rows' numbers; take the order off: .order_by()"
             )
         limit = self.listing.limit
-        left = None if limit is None else whole_number("limit", limit)
+        left = None if limit is None else whole_number("limit", limit, least=0)
         return self._pages(whole_number("rows", rows), left, options)
 
     def _pages(self, rows: int, left: int | None, options: Any) -> Iterator[pd.DataFrame]:
@@ -322,13 +322,13 @@ class Query(Asking[Record, Key]):
         names, after = list(self._named()), None
         position = [*names, number].index(number)
         columns = (*(("*",) if asked is None else asked), number)
-        while left is None or left > 0:
+        while left is None or left > 0 or after is None:
             wanted = rows if left is None else min(rows, left)
             page = replace(self.listing, columns=columns, after=after, limit=wanted)
             frame: Any = replace(self, listing=page).frame(**options)
             if len(frame) or after is None:
                 yield _first(frame, len(names))
-            if len(frame) < wanted:
+            if len(frame) < max(wanted, 1):
                 return
             after = int(frame.iloc[-1, position])
             left = None if left is None else left - wanted
