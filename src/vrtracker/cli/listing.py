@@ -122,41 +122,6 @@ def deleted(key: Any, *, json: bool) -> None:
     answer({"deleted": str(key)}, f"deleted {key}", json=json)
 
 
-def list_deleted(service: RowService[Any, Any], *, json: bool, to: Path | None) -> None:
-    """Write what can be restored."""
-    rows = records(service.deleted.records())
-    shown = ("key", "deleted_at", "actor", "reason", "hanging", "deletion")
-    nothing = "Nothing was deleted that can be restored."
-    write_listing(rows, shown, json=json, to=to, nothing=nothing)
-    if rows and not json and to is None:
-        note(f"{len(rows)} can be restored.")
-
-
-def restore(
-    service: RowService[Any, Any], key: str, deletion: int | None, reason: str | None, *, json: bool
-) -> None:
-    """Bring a deleted row back and report it."""
-    service.restore(key, deletion=deletion, reason=reason)
-    found = service.rules.key(key)
-    answer({"restored": str(found)}, f"restored {found}", json=json)
-
-
-def purge(
-    service: RowService[Any, Any],
-    key: str,
-    deletion: int | None,
-    reason: str | None,
-    *,
-    yes: bool,
-    json: bool,
-) -> None:
-    """Remove a deleted row for good, after asking, and report it."""
-    found = service.rules.key(key)
-    agree(f"This removes {found} for good; it cannot be restored afterwards.", yes=yes)
-    service.purge(found, deletion=deletion, reason=reason)
-    answer({"purged": str(found)}, f"purged {found}", json=json)
-
-
 def edit(
     service: RowService[Any, Any],
     values: Mapping[str, Any],

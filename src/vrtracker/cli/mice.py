@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from vrtracker.as_json import of_record
-from vrtracker.cli import listing
+from vrtracker.cli import deletions, listing
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.filters import Listed, Where, filters_of
-from vrtracker.cli.options import Deletion, Json, Reason, Set, To, Unblind, Yes, argument, option
+from vrtracker.cli.options import Json, Reason, Set, Unblind, Yes, argument, option
 from vrtracker.cli.output import note, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import values_of
@@ -142,46 +142,4 @@ def delete(
     listing.deleted(found, json=json)
 
 
-@commands.command("deleted")
-def list_deleted(context: typer.Context, *, to: To = None, json: Json = False) -> None:
-    """List the deleted mice that can be restored, and what hung on them, newest first.
-
-    Example: vrtracker mice deleted
-    """
-    with shell_of(context).open(readonly=True) as tracker:
-        listing.list_deleted(tracker.mice, json=json, to=to)
-
-
-@commands.command()
-def restore(
-    context: typer.Context,
-    name: Name,
-    *,
-    deletion: Deletion = None,
-    reason: Reason = None,
-    json: Json = False,
-) -> None:
-    """Bring a deleted mouse back, with its number and all its columns.
-
-    Example: vrtracker mice restore ATL012
-    """
-    with shell_of(context).open() as tracker:
-        listing.restore(tracker.mice, name, deletion, reason, json=json)
-
-
-@commands.command()
-def purge(
-    context: typer.Context,
-    name: Name,
-    *,
-    deletion: Deletion = None,
-    reason: Reason = None,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
-    """Remove a mouse that was deleted for good; its events stay. Asks first.
-
-    Example: vrtracker mice purge ATL012 --yes
-    """
-    with shell_of(context).open() as tracker:
-        listing.purge(tracker.mice, name, deletion, reason, yes=yes, json=json)
+deletions.add_to(commands, "mouse", "mice", "ATL012")

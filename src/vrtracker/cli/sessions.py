@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vrtracker.as_json import KEY_COLUMNS, of_record, plain_value
-from vrtracker.cli import listing, recordings
+from vrtracker.cli import deletions, listing, recordings
 from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.filters import Filters, IncludeScratched, Listed
-from vrtracker.cli.options import Deletion, Json, Key, Reason, Set, To, Yes, argument, option
+from vrtracker.cli.options import Json, Key, Reason, Set, Yes, argument, option
 from vrtracker.cli.output import note, say, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import names_of, values_of
@@ -259,46 +259,4 @@ def delete(
     listing.deleted(found, json=json)
 
 
-@commands.command("deleted")
-def list_deleted(context: typer.Context, *, to: To = None, json: Json = False) -> None:
-    """List the deleted sessions that can be restored, and what hung on them, newest first.
-
-    Example: vrtracker sessions deleted
-    """
-    with shell_of(context).open(readonly=True) as tracker:
-        listing.list_deleted(tracker.sessions, json=json, to=to)
-
-
-@commands.command()
-def restore(
-    context: typer.Context,
-    key: Key,
-    *,
-    deletion: Deletion = None,
-    reason: Reason = None,
-    json: Json = False,
-) -> None:
-    """Bring a deleted session back, with its number and all that hung on it.
-
-    Example: vrtracker sessions restore ATL012.2023-01-20.702
-    """
-    with shell_of(context).open() as tracker:
-        listing.restore(tracker.sessions, key, deletion, reason, json=json)
-
-
-@commands.command()
-def purge(
-    context: typer.Context,
-    key: Key,
-    *,
-    deletion: Deletion = None,
-    reason: Reason = None,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
-    """Remove a session that was deleted for good; its events stay. Asks first.
-
-    Example: vrtracker sessions purge ATL012.2023-01-20.702 --yes
-    """
-    with shell_of(context).open() as tracker:
-        listing.purge(tracker.sessions, key, deletion, reason, yes=yes, json=json)
+deletions.add_to(commands, "session", "sessions", "ATL012.2023-01-20.702")
