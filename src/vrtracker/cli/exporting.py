@@ -11,7 +11,7 @@ import typer
 from vrtracker.as_json import KEY
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.exits import Exit
-from vrtracker.cli.filters import Filters, Where, filters_of
+from vrtracker.cli.filters import Filters, IncludeScratched, Where, filters_of
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Columns, Json, Key, Unblind, What, argument, option
 from vrtracker.cli.output import answer, note, say, write_json
@@ -33,9 +33,7 @@ def export_table(
     ],
     *,
     where: Where = None,
-    include_scratched: Annotated[
-        bool, option("--include-scratched", "Scratched sessions too.")
-    ] = False,
+    include_scratched: IncludeScratched = False,
     columns: Columns = None,
     unblind: Unblind = False,
     json: Json = False,

@@ -10,7 +10,7 @@ from vrtracker.as_json import of_record
 from vrtracker.cli import deletions, listing
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.filters import Listed, Where, filters_of
-from vrtracker.cli.options import Json, Reason, Set, Unblind, Yes, argument, option
+from vrtracker.cli.options import DryRun, Json, Reason, Set, Unblind, Yes, argument, option
 from vrtracker.cli.output import note, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import values_of
@@ -91,7 +91,7 @@ def edit(
     values: Set = None,
     where: Where = None,
     everything: Annotated[bool, option("--all", "Every mouse.", rich_help_panel="Filters")] = False,
-    dry_run: Annotated[bool, option("--dry-run", "Show what would change; write nothing.")] = False,
+    dry_run: DryRun = False,
     reason: Reason = None,
     yes: Yes = False,
     json: Json = False,

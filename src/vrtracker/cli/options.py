@@ -36,7 +36,7 @@ Stage = Annotated[
         "STAGE", "suite2p, suite2p_qc, registration, red_cell_qc, or one that the lab declares."
     ),
 ]
-DryRun = Annotated[bool, option("--dry-run", "Preview; write nothing.")]
+DryRun = Annotated[bool, option("--dry-run", "Show what it would do; write nothing.")]
 Json = Annotated[bool, option("--json", "Write one JSON document, and nothing else.")]
 To = Annotated[
     Path | None,

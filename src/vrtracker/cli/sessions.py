@@ -13,7 +13,7 @@ from vrtracker.cli import deletions, listing, recordings
 from vrtracker.cli.bulk import edit_csv
 from vrtracker.cli.commands import Commands
 from vrtracker.cli.filters import Filters, IncludeScratched, Listed
-from vrtracker.cli.options import Json, Key, Reason, Set, Yes, argument, option
+from vrtracker.cli.options import DryRun, Json, Key, Reason, Set, Yes, argument, option
 from vrtracker.cli.output import note, say, write_json, write_pairs
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import names_of, values_of
@@ -113,9 +113,7 @@ def add(
     strict: Annotated[
         bool, option("--strict", "Refuse values that no session has yet, and future dates.")
     ] = False,
-    dry_run: Annotated[
-        bool, option("--dry-run", "Show what would be added; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Add sessions, all or none; --set holds for each of them, and goes before --preset, --like.
@@ -187,7 +185,7 @@ def edit(
     apply: Annotated[
         bool, option("--apply", "With --csv: make the changes that are shown.")
     ] = False,
-    dry_run: Annotated[bool, option("--dry-run", "Show what would change; write nothing.")] = False,
+    dry_run: DryRun = False,
     reason: Reason = None,
     yes: Yes = False,
     json: Json = False,
