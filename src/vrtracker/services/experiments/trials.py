@@ -17,7 +17,7 @@ _TRIAL = {"parameters", "outcomes", "ended", "model_data", "extra"}
 _SCALARS = (bool, int, float, str, type(None))
 
 
-def trials_of(given: Any, now: str, zone: dt.tzinfo) -> list[Trial]:
+def trials_of(given: Any, now: str, zone: dt.tzinfo | None) -> list[Trial]:
     """Return the trials of a list of mappings; `now` is when one ended that does not say it."""
     if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
         raise InvalidValueError(
@@ -29,7 +29,7 @@ def trials_of(given: Any, now: str, zone: dt.tzinfo) -> list[Trial]:
     return made
 
 
-def _trial(given: Any, now: str, zone: dt.tzinfo) -> Trial:
+def _trial(given: Any, now: str, zone: dt.tzinfo | None) -> Trial:
     if isinstance(given, Trial):
         return given
     if not isinstance(given, Mapping) or not given:
@@ -84,8 +84,8 @@ def _scalar(name: str, value: Any) -> Any:
     return typed(found)
 
 
-def iso(at: Any, zone: dt.tzinfo) -> str:
-    """Return a time by the clock of the zone, to the microsecond; one without a zone is of it."""
+def iso(at: Any, zone: dt.tzinfo | None) -> str:
+    """Return a time by the clock of the zone, None for the computer's, to the microsecond."""
     if not isinstance(at, dt.datetime) or not isinstance(at.year, int):  # NaT
         raise InvalidValueError(f"{at!r} is no time; give a datetime.")
     if at.tzinfo is not None:
