@@ -325,6 +325,18 @@ def test_order_goes_by_any_column_with_missing_values_last(lab):
     assert [session.sessionID for session in query.order_by("-state.registration")] == [1, 3, 2]
 
 
+@pytest.mark.parametrize(
+    "name", ["state.registration", "qc.red_cell", "qc.session", "qc.dataset", "datasets.count"]
+)
+def test_what_is_shown_can_be_the_order_too_in_every_form(sample, name):
+    query = sample.query("sessionID > 780").select("sessionID", name).order_by(f"-{name}")
+
+    shown = [tuple(row.values()) for row in query.records()]
+    assert shown == sorted(shown, key=lambda row: row[1], reverse=True)
+    assert list(query.frame().itertuples(index=False, name=None)) == shown
+    assert [tuple(row.values()) for row in query.arrow().to_pylist()] == shown
+
+
 def test_limit_counts_for_every_form(sample):
     query = sample.query().select("sessionID").order_by("-sessionID").limit(5)
 

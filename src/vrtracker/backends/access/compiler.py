@@ -168,6 +168,9 @@ class AccessCompiler(_Compiler):  # type: ignore[misc]
         if kw.get("within_columns_clause") and _has_literal(bindparam, self.dialect):
             # UCanAccess gives a parameter that is a whole column back as text.
             kw["literal_execute"] = True
+        if bindparam in self.literal_execute_params:
+            # What is written out once, as in a column that the order goes by, is never sent.
+            kw["literal_execute"] = True
         if bindparam.expanding and getattr(self.dialect, "lists_are_parameters", False):
             bindparam = bindparam._clone(maintain_key=True)
             bindparam.literal_execute = False
