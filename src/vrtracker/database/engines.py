@@ -277,14 +277,13 @@ class Database:
         reader = self._arrow_reader()
         if reader is None:
             return None
-        sql, parameters = expanded(compiled(statement, reader.dialect), reader.dialect)
+        dialect = reader.dialect
+        sql, parameters = expanded(compiled(statement, dialect), dialect)
         announce(self.read_engine, sql, parameters)
         with self.translating():
             try:
                 number = statement.get_execution_options().get("number")
-                parts = (
-                    None if number is None else partial(in_parts, statement, number, reader.dialect)
-                )
+                parts = None if number is None else partial(in_parts, statement, number, dialect)
                 return reader.read(sql, parameters, types, parts)
             except reader.errors as error:
                 explained = self.backend.explain(error, self.url)
