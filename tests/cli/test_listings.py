@@ -54,11 +54,11 @@ def test_rows_of_a_listing_are_those_of_json_in_every_kind_of_file(sample, words
         assert [row.keys() for row in csv.DictReader(file)] == [row.keys() for row in flat]
 
 
-def test_file_without_rows_has_the_columns_of_one_with_rows(sample, tmp_path):
+def test_file_without_rows_has_the_columns_of_one_with_rows(demo, tmp_path):
     file = tmp_path / "rows.csv"
 
     def header(*words):
-        sample.told(*words, "--to", file)
+        demo.told(*words, "--to", file)
         return file.read_text().splitlines()[0].split(",")
 
     none = ["--where", "mouseName=nobody"]
@@ -68,11 +68,11 @@ def test_file_without_rows_has_the_columns_of_one_with_rows(sample, tmp_path):
     assert header("qc", "list", *none) == header("qc", "list")
     assert {"key", "stage", "alive"} < set(header("claims"))
     empty = [header("selections"), header("rig", "list")]
-    sample.good("freeze", "fig3", "--imaging")
+    demo.good("freeze", "fig3", "--imaging")
     (tmp_path / "b2.json").write_text(json.dumps(a_rig()))
-    sample.good("rig", "add", tmp_path / "b2.json")
+    demo.good("rig", "add", tmp_path / "b2.json")
     assert empty == [header("selections"), header("rig", "list")]
-    sample.told("sessions", "list", *columns, *none, "--to", tmp_path / "rows.parquet")
+    demo.told("sessions", "list", *columns, *none, "--to", tmp_path / "rows.parquet")
     assert len(pq.read_schema(tmp_path / "rows.parquet").names) == 2
 
 
