@@ -158,19 +158,18 @@ def is_file_there(path: Path, *, create: bool) -> bool:
     return True
 
 
-def file_identity(path: Path) -> tuple[int, int]:
+def file_identity(path: str | Path) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever the name it was reached by."""
-    found = path.stat()
+    found = os.stat(path)  # noqa: PTH116 - asked before each transaction
     return found.st_dev, found.st_ino
 
 
 def which_file(path: str | Path | None) -> tuple[int, int] | None:
     """Return the identity of what stands under a name now, None if nothing does."""
     try:
-        found = os.stat(path or "")  # noqa: PTH116 - asked before each transaction
+        return file_identity(path or "")
     except OSError:
         return None
-    return found.st_dev, found.st_ino
 
 
 def _may(how: int, path: Path) -> bool:

@@ -43,6 +43,12 @@ class AtHand:
             connection.invalidate(error)
             connection.close()
 
+    def drop(self, engine: Engine, connection: Connection, error: BaseException | None) -> None:
+        """Give a connection up that leads nowhere, and all of its age, here and in the pool."""
+        connection.invalidate(error)
+        self.invalidate(error)
+        engine.dispose()
+
     def _all(self) -> Iterator[Connection]:
         for kept in list(self._kept.values()):
             while kept:

@@ -175,10 +175,8 @@ class Database:
         connection = self._at_hand.take(engine)
         if self.backend.is_current(connection):
             return connection
-        connection.invalidate()
+        self._at_hand.drop(engine, connection, None)
         connection.close()
-        self._at_hand.invalidate(None)
-        engine.dispose()
         return engine.connect()
 
     def end(self, connection: Connection, *, is_sound: bool) -> None:
@@ -261,9 +259,7 @@ class Database:
             engine.dialect.is_disconnect(error, driver_connection, None)
         )
         if lost:
-            connection.invalidate(error)
-            self._at_hand.invalidate(error)
-            engine.dispose()
+            self._at_hand.drop(engine, connection, error)
         return bool(lost)
 
     def read_arrow(

@@ -203,7 +203,8 @@ def cache_tables(sessions: pa.Table, datasets: pa.Table) -> tuple[list[CacheTabl
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, (table := pa.table(columns).combine_chunks()).schema) as stream:
         stream.write_table(table)
-    tables = [CacheTable(SESSIONS, lambda: _digest(sink.getvalue()), lambda: [columns])]
+    of_sessions = _digest(sink.getvalue())
+    tables = [CacheTable(SESSIONS, lambda: of_sessions, lambda: [columns])]
     if len(datasets):
         # Beside the parts: it is needed before them only where there is a table already.
         digest = ThreadPoolExecutor(1).submit(files.digest)

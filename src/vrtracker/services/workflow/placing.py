@@ -73,7 +73,7 @@ class _PlacedRun:
         self._error: Exception | None = None
         self._lost_for_nothing = 0
         self._attempts = 0
-        self._told: set[str | None] = set()
+        self._told: set[str] = set()
 
     def work(self) -> RunReport:
         """Work until nothing is left or a limit is reached."""
@@ -175,14 +175,17 @@ class _PlacedRun:
             self._one_at_a_time = True
             self._stopped = report.stopped if had_all else None
         for result in report.results:
-            if result.attempt_id is None or result.attempt_id not in self._told:
-                self._tell(result)
+            self._tell(result)
         self._notes += [note for note in report.notes if note not in self._notes]
         self._nothing_left = report.stopped is None
         self._stopped = self._stopped or self._options.limit_reached(self._results)
 
     def _tell(self, result: RunResult) -> None:
-        self._told.add(result.attempt_id)
+        """Add a result, unless it was read from the database before its worker told it."""
+        if result.attempt_id in self._told:
+            return
+        if result.attempt_id is not None:
+            self._told.add(result.attempt_id)
         self._results.append(result)
         if self._options.progress is not None:
             done = len(self._results)
@@ -213,8 +216,7 @@ class _PlacedRun:
     def _add_recorded(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add the sessions that workers did, but could not tell of any more."""
         for row in rows:
-            is_over = row["outcome"] in {"succeeded", "failed"}
-            if is_over and row["attempt_id"] not in self._told:
+            if row["outcome"] in {"succeeded", "failed"}:
                 self._tell(_result(row))
 
     def _report(self) -> RunReport:
