@@ -12,7 +12,7 @@ from vrtracker.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
-    from vrtracker.services.workflow import RunReport
+    from vrtracker.services.workflow.run_report import RunReport
     from vrtracker.tracker import Tracker
 
 _LAB = "lab"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,4 +134,6 @@ def _row(cells: Iterable[str], tag: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text)
+    from html import escape
+
+    return escape(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrtracker.database import Database
 from vrtracker.database.versions import require_current
-from vrtracker.files.bundles import is_published
+from vrtracker.files.published import is_published
 from vrtracker.services.administration.moving import where_it_went
 from vrtracker.services.administration.opening import lab_of, plain_lab
 from vrtracker.settings import Settings, settings_for

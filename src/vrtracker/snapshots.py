@@ -19,7 +19,8 @@ from typing import Any
 from vrtracker.database.versions import HEAD, REVISIONS
 from vrtracker.display import Facts, Shown
 from vrtracker.errors import ConfigurationError, NotFoundError, SchemaTooNewError
-from vrtracker.files.bundles import DATABASE, Manifest, fetch, keep, listed, logs_of, source_of
+from vrtracker.files.bundles import Manifest, fetch, keep, listed, logs_of, source_of
+from vrtracker.files.published import DATABASE
 from vrtracker.opening import open_tracker
 from vrtracker.tracker import Tracker
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.roles import ProfileRoles, Role
 from vrtracker.errors import InvalidKeyError, NoRegistrarError
 from vrtracker.found import Found, framed
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from vrtracker.domain.one import OneExport
+    from vrtracker.domain.registrars import Registrar
     from vrtracker.notebook.browser import Browser
     from vrtracker.plots import Plots
     from vrtracker.services.administration.backups import Backup

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vrtracker.database import Database, Executor
 from vrtracker.repositories.activity import ActivityRepository
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.datasets import DatasetRepository
-from vrtracker.repositories.deletions import DeletionRepository
 from vrtracker.repositories.events import EventRepository
-from vrtracker.repositories.experiments import ExperimentRepository
-from vrtracker.repositories.masks import MaskRepository
 from vrtracker.repositories.mice import MouseRepository
-from vrtracker.repositories.one import OneRepository
-from vrtracker.repositories.orphans import OrphanRepository
 from vrtracker.repositories.qc_decisions import QCDecisionRepository
-from vrtracker.repositories.rigs import RigRepository
 from vrtracker.repositories.row_images import RowImages
-from vrtracker.repositories.selections import SelectionRepository
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.repositories.stages import StageRepository
-from vrtracker.repositories.tracking import TrackingRepository
+
+if TYPE_CHECKING:
+    from vrtracker.repositories.deletions import DeletionRepository
+    from vrtracker.repositories.experiments import ExperimentRepository
+    from vrtracker.repositories.masks import MaskRepository
+    from vrtracker.repositories.one import OneRepository
+    from vrtracker.repositories.orphans import OrphanRepository
+    from vrtracker.repositories.rigs import RigRepository
+    from vrtracker.repositories.selections import SelectionRepository
+    from vrtracker.repositories.tracking import TrackingRepository
 
 Repository = TypeVar("Repository")
 
 
 class _Part(Generic[Repository]):
-    """A repository of a unit of work, made when it is first asked for."""
+    """A repository of a unit of work, made when it is first asked for.
 
-    def __init__(self, make: Callable[[Executor], Repository]) -> None:
+    One that most commands do without is given by its name, and its module imported then.
+    """
+
+    def __init__(self, make: Callable[[Executor], Repository] | str) -> None:
         self._make = make
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -41,7 +47,11 @@ class _Part(Generic[Repository]):
     def __get__(self, unit: UnitOfWork | None, owner: type | None = None) -> Repository:
         if unit is None:
             return self  # type: ignore[return-value]
-        made = unit.__dict__[self._name] = self._make(unit.executor)
+        make: Any = self._make
+        if isinstance(make, str):
+            make = getattr(importlib.import_module(f"vrtracker.repositories.{self._name}"), make)
+        made: Repository = make(unit.executor)
+        unit.__dict__[self._name] = made
         return made
 
 
@@ -117,21 +127,21 @@ class UnitOfWork:
     """QC decisions."""
     datasets = _Part(DatasetRepository)
     """Datasets."""
-    one = _Part(OneRepository)
+    one: _Part[OneRepository] = _Part("OneRepository")
     """What caches of ONE say."""
-    deletions = _Part(DeletionRepository)
+    deletions: _Part[DeletionRepository] = _Part("DeletionRepository")
     """What was deleted and can come back."""
-    selections = _Part(SelectionRepository)
+    selections: _Part[SelectionRepository] = _Part("SelectionRepository")
     """Frozen selections."""
-    experiments = _Part(ExperimentRepository)
+    experiments: _Part[ExperimentRepository] = _Part("ExperimentRepository")
     """Experiments, their messages and trials."""
-    masks = _Part(MaskRepository)
+    masks: _Part[MaskRepository] = _Part("MaskRepository")
     """Masks of sessions."""
-    rigs = _Part(RigRepository)
+    rigs: _Part[RigRepository] = _Part("RigRepository")
     """Rigs."""
-    tracking = _Part(TrackingRepository)
+    tracking: _Part[TrackingRepository] = _Part("TrackingRepository")
     """Cells tracked over sessions."""
-    orphans = _Part(OrphanRepository)
+    orphans: _Part[OrphanRepository] = _Part("OrphanRepository")
     """Rows that refer to what is not there."""
     activity = _Part(ActivityRepository)
     """What is going on, summed."""

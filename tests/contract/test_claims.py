@@ -15,8 +15,8 @@ import pytest
 from support.registrars import good, raises, writes
 from support.workflow_lab import WorkflowLab
 from vrtracker import processes
+from vrtracker.domain.disk_rules import DiskRules
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.reconciling import DiskRules
 from vrtracker.errors import (
     ClaimHeldError,
     InvalidTransitionError,

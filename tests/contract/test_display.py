@@ -10,7 +10,7 @@ import vrtracker
 from support.postgres import put_programs_on_path
 from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
-from vrtracker.domain.reconciling import SUITE2P_FILES
+from vrtracker.domain.disk_rules import SUITE2P_FILES
 from vrtracker.services.administration.adoption import inspect
 
 ONE, TWO, MISSING = "M1.2023-01-20.1", "M1.2023-01-20.2", "M1.2023-01-20.9"

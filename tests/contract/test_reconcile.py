@@ -14,7 +14,7 @@ from support.permissions import unreadable
 from support.registrars import good
 from support.suite2p_output import save, write_suite2p_0, write_suite2p_1
 from support.workflow_lab import WorkflowLab
-from vrtracker.domain.reconciling import DiskRules
+from vrtracker.domain.disk_rules import DiskRules
 from vrtracker.domain.registrars import DatasetFile, RegistrarResult
 from vrtracker.errors import (
     ConcurrentUpdateError,

@@ -15,7 +15,7 @@ from support.postgres import put_programs_on_path
 from support.workflow_lab import WorkflowLab
 from vrtracker.database import Database
 from vrtracker.database.versions import REVISIONS
-from vrtracker.domain.reconciling import SUITE2P_FILES
+from vrtracker.domain.disk_rules import SUITE2P_FILES
 from vrtracker.errors import BackendError, EditConflictError
 from vrtracker.services.administration import migrating
 from vrtracker.services.administration.backups import copy_before

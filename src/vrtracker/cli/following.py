@@ -11,7 +11,7 @@ from vrtracker.domain.retrying import SET_ASIDE, STANDS
 
 if TYPE_CHECKING:
     from vrtracker.cli.shell import Shell
-    from vrtracker.services.workflow import RunReport, RunResult
+    from vrtracker.services.workflow.run_report import RunReport, RunResult
 
 _FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
 

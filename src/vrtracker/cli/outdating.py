@@ -16,7 +16,7 @@ from vrtracker.cli.values import options_of
 
 if TYPE_CHECKING:
     from vrtracker.domain.keys import SessionKey
-    from vrtracker.services.workflow import OutdatedPlan
+    from vrtracker.services.workflow.outdated import OutdatedPlan
 
 
 def outdated(

@@ -40,7 +40,7 @@ from vrtracker.errors import (
 
 if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
-    from vrtracker.services.workflow import RunResult
+    from vrtracker.services.workflow.run_report import RunResult
     from vrtracker.tracker import Tracker
 
 _HELD = ("key", "failures", "retry_after", "set_aside")

@@ -31,7 +31,7 @@ from vrtracker.cli.values import options_of, size_of
 from vrtracker.processes import signals_here
 
 if TYPE_CHECKING:
-    from vrtracker.services.workflow import RunResult
+    from vrtracker.services.workflow.run_report import RunResult
 
 _TOLD = "it was told to end"
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vrtracker.domain.reconciling import SUITE2P_FILES
+from vrtracker.domain.disk_rules import SUITE2P_FILES
 from vrtracker.errors import RootUnavailableError
 from vrtracker.files.layout import ONE_DATA, SUITE2P
 from vrtracker.files.suite2p import PlaneProbe, Suite2pProbe, probe_suite2p

@@ -14,8 +14,8 @@ from vrtracker import clock
 from vrtracker.backends.base import ViolationError
 from vrtracker.database import Database, DatabaseClock
 from vrtracker.domain.conditions import KEY, from_today
+from vrtracker.domain.disk_rules import DiskRules
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.reconciling import DiskRules
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.roles import ProfileRoles, Role, Standing
 from vrtracker.domain.stages import Stage, StageGraph

@@ -7,12 +7,9 @@ HTTP, `cache` keeps what was fetched.
 
 from vrtracker.files.bundles.cache import Fetched, fetch, keep, logs_of
 from vrtracker.files.bundles.manifest import (
-    DATABASE,
-    MANIFEST,
     BundleFile,
     Manifest,
     check_name,
-    is_published,
     listed,
     write_index,
 )
@@ -27,7 +24,6 @@ __all__ = [
     "Source",
     "check_name",
     "fetch",
-    "is_published",
     "keep",
     "listed",
     "logs_of",

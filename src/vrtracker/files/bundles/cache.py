@@ -11,7 +11,6 @@ import platformdirs
 
 from vrtracker.errors import BackendError, NotFoundError
 from vrtracker.files.bundles.manifest import (
-    MANIFEST,
     BundleFile,
     Manifest,
     check_name,
@@ -19,6 +18,7 @@ from vrtracker.files.bundles.manifest import (
     listed,
 )
 from vrtracker.files.bundles.sources import Progress, Source
+from vrtracker.files.published import MANIFEST
 from vrtracker.spelling import nearest
 
 _READ_ONLY = 0o444

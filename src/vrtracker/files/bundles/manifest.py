@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vrtracker.errors import BackendError, ImportFileError, InvalidValueError
+from vrtracker.files.published import DATABASE, MANIFEST
 
 if TYPE_CHECKING:
     from vrtracker.files.bundles.sources import Source
 
-MANIFEST, INDEX, DATABASE = "manifest.json", "index.json", "lab.db"
+INDEX = "index.json"
 _log = logging.getLogger(__name__)
 _FORMAT = "vrtracker snapshot"
 _INDEX_FORMAT = "vrtracker snapshots"
@@ -119,17 +120,6 @@ class Manifest:
                 f"{where} is no whole manifest of a snapshot ({error}); publish it anew."
             ) from error
         return found
-
-
-def is_published(file: Path) -> bool:
-    """Return whether a file is the database of a bundle, whose manifest lies beside it."""
-    if file.name != DATABASE:
-        return False
-    try:
-        Manifest.read((file.parent / MANIFEST).read_bytes(), str(file))
-    except (ImportFileError, OSError):
-        return False
-    return True
 
 
 def check_name(name: str) -> str:

@@ -12,7 +12,7 @@ from vrtracker.domain.states import State
 from vrtracker.errors import InvalidTransitionError
 from vrtracker.interop.vranalysis.printing import readable_bytes, say
 from vrtracker.registrars import version_of
-from vrtracker.services.workflow import RunReport, RunResult
+from vrtracker.services.workflow.run_report import RunReport, RunResult
 from vrtracker.tracker import Tracker
 
 _STAGE = "registration"

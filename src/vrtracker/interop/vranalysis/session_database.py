@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.dates import plain
+from vrtracker.domain.disk_rules import SUITE2P_FILES
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
-from vrtracker.domain.reconciling import SUITE2P_FILES
 from vrtracker.errors import VrtrackerError
 from vrtracker.interop.vranalysis import disk, registering
 from vrtracker.interop.vranalysis.base import BaseDatabase
@@ -22,7 +22,7 @@ from vrtracker.tracker import Tracker
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vrtracker.services.workflow import RunReport
+    from vrtracker.services.workflow.run_report import RunReport
 
 _WAITING: Mapping[str, Mapping[str, bool]] = {
     "suite2p": {"imaging": True, "suite2p": False},

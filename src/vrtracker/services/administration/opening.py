@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Boolean
 
 from vrtracker.database import Database
-from vrtracker.domain.reconciling import DiskRules
+from vrtracker.domain.disk_rules import DiskRules
 from vrtracker.domain.retrying import RunPolicy
 from vrtracker.domain.roles import ProfileRoles, Role
 from vrtracker.domain.stages import Stage, StageGraph, StageKind

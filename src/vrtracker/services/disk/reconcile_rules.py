@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vrtracker.domain.disk_rules import DiskRules
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.reconciling import DatasetChange, DiskRules, Finding
+from vrtracker.domain.reconciling import DatasetChange, Finding
 from vrtracker.domain.states import State
 from vrtracker.errors import UnknownNameError
 from vrtracker.files.alf import hash_file, is_curated, parse_alf_name, revision_of

@@ -15,7 +15,6 @@ from vrtracker.models.types import JSONDocument, to_json
 from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.administration.backups import keep_copy, keeps_copies
 from vrtracker.services.context import conflicts, old_and_new
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.history.outside import absorb_few
@@ -72,6 +71,8 @@ def update_rows(
 ) -> Update:
     """Set fitted values of the rows that pass the filters; see `RowService.update`."""
     lab = rules.lab
+    from vrtracker.services.administration.backups import keep_copy, keeps_copies
+
     options: Any = {"dry_run": dry_run, "reason": reason, "seen": seen}
     try:
         update, is_held = _update(rules, values, filters, **options, copied=not keeps_copies(lab))

@@ -20,12 +20,12 @@ from vrtracker.database.versions import HEAD
 from vrtracker.domain.frozen import in_json
 from vrtracker.errors import BackendError, DuplicateError, InvalidValueError
 from vrtracker.files.bundles import (
-    MANIFEST,
     BundleFile,
     Manifest,
     check_name,
     write_index,
 )
+from vrtracker.files.published import MANIFEST
 from vrtracker.processes import is_alive
 from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.cloning import Copying, Progress

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.stages import StageGraph
 from vrtracker.operations import operation
 from vrtracker.services.context import LabContext
 from vrtracker.services.history.frames import HistoryService
 from vrtracker.services.quality.decisions import QualityService
 from vrtracker.services.quality.reviews import ReviewService
-from vrtracker.services.workflow.activity import ActivityService
 from vrtracker.services.workflow.applicability import ApplicabilityService
-from vrtracker.services.workflow.claim_list import ClaimListService
-from vrtracker.services.workflow.foreign import ForeignService
 from vrtracker.services.workflow.held_back import HeldBackService
-from vrtracker.services.workflow.outdated import OutdatingService
-from vrtracker.services.workflow.patience import Stop
 from vrtracker.services.workflow.reading import WorkflowReading
-from vrtracker.services.workflow.run_report import Progress, RunOptions, RunReport
 from vrtracker.services.workflow.waiting import WaitingService
+
+if TYPE_CHECKING:
+    from vrtracker.domain.registrars import Registrar
+    from vrtracker.found import Framed
+    from vrtracker.services.workflow.activity import Activity
+    from vrtracker.services.workflow.claim_list import ClaimListService
+    from vrtracker.services.workflow.foreign import ForeignService
+    from vrtracker.services.workflow.outdated import OutdatedPlan
+    from vrtracker.services.workflow.patience import Stop
+    from vrtracker.services.workflow.run_report import Progress, RunReport
 
 
 class WorkflowService(WorkflowReading):
@@ -62,18 +66,51 @@ class WorkflowService(WorkflowReading):
         self.attempts = self._history.attempts
         self.stage_events = self._history.stage_events
         self.held_back = HeldBackService(lab).held_back
-        claims = ClaimListService(lab)
-        self.claims = claims.claims
-        self.release = claims.release
-        self.activity = ActivityService(lab).activity
-        self.foreign = ForeignService(lab)
-        self.outdated = OutdatingService(lab, find_registrar).outdated
         self.serve = WaitingService(lab, self.run).serve
 
     @property
     def stages(self) -> StageGraph:
         """The stages of this lab, built-in and declared."""
         return self._lab.stages
+
+    # What those who look at states need not import.
+
+    @cached_property
+    def claims(self) -> Framed[[]]:
+        """Who works on what."""
+        return self._claim_list.claims
+
+    @cached_property
+    def release(self) -> Callable[..., list[str]]:
+        """Give a claim back."""
+        return self._claim_list.release
+
+    @cached_property
+    def activity(self) -> Callable[..., Activity]:
+        """What is going on now."""
+        from vrtracker.services.workflow.activity import ActivityService
+
+        return ActivityService(self._lab).activity
+
+    @cached_property
+    def foreign(self) -> ForeignService:
+        """Work that others do without this package."""
+        from vrtracker.services.workflow.foreign import ForeignService
+
+        return ForeignService(self._lab)
+
+    @cached_property
+    def outdated(self) -> Callable[..., OutdatedPlan]:
+        """What is to be marked as outdated."""
+        from vrtracker.services.workflow.outdated import OutdatingService
+
+        return OutdatingService(self._lab, self._find_registrar).outdated
+
+    @cached_property
+    def _claim_list(self) -> ClaimListService:
+        from vrtracker.services.workflow.claim_list import ClaimListService
+
+        return ClaimListService(self._lab)
 
     @operation()
     def run(
@@ -183,6 +220,7 @@ class WorkflowService(WorkflowReading):
         registration: 1 succeeded, 0 failed
         """
         from vrtracker.services.workflow.placing import run_on
+        from vrtracker.services.workflow.run_report import RunOptions
 
         self._lab.stages.process(stage)
         wanted = self._lab.selection(where, filters)

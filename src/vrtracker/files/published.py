@@ -1,0 +1,23 @@
+"""Which database is one of a bundle: told without what reads and writes bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vrtracker.errors import ImportFileError
+
+MANIFEST, DATABASE = "manifest.json", "lab.db"
+
+
+def is_published(file: Path) -> bool:
+    """Return whether a file is the database of a bundle, whose manifest lies beside it."""
+    manifest = file.with_name(MANIFEST)
+    if file.name != DATABASE or not manifest.exists():
+        return False
+    from vrtracker.files.bundles import Manifest
+
+    try:
+        Manifest.read(manifest.read_bytes(), str(file))
+    except (ImportFileError, OSError):
+        return False
+    return True
