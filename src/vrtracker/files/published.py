@@ -11,13 +11,17 @@ MANIFEST, DATABASE = "manifest.json", "lab.db"
 
 def is_published(file: Path) -> bool:
     """Return whether a file is the database of a bundle, whose manifest lies beside it."""
+    if file.name != DATABASE:
+        return False
     manifest = file.with_name(MANIFEST)
-    if file.name != DATABASE or not manifest.exists():
+    try:
+        content = manifest.read_bytes()
+    except OSError:
         return False
     from vrtracker.files.bundles import Manifest
 
     try:
-        Manifest.read(manifest.read_bytes(), str(file))
-    except (ImportFileError, OSError):
+        Manifest.read(content, str(file))
+    except ImportFileError:
         return False
     return True
