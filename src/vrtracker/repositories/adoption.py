@@ -27,14 +27,9 @@ Row = dict[str, Any]
 class FoundTable:
     """One of the lab's two tables.
 
-    Attributes
-    ----------
-    conversion : TableConversion
-        Our table, and which of its columns were found, spelled how.
-    unknown : tuple of str
-        Columns that are the lab's alone.
-    rows : list of dict
-        The rows, values as the driver gives them, columns of ours by our names.
+    `conversion`: our table, and which of its columns were found, spelled how. `unknown`: columns
+    that are the lab's alone. `rows`: the rows, values as the driver gives them, columns of ours by
+    our names.
     """
 
     conversion: TableConversion
@@ -51,20 +46,13 @@ class FoundTable:
 class Holding:
     """What a database holds.
 
-    Attributes
-    ----------
-    tables : mapping
-        The lab's two tables by name, without those that are missing.
-    wanted : mapping
-        Our definitions of both.
-    unknown : tuple of str
-        Tables that are the lab's alone.
-    taken : tuple of str
-        Tables that have the name of one of the tracker's own, in whatever case of letters.
-    linked : mapping
-        Of the tables with names of ours, those that are in another file, and where that is.
-    respelled : mapping
-        Those of the lab's two tables that are there in another case of letters: spelled how.
+    `tables`: the lab's two tables by name, without those that are missing.
+    `wanted`: our definitions of both.
+    `unknown`: tables that are the lab's alone.
+    `taken`: tables that have the name of one of the tracker's own, in whatever case of letters.
+    `linked`: of the tables with names of ours, those that are in another file, and where that is.
+    `respelled`: those of the lab's two tables that are there in another case of letters: spelled
+        how.
     """
 
     tables: Mapping[str, FoundTable]

@@ -65,12 +65,8 @@ def plain_name(table: Table, name: str) -> str:
 class Columns:
     """Finds columns of one listing by name, and knows what they need joined to its table.
 
-    Parameters
-    ----------
-    stages
-        The lab's own; the built-in ones when not given.
-    now
-        Tells the instant that decides whether a claim has expired; asked if states are wanted.
+    `stages`: the lab's own; the built-in ones when not given. `now`: tells the instant that decides
+    whether a claim has expired; asked if states are wanted.
     """
 
     def __init__(

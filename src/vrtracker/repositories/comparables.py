@@ -22,12 +22,8 @@ from vrtracker.repositories.values import number
 class Choice:
     """One of a few values, of which a condition in SQL tells any set.
 
-    Attributes
-    ----------
-    values
-        All of them, in their order if they have one; None for a missing one.
-    tells
-        Returns the condition that it is one of a set; it is never NULL.
+    `values`: all of them, in their order if they have one; None for a missing one. `tells`: returns
+    the condition that it is one of a set; it is never NULL.
     """
 
     name: str
@@ -77,10 +73,7 @@ _COMPARES: dict[str, Callable[..., bool]] = {
 class Question:
     """Something that is so or is not, of a value.
 
-    Attributes
-    ----------
-    tells
-        Returns the condition for a value and an operator; it is never NULL.
+    `tells`: returns the condition for a value and an operator; it is never NULL.
     """
 
     name: str
@@ -107,12 +100,8 @@ class Question:
 class Keys:
     """Sessions by their keys.
 
-    Attributes
-    ----------
-    columns
-        Of the mouse, the day and the number; indexes find their rows.
-    text
-        The key as text, which several of them are compared with.
+    `columns`: of the mouse, the day and the number; indexes find their rows. `text`: the key as
+    text, which several of them are compared with.
     """
 
     name: str
@@ -149,10 +138,7 @@ _OPPOSED = {"!=": "==", "not_in": "in"}
 class Place:
     """Which session of its mouse it is; a scratched one is none, which is a missing place.
 
-    Attributes
-    ----------
-    ends
-        That it is the first, 1, or the ``last`` one, which is found without counting.
+    `ends`: that it is the first, 1, or the ``last`` one, which is found without counting.
     """
 
     name: str

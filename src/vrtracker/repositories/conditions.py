@@ -25,10 +25,7 @@ _BARE = "is_true"
 class Conditions:
     """The conditions of one SELECT from a table.
 
-    Attributes
-    ----------
-    joins_mouse : bool
-        Whether one is on the session's mouse, as far as they were asked for.
+    `joins_mouse`: whether one is on the session's mouse, as far as they were asked for.
     """
 
     def __init__(self, tables: Tables, table: Table, selection: Selection) -> None:

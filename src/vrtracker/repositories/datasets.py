@@ -60,18 +60,10 @@ class DatasetRepository:
     def facts(self, listing: Listing, numbers: Sequence[int], *, hashed: bool) -> Select[Any]:
         """Return the SELECT of size and time of the files of sessions.
 
-        Parameters
-        ----------
-        numbers
-            Sessions that follow each other in the listing, by number.
-        hashed
-            Files without SHA-256 are not known well enough.
-
-        Returns
-        -------
-        Select
-            uSessionID, rel_path, size_bytes, and `modified`, missing where the file was not there
-            when it was last looked for, or is not known well enough.
+        `numbers`: sessions that follow each other in the listing, by number. `hashed`: files
+        without SHA-256 are not known well enough. Returns uSessionID, rel_path, size_bytes, and
+        `modified`, missing where the file was not there when it was last looked for, or is not
+        known well enough.
         """
         tables = self._x.tables
         table, sessions = tables.datasets, tables.sessions

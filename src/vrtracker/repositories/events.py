@@ -76,12 +76,8 @@ class EventRepository:
     ) -> None:
         """Append events in order, in one statement.
 
-        Parameters
-        ----------
-        operation_id
-            Another operation than the one that the transaction is part of.
-        wakes
-            Whether to wake those who wait for work; by what happened when not given.
+        `operation_id`: another operation than the one that the transaction is part of. `wakes`:
+        whether to wake those who wait for work; by what happened when not given.
         """
         operation_id = operation_id or self.operation_id
         rows = [

@@ -38,10 +38,7 @@ class ExperimentRepository:
     def rows(self, uids: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return experiments in the order of their numbers, each with its session and mouse.
 
-        Returns
-        -------
-        list of dict
-            The columns of `vrt_experiment`, ``session`` (a `SessionKey`) and ``mouse``.
+        Returns the columns of `vrt_experiment`, ``session`` (a `SessionKey`) and ``mouse``.
         """
         statement, uid = self._with_owner(), self._tables.experiments.c.experiment_uid
         rows = []

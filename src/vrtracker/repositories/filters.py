@@ -47,12 +47,8 @@ class Comparable(Protocol):
 class Term:
     """A column, or a number that is worked out of several.
 
-    Attributes
-    ----------
-    fit
-        Turns a value into what it is compared with, or raises InvalidValueError.
-    is_counted
-        It is a whole number that may be compared with fractions.
+    `fit`: turns a value into what it is compared with, or raises InvalidValueError. `is_counted`:
+    it is a whole number that may be compared with fractions.
     """
 
     name: str

@@ -40,19 +40,9 @@ def listing_statement(
 ) -> Select[Any]:
     """Return the SELECT for a listing, always in a stable order.
 
-    Parameters
-    ----------
-    also
-        Further columns to select.
-    columns
-        Where names are looked up; the lab's own stages need it.
-
-    Raises
-    ------
-    UnknownNameError
-        If a filter, column or order names no column; it carries the nearest ones.
-    InvalidValueError
-        If a value does not fit.
+    `also`: further columns to select. `columns`: where names are looked up; the lab's own stages
+    need it. Raises UnknownNameError if a filter, column or order names no column; it carries the
+    nearest ones. Raises InvalidValueError if a value does not fit.
     """
     columns = Columns(tables, table) if columns is None else columns
     chosen = _columns(table, columns, listing.columns)

@@ -26,22 +26,14 @@ _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 class Queue:
     """The sessions that a run works on, in order of their numbers; compiled once.
 
-    Parameters
-    ----------
-    filters
-        What it is taken from; it holds at the moment of each look.
-    run
-        The letters with which the ids of the run's attempts begin: what it has tried is left out.
-    left_behind
-        Leave out what anybody has tried to the end.
-    only_due
-        Leave out what is set aside, or to be tried later.
-    at_any_time
-        What is to be tried later is not left out.
-    without
-        Stages that it need not wait for.
-    only_planned
-        Leave out what failed, unless it is to be tried again at a time that has come.
+    `filters`: what it is taken from; it holds at the moment of each look.
+    `run`: the letters with which the ids of the run's attempts begin: what it has tried is left
+        out.
+    `left_behind`: leave out what anybody has tried to the end.
+    `only_due`: leave out what is set aside, or to be tried later.
+    `at_any_time`: what is to be tried later is not left out.
+    `without`: stages that it need not wait for.
+    `only_planned`: leave out what failed, unless it is to be tried again at a time that has come.
     """
 
     def __init__(
@@ -85,11 +77,8 @@ class Queue:
     ) -> tuple[int, SessionKey] | None:
         """Return number and key of the first session with a higher number than `after`.
 
-        Parameters
-        ----------
-        lock
-            Lock its row until the end of the transaction, where the database can, and pass over
-            those that others have locked.
+        `lock`: lock its row until the end of the transaction, where the database can, and pass over
+        those that others have locked.
         """
         prepared = self._first_locked if lock else self._first
         rows = executor.rows(prepared, after=after, now=now)

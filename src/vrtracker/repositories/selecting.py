@@ -125,14 +125,8 @@ Part = Filters | Written | Expression
 class Selection:
     """What selects rows; parts that all have to hold. It can be pickled.
 
-    Attributes
-    ----------
-    is_key : bool
-        One row is named by its key.
-    setting : Setting or None
-        What the lab knows, where a part asks for it.
-    mice, sessions : tuple of str, tuple of SessionKey
-        Those that were named by themselves: each has to be there.
+    `is_key`: one row is named by its key. `setting`: what the lab knows, where a part asks for it.
+    `mice`, `sessions`: those that were named by themselves: each has to be there.
     """
 
     parts: tuple[Part, ...] = ()
@@ -218,21 +212,10 @@ def selection_of(
 ) -> Selection:
     """Return what a call selects.
 
-    Parameters
-    ----------
-    where
-        A key, a list of keys, a mapping of filters, a condition as text, a condition of
-        SQLAlchemy's, a `Selection`, or what holds one as `selection`, such as a query; or None. A
-        text that is a key is one.
-    filters
-        Further ones, which have to hold too.
-    key
-        Returns the columns of a key.
-
-    Raises
-    ------
-    InvalidKeyError, InvalidValueError
-        If it is none of them.
+    `where`: a key, a list of keys, a mapping of filters, a condition as text, a condition of
+    SQLAlchemy's, a `Selection`, or what holds one as `selection`, such as a query; or None. A text
+    that is a key is one. `filters`: further ones, which have to hold too. `key`: returns the
+    columns of a key. Raises InvalidKeyError, InvalidValueError if it is none of them.
     """
     asked = _selected(where, key)
     more = _filters(filters)

@@ -54,11 +54,8 @@ class SessionRepository(RowRepository[SessionRecord]):
     ) -> Callable[[SessionRecord], dict[str, Any]]:
         """Read what belongs to the sessions of a listing; one statement for each of the names.
 
-        Returns
-        -------
-        function
-            Gives the parts of a session by their names: the mouse as a record, the rest as lists
-            of rows, each a dict by column.
+        It gives the parts of a session by their names: the mouse as a record, the rest as lists of
+        rows, each a dict by column.
         """
         found = {name: self._part(name, listing, columns()) for name in names}
 

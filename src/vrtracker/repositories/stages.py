@@ -260,19 +260,9 @@ class StageRepository:
     ) -> bool:
         """Set the marks of some stages and the attempt of one, if nothing changed; one statement.
 
-        Parameters
-        ----------
-        seen
-            Stages that have rows, with the mark that they must still have.
-        marks
-            Those of them that get a mark, with it.
-        settled
-            The stage that gets the attempt.
-
-        Returns
-        -------
-        bool
-            Whether all were as seen; if not, roll back.
+        `seen`: stages that have rows, with the mark that they must still have. `marks`: those of
+        them that get a mark, with it. `settled`: the stage that gets the attempt. Returns whether
+        all were as seen; if not, roll back.
         """
         values = {"number": number, "new_attempt": attempt_id, "new_time": changed_at}
 

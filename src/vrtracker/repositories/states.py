@@ -37,15 +37,10 @@ _GIVEN_BACK = ("cancelled", "expired")
 class StageQuery:
     """States of stages for sessions, as conditions and columns of a SELECT.
 
-    Parameters
-    ----------
-    now
-        The instant that decides whether a claim has expired; a function is asked at each look.
-    without
-        Stages that no other one waits for.
-    one_by_one
-        Look the rows of a stage up session by session, which is for those who want the first few;
-        only where the database has LATERAL. Its planner may read them all for one otherwise.
+    `now`: the instant that decides whether a claim has expired; a function is asked at each look.
+    `without`: stages that no other one waits for. `one_by_one`: look the rows of a stage up session
+    by session, which is for those who want the first few; only where the database has LATERAL. Its
+    planner may read them all for one otherwise.
     """
 
     def __init__(
@@ -99,12 +94,8 @@ class StageQuery:
 
         One that failed, and by its policy is due again, counts as not tried.
 
-        Parameters
-        ----------
-        run
-            The letters with which the ids of the run's attempts begin.
-        left_behind
-            Nor has anybody else: the stage was never begun, or was given back, or its worker died.
+        `run`: the letters with which the ids of the run's attempts begin. `left_behind`: nor has
+        anybody else: the stage was never begun, or was given back, or its worker died.
         """
         row, attempts = self._stage_row(stage), self._tables.attempts
         column, outcome = row.c.attempt_id, attempts.c.outcome

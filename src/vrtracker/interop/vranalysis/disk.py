@@ -50,23 +50,10 @@ def check_suite2p(
     A session without any folder here says nothing about suite2p, and stays as it is. One that was
     marked as without suite2p, and has it, differs.
 
-    Parameters
-    ----------
-    conditions
-        Which sessions to look at; of those only the ones with imaging.
-    files
-        The files that each plane must have, without ``.npy``.
-
-    Returns
-    -------
-    bool
-        Whether anything differs.
-
-    Raises
-    ------
-    RootUnavailableError
-        If the root is missing or empty, or most of the sessions with suite2p lost it; nothing
-        is changed then.
+    `conditions`: which sessions to look at; of those only the ones with imaging. `files`: the files
+    that each plane must have, without ``.npy``. Returns whether anything differs. Raises
+    RootUnavailableError if the root is missing or empty, or most of the sessions with suite2p lost
+    it; nothing is changed then.
     """
     wanted = {**conditions, **_IMAGED}
     plan = _compared(tracker, wanted, "suite2p", _is_of_suite2p)

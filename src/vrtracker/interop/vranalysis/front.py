@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 class LazySession:
     """What `iter_sessions` lists. Whatever is not said here is asked of the opened session.
 
-    Parameters
-    ----------
-    key
-        The session.
-    backend
-        What opens it.
-    params
-        Parameters of the opened session.
+    `key`: the session. `backend`: what opens it. `params`: parameters of the opened session.
     """
 
     __slots__ = ("_backend", "_opened", "_params", "key")

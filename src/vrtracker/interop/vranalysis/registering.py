@@ -23,17 +23,10 @@ _WITHOUT = "registered without imaging"
 class Run:
     """One call of the old module's register methods.
 
-    Parameters
-    ----------
-    registrar
-        What does the work, with its options; None for the profile's own, which is given them.
-    options
-        The options; ``imaging`` among them overrides the row: False registers without it.
-
-    Raises
-    ------
-    ConfigurationError
-        If the registrar cannot be loaded, does not take the options, or could work on no session.
+    `registrar`: what does the work, with its options; None for the profile's own, which is given
+    them. `options`: the options; ``imaging`` among them overrides the row: False registers without
+    it. Raises ConfigurationError if the registrar cannot be loaded, does not take the options, or
+    could work on no session.
     """
 
     def __init__(self, tracker: Tracker, registrar: Any, options: Mapping[str, Any]) -> None:
