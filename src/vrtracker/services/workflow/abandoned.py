@@ -41,15 +41,7 @@ _MEMORY = dt.timedelta(days=7)
 def free_abandoned(lab: LabContext, *, stop: Stop | None = None) -> list[str]:
     """End the claims that nobody holds any more, and remove what their workers left on the disk.
 
-    Parameters
-    ----------
-    stop
-        As for `patiently`.
-
-    Returns
-    -------
-    list of str
-        What was done, a sentence each.
+    `stop`: as for `patiently`. Returns what was done, a sentence each.
     """
     return patiently(lab, lambda: _free_abandoned(lab), stop=stop)
 
@@ -114,10 +106,7 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
     First what its process has left running is ended: nobody else may get the session before. A
     session over which a second process has died is set aside, as a failure.
 
-    Returns
-    -------
-    list of str
-        A sentence on what was done; none if somebody else has ended it meanwhile.
+    Returns a sentence on what was done; none if somebody else has ended it meanwhile.
     """
     key, stage, at = SessionKey.of_row(row), lab.stages.get(row["stage"]), lab.now()
     if stage is None:

@@ -45,12 +45,8 @@ _ERRORS = {
 class Activity(Shown):
     """A lab at work, at one moment.
 
-    Attributes
-    ----------
-    at : datetime
-        When, UTC.
-    rows : mapping
-        What `stages`, `mice`, `claims` and `errors` are frames of, by these names.
+    `at`: when, UTC. `rows`: what `stages`, `mice`, `claims` and `errors` are frames of, by these
+    names.
     """
 
     at: dt.datetime

@@ -79,10 +79,7 @@ def exclude_open(
 ) -> None:
     """Record, within a transaction, that stages are not for a session, as far as they are open.
 
-    Parameters
-    ----------
-    stages
-        The reason of each.
+    `stages`: the reason of each.
     """
     for name, reason in stages.items():
         snapshot, stage = read(lab, unit, key), lab.stages[name]

@@ -58,14 +58,9 @@ _TAKEN = (ConcurrentUpdateError, InvalidTransitionError, NotFoundError, Violatio
 class Claims:
     """The transitions of a stage that a program works on.
 
-    Parameters
-    ----------
-    versions
-        Versions of the software; kept with each attempt.
-    run
-        The letters with which the ids of all attempts of a run begin, its other workers' too.
-    foreign
-        Number of the process that works, where it is one of another computer.
+    `versions`: versions of the software; kept with each attempt. `run`: the letters with which the
+    ids of all attempts of a run begin, its other workers' too. `foreign`: number of the process
+    that works, where it is one of another computer.
     """
 
     def __init__(
@@ -82,19 +77,10 @@ class Claims:
     def start(self, key: SessionKey, stage: Stage, registrar: Registrar, **how: Any) -> Claim:
         """Claim a session.
 
-        Parameters
-        ----------
-        **how
-            ``rerun``, also if its output is current; ``without``, the stages that it need not
-            wait for.
-
-        Raises
-        ------
-        InvalidTransitionError
-            If its state does not allow it: blocked, running, not applicable, scratched, or done
-            without `rerun`.
-        ConcurrentUpdateError
-            If somebody else claimed it at the same moment.
+        `**how`: ``rerun``, also if its output is current; ``without``, the stages that it need not
+        wait for. Raises InvalidTransitionError if its state does not allow it: blocked, running,
+        not applicable, scratched, or done without `rerun`; ConcurrentUpdateError if somebody else
+        claimed it at the same moment.
         """
         try:
             with self._lab.unit() as unit:
@@ -109,18 +95,8 @@ class Claims:
     ) -> Claim | int | None:
         """Claim the first session of a queue whose number is higher than `after`, in one step.
 
-        Parameters
-        ----------
-        queue
-            Of the run.
-        **how
-            As for `start`.
-
-        Returns
-        -------
-        Claim, int or None
-            The claim; the number of a session that somebody else took in the same moment; or
-            None at the end of the queue.
+        `queue`: of the run. `**how`: as for `start`. Returns the claim; the number of a session
+        that somebody else took in the same moment; or None at the end of the queue.
         """
         number = after
         try:
@@ -168,26 +144,12 @@ class Claims:
     ) -> Claim | None:
         """Record that the work succeeded, what it made, and which stages are left out by that.
 
-        Parameters
-        ----------
-        known
-            What `datasets` returned before the new output was put in place.
-        following
-            Claims the next session in the same transaction: one commit serves both.
-
-        Returns
-        -------
-        Claim or None
-            The next one; None where nothing follows, or somebody else came first.
-
-        Raises
-        ------
-        LostClaimError
-            If the lease ended and somebody else took the session over.
-        ConcurrentUpdateError
-            If the stage's columns were changed by hand in the meantime.
-        DatabaseAwayError
-            If the database is away for long; whether it was recorded is not known then.
+        `known`: what `datasets` returned before the new output was put in place. `following`:
+        claims the next session in the same transaction: one commit serves both. Returns the next
+        one; None where nothing follows, or somebody else came first. Raises LostClaimError if the
+        lease ended and somebody else took the session over. Raises ConcurrentUpdateError if the
+        stage's columns were changed by hand in the meantime. Raises DatabaseAwayError if the
+        database is away for long; whether it was recorded is not known then.
         """
         ahead = [following]
 
@@ -266,15 +228,8 @@ class Claims:
     def fail(self, claim: Claim, error: BaseException, finished: Finished) -> NextTry:
         """Record that the work failed, with the exception; earlier output and dates stay.
 
-        Returns
-        -------
-        NextTry
-            When it is tried again, by the policy of the stage.
-
-        Raises
-        ------
-        LostClaimError
-            If the lease ended and somebody else took the session over.
+        Returns when it is tried again, by the policy of the stage. Raises LostClaimError if the
+        lease ended and somebody else took the session over.
         """
         told: list[NextTry] = []
 

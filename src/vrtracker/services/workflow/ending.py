@@ -57,12 +57,8 @@ def record_failure(
 ) -> NextTry:
     """Record that the work failed, and when it is tried again; earlier output stays.
 
-    Parameters
-    ----------
-    set_aside
-        Why it is not tried again, whatever the policy of the stage says.
-    uncounted
-        Failures before this one that no policy has counted: workers that died.
+    `set_aside`: why it is not tried again, whatever the policy of the stage says. `uncounted`:
+    failures before this one that no policy has counted: workers that died.
     """
     close_attempt(unit, claim, "failed", finished, at, error=error)
     changes = _write_failed(unit, claim, error, at)

@@ -31,14 +31,8 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 class ForeignWorker:
     """Who works, for the record.
 
-    Attributes
-    ----------
-    name, host : str
-        What the program is called, and the computer that it runs on.
-    pid : int
-        Its process there; 0 where it does not say.
-    versions : mapping
-        Of the software.
+    `name`, `host`: what the program is called, and the computer that it runs on. `pid`: its process
+    there; 0 where it does not say. `versions`: of the software.
     """
 
     name: str = "foreign"
@@ -66,22 +60,11 @@ class ForeignService:
     ) -> dict[str, Any] | None:
         """Take the next session of a stage.
 
-        Parameters
-        ----------
-        stage
-            A stage of processing.
-        where, **filters
-            As for ``tracker.sessions.frame``.
-        token
-            32 hexadecimal digits that are new with each claim; asked again with the same, the same
-            claim is returned, so that a call whose answer was lost can be repeated.
-
-        Returns
-        -------
-        dict or None
-            `attempt_id`, `key`, `stage`, `lease_until` (aware UTC: say `renew` well before),
-            `path` (text, None where no root is set or no folder is there); None if nothing is
-            ready.
+        `stage`: a stage of processing. `where`, `**filters`: as for ``tracker.sessions.frame``.
+        `token`: 32 hexadecimal digits that are new with each claim; asked again with the same, the
+        same claim is returned, so that a call whose answer was lost can be repeated. Returns
+        `attempt_id`, `key`, `stage`, `lease_until` (aware UTC: say `renew` well before), `path`
+        (text, None where no root is set or no folder is there); None if nothing is ready.
         """
         process, who = self._lab.stages.process(stage), worker or ForeignWorker()
         attempt_id = token or new_id()
@@ -108,12 +91,8 @@ class ForeignService:
     def renew(self, attempt_id: str) -> dt.datetime:
         """Say that the work goes on; return until when the claim holds.
 
-        Raises
-        ------
-        LostClaimError
-            If it was taken over or has ended; stop the work.
-        NotFoundError
-            If there is no such claim.
+        Raises LostClaimError if it was taken over or has ended; stop the work. Raises NotFoundError
+        if there is no such claim.
         """
         row, now = self._held(attempt_id), self._lab.now()
         until = now + self._lab.lease
@@ -132,13 +111,8 @@ class ForeignService:
     ) -> None:
         """Record that the work is done, and what it made.
 
-        Parameters
-        ----------
-        datasets
-            Of each file `path` below the session's folder, `size` in bytes, and perhaps `md5` and
-            `revision`.
-        bytes
-            Amount of data made; the sum of the sizes when 0.
+        `datasets`: of each file `path` below the session's folder, `size` in bytes, and perhaps
+        `md5` and `revision`. `bytes`: amount of data made; the sum of the sizes when 0.
         """
         files = [_file(each) for each in datasets]
         claim, finished = self._claim(attempt_id)
@@ -157,10 +131,7 @@ class ForeignService:
     ) -> NextTry:
         """Record that the work failed: the message, its kind, and a traceback where there is one.
 
-        Returns
-        -------
-        NextTry
-            When it is tried again, by the policy of the stage.
+        Returns when it is tried again, by the policy of the stage.
         """
         claim, finished = self._claim(attempt_id)
         failure: Exception = type(kind, (Exception,), {"__module__": "builtins"})(error)

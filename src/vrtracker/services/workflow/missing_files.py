@@ -20,10 +20,7 @@ def lacking_files(
 ) -> Iterator[Reason]:
     """Yield what a stage that is still to be done will look for in vain.
 
-    Parameters
-    ----------
-    known
-        What keeps the session out of the queue.
+    `known`: what keeps the session out of the queue.
     """
     if lab.root is None or any(reason.code in _SETTLED for reason in known):
         return

@@ -31,12 +31,8 @@ _SHOWN = ["key", "what", "old", "new"]
 class Difference:
     """One thing that a run would do otherwise now.
 
-    Attributes
-    ----------
-    what : str
-        ``registrar``, ``version``, or ``option`` and its name.
-    old, new : object
-        What the attempt recorded, and what is now; plain values, None for an option not given.
+    `what`: ``registrar``, ``version``, or ``option`` and its name. `old`, `new`: what the attempt
+    recorded, and what is now; plain values, None for an option not given.
     """
 
     what: str
@@ -66,18 +62,10 @@ class OutdatedSession:
 class OutdatedPlan(Shown):
     """Which sessions are outdated.
 
-    Attributes
-    ----------
-    stage : str
-        The stage.
-    registrar : str
-        Name of the registrar that they are compared with.
-    version : str or None
-        What code it is.
-    compared : int
-        Sessions whose stage is done and whose attempt is on record.
-    sessions : tuple of OutdatedSession
-        Those that would be done otherwise, in order of their numbers.
+    `registrar`: name of the registrar that they are compared with.
+    `version`: what code it is.
+    `compared`: sessions whose stage is done and whose attempt is on record.
+    `sessions`: those that would be done otherwise, in order of their numbers.
     """
 
     stage: str
@@ -118,10 +106,8 @@ class OutdatedPlan(Shown):
     def apply(self) -> list[SessionKey]:
         """Mark the sessions as stale, all in one transaction, each with its event; return them.
 
-        Raises
-        ------
-        ConcurrentUpdateError
-            If one of them was run again, or is not done any more; none is marked then.
+        Raises ConcurrentUpdateError if one of them was run again, or is not done any more; none is
+        marked then.
         """
         marked: list[SessionKey] = self._service.apply(self)
         return marked

@@ -21,15 +21,8 @@ _log = logging.getLogger(__name__)
 def patiently(lab: LabContext, work: Callable[[], T], *, stop: Stop | None = None) -> T:
     """Do work with the database, again and again while that is away; see `LabContext.patience`.
 
-    Parameters
-    ----------
-    stop
-        Asked before it waits; what belongs to a session at hand has none, and waits on.
-
-    Raises
-    ------
-    DatabaseAwayError
-        If it is away for longer, or the run is to end.
+    `stop`: asked before it waits; what belongs to a session at hand has none, and waits on. Raises
+    DatabaseAwayError if it is away for longer, or the run is to end.
     """
     end = time.monotonic() + lab.patience.total_seconds()
     while True:

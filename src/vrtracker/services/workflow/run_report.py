@@ -24,21 +24,13 @@ if TYPE_CHECKING:
 class RunResult(Shown):
     """What became of one session in a run.
 
-    Attributes
-    ----------
-    outcome : str
-        ``succeeded``, ``failed``, ``cancelled`` (over budget) or ``skipped`` (somebody else has
-        it, or had it changed).
-    duration_s : float
-        Duration of the work, seconds.
-    bytes : int
-        Size of the output, bytes.
-    files : int
-        Number of datasets recorded.
-    error : str or None
-        Class and message of the exception.
-    following : str or None
-        Of one that failed: when it is tried again, or that it is set aside.
+    `outcome`: ``succeeded``, ``failed``, ``cancelled`` (over budget) or ``skipped`` (somebody else
+        has it, or had it changed).
+    `duration_s`: duration of the work, seconds.
+    `bytes`: size of the output, bytes.
+    `files`: number of datasets recorded.
+    `error`: class and message of the exception.
+    `following`: of one that failed: when it is tried again, or that it is set aside.
     """
 
     key: SessionKey
@@ -223,10 +215,7 @@ class RunOptions:
     def limit_reached(self, results: Results, *, and_one_more: bool = False) -> str | None:
         """Return which limit forbids another session, if any.
 
-        Parameters
-        ----------
-        and_one_more
-            Another one is about to succeed, which `results` do not have yet.
+        `and_one_more`: another one is about to succeed, which `results` do not have yet.
         """
         if self.stop is not None and (why := self.stop()):
             return why

@@ -30,10 +30,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR2")  # the last one announces the end of
 class Limits:
     """How far one share goes; None for no limit.
 
-    Attributes
-    ----------
-    seconds : float or None
-        No other session is begun after so many seconds.
+    `seconds`: no other session is begun after so many seconds.
     """
 
     sessions: int | None = None
@@ -46,15 +43,10 @@ class Limits:
 class Recipe:
     """What a worker needs to take part in a run, wherever it is.
 
-    Attributes
-    ----------
-    operation : str or None
-        The operation that its events belong to.
-    url : URL or None
-        The database's address with its password; only for processes that we start ourselves.
-        Others find the password as everybody does: in PGPASSWORD, or in ~/.pgpass.
-    host_name : str or None
-        The name that the lab gives this computer; None for each worker's own.
+    `operation`: the operation that its events belong to. `url`: the database's address with its
+    password; only for processes that we start ourselves. Others find the password as everybody
+    does: in PGPASSWORD, or in ~/.pgpass. `host_name`: the name that the lab gives this computer;
+    None for each worker's own.
     """
 
     lab: LabContext
@@ -92,15 +84,9 @@ class Recipe:
 class Share:
     """What a worker answers.
 
-    Attributes
-    ----------
-    report : RunReport or None
-        What became of its sessions; ``stopped`` is None if nothing was left. None if it ended
-        early: the database knows its sessions.
-    lacks_budget : bool
-        Whether the next session needs more of the budget than the share had.
-    error : Exception or None
-        What the run has to end with.
+    `report`: what became of its sessions; ``stopped`` is None if nothing was left. None if it ended
+    early: the database knows its sessions. `lacks_budget`: whether the next session needs more of
+    the budget than the share had. `error`: what the run has to end with.
     """
 
     report: RunReport | None = None

@@ -14,10 +14,7 @@ from vrtracker.services.context import LabContext
 def why_stale(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
     """Return the reason of the last event that marked the stage as stale.
 
-    Returns
-    -------
-    str or None
-        None where it is not marked so, and where no event tells.
+    Returns None where it is not marked so, and where no event tells.
     """
     if snapshot.row(stage).mark != Mark.STALE:
         return None
