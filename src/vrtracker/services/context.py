@@ -63,17 +63,9 @@ class LabContext:
     def unit(self, *, readonly: bool = False, needs: Role = Role.EDITOR, **how: bool) -> UnitOfWork:
         """Return a new unit of work.
 
-        Parameters
-        ----------
-        needs
-            The role that one has to have, to write.
-        **how
-            ``of_one_moment, hasty``, as for `UnitOfWork`.
-
-        Raises
-        ------
-        RoleError
-            If one has not; where somebody may do nothing, the database itself refuses to read.
+        `needs`: the role that one has to have, to write. `**how`: ``of_one_moment, hasty``, as for
+        `UnitOfWork`. Raises RoleError if one has not; where somebody may do nothing, the database
+        itself refuses to read.
         """
         if not readonly:
             self.require(needs)
@@ -184,12 +176,8 @@ class LabContext:
     ) -> NotFoundError:
         """Return the error for a row that is not there; of a deleted one it says the way back.
 
-        Parameters
-        ----------
-        near
-            The keys that are most like it.
-        unit
-            The unit of work in which it was missed, if there is one.
+        `near`: the keys that are most like it. `unit`: the unit of work in which it was missed, if
+        there is one.
         """
         with self.unit(readonly=True) if unit is None else contextlib.nullcontext(unit) as inside:
             is_deleted = bool(inside.deletions.of(kind, str(key)))

@@ -38,12 +38,8 @@ _TOGETHER = 50
 class MaskOutcome(NamedTuple):
     """What was done, or is to be done, about a mask.
 
-    Attributes
-    ----------
-    why : str
-        ``missing``; ``code`` or ``data``, which have changed since; ``asked``.
-    error : str or None
-        Why it was not made.
+    `why`: ``missing``; ``code`` or ``data``, which have changed since; ``asked``. `error`: why it
+    was not made.
     """
 
     key: SessionKey

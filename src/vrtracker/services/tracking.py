@@ -25,28 +25,16 @@ _SHOWN = ("session", "labels", "labelled at")
 class TrackingRun(Shown):
     """A run that tracked cells over the sessions of a mouse.
 
-    Attributes
-    ----------
-    run : str
-        SHA-256 of the names and contents of its files, hexadecimal.
-    plane : int or None
-        The imaging plane; None: all planes, whose ROIs are counted on from one to the next.
-    folder : str
-        Of its files, below the root, with ``/``.
-    made_by : str or None
-        Version of ROICaT, where its files tell.
-    settings : dict or None
-        Its parameters by file, where there are files in JSON.
-    sessions : tuple of SessionKey
-        In order of date and number; those that are deleted left out.
-    files : tuple of dict
-        Of each session, by kind: ``{"name": …, "sha256": …}``.
-    labelled_at : tuple of datetime
-        When the labels of each session were written, UTC.
-    stale : tuple of SessionKey
-        Those of them whose suite2p is newer than its labels.
-    recorded_at : datetime
-        UTC.
+    `run`: SHA-256 of the names and contents of its files, hexadecimal.
+    `plane`: the imaging plane; None: all planes, whose ROIs are counted on from one to the next.
+    `folder`: of its files, below the root, with ``/``.
+    `made_by`: version of ROICaT, where its files tell.
+    `settings`: its parameters by file, where there are files in JSON.
+    `sessions`: in order of date and number; those that are deleted left out.
+    `files`: of each session, by kind: ``{"name": …, "sha256": …}``.
+    `labelled_at`: when the labels of each session were written, UTC.
+    `stale`: those of them whose suite2p is newer than its labels.
+    `recorded_at`: UTC.
     """
 
     run: str

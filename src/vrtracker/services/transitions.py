@@ -33,15 +33,10 @@ MISSING_FILES = "missing_files"
 class Reason:
     """One condition that keeps a session out of the queue of a stage.
 
-    Attributes
-    ----------
-    code : str
-        ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale``, ``unmet``, ``later``
-        or ``set_aside``; ``missing_files`` does not keep it out.
-    stage : str
-        The stage that the condition is about: for ``unmet`` the one that is waited for.
-    message : str
-        The fact and the remedy, in words.
+    `code`: ``scratched``, ``not_applicable``, ``running``, ``done``, ``stale``, ``unmet``,
+    ``later`` or ``set_aside``; ``missing_files`` does not keep it out. `stage`: the stage that the
+    condition is about: for ``unmet`` the one that is waited for. `message`: the fact and the
+    remedy, in words.
     """
 
     code: str

@@ -33,23 +33,10 @@ Progress = Callable[[str], object]
 def inspect(target: Any) -> AdoptionReport:
     """Look at a lab's own database; nothing is written.
 
-    Parameters
-    ----------
-    target
-        Path or URL of a database that holds `sessiondb`, `mousedb` or both, as the lab made them.
-
-    Returns
-    -------
-    AdoptionReport
-        What differs from a tracker's database, what adoption would do about it, and what stands
-        in its way.
-
-    Raises
-    ------
-    ForeignSchemaError
-        If it holds neither table.
-    SchemaTooNewError
-        If a newer vrtracker has adopted it.
+    `target`: path or URL of a database that holds `sessiondb`, `mousedb` or both, as the lab made
+    them. Returns what differs from a tracker's database, what adoption would do about it, and what
+    stands in its way. Raises ForeignSchemaError if it holds neither table, SchemaTooNewError if a
+    newer vrtracker has adopted it.
     """
     with _opened(target, readonly=True) as database:
         revision = current_revision(database)
@@ -67,24 +54,10 @@ def adopt(
     Every row that is repaired gets an event that holds the old values. An Access file is changed
     on a copy; the old file is kept beside it.
 
-    Parameters
-    ----------
-    actor
-        Who signs the events; the user if not given.
-    progress
-        Called with a few words before each step.
-
-    Returns
-    -------
-    AdoptionReport
-        What was found and done. A database that was adopted before is left alone.
-
-    Raises
-    ------
-    SchemaError
-        If something stands in the way; `inspect` tells what.
-    BackendError
-        If the driver cannot do it; the message says by which way it is done.
+    `actor`: who signs the events; the user if not given. `progress`: called with a few words before
+    each step. Returns what was found and done. A database that was adopted before is left alone.
+    Raises SchemaError if something stands in the way; `inspect` tells what. Raises BackendError if
+    the driver cannot do it; the message says by which way it is done.
     """
     from vrtracker.database.migration import upgrade_around
 

@@ -27,12 +27,8 @@ Bind = Callable[[Any], Any]
 class TableReading:
     """The rows of one of the lab's tables as the tracker would have them.
 
-    Attributes
-    ----------
-    rows : list of dict
-        Our columns of each row, repaired.
-    repairs : list of dict
-        For each row, by column: the value that was there and the one that takes its place.
+    `rows`: our columns of each row, repaired. `repairs`: for each row, by column: the value that
+    was there and the one that takes its place.
     """
 
     def __init__(self, found: FoundTable, bound: Mapping[str, Bind]) -> None:

@@ -26,14 +26,8 @@ ASIDE = 10_000
 class Plan:
     """What adoption will do to one database, worked out without writing.
 
-    Attributes
-    ----------
-    readings : mapping
-        The rows of each of the lab's tables that is there, repaired.
-    new_mice : list of dict
-        Mice to add.
-    findings : list of Finding
-        Everything that was found.
+    `readings`: the rows of each of the lab's tables that is there, repaired. `new_mice`: mice to
+    add. `findings`: everything that was found.
     """
 
     def __init__(self, holding: Holding, connection: Connection) -> None:

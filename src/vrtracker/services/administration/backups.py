@@ -36,12 +36,7 @@ _UNFIT = re.compile(r"[^\w.-]+")
 class Backup(Shown):
     """A backup that was written and verified.
 
-    Attributes
-    ----------
-    bytes : int
-        Its size, bytes.
-    removed : tuple of Path
-        Older backups that gave way to it.
+    `bytes`: its size, bytes. `removed`: older backups that gave way to it.
     """
 
     path: Path
@@ -59,20 +54,10 @@ def back_up(
 ) -> Backup:
     """Write a copy of the database, named for it, for where it is and for the second in UTC.
 
-    Parameters
-    ----------
-    folder
-        Where to; it is made if it is missing.
-    keep
-        How many backups of this database to keep, the new one among them; all when not given.
-        Those of another database stay, whatever its name.
-
-    Raises
-    ------
-    ConfigurationError
-        If no folder is known, or it is where the database itself lies.
-    BackendError
-        If the copy cannot be written or is not whole; there is no copy then.
+    `folder`: where to; it is made if it is missing. `keep`: how many backups of this database to
+    keep, the new one among them; all when not given. Those of another database stay, whatever its
+    name. Raises ConfigurationError if no folder is known, or it is where the database itself lies.
+    Raises BackendError if the copy cannot be written or is not whole; there is no copy then.
     """
     if folder is None:
         raise ConfigurationError(
@@ -211,12 +196,8 @@ def _stems(database: Database) -> list[str]:
 class Restored:
     """A database that holds what a backup held.
 
-    Attributes
-    ----------
-    revision : str
-        Revision of the schema that the backup had.
-    saved : Backup or None
-        What the database held before; None if there was none.
+    `revision`: revision of the schema that the backup had. `saved`: what the database held before;
+    None if there was none.
     """
 
     database: str

@@ -35,10 +35,7 @@ Progress = Callable[[str, int, int], object]
 class CopiedTable:
     """A table whose rows have just been copied.
 
-    Attributes
-    ----------
-    seconds : float
-        How long it took.
+    `seconds`: how long it took.
     """
 
     table: str
@@ -50,15 +47,8 @@ class CopiedTable:
 class ClonedTable:
     """A table that both databases hold.
 
-    Attributes
-    ----------
-    name : str
-    rows : int
-    hash : str or None
-        SHA-256 of the content, hexadecimal; the same for the same rows in any order. None where
-        the rows were only counted.
-    added, changed, removed : int
-        Rows that were written, or would be.
+    `hash`: SHA-256 of the content, hexadecimal; the same for the same rows in any order. None where
+    the rows were only counted. `added`, `changed`, `removed`: rows that were written, or would be.
     """
 
     name: str
@@ -73,16 +63,9 @@ class ClonedTable:
 class Clone(Shown):
     """What was copied from where to where.
 
-    Attributes
-    ----------
-    source, destination : str
-        The databases' addresses, without passwords.
-    revision : str
-        Revision of the schema of both.
-    tables : tuple of ClonedTable
-        All tables, parents before children.
-    dry_run : bool
-        Nothing was written.
+    `source`, `destination`: the databases' addresses, without passwords. `revision`: revision of
+    the schema of both. `tables`: all tables, parents before children. `dry_run`: nothing was
+    written.
     """
 
     source: str

@@ -64,23 +64,12 @@ def looks(
 
     Of those whose files all are as recorded there is only how many these are, which comes first.
 
-    Parameters
-    ----------
-    where, filters
-        A key, or filters as for ``tracker.sessions.frame``.
-    gone_counts
-        The records of a session without a folder count as gone; else they are left out. Those of
-        a session that is named by its key when not given.
-    hashed
-        Whether a file without SHA-256 is not as recorded. All sessions are looked at in full when
-        not given.
-
-    Raises
-    ------
-    RootUnavailableError
-        If the root is missing, empty or cannot be read.
-    NotFoundError
-        If the session that is named does not exist.
+    `where`, `filters`: a key, or filters as for ``tracker.sessions.frame``. `gone_counts`: the
+    records of a session without a folder count as gone; else they are left out, but those of a
+    session that is named by its key. `hashed`: whether a file without SHA-256 is not as recorded;
+    all sessions are looked at in full when not given. Raises RootUnavailableError if the
+    root is missing, empty or cannot be read; NotFoundError if the session that is named does not
+    exist.
     """
     folders = lab.folders()
     folders.check()

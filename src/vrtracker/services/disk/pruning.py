@@ -41,16 +41,9 @@ _MOVED = "moved"
 class PrunePlan(Shown):
     """What is to be taken away; ``.apply()`` does it.
 
-    Attributes
-    ----------
-    unknown : tuple of (SessionKey, str)
-        ALF-named files that are not recorded.
-    missing : tuple of (SessionKey, str)
-        Records without a file, which a scan or an import made.
-    kept : tuple of (SessionKey, str)
-        Records without a file that a stage made; they stay.
-    problems : tuple of Problem
-        Sessions that were left alone.
+    `unknown`: ALF-named files that are not recorded. `missing`: records without a file, which a
+    scan or an import made. `kept`: records without a file that a stage made; they stay. `problems`:
+    sessions that were left alone.
     """
 
     unknown: tuple[tuple[SessionKey, str], ...]
@@ -84,14 +77,9 @@ class PrunePlan(Shown):
 class Restored(Shown):
     """What came back.
 
-    Attributes
-    ----------
-    name : str
-        Which pruning it was.
-    files, records : int
-        How many of each came back; a record also where it was made anew and got its QC back.
-    left : tuple of str
-        Files and records that stay in the trash, and why.
+    `name`: which pruning it was. `files`, `records`: how many of each came back; a record also
+    where it was made anew and got its QC back. `left`: files and records that stay in the trash,
+    and why.
     """
 
     name: str

@@ -59,19 +59,12 @@ class Proposal:
 class Seen:
     """One session: its row, its states, its recorded files, and its folder.
 
-    Parameters
-    ----------
-    row
-        Columns of `sessiondb`, and the states of the stages as ``state:`` and the name.
-    datasets
-        Its rows of `vrt_dataset`.
-    folder
-        Its folder, None where there is none.
-    now, lab_now
-        The instant of the comparison, UTC and on the lab's clock; a file of a later time has no
-        date.
-    by_hash
-        Hash the files that were written after they were recorded.
+    `row`: columns of `sessiondb`, and the states of the stages as ``state:`` and the name.
+    `datasets`: its rows of `vrt_dataset`.
+    `folder`: its folder, None where there is none.
+    `now`, `lab_now`: the instant of the comparison, UTC and on the lab's clock; a file of a later
+        time has no date.
+    `by_hash`: hash the files that were written after they were recorded.
     """
 
     key: SessionKey

@@ -123,24 +123,15 @@ class ScanService:
     ) -> ScanPlan:
         """Look through the root and return what is new there; nothing is written.
 
-        Parameters
-        ----------
-        mice
-            Look at these mice only.
-        add_mice
-            Plan to add mice that are not in the database; their sessions are held back otherwise.
-        date
-            Look at sessions of this day only.
-        like
-            A session whose description new ones take over, where their folder does not tell: a
+        `mice`: look at these mice only.
+        `add_mice`: plan to add mice that are not in the database; their sessions are held back
+            otherwise.
+        `date`: look at sessions of this day only.
+        `like`: a session whose description new ones take over, where their folder does not tell: a
             key, or ``LAST`` for the last one of the mouse, where it has one.
-        progress
-            Called with the number of sessions found so far.
+        `progress`: called with the number of sessions found so far.
 
-        Raises
-        ------
-        RootUnavailableError
-            If the root is missing, empty or cannot be read.
+        Raises RootUnavailableError if the root is missing, empty or cannot be read.
         """
         known_keys, known_mice = self._known()
         root = self._lab.folders().root

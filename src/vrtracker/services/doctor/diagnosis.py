@@ -26,10 +26,7 @@ class Status(enum.StrEnum):
 class Finding:
     """What one check found.
 
-    Attributes
-    ----------
-    fix : callable or None
-        Puts it right without any risk, and says what it did; None where people have to.
+    `fix`: puts it right without any risk, and says what it did; None where people have to.
     """
 
     status: Status
@@ -42,12 +39,7 @@ class Finding:
 class Check:
     """A check by its name, and what it found.
 
-    Attributes
-    ----------
-    status : Status
-        ``ok``, ``warning``, ``error`` or ``skipped``.
-    remedy : str or None
-        What to do about it.
+    `status`: ``ok``, ``warning``, ``error`` or ``skipped``. `remedy`: what to do about it.
     """
 
     name: str
@@ -60,13 +52,8 @@ class Check:
 class Diagnosis(Shown):
     """All checks of a lab.
 
-    Attributes
-    ----------
-    database : str
-        Its address, without a password.
-    checks : tuple of Check
-    fixed : tuple of str
-        What was put right before, a sentence each.
+    `database`: its address, without a password. `fixed`: what was put right before, a sentence
+    each.
     """
 
     database: str

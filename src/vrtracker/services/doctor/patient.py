@@ -26,12 +26,8 @@ class CannotBeSeenError(Exception):
 class Patient:
     """A lab's settings, database and folders; each is looked for when a check asks for it.
 
-    Parameters
-    ----------
-    target, root, actor
-        As `vrtracker.open` takes them.
-    host
-        The clock of this computer, aware UTC.
+    `target`, `root`, `actor`: as `vrtracker.open` takes them. `host`: the clock of this computer,
+    aware UTC.
     """
 
     def __init__(

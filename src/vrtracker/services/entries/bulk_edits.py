@@ -46,14 +46,8 @@ class _Edit:
 class EditPlan(Shown):
     """What a file would change.
 
-    Attributes
-    ----------
-    matched : int
-        Sessions that the file names.
-    problems : tuple of Problem
-        All of them, in order of lines; `apply` refuses while there are any.
-    warnings : tuple of str
-        Values that no session has yet.
+    `matched`: sessions that the file names. `problems`: all of them, in order of lines; `apply`
+    refuses while there are any. `warnings`: values that no session has yet.
     """
 
     path: Path
@@ -95,12 +89,8 @@ class EditPlan(Shown):
     def apply(self, *, reason: str | None = None) -> Update:
         """Make all changes in one transaction, each session with its event.
 
-        Raises
-        ------
-        ImportFileError
-            If there are problems; nothing is written.
-        EditConflictError
-            If somebody else changed one of the sessions since; it holds both versions.
+        Raises ImportFileError if there are problems; nothing is written. Raises EditConflictError
+        if somebody else changed one of the sessions since; it holds both versions.
         """
         done: Update = self._service.apply(self, reason)
         return done

@@ -52,16 +52,8 @@ def names_of(rows: RowReading[Any, Any]) -> list[str]:
 def next_words(rows: RowReading[Any, Any], text: str) -> tuple[int, list[str]]:
     """Return what can come next in a condition on the rows of a table.
 
-    Parameters
-    ----------
-    text
-        What is written so far.
-
-    Returns
-    -------
-    int, list of str
-        Where in the text the word begins that each of them would stand in place of; the likeliest
-        first. None where what is written cannot be read.
+    `text`: what is written so far. Returns where in the text the word begins that each of them
+    would stand in place of; the likeliest first. None where what is written cannot be read.
     """
     ending = ending_of(text)
     if ending is None:

@@ -21,12 +21,8 @@ def cross(
 ) -> pd.DataFrame:
     """Return the rows of each combination of groups; see `vrtracker.tracker.Tracker.cross_query`.
 
-    Parameters
-    ----------
-    groupings
-        For each column of labels: what selects the rows, by label.
-    **options
-        As `Query.frame`.
+    `groupings`: for each column of labels: what selects the rows, by label. `**options`: as
+    `Query.frame`.
     """
     import pandas as pd
 

@@ -24,16 +24,9 @@ from vrtracker.services.history.outside import absorb_few
 class Update(Shown):
     """What an update did, or would do.
 
-    Attributes
-    ----------
-    matched : int
-        Rows that the filters matched.
-    rows : int
-        Rows that changed.
-    changes : mapping
-        For each row that changed, by its key: old and new value of each column.
-    dry_run : bool
-        Whether nothing was written.
+    `matched`: rows that the filters matched. `rows`: rows that changed. `changes`: for each row
+    that changed, by its key: old and new value of each column. `dry_run`: whether nothing was
+    written.
     """
 
     matched: int

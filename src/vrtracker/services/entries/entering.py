@@ -27,12 +27,8 @@ LAST = "LAST"
 class EntryPlan(Shown):
     """Sessions as they would be entered.
 
-    Attributes
-    ----------
-    rows : tuple of dict
-        The columns that are given or taken over; the others get their default.
-    warnings : tuple of str
-        What is odd but will be entered as it is: values that no session has yet, future dates.
+    `rows`: the columns that are given or taken over; the others get their default. `warnings`: what
+    is odd but will be entered as it is: values that no session has yet, future dates.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -59,10 +55,8 @@ class EntryPlan(Shown):
     def apply(self) -> list[SessionKey]:
         """Enter the sessions, all or none, and return their keys.
 
-        Raises
-        ------
-        DuplicateError, UnknownMouseError, InvalidValueError
-            As ``tracker.sessions.add_many``; nothing is written.
+        Raises DuplicateError, UnknownMouseError, InvalidValueError as
+        ``tracker.sessions.add_many``; nothing is written.
         """
         added: list[SessionKey] = self._sessions.add_many(self.rows)
         return added
@@ -120,15 +114,8 @@ class EntryService:
     ) -> list[dict[str, Any]]:
         """Return for each new session what it takes over.
 
-        Parameters
-        ----------
-        may_lack
-            A mouse without a last session has nothing to take over.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no session to take it from.
+        `may_lack`: a mouse without a last session has nothing to take over. Raises NotFoundError if
+        there is no session to take it from.
         """
         if like is None:
             return [{} for _ in keys]
@@ -190,10 +177,7 @@ def odd_words(
 ) -> list[str]:
     """Return what to say of values that no session has yet, in columns that have few values.
 
-    Parameters
-    ----------
-    known
-        Rows whose values count as known too.
+    `known`: rows whose values count as known too.
     """
     fit = sessions.coercer.value
     odd = []

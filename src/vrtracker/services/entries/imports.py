@@ -27,16 +27,9 @@ if TYPE_CHECKING:
 class ImportPlan(Shown):
     """What a file holds, and what stands in the way of adding it.
 
-    Attributes
-    ----------
-    rows : tuple of dict
-        The rows, fitted to the columns.
-    problems : tuple of Problem
-        All of them, in order of lines; `apply` refuses while there are any.
-    warnings : tuple of Problem
-        What is odd but will be added as it is.
-    notes : tuple of str
-        How the file was read: what was found out about it.
+    `rows`: the rows, fitted to the columns. `problems`: all of them, in order of lines; `apply`
+    refuses while there are any. `warnings`: what is odd but will be added as it is. `notes`: how
+    the file was read: what was found out about it.
     """
 
     what: str
@@ -67,10 +60,7 @@ class ImportPlan(Shown):
     def apply(self) -> int:
         """Add all rows in one transaction and return their number.
 
-        Raises
-        ------
-        ImportFileError
-            If there are problems; nothing is written.
+        Raises ImportFileError if there are problems; nothing is written.
         """
         if self.problems:
             count = len(self.problems)
@@ -90,10 +80,8 @@ class ImportPlan(Shown):
 def plan_import(rules: TableRules[Any, Any], path: Path, options: TableOptions) -> ImportPlan:
     """Read a file and return its rows and problems; nothing is written.
 
-    Raises
-    ------
-    ImportFileError
-        If it is not such a file at all: missing, of another kind, without header.
+    Raises ImportFileError if it is not such a file at all: missing, of another kind, without
+    header.
     """
     reading = TableReading(rules, path, options, new=True)
     rows = list(reading.rows())

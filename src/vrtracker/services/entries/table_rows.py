@@ -20,15 +20,9 @@ from vrtracker.services.entries.rules import TableRules
 class Problem:
     """Something in a file that keeps it from being taken in, or that is odd.
 
-    Attributes
-    ----------
-    line : int
-        Line in the file or row of the sheet, counted from 1; the first row of a Parquet file
-        is 2, as below a header.
-    column : str or None
-        Column, where it is about one.
-    message : str
-        What is wrong, and how it should be.
+    `line`: line in the file or row of the sheet, counted from 1; the first row of a Parquet file is
+    2, as below a header. `column`: column, where it is about one. `message`: what is wrong, and how
+    it should be.
     """
 
     line: int
@@ -43,22 +37,10 @@ class Problem:
 class TableReading:
     """One pass over a file whose header names columns of one of the lab's tables.
 
-    Parameters
-    ----------
-    new
-        Its rows are to be added: those that are not fit for that are problems, the others get
-        the defaults of the columns that the file lacks.
-
-    Attributes
-    ----------
-    columns : list of str
-        Columns that the file has.
-    problems, warnings : list of Problem
-        What keeps rows from being taken in, and what is odd.
-    notes : list of str
-        What was found out about the file.
-    lines : list of int
-        Lines of the rows that were yielded so far.
+    `new`: its rows are to be added: those that are not fit for that are problems, the others get
+    the defaults of the columns that the file lacks. `columns`: columns that the file has.
+    `problems`, `warnings`: what keeps rows from being taken in, and what is odd. `notes`: what was
+    found out about the file. `lines`: lines of the rows that were yielded so far.
     """
 
     def __init__(

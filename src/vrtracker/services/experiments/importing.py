@@ -53,13 +53,9 @@ class _Change(NamedTuple):
 class ExperimentPlan(Shown):
     """What taking experiments in would do; ``.apply()`` does it.
 
-    Attributes
-    ----------
-    counts : mapping
-        How many ``experiments, trials, parameters, outcomes, messages, blobs`` are new, and how
-        many experiments that are here are ``assigned`` to the session or mouse that is given.
-    conflicts : tuple of str
-        Where an experiment is another one here than there, or another's, with its source.
+    `counts`: how many ``experiments, trials, parameters, outcomes, messages, blobs`` are new, and
+    how many experiments that are here are ``assigned`` to the session or mouse that is given.
+    `conflicts`: where an experiment is another one here than there, or another's, with its source.
     """
 
     sources: tuple[str, ...]

@@ -20,13 +20,9 @@ from vrtracker.settings import settings_for
 class Replayed(Shown):
     """What the messages of experiments tell.
 
-    Attributes
-    ----------
-    counts : dict
-        By experiment: how many ``trials, parameters, outcomes, messages, blobs`` come of it.
-    differences : tuple of str
-        Trials that are recorded otherwise than their message tells, or by one of the two alone.
-        When a trial ended is not compared: a message is older than what is made of it.
+    `counts`: by experiment: how many ``trials, parameters, outcomes, messages, blobs`` come of it.
+    `differences`: trials that are recorded otherwise than their message tells, or by one of the two
+    alone. When a trial ended is not compared: a message is older than what is made of it.
     """
 
     counts: dict[str, dict[str, int]]

@@ -32,15 +32,9 @@ than the change (ADR 0010)."""
 class Difference:
     """Selection a row and its history part.
 
-    Attributes
-    ----------
-    key : str
-        Key of the session, or name of the mouse.
-    column : str or None
-        None where the whole row is not there, or no event tells of it.
-    history, row : object
-        The value by the history, and in the row, as JSON holds them; ``there`` or None of a
-        whole row.
+    `key`: key of the session, or name of the mouse. `column`: None where the whole row is not
+    there, or no event tells of it. `history`, `row`: the value by the history, and in the row, as
+    JSON holds them; ``there`` or None of a whole row.
     """
 
     key: str
@@ -53,13 +47,8 @@ class Difference:
 class Verification(Shown):
     """The rows compared with the replayed history.
 
-    Attributes
-    ----------
-    events, rows : int
-        How many were replayed, and compared.
-    differences : tuple of Difference
-    absorbed : bool
-        Whether the differences were entered as events.
+    `events`, `rows`: how many were replayed, and compared. `absorbed`: whether the differences were
+    entered as events.
     """
 
     events: int
@@ -158,10 +147,7 @@ class OutsideService:
 def absorb_row(lab: LabContext, unit: UnitOfWork, record: Any) -> None:
     """Enter what was changed of a row past the tracker, before the unit changes it.
 
-    Parameters
-    ----------
-    record
-        The row as it is now.
+    `record`: the row as it is now.
     """
     repository = _of(unit, record)
     row = values_of(record)

@@ -62,18 +62,12 @@ class _Changes:
 class OneImportPlan(Shown):
     """What taking a cache over would do; ``.apply()`` does it.
 
-    Attributes
-    ----------
-    source : str
-        The folder, or ``the tables given``.
-    counts : mapping
-        ``sessions`` and ``datasets``: how many are added, updated, unchanged, and in conflicts.
-    conflicts : tuple of str
-        Where the cache says something else than the database.
-    mice : tuple of str
-        Mice that are added too.
-    notes : tuple of str
-        What of the cache is not taken over as it stands there.
+    `source`: the folder, or ``the tables given``.
+    `counts`: ``sessions`` and ``datasets``: how many are added, updated, unchanged, and in
+        conflicts.
+    `conflicts`: where the cache says something else than the database.
+    `mice`: mice that are added too.
+    `notes`: what of the cache is not taken over as it stands there.
     """
 
     source: str
@@ -123,12 +117,8 @@ class OneImportPlan(Shown):
     def apply(self) -> None:
         """Take the cache over, all or nothing.
 
-        Raises
-        ------
-        ImportFileError
-            If there are conflicts.
-        ConcurrentUpdateError
-            If the database is not any more as the plan saw it.
+        Raises ImportFileError if there are conflicts, ConcurrentUpdateError if the database is not
+        any more as the plan saw it.
         """
         self._service.apply(self)
 

@@ -27,10 +27,7 @@ _KEY = ("mouseName", "sessionDate", "sessionID")
 class QCRepair:
     """Sessions whose sessionQC and scratchJustification disagree, and what would mend them.
 
-    Attributes
-    ----------
-    changes : mapping
-        For each session, by its key: old and new value of each column.
+    `changes`: for each session, by its key: old and new value of each column.
     """
 
     changes: Mapping[str, Mapping[str, list[Any]]]
@@ -39,10 +36,7 @@ class QCRepair:
     def apply(self) -> int:
         """Make the changes in one transaction, each with its event; return how many sessions.
 
-        Raises
-        ------
-        ConcurrentUpdateError
-            If somebody else changed one of them since; nothing is written.
+        Raises ConcurrentUpdateError if somebody else changed one of them since; nothing is written.
         """
         done: int = self._service.repair(self)
         return done

@@ -29,12 +29,8 @@ _STORED = ("feature_name", *_SHOWN[1:])
 class Rig(Shown):
     """One version of a rig; never changed.
 
-    Attributes
-    ----------
-    row : RigRow
-        ``rig_id, rig_name, rig_version, content_hash, content, added_at, actor``.
-    sessions : int
-        How many sessions used it.
+    `row`: ``rig_id, rig_name, rig_version, content_hash, content, added_at, actor``. `sessions`:
+    how many sessions used it.
     """
 
     row: RigRow
@@ -84,10 +80,7 @@ class Rig(Shown):
 def keep(lab: LabContext, unit: UnitOfWork, content: dict[str, Any], name: str) -> Rig:
     """Keep a description that is right as the next version of its rig, with its event.
 
-    Parameters
-    ----------
-    content
-        The document, in which `violations` finds nothing.
+    `content`: the document, in which `violations` finds nothing.
     """
     digest = content_hash(content)
     there, kept_as, version = place_of(unit, digest, name)
@@ -121,10 +114,7 @@ def point(
 ) -> Sequence[SessionKey]:
     """Let sessions point to a version, with their events; return those that change.
 
-    Parameters
-    ----------
-    rig_id
-        Number of the version; None for no rig.
+    `rig_id`: number of the version; None for no rig.
     """
     used = unit.rigs.used_by(list(sessions))
     numbers = [number for number in sessions if used.get(number) != rig_id]

@@ -248,10 +248,7 @@ class SelectionService:
     def delete(self, name: str, *, reason: str | None = None) -> None:
         """Delete a selection for good, a damaged one too; an event keeps its name and hash.
 
-        Raises
-        ------
-        NotFoundError
-            If there is none of that name.
+        Raises NotFoundError if there is none of that name.
         """
         with self._lab.unit() as unit:
             self._require(name, unit.selections.names())
@@ -262,12 +259,7 @@ class SelectionService:
     def rename(self, name: str, new: str) -> FrozenSessions:
         """Give a selection another name; what is frozen stays.
 
-        Raises
-        ------
-        NotFoundError
-            If there is none of that name.
-        DuplicateError
-            If the new one is taken.
+        Raises NotFoundError if there is none of that name, DuplicateError if the new one is taken.
         """
         found = self.get(name)
         renamed = dataclasses.replace(found.frozen, name=_name(new))
@@ -296,10 +288,7 @@ class SelectionService:
     def get(self, name: str) -> FrozenSessions:
         """Return the selection of that name.
 
-        Raises
-        ------
-        NotFoundError
-            If there is none; it carries the nearest names.
+        Raises NotFoundError if there is none; it carries the nearest names.
         """
         with self._lab.unit(readonly=True) as unit:
             frozen = unit.selections.find(name)
@@ -316,17 +305,8 @@ class SelectionService:
     def read(self, path: str | os.PathLike[str], *, name: str | None = None) -> FrozenSessions:
         """Take in what ``selection.export`` wrote, also for another database of the lab.
 
-        Parameters
-        ----------
-        name
-            Another name than the one in the file.
-
-        Raises
-        ------
-        ImportFileError
-            If it is no such file, or was changed.
-        DuplicateError
-            If the name is taken.
+        `name`: another name than the one in the file. Raises ImportFileError if it is no such file,
+        or was changed; DuplicateError if the name is taken.
         """
         frozen = _read(Path(path))
         frozen = dataclasses.replace(frozen, name=_name(frozen.name if name is None else name))

@@ -28,14 +28,9 @@ _MOUSE = "mouse__"
 class CellChange:
     """A cell that changed since its selection was frozen.
 
-    Attributes
-    ----------
-    key : str
-    column : str or None
-        None where the row changed, but the history does not tell what: it was edited past the
-        tracker, or the selection is of another database.
-    old, new : object
-        As JSON holds them; a genotype is not shown.
+    `column`: None where the row changed, but the history does not tell what: it was edited past the
+    tracker, or the selection is of another database. `old`, `new`: as JSON holds them; a genotype
+    is not shown.
     """
 
     key: str
@@ -48,14 +43,9 @@ class CellChange:
 class SelectionCheck(Shown):
     """A frozen selection, compared with the database.
 
-    Attributes
-    ----------
-    hash, frozen_hash : str
-        Of the rows that the query selects now, and selected then.
-    changed : tuple of CellChange
-        In the order of the keys; also those of rows that are no longer selected.
-    added, removed : tuple of str
-        Keys that the query selects now and did not then, and the other way round.
+    `hash`, `frozen_hash`: of the rows that the query selects now, and selected then. `changed`: in
+    the order of the keys; also those of rows that are no longer selected. `added`, `removed`: keys
+    that the query selects now and did not then, and the other way round.
     """
 
     name: str

@@ -36,16 +36,10 @@ _SHOWN = ("key", "what", "now", "after")
 class UndoPlan(Shown):
     """What undoing would change.
 
-    Attributes
-    ----------
-    operations : tuple of str
-        The operations that are undone, newest first.
-    cells : tuple
-        Of each value that changes: key, what it is, how it is now, how it will be.
-    problems : tuple of str
-        What stands in the way, and what to do; `apply` refuses while there is anything.
-    instead : str or None
-        Where the last operation cannot be undone: the newest one before it that can.
+    `operations`: the operations that are undone, newest first. `cells`: of each value that changes:
+    key, what it is, how it is now, how it will be. `problems`: what stands in the way, and what to
+    do; `apply` refuses while there is anything. `instead`: where the last operation cannot be
+    undone: the newest one before it that can.
     """
 
     operations: tuple[str, ...]
@@ -82,12 +76,8 @@ class UndoPlan(Shown):
     def apply(self, *, reason: str | None = None) -> int:
         """Take everything back in one transaction, with events; return how many values.
 
-        Raises
-        ------
-        NotUndoableError
-            If there are problems; nothing is written.
-        ConcurrentUpdateError
-            If something changed since the plan was made.
+        Raises NotUndoableError if there are problems; nothing is written. Raises
+        ConcurrentUpdateError if something changed since the plan was made.
         """
         done: int = self._service.apply(self, reason)
         return done
