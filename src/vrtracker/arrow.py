@@ -33,24 +33,11 @@ def read_table(
 ) -> pa.Table:
     """Run a SELECT and return its rows as Arrow columns of the declared types, in its order.
 
-    Parameters
-    ----------
-    more
-        Further SELECTs of the same columns, whose rows follow.
-    whole
-        Texts in one piece, which is quicker to use; else as they come, as ``string``.
-
-    Returns
-    -------
-    pyarrow.Table
-        ``int64``, ``bool``, ``double``, ``timestamp[us]`` (an instant of the tracker in UTC) and
-        ``large_string``; a missing value is null, and a tick box never missing. A column that
-        is of no known type has the driver's.
-
-    Raises
-    ------
-    BackendError
-        If a value in the database does not fit its column, such as text in a date.
+    `more`: further SELECTs of the same columns, whose rows follow. `whole`: texts in one piece,
+    which is quicker to use; else as they come, as ``string``. Returns ``int64``, ``bool``,
+    ``double``, ``timestamp[us]`` (an instant of the tracker in UTC) and ``large_string``; a missing
+    value is null, and a tick box never missing. A column that is of no known type has the driver's.
+    Raises BackendError if a value in the database does not fit its column, such as text in a date.
     """
     wanted = dtypes(statement)
     kinds = _ARROW_TYPES if whole else {**_ARROW_TYPES, "str": pa.string()}

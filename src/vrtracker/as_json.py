@@ -79,10 +79,7 @@ def plain_value(value: Any) -> Any:
 def chosen(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows with these columns alone, in this order.
 
-    Raises
-    ------
-    UnknownNameError
-        If the rows have no such column.
+    Raises UnknownNameError if the rows have no such column.
     """
     for name in names:
         if rows and name not in rows[0]:

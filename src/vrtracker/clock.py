@@ -24,10 +24,7 @@ def now() -> dt.datetime:
 def lab_now(zone: dt.tzinfo | None = None) -> dt.datetime:
     """Return the lab's local clock as a naive datetime, whole seconds.
 
-    Parameters
-    ----------
-    zone
-        The lab's time zone; the system's when not given.
+    `zone`: the lab's time zone; the system's when not given.
     """
     return now().astimezone(zone).replace(tzinfo=None)
 

@@ -23,12 +23,8 @@ _DATABASE = "lab.db"
 class Demo:
     """What the demo made.
 
-    Attributes
-    ----------
-    added : tuple of SessionKey
-        Sessions that were not in the database before.
-    report : RunReport
-        What became of the sessions that were ready to be registered.
+    `added`: sessions that were not in the database before. `report`: what became of the sessions
+    that were ready to be registered.
     """
 
     tracker: Tracker
@@ -48,21 +44,11 @@ def run_demo(
 
     What failed before is not tried again, so that a second run changes nothing.
 
-    Parameters
-    ----------
-    folder
-        A new folder, an empty one, or that of an earlier demo.
-    actor
-        Name under which events are signed; the user's when not given.
-    found
-        Called with the number of sessions found on disk so far.
-    progress
-        Called before and after each session, as by ``tracker.workflow.run``.
-
-    Raises
-    ------
-    ConfigurationError
-        If the folder holds something else, or cannot be written; nothing is.
+    `folder`: a new folder, an empty one, or that of an earlier demo. `actor`: name under which
+    events are signed; the user's when not given. `found`: called with the number of sessions found
+    on disk so far. `progress`: called before and after each session, as by
+    ``tracker.workflow.run``. Raises ConfigurationError if the folder holds something else, or
+    cannot be written; nothing is.
     """
     from vrtracker.opening import init
 

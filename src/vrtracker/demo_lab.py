@@ -90,20 +90,12 @@ _WITH_CURATION = frozenset(_KEYS[:1])
 class DemoLab:
     """What the demo lab holds.
 
-    Attributes
-    ----------
-    root : Path
-        Folder of the mice's folders.
-    keys : tuple of SessionKey
-        All sessions, in order.
-    broken : SessionKey
-        Has a truncated ALF file, so that registering it must fail.
-    without_suite2p : SessionKey
-        Was imaged; suite2p has not been run.
-    without_imaging : SessionKey
-        Behaviour alone. Its folder's number is padded (``001``), as ONE writes it.
-    mice : tuple of dict
-        For each mouse, columns of `mousedb`: mouseName, sex, dateOfBirth (date), genotype,
+    `root`: folder of the mice's folders.
+    `keys`: all sessions, in order.
+    `broken`: has a truncated ALF file, so that registering it must fail.
+    `without_suite2p`: was imaged; suite2p has not been run.
+    `without_imaging`: behaviour alone. Its folder's number is padded (``001``), as ONE writes it.
+    `mice`: for each mouse, columns of `mousedb`: mouseName, sex, dateOfBirth (date), genotype,
         strain, KO, notes.
     """
 
@@ -118,17 +110,9 @@ class DemoLab:
 def make_demo_lab(root: Path, *, seed: int = 7) -> DemoLab:
     """Make the demo lab, or complete it; existing files are left as they are.
 
-    Parameters
-    ----------
-    root
-        Folder to make it in: a new one, an empty one, or that of an earlier demo lab.
-    seed
-        Of the random data; the same seed makes the same bytes.
-
-    Raises
-    ------
-    ConfigurationError
-        If the folder holds something else, or cannot be written.
+    `root`: folder to make it in: a new one, an empty one, or that of an earlier demo lab. `seed`:
+    of the random data; the same seed makes the same bytes. Raises ConfigurationError if the folder
+    holds something else, or cannot be written.
     """
     root = Path(root)
     try:
@@ -333,8 +317,6 @@ def _behaviour(seed: tuple[int, int]) -> bytes:
 def _mat(variables: Arrays) -> bytes:
     """Return a MATLAB file of double matrices.
 
-    Notes
-    -----
     Level 4 format ("MAT-File Format", The MathWorks): for each matrix a header of five 32-bit
     integers (type 0: little-endian, double, full), the name, the values column by column.
     """

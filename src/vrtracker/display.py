@@ -17,20 +17,12 @@ LONGEST = 200
 class Facts:
     """What there is to say of a result.
 
-    Attributes
-    ----------
-    title : str
-        The whole of it in a sentence.
-    rows : sequence of sequences
-        The first ones of a long table are enough.
-    columns : sequence of str
-        Their headings; none where each row is a name and its value.
-    count : int or None
-        How many rows there are, if more than are given.
-    notes : sequence of str
-        Sentences below the table.
-    most : int
-        How many rows and notes are shown.
+    `title`: the whole of it in a sentence.
+    `rows`: the first ones of a long table are enough.
+    `columns`: their headings; none where each row is a name and its value.
+    `count`: how many rows there are, if more than are given.
+    `notes`: sentences below the table.
+    `most`: how many rows and notes are shown.
     """
 
     title: str

@@ -25,12 +25,8 @@ S = TypeVar("S")
 class Found:
     """Rows that were put together in Python.
 
-    Parameters
-    ----------
-    rows
-        Values as declared in `vrtracker.reading`.
-    dtypes
-        The dtype of each column in a frame, in order.
+    `rows`: values as declared in `vrtracker.reading`. `dtypes`: the dtype of each column in a
+    frame, in order.
     """
 
     def __init__(self, rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> None:
@@ -56,12 +52,7 @@ class Found:
 class Selected(Found):
     """The rows of SELECTs of the same columns, one after the other; read when they are asked for.
 
-    Parameters
-    ----------
-    database
-        Where they run.
-    *statements
-        At least one.
+    `database`: where they run. `*statements`: at least one.
     """
 
     def __init__(self, database: Database, *statements: Select[Any]) -> None:
@@ -87,10 +78,7 @@ class Selected(Found):
 class Framed(Generic[P]):
     """A method that returns a frame of what it finds; `records` returns the rows alone.
 
-    Parameters
-    ----------
-    find
-        Finds them; it stays at hand as `found`.
+    `find`: finds them; it stays at hand as `found`.
     """
 
     def __init__(self, find: Callable[P, Found]) -> None:

@@ -64,21 +64,11 @@ def read_frame(
 ) -> pd.DataFrame:
     """Run a SELECT and return its rows with the declared dtypes, in its order.
 
-    Parameters
-    ----------
-    more
-        Further SELECTs of the same columns, whose rows follow.
-    dtype_backend
-        ``"pyarrow"`` for pandas' own Arrow dtypes in place of those of the table above.
-    categories
-        Give columns of few texts, used again and again, as categoricals.
-
-    Raises
-    ------
-    BackendError
-        If a value in the database does not fit its column, such as text in a date.
-    InvalidValueError
-        If there is no such `dtype_backend`.
+    `more`: further SELECTs of the same columns, whose rows follow. `dtype_backend`: ``"pyarrow"``
+    for pandas' own Arrow dtypes in place of those of the table above. `categories`: give columns of
+    few texts, used again and again, as categoricals. Raises BackendError if a value in the database
+    does not fit its column, such as text in a date; InvalidValueError if there is no such
+    `dtype_backend`.
     """
     if dtype_backend not in {None, "pyarrow"}:
         raise InvalidValueError(f"dtype_backend is 'pyarrow' or None, not {dtype_backend!r}.")

@@ -27,18 +27,11 @@ _NEEDED = ("database", "schema", "references", "names")
 class Moved(Shown):
     """A database that was moved.
 
-    Attributes
-    ----------
-    copied : Clone
-        What was copied; both sides agree.
-    profile : str or None
-        The profile that names the new database now; None if none named the old one.
-    note : Path or None
-        Says beside the old file where it went; None for a database on a server.
-    kept : Path or None
-        An old file that gave way to the new one.
-    others : tuple of str
-        Further profiles, which still name the old one.
+    `copied`: what was copied; both sides agree.
+    `profile`: the profile that names the new database now; None if none named the old one.
+    `note`: says beside the old file where it went; None for a database on a server.
+    `kept`: an old file that gave way to the new one.
+    `others`: further profiles, which still name the old one.
     """
 
     copied: Clone
@@ -74,24 +67,11 @@ def migrate(
     is as it was. An old file at the destination, from which the database was moved before, is kept
     under another name.
 
-    Parameters
-    ----------
-    source
-        Path, URL or profile; the default one if not given.
-    destination
-        Path of a new file, or URL of an empty database, without a password in it.
-    actor
-        Who asks; the user when not given. It takes an admin.
-
-    Raises
-    ------
-    BackendError
-        If something in it is wrong, that a copy would not bring along or bring along wrong; or
-        somebody wrote meanwhile.
-    ClaimHeldError
-        If a session is worked on.
-    VrtrackerError
-        As `vrtracker.clone`.
+    `source`: path, URL or profile; the default one if not given. `destination`: path of a new file,
+    or URL of an empty database, without a password in it. `actor`: who asks; the user when not
+    given. It takes an admin. Raises BackendError if something in it is wrong, that a copy would not
+    bring along or bring along wrong; or somebody wrote meanwhile. Raises ClaimHeldError if a
+    session is worked on. Raises VrtrackerError as `vrtracker.clone`.
     """
     from vrtracker.services.doctor import examine
 

@@ -35,11 +35,8 @@ def short(operation_id: str | None) -> str:
 def operation(operation_id: str | None = None) -> Iterator[str]:
     """Make one operation of all that is written inside; yield its id.
 
-    Parameters
-    ----------
-    operation_id
-        Go on with this one, begun in another thread or process; when not given, with the one
-        that is being carried out here, else with a new one.
+    `operation_id`: go on with this one, begun in another thread or process; when not given, with
+    the one that is being carried out here, else with a new one.
     """
     chosen = operation_id or current() or new_id()
     token = _current.set(chosen)

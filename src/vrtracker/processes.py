@@ -48,15 +48,8 @@ def started_at(process_id: int) -> dt.datetime | None:
 def is_alive(process_id: int, since: dt.datetime | None) -> bool | None:
     """Return whether the process that had this number since then still runs.
 
-    Parameters
-    ----------
-    since
-        When it began, aware UTC; None if that is not known.
-
-    Returns
-    -------
-    bool or None
-        None if a process has the number, and nobody can tell whether it is the same.
+    `since`: when it began, aware UTC; None if that is not known. Returns None if a process has the
+    number, and nobody can tell whether it is the same.
     """
     import psutil
 
@@ -99,15 +92,8 @@ def _mark_of(process_id: int) -> str:
 def end_left_by(process_id: int, since: dt.datetime | None) -> list[str]:
     """Kill what a process that is gone has started while it was `marking`, and wait for the end.
 
-    Parameters
-    ----------
-    since
-        When that process began, aware UTC; where it is not known nothing is looked for.
-
-    Returns
-    -------
-    list of str
-        What cannot be ended, in words; empty when nothing runs any more.
+    `since`: when that process began, aware UTC; where it is not known nothing is looked for.
+    Returns what cannot be ended, in words; empty when nothing runs any more.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while since is not None and (left := _left_by(process_id, since)):

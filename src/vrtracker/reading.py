@@ -71,15 +71,8 @@ def read_records(
 ) -> list[dict[str, Any]]:
     """Run a SELECT and return its rows, each by the names of its columns, in its order.
 
-    Parameters
-    ----------
-    more
-        Further SELECTs of the same columns, whose rows follow.
-
-    Raises
-    ------
-    BackendError
-        If a value in the database does not fit its column, such as text in a date.
+    `more`: further SELECTs of the same columns, whose rows follow. Raises BackendError if a value
+    in the database does not fit its column, such as text in a date.
     """
     names = list(dtypes(statement))
     rows = [row for one in (statement, *more) for row in raw_rows(database, one)]

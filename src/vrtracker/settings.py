@@ -48,19 +48,12 @@ class StageSettings:
 class PolicySettings:
     """How runs of a stage treat failures; not given: as `RunPolicy` has it.
 
-    Attributes
-    ----------
-    attempts : int or None
-        After so many failures in a row a session is set aside.
-    first_wait_minutes, wait_factor, longest_wait_minutes : float
-        How long a session waits after its first failure, by how much longer after each further
-        one, and at most.
-    permanent : list of str
-        Classes of exceptions after which it is set aside at once, base classes too.
-    max_failures_in_a_row : int or None
-        A run stops after so many sessions that failed one after the other.
-    timeout_minutes : float or None
-        How long the registrar may work on one session.
+    `attempts`: after so many failures in a row a session is set aside.
+    `first_wait_minutes`, `wait_factor`, `longest_wait_minutes`: how long a session waits after its
+        first failure, by how much longer after each further one, and at most.
+    `permanent`: classes of exceptions after which it is set aside at once, base classes too.
+    `max_failures_in_a_row`: a run stops after so many sessions that failed one after the other.
+    `timeout_minutes`: how long the registrar may work on one session.
     """
 
     __pydantic_config__ = _STRICT
@@ -91,18 +84,11 @@ class PolicySettings:
 class DatabaseSettings:
     """What `vrtracker.interop.vranalysis.get_database` gives under one name.
 
-    Attributes
-    ----------
-    table : str
-        The lab's table that it shows.
-    profile : str or None
-        Profile of the database; the one that declares it when not given.
-    unique_fields : list of str or None
-        Columns that name one row; the table's key when not given.
-    default_conditions : dict or None
-        Filters of listings; unscratched sessions, or all mice, when not given.
-    constructor : str or None
-        Class of the object, ``module:Class``.
+    `table`: the lab's table that it shows.
+    `profile`: profile of the database; the one that declares it when not given.
+    `unique_fields`: columns that name one row; the table's key when not given.
+    `default_conditions`: filters of listings; unscratched sessions, or all mice, when not given.
+    `constructor`: class of the object, ``module:Class``.
     """
 
     __pydantic_config__ = _STRICT

@@ -58,16 +58,9 @@ class _Part(Generic[Repository]):
 class UnitOfWork:
     """A transaction on one connection. Leaving it without `commit` rolls it back.
 
-    Parameters
-    ----------
-    database
-        Where to work.
-    readonly
-        Open on the engine that the database itself holds to reading.
-    of_one_moment
-        Let all reads be of one moment, whoever writes meanwhile.
-    hasty
-        Do not wait at the commit until the disk has it; see `Backend.set_haste`.
+    `database`: where to work. `readonly`: open on the engine that the database itself holds to
+    reading. `of_one_moment`: let all reads be of one moment, whoever writes meanwhile. `hasty`: do
+    not wait at the commit until the disk has it; see `Backend.set_haste`.
     """
 
     def __init__(
@@ -155,11 +148,8 @@ def driver_cursor(database: Database, *, commit: bool) -> Iterator[Any]:
 
     What it changes is an edit past the tracker: it has no event.
 
-    Parameters
-    ----------
-    commit
-        Commit at the end of the block; an error in it rolls back. Without, the cursor can only
-        read.
+    `commit`: commit at the end of the block; an error in it rolls back. Without, the cursor can
+    only read.
     """
     with contextlib.closing(database.begin(readonly=not commit)) as connection:
         with contextlib.closing(connection.connection.cursor()) as cursor:

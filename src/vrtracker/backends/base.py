@@ -321,14 +321,9 @@ class ArrowReader(abc.ABC):
     ) -> pa.Table:
         """Run a query and return its columns.
 
-        Parameters
-        ----------
-        types
-            The declared types of the columns, None for one that has the type of its values.
-            Those that come may still be the driver's, and so may the columns' names.
-        parts
-            If the rows are in the order of a table's number and each has one, how to read them in
-            parts by it.
+        `types`: the declared types of the columns, None for one that has the type of its values.
+        Those that come may still be the driver's, and so may the columns' names. `parts`: if the
+        rows are in the order of a table's number and each has one, how to read them in parts by it.
         """
 
     @abc.abstractmethod

@@ -77,12 +77,8 @@ class SQLiteProcess:
     ) -> pa.Table | None:
         """Return the rows of a query, or None if they have to be read in another way.
 
-        Parameters
-        ----------
-        types
-            Declared types of the columns, which are named by their position.
-        parts
-            As `ArrowReader.read`.
+        `types`: declared types of the columns, which are named by their position. `parts`: as
+        `ArrowReader.read`.
         """
         with self._lock:
             process = self._process

@@ -30,16 +30,9 @@ if TYPE_CHECKING:
 class Database:
     """A database by its address. Nothing is opened before it is needed.
 
-    Parameters
-    ----------
-    target
-        Path or URL.
-    readonly, refusal
-        Refuse to write, and what to say then in place of how it was opened.
-    create
-        Make a missing file on the first write (for migrations alone).
-    timeout
-        How long a server may work on one statement, seconds.
+    `target`: path or URL. `readonly`, `refusal`: refuse to write, and what to say then in place of
+    how it was opened. `create`: make a missing file on the first write (for migrations alone).
+    `timeout`: how long a server may work on one statement, seconds.
     """
 
     def __init__(

@@ -28,14 +28,7 @@ class Executor:
     def execute(self, statement: Any, parameters: Mapping[str, Any] = _NONE) -> Any:
         """Run a statement that was composed for the occasion; its rows are read at once.
 
-        Returns
-        -------
-        sqlalchemy.Result
-
-        Raises
-        ------
-        BackendError
-            If a value does not fit its column; it names column and row.
+        Raises BackendError if a value does not fit its column; it names column and row.
         """
         with self.database.translating():
             result = self.connection.execute(statement, parameters or None)

@@ -117,19 +117,10 @@ def read_structure(
 ) -> Structure:
     """Read the tables of a database.
 
-    Parameters
-    ----------
-    backend
-        The kind of database that the connection leads to.
-    same_kind
-        The structure is for a database of the same kind: types of that kind alone are kept.
-    left_out
-        What is not to be in it; that something else needs it is one of its problems.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is nothing of a name that is left out.
+    `backend`: the kind of database that the connection leads to. `same_kind`: the structure is for
+    a database of the same kind: types of that kind alone are kept. `left_out`: what is not to be in
+    it; that something else needs it is one of its problems. Raises UnknownNameError if there is
+    nothing of a name that is left out.
     """
     reader = _Reader(connection, backend, same_kind=same_kind, left_out=left_out or LeftOut())
     return reader.read()

@@ -41,20 +41,12 @@ class Kind(enum.StrEnum):
 class Finding:
     """One thing that differs from a tracker's database.
 
-    Attributes
-    ----------
-    kind : Kind
-        What it is about.
-    table, column : str
-        Where; column is None where it is about whole rows or the table.
-    remedy : str
-        The repair that adoption makes, or what the person has to do.
-    blocks : bool
-        Whether it stands in the way: a person has to do something first.
-    count : int
-        How many rows it concerns.
-    examples : tuple of str
-        Some of them.
+    `kind`: what it is about.
+    `table`, `column`: where; column is None where it is about whole rows or the table.
+    `remedy`: the repair that adoption makes, or what the person has to do.
+    `blocks`: whether it stands in the way: a person has to do something first.
+    `count`: how many rows it concerns.
+    `examples`: some of them.
     """
 
     kind: Kind
@@ -82,18 +74,11 @@ class Finding:
 class AdoptionReport(Shown):
     """What an inspection found, or what an adoption did.
 
-    Attributes
-    ----------
-    url : str
-        The database, without a password.
-    revision : str or None
-        Revision of the schema; None: not adopted yet.
-    rows : mapping
-        Number of rows of each of the lab's two tables that is there.
-    findings : tuple of Finding
-        In the order in which they are dealt with.
-    applied : bool
-        Whether the plan was carried out just now.
+    `url`: the database, without a password.
+    `revision`: revision of the schema; None: not adopted yet.
+    `rows`: number of rows of each of the lab's two tables that is there.
+    `findings`: in the order in which they are dealt with.
+    `applied`: whether the plan was carried out just now.
     """
 
     url: str

@@ -197,16 +197,9 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
 class Ending:
     """Where a condition that is being written stands.
 
-    Attributes
-    ----------
-    at : int
-        Where the word that is being written begins, counted from 0.
-    begun : str
-        What there is of it.
-    takes : frozenset of str
-        What the grammar takes there, in its own names.
-    name : str
-        What is compared; empty where no name was written yet.
+    `at`: where the word that is being written begins, counted from 0. `begun`: what there is of it.
+    `takes`: what the grammar takes there, in its own names. `name`: what is compared; empty where
+    no name was written yet.
     """
 
     at: int

@@ -39,14 +39,8 @@ def is_called(rel_path: str, name: str) -> bool:
 def patterns_of(name: str, wild: str, one: str) -> tuple[list[str], list[str], list[str]]:
     """Return patterns of paths that a name means: as it is, behind a namespace, and not such.
 
-    Parameters
-    ----------
-    name
-        A name as for `is_called`, without signs that mean more than themselves in a pattern.
-    wild
-        Stands for any text in a pattern;
-    one
-        and this for an underscore.
+    `name`: a name as for `is_called`, without signs that mean more than themselves in a pattern.
+    `wild`: stands for any text in a pattern, and `one` for an underscore.
     """
     collection, _, base = name.rpartition("/")
     folders = [f"{collection}/", f"{collection}/#{wild}#/"] if collection else ["", f"{wild}/"]
@@ -63,24 +57,14 @@ def patterns_of(name: str, wild: str, one: str) -> tuple[list[str], list[str], l
 class DatasetRecord:
     """One file of a session, as it is recorded.
 
-    Attributes
-    ----------
-    path : str
-        Path below the session's folder, with /.
-    size : int
-        Size, bytes.
-    sha256, md5 : str or None
-        Hashes of the content, hexadecimal; None: never hashed.
-    revision : str or None
-        Label of the ``#revision#`` folder that it is in.
-    qc : QC
-        The level that people gave it.
-    exists : bool
-        Whether the file was there when it was last looked for.
-    stage : str
-        The stage that recorded it, or ``scan``, or ``import``.
-    recorded_at : datetime
-        When it was, UTC.
+    `path`: path below the session's folder, with /.
+    `size`: size, bytes.
+    `sha256`, `md5`: hashes of the content, hexadecimal; None: never hashed.
+    `revision`: label of the ``#revision#`` folder that it is in.
+    `qc`: the level that people gave it.
+    `exists`: whether the file was there when it was last looked for.
+    `stage`: the stage that recorded it, or ``scan``, or ``import``.
+    `recorded_at`: when it was, UTC.
     """
 
     path: str
@@ -121,20 +105,13 @@ class Problem:
 class DatasetScan(Shown):
     """What a scan of datasets found and recorded.
 
-    Attributes
-    ----------
-    sessions : int
-        Sessions that were looked at.
-    added, updated, unchanged : int
-        Files that are new, differ from their record, or are as recorded.
-    missing : int
-        Recorded files that are not there; their records stay.
-    hashed : int
-        Files whose content was read.
-    without_folder : tuple of SessionKey
-        Sessions without a folder here; their records were left alone.
-    problems : tuple of Problem
-        Sessions in which something cannot be read, or which somebody works on.
+    `sessions`: sessions that were looked at.
+    `added`, `updated`, `unchanged`: files that are new, differ from their record, or are as
+        recorded.
+    `missing`: recorded files that are not there; their records stay.
+    `hashed`: files whose content was read.
+    `without_folder`: sessions without a folder here; their records were left alone.
+    `problems`: sessions in which something cannot be read, or which somebody works on.
     """
 
     sessions: int = 0
@@ -159,14 +136,9 @@ class DatasetScan(Shown):
 class DatasetCheck(Shown):
     """Recorded files against their content on disk.
 
-    Attributes
-    ----------
-    good : int
-        Files whose content is the recorded one.
-    changed, missing, unhashed : tuple of (SessionKey, str)
-        Files with another content, that are not there, or of which no hash is recorded.
-    problems : tuple of Problem
-        Sessions in which something cannot be read.
+    `good`: files whose content is the recorded one. `changed`, `missing`, `unhashed`: files with
+    another content, that are not there, or of which no hash is recorded. `problems`: sessions in
+    which something cannot be read.
     """
 
     good: int

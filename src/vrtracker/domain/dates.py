@@ -93,19 +93,9 @@ def parse_moment(
 ) -> dt.datetime:
     """Return the instant that `value` shows, aware, whole seconds.
 
-    Parameters
-    ----------
-    value
-        A time without a zone is the lab's clock.
-    zone
-        The lab's time zone; the system's if None.
-    of_day
-        What time a date stands for; its last second if not given.
-
-    Raises
-    ------
-    InvalidValueError
-        If it shows no time.
+    `value`: a time without a zone is the lab's clock. `zone`: the lab's time zone; the system's if
+    None. `of_day`: what time a date stands for; its last second if not given. Raises
+    InvalidValueError if it shows no time.
     """
     value = plain(value)
     if isinstance(value, str):

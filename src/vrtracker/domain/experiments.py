@@ -41,14 +41,8 @@ def written(value: Any) -> str:
 class Message:
     """One message, or a version of a configuration or strategy.
 
-    Attributes
-    ----------
-    sent : str or None
-        When, by the rig's clock, ISO 8601.
-    form : str
-        What the body holds: ``json``, ``text``, or ``opaque`` for bytes in base64.
-    sha256 : str
-        Of the content, of opaque bytes of themselves.
+    `sent`: when, by the rig's clock, ISO 8601. `form`: what the body holds: ``json``, ``text``, or
+    ``opaque`` for bytes in base64. `sha256`: of the content, of opaque bytes of themselves.
     """
 
     category: str = MESSAGE

@@ -39,20 +39,12 @@ class Failure:
 class ErrorGroup:
     """Failures of one stage whose messages are alike.
 
-    Attributes
-    ----------
-    group : str
-        A short name, made of stage and message: the same in every database and every run.
-    message : str
-        The message, with ``<path>``, ``<key>`` and ``<n>`` for what differs.
-    error_type, traceback : str or None
-        Of the last of them that has one.
-    first_at, last_at : datetime or None
-        UTC; None when no attempt of the tracker's is known.
-    sessions : tuple of SessionKey
-        In the order in which they were given.
-    numbers : tuple of int
-        Their autonumbers.
+    `group`: a short name, made of stage and message: the same in every database and every run.
+    `message`: the message, with ``<path>``, ``<key>`` and ``<n>`` for what differs.
+    `error_type`, `traceback`: of the last of them that has one.
+    `first_at`, `last_at`: UTC; None when no attempt of the tracker's is known.
+    `sessions`: in the order in which they were given.
+    `numbers`: their autonumbers.
     """
 
     group: str

@@ -81,16 +81,9 @@ def hash_of(columns: Sequence[str], digests: Mapping[str, str]) -> str:
 class Frozen:
     """What is kept of a selection.
 
-    Attributes
-    ----------
-    query : dict
-        ``parts`` that all have to hold (a condition as text, or pairs of name and value),
-        ``is_key``, ``include_scratched``.
-    columns : tuple of str
-    digests : dict
-        Digest of each row, by its key, in the order of the listing.
-    event_id : int
-        The last event of the history before it was frozen; 0 for none.
+    `query`: ``parts`` that all have to hold (a condition as text, or pairs of name and value),
+    ``is_key``, ``include_scratched``. `digests`: digest of each row, by its key, in the order of
+    the listing. `event_id`: the last event of the history before it was frozen; 0 for none.
     """
 
     name: str

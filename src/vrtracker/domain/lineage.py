@@ -30,14 +30,8 @@ class Span(NamedTuple):
 def lineage(key: str, moves: Sequence[Move], *, at: int | None = None) -> list[Span]:
     """Return every key of one subject, each with the time for which it was the subject's.
 
-    Parameters
-    ----------
-    key
-        A key of the subject.
-    moves
-        All changes of keys, in order.
-    at
-        Number of an event at which it was the subject's; today when not given.
+    `key`: a key of the subject. `moves`: all changes of keys, in order. `at`: number of an event at
+    which it was the subject's; today when not given.
     """
     spans = [_span(key, moves, at)]
     by_number = {move.number: move for move in moves}

@@ -23,8 +23,6 @@ _REVISION = re.compile(r"#[\w.-]+#/")
 def unfit(mouse: str, number: int, lab: str) -> str | None:
     """Return why ONE cannot hold a session, or None.
 
-    Notes
-    -----
     ONE finds a session by its path, ``lab/Subjects/subject/date/number``, with the patterns of
     ``one.alf.spec``: a number has at most three digits, a subject no blanks.
     """
@@ -57,17 +55,10 @@ class LeftOut:
 class OneExport(Shown):
     """What was written for ONE.
 
-    Attributes
-    ----------
-    folder : str
-        Where `sessions.pqt` and `datasets.pqt` are; the latter is not made without datasets.
-    sessions, datasets : int
-        How many of each were written.
-    left_out : tuple of LeftOut
-        Sessions and datasets that ONE cannot hold.
-    unhashed : int
-        Datasets without MD5; if there are any, no hash is written, since ONE would take an empty
-        one for wrong.
+    `folder`: where `sessions.pqt` and `datasets.pqt` are; the latter is not made without datasets.
+    `sessions`, `datasets`: how many of each were written. `left_out`: sessions and datasets that
+    ONE cannot hold. `unhashed`: datasets without MD5; if there are any, no hash is written, since
+    ONE would take an empty one for wrong.
     """
 
     folder: str

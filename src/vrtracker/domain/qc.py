@@ -41,10 +41,7 @@ class QC(enum.IntEnum):
     def parse(cls, value: Any) -> QC:
         """Return the level that a name (any case), number or member stands for.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is no such level.
+        Raises UnknownNameError if there is no such level.
         """
         if isinstance(value, str) and value.strip().upper() in cls.__members__:
             return cls[value.strip().upper()]

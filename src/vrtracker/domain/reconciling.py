@@ -24,13 +24,8 @@ _TIME = "time"
 class Finding:
     """Something on disk that a person should know of, and that changes nothing.
 
-    Attributes
-    ----------
-    kind : str
-        ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future``, ``touched``,
-        ``left over`` or ``tracking``.
-    where : str
-        A session's key, or a path.
+    `kind`: ``unreadable``, ``running``, ``incomplete``, ``unexpected``, ``future``, ``touched``,
+    ``left over`` or ``tracking``. `where`: a session's key, or a path.
     """
 
     kind: str
@@ -105,26 +100,16 @@ class SessionChange:
 class Findings:
     """All that a look at the disk found.
 
-    Attributes
-    ----------
-    root : str
-        The folder that was looked through.
-    made_at : datetime
-        When, UTC.
-    looked_at, with_folder : int
-        Sessions of the database that were compared, and those of them that have a folder.
-    unknown : int
-        Session folders that the database does not know; ``vrtracker scan`` lists them.
-    changes : tuple of SessionChange
-        What applying would change, by session.
-    runs : tuple of FoundRun
-        Runs of tracking that are not on record.
-    mice : tuple of MouseChange
-        What follows from them for mice.
-    notes : tuple of Finding
-        What changes nothing.
-    doubts : tuple of str
-        Why the disk is not to be believed; then nothing is applied unless forced.
+    `root`: the folder that was looked through.
+    `made_at`: when, UTC.
+    `looked_at`, `with_folder`: sessions of the database that were compared, and those of them that
+        have a folder.
+    `unknown`: session folders that the database does not know; ``vrtracker scan`` lists them.
+    `changes`: what applying would change, by session.
+    `runs`: runs of tracking that are not on record.
+    `mice`: what follows from them for mice.
+    `notes`: what changes nothing.
+    `doubts`: why the disk is not to be believed; then nothing is applied unless forced.
     """
 
     root: str

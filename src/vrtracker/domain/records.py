@@ -55,8 +55,6 @@ class _OfRow(Shown):
 class SessionRecord(_OfRow):
     """One row of `sessiondb`; fields are its columns, in its order.
 
-    Notes
-    -----
     Units and meanings are those of the columns: see `vrtracker.models.sessions`.
     """
 

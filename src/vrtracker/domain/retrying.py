@@ -43,21 +43,14 @@ class NextTry:
 class RunPolicy:
     """How runs of a stage treat failures, and how long one session may take.
 
-    Attributes
-    ----------
-    attempts : int or None
-        After so many failures in a row a session is set aside; None: never.
-    first_wait, longest_wait : timedelta
-        How long a session waits after its first failure, and at most.
-    wait_factor : float
-        By how much it waits longer after each further failure.
-    permanent : collection of str
-        Classes of exceptions after which it is set aside at once: names with or without their
-        module, those of base classes too.
-    max_failures_in_a_row : int or None
-        A run stops after so many sessions that failed one after the other; None: it goes on.
-    timeout_minutes : float or None
-        How long the registrar may work on one session; None: as long as it takes.
+    `attempts`: after so many failures in a row a session is set aside; None: never.
+    `first_wait`, `longest_wait`: how long a session waits after its first failure, and at most.
+    `wait_factor`: by how much it waits longer after each further failure.
+    `permanent`: classes of exceptions after which it is set aside at once: names with or without
+        their module, those of base classes too.
+    `max_failures_in_a_row`: a run stops after so many sessions that failed one after the other;
+        None: it goes on.
+    `timeout_minutes`: how long the registrar may work on one session; None: as long as it takes.
     """
 
     attempts: int | None = None
@@ -73,14 +66,8 @@ class RunPolicy:
     ) -> NextTry:
         """Return what follows a failure.
 
-        Parameters
-        ----------
-        message
-            That of the exception, as it is recorded.
-        failures
-            How often the session has failed by now, this time included.
-        at
-            When, aware UTC.
+        `message`: that of the exception, as it is recorded. `failures`: how often the session has
+        failed by now, this time included. `at`: when, aware UTC.
         """
         found = sorted(names_of_class(type(error)) & {*self.permanent}, key=len)
         if found:

@@ -64,16 +64,8 @@ class PastRow:
 class Past:
     """The rows of a table while events are taken back, the newest first.
 
-    Parameters
-    ----------
-    rows
-        The rows of now, by key.
-    number
-        The column of their number.
-    fitted
-        Returns what a row of the history holds, by table.
-    revived
-        Returns the row that an event has deleted.
+    `rows`: the rows of now, by key. `number`: the column of their number. `fitted`: returns what a
+    row of the history holds, by table. `revived`: returns the row that an event has deleted.
     """
 
     def __init__(

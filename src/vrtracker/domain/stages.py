@@ -33,15 +33,11 @@ class StageKind(enum.StrEnum):
 class Stage:
     """One stage.
 
-    Attributes
-    ----------
-    requires : tuple of str
-        Stages whose output must exist before this one can start.
-    applies_if : tuple of str
-        Boolean columns of `sessiondb` that must all be true for the stage to apply.
-    done_column, date_column, error_column, message_column : str or None
-        Columns of `sessiondb` that hold the outcome. They are the truth, since people edit them
-        by hand; a stage without `done_column` keeps its outcome in the tracker's own table.
+    `requires`: stages whose output must exist before this one can start. `applies_if`: boolean
+    columns of `sessiondb` that must all be true for the stage to apply. `done_column`,
+    `date_column`, `error_column`, `message_column`: columns of `sessiondb` that hold the outcome.
+    They are the truth, since people edit them by hand; a stage without `done_column` keeps its
+    outcome in the tracker's own table.
     """
 
     name: str

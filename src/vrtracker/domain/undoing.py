@@ -148,12 +148,8 @@ def net_of(
 ) -> tuple[dict[Subject, Net], list[str]]:
     """Return what taking events back changes of each subject, and what contradicts itself.
 
-    Parameters
-    ----------
-    events
-        Newest first.
-    more
-        Called with an event and its subject; returns what it did beside its changes.
+    `events`: newest first. `more`: called with an event and its subject; returns what it did beside
+    its changes.
     """
     nets: dict[Subject, Net] = {}
     now: dict[Subject, Subject] = {}

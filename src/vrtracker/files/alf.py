@@ -101,24 +101,10 @@ def find_alf_files(
     symbolic link to a folder, and what is no regular file, such as a pipe, which would be waited
     for without end.
 
-    Parameters
-    ----------
-    within
-        Refuse links to files that are not below this folder, a path without links itself.
-    known
-        Paths that count whatever their name is.
-
-    Returns
-    -------
-    list
-        Sorted by path.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such folder.
-    InvalidValueError
-        If a folder or an ALF file in it cannot be read, such as a link to nothing, or leads out.
+    `within`: refuse links to files that are not below this folder, a path without links itself.
+    `known`: paths that count whatever their name is. Returns sorted by path. Raises NotFoundError
+    if there is no such folder; InvalidValueError if a folder or an ALF file in it cannot be read,
+    such as a link to nothing, or leads out.
     """
     try:
         return sorted(
@@ -182,12 +168,7 @@ def hash_file(path: Path) -> str:
     MD5, since that is the hash that ONE keeps for a dataset, and its caches must be able to
     compare ours with theirs. It guards against accidents, not against forgery.
 
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    InvalidValueError
-        If it cannot be read.
+    Raises NotFoundError if there is no such file, InvalidValueError if it cannot be read.
     """
     return _hashed(path, hashlib.md5(usedforsecurity=False))[0]
 
@@ -224,17 +205,9 @@ def is_curated(rel_path: str) -> bool:
 def load(path: Path) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
     """Read a .npy or .npz file; never unpickles, since a pickle can run any code.
 
-    Returns
-    -------
-    ndarray or dict of ndarray
-        The array of a .npy file, the arrays by name of a .npz file.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    InvalidValueError
-        If it is of another kind, damaged, or holds Python objects.
+    Returns the array of a .npy file, the arrays by name of a .npz file. Raises NotFoundError if
+    there is no such file; InvalidValueError if it is of another kind, damaged, or holds Python
+    objects.
     """
     import numpy as np
 
@@ -270,20 +243,9 @@ def read_npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     The size of an array of Python objects (a pickle, as vrAnalysis' loading recipes are) cannot
     be foretold; of such a file only the header is checked, and that something follows it.
 
-    Returns
-    -------
-    tuple
-        Shape and dtype.
+    Returns shape and dtype. Raises NotFoundError if there is no such file; InvalidValueError if it
+    is not a .npy file, is truncated, or is longer than its header says.
 
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    InvalidValueError
-        If it is not a .npy file, is truncated, or is longer than its header says.
-
-    Notes
-    -----
     Format: numpy.lib.format, "NEP 1: a simple file format for NumPy arrays", versions 1 to 3.
     """
     try:

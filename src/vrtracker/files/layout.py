@@ -44,10 +44,7 @@ def is_of_people(name: str) -> bool:
 class SessionFolders:
     """Find the folders of sessions below one root; never creates anything.
 
-    Attributes
-    ----------
-    root : Path
-        Folder that holds the folders of the mice.
+    `root`: folder that holds the folders of the mice.
     """
 
     def __init__(self, root: Path | str) -> None:

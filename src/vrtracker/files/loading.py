@@ -18,26 +18,12 @@ from vrtracker.files.trees import reason_of
 def load_dataset(path: Path, *, mmap: bool = False) -> Any:
     """Read a file by the kind that its ending names.
 
-    Parameters
-    ----------
-    path
-        ``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.pqt``, ``.parquet``, ``.json`` or ``.mat``.
-    mmap
-        Leave the data of a ``.npy`` on the disk until they are used; they cannot be written to.
-
-    Returns
-    -------
-    ndarray, dict, pandas.DataFrame or what JSON holds
-        An array of a ``.npy``; arrays by name of ``.npz`` and ``.mat``; a frame of a table.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    InvalidValueError
-        If it is of another kind, damaged, or holds Python objects.
-    MissingDependencyError
-        If a ``.mat`` is to be read without SciPy.
+    `path`: ``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.pqt``, ``.parquet``, ``.json`` or ``.mat``.
+    `mmap`: leave the data of a ``.npy`` on the disk until they are used; they cannot be written to.
+    Returns an array of a ``.npy``; arrays by name of ``.npz`` and ``.mat``; a frame of a table.
+    Raises NotFoundError if there is no such file; InvalidValueError if it is of another kind,
+    damaged, or holds Python objects; MissingDependencyError if a ``.mat`` is to be read without
+    SciPy.
     """
     kind = path.suffix.lower()
     if mmap and kind == ".npy":

@@ -40,20 +40,12 @@ _NUMBERS = "bfiu"
 class Plane:
     """What suite2p says of a plane.
 
-    Attributes
-    ----------
-    image : ndarray or None
-        Mean image, (rows, columns).
-    pixels : ndarray of int
-        Of all ROIs: number of the ROI, row, column; (3, pixels).
-    is_cell : ndarray of bool
-        (ROIs,); all of them where ``iscell.npy`` is not there.
-    rate : float or None
-        Frames in a second.
-    missing : tuple of str
-        What is not shown, and why.
-    may_pass : bool
-        Whether the drive refused a file, which it may give the next time.
+    `image`: mean image, (rows, columns).
+    `pixels`: of all ROIs: number of the ROI, row, column; (3, pixels).
+    `is_cell`: (ROIs,); all of them where ``iscell.npy`` is not there.
+    `rate`: frames in a second.
+    `missing`: what is not shown, and why.
+    `may_pass`: whether the drive refused a file, which it may give the next time.
     """
 
     image: npt.NDArray[np.float32] | None

@@ -69,23 +69,11 @@ def probe(
 
     Files are opened only where suite2p's output lacks one: its settings may say why.
 
-    Parameters
-    ----------
-    output
-        Name of the output folder.
-    required
-        The files that each plane of suite2p must have, without ``.npy``.
-    zone
-        The lab's time zone; this computer's when not given.
+    `output`: name of the output folder. `required`: the files that each plane of suite2p must have,
+    without ``.npy``. `zone`: the lab's time zone; this computer's when not given. Raises
+    RootUnavailableError if the folder is there but cannot be read, or one in it is a link that
+    cannot be followed: that says nothing about what it holds.
 
-    Raises
-    ------
-    RootUnavailableError
-        If the folder is there but cannot be read, or one in it is a link that cannot be
-        followed: that says nothing about what it holds.
-
-    Notes
-    -----
     The names are those of Rigbox (Timeline), vrControl and suite2p as the lab uses them.
     """
     try:

@@ -40,25 +40,12 @@ def recover(
     An attempt that died between the two renames is taken back, and so is one that died after them
     without being recorded: what it made is kept aside. Else the new output stays.
 
-    Parameters
-    ----------
-    session_folder, output
-        Folder of the session, and the name of its output; a missing folder needs nothing.
-    live_tokens
-        Asked, once the folders are listed, for the attempts that may still be at work.
-    unrecorded
-        Asked then for those that ended without a success, and had none after them: where one has
-        replaced an output, the earlier one is what the tracker knows.
-
-    Returns
-    -------
-    list of str
-        What was done, a sentence each; empty when there was nothing to do.
-
-    Raises
-    ------
-    RegistrarError
-        If the disk refuses; nothing but left-over folders has then been touched.
+    `session_folder`, `output`: folder of the session, and the name of its output; a missing folder
+    needs nothing. `live_tokens`: asked, once the folders are listed, for the attempts that may
+    still be at work. `unrecorded`: asked then for those that ended without a success, and had none
+    after them: where one has replaced an output, the earlier one is what the tracker knows. Returns
+    what was done, a sentence each; empty when there was nothing to do. Raises RegistrarError if the
+    disk refuses; nothing but left-over folders has then been touched.
     """
     folder = Path(session_folder)
     try:

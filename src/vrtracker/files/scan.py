@@ -36,10 +36,7 @@ class FoundSession:
 class SkippedFolder:
     """A folder that looks like a session's, or could hold some, and the reason to skip it.
 
-    Attributes
-    ----------
-    is_link : bool
-        It is a link that cannot be followed, to nobody knows what.
+    `is_link`: it is a link that cannot be followed, to nobody knows what.
     """
 
     path: Path
@@ -69,24 +66,14 @@ def scan(
     over in silence. What looks like a session and is none, or cannot be read, is reported; so is
     what may be a lab's folder, whichever mice are looked for, since it may hold them.
 
-    Parameters
-    ----------
-    root
-        Folder that holds the folders of the mice.
-    mice
-        Names to look for; all when not given.
-    known
-        Names of the mice that there are. A folder whose name differs from one of these, or from
-        another mouse's folder, in the case of letters alone is reported.
-    progress
-        Called with the number of sessions found so far, after each.
-    look
-        What looks into a session's folder, given its key and path.
+    `root`: folder that holds the folders of the mice.
+    `mice`: names to look for; all when not given.
+    `known`: names of the mice that there are. A folder whose name differs from one of these, or
+        from another mouse's folder, in the case of letters alone is reported.
+    `progress`: called with the number of sessions found so far, after each.
+    `look`: what looks into a session's folder, given its key and path.
 
-    Raises
-    ------
-    RootUnavailableError
-        If the root itself is missing, empty or unreadable.
+    Raises RootUnavailableError if the root itself is missing, empty or unreadable.
     """
     SessionFolders(root).check()
     wanted = {mice} if isinstance(mice, str) else mice

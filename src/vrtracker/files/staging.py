@@ -65,10 +65,7 @@ class Staging:
     `confirm` (the database has committed) or `undo` (it has not). All but `swap_in` may be
     called at any point and twice; where there is nothing to do they do nothing.
 
-    Attributes
-    ----------
-    path : Path
-        Where the run writes.
+    `path`: where the run writes.
     """
 
     def __init__(self, session_folder: Path, *, output: str = ONE_DATA, token: str) -> None:
@@ -84,24 +81,11 @@ class Staging:
     def prepare(cls, session_folder: Path, *, output: str = ONE_DATA, token: str) -> Staging:
         """Create the empty staging folder of one attempt.
 
-        Parameters
-        ----------
-        session_folder
-            Folder of the session.
-        output
-            Name of the folder in it that will be replaced.
-        token
-            Tells this attempt from all others; letters, digits, ``_`` and ``-``.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no session folder.
-        InvalidValueError
-            If `output` or `token` cannot be part of a folder's name.
-        RegistrarError
-            If the output is a link or a file, if an interrupted attempt must be recovered first,
-            or if nothing can be written.
+        `session_folder`: folder of the session. `output`: name of the folder in it that will be
+        replaced. `token`: tells this attempt from all others; letters, digits, ``_`` and ``-``.
+        Raises NotFoundError if there is no session folder. Raises InvalidValueError if `output` or
+        `token` cannot be part of a folder's name. Raises RegistrarError if the output is a link or
+        a file, if an interrupted attempt must be recovered first, or if nothing can be written.
         """
         staging = cls(session_folder, output=output, token=token)
         try:

@@ -136,15 +136,9 @@ class SavedSettings:
     def read(cls, path: str) -> SavedSettings:
         """Read a file.
 
-        Raises
-        ------
-        InvalidValueError
-            If it holds something else, is truncated, or names anything but plain values.
-        OSError
-            If it cannot be read.
+        Raises InvalidValueError if it holds something else, is truncated, or names anything but
+        plain values; OSError if it cannot be read.
 
-        Notes
-        -----
         Format: numpy.lib.format, "NEP 1: a simple file format for NumPy arrays"; of Python
         objects a pickle follows the header.
         """
@@ -203,18 +197,10 @@ class SavedSettings:
 def read_rois(path: Path) -> list[dict[str, Any]]:
     """Return the pixels of the ROIs in a ``stat.npy``; nothing in it is run.
 
-    Returns
-    -------
-    list of dict
-        Of each ROI ``xpix`` and ``ypix``, pixels from 0, and ``lam``, their weights: (pixels,).
-
-    Raises
-    ------
-    InvalidValueError
-        If it holds something else, names anything but plain values, or has more than 200,000 ROIs
-        or 10 million pixels: arrays that ROIs share are in the file once.
-    OSError
-        If it cannot be read.
+    Of each ROI: ``xpix`` and ``ypix``, pixels from 0, and ``lam``, their weights: (pixels,).
+    Raises InvalidValueError if it holds something else, names anything but plain values, or has
+    more than 200,000 ROIs or 10 million pixels: arrays that ROIs share are in the file once;
+    OSError if it cannot be read.
     """
     found: list[dict[str, Any]] = _read(str(path), "ROIs", _rois)
     return found

@@ -127,12 +127,8 @@ def plain_facts(folder: str, *, enter: Callable[[str], bool]) -> dict[str, FileF
     folder itself: `walk` then tells what it is. It looks at nothing else, since it is for trees
     of which nearly all is as it was before.
 
-    Parameters
-    ----------
-    folder
-        Where to start.
-    enter
-        Asked with the posix path, relative to `folder`, of each folder on the way.
+    `folder`: where to start. `enter`: asked with the posix path, relative to `folder`, of each
+    folder on the way.
     """
     found: dict[str, FileFacts] = {}
     waiting = [""]
@@ -162,22 +158,9 @@ def walk(
     A symbolic link to a folder (a junction on Windows) is yielded as an entry and never
     entered, so that no loop is possible.
 
-    Parameters
-    ----------
-    folder
-        Where to start.
-    enter
-        Asked with the posix path, relative to `folder`, of each real folder on the way.
-
-    Yields
-    ------
-    tuple
-        The posix path relative to `folder`, and the entry.
-
-    Raises
-    ------
-    OSError
-        If a folder cannot be listed.
+    `folder`: where to start. `enter`: asked with the posix path, relative to `folder`, of each real
+    folder on the way. Yields the posix path relative to `folder`, and the entry. Raises OSError if
+    a folder cannot be listed.
     """
     waiting = [("", str(folder))]
     while waiting:
@@ -210,15 +193,8 @@ def sizes(folder: Path) -> dict[str, int]:
 def carry(source: Path, target: Path) -> bool:
     """Make a file appear in a second place too: as a hard link, else as a copy.
 
-    Returns
-    -------
-    bool
-        False, and nothing is done, if something else is in that place.
-
-    Raises
-    ------
-    OSError
-        If it can be neither linked nor copied.
+    Returns False, and nothing is done, if something else is in that place. Raises OSError if it can
+    be neither linked nor copied.
     """
     if os.path.lexists(target):
         return False

@@ -40,17 +40,8 @@ def bar(description: str = "sessions", **options: Any) -> Callable[[int, int, An
 
     It is a widget in a notebook and text elsewhere, as ``tqdm.auto`` decides.
 
-    Parameters
-    ----------
-    description
-        What stands before it.
-    **options
-        For ``tqdm``.
-
-    Raises
-    ------
-    MissingDependencyError
-        If tqdm is not installed.
+    `description`: what stands before it. `**options`: for ``tqdm``. Raises MissingDependencyError
+    if tqdm is not installed.
     """
     try:
         from tqdm.auto import tqdm
@@ -83,12 +74,8 @@ def load_ipython_extension(shell: Any) -> None:
 def completions(line: str, names: Mapping[str, Any]) -> list[str]:
     """Return what can stand at the end of a line, within an open quote.
 
-    Parameters
-    ----------
-    line
-        What was typed so far.
-    names
-        The notebook's variables; the first tracker among them that the line names is asked.
+    `line`: what was typed so far. `names`: the notebook's variables; the first tracker among them
+    that the line names is asked.
     """
     found = _OPEN_TEXT.search(line)
     words = set(re.findall(r"\w+", line))

@@ -20,10 +20,7 @@ _MOST = 5000
 class Browser(anywidget.AnyWidget):
     """A table of sessions that filters, sorts and selects; rows are those of when it was made.
 
-    Attributes
-    ----------
-    selected : list of SessionKey
-        The sessions that are selected, in the order of the table; may be set.
+    `selected`: the sessions that are selected, in the order of the table; may be set.
     """
 
     _esm = Path(__file__).with_name("browser.js")

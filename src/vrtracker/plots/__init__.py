@@ -56,10 +56,7 @@ class Plots:
     def __call__(self, name: str, /, *args: Any, **options: Any) -> Axes:
         """Draw the plot of this name.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is none; it carries the nearest ones.
+        Raises UnknownNameError if there is none; it carries the nearest ones.
         """
         if name not in NAMES:
             raise UnknownNameError("plot", name, NAMES)

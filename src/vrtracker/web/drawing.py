@@ -60,12 +60,7 @@ def roi_at(plane: Plane, x: int, y: int) -> int | None:
 def points(trace: npt.NDArray[np.float64], lane: int) -> str:
     """Return the points of a line in its lane; of many frames the least and the most of each part.
 
-    Parameters
-    ----------
-    trace
-        (frames,).
-    lane
-        Counted from above.
+    `trace`: (frames,). `lane`: counted from above.
     """
     import numpy as np
 
@@ -101,8 +96,6 @@ def _edges(shape: tuple[int, int], number: Any, y: Any, x: Any) -> Any:
 def _png(pixels: Any, palette: bytes) -> bytes:
     """Return a picture whose pixels are numbers of colours.
 
-    Notes
-    -----
     Format: Portable Network Graphics, ISO/IEC 15948: colour type 3, no filter.
     """
     rows, columns = pixels.shape

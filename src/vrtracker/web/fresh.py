@@ -23,10 +23,7 @@ class Fresh:
     def get(self, find: Callable[[], Any], *, anew: bool = False) -> Any:
         """Return what was found lately, else find it; of several who ask, one does.
 
-        Parameters
-        ----------
-        anew
-            Find it in any case.
+        `anew`: find it in any case.
         """
         with self._lock:
             begun = time.monotonic()

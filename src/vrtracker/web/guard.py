@@ -68,19 +68,13 @@ _MOST_KEPT = 10_000
 class Door:
     """How one comes in.
 
-    Attributes
-    ----------
-    token
-        What opens the door to whoever started the server, and to programs.
-    hosts
-        Names that the server goes by; None for any. A page of another name that was led to this
-        address does not get past.
-    users
-        People with passwords and roles.
-    proxy, proxy_header
-        Address whose requests name in this header who asks; that name has to be a user's.
-    is_https
-        Whether the server itself speaks HTTPS.
+    `token`: what opens the door to whoever started the server, and to programs.
+    `hosts`: names that the server goes by; None for any. A page of another name that was led to
+        this address does not get past.
+    `users`: people with passwords and roles.
+    `proxy`, `proxy_header`: address whose requests name in this header who asks; that name has to
+        be a user's.
+    `is_https`: whether the server itself speaks HTTPS.
     """
 
     token: str
@@ -94,10 +88,7 @@ class Door:
 class Guard:
     """Lets a request through to the app of whoever asks, or answers it.
 
-    Parameters
-    ----------
-    app_of
-        Returns the ASGI app of a person with a role; of None, whoever started the server.
+    `app_of`: returns the ASGI app of a person with a role; of None, whoever started the server.
     """
 
     def __init__(self, app_of: Callable[[str | None, Role | None], Any], door: Door) -> None:

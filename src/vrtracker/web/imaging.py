@@ -118,10 +118,7 @@ def _chosen(plane: Plane, cells: str | None = None, *, other: bool = False) -> l
 
     `other`: the text was written for another plane; what this one does not have is left out.
 
-    Raises
-    ------
-    InvalidValueError
-        If it names others than there are, or too many.
+    Raises InvalidValueError if it names others than there are, or too many.
     """
     if cells is None:
         return [int(each) for each in plane.is_cell.nonzero()[0][:_FIRST]]

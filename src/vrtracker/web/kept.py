@@ -16,14 +16,8 @@ from vrtracker.settings import config_path
 class KeptFile:
     """A document of JSON, of texts and what they name.
 
-    Parameters
-    ----------
-    name
-        Of the file beside the settings.
-    holds
-        What it holds, for errors.
-    path
-        Where it is instead.
+    `name`: of the file beside the settings. `holds`: what it holds, for errors. `path`: where it is
+    instead.
     """
 
     def __init__(self, name: str, holds: str, path: Path | None = None) -> None:
@@ -33,10 +27,7 @@ class KeptFile:
     def read(self) -> dict[str, Any]:
         """Return what is kept now; nothing where there is no file.
 
-        Raises
-        ------
-        ConfigurationError
-            If it cannot be read.
+        Raises ConfigurationError if it cannot be read.
         """
         try:
             found = json.loads(self.path.read_text("utf-8"))
@@ -58,10 +49,7 @@ class KeptFile:
     def write(self, document: dict[str, Any]) -> None:
         """Keep something in place of what there was.
 
-        Raises
-        ------
-        ConfigurationError
-            If it cannot be written.
+        Raises ConfigurationError if it cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

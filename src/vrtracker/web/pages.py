@@ -112,10 +112,7 @@ class _Pages:
     def grid(self, until: dt.date | None, **filters: Any) -> dict[str, Any]:
         """Return the sessions of eight weeks by mouse and day, and where older and newer ones are.
 
-        Parameters
-        ----------
-        until
-            A day of the last week; that of the newest session when not given.
+        `until`: a day of the last week; that of the newest session when not given.
         """
         query, today = self._tracker.query(**filters), lab_today(self._tracker._lab.zone)  # noqa: SLF001
         last = until or _nearest(query, "-sessionDate", (today, "<=")) or today

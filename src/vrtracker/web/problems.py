@@ -152,10 +152,7 @@ def _invalid(request: Request, error: Any) -> Response:
 def refuse_unknown(request: Request) -> None:
     """Refuse a query with a name that the call does not know; it would select nothing.
 
-    Raises
-    ------
-    Refusal
-        It names the parameters that the call takes.
+    Raises Refusal, which names the parameters that the call takes.
     """
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     unknown = sorted(set(request.query_params) - known)

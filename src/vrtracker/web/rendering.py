@@ -63,10 +63,7 @@ class Given(dict[str, str]):
 async def _given(request: Request) -> Given:
     """Return what a form of one of this visit's pages sends.
 
-    Raises
-    ------
-    Refusal
-        If it does not bear the visit's mark.
+    Raises Refusal if it does not bear the visit's mark.
     """
     body = (await request.body()).decode("utf-8", "replace")
     given = Given(parse_qsl(body, keep_blank_values=True))

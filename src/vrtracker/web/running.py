@@ -119,10 +119,7 @@ class Runs:
     def stop(self, number: int) -> None:
         """Have a run give back what it is at, and end.
 
-        Raises
-        ------
-        NotFoundError
-            If it was not started here.
+        Raises NotFoundError if it was not started here.
         """
         for run in self._runs:
             if run.number == number:
@@ -262,12 +259,7 @@ class _Work:
         self._runs.start(self._tracker.actor, *words)
 
     def require_writing(self) -> None:
-        """Refuse where nothing may be written, which the process of a run would not know.
-
-        Raises
-        ------
-        Refusal
-        """
+        """Raise Refusal where nothing may be written, which a run's process would not know."""
         if self._tracker.database.readonly:
             remedy = "Start another one."
             raise Refusal(http.HTTPStatus.FORBIDDEN, "read_only", ONLY_READS, remedy)

@@ -35,10 +35,7 @@ _LARGEST = 1_000_000
 def app_of(tracker: Tracker, door: Door, *, target: Target | None = None) -> Any:
     """Return the ASGI app of a lab: one for each person, whose tracker signs with the name.
 
-    Parameters
-    ----------
-    target
-        What the shell is told of the lab, for runs; the tracker's own when not given.
+    `target`: what the shell is told of the lab, for runs; the tracker's own when not given.
     """
     root = None if tracker.root is None else str(tracker.root)
     runs, held = running.Runs(target or Target(tracker.url, root)), desk.Held()
@@ -80,25 +77,15 @@ def _app(tracker: Tracker, runs: running.Runs, held: desk.Held, fresh: Fresh) ->
 class LabServer(uvicorn.Server):
     """Serves a lab: to this computer alone, or to users with passwords.
 
-    Parameters
-    ----------
-    port
-        0 for any that is free.
-    ready
-        Called with the address and the token once requests are answered.
-    users
-        Who may come in by a password or a proxy; without any the host is this computer.
-    proxy, public_name
-        Address of a proxy that names in ``X-Forwarded-User`` who asks, and the name by which it is
-        asked, which it passes on as ``Host``.
-    certificate, certificate_key
-        Files of PEM, for HTTPS.
+    `port`: 0 for any that is free.
+    `ready`: called with the address and the token once requests are answered.
+    `users`: who may come in by a password or a proxy; without any the host is this computer.
+    `proxy`, `public_name`: address of a proxy that names in ``X-Forwarded-User`` who asks, and the
+        name by which it is asked, which it passes on as ``Host``.
+    `certificate`, `certificate_key`: files of PEM, for HTTPS.
 
-    Raises
-    ------
-    ConfigurationError
-        If the host is another one than this computer itself and there are no users, or the port
-        is taken.
+    Raises ConfigurationError if the host is another one than this computer itself and there are no
+    users, or the port is taken.
     """
 
     def __init__(

@@ -51,10 +51,7 @@ def token_of(tracker: Tracker, request: Request, given: str | None, body: Any) -
 
     The first half of it is the idempotency key's, the second the body's.
 
-    Raises
-    ------
-    Refusal
-        If the key was used for something else.
+    Raises Refusal if the key was used for something else.
     """
     if given is None:
         return new_id(), False

@@ -25,10 +25,7 @@ _LONGEST = 100
 class Users:
     """The people whom the server lets in, each with a role.
 
-    Parameters
-    ----------
-    path
-        Of the file; ``web-users.json`` beside the settings when not given.
+    `path`: of the file; ``web-users.json`` beside the settings when not given.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -46,17 +43,8 @@ class Users:
     def add(self, name: str, role: str, password: str | None) -> None:
         """Add somebody, or give a new role and password; a token that there was is none now.
 
-        Parameters
-        ----------
-        password
-            None for who comes by a proxy alone.
-
-        Raises
-        ------
-        InvalidValueError
-            If the name is none, or the password is too short.
-        UnknownNameError
-            If there is no such role.
+        `password`: None for who comes by a proxy alone. Raises InvalidValueError if the name is
+        none, or the password is too short; UnknownNameError if there is no such role.
         """
         if (
             not name.strip()
@@ -77,10 +65,7 @@ class Users:
     def remove(self, name: str) -> None:
         """Let somebody in no longer; visits that have begun, the token and the views end too.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is nobody of that name.
+        Raises UnknownNameError if there is nobody of that name.
         """
         known = self._having(name)
         del known[name]
@@ -90,10 +75,7 @@ class Users:
     def new_token(self, name: str) -> str:
         """Return a token with which somebody's programs come in; one that there was is none now.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is nobody of that name.
+        Raises UnknownNameError if there is nobody of that name.
         """
         token = secrets.token_urlsafe(32)
         self._keep_token(name, _hashed(token))
@@ -102,10 +84,7 @@ class Users:
     def revoke_token(self, name: str) -> None:
         """Let somebody's programs in no longer.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is nobody of that name.
+        Raises UnknownNameError if there is nobody of that name.
         """
         self._keep_token(name, None)
 

@@ -27,12 +27,8 @@ class Views:
 
     They are the server's like its users, and change nothing in the lab: readers have some too.
 
-    Parameters
-    ----------
-    place
-        Which table of which lab.
-    path
-        Of the file; ``web-views.json`` beside the settings when not given.
+    `place`: which table of which lab. `path`: of the file; ``web-views.json`` beside the settings
+    when not given.
     """
 
     _lock = threading.Lock()
@@ -57,10 +53,7 @@ class Views:
     def keep(self, name: str, view: View) -> None:
         """Keep a view; one of that name, and another one that was the first, give way.
 
-        Raises
-        ------
-        InvalidValueError
-            If the name is none, the view is too long, or there are too many.
+        Raises InvalidValueError if the name is none, the view is too long, or there are too many.
         """
         name = name.strip()
         if not name or len(name) > _LONGEST_NAME or not name.isprintable():
@@ -80,10 +73,7 @@ class Views:
     def remove(self, name: str) -> None:
         """Remove a view.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is none of that name.
+        Raises UnknownNameError if there is none of that name.
         """
         with self._lock:
             known = self.all()

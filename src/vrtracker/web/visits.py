@@ -16,11 +16,7 @@ _LONGEST_S = 12 * 3600
 class Visit:
     """One browser of one person.
 
-    Attributes
-    ----------
-    person : str or None
-        None for whoever started the server.
-    may_write : bool
+    `person`: None for whoever started the server.
     """
 
     number: str

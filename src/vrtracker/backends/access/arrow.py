@@ -22,11 +22,8 @@ BATCH_ROWS = 8192
 def fetch_arrow(source: Connection | Cursor, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
     """Run one SELECT and return its rows as a table that owns its memory.
 
-    Returns
-    -------
-    pyarrow.Table
-        Column labels as in the result; Long as int32, Double, Single and Currency as double,
-        Date/Time as timestamp[ms] without zone, Yes/No as bool, Text and Memo as string.
+    Returns column labels as in the result; Long as int32, Double, Single and Currency as double,
+    Date/Time as timestamp[ms] without zone, Yes/No as bool, Text and Memo as string.
     """
     connection = source.connection if isinstance(source, Cursor) else source
     with closing(connection.cursor()) as cursor:

@@ -35,22 +35,10 @@ class FileLock:
     def acquire(self, *, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Take the lock, waiting for as long as it goes from hand to hand.
 
-        Parameters
-        ----------
-        timeout_s
-            How long one and the same transaction of another process may hold it.
-        wanted
-            Whether it is needed still; asked while others hold it.
-
-        Returns
-        -------
-        bool
-            Whether it is held; if not, it was not needed any more.
-
-        Raises
-        ------
-        OperationalError
-            Another process holds it for longer, or the folder cannot be written.
+        `timeout_s`: how long one and the same transaction of another process may hold it. `wanted`:
+        whether it is needed still; asked while others hold it. Returns whether it is held; if not,
+        it was not needed any more. Raises OperationalError if another process holds it for longer,
+        or the folder cannot be written.
         """
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -73,21 +73,11 @@ def connect(
 ) -> Connection:
     """Open an Access file, .accdb or .mdb.
 
-    Parameters
-    ----------
-    readonly
-        Refuse every statement but SELECT before it reaches the file.
-    create
-        Make a new file (Access 2010 format) when there is none.
-    timeout_s
-        How long a write waits for another transaction, here or in another process, in s.
-    options
-        Further connection properties of UCanAccess.
-
-    Raises
-    ------
-    OperationalError
-        The file is missing (and `create` is not set) or cannot be opened.
+    `readonly`: refuse every statement but SELECT before it reaches the file. `create`: make a new
+    file (Access 2010 format) when there is none. `timeout_s`: how long a write waits for another
+    transaction, here or in another process, in s. `options`: further connection properties of
+    UCanAccess. Raises OperationalError if the file is missing (and `create` is not set) or cannot
+    be opened.
     """
     # The driver keeps one mirror for each spelling of a path.
     file = Path(path).expanduser().resolve()

@@ -29,10 +29,7 @@ _LOGS = ("-wal", "-shm", "-journal")
 class Fetched:
     """A bundle in the cache.
 
-    Attributes
-    ----------
-    folder : Path
-        Holds the manifest and all files that it names.
+    `folder`: holds the manifest and all files that it names.
     """
 
     manifest: Manifest

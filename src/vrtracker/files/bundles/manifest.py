@@ -32,13 +32,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class BundleFile:
     """A file of a bundle.
 
-    Attributes
-    ----------
-    path : str
-        Its name in the bundle's folder.
-    bytes : int
-    sha256 : str
-        Hexadecimal.
+    `path`: its name in the bundle's folder. `sha256`: hexadecimal.
     """
 
     path: str
@@ -63,21 +57,12 @@ class BundleFile:
 class Manifest:
     """What is in a bundle.
 
-    Attributes
-    ----------
-    created_at : str
-        ISO 8601, UTC.
-    revision, vrtracker : str
-        Of the schema, and the version of the package that wrote it.
-    sessions, mice : int
-        How many it holds.
-    as_of : str or None
-        The moment that it shows, if that is an earlier one.
-    selection : dict
-        The filters that its sessions passed; empty for all.
-    size : str or None
-        A label such as ``small``.
-    files : tuple of BundleFile
+    `created_at`: ISO 8601, UTC.
+    `revision`, `vrtracker`: of the schema, and the version of the package that wrote it.
+    `sessions`, `mice`: how many it holds.
+    `as_of`: the moment that it shows, if that is an earlier one.
+    `selection`: the filters that its sessions passed; empty for all.
+    `size`: a label such as ``small``.
     """
 
     name: str

@@ -29,12 +29,8 @@ _FORMATS = ("%d/%m/%Y", "%m/%d/%Y")
 def read_days(column: Column, date_format: str | None, first_day: dt.date) -> None:
     """Read the cells of a column of dates or times.
 
-    Parameters
-    ----------
-    date_format
-        How its texts are written; found out when not given, from the column as a whole.
-    first_day
-        Day 0 of the numbers that spreadsheets keep days as.
+    `date_format`: how its texts are written; found out when not given, from the column as a whole.
+    `first_day`: day 0 of the numbers that spreadsheets keep days as.
     """
     kind, written = column.target.kind, column.cells
     column.cells = list(written)

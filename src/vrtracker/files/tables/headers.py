@@ -18,26 +18,11 @@ def match_headers(
 ) -> tuple[list[str | None], list[tuple[str, str]]]:
     """Return the column that each header names, and what is wrong with headers.
 
-    Parameters
-    ----------
-    known
-        Names of the columns. Case, blanks and underscores make no difference, unless they are
-        what tells two columns apart.
-    wanted
-        Columns by header, before what the header says by itself; empty: it is left out. None
-        where the caller cannot say so.
-
-    Returns
-    -------
-    columns : list of (str or None)
-        None where a header names nothing, is left out, or is not the only one of its column.
-    problems : list of (str, str)
-        Header or column, and what is wrong with it.
-
-    Raises
-    ------
-    UnknownNameError
-        If `wanted` names a header or column that does not exist.
+    `known`: names of the columns. Case, blanks and underscores make no difference, unless they are
+    what tells two columns apart. `wanted`: columns by header, before what the header says by
+    itself; empty: it is left out. None where the caller cannot say so. A column is None where a
+    header names nothing, is left out, or is not the only one of its column. What is wrong is told
+    of the header or column. Raises UnknownNameError if `wanted` names one that does not exist.
     """
     mapped = {_header_of(header, name): column for name, column in (wanted or {}).items()}
     for column in filter(None, mapped.values()):
@@ -68,12 +53,8 @@ def find_header_below(
 ) -> int | None:
     """Return the line that looks like the header, where what stands above it was taken for it.
 
-    Parameters
-    ----------
-    keys
-        Columns that each header has: the first row names none of them, one of the next all.
-    wanted
-        As in `match_headers`.
+    `keys`: columns that each header has: the first row names none of them, one of the next all.
+    `wanted`: as in `match_headers`.
     """
     of_name = {_folded(key): key for key in keys}
     of_name |= {_folded(name): column for name, column in (wanted or {}).items()}

@@ -36,12 +36,8 @@ def understand(
 ) -> Meaning:
     """Read the cells of a table by the columns they are meant for.
 
-    Parameters
-    ----------
-    rows
-        Those rows of the table that are as long as its header.
-    targets
-        The column of each header; None: it is left out.
+    `rows`: those rows of the table that are as long as its header. `targets`: the column of each
+    header; None: it is left out.
     """
     lines = [line for line, _ in rows]
     columns = [
