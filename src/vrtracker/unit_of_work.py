@@ -107,37 +107,21 @@ class UnitOfWork:
             yield
 
     sessions = _Part(SessionRepository)
-    """Sessions."""
     mice = _Part(MouseRepository)
-    """Mice."""
     stages = _Part(StageRepository)
-    """Stages of sessions: facts, marks, queues."""
     attempts = _Part(AttemptRepository)
-    """Attempts and claims."""
     events = _Part(EventRepository)
-    """The history."""
     qc_decisions = _Part(QCDecisionRepository)
-    """QC decisions."""
     datasets = _Part(DatasetRepository)
-    """Datasets."""
     one: _Part[OneRepository] = _Part("OneRepository")
-    """What caches of ONE say."""
     deletions: _Part[DeletionRepository] = _Part("DeletionRepository")
-    """What was deleted and can come back."""
     selections: _Part[SelectionRepository] = _Part("SelectionRepository")
-    """Frozen selections."""
     experiments: _Part[ExperimentRepository] = _Part("ExperimentRepository")
-    """Experiments, their messages and trials."""
     masks: _Part[MaskRepository] = _Part("MaskRepository")
-    """Masks of sessions."""
     rigs: _Part[RigRepository] = _Part("RigRepository")
-    """Rigs."""
     tracking: _Part[TrackingRepository] = _Part("TrackingRepository")
-    """Cells tracked over sessions."""
     orphans: _Part[OrphanRepository] = _Part("OrphanRepository")
-    """Rows that refer to what is not there."""
     activity = _Part(ActivityRepository)
-    """What is going on, summed."""
     images = _Part(RowImages)
     """The tracker's rows of sessions, as events keep them."""
 

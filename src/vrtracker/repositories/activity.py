@@ -7,20 +7,17 @@ from typing import Any, cast
 
 from sqlalchemy import Select, func, select
 
-from vrtracker.database import Executor
 from vrtracker.domain.stages import StageGraph
 from vrtracker.domain.states import State
 from vrtracker.repositories.listing import Listing, where
+from vrtracker.repositories.repository import Repository
 from vrtracker.repositories.states import StageQuery
 
 _ENDED = ("succeeded", "failed")
 
 
-class ActivityRepository:
+class ActivityRepository(Repository):
     """Sums over the whole lab, each in one statement."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def counts(
         self, stages: StageGraph, *, now: dt.datetime, listing: Listing, by_mouse: bool

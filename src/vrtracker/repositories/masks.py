@@ -7,14 +7,11 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from vrtracker.database import Executor
+from vrtracker.repositories.repository import Repository
 
 
-class MaskRepository:
+class MaskRepository(Repository):
     """The rows of `vrt_mask`."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def all(self) -> list[dict[str, Any]]:
         """Return all but their content, in the order in which they were made."""

@@ -7,17 +7,14 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
 
-from vrtracker.database import Executor
 from vrtracker.repositories.listing import Listing, where
+from vrtracker.repositories.repository import Repository
 
 NAMES = ("one_id", "lab", "projects")
 
 
-class OneRepository:
+class OneRepository(Repository):
     """The rows of `vrt_one_session`, and of `vrt_dataset` beside them."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def names(self) -> dict[int, dict[str, Any]]:
         """Return id, lab and projects of the sessions that have any, by their number."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, select
 
-from vrtracker.database import Executor
+from vrtracker.repositories.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,8 @@ class Orphans:
     rows: int
 
 
-class OrphanRepository:
+class OrphanRepository(Repository):
     """The foreign keys of all tables of the tracker, and attempts: as rows keep them or do not."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def all(self) -> list[Orphans]:
         """Return what is referred to and not there, with how many rows do so."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from vrtracker.database import Executor
 from vrtracker.domain.qc import QC
+from vrtracker.repositories.repository import Repository
 
 _FIELDS = (
     "uSessionID",
@@ -23,11 +23,8 @@ _FIELDS = (
 )
 
 
-class QCDecisionRepository:
+class QCDecisionRepository(Repository):
     """The rows of `vrt_qc_decision`."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def append(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from vrtracker.database import Executor
+from vrtracker.repositories.repository import Repository
 from vrtracker.repositories.stored_rows import StoredRows
 
 
@@ -31,11 +31,8 @@ class RigRow:
         return f"{self.rig_name}@{self.rig_version}"
 
 
-class RigRepository:
+class RigRepository(Repository):
     """The rows of `vrt_rig`, `vrt_rig_feature` and `vrt_session_rig`."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def all(self) -> list[RigRow]:
         """Return all versions of all rigs, in the order in which they were added."""

@@ -8,19 +8,16 @@ from typing import Any
 
 from sqlalchemy import delete, select, type_coerce, update
 
-from vrtracker.database import Executor
 from vrtracker.domain.frozen import Frozen
 from vrtracker.errors import ImportFileError
 from vrtracker.models.types import LongText
+from vrtracker.repositories.repository import Repository
 
 _log = logging.getLogger(__name__)
 
 
-class SelectionRepository:
+class SelectionRepository(Repository):
     """The rows of `vrt_selection`."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def names(self) -> list[str]:
         """Return the names of all, oldest first."""

@@ -29,7 +29,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from vrtracker.database import Executor
 from vrtracker.database.structure import portable
 from vrtracker.errors import BackendError
 from vrtracker.models.types import (
@@ -41,16 +40,14 @@ from vrtracker.models.types import (
     Moment,
     UTCTime,
 )
+from vrtracker.repositories.repository import Repository
 
 Row = dict[str, Any]
 """A row by column, in values that JSON knows."""
 
 
-class StoredRows:
+class StoredRows(Repository):
     """Reads, inserts and deletes whole rows; what is read and inserted again is the same."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def read(self, table: Table, column: str, values: Sequence[Any]) -> list[Row]:
         """Return the rows that hold one of these values, in order of the primary key."""

@@ -7,26 +7,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from vrtracker.database import Executor
+from vrtracker.repositories.repository import Repository
 
 _OF_SESSION = ("mouseName", "sessionDate", "sessionID", "suite2pDate")
 
 
-class TrackingRepository:
+class TrackingRepository(Repository):
     """The rows of `vrt_tracking`, and of `sessiondb` beside them."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._x = executor
 
     def of_mouse(self, mouse: str | None = None) -> list[dict[str, Any]]:
         """Return the rows of the runs of a mouse, or of all, with key and suite2pDate."""
         if mouse is None:
             return self._rows()
         return self._rows(self._x.tables.sessions.c.mouseName == mouse)
-
-    def of_run(self, run: str) -> list[dict[str, Any]]:
-        """Return the rows of one run, with key and suite2pDate, by place."""
-        return self._rows(self._x.tables.tracking.c.run_hash == run)
 
     def _rows(self, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
         table, sessions = self._x.tables.tracking, self._x.tables.sessions

@@ -231,6 +231,13 @@ class LabContext:
         )
 
 
+class LabService:
+    """Part of what a lab can do."""
+
+    def __init__(self, lab: LabContext) -> None:
+        self._lab = lab
+
+
 def old_and_new(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return what differs, by column, as ``[old, new]``."""
     return {

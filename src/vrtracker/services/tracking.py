@@ -13,7 +13,7 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.alf import hash_twice, load
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabContext, LabService
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ class TrackingRun(Shown):
         return Facts(title, rows, _SHOWN, notes=notes)
 
 
-class TrackingService:
+class TrackingService(LabService):
     """The runs of tracking of a lab; ``tracker.reconcile()`` finds new ones.
 
     Examples
@@ -77,9 +77,6 @@ class TrackingService:
     >>> tracker.tracking.table(tracker.tracking.runs("DEMO001")[0]).shape
     (3, 4)
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def runs(self, mouse: str | None = None) -> list[TrackingRun]:
         """Return the runs of a mouse, or of all mice, in the order in which they were recorded.

@@ -11,14 +11,14 @@ from vrtracker.database.tables import TRACKED
 from vrtracker.domain.roles import Role
 from vrtracker.errors import ConfigurationError, UnknownNameError
 from vrtracker.found import Found, framed
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.settings import config_path
 
 if TYPE_CHECKING:
     from vrtracker.backends.roles import Roles
 
 
-class RoleService:
+class RoleService(LabService):
     """The roles of a lab: on PostgreSQL those of the server's users, elsewhere the profile's.
 
     Examples
@@ -26,9 +26,6 @@ class RoleService:
     >>> tracker.role
     <Role.ADMIN: 'admin'>
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     @framed
     def roles(self) -> Found:

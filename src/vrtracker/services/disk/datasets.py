@@ -14,7 +14,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.alf import hash_twice, revision_of
 from vrtracker.repositories.row_images import DATASETS, differences
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.disk.looking import Look, looks, settle
 from vrtracker.services.disk.pruning import PrunePlan, Pruning, Restored
 from vrtracker.services.history import HistoryService
@@ -30,7 +30,7 @@ _FACTS = ("size_bytes", "md5", "sha256", "modified", "missing_since", "recorded_
 _Progress = Callable[[int], None] | None
 
 
-class DatasetService:
+class DatasetService(LabService):
     """What ``tracker.datasets`` shows; called with a key it returns the records as a frame.
 
     Examples
@@ -40,9 +40,6 @@ class DatasetService:
     0                oneData/licks.times.npy  registration
     1  oneData/positionTracking.position.npy  registration
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def __call__(self, key: Any) -> pd.DataFrame:
         """Return the datasets of a session, by path; columns as `vrt_dataset`."""

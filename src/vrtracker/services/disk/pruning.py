@@ -21,7 +21,7 @@ from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableEr
 from vrtracker.files.layout import TRASH
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.row_images import DATASETS
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.disk.looking import Look, settle
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -93,11 +93,8 @@ class Restored(Shown):
         return Facts(f"{files} and {records} of {self.name} came back", notes=self.left)
 
 
-class Pruning:
+class Pruning(LabService):
     """Takes files and records away, with a list of them first."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def plan(
         self,

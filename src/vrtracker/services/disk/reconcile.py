@@ -19,7 +19,7 @@ from vrtracker.files.scan import scan
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.disk.comparison import Comparison
 from vrtracker.services.disk.reconcile_apply import Reconciler
 from vrtracker.services.disk.reconcile_rules import parts_of
@@ -193,11 +193,8 @@ class ReconcilePlan(Shown):
             ) from error
 
 
-class ReconcileService:
+class ReconcileService(LabService):
     """Plans what the database should say, applies it, and takes it back."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     # -- plan -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, RootUnava
 from vrtracker.repositories.row_images import DATASETS, STAGES, differences
 from vrtracker.repositories.values import coercer_of
 from vrtracker.services.administration.backups import keep_copy
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.disk.reconcile_rules import recorded
 from vrtracker.services.disk.tracked import write_runs
 from vrtracker.services.transitions import expire_claims, read, update_session
@@ -27,11 +27,8 @@ _VERB = "reconciled"
 _SHOWN = 5
 
 
-class Reconciler:
+class Reconciler(LabService):
     """Applies plans and takes them back; each call is one transaction."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def apply(self, found: Findings, *, force: bool) -> list[SessionKey]:
         """Write the changes of a plan; see `ReconcilePlan.apply`."""

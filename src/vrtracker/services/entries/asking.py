@@ -40,8 +40,6 @@ class Asking(Generic[Record, Key]):
         ----------
         where
             A condition as text, a key, a mapping, an SQLAlchemy expression, or another query.
-        **filters
-            As for ``tracker.sessions.frame``.
 
         Examples
         --------

@@ -59,6 +59,8 @@ class RowDeletion:
             If a mouse has sessions and `force` is not set.
         InvalidTransitionError
             If a session is being worked on.
+        InvalidValueError
+            If `force` comes without a reason.
 
         Examples
         --------
@@ -68,7 +70,25 @@ class RowDeletion:
             ...
         vrtracker.errors.DependentRowsError: The mouse 'DEMO001' has ... 4 sessions. ...
         """
-        _delete(self.rules, key, force=force, reason=reason)
+        rules = self.rules
+        if force and not (reason and reason.strip()):
+            raise InvalidValueError("A forced deletion needs a reason; give reason=….")
+        wanted = rules.key(key)
+        with rules.lab.unit() as unit:
+            repository = rules.of(unit)
+            columns = rules.columns_of(wanted)
+            # Once the row is locked, nobody can hang anything on it or delete it first.
+            repository.present(Listing(Selection.of(columns), include_scratched=True), lock=True)
+            record = repository.by_key(**columns)
+            if record is None:
+                raise rules.lab.not_found(repository.subject, wanted, unit=unit)
+            dependents = rules.dependents(unit, record)
+            if dependents and not force:
+                raise DependentRowsError(repository.subject, wanted, dependents)
+            rules.delete_dependents(unit, record, reason or "")
+            remove(rules.lab, unit, [record], reason=reason)
+            rules.settle(unit, getattr(record, repository.id_column.name), reason)
+            unit.commit()
 
     def restore(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> Any:
         """Bring a deleted row back, with its number and all that hung on it; return it.
@@ -93,7 +113,23 @@ class RowDeletion:
         >>> tracker.sessions.restore("DEMO003.2023-03-16.1")
         Session('DEMO003.2023-03-16.1')
         """
-        return self.get(_restore(self.rules, key, deletion=deletion, reason=reason))
+        rules = self.rules
+        wanted = rules.key(key)
+        try:
+            with rules.lab.unit() as unit:
+                entry = _entry(rules, unit, wanted, deletion)
+                bring_back(rules, unit, wanted, entry)
+                values = values_of(rules.of(unit).by_id(entry.row_number))
+                # Beside the columns, the entry that it was, so that this can be undone.
+                changes = {**old_and_new({}, values), ENTRY: [entry.meta, THERE]}
+                unit.events.append(
+                    [rules.lab.event(wanted, "restored", changes=changes, reason=reason)]
+                )
+                rules.settle(unit, entry.row_number, reason)
+                unit.commit()
+        except ViolationError as error:
+            raise rules.explain(error, [rules.columns_of(wanted)]) from error
+        return self.get(wanted)
 
     @framed
     def deleted(self) -> Found:
@@ -112,7 +148,21 @@ class RowDeletion:
                               key actor reason                                hanging
         0  DEMO001.2023-01-18.701   ada  twice  1 attempt, 1 stage state, 17 datasets
         """
-        return _deleted(self.rules)
+        rules = self.rules
+        with rules.lab.unit(readonly=True) as unit:
+            entries = unit.deletions.of(rules.repository.subject)
+        rows = [
+            {
+                "key": each.subject_key,
+                "deleted_at": each.deleted_at,
+                "actor": each.actor,
+                "reason": each.reason,
+                "hanging": each.hanging,
+                "deletion": each.deletion_id,
+            }
+            for each in entries
+        ]
+        return Found(rows, _DELETED)
 
     def purge(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> None:
         """Remove a deleted row for good, with all that hung on it; its events stay.
@@ -134,51 +184,20 @@ class RowDeletion:
         >>> len(tracker.sessions.deleted())
         0
         """
-        _purge(self.rules, key, deletion=deletion, reason=reason)
-
-
-def _delete(rules: TableRules[Any, Any], key: Any, *, force: bool, reason: str | None) -> None:
-    """Delete one row."""
-    if force and not (reason and reason.strip()):
-        raise InvalidValueError("A forced deletion needs a reason; give reason=….")
-    wanted = rules.key(key)
-    with rules.lab.unit() as unit:
-        repository = rules.of(unit)
-        columns = rules.columns_of(wanted)
-        # Once the row is locked, nobody can hang anything on it or delete it first.
-        repository.present(Listing(Selection.of(columns), include_scratched=True), lock=True)
-        record = repository.by_key(**columns)
-        if record is None:
-            raise rules.lab.not_found(repository.subject, wanted, unit=unit)
-        dependents = rules.dependents(unit, record)
-        if dependents and not force:
-            raise DependentRowsError(repository.subject, wanted, dependents)
-        rules.delete_dependents(unit, record, reason or "")
-        remove(rules.lab, unit, [record], reason=reason)
-        rules.settle(unit, getattr(record, repository.id_column.name), reason)
-        unit.commit()
-
-
-def _restore(
-    rules: TableRules[Any, Any], key: Any, *, deletion: int | None, reason: str | None
-) -> Any:
-    """Bring a deleted row back and return its key."""
-    wanted = rules.key(key)
-    try:
-        with rules.lab.unit() as unit:
+        rules = self.rules
+        wanted = rules.key(key)
+        with rules.lab.unit(needs=Role.ADMIN) as unit:
+            entries = unit.deletions.of(rules.repository.subject, str(wanted))
+            if len(entries) > 1 and deletion is None:
+                numbers = ", ".join(str(each.deletion_id) for each in entries)
+                raise InvalidValueError(
+                    f"{wanted} was deleted {len(entries)} times; say which one goes: deletion "
+                    f"{numbers}."
+                )
             entry = _entry(rules, unit, wanted, deletion)
-            bring_back(rules, unit, wanted, entry)
-            values = values_of(rules.of(unit).by_id(entry.row_number))
-            # Beside the columns, the entry that it was, so that this can be undone.
-            changes = {**old_and_new({}, values), ENTRY: [entry.meta, THERE]}
-            unit.events.append(
-                [rules.lab.event(wanted, "restored", changes=changes, reason=reason)]
-            )
-            rules.settle(unit, entry.row_number, reason)
+            unit.deletions.purge([entry.deletion_id])
+            unit.events.append([rules.lab.event(wanted, "purged", reason=reason)])
             unit.commit()
-    except ViolationError as error:
-        raise rules.explain(error, [rules.columns_of(wanted)]) from error
-    return wanted
 
 
 def bring_back(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: Deletion) -> None:
@@ -200,43 +219,6 @@ def bring_back(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: D
         raise DuplicateError(repository.subject, taken_by, f"it has {number} of the deleted one")
     rules.check_parent(unit, entry.row)
     unit.deletions.put_back([entry])
-
-
-def _purge(
-    rules: TableRules[Any, Any], key: Any, *, deletion: int | None, reason: str | None
-) -> None:
-    """Remove a deleted row for good."""
-    wanted = rules.key(key)
-    with rules.lab.unit(needs=Role.ADMIN) as unit:
-        entries = unit.deletions.of(rules.repository.subject, str(wanted))
-        if len(entries) > 1 and deletion is None:
-            numbers = ", ".join(str(each.deletion_id) for each in entries)
-            raise InvalidValueError(
-                f"{wanted} was deleted {len(entries)} times; say which one goes: deletion "
-                f"{numbers}."
-            )
-        entry = _entry(rules, unit, wanted, deletion)
-        unit.deletions.purge([entry.deletion_id])
-        unit.events.append([rules.lab.event(wanted, "purged", reason=reason)])
-        unit.commit()
-
-
-def _deleted(rules: TableRules[Any, Any]) -> Found:
-    """Return what can be restored."""
-    with rules.lab.unit(readonly=True) as unit:
-        entries = unit.deletions.of(rules.repository.subject)
-    rows = [
-        {
-            "key": each.subject_key,
-            "deleted_at": each.deleted_at,
-            "actor": each.actor,
-            "reason": each.reason,
-            "hanging": each.hanging,
-            "deletion": each.deletion_id,
-        }
-        for each in entries
-    ]
-    return Found(rows, _DELETED)
 
 
 def _entry(

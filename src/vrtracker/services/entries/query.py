@@ -117,11 +117,6 @@ class Query(Asking[Record, Key]):
     def arrow(self, *, show_blinded: bool = False, qualified: bool = False) -> pa.Table:
         """Return the rows as an Arrow table; types are those of the dtypes of `frame`.
 
-        Parameters
-        ----------
-        show_blinded, qualified
-            As `frame`.
-
         Examples
         --------
         >>> tracker.query("imaging").select("mouseName", "numPlanes").arrow().schema
@@ -166,11 +161,6 @@ class Query(Asking[Record, Key]):
         that may be missing, are Python objects, None where they are; times are datetime64[us],
         instants in UTC.
 
-        Parameters
-        ----------
-        show_blinded, qualified
-            As `frame`.
-
         Examples
         --------
         >>> tracker.mice.query().select("mouseName").recarray().mouseName
@@ -206,8 +196,6 @@ class Query(Asking[Record, Key]):
             ``.feather``, with the types of `arrow`; or ``.json``: the keys of sessions alone, as
             the lab's lists for clusters have them (mouse_name, date, session_id). A file that is
             there is replaced once the new one is whole.
-        show_blinded
-            As `frame`.
 
         Raises
         ------
@@ -291,8 +279,6 @@ class Query(Asking[Record, Key]):
         ----------
         rows
             Of each frame; that many are in memory at a time.
-        **options
-            As `frame`.
 
         Yields
         ------

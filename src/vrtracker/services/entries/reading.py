@@ -45,11 +45,6 @@ class RowReading(Generic[Record, Key]):
     ) -> Query[Record, Key]:
         """Return a query of the rows that pass the filters; nothing is asked yet.
 
-        Parameters
-        ----------
-        where, include_scratched, **filters
-            As `frame`.
-
         Examples
         --------
         >>> tracker.sessions.query("imaging", mouseName="DEMO001").count()
@@ -78,8 +73,6 @@ class RowReading(Generic[Record, Key]):
         query
             The rows to choose from, their columns and order; all when not given. Its limit
             is that of each group.
-        show_blinded, qualified
-            As `Query.frame`.
         **crossed
             Further groups, by the column of their labels: then there is a group of rows for each
             combination, ``genotype={…}, protocol={…}``.
@@ -128,8 +121,6 @@ class RowReading(Generic[Record, Key]):
         order_by
             Names of columns, ``-`` before one for descending order, missing values last; rows
             that agree, and all rows by default, are in order of their number.
-        limit
-            Number of rows at most.
         include_scratched
             Include scratched sessions. They are left out unless this is set, `sessionQC` is
             filtered, or the session is named by its key.

@@ -156,12 +156,8 @@ class RowService(RowReading[Record, Key], RowDeletion):
         ----------
         values
             New values by column; None empties a column.
-        where
-            As `frame`.
         dry_run
             Report what would change, and write nothing.
-        reason
-            Why, for the history.
         all_rows
             Allow an update without any filter.
         seen

@@ -15,7 +15,7 @@ from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.trees import reason_of
 from vrtracker.found import Found, framed
 from vrtracker.reading import INSTANT, TIME
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.experiments.owners import require_uid
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
@@ -37,11 +37,8 @@ _LISTED = {
 _MESSAGES = {"sent": TIME, "category": "str", "verb": "str", "content": "object", "sha256": "str"}
 
 
-class ExperimentReading:
+class ExperimentReading(LabService):
     """The part of `ExperimentService` that reads."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     @framed
     def list(self) -> Found:
@@ -240,11 +237,6 @@ class ExperimentReading:
 
     def whole(self, experiment: Any = None) -> builtins.list[Experiment]:
         """Return experiments with all that belongs to them, as plain values.
-
-        Parameters
-        ----------
-        experiment
-            As in `frame`.
 
         Raises
         ------

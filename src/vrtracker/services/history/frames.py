@@ -16,7 +16,7 @@ from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.sessions import SessionRepository
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 
 _GROUP = {
     **dict.fromkeys(("group", "stage"), "str"),
@@ -28,7 +28,7 @@ _GROUP = {
 }
 
 
-class HistoryService:
+class HistoryService(LabService):
     """Reads what the tracker recorded.
 
     Examples
@@ -36,9 +36,6 @@ class HistoryService:
     >>> tracker.history("DEMO001.2023-01-18.701")["verb"].tolist()
     ['added', 'start', 'succeed']
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     @framed
     def of_session(self, key: Any) -> Found:

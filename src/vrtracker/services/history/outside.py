@@ -20,7 +20,7 @@ from vrtracker.repositories.events import NewEvent
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import RowRepository
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabContext, LabService
 from vrtracker.unit_of_work import UnitOfWork
 
 FEW = 100
@@ -84,7 +84,7 @@ def _veiled(difference: Difference) -> tuple[Any, Any]:
     return difference.history, difference.row
 
 
-class OutsideService:
+class OutsideService(LabService):
     """Replays the history and compares it with the rows.
 
     Examples
@@ -92,9 +92,6 @@ class OutsideService:
     >>> tracker.verify()
     15 rows, 37 events: 0 differences.
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def verify(self) -> Verification:
         """Replay the history and say where it and the rows part; nothing is written.

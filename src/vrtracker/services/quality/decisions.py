@@ -14,7 +14,7 @@ from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, Transition, allowed_from
 from vrtracker.errors import ConcurrentUpdateError, InvalidTransitionError, InvalidValueError
 from vrtracker.repositories.values import coercer_of
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.transitions import (
     expire_claims,
     noting_stages,
@@ -31,7 +31,7 @@ from vrtracker.unit_of_work import UnitOfWork
 _SESSION_CHECK = "session"
 
 
-class QualityService:
+class QualityService(LabService):
     """Quality control and other decisions; each call is one transaction with its event.
 
     Examples
@@ -39,9 +39,6 @@ class QualityService:
     >>> tracker.workflow.set_qc("DEMO001.2023-01-18.701", "suite2p", "WARNING")
     <State.DONE: 'done'>
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def set_qc(
         self,

@@ -15,7 +15,7 @@ from vrtracker.reading import dtypes, read_records
 from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.values import coercer_of
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.transitions import read, update_session
 
 DATASET = "dataset"
@@ -42,7 +42,7 @@ class QCRepair:
         return done
 
 
-class ReviewService:
+class ReviewService(LabService):
     """Reads and writes quality control across checks.
 
     Examples
@@ -50,9 +50,6 @@ class ReviewService:
     >>> tracker.workflow.qc_table("DEMO003.2023-03-16.1")["qc:red_cell_qc"].tolist()
     ['NOT_APPLICABLE']
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def set_dataset_qc(
         self,

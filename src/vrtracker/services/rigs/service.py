@@ -19,7 +19,7 @@ from vrtracker.errors import InvalidValueError, NotFoundError
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.values import storable_text
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.rigs.versions import Rig, keep, point, same
 from vrtracker.spelling import nearest
 
@@ -27,7 +27,7 @@ LONGEST_NAME = 240
 """So that a version's name is no longer than what an event may be about."""
 
 
-class RigService:
+class RigService(LabService):
     """The rigs of a lab.
 
     Examples
@@ -38,9 +38,6 @@ class RigService:
     >>> [str(key) for key in tracker.rigs.set("sessionID = 1", "b2")]
     ['DEMO003.2023-03-16.1']
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     @staticmethod
     def validate(rig: Any) -> list[Violation]:

@@ -14,7 +14,7 @@ from vrtracker.display import Facts, Shown
 from vrtracker.domain.frozen import Frozen, digest_of
 from vrtracker.errors import DuplicateError, ImportFileError, InvalidValueError, NotFoundError
 from vrtracker.repositories.values import storable_text
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabContext, LabService
 from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.selections.reading import KEY_COLUMNS, query_of, rows_by_selection
 from vrtracker.services.selections.verifying import SelectionCheck, check
@@ -165,11 +165,8 @@ class FrozenSessions(Shown):
         return target
 
 
-class SelectionService:
+class SelectionService(LabService):
     """The selections of a lab."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def freeze(
         self,
@@ -188,8 +185,6 @@ class SelectionService:
         ----------
         name
             Such as ``fig3``; it is taken for good.
-        where, include_scratched, **filters
-            As for ``tracker.sessions.frame``.
         columns
             The columns that count, also ``mouse__column``; all of `sessiondb` but the row's
             number when not given.

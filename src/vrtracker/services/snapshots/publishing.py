@@ -31,7 +31,7 @@ from vrtracker.repositories.listing import Listing
 from vrtracker.services.administration.cloning import Copying, Progress
 from vrtracker.services.administration.part import part_of
 from vrtracker.services.administration.past import moment_of, past_of
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabContext, LabService
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.selections import query_of
@@ -42,11 +42,8 @@ _WORK = ".publishing-"
 _LONGEST_SECONDS = 24 * 3600
 
 
-class SnapshotService:
+class SnapshotService(LabService):
     """Publishes one lab."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def publish(
         self,

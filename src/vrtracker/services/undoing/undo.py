@@ -18,7 +18,7 @@ from vrtracker.domain.undoing import Net, Subject, undoings
 from vrtracker.errors import ConcurrentUpdateError, InvalidValueError, NotUndoableError
 from vrtracker.operations import short
 from vrtracker.services.administration.backups import keep_copy
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.history.outside import absorb_few
 from vrtracker.services.undoing.reading import Reading, called, read_operations
 from vrtracker.services.undoing.writing import write_back
@@ -83,11 +83,8 @@ class UndoPlan(Shown):
         return done
 
 
-class UndoService:
+class UndoService(LabService):
     """Plans and undoes; see `vrtracker.tracker.Tracker.undo`."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def plan(
         self,

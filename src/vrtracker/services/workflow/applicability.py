@@ -10,14 +10,14 @@ from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
 from vrtracker.domain.states import Mark, State, allowed_from
 from vrtracker.errors import InvalidTransitionError
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabContext, LabService
 from vrtracker.services.transitions import noting_stages, read, settle_stages
 from vrtracker.unit_of_work import UnitOfWork
 
 _OPEN = frozenset({State.READY, State.BLOCKED, State.FAILED})
 
 
-class ApplicabilityService:
+class ApplicabilityService(LabService):
     """Takes a stage out of a session's way, or puts it back; one transaction with its event.
 
     Examples
@@ -25,9 +25,6 @@ class ApplicabilityService:
     >>> tracker.workflow.exclude("DEMO003.2023-03-15.701", "suite2p", "no functional channel")
     <State.NOT_APPLICABLE: 'not_applicable'>
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def exclude(self, key: Any, stage: str, reason: str | None = None) -> State:
         """Record that a stage is not for this session; what requires it need not wait for it.

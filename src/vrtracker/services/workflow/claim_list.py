@@ -8,7 +8,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import ClaimHeldError, InvalidValueError, NotFoundError
 from vrtracker.found import Found, framed
 from vrtracker.reading import INSTANT
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.holders import is_alive, why_abandoned
 from vrtracker.services.transitions import read
 from vrtracker.services.workflow.abandoned import abandon, clean_after
@@ -22,7 +22,7 @@ CLAIM = {
 }
 
 
-class ClaimListService:
+class ClaimListService(LabService):
     """The claims that are held, and those that nobody holds any more but that are not ended yet.
 
     Examples
@@ -30,9 +30,6 @@ class ClaimListService:
     >>> tracker.workflow.claims.records()
     []
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     @framed
     def claims(self) -> Found:
@@ -77,8 +74,6 @@ class ClaimListService:
             This one alone; all that are claimed when not given.
         force
             Also if its holder may live; needs a reason. What it makes is refused then.
-        reason
-            Why; kept in the history.
 
         Returns
         -------

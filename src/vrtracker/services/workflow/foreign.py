@@ -19,7 +19,7 @@ from vrtracker.domain.states import State
 from vrtracker.errors import InvalidValueError, LostClaimError, NotFoundError
 from vrtracker.operations import new_id
 from vrtracker.repositories.queue import Queue
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 from vrtracker.services.transitions import read
 from vrtracker.services.workflow.abandoned import free_abandoned
 from vrtracker.services.workflow.claims import Claim, Claims, Finished
@@ -42,11 +42,8 @@ class ForeignWorker:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ForeignService:
+class ForeignService(LabService):
     """Claims of those who work past this package."""
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     def claim(
         self,

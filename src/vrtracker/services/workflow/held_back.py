@@ -9,12 +9,12 @@ from vrtracker.found import Found, Selected, framed
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
-from vrtracker.services.context import LabContext
+from vrtracker.services.context import LabService
 
 _KEY = ("uSessionID", "mouseName", "sessionDate", "sessionID")
 
 
-class HeldBackService:
+class HeldBackService(LabService):
     """The sessions that no run takes by itself, since they failed.
 
     Examples
@@ -22,9 +22,6 @@ class HeldBackService:
     >>> tracker.workflow.held_back.records()
     []
     """
-
-    def __init__(self, lab: LabContext) -> None:
-        self._lab = lab
 
     @framed
     def held_back(self, stage: str | None = None, where: Any = None, /, **filters: Any) -> Found:
@@ -36,8 +33,6 @@ class HeldBackService:
         ----------
         stage
             This one alone; every stage of processing when not given.
-        where, **filters
-            As for ``tracker.sessions.frame``.
 
         Returns
         -------

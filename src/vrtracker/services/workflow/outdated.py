@@ -151,8 +151,6 @@ class OutdatingService:
         ----------
         stage
             A stage of processing.
-        where, **filters
-            A key, or filters as for ``tracker.sessions.frame``.
         registrar, options
             As for `run`.
 

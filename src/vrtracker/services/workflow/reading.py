@@ -54,8 +54,6 @@ class WorkflowReading:
         include_stale
             Add sessions that are done, but from inputs that were made again since, or were
             marked as outdated.
-        where, **filters
-            As for ``tracker.sessions.frame``.
 
         Returns
         -------

@@ -147,8 +147,6 @@ class WorkflowService(WorkflowReading):
         ----------
         stage
             A stage of processing.
-        where, **filters
-            A key, or filters as for ``tracker.sessions.frame``.
         registrar
             What does the work: ``alf``, ``command: …``, ``module:function``, a function, or a
             `Registrar`. The configured one, else the ALF indexer, when not given.
