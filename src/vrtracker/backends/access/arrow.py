@@ -36,14 +36,25 @@ def _convert(cursor: Cursor) -> pa.Table:
     allocator = jvm.java("org.apache.arrow.memory.RootAllocator")()
     try:
         rows = jvm.java("org.apache.arrow.adapter.jdbc.JdbcToArrow").sqlToArrowVectorIterator(
-            cursor.rows, _configuration(cursor, allocator)
+            _plain(cursor), _configuration(cursor, allocator)
         )
         try:
-            return _owned(_batches(rows, allocator))
+            table = _owned(_batches(rows, allocator))
+            return table.rename_columns([column[0] for column in cursor.description or ()])
         finally:
             rows.close()
     finally:
         allocator.close()
+
+
+def _plain(cursor: Cursor) -> Any:
+    """Return the result below the driver's, which asks the mirror thrice for each column's name.
+
+    Files inside a column are read by the driver alone.
+    """
+    if any(column[1] == java_types.BLOB for column in cursor.description or ()):
+        return cursor.rows
+    return jvm.private_field(cursor.rows, "wrapped")
 
 
 def _configuration(cursor: Cursor, allocator: Any) -> Any:
