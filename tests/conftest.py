@@ -145,8 +145,14 @@ def _compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def database_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
-    sources = Sources(tmp_path_factory.mktemp("databases"))
+def database_sources(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sources]:
+    base = tmp_path_factory.getbasetemp()
+    # The folders of a run's workers lie beside each other.
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "databases"
+    folder.mkdir(exist_ok=True)
+    sources = Sources(folder)
     yield sources
     sources.close()
 

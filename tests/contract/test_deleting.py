@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from support.backends import migrate
 from support.registrars import bad, good
 from support.sample_lab import change_schema
+from support.templates import on_newest
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.keys import SessionKey
 from vrtracker.errors import (
@@ -44,8 +44,8 @@ def add_columns(op) -> None:
         op.add_column("sessiondb", sa.Column(name, kind))
 
 
+@on_newest
 def make_wide(url: str) -> None:
-    migrate(url)
     change_schema(url, add_columns)
 
 

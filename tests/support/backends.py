@@ -23,16 +23,7 @@ import pytest
 from support.missing import CHROMIUM, BackendMissingError, give_up, required_backends
 from support.postgres import EXTERNAL_VARIABLE, PostgresServer, external_server, start_server
 from support.recorded_statements import RecordedStatements
-
-Make = Callable[[str], object]
-"""Makes a database where the URL leads: nothing is there before, or nothing is in it."""
-
-
-def migrate(url: str) -> None:
-    """Bring an empty database to the newest schema, the way that a lab does."""
-    from vrtracker.database.migration import upgrade
-
-    upgrade(url)
+from support.templates import Make, Templates, migrate
 
 
 class Source(ABC):
@@ -65,8 +56,15 @@ class SqliteSource(Source):
     """Files; one that is copied is made once."""
 
     def __init__(self, run_folder: Path) -> None:
-        self._run_folder = run_folder
-        self._templates: dict[Make, Path] = {}
+        self._templates = Templates(run_folder, ".db", self._fill)
+
+    @staticmethod
+    def _fill(make: Make, path: Path) -> None:
+        """Bring also what stands in the write-ahead log into the file, which alone is copied."""
+        make(f"sqlite:///{path}")
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path:
@@ -76,20 +74,8 @@ class SqliteSource(Source):
         return f"sqlite:///{self._file(folder, name)}"
 
     def copied(self, folder: Path, name: str, make: Make) -> str:
-        if make not in self._templates:
-            template = self._run_folder / f"template-{uuid.uuid4().hex}.db"
-            make(f"sqlite:///{template}")
-            self._settle(template)
-            self._templates[make] = template
-        shutil.copyfile(self._templates[make], self._file(folder, name))
+        shutil.copyfile(self._templates.get(make), self._file(folder, name))
         return self.new(folder, name)
-
-    @staticmethod
-    def _settle(template: Path) -> None:
-        """Bring what stands in the write-ahead log into the file, which alone is copied."""
-        connection = sqlite3.connect(template)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
 
     def drop(self, folder: Path, name: str) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -97,8 +83,7 @@ class SqliteSource(Source):
             file.with_name(file.name + suffix).unlink(missing_ok=True)
 
     def close(self) -> None:
-        for template in self._templates.values():
-            template.unlink()
+        """Nothing is held; the copied files go with the run's folder."""
 
 
 class AccessSource(Source):
@@ -111,8 +96,7 @@ class AccessSource(Source):
     survives_fork = False
 
     def __init__(self, run_folder: Path) -> None:
-        self._run_folder = run_folder
-        self._templates: dict[Make, Path] = {}
+        self._templates = Templates(run_folder, ".accdb", lambda make, path: make(str(path)))
         self.recorded_statements = RecordedStatements()
         if sys.platform == "win32":
             _require_odbc()
@@ -133,11 +117,7 @@ class AccessSource(Source):
         return f"access+{self._driver}:///{self._file(folder, name).as_posix()}"
 
     def copied(self, folder: Path, name: str, make: Make) -> str:
-        if make not in self._templates:
-            template = self._run_folder / f"template-{uuid.uuid4().hex}.accdb"
-            make(str(template))
-            self._templates[make] = template
-        shutil.copyfile(self._templates[make], self._file(folder, name))
+        shutil.copyfile(self._templates.get(make), self._file(folder, name))
         return self._url(folder, name)
 
     def drop(self, folder: Path, name: str) -> None:
@@ -146,8 +126,6 @@ class AccessSource(Source):
 
     def close(self) -> None:
         self.recorded_statements.stop()
-        for template in self._templates.values():
-            template.unlink()
 
 
 def _require_odbc() -> None:
@@ -185,13 +163,18 @@ class PostgresSource(Source):
         return self.server.url(name)
 
     def copied(self, folder: Path, name: str, make: Make) -> str:
+        self.server.create_database(name, template=self._template(make))
+        return self.server.url(name)
+
+    def _template(self, make: Make) -> str:
         if make not in self._templates:
             template = f"vrt_template_{uuid.uuid4().hex[:12]}"
-            self.server.create_database(template)
+            begins_with = getattr(make, "begins_with", None)
+            before = None if begins_with is None else self._template(begins_with)
+            self.server.create_database(template, template=before)
             self._templates[make] = template
             make(self.server.url(template))
-        self.server.create_database(name, template=self._templates[make])
-        return self.server.url(name)
+        return self._templates[make]
 
     def drop(self, folder: Path, name: str) -> None:
         self.server.drop_database(name)

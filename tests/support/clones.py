@@ -13,12 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 import vrtracker
-from support.backends import migrate
 from support.registrars import bad, good
 from support.rigs import a_rig
 from support.sample_lab import SAMPLE_MICE, SAMPLE_SESSIONS, change_schema, open_lab, raw_engine
+from support.templates import on_newest
 from support.workflow_lab import TABLES, WorkflowLab
 from vrtracker.database import Database
+from vrtracker.services.administration import syncing
 
 LONG_NOTE = "Nagetier ✓ 小鼠 🐁 " * 1000
 BORN = dt.datetime(2023, 1, 20, 4, 5, 6)
@@ -57,9 +58,9 @@ def add_own(url: str) -> None:
     )
 
 
+@on_newest
 def filled(url: str) -> None:
     """Make a database with some of all that a lab's has: also what is the lab's own."""
-    migrate(url)
     add_own(url)
     with TemporaryDirectory() as root, WorkflowLab(url, Path(root)) as lab:
         lab.add("M1.2023-01-20.1")
@@ -130,8 +131,13 @@ def clone_when_told(source: str, destination: str, folder: str) -> None:
     vrtracker.clone(source, destination)
 
 
+PORTION = 500
+"""How many rows of a table are kept at a time where a copy dies inside one: a tenth of 5,000."""
+
+
 def die_inside_a_table(source: str, destination: str) -> None:
     """Clone, and be killed once a portion of the table cages is there, and the rest is not."""
+    syncing._PORTION = PORTION
     told = []
 
     def tell(table: str, done: int, total: int) -> None:

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from support.templates import on_newest
 from vrtracker.database import Database
-from vrtracker.database.migration import upgrade
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.services.context import LabContext
@@ -224,7 +224,7 @@ class WorkflowLab:
         ]
 
 
+@on_newest
 def _with_mice(url: str) -> None:
-    upgrade(url)
     with TemporaryDirectory() as root, WorkflowLab(url, Path(root)):
         pass

@@ -7,7 +7,6 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from support.backends import SqliteSource
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.qc import QC
 from vrtracker.domain.states import State
@@ -22,16 +21,10 @@ ONE = "M1.2023-01-20.1"
 LEVELS = [("PASS", True), ("WARNING", True), ("FAIL", False), ("CRITICAL", False)]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    made = SqliteSource(tmp_path_factory.mktemp("template"))
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def lab(source, tmp_path):
-    with WorkflowLab(source.migrated(tmp_path, "qc"), tmp_path / "root") as made:
+def lab(database_sources, tmp_path):
+    url = database_sources.get("sqlite").migrated(tmp_path, "qc")
+    with WorkflowLab(url, tmp_path / "root") as made:
         yield made
 
 

@@ -14,7 +14,6 @@ import pytest
 
 import vrtracker
 from support import registrars
-from support.backends import SqliteSource
 from support.registrars import Counting, good
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Job, RegistrarResult
@@ -407,10 +406,8 @@ def test_the_trackers_own_version_is_not_that_of_its_registrars():
 
 
 @pytest.fixture
-def source(tmp_path):
-    made = SqliteSource(tmp_path)
-    yield made
-    made.close()
+def source(database_sources):
+    return database_sources.get("sqlite")
 
 
 def test_a_lab_declares_stages_with_their_registrars(source, tmp_path, monkeypatch):
