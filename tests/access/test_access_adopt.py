@@ -13,7 +13,7 @@ import pytest
 import vrtracker
 from support.access_files import adopt_when_told, mdb_rows
 from support.legacy import COLUMNS, FLOATS, csv_rows, differing
-from support.processes import KILLS, killed_when_ready
+from support.processes import KILLS_OF_A_SHARE, each_share, killed_when_ready
 from support.registrars import good
 from support.sample_lab import open_lab
 from vrtracker.backends.access import jackcess_ops as ops
@@ -202,11 +202,13 @@ def test_file_that_access_has_open_is_not_adopted(legacy_file):
 
 
 @pytest.mark.slow
-def test_killed_adoption_leaves_the_labs_file_or_the_adopted_one(legacy_file, tmp_path):
-    draw = random.Random(7)
+@pytest.mark.kills
+@each_share
+def test_killed_adoption_leaves_the_labs_file_or_the_adopted_one(legacy_file, tmp_path, share):
+    draw = random.Random(7 + share)
     before = legacy_file.read_bytes()
     duration, outcomes = 0.0, []
-    for number in range(KILLS + 1):
+    for number in range(KILLS_OF_A_SHARE + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
         path, ready = folder / "lab.accdb", folder / "ready"

@@ -8,17 +8,19 @@ import random
 import pytest
 
 from support.access_files import add_mice_when_told, mdb_rows
-from support.processes import KILLS, killed_when_ready
+from support.processes import KILLS_OF_A_SHARE, each_share, killed_when_ready
 from support.sample_lab import open_lab
 from vrtracker.database.migration import check
 
 
 @pytest.mark.slow
-def test_killed_commit_is_whole_or_not_there(tmp_path, put_migrated):
-    draw = random.Random(7)
+@pytest.mark.kills
+@each_share
+def test_killed_commit_is_whole_or_not_there(tmp_path, put_migrated, share):
+    draw = random.Random(7 + share)
     path = put_migrated(tmp_path / "lab.accdb")
     known: set[str] = set()
-    for number in range(KILLS):
+    for number in range(KILLS_OF_A_SHARE):
         ready = tmp_path / f"told-{number}"
         work = functools.partial(add_mice_when_told, str(path), str(ready), f"M{number}")
 
@@ -34,7 +36,7 @@ def test_killed_commit_is_whole_or_not_there(tmp_path, put_migrated):
         assert set(events["subject_key"]) == found
         assert {row["mouseName"] for row in mdb_rows(path, "mousedb")} == found
         known = found
-    assert len(known) > KILLS
+    assert len(known) > KILLS_OF_A_SHARE
     assert check(path) == []
     # A half-made copy may lie beside the file until somebody writes next.
     with open_lab(str(path)) as tracker:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from support.access_files import mdb_rows, upgrade_when_told
 from support.legacy import insert_rows
-from support.processes import KILLS, killed_when_ready
+from support.processes import KILLS_OF_A_SHARE, each_share, killed_when_ready
 from support.sample_lab import open_lab, run_sql
 from vrtracker.backends.access import replacement
 from vrtracker.database import Database
@@ -154,11 +154,13 @@ def test_many_names_of_which_two_differ_by_case_are_refused_in_our_words(file):
 
 
 @pytest.mark.slow
-def test_killed_migration_leaves_the_old_file_or_the_new_one(older, tmp_path):
-    draw = random.Random(7)
+@pytest.mark.kills
+@each_share
+def test_killed_migration_leaves_the_old_file_or_the_new_one(older, tmp_path, share):
+    draw = random.Random(7 + share)
     outcomes = []
     duration = 60.0
-    for number in range(KILLS + 1):
+    for number in range(KILLS_OF_A_SHARE + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
         path, ready = folder / "lab.accdb", folder / "ready"

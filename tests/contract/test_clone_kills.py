@@ -15,12 +15,13 @@ import sqlalchemy as sa
 
 import vrtracker
 from support.backends import SOURCES, Backend, marker
-from support.clones import clone_when_told, contents, die_inside_a_table
+from support.clones import PORTION, clone_when_told, contents, die_inside_a_table
 from support.processes import KILLS, OFTEN, in_child, killed_after, quick_processes
 from support.sample_lab import change_schema, new_lab, open_lab, raw_engine, table_counts
 from vrtracker.backends import parse_url
 from vrtracker.database.migration import check
 from vrtracker.errors import SchemaError
+from vrtracker.services.administration import syncing
 
 KINDS = {marker(name): name for name in reversed(SOURCES)}
 # What a kill leaves is a matter of the destination. Each kind is one, and a source, wherever the
@@ -95,6 +96,7 @@ def marked(pairs: list[tuple[str, str]]) -> list[Any]:
     ]
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("pair", marked(FORKED), indirect=True)
 def test_killed_clone_is_complete_or_not_there(pair):
     draw = random.Random(7)
@@ -142,6 +144,7 @@ class Child:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 @pytest.mark.parametrize("pair", marked(SPAWNED), indirect=True)
 def test_killed_clone_through_java_is_complete_or_not_there(pair, tmp_path):
     draw = random.Random(7)
@@ -176,7 +179,7 @@ def test_killed_clone_through_java_is_complete_or_not_there(pair, tmp_path):
 
 CAGES = [
     {"cage": number + 1, "rack": f"ü {number % 7}", "weight": number / 7}
-    for number in range(12_000)
+    for number in range(2 * PORTION + 200)
 ]
 
 
@@ -199,14 +202,15 @@ def _cages() -> list[Any]:
     ],
     indirect=True,
 )
-def test_clone_that_is_killed_inside_a_table_goes_on_there(pair):
+def test_clone_that_is_killed_inside_a_table_goes_on_there(pair, monkeypatch):
+    monkeypatch.setattr(syncing, "_PORTION", PORTION)
     cages = sa.Table("cages", sa.MetaData(), *_cages())
     change_schema(pair.source, lambda op: op.create_table("cages", *_cages()))
     with raw_engine(pair.source).begin() as connection:
         connection.execute(cages.insert(), CAGES)
     url = pair.new()
 
-    for portion in (5_000, 10_000):
+    for portion in (PORTION, 2 * PORTION):
         child = quick_processes().Process(target=die_inside_a_table, args=(pair.source, url))
         child.start()
         child.join()
@@ -217,9 +221,9 @@ def test_clone_that_is_killed_inside_a_table_goes_on_there(pair):
     made = vrtracker.clone(pair.source, url, resume=True)
 
     assert contents(url) == contents(pair.source)
-    assert {table.name: table.added for table in made.tables}["cages"] == 2_000
+    assert {table.name: table.added for table in made.tables}["cages"] == 200
     with raw_engine(url).begin() as connection:
         assert [row._asdict() for row in connection.execute(sa.select(cages))] == CAGES
         connection.execute(cages.insert(), {"rack": "next"})
-        assert connection.scalar(sa.select(sa.func.max(cages.c.cage))) == 12_001
+        assert connection.scalar(sa.select(sa.func.max(cages.c.cage))) == len(CAGES) + 1
     assert check(url) == []

@@ -55,6 +55,7 @@ def state_of(path: Path) -> tuple[str | None, list[str], list[tuple[object, ...]
         connection.close()
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("start", [None, "0001"], ids=["from nothing", "from 0001"])
 def test_killed_upgrade_leaves_the_old_schema_or_the_new_one(tmp_path, start):
     draw = random.Random(7)

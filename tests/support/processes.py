@@ -14,12 +14,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Work = Callable[[], object]
 
 KILLS = int(os.environ.get("VRTRACKER_TEST_KILLS", "3"))
 """How often a test of faults kills each kind of work; .ci/run asks for 50."""
 
 OFTEN = 50
+# Many kills are shared out among the workers that run the tests.
+SHARES = 4 if KILLS >= OFTEN else 1
+KILLS_OF_A_SHARE = -(-KILLS // SHARES)
+each_share = pytest.mark.parametrize("share", range(SHARES))
 
 
 def fork(work: Work) -> int:
