@@ -326,6 +326,9 @@ class ArrowReader(abc.ABC):
         rows are in the order of a table's number and each has one, how to read them in parts by it.
         """
 
+    def let_go(self) -> None:  # noqa: B027 - most need nothing
+        """Close the connection if nobody uses it, where a fork must not copy it."""
+
     @abc.abstractmethod
     def close(self) -> None:
         """Close the connection; the next read opens another."""

@@ -28,8 +28,9 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
+from vrtracker.backends import forks
 from vrtracker.backends.base import ArrowReader, Backend, Violation
 from vrtracker.backends.disk import (
     copy_whole,
@@ -102,13 +103,13 @@ class SQLiteBackend(Backend):
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
             creator=connect,
-            poolclass=QueuePool,
+            # What is idle stays at hand, and nowhere else: a fork has to find and close it.
+            poolclass=NullPool,
             pool_reset_on_return=None if readonly else "rollback",
         )
         engine.dialect.colspecs = {**engine.dialect.colspecs, Boolean: StrictBoolean}
         begin = functools.partial(_execute, sql="BEGIN") if readonly else _begin_immediate
         event.listen(engine, "begin", begin)
-        event.listen(engine, "checkout", _in_no_haste)
         event.listen(
             engine, "connect", lambda _, record: record.info.update({_FILE: which_file(path)})
         )
@@ -239,7 +240,7 @@ class SQLiteBackend(Backend):
         try:
             with (
                 contextlib.closing(
-                    sqlite3.connect(_uri(_path(url), readonly=True), uri=True)
+                    forks.connect(_path(url), _uri(_path(url), readonly=True))
                 ) as source,
                 contextlib.closing(sqlite3.connect(partial)) as copy,
             ):
@@ -274,7 +275,7 @@ class SQLiteBackend(Backend):
                 if not path.exists():
                     copy_whole(backup, path)
                     return
-                with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as target:
+                with contextlib.closing(forks.connect(path, timeout=BUSY_SECONDS)) as target:
                     source.backup(target)
         except (sqlite3.Error, OSError) as error:
             raise BackendError(
@@ -305,9 +306,9 @@ def _path(url: URL) -> Path:
 
 
 def _connected(path: Path, *, readonly: bool, create: bool = False) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    connection = forks.connect(
+        path,
         _uri(path, readonly=readonly, create=create),
-        uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
@@ -370,12 +371,6 @@ def _again_while_busy(connection: Any, sql: str, pause: float) -> None:
             time.sleep(pause)
         else:
             return
-
-
-def _in_no_haste(connection: Any, record: Any, _: Any) -> None:
-    """Who takes a connection out of the pool does not know what it was used for before."""
-    if record.info.pop(_HASTY, False):
-        connection.execute("PRAGMA synchronous = FULL")
 
 
 def _begin_immediate(connection: Connection) -> None:

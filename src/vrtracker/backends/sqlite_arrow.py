@@ -112,11 +112,15 @@ class SQLiteArrowReader(ArrowReader):
             self._process.start()
         return self._process.is_ready(wait=count >= WAIT_ROWS)
 
+    def let_go(self) -> None:
+        """Close the connection if nobody uses it."""
+        while self._kept:
+            self._kept.pop().close()
+
     def close(self) -> None:
         """End the other process, and close the connection."""
         self._process.end()
-        while self._kept:
-            self._kept.pop().close()
+        self.let_go()
 
 
 def _names(cursor: sqlite3.Cursor) -> list[str]:

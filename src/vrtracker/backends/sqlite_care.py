@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vrtracker.backends import forks
 from vrtracker.backends.care import FileCare
 from vrtracker.backends.sqlite_errors import BUSY_SECONDS, explained
 from vrtracker.backends.sqlite_health import is_written_to
@@ -52,7 +53,7 @@ def _run(url: URL, statements: Sequence[str]) -> None:
     path = url.database or ""
     try:
         with contextlib.closing(
-            sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            forks.connect(Path(path), timeout=BUSY_SECONDS, isolation_level=None)
         ) as connection:
             for statement in statements:
                 connection.execute(statement)

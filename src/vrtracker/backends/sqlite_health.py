@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 
+from vrtracker.backends import forks
 from vrtracker.backends.health import Health, Misfit, versions_of
 from vrtracker.processes import having_open
 
@@ -107,7 +108,7 @@ class SQLiteHealth(Health):
 
     def shorten_log(self, url: URL) -> None:
         """Make a checkpoint."""
-        with contextlib.closing(sqlite3.connect(_path(url))) as connection:
+        with contextlib.closing(forks.connect(_path(url))) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -145,7 +146,7 @@ def _quoted(name: str) -> str:
 
 def is_written_to(path: Path) -> bool:
     """Return whether somebody holds the lock of writers just now."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    connection = forks.connect(path, timeout=0, isolation_level=None)
     with contextlib.closing(connection):
         try:
             connection.execute("BEGIN IMMEDIATE")

@@ -32,10 +32,12 @@ class AtHand:
         else:
             connection.close()
 
-    def close(self) -> None:
-        """Give all to the pool."""
-        for connection in self._all():
-            connection.close()
+    def close(self, *engines: Engine | None) -> None:
+        """Give those of one engine after the other to its pool."""
+        for engine in engines:
+            kept = self._kept.get(engine, []) if engine is not None else []
+            while kept:
+                kept.pop().close()
 
     def invalidate(self, error: BaseException | None) -> None:
         """Give all up that are of the age of one that was lost."""

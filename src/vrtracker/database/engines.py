@@ -112,6 +112,12 @@ class Database:
             usual = f"{self} was opened read-only; open it without readonly=True."
             raise ReadOnlyError(self._refusal or usual)
 
+    def let_go(self) -> None:
+        """Give up the connections that nobody uses; those that can write last, they tidy up."""
+        if self._reader is not None:
+            self._reader.let_go()
+        self._at_hand.close(self._read_engine, self._write_engine)
+
     def leave_to_parent(self) -> None:
         """Drop what was inherited through a fork: a connection serves one process only."""
         handles.keep_for_ever(self._read_engine, self._write_engine, self._reader, self._at_hand)
@@ -126,9 +132,9 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection, as the end of a `with` does; the next use opens new ones."""
+        self.let_go()
         if self._reader is not None:
             self._reader.close()
-        self._at_hand.close()
         for engine in (self._read_engine, self._write_engine):
             if engine is not None:
                 engine.dispose()

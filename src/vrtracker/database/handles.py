@@ -7,9 +7,13 @@ import os
 import weakref
 from typing import Any, Protocol
 
+from vrtracker.backends import forks
+
 
 class _Handle(Protocol):
     def dispose(self) -> None: ...
+
+    def let_go(self) -> None: ...
 
     def leave_to_parent(self) -> None: ...
 
@@ -35,13 +39,24 @@ def dispose_all() -> None:
         handle.dispose()
 
 
-def _leave_all_to_parent() -> None:
+def _before_fork() -> None:
+    def let_go() -> None:
+        for handle in list(_ALL):
+            handle.let_go()
+
+    forks.before(let_go)
+
+
+def _in_child() -> None:
+    keep_for_ever(*forks.after_in_child())
     for handle in list(_ALL):
         handle.leave_to_parent()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=forks.after_in_parent, after_in_child=_in_child
+    )
 
 
 def keep_for_ever(*inherited: Any) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker.backends.access import jars
+from vrtracker.backends.forks import BY_SPAWN
 from vrtracker.errors import BackendError, ConfigurationError, MissingDependencyError
 
 HOME_VARIABLE = "VRTRACKER_JAVA_HOME"
@@ -76,9 +77,7 @@ def check_process() -> None:
     if _Machine.process not in (None, os.getpid()):
         raise BackendError(
             "This process was forked from one that had an Access database open; Java does not "
-            "survive a fork. Start workers by spawn: "
-            "multiprocessing.get_context('spawn'), or "
-            "ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn'))."
+            f"survive a fork. {BY_SPAWN}"
         )
 
 
