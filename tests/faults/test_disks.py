@@ -109,6 +109,27 @@ def test_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path):
     )
 
 
+def test_database_that_is_opened_on_a_full_disk_names_the_disk(tmp_path):
+    on_disk(
+        tmp_path,
+        "6m",
+        """
+        lab(300).close()
+        fill_up()
+        try:
+            vrtracker.open(str(file))
+        except VrtrackerError as error:
+            assert f"The disk of {file}" in str(error) and "full" in str(error), error
+        else:
+            raise AssertionError("there was room")
+        (place / "filler").unlink()
+        with vrtracker.open(str(file)) as tracker:
+            tracker.mice.add("M2")
+            assert frames(tracker) == list(range(300))
+        """,
+    )
+
+
 def test_frames_need_no_room_for_temporary_files_but_to_be_sorted(tmp_path):
     here = str(tmp_path)
     script = """
