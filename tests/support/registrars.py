@@ -117,6 +117,36 @@ def fail_locally(job: Job) -> None:
     raise LocalError(f"no flips in {job.key}")
 
 
+class RephrasedError(LookupError):
+    """One that is made of something else than its text."""
+
+    def __init__(self, code: Any) -> None:
+        super().__init__(f"no flips: code {code}")
+
+
+class MasqueradingError(LookupError):
+    """One that is unpickled as something else."""
+
+    def __reduce__(self) -> Any:
+        return str, ("no flips",)
+
+
+class FatalError(LookupError):
+    """One that ends the process that unpickles it."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+def fail_oddly(job: Job) -> None:
+    """Raise the exception that the options name, of a class that pickle does not do justice."""
+    kinds: dict[str, type[BaseException]] = {
+        kind.__name__: kind
+        for kind in (RephrasedError, MasqueradingError, FatalError, SystemExit, GeneratorExit)
+    }
+    raise kinds[job.options["kind"]]("no flips")
+
+
 def slow(job: Job) -> None:
     """Take as many seconds as the options say."""
     time.sleep(job.options["seconds"])

@@ -6,6 +6,7 @@ import multiprocessing
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,22 @@ def test_error_of_a_class_that_cannot_be_sent_keeps_its_names_and_message(job):
     assert {"LookupError", "support.registrars.fail_locally.<locals>.LocalError"} <= names_of_class(
         type(caught.value)
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("RephrasedError", "no flips: code no flips"),
+        ("MasqueradingError", "no flips"),
+        ("FatalError", "no flips"),
+        ("SystemExit", "no flips"),
+        ("GeneratorExit", "no flips"),
+    ],
+)
+def test_odd_exception_is_raised_with_its_name_and_text(job, kind, message):
+    with pytest.raises(Exception, match=f"^{message}$") as caught:
+        limited(registrars.fail_oddly).register(replace(job, options={"kind": kind}))
+    assert type(caught.value).__name__ == kind
 
 
 def test_process_that_ends_without_an_answer_has_failed(job):

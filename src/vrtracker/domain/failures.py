@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -101,3 +102,21 @@ def _group(stage: str, message: str, failures: list[Failure]) -> ErrorGroup:
 
 def _last(texts: Iterable[str | None]) -> str | None:
     return next(reversed([text for text in texts if text]), None)
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception as a database can keep it."""
+    try:
+        return _storable(str(error))
+    except Exception:  # noqa: BLE001 - the lab's own exceptions may fail to print themselves
+        return f"a {type(error).__name__} that cannot be printed"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the full traceback of an exception as a database can keep it."""
+    return _storable("".join(traceback.format_exception(error)))
+
+
+def _storable(text: str) -> str:
+    """Write as escapes what no database keeps: NUL, and halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import pickle
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from vrtracker import processes
+from vrtracker.domain.failures import message_of, traceback_of
 from vrtracker.domain.registrars import Job, Registrar, RegistrarResult
 from vrtracker.errors import (
     ConfigurationError,
@@ -151,10 +152,13 @@ def _run(folder: str, timeout_s: float) -> int:
 
 
 def _as_raised(sent: _Raised) -> Exception:
-    """Return the exception; one that cannot be sent is stood in for by one of the same names."""
-    try:
+    """Return the exception; one that arrives as another is stood in for by one of its names."""
+    error: Any = None
+    # Classes of the lab's own may refuse to be made again, or end the process.
+    with contextlib.suppress(Exception, SystemExit):
         error = pickle.loads(sent.pickled)  # noqa: S301
-    except Exception:  # noqa: BLE001 - classes of the lab's own may refuse to be made again
+    is_same = isinstance(error, Exception) and _names(type(error)) == sent.names
+    if not is_same or message_of(error) != sent.message:
         kind: Any = Exception
         for module, name in reversed(sent.names):
             kind = type(name.rpartition(".")[2], (kind,), {"__module__": module})
@@ -174,7 +178,7 @@ def serve(folder: str) -> None:
     try:
         registrar, job = pickle.loads(Path(folder, _REQUEST).read_bytes())  # noqa: S301
         answer: Any = pickle.dumps(None if job is None else registrar.register(job))
-    except Exception as error:  # noqa: BLE001 - whatever the lab's own code raises is sent back
+    except BaseException as error:  # noqa: BLE001 - whatever the lab's own code raises is sent back
         answer = _sent(error)
     unfinished = Path(folder, f"{_ANSWER}.part")
     unfinished.write_bytes(pickle.dumps(answer))
@@ -197,16 +201,15 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="vrtracker parent", daemon=True).start()
 
 
-def _sent(error: Exception) -> _Raised:
-    names = [(base.__module__, base.__qualname__) for base in type(error).__mro__]
+def _sent(error: BaseException) -> _Raised:
     try:
         pickled = pickle.dumps(error)
     except Exception:  # noqa: BLE001 - its class may be a local one
         pickled = b""
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - the lab's own exceptions may fail to print themselves
-        message = f"a {type(error).__name__} that cannot be printed"
-    until = names.index(("builtins", "Exception"))
-    text = "".join(traceback.format_exception(error))
-    return _Raised(pickled, names[:until], message, text)
+    return _Raised(pickled, _names(type(error)), message_of(error), traceback_of(error))
+
+
+def _names(kind: type) -> list[tuple[str, str]]:
+    """Return what a class and its bases are called, without those of every exception."""
+    own = (base for base in kind.__mro__ if base not in Exception.__mro__)
+    return [(base.__module__, base.__qualname__) for base in own]

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vrtracker.domain.failures import message_of, traceback_of
 from vrtracker.domain.retrying import NextTry
 from vrtracker.domain.states import Mark, State, Transition
 from vrtracker.errors import ConcurrentUpdateError, LostClaimError
 from vrtracker.repositories.events import NewEvent
 from vrtracker.services.context import LabContext
 from vrtracker.services.transitions import settle_stages, update_session
-from vrtracker.services.workflow.outcomes import Claim, Finished, message_of, traceback_of
+from vrtracker.services.workflow.outcomes import Claim, Finished
 from vrtracker.unit_of_work import UnitOfWork
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,24 +90,6 @@ def dataset_changes(
         if path not in same
     ]
     return removed, added
-
-
-def message_of(error: BaseException) -> str:
-    """Return the message of an exception as a database can keep it."""
-    try:
-        return _storable(str(error))
-    except Exception:  # noqa: BLE001 - the lab's own exceptions may fail to print themselves
-        return f"a {type(error).__name__} that cannot be printed"
-
-
-def traceback_of(error: BaseException) -> str:
-    """Return the full traceback of an exception as a database can keep it."""
-    return _storable("".join(traceback.format_exception(error)))
-
-
-def _storable(text: str) -> str:
-    """Write as escapes what no database keeps: NUL, and halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
 def wakes(finished: Finished, dependents: Collection[Stage]) -> bool:

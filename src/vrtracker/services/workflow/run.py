@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vrtracker import processes
+from vrtracker.domain.failures import message_of
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Job, Registrar
 from vrtracker.domain.stages import Stage
@@ -38,7 +39,6 @@ from vrtracker.services.workflow.abandoned import clean, free_abandoned, is_ente
 from vrtracker.services.workflow.claims import Claim, Claims, Finished, Following
 from vrtracker.services.workflow.heartbeat import Heartbeat
 from vrtracker.services.workflow.made import datasets_of, files_of_ours, stated_size, written_before
-from vrtracker.services.workflow.outcomes import message_of
 from vrtracker.services.workflow.patience import Stop, patiently
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
 from vrtracker.services.workflow.software import versions_of
