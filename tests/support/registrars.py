@@ -141,8 +141,7 @@ class FatalError(LookupError):
 def fail_oddly(job: Job) -> None:
     """Raise the exception that the options name, of a class that pickle does not do justice."""
     kinds: dict[str, type[BaseException]] = {
-        kind.__name__: kind
-        for kind in (RephrasedError, MasqueradingError, FatalError, SystemExit, GeneratorExit)
+        kind.__name__: kind for kind in (RephrasedError, MasqueradingError, FatalError, SystemExit)
     }
     raise kinds[job.options["kind"]]("no flips")
 

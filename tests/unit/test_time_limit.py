@@ -82,14 +82,17 @@ def test_error_of_a_class_that_cannot_be_sent_keeps_its_names_and_message(job):
         ("RephrasedError", "no flips: code no flips"),
         ("MasqueradingError", "no flips"),
         ("FatalError", "no flips"),
-        ("SystemExit", "no flips"),
-        ("GeneratorExit", "no flips"),
     ],
 )
 def test_odd_exception_is_raised_with_its_name_and_text(job, kind, message):
     with pytest.raises(Exception, match=f"^{message}$") as caught:
         limited(registrars.fail_oddly).register(replace(job, options={"kind": kind}))
     assert type(caught.value).__name__ == kind
+
+
+def test_process_that_its_registrar_ends_has_failed_with_the_reason(job):
+    with pytest.raises(RegistrarError, match="ended with SystemExit: no flips"):
+        limited(registrars.fail_oddly).register(replace(job, options={"kind": "SystemExit"}))
 
 
 def test_process_that_ends_without_an_answer_has_failed(job):

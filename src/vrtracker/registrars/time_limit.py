@@ -26,6 +26,7 @@ from vrtracker.errors import (
 )
 from vrtracker.registrars.checking import require_working
 from vrtracker.registrars.versions import version_of
+from vrtracker.registrars.working import registered
 
 _CHILD = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({folder!r})"
 _REQUEST, _ANSWER = "request", "answer"
@@ -177,8 +178,8 @@ def serve(folder: str) -> None:
     _end_with_parent()
     try:
         registrar, job = pickle.loads(Path(folder, _REQUEST).read_bytes())  # noqa: S301
-        answer: Any = pickle.dumps(None if job is None else registrar.register(job))
-    except BaseException as error:  # noqa: BLE001 - whatever the lab's own code raises is sent back
+        answer: Any = pickle.dumps(None if job is None else registered(registrar, job))
+    except Exception as error:  # noqa: BLE001 - whatever the lab's own code raises is sent back
         answer = _sent(error)
     unfinished = Path(folder, f"{_ANSWER}.part")
     unfinished.write_bytes(pickle.dumps(answer))
@@ -201,7 +202,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="vrtracker parent", daemon=True).start()
 
 
-def _sent(error: BaseException) -> _Raised:
+def _sent(error: Exception) -> _Raised:
     try:
         pickled = pickle.dumps(error)
     except Exception:  # noqa: BLE001 - its class may be a local one
