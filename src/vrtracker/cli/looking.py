@@ -14,7 +14,7 @@ from vrtracker.cli.exits import Exit
 from vrtracker.cli.filters import Filters
 from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
-from vrtracker.cli.options import Json, Key, To, argument, option
+from vrtracker.cli.options import Json, Key, Limit, To, argument, option
 from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import Shell, shell_of
 from vrtracker.errors import InvalidKeyError, InvalidValueError
@@ -199,6 +199,8 @@ def errors(
         option("--held-back", "Those that are not tried now: until when, or set aside and why."),
     ] = False,
     traceback: Annotated[bool, option("--traceback", "Show the tracebacks too.")] = False,
+    filters: Filters,
+    limit: Limit = None,
     to: To = None,
     json: Json = False,
 ) -> None:
@@ -212,7 +214,7 @@ def errors(
 
     Example: vrtracker errors --stage registration --traceback
 
-    Example: vrtracker errors --group
+    Example: vrtracker errors --group --mouse ATL012
 
     Example: vrtracker errors --held-back
     """
@@ -220,11 +222,11 @@ def errors(
         if group or traceback:
             raise InvalidValueError("--held-back has neither groups nor tracebacks; give it alone.")
         with shell_of(context).open(readonly=True) as tracker:
-            rows = records(tracker.workflow.held_back.records(stage))
+            rows = records(tracker.workflow.held_back.records(stage, filters))[:limit]
         write_listing(rows, _HELD_BACK, json=json, to=to, nothing="Nothing is held back.")
         return
     with shell_of(context).open(readonly=True) as tracker:
-        rows = records(tracker.workflow.errors.records(stage, group=group))
+        rows = records(tracker.workflow.errors.records(stage, filters, group=group))[:limit]
     if json or to is not None or not traceback:
         write_listing(
             rows, _GROUPS if group else _ERRORS, json=json, to=to, nothing="Nothing has failed."

@@ -69,7 +69,7 @@ def register(
     max_sessions: MaxSessions = None,
     max_errors: MaxErrors = None,
     workers: Annotated[
-        int | None, option("--workers N", "Work in so many processes.", min=1)
+        int | None, option("--workers N", "Work in so many processes beside this one.", min=1)
     ] = None,
     stop_after_failures: Annotated[
         int | None,

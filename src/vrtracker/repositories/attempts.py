@@ -26,8 +26,9 @@ from vrtracker.database import Executor
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import Mark, State
 from vrtracker.models.types import LongText
-from vrtracker.repositories.listing import Listing, where
+from vrtracker.repositories.listing import Listing, listing_statement, where
 from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.states import StageQuery
 
 _UNFINISHED = ("running", "expired")
@@ -232,8 +233,8 @@ class AttemptRepository:
         )
         return list({row.uSessionID: row for row in self._x.execute(statement)}.values())
 
-    def failures(self, stage: Stage) -> Select[Any]:
-        """Return the SELECT of the sessions whose last attempt at a stage failed.
+    def failures(self, stage: Stage, filters: Selection) -> Select[Any]:
+        """Return the SELECT of the sessions, of those that pass, whose last attempt failed.
 
         Also those whose failure only the lab's columns tell of: then the attempt is NULL.
         """
@@ -258,21 +259,15 @@ class AttemptRepository:
             if stage.message_column
             else type_coerce(null(), LongText)
         )
-        return (
-            select(
-                sessions.c.uSessionID,
-                sessions.c.mouseName,
-                sessions.c.sessionDate,
-                sessions.c.sessionID,
-                literal(stage.name).label("stage"),
-                latest.c.finished_at.label("failed_at"),
-                latest.c.error_type,
-                latest.c.error_message,
-                message.label("lab_message"),
-                latest.c.error_traceback,
-                latest.c.attempt_id,
-            )
-            .select_from(source)
-            .where(sessions.c.sessionQC == true(), is_failed)
-            .order_by(sessions.c.uSessionID)
+        also = (
+            literal(stage.name).label("stage"),
+            latest.c.finished_at.label("failed_at"),
+            latest.c.error_type,
+            latest.c.error_message,
+            message.label("lab_message"),
+            latest.c.error_traceback,
+            latest.c.attempt_id,
         )
+        listing = Listing(filters, ("uSessionID", "mouseName", "sessionDate", "sessionID"))
+        statement = listing_statement(tables, sessions, listing, also=also)
+        return statement.select_from(source).where(is_failed)

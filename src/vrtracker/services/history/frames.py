@@ -15,6 +15,7 @@ from vrtracker.reading import INSTANT, dtypes, read_records
 from vrtracker.repositories.attempts import AttemptRepository
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
+from vrtracker.repositories.selecting import Selection
 from vrtracker.repositories.sessions import SessionRepository
 from vrtracker.services.context import LabService
 
@@ -170,13 +171,23 @@ class HistoryService(LabService):
         return Selected(self._lab.database, statement)
 
     @framed
-    def errors(self, stage: str | None = None, *, group: bool = False) -> Found:
+    def errors(
+        self,
+        stage: str | None = None,
+        where: Any = None,
+        /,
+        *,
+        group: bool = False,
+        **filters: Any,
+    ) -> Found:
         """Return the sessions whose last attempt at a stage failed; scratched ones left out.
 
         Parameters
         ----------
         stage
             Of this stage alone.
+        where, **filters
+            As for ``tracker.sessions.frame``.
         group
             One row for all failures of a stage whose messages differ in numbers, paths and keys
             alone, the most frequent first.
@@ -195,9 +206,11 @@ class HistoryService(LabService):
           mouseName  sessionID         error_type
         0   DEMO002        701  InvalidValueError
         """
-        return self._grouped(self._groups(stage)) if group else self._errors(stage)
+        found = self._errors(stage, self._lab.selection(where, filters))
+        return self._grouped(self._groups(found)) if group else found
 
-    def _groups(self, stage: str | None = None) -> list[ErrorGroup]:
+    @staticmethod
+    def _groups(found: Found) -> list[ErrorGroup]:
         return grouped(
             Failure(
                 key=SessionKey.of_row(row),
@@ -208,7 +221,7 @@ class HistoryService(LabService):
                 message=row["error_message"],
                 traceback=row["error_traceback"],
             )
-            for row in self._errors(stage).records()
+            for row in found.records()
         )
 
     def error_group(self, group: str) -> ErrorGroup:
@@ -225,7 +238,7 @@ class HistoryService(LabService):
         >>> tracker.workflow.error_group(name).message
         'licks.times.npy is truncated inside its header. Write it again: <path>'
         """
-        groups = {one.group: one for one in self._groups()}
+        groups = {one.group: one for one in self._groups(self._errors())}
         if group not in groups:
             raise UnknownNameError("group of errors", group, groups or ["(nothing fails)"])
         return groups[group]
@@ -248,14 +261,14 @@ class HistoryService(LabService):
         ]
         return Found(rows, _GROUP)
 
-    def _errors(self, stage: str | None) -> Found:
+    def _errors(self, stage: str | None = None, filters: Selection | None = None) -> Found:
         repository = AttemptRepository(LookUps(self._lab.database))
         stages = (
             [self._lab.stages[stage]]
             if stage is not None
             else [one for one in self._lab.stages.values() if one.kind is StageKind.PROCESS]
         )
-        failures = [repository.failures(chosen) for chosen in stages]
+        failures = [repository.failures(chosen, filters or Selection()) for chosen in stages]
         rows = read_records(self._lab.database, *failures)
         for row in rows:
             in_the_lab = row.pop("lab_message")
