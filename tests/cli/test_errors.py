@@ -47,7 +47,7 @@ def test_wrong_usage_points_to_the_help(words: list[str]):
         (["why-not", FIRST, "red_cell"], "Did you mean 'red_cell_qc'"),
         (["mice", "add", "A/B"], "is not a mouse name"),
         (["mice", "add", "A1", "--set", "sex=X"], "sex"),
-        (["sessions", "add", "NOBODY.2023-01-18.701"], "vrtracker mice add NOBODY"),
+        (["sessions", "add", "NOBODY.2023-01-18.701"], " mice add NOBODY"),
         (
             ["sessions", "add", "DEMO001.2023-01-25.1", "--set", "sessionQC=0"],
             "scratchJustification",
@@ -133,6 +133,13 @@ def test_error_in_a_condition_points_at_its_place(sample):
     assert said.startswith("error: ")
     assert "Did you mean 'sessionID'" in said
     assert text[caret.index("^") :] == "sesionID > 3"
+
+
+def test_command_that_an_error_names_means_the_same_lab(sample):
+    said = refused(*sample.options, "sessions", "restore", "DEMO001.2023-01-18.701", code=2)
+
+    lab = f"vrtracker --url {sample.url} --root {sample.root}"
+    assert f"{lab} sessions delete DEMO001.2023-01-18.701" in said
 
 
 def test_error_keeps_standard_output_empty(sample):

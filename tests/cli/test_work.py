@@ -228,7 +228,8 @@ def test_stage_that_nothing_does_names_the_command_to_record_it(sample):
     error = refused(*sample.options, "register", "--stage", "suite2p", code=2)
 
     assert "give --registrar" in error
-    assert "vrtracker complete KEY suite2p" in error
+    lab = f"vrtracker --url {sample.url} --root {sample.root}"
+    assert f"{lab} complete KEY suite2p" in error
 
 
 def test_limits_stop_a_run(demo):
@@ -441,6 +442,15 @@ def test_register_refuses_a_group_that_does_not_fail(sample):
 def test_errors_of_one_stage(sample):
     assert sample.told("errors", "--stage", "suite2p") == []
     assert "nope" in refused(*sample.options, "errors", "--stage", "nope", code=2)
+
+
+def test_errors_of_some_sessions_and_so_many_at_most(sample):
+    mouse = BROKEN.split(".")[0]
+
+    assert [row["key"] for row in sample.told("errors", "--mouse", mouse)] == [BROKEN]
+    for words in (["--where", f"mouseName!={mouse}"], ["--limit", "0"]):
+        assert sample.told("errors", *words) == []
+        assert sample.told("errors", "--group", *words) == []
 
 
 def test_datasets_have_whole_numbers_of_bytes(sample):

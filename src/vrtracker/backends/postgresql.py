@@ -31,6 +31,7 @@ from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
 from vrtracker.backends.postgresql_care import PostgreSQLCare, application, for_libpq
 from vrtracker.backends.postgresql_health import PostgreSQLHealth
 from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
+from vrtracker.backends.roles import ask_to_grant
 from vrtracker.backends.secrets import with_password
 from vrtracker.errors import (
     BackendError,
@@ -341,8 +342,8 @@ def _not_permitted(error: BaseException, url: URL, where: str) -> RoleError:
     who = url.username or os.environ.get("PGUSER") or getpass.getuser()
     said = str(error).strip().splitlines()[0]
     return RoleError(
-        f"{where} refused this to the user {who!r}: {said}. Nothing was written. An admin gives "
-        f"the role that it needs: vrtracker --url {where} admin grant {who} ROLE",
+        f"{where} refused this to the user {who!r}: {said}. Nothing was written. "
+        f"{ask_to_grant(where, who, 'ROLE')}",
         who=who,
     )
 

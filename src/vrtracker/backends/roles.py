@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import re
+import shlex
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,12 @@ from vrtracker.domain.roles import Role, Standing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+
+def ask_to_grant(where: str, name: str, role: str) -> str:
+    """Return what to ask an admin for, who connects to an address as another user."""
+    url = shlex.quote(re.sub("//[^/@]*@", "//", where))
+    return f"Ask an admin to run: vrtracker --url {url} admin grant {shlex.quote(name)} {role}"
 
 
 class Roles(abc.ABC):

@@ -110,8 +110,7 @@ class _Root(Group):
             with operation():
                 return super().invoke(ctx)
         except VrtrackerError as error:
-            debug = isinstance(ctx.obj, Shell) and ctx.obj.debug
-            raise typer.Exit(report(error, debug=debug)) from error
+            raise typer.Exit(report(error, ctx.obj or Shell())) from error
         except KeyboardInterrupt as error:
             say_error("interrupted.")
             raise typer.Exit(Exit.INTERRUPTED) from error

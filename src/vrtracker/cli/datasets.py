@@ -159,7 +159,8 @@ def prune(
         moved, removed = counted(len(plan.unknown), "file"), counted(len(plan.missing), "record")
         say(f"{moved} and {removed} {'taken away' if apply else 'to take away: --apply'}")
         if name is not None:
-            note(f"To bring them back: vrtracker datasets restore {name}")
+            again = shell_of(context).command(f"datasets restore {name}")
+            note(f"To bring them back: {again}")
     if problems:
         raise typer.Exit(Exit.SOME_FAILED)
 
@@ -190,7 +191,8 @@ def restore(
         files, records = counted(back.files, "file"), counted(back.records, "record")
         say(f"{files} and {records} of {back.name} came back")
         if back.left:
-            note(f"To bring back the rest: vrtracker datasets restore {back.name}")
+            again = shell_of(context).command(f"datasets restore {back.name}")
+            note(f"To bring back the rest: {again}")
     if back.left:
         raise typer.Exit(Exit.SOME_FAILED)
 

@@ -47,6 +47,6 @@ def doctor(
         write_table([{name: str(getattr(check, name)) for name in names} for check in found.checks])
         for check in found.checks:
             if check.remedy:
-                say(f"{check.name}: {check.remedy}")
+                say(f"{check.name}: {shell.completed(check.remedy)}")
     if not found.is_well:
         raise typer.Exit(Exit.NO)

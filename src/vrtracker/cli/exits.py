@@ -8,6 +8,7 @@ import traceback
 
 import typer
 
+from vrtracker.cli.shell import Shell
 from vrtracker.errors import (
     BackendError,
     ClaimHeldError,
@@ -100,14 +101,11 @@ def code_of(error: VrtrackerError) -> Exit:
     return Exit.BAD_INPUT
 
 
-def report(error: VrtrackerError, *, debug: bool = False) -> Exit:
-    """Write an error to standard error and return its exit code.
-
-    `debug`: write the traceback before it.
-    """
-    if debug:
+def report(error: VrtrackerError, shell: Shell) -> Exit:
+    """Write an error to standard error, its traceback before it with --debug; return its code."""
+    if shell.debug:
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    said, *below = in_the_shell(str(error)).split("\n", 1)
+    said, *below = shell.completed(in_the_shell(str(error))).split("\n", 1)
     pointed = isinstance(error, ConditionError)
     say_error(said if pointed else " ".join([said, *below]))
     if pointed:

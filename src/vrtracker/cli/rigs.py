@@ -81,9 +81,10 @@ def list_rigs(context: typer.Context, *, to: To = None, json: Json = False) -> N
 
     Example: vrtracker rig list
     """
-    with shell_of(context).open(readonly=True) as tracker:
+    shell = shell_of(context)
+    with shell.open(readonly=True) as tracker:
         rows = [_row(each) for each in tracker.rigs.list()]
-    nothing = "No rig was described yet: vrtracker rig add FILE"
+    nothing = f"No rig was described yet: {shell.command('rig add FILE')}"
     write_listing(rows, _COLUMNS, json=json, to=to, nothing=nothing)
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import typer
 
 from vrtracker.cli import collecting
-from vrtracker.errors import InvalidValueError
+from vrtracker.errors import InvalidValueError, VrtrackerError
 
 if TYPE_CHECKING:
     from vrtracker.settings import Settings
     from vrtracker.tracker import Tracker
+
+_TYPED = re.compile(r"([:;] |[(`])vrtracker (?=[a-z])")
+"""A command to type, in a sentence that does not say of which lab."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,13 @@ class Shell:
         if self.root is not None:
             line += ["--root", shlex.quote(self.root)]
         return " ".join([*line, words])
+
+    def completed(self, text: str) -> str:
+        """Return a text whose commands to type mean the same lab."""
+        # Where the address itself is wrong, no command can name the lab.
+        with suppress(VrtrackerError):
+            return _TYPED.sub(lambda found: f"{found[1]}{self.command('')}", text)
+        return text
 
 
 def shell_of(context: typer.Context) -> Shell:

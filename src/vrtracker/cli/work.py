@@ -102,7 +102,8 @@ def why_not(
 
     Example: vrtracker why-not ATL012.2023-01-20.702 red_cell_qc
     """
-    with shell_of(context).open(readonly=True) as tracker:
+    shell = shell_of(context)
+    with shell.open(readonly=True) as tracker:
         reasons = tracker.workflow.why_not(key, stage)
         state = tracker.workflow.states(key)[stage].value
         name = str(tracker.sessions.get(key).key)
@@ -115,7 +116,7 @@ def why_not(
         return
     say(f"{name} {stage}: {state}")
     for reason in reasons:
-        say(f"  {reason.message}")
+        say(f"  {shell.completed(reason.message)}")
     if not reasons.keep_out:
         say("  It is in the queue.")
 

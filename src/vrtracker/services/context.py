@@ -12,6 +12,7 @@ from typing import Any
 
 from vrtracker import clock
 from vrtracker.backends.base import ViolationError
+from vrtracker.backends.roles import ask_to_grant
 from vrtracker.database import Database, DatabaseClock
 from vrtracker.domain.conditions import KEY, from_today
 from vrtracker.domain.disk_rules import DiskRules
@@ -155,8 +156,7 @@ class LabContext:
         if self.database.backend.roles is None:
             remedy = f'The profile says so, under roles in {config_path()}: {name} = "{needed}"'
         else:
-            command = f"vrtracker --url {self.database} admin grant {name} {needed}"
-            remedy = f"An admin gives it: {command}"
+            remedy = ask_to_grant(str(self.database), name, needed)
         has = f"has the role {role}" if role else "has no role"
         return RoleError(
             f"{name!r} {has} in {self.database}, and this needs {needed}; nothing was written. "
