@@ -282,6 +282,8 @@ def restore(
         their tables and columns; the message holds the statements that make them.
     RoleError
         If one is no admin.
+    ClaimHeldError
+        If a session is being worked on: what comes of it would be lost to the database.
     BackendError
         If the backup is damaged, or somebody uses the database; it is as it was then.
 

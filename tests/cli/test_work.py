@@ -445,7 +445,7 @@ def test_errors_of_one_stage(sample):
 
 
 def test_errors_of_some_sessions_and_so_many_at_most(sample):
-    mouse = BROKEN.split(".")[0]
+    mouse = BROKEN.partition(".")[0]
 
     assert [row["key"] for row in sample.told("errors", "--mouse", mouse)] == [BROKEN]
     for words in (["--where", f"mouseName!={mouse}"], ["--limit", "0"]):

@@ -173,6 +173,22 @@ def test_session_that_is_worked_on_is_not_deleted(lab):
     lab.tracker.sessions.delete(ONE)
 
 
+def test_deleted_session_stays_where_it_is_while_another_of_its_key_is_worked_on(lab):
+    lab.add(ONE)
+    lab.tracker.sessions.delete(ONE)
+    lab.tracker.sessions.add(ONE)
+    Claims(lab.tracker._lab, {}).start(
+        SessionKey.parse(ONE), lab.stages["registration"], FunctionRegistrar(good)
+    )
+
+    with pytest.raises(InvalidTransitionError, match=r"Cannot restore it: .*is running"):
+        lab.tracker.sessions.restore(ONE)
+
+    lab.clock.advance(hours=1)
+    with pytest.raises(DuplicateError, match="another key"):
+        lab.tracker.sessions.restore(ONE)
+
+
 def test_session_comes_back_only_after_its_mouse(lab):
     lab.add(ONE)
     mice, sessions = lab.tracker.mice, lab.tracker.sessions

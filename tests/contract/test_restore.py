@@ -15,7 +15,16 @@ from support.sample_lab import open_lab, run_sql, table_counts
 from support.workflow_lab import WorkflowLab
 from vrtracker.backends import parse_url
 from vrtracker.database import Database
-from vrtracker.errors import ConfigurationError, InvalidValueError, VrtrackerError
+from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import (
+    ClaimHeldError,
+    ConfigurationError,
+    InvalidValueError,
+    VrtrackerError,
+)
+from vrtracker.registrars.function import FunctionRegistrar
+from vrtracker.services.workflow.claims import Claims
+from vrtracker.services.workflow.outcomes import Finished
 
 KEY = "M1.2023-01-20.1"
 
@@ -98,6 +107,23 @@ def test_what_was_there_is_saved_first(lab, tmp_path):
     vrtracker.restore(url, restored.saved.path, save=False)
     with open_lab(url) as tracker:
         assert tracker.sessions.get(KEY).sessionNotes == "later"
+
+
+def test_backup_does_not_take_the_place_of_a_database_that_is_worked_on(lab, tmp_path):
+    backup = lab.tracker.back_up(tmp_path / "safe")
+    key, url = SessionKey.parse(lab.add("M1.2023-01-20.3")), lab.tracker.url
+    with open_lab(url) as tracker:
+        claims = Claims(tracker._lab, {})
+        claim = claims.start(key, lab.stages["registration"], FunctionRegistrar(good))
+        before = cells(url)
+
+        with pytest.raises(ClaimHeldError, match=f"registration of {key} is worked on .*--force"):
+            vrtracker.restore(url, backup.path, save=False)
+
+        assert cells(url) == before
+        claims.cancel(claim, "told to", Finished())
+    vrtracker.restore(url, backup.path, save=False)
+    assert lab.tracker.sessions.count() == 1
 
 
 def test_open_tracker_sees_what_was_restored(lab, tmp_path):

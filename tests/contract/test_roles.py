@@ -157,7 +157,9 @@ def test_names_are_quoted_and_users_must_exist(lab, people):
     with pytest.raises(UnknownNameError, match="role 'writer'"):
         lab.tracker.grant(odd, "writer")
     assert odd not in set(lab.tracker.roles()["name"])
-    with pytest.raises(RoleError, match="Ask an admin to run: vrtracker .* admin grant") as refused:
+    with pytest.raises(
+        RoleError, match=r"Ask an admin to run: vrtracker .* admin grant"
+    ) as refused:
         vrtracker.open(people.url(odd))
     assert odd not in str(refused.value).partition("--url")[2].partition(" admin ")[0]
 

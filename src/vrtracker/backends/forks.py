@@ -90,8 +90,7 @@ def after_in_parent() -> None:
 
 def after_in_child() -> Sequence[sqlite3.Connection]:
     """Return the connections that were open all the same; their files cannot be used here."""
-    global _gate  # noqa: PLW0603 - the parent's threads do not exist here
-    _gate = threading.RLock()
+    _gate.release()  # the thread that forked has it, and is all there is here
     left = [each for ref in tuple(_open) if (each := ref()) is not None]
     _inherited.update(each.file for each in left)
     _open.clear()

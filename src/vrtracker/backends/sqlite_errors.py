@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from pathlib import Path
 
 from vrtracker.errors import (
     BackendError,
@@ -30,12 +28,6 @@ _NOT_A_DATABASE = (
     ForeignSchemaError,
     "{path} is not a SQLite database; give the right file.",
 )
-_FULL = (
-    BackendError,
-    "The disk of {path}, or of temporary files (TMPDIR), is full; nothing was written.",
-)
-_ROOM_BYTES = 1024 * 1024
-"""Less is too little for what SQLite keeps beside the file."""
 # By result code, what a user can do something about.
 _EXPLAINED: dict[int, tuple[type[VrtrackerError], str]] = {
     sqlite3.SQLITE_BUSY: _LOCKED,
@@ -48,10 +40,13 @@ _EXPLAINED: dict[int, tuple[type[VrtrackerError], str]] = {
     sqlite3.SQLITE_CANTOPEN: _UNOPENED,
     sqlite3.SQLITE_PERM: _UNOPENED,
     sqlite3.SQLITE_AUTH: _UNOPENED,
-    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_FULL: (
+        BackendError,
+        "The disk of {path}, or of temporary files (TMPDIR), is full; nothing was written.",
+    ),
     sqlite3.SQLITE_IOERR: (
         BackendError,
-        "The disk of {path} failed, nothing was written; look at its drive, and at your quota.",
+        "The disk of {path} is full, or failed; nothing was written. Make room, look at its drive.",
     ),
     sqlite3.SQLITE_CORRUPT: (BackendError, "{path} is damaged; restore it from a backup."),
 }
@@ -62,16 +57,7 @@ def explained(code: int, path: object) -> VrtrackerError | None:
     if code & 0xFF not in _EXPLAINED:
         return None
     kind, message = _EXPLAINED[code & 0xFF]
-    if code & 0xFF == sqlite3.SQLITE_IOERR and _is_full(Path(str(path)).parent):
-        kind, message = _FULL
     return kind(message.format(path=path))
-
-
-def _is_full(folder: Path) -> bool:
-    try:
-        return shutil.disk_usage(folder).free < _ROOM_BYTES
-    except OSError:
-        return False
 
 
 def not_a_database(path: object) -> VrtrackerError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vrtracker import processes
 from vrtracker.domain.keys import SessionKey
+from vrtracker.errors import ClaimHeldError
 from vrtracker.services.context import LabContext
 
 _TOKENS: set[str] = set()
@@ -40,6 +41,16 @@ def why_abandoned(lab: LabContext, row: Mapping[str, Any]) -> tuple[str, bool] |
     if row["lease_until"] <= lab.now():
         return f"its lease ended, {row['host_name']} did not renew it", False
     return None
+
+
+def require_idle(lab: LabContext) -> None:
+    """Raise ClaimHeldError if a session is worked on, before the whole database gives way."""
+    with lab.unit(readonly=True) as unit:
+        claims = [row for row in unit.attempts.open_claims() if row["outcome"] == "running"]
+    for row in claims:
+        if why_abandoned(lab, row) is None:
+            key, holder = SessionKey.of_row(row), f"{row['actor']} on {row['host_name']}"
+            raise ClaimHeldError(key, row["stage"], holder, row["heartbeat_at"])
 
 
 def why_free(lab: LabContext, number: int, stage: str, key: SessionKey) -> str:

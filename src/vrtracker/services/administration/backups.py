@@ -26,6 +26,7 @@ from vrtracker.errors import (
 )
 from vrtracker.services.administration.roles import keeping_roles
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import require_idle
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _COPIES = 10
@@ -227,6 +228,10 @@ def restore(
             "--other (other=True)."
         )
     folder = path.parent if is_ours else lab.backups
+    if there:
+        # One that is past being asked has to be restored all the same.
+        with contextlib.suppress(BackendError):
+            require_idle(lab)
     saved = _saved(lab, folder, instead=path.parent) if save and there else None
     if revision is not None and is_empty(database):
         _make_schema(database, revision)

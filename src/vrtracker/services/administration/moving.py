@@ -10,8 +10,9 @@ from pathlib import Path
 from vrtracker.backends.disk import dated_name
 from vrtracker.database import Database
 from vrtracker.domain.roles import Role
-from vrtracker.errors import BackendError, ClaimHeldError, InvalidValueError
+from vrtracker.errors import BackendError, InvalidValueError
 from vrtracker.services.context import LabContext
+from vrtracker.services.holders import require_idle
 
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -35,12 +36,7 @@ def require_movable(lab: LabContext) -> None:
     went = where_it_went(lab.database)
     if went is not None:
         raise InvalidValueError(f"{lab.database} was moved to {went} already; give that one.")
-    with lab.unit(readonly=True) as unit:
-        held = [row for row in unit.attempts.open_claims() if row["outcome"] == "running"]
-    for row in held:
-        if row["lease_until"] > lab.now():
-            key = f"{row['mouseName']}.{row['sessionDate']}.{row['sessionID']}"
-            raise ClaimHeldError(key, row["stage"], row["actor"], row["heartbeat_at"])
+    require_idle(lab)
 
 
 @contextlib.contextmanager

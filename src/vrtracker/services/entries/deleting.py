@@ -203,11 +203,13 @@ class RowDeletion:
 def bring_back(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: Deletion) -> None:
     """Put the rows of an entry back, within a transaction.
 
-    Raises DuplicateError if its key or its number is taken by now. Raises MissingParentError if its
-    mouse is not there.
+    Raises DuplicateError if its key or its number is taken by now, InvalidTransitionError if by a
+    session that is worked on. Raises MissingParentError if its mouse is not there.
     """
     repository = rules.of(unit)
-    if repository.by_key(**rules.columns_of(key)) is not None:
+    there = repository.by_key(**rules.columns_of(key))
+    if there is not None:
+        rules.check_gives_way(unit, there)
         raise DuplicateError(
             repository.subject, key, "the deleted one can come back once that has another key"
         )

@@ -107,6 +107,9 @@ class TableRules(ABC, Generic[Record, Key]):
     def check_rekeyed(self, unit: UnitOfWork, number: int, changes: Mapping[str, Any]) -> None:
         """Raise InvalidValueError or DuplicateError if a row may not get its new key."""
 
+    def check_gives_way(self, unit: UnitOfWork, record: Record) -> None:
+        """Raise InvalidTransitionError if a row can neither go now nor get another key."""
+
     @abstractmethod
     def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
         """Return what stood in the way of rows that the database refused."""

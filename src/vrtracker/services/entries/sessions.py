@@ -162,6 +162,10 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
                 column=moved,
             )
 
+    def check_gives_way(self, unit: UnitOfWork, record: SessionRecord) -> None:
+        """Refuse while it is worked on."""
+        refuse_claimed(self.lab, unit, {record.uSessionID: record.key}, to="restore it")
+
     def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
         """Renew the notes of the other parts of its recording, and end claims that ran out.
 
