@@ -15,6 +15,7 @@ from vrtracker.reading import INSTANT, TIME, dtypes, raw_rows
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
+_REPEATING = "repeating"
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "int64": pa.int64(),
     "Int64": pa.int64(),
@@ -24,22 +25,30 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     TIME: pa.timestamp("us"),
     INSTANT: pa.timestamp("us"),
     "str": pa.large_string(),
+    _REPEATING: pa.dictionary(pa.int32(), pa.string()),
 }
 _UTC = pa.timestamp("us", tz="UTC")
 
 
 def read_table(
-    database: Database, statement: Select[Any], *more: Select[Any], whole: bool = True
+    database: Database,
+    statement: Select[Any],
+    *more: Select[Any],
+    whole: bool = True,
+    repeating: str = "",
 ) -> pa.Table:
     """Run a SELECT and return its rows as Arrow columns of the declared types, in its order.
 
     `more`: further SELECTs of the same columns, whose rows follow. `whole`: texts in one piece,
-    which is quicker to use; else as they come, as ``string``. Returns ``int64``, ``bool``,
+    which is quicker to use; else as they come, as ``string``. `repeating`: a column with few texts,
+    each in many rows, which comes as a dictionary of them. Returns ``int64``, ``bool``,
     ``double``, ``timestamp[us]`` (an instant of the tracker in UTC) and ``large_string``; a missing
     value is null, and a tick box never missing. A column that is of no known type has the driver's.
     Raises BackendError if a value in the database does not fit its column, such as text in a date.
     """
-    wanted = dtypes(statement)
+    wanted = dict(dtypes(statement))
+    if repeating:
+        wanted[repeating] = _REPEATING
     kinds = _ARROW_TYPES if whole else {**_ARROW_TYPES, "str": pa.string()}
     types = [kinds.get(dtype) for dtype in wanted.values()]
     tables = [
@@ -78,6 +87,8 @@ def _joined(parts: Sequence[pa.ChunkedArray], dtype: str) -> pa.ChunkedArray:
         return pa.chunked_array(
             [pa.concat_arrays(column.chunks)] if len(column) else [], column.type
         )
+    if dtype == _REPEATING:
+        return column.unify_dictionaries()
     if dtype == "bool" and column.null_count:
         return column.fill_null(fill_value=False)
     return column.cast(_UTC) if dtype == INSTANT else column

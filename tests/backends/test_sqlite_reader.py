@@ -21,10 +21,12 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pytest
+from sqlalchemy import select
 
 import vrtracker
 from support.processes import in_child
 from support.sample_lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
+from vrtracker.arrow import read_table
 from vrtracker.backends import sqlite_arrow, sqlite_process, sqlite_reader
 from vrtracker.errors import BackendError
 
@@ -166,6 +168,26 @@ def test_column_without_values_in_many_rows_keeps_its_type(lab, answers):
     assert answers == [True]
     assert frame["logtime"].iloc[-1] == pd.Timestamp("2023-01-20")
     assert frame["experimentType"].notna().sum() == 1
+
+
+def test_texts_that_repeat_come_with_one_dictionary_by_either_way(lab, request):
+    lab.sessions.update({"sessionNotes": "ü"}, sessionID=(900, "<"))
+    lab.sessions.update({"sessionNotes": "x"}, sessionID=1000)
+    database = lab.database.handle
+    table = database.tables.sessions
+    statement = select(table.c.sessionNotes).execution_options(number=table.c.uSessionID)
+
+    tables = [read_table(database, statement, repeating="sessionNotes")]
+    answers = request.getfixturevalue("answers")
+    tables.append(read_table(database, statement, repeating="sessionNotes"))
+
+    assert answers == [True]
+    for found in tables:
+        coded = found.column("sessionNotes").combine_chunks()
+        assert sorted(coded.dictionary.to_pylist()) == ["x", "ü"]
+        told = {text: found.column("sessionNotes").to_pylist().count(text) for text in "xü"}
+        assert told == {"ü": 199, "x": 1}
+        assert coded.null_count == ROWS - 200
 
 
 def test_rows_come_in_parts_by_a_number_that_is_not_among_their_columns(lab, answers, monkeypatch):

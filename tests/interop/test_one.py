@@ -684,6 +684,32 @@ def test_cache_fills_in_what_is_not_known_here(empty, tmp_path):
     assert empty.verify().differences == ()
 
 
+def test_export_tells_what_a_cache_has_told_of_each_dataset(empty, tmp_path):
+    ids = [str(uuid.uuid4()) for _ in range(5)]
+    told: list[dict[str, Any]] = [
+        {"id": ids[0]},
+        {"rel_path": "c.d.npy", "id": ids[1], "exists": False, "qc": "CRITICAL"},
+        {"rel_path": "e.f.npy", "id": ids[2], "hash": "b" * 32, "exists": False, "qc": "NOT_SET"},
+        {"rel_path": "g.h.npy", "id": ids[3], "hash": None, "eid": ids[4]},
+    ]
+    sessions = [{}, {"number": 2, "id": ids[4]}]
+    empty.import_one(cache(tmp_path / "told", sessions, told)).apply()
+    names = ["eid", "id", "rel_path", "file_size", "exists", "qc"]
+
+    def both(out: Path, kept: list[str]) -> Any:
+        tables = (pq.read_table(folder / "datasets.pqt") for folder in (out, tmp_path / "told"))
+        return [
+            sorted(table.select(kept).to_pylist(), key=lambda row: row["id"]) for table in tables
+        ]
+
+    assert empty.export_one(tmp_path / "all").unhashed == 1
+    found, wanted = both(tmp_path / "all", names)
+    assert found == wanted
+    empty.export_one(tmp_path / "one", sessionID=1)
+    found, wanted = both(tmp_path / "one", [*names, "hash"])
+    assert found == [row for row in wanted if row["hash"]]
+
+
 def test_contradiction_is_a_conflict_and_nothing_is_written(empty, tmp_path):
     empty.import_one(cache(tmp_path / "a")).apply()
     other = cache(

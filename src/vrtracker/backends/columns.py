@@ -37,6 +37,8 @@ def typed(name: str, column: pa.Array | pa.ChunkedArray, kind: Any) -> Any:
     if kind is None or column.type.equals(kind):
         return column
     try:
+        if pa.types.is_dictionary(kind):
+            column = column.cast(kind.value_type)
         if pa.types.is_timestamp(kind) and not _may_be_time(column):
             raise pa.ArrowInvalid(f"{column.type} in place of a time")
         return column.cast(kind)

@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from typing import IO, Any
 
 import pyarrow as pa
@@ -28,6 +29,13 @@ _PROGRAM = (
 _DRIVER = ("adbc_driver_manager", "adbc_driver_sqlite")
 _START_S = 10
 _INTEGERS = (pa.int64(), pa.bool_())
+_ARRAYS = {
+    "int64": [pa.int64()],
+    "double": [pa.float64()],
+    "string": [pa.string()],
+    sqlite_reader.REPEATING: [pa.int32(), pa.string()],
+}
+"""Of which types the arrays of a column are."""
 
 
 class SQLiteProcess:
@@ -90,7 +98,7 @@ class SQLiteProcess:
                     "uri": uri,
                     "sql": sql,
                     "values": list(parameters),
-                    "types": [str(_read_as(kind)) for kind in types],
+                    "types": [_read_as(kind) for kind in types],
                     "number": number,
                 }
                 process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -136,43 +144,40 @@ def _end(process: subprocess.Popen[bytes], owner: int) -> None:
                 stream.close()
 
 
-def _read_as(kind: pa.DataType) -> pa.DataType:
-    """Return the type in which SQLite keeps a column."""
+def _read_as(kind: pa.DataType) -> str:
+    """Return the type in which SQLite keeps a column, as the other process is told it."""
+    if pa.types.is_dictionary(kind):
+        return sqlite_reader.REPEATING
     if kind in _INTEGERS:
-        return pa.int64()
-    return kind if kind == pa.float64() else pa.string()
+        return "int64"
+    return "double" if kind == pa.float64() else "string"
 
 
 def _received(stream: IO[bytes], types: Sequence[pa.DataType]) -> pa.Table | None:
     """Take over the rows batch by batch; what has its declared type then needs less memory."""
     names = [str(position) for position in range(len(types))]
     found: list[tuple[int, pa.Table]] = []
-    head = sqlite_reader.head_of(len(types))
+    read = [_ARRAYS[_read_as(kind)] for kind in types]
+    head = sqlite_reader.head_of(sum(map(len, read)))
     while True:
-        rows, part, before = sqlite_reader.HEAD.unpack(_bytes(stream, sqlite_reader.HEAD.size))
+        rows, part = sqlite_reader.HEAD.unpack(_bytes(stream, sqlite_reader.HEAD.size))
         if rows == sqlite_reader.FAILED:
             return None
         if rows == sqlite_reader.DONE:
             found.sort(key=lambda one: one[0])
             return pa.concat_tables([batch for _, batch in found])
-        sizes = iter(head.unpack(_bytes(stream, head.size)))
+        numbers = iter(head.unpack(_bytes(stream, head.size)))
         columns = []
-        for name, kind in zip(names, types, strict=True):
-            missing, *buffers = (next(sizes) for _ in range(4))
-            array = _array(stream, _read_as(kind), rows, buffers, missing=missing, before=before)
+        for name, kind, of in zip(names, types, read, strict=True):
+            array, *texts = (_array(stream, one, [*islice(numbers, 6)]) for one in of)
+            if texts:
+                array = pa.DictionaryArray.from_arrays(array, *texts)
             columns.append(typed(name, array, kind))
         found.append((part, pa.Table.from_arrays(columns, names)))
 
 
-def _array(
-    stream: IO[bytes],
-    kind: pa.DataType,
-    rows: int,
-    sizes: Sequence[int],
-    *,
-    missing: int,
-    before: int,
-) -> pa.Array:
+def _array(stream: IO[bytes], kind: pa.DataType, numbers: Sequence[int]) -> pa.Array:
+    rows, before, missing, *sizes = numbers
     count = 3 if kind == pa.string() else 2
     buffers = [None if size < 0 else _bytes(stream, size) for size in sizes[:count]]
     array = pa.Array.from_buffers(kind, rows, buffers, missing, before)

@@ -4,14 +4,16 @@ It imports nothing of the package, so that it is ready soon and small. Each line
 input is a query, as JSON; the answers on its standard output are batches, each with a head of
 numbers:
 
-| head                     | what follows                                                 |
-|--------------------------|--------------------------------------------------------------|
-| rows, their part, before | of each column 4 numbers; then its bits of validity, offsets |
-|                          | (texts), and values; so many rows before do not count        |
-| -1, 0, 0                 | nothing: that was the last one                               |
-| -2, 0, 0                 | nothing: the query failed                                    |
+| head             | what follows                                                         |
+|------------------|----------------------------------------------------------------------|
+| rows, their part | of each array 6 numbers; then its bits of validity, offsets (texts), |
+|                  | and values                                                           |
+| -1, 0            | nothing: that was the last one                                       |
+| -2, 0            | nothing: the query failed                                            |
 
-The 4 numbers are the count of missing values and the bytes of each of the three, -1 for none.
+The 6 numbers are the rows, those before them that do not count, how many are missing, and the
+bytes of each of the three, -1 for none. A column is one array; texts that repeat are two, places
+among the texts and those.
 
 Rows in the order of a table's number are read in parts by it, one for each processor, each by a
 thread with a connection of its own: the ends of a part are the last values of the query. All of
@@ -35,8 +37,9 @@ import pyarrow as pa
 
 READY = b"r"
 DONE, FAILED = -1, -2
-HEAD = struct.Struct("<qqq")
-LITERALS = {"int64": "0", "double": "0.5", "string": "''"}
+HEAD = struct.Struct("<qq")
+REPEATING = "repeating"
+LITERALS = {"int64": "0", "double": "0.5", "string": "''", REPEATING: "''"}
 """A value of each type that is read. The driver takes the types of columns from the first rows."""
 _BATCH_ROWS = 16384
 _BUSY_MS = 30_000
@@ -45,9 +48,9 @@ _PIPE_BYTES = 1 << 20
 """Whoever waits at the other end is woken sixteen times less often than with Linux' usual size."""
 
 
-def head_of(columns: int) -> struct.Struct:
+def head_of(arrays: int) -> struct.Struct:
     """Return what the head of a part with rows holds after their number."""
-    return struct.Struct(f"<{4 * columns}q")
+    return struct.Struct(f"<{6 * arrays}q")
 
 
 def main() -> None:
@@ -68,11 +71,11 @@ def main() -> None:
     for line in sys.stdin.buffer:
         try:
             _answer(answers, adbc_driver_sqlite.connect, **json.loads(line))
-            answers.write(HEAD.pack(DONE, 0, 0))
+            answers.write(HEAD.pack(DONE, 0))
         except (BrokenPipeError, KeyboardInterrupt):
             return
         except Exception:  # noqa: BLE001 - the other side reads in its own way then, and says why
-            answers.write(HEAD.pack(FAILED, 0, 0))
+            answers.write(HEAD.pack(FAILED, 0))
         answers.flush()
 
 
@@ -165,7 +168,7 @@ def _result(statement: Any) -> Any:
 
 def _batches(
     connection: Any, sql: str, values: Sequence[Any], types: Sequence[str]
-) -> Generator[pa.RecordBatch]:
+) -> Generator[list[pa.Array]]:
     """Read a result whose first row gives the columns their types, which it leaves out."""
     from adbc_driver_manager import AdbcStatement
 
@@ -176,12 +179,16 @@ def _batches(
             names = [str(position) for position in range(len(values))]
             statement.bind(pa.record_batch([pa.array([value]) for value in values], names))
         for number, batch in enumerate(_result(statement)):
-            if [str(kind) for kind in batch.schema.types] != list(types):
-                raise TypeError(batch.schema)
-            yield batch.slice(1) if number == 0 else batch
+            columns = (batch.slice(1) if number == 0 else batch).columns
+            for place, (column, name) in enumerate(zip(columns, types, strict=True)):
+                if str(column.type) != ("string" if name == REPEATING else name):
+                    raise TypeError(batch.schema)
+                if name == REPEATING:
+                    columns[place] = column.dictionary_encode()
+            yield columns
 
 
-def _hand_over(answers: BinaryIO, parts: Sequence[Generator[pa.RecordBatch]]) -> None:
+def _hand_over(answers: BinaryIO, parts: Sequence[Generator[list[pa.Array]]]) -> None:
     """Read all parts at once, and write what has come."""
     found: queue.Queue[Any] = queue.Queue(2 * len(parts))
     failed: list[Exception] = []
@@ -205,7 +212,7 @@ def _read(
     found: queue.Queue[Any],
     failed: list[Exception],
     number: int,
-    batches: Generator[pa.RecordBatch],
+    batches: Generator[list[pa.Array]],
 ) -> None:
     """Hand over the batches of a part, with its number, and None at the end."""
     try:
@@ -220,13 +227,16 @@ def _read(
     found.put((number, None))
 
 
-def _write(answers: BinaryIO, part: int, batch: pa.RecordBatch) -> None:
-    buffers = [[*one.buffers(), None][:3] for one in batch.columns]
-    sizes = []
-    for column, three in zip(batch.columns, buffers, strict=True):
-        sizes += [column.null_count, *(-1 if one is None else one.size for one in three)]
-    head = HEAD.pack(batch.num_rows, part, batch.column(0).offset)
-    answers.write(head + head_of(batch.num_columns).pack(*sizes))
+def _write(answers: BinaryIO, part: int, columns: list[pa.Array]) -> None:
+    arrays = []
+    for one in columns:
+        arrays += [one.indices, one.dictionary] if isinstance(one, pa.DictionaryArray) else [one]
+    buffers = [[*one.buffers(), None][:3] for one in arrays]
+    numbers = []
+    for array, three in zip(arrays, buffers, strict=True):
+        numbers += [len(array), array.offset, array.null_count]
+        numbers += [-1 if one is None else one.size for one in three]
+    answers.write(HEAD.pack(len(columns[0]), part) + head_of(len(arrays)).pack(*numbers))
     for three in buffers:
         for one in three:
             if one is not None:

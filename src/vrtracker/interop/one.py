@@ -126,8 +126,8 @@ def make_parquet_db(
         rows.append({**row, "task_protocol": "", "projects": ""})
         for file in find_alf_files(found.folder):
             md5 = hash_file(found.folder / file.rel_path) if hash_files else None
-            of_file = {"rel_path": file.rel_path, "size_bytes": file.size_bytes, "md5": md5}
-            files.append({"place": place, "qc_level": 0, **of_file})
+            of_file = {"rel_path": file.rel_path, "size_bytes": file.size_bytes, "hash": md5}
+            files.append({"place": place, "level": QC.NOT_SET, **of_file})
     sessions = pa.Table.from_pylist(rows, SCANNED_SESSIONS)
     tables, _ = cache_tables(sessions, pa.Table.from_pylist(files, SCANNED_DATASETS))
     out = Path(out_dir or root)

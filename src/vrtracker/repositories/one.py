@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 
 from vrtracker.repositories.listing import Listing, where
 from vrtracker.repositories.repository import Repository
@@ -24,11 +24,20 @@ class OneRepository(Repository):
         return {row.pop("uSessionID"): row for row in rows}
 
     def datasets(self, listing: Listing | None) -> Select[Any]:
-        """Return the SELECT of the datasets of a listing's sessions, or of all, as columns."""
+        """Return the SELECT of the datasets of a listing's sessions, or of all, as columns.
+
+        Of millions of rows each column takes long. So two that are nearly always empty come with
+        others: `level` of a dataset that is missing is -1 - qc_level, and `hash` is the MD5, if
+        there is one, with the id behind it that a cache gave.
+        """
         tables = self._x.tables
         table, sessions = tables.datasets, tables.sessions
-        names = ("uSessionID", "rel_path", "size_bytes", "md5", "qc_level", "missing_since")
-        chosen: Any = select(*(table.c[name] for name in (*names, "one_id")))
+        level, md5, one_id = table.c.qc_level, table.c.md5, table.c.one_id
+        chosen: Any = select(
+            *(table.c[name] for name in ("uSessionID", "rel_path", "size_bytes")),
+            case((table.c.missing_since.is_(None), level), else_=-1 - level).label("level"),
+            case((one_id.is_(None), md5), else_=func.coalesce(md5, "") + one_id).label("hash"),
+        )
         if listing is None:
             return chosen.execution_options(number=table.c.dataset_id)  # type: ignore[no-any-return]
         return where(chosen, tables, sessions, listing).where(

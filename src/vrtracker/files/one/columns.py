@@ -21,7 +21,7 @@ from vrtracker.domain.keys import NAMESPACE, SessionKey
 from vrtracker.domain.one import DATASETS, SESSIONS, LeftOut, unfit, unfit_path
 from vrtracker.domain.qc import QC
 from vrtracker.files.alf import revision_of
-from vrtracker.files.one.ids import Ids, id_texts, ids_of_texts, name_ids, texts_of
+from vrtracker.files.one.ids import ID_LENGTH, Ids, id_texts, ids_of_texts, name_ids, texts_of
 
 _LOW_BITS = 40
 _AT_ONCE = 1 << 18
@@ -38,10 +38,8 @@ SCANNED_DATASETS = pa.schema(
         "place": pa.int64(),
         "rel_path": pa.dictionary(pa.int32(), pa.string()),
         "size_bytes": pa.int64(),
-        "md5": pa.string(),
-        "qc_level": pa.int64(),
-        "missing_since": pa.null(),
-        "one_id": pa.string(),
+        "level": pa.int64(),
+        "hash": pa.string(),
     }
 )
 
@@ -131,20 +129,20 @@ def fit_datasets(datasets: pa.Table, sessions: pa.Table) -> tuple[pa.Table, list
     Parameters
     ----------
     datasets
-        uSessionID, rel_path, size_bytes, md5, qc_level, missing_since, one_id; those of other
-        sessions are left out, and nothing is told of them.
+        uSessionID, rel_path (a dictionary), size_bytes, level and hash as
+        `vrtracker.repositories.one.OneRepository.datasets` tells; those of other sessions are left
+        out, and nothing is told of them.
     sessions
         As `fit_sessions` returns them; at least one.
 
     Returns
     -------
     tuple
-        The same columns, with ``place``, the position of the session, for uSessionID, and
-        rel_path as a dictionary, since a lab has few paths, each in many sessions; and what ONE
+        The same columns, with ``place``, the position of the session, for uSessionID; and what ONE
         cannot hold.
     """
     places = _places(datasets.column("uSessionID").to_numpy(), sessions)
-    paths = pc.dictionary_encode(datasets.column("rel_path").cast(pa.string())).combine_chunks()
+    paths = datasets.column("rel_path").combine_chunks()
     found = datasets.drop(["uSessionID", "rel_path"])
     found = found.append_column("place", pa.array(places)).append_column("rel_path", paths)
     if (places < 0).any():
@@ -264,11 +262,11 @@ class _Datasets:
         self._revisions = _Revisions(self._names.to_pylist())
         self._places, self._sessions = places, sessions
         self._sizes = table.column("size_bytes").to_numpy().astype("uint64")
-        levels = table.column("qc_level").to_numpy()
+        levels = table.column("level").to_numpy()
+        self._exists = levels >= 0
+        levels = np.where(self._exists, levels, -1 - levels)
         self._codes = np.searchsorted([int(level) for level in _LEVELS], levels).astype("int8")
-        self._exists = pc.is_null(table.column("missing_since")).to_numpy()
-        self._given = table.column("one_id")
-        hashes = table.column("md5")
+        hashes, self._given = _hashes_and_ids(table.column("hash"))
         hashed = pc.sum(pc.equal(pc.binary_length(hashes), _MD5_DIGITS)).as_py() or 0
         self.unhashed = len(hashes) - hashed
         # Of ONE's tables either all rows have one, or none.
@@ -298,36 +296,50 @@ class _Datasets:
         # All datasets of a session are in one part.
         at = np.searchsorted(lengths.cumsum(), np.arange(0, len(self._places), _AT_ONCE), "right")
         cuts = np.unique([*np.searchsorted(heads, heads[at]), len(heads)])
-        parts = [(starts[first:end], lengths[first:end]) for first, end in pairwise(cuts)]
+        parts = [slice(*ends) for ends in pairwise(cuts)]
         workers = min(4, os.cpu_count() or 1)
         waiting: deque[Future[Mapping[str, Any]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             for part in parts:
-                waiting.append(pool.submit(self._columns, *part))
+                of_part = (heads[part], starts[part], lengths[part])
+                waiting.append(pool.submit(self._columns, *of_part))
                 if len(waiting) > workers:
                     # No more are put together than the writer keeps up with.
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _columns(self, starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Mapping[str, Any]:
+    def _columns(
+        self, heads: npt.NDArray[Any], starts: npt.NDArray[Any], lengths: npt.NDArray[Any]
+    ) -> Mapping[str, Any]:
         rows = np.repeat(starts - lengths.cumsum() + lengths, lengths) + np.arange(lengths.sum())
-        places, which = self._places[rows], self._which[rows]
+        places, which = np.repeat(heads, lengths), self._which.take(rows)
         ids = name_ids(self._sessions.take(places, axis=0), self._names, which)
         order = _in_order(_with_given(ids, self._given.take(pa.array(rows))), places)
-        rows, places, which = rows[order], places[order], which[order]
-        first, last = places[0], places[-1]
-        exists = self._exists[rows]
+        # Those of a session stay together, and the places as they are.
+        rows, which = rows.take(order), which.take(order)
+        first, last = heads[0], heads[-1]
+        exists = self._exists.take(rows)
         return {
             "rel_path": _repeated(self._names, which),
-            "file_size": self._sizes[rows],
+            "file_size": self._sizes.take(rows),
             "hash": None if self._hashes is None else texts_of(self._hashes.take(rows, axis=0)),
             "exists": exists,
-            "qc": _qc_column(self._codes[rows]),
+            "qc": _qc_column(self._codes.take(rows)),
             "default_revision": self._revisions.defaults(places, which, exists),
             "eid": _repeated(id_texts(self._sessions[first : last + 1]), places - first),
             "id": id_texts(ids.take(order, axis=0)),
         }
+
+
+def _hashes_and_ids(texts: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Return MD5s without the ids behind them, and those ids; nearly always there are none."""
+    length = pc.binary_length(texts)
+    if (pc.max(length).as_py() or 0) <= _MD5_DIGITS:
+        return texts, pa.chunked_array([pa.nulls(len(texts), pa.string())])
+    has_id = pc.greater(length, _MD5_DIGITS)
+    hashes = pc.if_else(has_id, pc.utf8_slice_codeunits(texts, 0, -ID_LENGTH), texts)
+    return hashes, pc.if_else(has_id, pc.utf8_slice_codeunits(texts, -ID_LENGTH), None)
 
 
 def _digits(texts: pa.ChunkedArray) -> npt.NDArray[np.uint8]:

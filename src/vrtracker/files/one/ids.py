@@ -7,6 +7,7 @@ what MD5 is. Here each of its 64 steps is done for some thousands of messages at
 
 from __future__ import annotations
 
+import binascii
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -21,14 +22,14 @@ Ids = npt.NDArray[np.uint8]
 _ID_BYTES = 16
 _BLOCK_BYTES, _BLOCK_WORDS = 64, 16
 _LENGTH_BYTES = 8
-_AT_ONCE = 16384
+_AT_ONCE = 32768
 """Messages whose words stay in the processor's own memory."""
 _START = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
 _TURNS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
 _SINES = [np.uint32(int(abs(math.sin(step + 1)) * 2**32)) for step in range(64)]
 _PLACES = ((1, 0), (5, 1), (3, 5), (7, 0))
 """Of each round: which word step n takes, a * n + b modulo 16."""
-_ID_LENGTH = 36
+ID_LENGTH = 36
 _PARTS = {"a": "V8", "b": "V4", "c": "V4", "d": "V4", "e": "V12"}
 """Digits of an id between which a dash stands."""
 _UNDASHED = np.dtype([*_PARTS.items()])
@@ -37,7 +38,7 @@ _DASHED = np.dtype(
         "names": [*_PARTS],
         "formats": [*_PARTS.values()],
         "offsets": [0, 9, 14, 19, 24],
-        "itemsize": _ID_LENGTH,
+        "itemsize": ID_LENGTH,
     }
 )
 
@@ -102,33 +103,47 @@ def _md5(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
 def _mixed(state: npt.NDArray[np.uint32], words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """Return the state after the 64 steps of one block."""
     a, b, c, d = state
+    # Into the same memory again and again: new memory would have to come into the processor.
+    made = np.empty_like(a)
     for step in range(64):
         turn = step // 16
         factor, offset = _PLACES[turn]
-        a += _choice(turn, b, c, d)
+        _choose(turn, b, c, d, made)
+        a += made
         a += words[(factor * step + offset) % 16]
         a += _SINES[step]
         left = np.uint32(_TURNS[turn][step % 4])
-        high = a << left
+        np.left_shift(a, left, out=made)
         a >>= np.uint32(32) - left
-        a |= high
+        a |= made
         a += b
         a, b, c, d = d, a, b, c
     return np.stack([a, b, c, d])
 
 
-def _choice(turn: int, b: Any, c: Any, d: Any) -> Any:
+def _choose(turn: int, b: Any, c: Any, d: Any, out: Any) -> None:
+    """Put what a round of the RFC makes of three words into `out`, in two or three steps."""
     if turn == 0:
-        return d ^ (b & (c ^ d))
-    if turn == 1:
-        return c ^ (d & (b ^ c))
-    return b ^ c ^ d if turn == 2 else c ^ (b | ~d)  # noqa: PLR2004 - rounds of the RFC
+        np.bitwise_xor(c, d, out=out)
+        out &= b
+        out ^= d
+    elif turn == 1:
+        np.bitwise_xor(b, c, out=out)
+        out &= d
+        out ^= c
+    elif turn == 2:  # noqa: PLR2004
+        np.bitwise_xor(b, c, out=out)
+        out ^= d
+    else:
+        np.invert(d, out=out)
+        out |= b
+        out ^= c
 
 
 def id_texts(ids: Ids) -> pa.StringArray:
     """Return UUIDs as texts such as ONE writes them, lower-case with dashes."""
-    digits = np.frombuffer(ids.tobytes().hex().encode(), dtype=_UNDASHED)
-    text = np.full((len(ids), _ID_LENGTH), ord("-"), dtype=np.uint8)
+    digits = np.frombuffer(binascii.hexlify(ids.data), dtype=_UNDASHED)
+    text = np.full((len(ids), ID_LENGTH), ord("-"), dtype=np.uint8)
     for name in _PARTS:
         text.view(_DASHED)[:, 0][name] = digits[name]
     return texts_of(text)

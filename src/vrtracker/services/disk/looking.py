@@ -111,9 +111,9 @@ def _facts(
 
     with lab.unit(readonly=True) as unit:
         statement = unit.datasets.facts(listing, numbers, hashed=hashed)
-    of, paths, *facts = read_table(lab.database, statement, whole=False).columns
     # A lab has few paths, each in many sessions: one text for each.
-    coded = paths.dictionary_encode().combine_chunks()
+    of, paths, *facts = read_table(lab.database, statement, repeating="rel_path").columns
+    coded = paths.combine_chunks()
     names = np.array(coded.dictionary.to_pylist(), dtype=object)[coded.indices.to_numpy()]
     numbered = of.to_numpy()
     rows = np.argsort(numbered, kind="stable")
