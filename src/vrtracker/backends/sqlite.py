@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import glob
 import secrets
 import sqlite3
@@ -24,7 +23,6 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
-    exc,
     func,
     text,
 )
@@ -107,9 +105,9 @@ class SQLiteBackend(Backend):
             poolclass=NullPool,
             pool_reset_on_return=None if readonly else "rollback",
         )
-        engine.dialect.colspecs = {**engine.dialect.colspecs, Boolean: StrictBoolean}
-        begin = functools.partial(_execute, sql="BEGIN") if readonly else _begin_immediate
-        event.listen(engine, "begin", begin)
+        dialect: Any = engine.dialect
+        dialect.colspecs = {**dialect.colspecs, Boolean: StrictBoolean}
+        dialect.do_begin = _begin if readonly else _begin_immediate
         event.listen(
             engine, "connect", lambda _, record: record.info.update({_FILE: which_file(path)})
         )
@@ -185,7 +183,8 @@ class SQLiteBackend(Backend):
         """Let the next commit sync its log, or leave that to the next one that does."""
         if connection.info.get(_HASTY, False) is not hasty:
             connection.info[_HASTY] = hasty
-            _execute(connection, f"PRAGMA synchronous = {'NORMAL' if hasty else 'FULL'}")
+            held: Any = connection.connection.dbapi_connection
+            held.execute(f"PRAGMA synchronous = {'NORMAL' if hasty else 'FULL'}")
 
     def unique_keys(self, connection: Connection, table: str) -> list[tuple[str, ...]]:
         """Ask SQLite; SQLAlchemy misses a UNIQUE after a type with a length."""
@@ -347,7 +346,8 @@ def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:
     if readonly:
         connection.execute("PRAGMA query_only = ON")
         return
-    _use_wal(connection)
+    # While one process switches a new file to WAL, SQLite fails in another one without waiting.
+    _again_while_busy(connection.execute, "PRAGMA journal_mode = WAL", _BUSY_PAUSE)
     # Many new rows touch the same pages of indexes again and again; with SQLite's usual 2 MB each
     # page goes to the log several times (measured: 528 MB for 100,000 sessions, with this 225).
     connection.execute("PRAGMA cache_size = -8000")
@@ -355,16 +355,11 @@ def _set_up(connection: sqlite3.Connection, *, readonly: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL; while another process does so too, SQLite fails without waiting."""
-    _again_while_busy(connection, "PRAGMA journal_mode = WAL", _BUSY_PAUSE)
-
-
-def _again_while_busy(connection: Any, sql: str, pause: float) -> None:
+def _again_while_busy(execute: Any, sql: str, pause: float) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute(sql)
+            execute(sql)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
@@ -373,22 +368,16 @@ def _again_while_busy(connection: Any, sql: str, pause: float) -> None:
             return
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin(held: Any) -> None:
+    held.dbapi_connection.execute("BEGIN")
+
+
+def _begin_immediate(held: Any) -> None:
     """Wait for the other writers in short steps; SQLite's own grow to 0.1 s, with the lock free."""
-    driver_connection: Any = connection.connection.driver_connection
+    execute = held.dbapi_connection.execute
     try:
-        driver_connection.execute("PRAGMA busy_timeout = 0")
-        _again_while_busy(driver_connection, "BEGIN IMMEDIATE", _TURN_PAUSE)
-    except sqlite3.Error as error:
-        raise exc.DBAPIError.instance("BEGIN IMMEDIATE", None, error, sqlite3.Error) from error
+        execute("PRAGMA busy_timeout = 0")
+        _again_while_busy(execute, "BEGIN IMMEDIATE", _TURN_PAUSE)
     finally:
         with contextlib.suppress(sqlite3.Error):
-            driver_connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-
-
-def _execute(connection: Connection, sql: str) -> None:
-    driver_connection: Any = connection.connection.driver_connection
-    try:
-        driver_connection.execute(sql)
-    except sqlite3.Error as error:
-        raise exc.DBAPIError.instance(sql, None, error, sqlite3.Error) from error
+            execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
