@@ -27,6 +27,7 @@ from support.sample_lab import DAY, KEY, numbers, open_lab, run_sql, session_row
 from vrtracker.backends import sqlite as backend_module
 from vrtracker.backends.sqlite_health import SQLiteHealth
 from vrtracker.database.migration import check, downgrade, history, upgrade
+from vrtracker.domain.states import State
 from vrtracker.errors import (
     BackendError,
     ConfigurationError,
@@ -37,6 +38,7 @@ from vrtracker.errors import (
     SchemaOutOfDateError,
     VrtrackerError,
 )
+from vrtracker.repositories.queue import Queue
 
 NOBODY = 65534
 
@@ -526,6 +528,31 @@ def test_connections_have_the_settings_that_the_data_needs(lab):
     assert pragma(lab, "busy_timeout") == 30_000
     assert pragma(lab, "foreign_keys", readonly=True) == 1
     assert pragma(lab, "query_only", readonly=True) == 1
+
+
+def test_session_to_claim_is_found_and_read_in_one_select_as_by_its_key(lab, statement_counter):
+    lab.sessions.update({"imaging": True}, KEY)
+    lab.workflow.complete(KEY, "suite2p")
+    lab.workflow.set_qc(KEY, "suite2p", "FAIL")
+    context = lab._lab
+    queue = Queue(
+        context.database,
+        context.stages["registration"],
+        context.stages,
+        [State.READY],
+        filters=context.selection(KEY),
+        run="abcdef01",
+        left_behind=False,
+        only_due=True,
+        without=(),
+    )
+    with context.unit() as unit, statement_counter() as seen:
+        number, key, whole = queue.take_first(unit.executor, after=0, now=context.now())
+        assert seen.count == 1
+        assert whole == unit.stages.snapshot(key, lock=True)
+        assert queue.take_first(unit.executor, after=number, now=context.now()) is None
+    assert set(whole.rows) == {"suite2p_qc"}
+    assert whole.row_digest
 
 
 def test_number_of_a_deleted_session_is_not_given_again(lab):

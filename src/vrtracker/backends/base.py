@@ -51,6 +51,8 @@ class Backend(abc.ABC):
     """Whether a part of a transaction can be taken back by itself."""
     supports_lateral: bool = False
     """Whether a join can look rows up for each row of what stands before it (LATERAL)."""
+    finds_and_reads_at_once: bool = False
+    """Whether the SELECT that finds a session to claim reads it too as fast as one by its key."""
     max_in_list: int = 5000
     """How many values one IN list may hold."""
     keeps_empty_flags: bool = True

@@ -76,6 +76,7 @@ class SQLiteBackend(Backend):
 
     name = "sqlite"
     supports_savepoints = True
+    finds_and_reads_at_once = True
     explain_sql = "EXPLAIN QUERY PLAN"
     health = SQLiteHealth()
     care = SQLiteCare()

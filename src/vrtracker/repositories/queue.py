@@ -9,15 +9,16 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, or_, select
 
+from vrtracker.backends.days import KeyText
 from vrtracker.database import Database, Executor, Prepared
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage, StageGraph
 from vrtracker.domain.states import State
 from vrtracker.repositories.listing import Listing, listing_statement
 from vrtracker.repositories.selecting import Selection
+from vrtracker.repositories.stages import snapshot_of, snapshot_statement
 from vrtracker.repositories.states import StageQuery
-
-__all__ = ["Queue"]
 
 _COLUMNS = ("uSessionID", "mouseName", "sessionDate", "sessionID")
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -72,17 +73,25 @@ class Queue:
             *conditions, tables.sessions.c.uSessionID > bindparam("after", 0)
         )
 
-    def first(
-        self, executor: Executor, *, after: int, now: dt.datetime, lock: bool
-    ) -> tuple[int, SessionKey] | None:
-        """Return number and key of the first session with a higher number than `after`.
+    def first(self, executor: Executor, *, after: int, now: dt.datetime) -> SessionKey | None:
+        """Return the key of the first session with a higher number than `after`."""
+        rows = executor.rows(self._first, after=after, now=now)
+        return SessionKey(*rows[0][1:4]) if rows else None
 
-        `lock`: lock its row until the end of the transaction, where the database can, and pass over
-        those that others have locked.
+    def take_first(
+        self, executor: Executor, *, after: int, now: dt.datetime
+    ) -> tuple[int, SessionKey, Snapshot | None] | None:
+        """Return its number and key for a claim, and the session where it is read already.
+
+        Where the database can, its row is locked until the end of the transaction, and those that
+        others have locked are passed over. Elsewhere nobody else writes meanwhile.
         """
-        prepared = self._first_locked if lock else self._first
-        rows = executor.rows(prepared, after=after, now=now)
-        return (rows[0][0], SessionKey(*rows[0][1:4])) if rows else None
+        if not self._database.backend.finds_and_reads_at_once:
+            rows = executor.rows(self._first_locked, after=after, now=now)
+            return (rows[0][0], SessionKey(*rows[0][1:4]), None) if rows else None
+        rows = executor.rows(self._first_whole, after=after, now=now)
+        whole = snapshot_of(rows, self._database.tables)
+        return None if whole is None else (whole.record.uSessionID, whole.record.key, whole)
 
     def count(self, executor: Executor, *, now: dt.datetime) -> int:
         """Return how many sessions are in it."""
@@ -94,6 +103,17 @@ class Queue:
     @cached_property
     def _first(self) -> Prepared:
         return self._database.compiled(self._statement.limit(1))
+
+    @cached_property
+    def _first_whole(self) -> Prepared:
+        sessions = self._database.tables.sessions
+        key = KeyText(sessions.c.mouseName, sessions.c.sessionDate, sessions.c.sessionID)
+        number = self._statement.with_only_columns(sessions.c.uSessionID).limit(1).correlate(None)
+        return self._database.compiled(
+            snapshot_statement(self._database.tables, key).where(
+                sessions.c.uSessionID == number.scalar_subquery()
+            )
+        )
 
     @cached_property
     def _first_locked(self) -> Prepared:

@@ -15,12 +15,13 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    null,
     or_,
     select,
     update,
 )
 
-from vrtracker.database import Executor
+from vrtracker.database import Executor, Tables
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import SessionRecord
 from vrtracker.domain.snapshots import Snapshot, StageRow
@@ -45,60 +46,24 @@ class StageRepository:
         With `lock`, other writers wait for this transaction where the database can do that.
         """
         prepared = self._x.database.prepare(
-            f"stages.snapshot:{lock}", lambda: self._snapshot_statement(lock=lock)
+            ("stages.snapshot", lock), lambda: self._snapshot_statement(lock=lock)
         )
         values = {"mouseName": key.mouse, "sessionDate": key.date, "sessionID": key.number}
         rows = self._x.rows(prepared, **values, **({"subject_key": str(key)} if lock else {}))
-        if not rows:
-            return None
-        width = len(self._x.tables.sessions.c)
-        record = SessionRecord.of_row(rows[0][:width], self._x.tables.extra["sessiondb"])
-        if record.mouseName != key.mouse:
-            # As in `RowRepository.by_key`.
-            return None
-        stages = {row[width]: StageRow(*row[width + 1 : width + 8]) for row in rows if row[width]}
-        return Snapshot(record, stages, rows[0][-1] if lock else None)
+        found = snapshot_of(rows, self._x.tables)
+        # As in `RowRepository.by_key`.
+        return None if found is None or found.record.mouseName != key.mouse else found
 
     def _snapshot_statement(self, *, lock: bool) -> Select[Any]:
-        tables = self._x.tables
-        sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
-        source = sessions.outerjoin(states, states.c.uSessionID == sessions.c.uSessionID).outerjoin(
-            attempts, attempts.c.attempt_id == states.c.attempt_id
+        sessions = self._x.tables.sessions
+        subject: Any = bindparam("subject_key") if lock else None
+        statement = snapshot_statement(self._x.tables, subject).where(
+            sessions.c.mouseName == bindparam("mouseName"),
+            sessions.c.sessionDate == bindparam("sessionDate"),
+            sessions.c.sessionID == bindparam("sessionID"),
         )
-        statement = (
-            select(
-                *sessions.c,
-                states.c.stage,
-                states.c.mark,
-                states.c.attempt_id,
-                attempts.c.outcome,
-                attempts.c.lease_until,
-                states.c.failures,
-                states.c.retry_after,
-                states.c.set_aside,
-            )
-            .select_from(source)
-            .where(
-                sessions.c.mouseName == bindparam("mouseName"),
-                sessions.c.sessionDate == bindparam("sessionDate"),
-                sessions.c.sessionID == bindparam("sessionID"),
-            )
-        )
-        if not lock:
-            return statement
-        statement = statement.add_columns(self._latest_digest())
-        locking = self._x.database.backend.supports_for_update
+        locking = lock and self._x.database.backend.supports_for_update
         return statement.with_for_update(of=sessions) if locking else statement
-
-    def _latest_digest(self) -> Any:
-        events = self._x.tables.events
-        theirs = events.alias("theirs")
-        latest = select(func.max(theirs.c.event_id)).where(
-            theirs.c.subject_key == bindparam("subject_key"),
-            theirs.c.subject_kind == literal("session"),
-        )
-        digest = select(events.c.row_digest).where(events.c.event_id == latest.scalar_subquery())
-        return digest.scalar_subquery().label("row_digest")
 
     def queue(
         self,
@@ -304,3 +269,46 @@ class StageRepository:
 
 def _same(column: Any, seen: str | None, name: str) -> Any:
     return column.is_(None) if seen is None else column == bindparam(name)
+
+
+def snapshot_statement(tables: Tables, subject_key: Any) -> Select[Any]:
+    """Return the SELECT of sessions with their stage rows, for `snapshot_of`.
+
+    `subject_key`: the key in the history of the one session that is wanted, to read the digest of
+    its latest event too.
+    """
+    sessions, states, attempts = tables.sessions, tables.stage_states, tables.attempts
+    events, theirs = tables.events, tables.events.alias("theirs")
+    latest = (
+        select(func.max(theirs.c.event_id))
+        .where(theirs.c.subject_key == subject_key, theirs.c.subject_kind == literal("session"))
+        .correlate(sessions)
+    )
+    digest = select(events.c.row_digest).where(events.c.event_id == latest.scalar_subquery())
+    known = null() if subject_key is None else digest.scalar_subquery()
+    return select(
+        *sessions.c,
+        states.c.stage,
+        states.c.mark,
+        states.c.attempt_id,
+        attempts.c.outcome,
+        attempts.c.lease_until,
+        states.c.failures,
+        states.c.retry_after,
+        states.c.set_aside,
+        known.label("row_digest"),
+    ).select_from(
+        sessions.outerjoin(states, states.c.uSessionID == sessions.c.uSessionID).outerjoin(
+            attempts, attempts.c.attempt_id == states.c.attempt_id
+        )
+    )
+
+
+def snapshot_of(rows: Sequence[Sequence[Any]], tables: Tables) -> Snapshot | None:
+    """Return the session that all rows of a `snapshot_statement` are of, None if there are none."""
+    if not rows:
+        return None
+    width = len(tables.sessions.c)
+    record = SessionRecord.of_row(rows[0][:width], tables.extra["sessiondb"])
+    stages = {row[width]: StageRow(*row[width + 1 : width + 8]) for row in rows if row[width]}
+    return Snapshot(record, stages, rows[0][-1])

@@ -64,17 +64,20 @@ class Reasons(Shown, tuple[Reason, ...]):
         return Facts(title, notes=[str(reason) for reason in self], most=len(self))
 
 
-def read(lab: LabContext, unit: UnitOfWork | None, key: SessionKey) -> Snapshot:
+def read(
+    lab: LabContext, unit: UnitOfWork | None, key: SessionKey, *, seen: Snapshot | None = None
+) -> Snapshot:
     """Return the session as it is now; inside a unit it is locked where the database can.
 
-    Inside a unit, what was changed of it past the tracker is entered in the history first.
+    Inside a unit, what was changed of it past the tracker is entered in the history first. `seen`:
+    the session as the unit has read it already.
 
     Raises NotFoundError if there is no such session.
     """
     if unit is None:
         snapshot = StageRepository(LookUps(lab.database)).snapshot(key)
     else:
-        snapshot = unit.stages.snapshot(key, lock=True)
+        snapshot = seen or unit.stages.snapshot(key, lock=True)
     if snapshot is None:
         raise lab.not_found("session", key, unit=unit)
     if unit is not None:
@@ -259,7 +262,7 @@ def expire_claims(
 
     Their events are an operation of their own: what ends them can be undone without them.
     """
-    rows = [(stage, snapshot.row(stage)) for stage in stages]
+    rows = [(stage, snapshot.rows[stage.name]) for stage in stages if stage.name in snapshot.rows]
     lost = {row.attempt_id: stage for stage, row in rows if row.outcome == "running"}
     if not lost:
         return

@@ -27,6 +27,7 @@ from vrtracker.repositories.rows import LookUps
 from vrtracker.services.context import LabContext
 from vrtracker.services.holders import let_go
 from vrtracker.services.transitions import (
+    outcome_columns,
     read,
     settle_stages,
     stale_dependents,
@@ -101,11 +102,12 @@ class Claims:
         number = after
         try:
             with self._lab.unit() as unit:
-                found = queue.first(unit.executor, after=after, now=self._lab.now(), lock=True)
+                at = self._lab.now()
+                found = queue.take_first(unit.executor, after=after, now=at)
                 if found is None:
                     return None
-                number, key = found
-                claim = self._start(unit, key, stage, registrar, **how)
+                number, key, seen = found
+                claim = self._start(unit, key, stage, registrar, seen=seen, at=at, **how)
                 commit(unit, claim)
         except _TAKEN:
             return number
@@ -117,8 +119,12 @@ class Claims:
         """Return what claims the next session, as `start_next` does, as a part of `succeed`."""
 
         def claimed(unit: UnitOfWork) -> Claim | None:
-            found = queue.first(unit.executor, after=after, now=self._lab.now(), lock=True)
-            return self._start(unit, found[1], stage, registrar, **how) if found else None
+            at = self._lab.now()
+            found = queue.take_first(unit.executor, after=after, now=at)
+            if found is None:
+                return None
+            _, key, seen = found
+            return self._start(unit, key, stage, registrar, seen=seen, at=at, **how)
 
         return claimed
 
@@ -283,15 +289,11 @@ class Claims:
             return unit.attempts.outcome(claim.attempt_id)
 
     def _write_done(self, unit: UnitOfWork, claim: Claim, at: dt.datetime) -> dict[str, Any]:
-        stage = claim.stage
-        if not stage.done_column:
+        date = at.astimezone(self._lab.zone).replace(tzinfo=None)
+        values = outcome_columns(claim.stage, done=True, date=date)
+        if not values:
             return {}
-        values: dict[str, Any] = {stage.done_column: True}
-        if stage.date_column:
-            values[stage.date_column] = at.astimezone(self._lab.zone).replace(tzinfo=None)
-        if stage.error_column and stage.message_column:
-            values |= {stage.error_column: False, stage.message_column: None}
-        dependents = self._lab.stages.dependents(stage.name)
+        dependents = self._lab.stages.dependents(claim.stage.name)
         seen = tuple(other.done_column for other in dependents if other.done_column)
         return update_session(unit, claim.snapshot, values, seen=seen)
 

@@ -247,10 +247,9 @@ class _Run:
         budget = self._options.budget_bytes
         if budget is None:
             return None
-        ahead = patiently(self._lab, self._ahead, stop=self._stop)
-        if ahead is None:
+        key = patiently(self._lab, self._ahead, stop=self._stop)
+        if key is None:
             return None
-        _, key = ahead
         expected = self._expected(key)
         if self._spent + expected <= budget and self._spent < budget:
             return None
@@ -259,10 +258,10 @@ class _Run:
             f"{key} needs about {expected})"
         )
 
-    def _ahead(self) -> tuple[int, SessionKey] | None:
+    def _ahead(self) -> SessionKey | None:
         with self._lab.unit(readonly=True) as unit:
             now = self._lab.now()
-            return self._queue.first(unit.executor, after=self._after, now=now, lock=False)
+            return self._queue.first(unit.executor, after=self._after, now=now)
 
     def _expected(self, key: SessionKey) -> int:
         path = self._folders.find(key)

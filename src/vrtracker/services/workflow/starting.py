@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from vrtracker import processes
+from vrtracker import operations, processes
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.registrars import Registrar
 from vrtracker.domain.snapshots import Snapshot, StageRow
@@ -43,16 +42,22 @@ class Starting:
         stage: Stage,
         registrar: Registrar,
         *,
+        seen: Snapshot | None = None,
+        at: dt.datetime | None = None,
         rerun: bool = False,
         without: Collection[str] = (),
     ) -> Claim:
-        """Claim a session, which is there only when `commit` says so; see `Claims.start`."""
-        snapshot, at = read(self._lab, unit, key), self._lab.now()
+        """Claim a session, which is there only when `commit` says so; see `Claims.start`.
+
+        `seen, at`: the session and what time it is, where this transaction has read them already.
+        """
+        snapshot = read(self._lab, unit, key, seen=seen)
+        at = at or self._lab.now()
         transition = Transition.RERUN if rerun else Transition.START
         before = require(self._lab, snapshot, stage, transition, at=at, without=without)
         if without:
             before = snapshot.state(stage, self._lab.stages, at)
-        attempt_id = self._run + uuid.uuid4().hex[len(self._run) :]
+        attempt_id = self._run + operations.new_id()[len(self._run) :]
         expire_claims(self._lab, unit, snapshot, [stage], at=at)
         snapshot = self._take(unit, snapshot, stage, attempt_id, at)
         unit.attempts.add(self._attempt(snapshot, stage, registrar, attempt_id, at))
@@ -95,7 +100,7 @@ class Starting:
                     for name, row in rows.items()
                 },
             )
-        return replace(snapshot, rows={**snapshot.rows, **rows, stage.name: taken})
+        return Snapshot(snapshot.record, {**snapshot.rows, **rows, stage.name: taken})
 
     def _attempt(
         self,
