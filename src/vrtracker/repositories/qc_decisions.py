@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
@@ -11,36 +10,14 @@ from sqlalchemy import Select, select
 from vrtracker.domain.qc import QC
 from vrtracker.repositories.repository import Repository
 
-_FIELDS = (
-    "uSessionID",
-    "check_name",
-    "qc_level",
-    "decided_at",
-    "actor",
-    "criteria",
-    "evidence",
-    "reason",
-)
-
 
 class QCDecisionRepository(Repository):
     """The rows of `vrt_qc_decision`."""
 
-    def append(
-        self,
-        number: int,
-        *,
-        check: str,
-        level: QC,
-        decided_at: dt.datetime,
-        actor: str,
-        criteria: str | None = None,
-        evidence: str | None = None,
-        reason: str | None = None,
-    ) -> None:
-        """Append a decision on the session with this autonumber."""
-        values = (number, check, int(level), decided_at, actor, criteria, evidence, reason)
-        self._x.insert(self._x.tables.qc_decisions, [dict(zip(_FIELDS, values, strict=True))])
+    def append(self, number: int, *, check: str, level: QC, **values: Any) -> None:
+        """Append a decision on the session with this autonumber; `values`: the other columns."""
+        row = {"uSessionID": number, "check_name": check, "qc_level": int(level), **values}
+        self._x.insert(self._x.tables.qc_decisions, [row])
 
     def of_session(self, number: int) -> Select[Any]:
         """Return the SELECT of the decisions on a session, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -194,11 +195,8 @@ class QualityService(LabService):
                 state = State.READY
             else:
                 at = self._lab.now()
-                self._decide(unit, snapshot, _SESSION_CHECK, level, at=at, **extras)
-                event = self._lab.event(
-                    key, "qc_decided", at=at, reason=extras["reason"], changes={"QC": level.name}
-                )
-                unit.events.append([event])
+                told = {"changes": {"QC": level.name}}
+                self._decide(unit, snapshot, level, "qc_decided", told, at=at, **extras)
                 state = State.DONE if level.accepted else State.READY
             unit.commit()
         return state
@@ -228,11 +226,8 @@ class QualityService(LabService):
         expire_claims(self._lab, unit, snapshot, self._lab.stages.values(), at=at)
         values = {"sessionQC": False, "scratchJustification": reason}
         changes = update_session(unit, snapshot, values)
-        self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
-        event = self._lab.event(
-            key, "scratched", at=at, to_state="scratched", reason=reason, changes=changes
-        )
-        unit.events.append([event])
+        told = {"to_state": "scratched", "changes": changes}
+        self._decide(unit, snapshot, level, "scratched", told, at=at, reason=reason, **extras)
 
     def _unscratch(
         self, unit: UnitOfWork, snapshot: Snapshot, reason: str | None, level: QC, **extras: Any
@@ -246,11 +241,8 @@ class QualityService(LabService):
                 key, None, "unscratch", current="not scratched", allowed=allowed
             )
         changes = update_session(unit, snapshot, {"sessionQC": True, "scratchJustification": None})
-        self._decide(unit, snapshot, _SESSION_CHECK, level, reason=reason, at=at, **extras)
-        event = self._lab.event(
-            key, "unscratched", at=at, from_state="scratched", reason=reason, changes=changes
-        )
-        unit.events.append([event])
+        told = {"from_state": "scratched", "changes": changes}
+        self._decide(unit, snapshot, level, "unscratched", told, at=at, reason=reason, **extras)
 
     # -- one stage ----------------------------------------------------------------------------
 
@@ -267,16 +259,10 @@ class QualityService(LabService):
             changes, after = self._settle(
                 unit, snapshot, stage, done=level.accepted, date=date, mark=mark, at=at
             )
-            self._decide(unit, snapshot, stage.name, level, at=at, **extras)
-            event = self._lab.event(
-                key,
-                transition.value,
-                at=at,
-                moved=(stage, before, after),
-                changes={**changes, "QC": level.name},
-                reason=extras["reason"],
+            told = {"moved": (stage, before, after), "changes": {**changes, "QC": level.name}}
+            self._decide(
+                unit, snapshot, level, transition.value, told, check=stage.name, at=at, **extras
             )
-            unit.events.append([event])
             unit.commit()
         return after
 
@@ -354,16 +340,20 @@ class QualityService(LabService):
         self,
         unit: UnitOfWork,
         snapshot: Snapshot,
-        check: str,
         level: QC,
+        verb: str,
+        told: Mapping[str, Any],
         *,
         at: dt.datetime,
+        check: str = _SESSION_CHECK,
+        reason: str | None,
         **extras: Any,
     ) -> None:
-        number, actor = snapshot.record.uSessionID, self._lab.actor
-        unit.qc_decisions.append(
-            number, check=check, level=level, decided_at=at, actor=actor, **extras
-        )
+        """Record a decision and its event, which tells what is `told` besides."""
+        values = {"decided_at": at, "actor": self._lab.actor, "reason": reason, **extras}
+        unit.qc_decisions.append(snapshot.record.uSessionID, check=check, level=level, **values)
+        event = self._lab.event(snapshot.record.key, verb, at=at, reason=reason, **told)
+        unit.events.append([event])
 
 
 def _require_seen(unit: UnitOfWork, snapshot: Snapshot, seen: int | None, *checks: str) -> None:
