@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import uuid
+import os
 from collections.abc import Iterator
 
 _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("operation", default=None)
@@ -23,7 +23,7 @@ def current() -> str | None:
 
 def new_id() -> str:
     """Return an id that no other operation has."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def short(operation_id: str | None) -> str:

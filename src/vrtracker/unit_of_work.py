@@ -51,7 +51,7 @@ class _Part(Generic[Repository]):
         if isinstance(make, str):
             make = getattr(importlib.import_module(f"vrtracker.repositories.{self._name}"), make)
         made: Repository = make(unit.executor)
-        unit.__dict__[self._name] = made
+        setattr(unit, self._name, made)
         return made
 
 

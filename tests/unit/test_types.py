@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -73,6 +74,15 @@ def test_instant_is_stored_as_utc_whatever_its_zone(dialect):
 
     assert str(stored) == "2023-01-20 05:30:05"
     assert from_driver(UTCTime(), stored, dialect) == given
+
+
+def test_instants_of_an_hour_that_comes_twice_stay_two(dialect):
+    first = dt.datetime(2023, 10, 29, 1, 30, tzinfo=ZoneInfo("Europe/London"))
+    convert = UTCTime().dialect_impl(dialect).bind_processor(dialect)
+
+    assert first == first.replace(fold=1)
+    assert str(convert(first)) == "2023-10-29 00:30:00"
+    assert str(convert(first.replace(fold=1))) == "2023-10-29 01:30:00"
 
 
 def test_fractions_of_a_second_are_dropped(dialect):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,7 +61,7 @@ class Database:
         self._tables: Tables | None = None
         self._reader: ArrowReader | None = None
         self._reader_known = False
-        self._prepared: dict[str, Prepared] = {}
+        self._prepared: dict[Hashable, Prepared] = {}
         self._at_hand = AtHand()
         self._standing: Standing | None = None
 
@@ -207,7 +207,7 @@ class Database:
         with self.translating(), contextlib.closing(self.begin(readonly=readonly)) as connection:
             yield connection
 
-    def prepare(self, name: str, build: Callable[[], Any]) -> Prepared:
+    def prepare(self, name: Hashable, build: Callable[[], Any]) -> Prepared:
         """Return the statement of that name, compiled on first use."""
         prepared = self._prepared.get(name)
         if prepared is None:
@@ -235,8 +235,7 @@ class Database:
         try:
             cursor = held.cursor()
             parameters = prepared.parameters(values)
-            announce(engine, prepared.sql, parameters, cursor=cursor)
-            run(cursor, prepared.sql, parameters)
+            run(engine, cursor, prepared.sql, parameters)
             try:
                 rows = prepared.read(cursor)
             finally:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, bindparam, insert
 
 from vrtracker.database.engines import Database
-from vrtracker.database.prepared import Prepared, announce, run
+from vrtracker.database.prepared import Prepared, run
 from vrtracker.errors import BackendError
 
 _NONE: Mapping[str, Any] = {}
@@ -24,13 +24,14 @@ class Executor:
         self.connection = connection
         self._most_rows = database.backend.rows_in_transaction(database.url)
         self._rows_changed = 0
+        self._translating = database.translating()
 
     def execute(self, statement: Any, parameters: Mapping[str, Any] = _NONE) -> Any:
         """Run a statement that was composed for the occasion; its rows are read at once.
 
         Raises BackendError if a value does not fit its column; it names column and row.
         """
-        with self.database.translating():
+        with self._translating:
             result = self.connection.execute(statement, parameters or None)
             if not result.returns_rows:
                 self._count(result.rowcount)
@@ -44,7 +45,7 @@ class Executor:
 
     def rows(self, prepared: Prepared, /, **values: Any) -> list[list[Any]]:
         """Run a prepared SELECT and return its rows as Python values."""
-        with self.database.translating():
+        with self._translating:
             cursor = self._run(prepared, prepared.parameters(values))
             try:
                 return prepared.read(cursor)
@@ -55,7 +56,7 @@ class Executor:
         """Run a SELECT of many rows and return its columns as Python values."""
         prepared = self.database.compiled(statement)
         with (
-            self.database.translating(),
+            self._translating,
             contextlib.closing(self._run(prepared, prepared.parameters({}))) as cursor,
         ):
             return prepared.read_columns(cursor)
@@ -74,7 +75,7 @@ class Executor:
         prepared = self.database.compiled(statement)
         prepared.sql = f"{explain} {prepared.sql}"
         with (
-            self.database.translating(),
+            self._translating,
             contextlib.closing(self._run(prepared, prepared.parameters({}))) as cursor,
         ):
             return [str(row[-1]) for row in cursor.fetchall()]
@@ -82,7 +83,7 @@ class Executor:
     def change(self, prepared: Prepared, /, **values: Any) -> int:
         """Run a prepared INSERT, UPDATE or DELETE and return the number of rows it touched."""
         self._count(1)
-        with self.database.translating():
+        with self._translating:
             cursor = self._run(prepared, prepared.parameters(values))
             try:
                 return int(cursor.rowcount)
@@ -98,7 +99,7 @@ class Executor:
         """Return the INSERT of these columns."""
         names = tuple(names)
         return self.database.prepare(
-            f"insert:{table.name}:{','.join(names)}",
+            ("insert", table.name, names),
             lambda: insert(table).values({name: bindparam(name) for name in names}),
         )
 
@@ -110,11 +111,12 @@ class Executor:
     def change_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a prepared statement once for each row of values."""
         self._count(len(rows))
-        parameters = [prepared.parameters(row) for row in rows]
-        with self.database.translating():
-            # Drivers take a detour for many runs that is not worth it for one.
-            many = len(rows) != 1
-            self._run(prepared, parameters if many else parameters[0], many=many).close()
+        # Drivers take a detour for many runs that is not worth it for one.
+        many = len(rows) != 1
+        of_each = prepared.parameters
+        parameters = [of_each(row) for row in rows] if many else of_each(rows[0])
+        with self._translating:
+            self._run(prepared, parameters, many=many).close()
 
     def change_columns(
         self,
@@ -130,7 +132,7 @@ class Executor:
         if self._most_rows is not None:
             rows = iter(known := list(rows))
             self._count(len(known))
-        with self.database.translating():
+        with self._translating:
             self._run(prepared, rows, many=True).close()
 
     def _count(self, rows: int) -> None:
@@ -144,21 +146,12 @@ class Executor:
             )
 
     def _run(self, prepared: Prepared, parameters: Any, *, many: bool = False) -> Any:
-        cursor = self.connection.connection.cursor()
-        announce(
-            self.connection.engine,
-            prepared.sql,
-            parameters,
-            connection=self.connection,
-            cursor=cursor,
-            many=many,
-        )
+        connection = self.connection
+        engine, held = connection.engine, connection.connection
+        cursor = held.cursor()
         try:
-            run(cursor, prepared.sql, parameters, many=many)
+            run(engine, cursor, prepared.sql, parameters, connection=connection, many=many)
         except Exception as error:
-            driver_connection = self.connection.connection.driver_connection
-            self.database.drop_if_lost(
-                error, self.connection.engine, self.connection, driver_connection
-            )
+            self.database.drop_if_lost(error, engine, connection, held.driver_connection)
             raise
         return cursor

@@ -169,12 +169,21 @@ def with_values(statement: Select[Any], dialect: Dialect) -> str:
     return str(compiled).replace("%%", "%") if doubled else str(compiled)
 
 
-def run(cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> None:
+def run(
+    engine: Any,
+    cursor: Any,
+    sql: str,
+    parameters: Any,
+    *,
+    connection: Any = None,
+    many: bool = False,
+) -> None:
     """Have a driver's cursor run a statement, or close it where that fails.
 
     The error's traceback holds it otherwise, and whichever thread drops that last has to wait for
     the connection: in SQLite as long as another thread waits there for a lock on the database.
     """
+    announce(engine, sql, parameters, connection=connection, cursor=cursor, many=many)
     try:
         (cursor.executemany if many else cursor.execute)(sql, parameters)
     except BaseException:

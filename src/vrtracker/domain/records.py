@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,12 +32,17 @@ def row_digest(record: Any, changes: Mapping[str, Any] = _NONE) -> str:
 
     `changes`: new values of some columns.
     """
-    stored = {
-        name: value.replace(microsecond=0) if isinstance(value, dt.datetime) else value
-        for name, value in changes.items()
-    }
-    values = repr({**values_of(record), **stored})
-    return hashlib.blake2b(values.encode(), digest_size=12).hexdigest()
+    values = values_of(record)
+    for name, value in changes.items():
+        values[name] = value.replace(microsecond=0) if isinstance(value, dt.datetime) else value
+    written = _as_repr(tuple(values)) % tuple(values.values())
+    return hashlib.blake2b(written.encode(), digest_size=12).hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _as_repr(names: tuple[str, ...]) -> str:
+    """Return what writes values as `repr` of a dict does, the names written once for all."""
+    return "{" + ", ".join(f"{name!r}".replace("%", "%%") + ": %r" for name in names) + "}"
 
 
 class _OfRow(Shown):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 
 from vrtracker.errors import ConfigurationError, InvalidValueError, UnknownNameError
@@ -125,6 +125,10 @@ class StageGraph(Mapping[str, Stage]):
 
     def __len__(self) -> int:
         return len(self._stages)
+
+    def values(self) -> ValuesView[Stage]:
+        """Return the stages, in order."""
+        return self._stages.values()
 
     def review(self, check: str) -> Stage:
         """Return the review stage that a check such as ``red_cell`` or ``red_cell_qc`` names."""

@@ -8,6 +8,7 @@ same in SQL, and a test compares the two over every combination of facts.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -168,6 +169,7 @@ def target_of(transition: Transition) -> State | None:
     return _TARGETS.get(transition)
 
 
+@functools.cache
 def allowed_from(state: State, kind: StageKind) -> tuple[Transition, ...]:
     """Return the transitions that a stage of this kind may make from `state`, in table order."""
     foreign = _REVIEW_ONLY if kind is StageKind.PROCESS else _PROCESS_ONLY

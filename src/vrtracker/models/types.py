@@ -7,6 +7,7 @@ compare-and-set agree. Text compares by code point, not by the server's locale.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from decimal import Decimal
 from typing import Any
@@ -128,6 +129,13 @@ class UTCTime(TypeDecorator[dt.datetime]):
 
     impl = _SECONDS
     cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Convert an instant once for all that hold it: a claim binds ten, most of them equal."""
+        convert: Any = super().bind_processor(dialect)
+        known = functools.lru_cache(maxsize=16)(convert)
+        # In other zones the two times of an hour that comes twice are equal, but no one instant.
+        return lambda value: (known if value and value.tzinfo is dt.UTC else convert)(value)
 
     def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> Any:
         """Refuse a time without a zone; store UTC."""

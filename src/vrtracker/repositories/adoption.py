@@ -166,7 +166,6 @@ def write(
 def append_events(connection: Connection, events: Sequence[NewEvent]) -> None:
     """Append events to the history of a database that was made just now."""
     if events:
-        names = NewEvent.__dataclass_fields__
         shared = {"operation_id": operations.current() or operations.new_id()}
-        rows = [{name: getattr(event, name) for name in names} | shared for event in events]
+        rows = [event._asdict() | shared for event in events]
         connection.execute(insert(Base.metadata.tables["vrt_event"]), rows)

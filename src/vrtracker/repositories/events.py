@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,7 +21,7 @@ from sqlalchemy import (
 
 from vrtracker import operations
 from vrtracker.backends.days import KeyText
-from vrtracker.database import Executor, Prepared
+from vrtracker.database import Executor
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.lineage import Move, Span, lineage
 from vrtracker.domain.replay import Told
@@ -32,8 +30,7 @@ from vrtracker.models.types import JSONDocument
 from vrtracker.repositories.listing import Listing, where
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event to append; see `vrtracker.models.events` for the meaning of the fields."""
 
     occurred_at: dt.datetime
@@ -53,7 +50,6 @@ class NewEvent:
 _LAST = 2**31 - 1
 _QUIET = {"start", "rerun", "fail"}
 """What makes no work for those who wait."""
-_GIVEN = tuple(NewEvent.__dataclass_fields__)
 
 
 class EventRepository:
@@ -62,6 +58,8 @@ class EventRepository:
     def __init__(self, executor: Executor) -> None:
         self._x = executor
         self._digests: dict[str, str] = {}
+        self.operation_id = operations.current() or operations.new_id()
+        """Id of the operation that the transaction is part of, or is."""
 
     def now_holds(self, session: SessionKey, digest: str) -> None:
         """Have the events of a session that follow keep the digest of its row."""
@@ -82,14 +80,13 @@ class EventRepository:
         operation_id = operation_id or self.operation_id
         rows = [
             {
-                **{name: getattr(event, name) for name in _GIVEN},
+                **event._asdict(),
                 "operation_id": operation_id,
                 "row_digest": self._digests.get(event.subject_key),
             }
             for event in events
         ]
-        if rows:
-            self._x.change_many(self._insert(*rows[0]), rows)
+        self._x.insert(self._x.tables.events, rows)
         if wakes is None:
             wakes = any(event.verb not in _QUIET for event in events)
         if wakes:
@@ -99,30 +96,20 @@ class EventRepository:
         self, event: NewEvent, subject_keys: Iterable[str], changes: Iterable[JSONDocument]
     ) -> None:
         """Append an event for each subject, with its key and changes, alike in all else."""
-        shared = {name: getattr(event, name) for name in _GIVEN}
-        del shared["subject_key"], shared["changes"]
         # What is NULL in all of them need not be handed over with each.
-        shared = {name: value for name, value in shared.items() if value is not None}
+        given = event._replace(changes=None)._asdict().items()
+        shared = {name: value for name, value in given if value is not None}
+        del shared["subject_key"]
         shared["operation_id"] = self.operation_id
-        self._x.change_columns(
-            self._insert(*shared, "subject_key", "changes"),
-            {"subject_key": subject_keys, "changes": changes},
-            shared,
-        )
+        columns: dict[str, Iterable[Any]] = {"subject_key": subject_keys, "changes": changes}
+        prepared = self._x.inserting(self._x.tables.events, [*shared, *columns])
+        self._x.change_columns(prepared, columns, shared)
         self._wake()
 
     def _wake(self) -> None:
         waking = self._x.database.backend.waking
         if waking is not None:
             self._x.change(self._x.database.prepare("events.wake", lambda: text(waking)))
-
-    @cached_property
-    def operation_id(self) -> str:
-        """Id of the operation that the transaction is part of, or is."""
-        return operations.current() or operations.new_id()
-
-    def _insert(self, *names: str) -> Prepared:
-        return self._x.inserting(self._x.tables.events, names)
 
     def last_number(self) -> int:
         """Return the number of the newest event, 0 if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
@@ -70,8 +70,8 @@ class RowRepository(Generic[Record]):
         """What fits values to the columns."""
         return coercer_of(self.table)
 
-    def _prepared(self, name: str, build: Any) -> Prepared:
-        prepared: Prepared = self._x.database.prepare(f"{self.table.name}.{name}", build)
+    def _prepared(self, name: Hashable, build: Any) -> Prepared:
+        prepared: Prepared = self._x.database.prepare((self.table.name, name), build)
         return prepared
 
     # -- reading ---------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class RowRepository(Generic[Record]):
     ) -> bool:
         """Set columns of a row if it still holds what was seen; return whether it did."""
         missing = {name for name, value in seen.items() if value is None}
-        name = f"set:{','.join(values)}:if:{','.join(seen)}:null:{','.join(sorted(missing))}"
+        name = ("set", tuple(values), tuple(seen), frozenset(missing))
 
         def build() -> Any:
             clauses = [_still(self.table.c[name], is_missing=name in missing) for name in seen]

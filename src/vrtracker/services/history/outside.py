@@ -289,7 +289,7 @@ def _event(
 
 
 def _signed(event: NewEvent) -> NewEvent:
-    return replace(event, actor=OUTSIDE)
+    return event._replace(actor=OUTSIDE)
 
 
 def _key(repository: RowRepository[Any], row: Mapping[str, Any]) -> SessionKey | str:
