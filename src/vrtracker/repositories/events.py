@@ -77,13 +77,9 @@ class EventRepository:
         `operation_id`: another operation than the one that the transaction is part of. `wakes`:
         whether to wake those who wait for work; by what happened when not given.
         """
-        operation_id = operation_id or self.operation_id
+        shared = {"operation_id": operation_id or self.operation_id}
         rows = [
-            {
-                **event._asdict(),
-                "operation_id": operation_id,
-                "row_digest": self._digests.get(event.subject_key),
-            }
+            event._asdict() | shared | {"row_digest": self._digests.get(event.subject_key)}
             for event in events
         ]
         self._x.insert(self._x.tables.events, rows)
