@@ -376,9 +376,8 @@ def _begin(held: Any) -> None:
 def _begin_immediate(held: Any) -> None:
     """Wait for the other writers in short steps; SQLite's own grow to 0.1 s, with the lock free."""
     execute = held.dbapi_connection.execute
+    execute("PRAGMA busy_timeout = 0")
     try:
-        execute("PRAGMA busy_timeout = 0")
         _again_while_busy(execute, "BEGIN IMMEDIATE", _TURN_PAUSE)
     finally:
-        with contextlib.suppress(sqlite3.Error):
-            execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
