@@ -7,7 +7,7 @@ import random
 import pytest
 
 from vrtracker.backends.access import jvm, ucanaccess
-from vrtracker.backends.access.pending import share_passes
+from vrtracker.backends.access.mirror import share_passes
 
 TABLE = (
     "CREATE TABLE [{name}] ([id] COUNTER NOT NULL, [name] TEXT(20), [n] LONG, [raw] OLE, "

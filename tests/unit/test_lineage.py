@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vrtracker.domain.lineage import Move, Span, lineage
+from vrtracker.domain.told import Move, Span, lineage
 
 
 @pytest.mark.parametrize("at", [None, 1, 40])

@@ -28,8 +28,12 @@ from sqlalchemy import (
 )
 
 from vrtracker.backends.base import ArrowReader, Backend, Listener, Violation
-from vrtracker.backends.postgresql_care import PostgreSQLCare, application, for_libpq
-from vrtracker.backends.postgresql_health import PostgreSQLHealth
+from vrtracker.backends.postgresql_care import (
+    PostgreSQLCare,
+    PostgreSQLHealth,
+    application,
+    for_libpq,
+)
 from vrtracker.backends.postgresql_roles import PostgreSQLRoles, act_as_owner
 from vrtracker.backends.roles import ask_to_grant
 from vrtracker.backends.secrets import with_password

@@ -1,4 +1,4 @@
-"""Databases of a PostgreSQL server as a whole: made, removed, cleaned up."""
+"""Databases of a PostgreSQL server as a whole: made, removed, cleaned up, and asked by a doctor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import URL, Engine, text
+
 from vrtracker.backends.care import Care
+from vrtracker.backends.health import Health, versions_of
 from vrtracker.backends.secrets import with_password
 from vrtracker.errors import BackendError
 
@@ -105,3 +108,38 @@ def _connected(address: str) -> Iterator[psycopg.Connection[Any]]:
         psycopg.connect(address, autocommit=True, connect_timeout=10)
     ) as connection:
         yield connection
+
+
+# Who waits for a lock names who holds it; who has left a transaction open may hold one.
+_HOLDERS = """
+SELECT usename, coalesce(nullif(application_name, ''), 'a program') || coalesce(
+       ' on ' || host(client_addr), ''), coalesce(state, 'of which you may see no more'),
+       coalesce(extract(epoch FROM clock_timestamp() - state_change)::bigint, 0)
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND (
+    pid IN (SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock')
+    OR (state LIKE 'idle in transaction%' AND clock_timestamp() - state_change > '1 minute'))
+ORDER BY pid
+"""
+
+
+class PostgreSQLHealth(Health):
+    """Asks the server."""
+
+    def equipment(self, url: URL) -> str:
+        """Return the versions of psycopg, of libpq, and of what reads columns."""
+        del url
+        import psycopg
+
+        packages = versions_of(["psycopg", "adbc-driver-postgresql", "sqlalchemy"])
+        return f"{packages}, libpq {psycopg.pq.version() // 10000}"
+
+    def holders(self, url: URL, engine: Engine) -> list[str]:
+        """Ask who blocks others, and who left a transaction open."""
+        del url
+        with engine.connect() as connection:
+            rows = connection.execute(text(_HOLDERS)).all()
+        return [
+            f"{user} with {what} ({state} for {seconds} s)" for user, what, state, seconds in rows
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +12,16 @@ from vrtracker.as_json import records
 from vrtracker.cli import watching
 from vrtracker.cli.exits import Exit
 from vrtracker.cli.filters import Filters
-from vrtracker.cli.hints import next_steps
 from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Json, Key, Limit, To, argument, option
 from vrtracker.cli.output import note, say, write_json, write_listing, write_table
 from vrtracker.cli.shell import Shell, shell_of
+from vrtracker.domain.stages import Stage, StageKind
 from vrtracker.errors import InvalidKeyError, InvalidValueError
 from vrtracker.operations import short
 
 if TYPE_CHECKING:
+    from vrtracker.cli.shell import Shell
     from vrtracker.repositories.selecting import Selection
     from vrtracker.tracker import Tracker
 
@@ -251,3 +252,53 @@ def attempts(context: typer.Context, key: Key, *, to: To = None, json: Json = Fa
     with shell_of(context).open(readonly=True) as tracker:
         rows = records(tracker.workflow.attempts.records(key))
     write_listing(rows, _ATTEMPTS, json=json, to=to, nothing="Nothing was attempted yet.")
+
+
+_Step = tuple[str, list[str]]
+
+
+def next_steps(
+    stages: Mapping[str, Stage], state: Mapping[str, Any], shell: Shell
+) -> list[tuple[str, list[str]]]:
+    """Return what is to be done, what failed first, each with its commands.
+
+    `state`: as ``vrtracker status --json`` writes it.
+    """
+    if not state["sessions"]:
+        steps: list[_Step] = [
+            ("There are no sessions. Look for them on disk:", ["scan --add-mice"]),
+            ("Or bring them in:", ["import table mice FILE", "import table sessions FILE"]),
+        ]
+    else:
+        counts = state["stages"]
+        steps = [step for stage in stages.values() for step in _failed(stage, counts[stage.name])]
+        if state["held_back"]:
+            why = f"{state['held_back']} failed and are not tried now. Until when, or why:"
+            steps.append((why, ["errors --held-back"]))
+        steps += [step for stage in stages.values() for step in _open(stage, counts[stage.name])]
+    return [(why, [shell.command(words) for words in lines]) for why, lines in steps]
+
+
+def _failed(stage: Stage, counts: Mapping[str, int]) -> Iterator[_Step]:
+    failed = counts["failed"]
+    if failed and stage.kind is StageKind.PROCESS:
+        yield f"{failed} failed: {stage.title}. See why:", [f"errors --stage {stage.name}"]
+
+
+def _open(stage: Stage, counts: Mapping[str, int]) -> Iterator[_Step]:
+    ready, stale = counts["ready"], counts["stale"]
+    if stage.kind is StageKind.REVIEW:
+        waiting = ready + stale + counts["failed"]
+        option = " --include-stale" if stale else ""
+        if waiting:
+            lines = [f"needs {stage.name}{option}", f"qc set KEY {stage.name} PASS"]
+            yield f"{waiting} to judge: {stage.title}. List them, then decide on each:", lines
+        return
+    named = "" if stage.name == "registration" else f" --stage {stage.name}"
+    if ready and not named:
+        yield f"{ready} ready: {stage.title}.", ["register"]
+    elif ready:
+        lines = [f"needs {stage.name}", f"complete KEY {stage.name}"]
+        yield f"{ready} ready: {stage.title}. List them, and record what was run:", lines
+    if stale:
+        yield f"{stale} to make again: {stage.title}.", [f"register{named} --include-stale"]

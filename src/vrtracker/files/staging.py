@@ -17,16 +17,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vrtracker import clock
-from vrtracker.errors import NotFoundError, RegistrarError
+from vrtracker.errors import InvalidValueError, NotFoundError, RegistrarError
 from vrtracker.files.alf import is_curated
 from vrtracker.files.layout import LATE, ONE_DATA, SUPERSEDED
-from vrtracker.files.staging_names import check_names
 from vrtracker.files.trees import (
     carry,
     flush,
@@ -287,3 +287,22 @@ def _suffix(output: str) -> str:
 
 def _recover_first(left_over: Path) -> str:
     return f"{str(left_over)!r} was left by an interrupted attempt; recover the session first."
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+_OUTPUT = re.compile(r"\w[\w.-]*")
+
+
+def check_names(output: str, token: str) -> None:
+    """Raise InvalidValueError for what cannot be part of a folder's name."""
+    if not _TOKEN.fullmatch(token):
+        raise InvalidValueError(
+            f"{token!r} cannot name a staging folder; use letters, digits, '_' and '-'.",
+            value=token,
+        )
+    if not _OUTPUT.fullmatch(output) or output == SUPERSEDED:
+        raise InvalidValueError(
+            f"{output!r} cannot be an output folder; give the name of one folder, "
+            f"not hidden and not {SUPERSEDED!r}.",
+            value=output,
+        )

@@ -15,10 +15,7 @@ from vrtracker.files.alf import find_alf_files, hash_file, read_npy_header
 class AlfIndexer:
     """Records every ALF-named file of a session as a dataset; writes nothing.
 
-    Parameters
-    ----------
-    hashes
-        Compute the MD5 of each file.
+    `hashes`: compute the MD5 of each file.
     """
 
     hashes: bool = True

@@ -30,12 +30,8 @@ class CommandRegistrar:
     The command runs in the session's folder and writes its output into ``{staging}``; a non-zero
     exit code means that it failed. So it has if it names that folder, and leaves it empty.
 
-    Parameters
-    ----------
-    command
-        The command line, such as ``python /lab/preprocess.py {session_path} --out {staging}``.
-    timeout_s
-        Seconds after which it is stopped and has failed.
+    `command`: the command line, such as ``python /lab/preprocess.py {session_path} --out
+    {staging}``. `timeout_s`: seconds after which it is stopped and has failed.
     """
 
     command: str

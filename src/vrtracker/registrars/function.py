@@ -15,14 +15,9 @@ from vrtracker.registrars.versions import distribution_of
 class FunctionRegistrar:
     """Calls a function with the `Job`; it writes into ``job.staging`` and may return a result.
 
-    Parameters
-    ----------
-    function
-        Called once for each session; returns None or a `RegistrarResult`. Its own attributes
-        `estimate` (a function of the job), `check` (a function of nothing) and `version` are used
-        where it has them.
-    options
-        Options for it, as ``job.options``; plain Python values.
+    `function`: called once for each session; returns None or a `RegistrarResult`. Its own
+    attributes `estimate` (a function of the job), `check` (a function of nothing) and `version` are
+    used where it has them. `options`: options for it, as ``job.options``; plain Python values.
     """
 
     function: Callable[[Job], RegistrarResult | None]

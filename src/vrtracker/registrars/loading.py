@@ -25,22 +25,12 @@ _COMMAND = "command:"
 def registrar_from(spec: Any, options: Mapping[str, Any] | None = None) -> Registrar:
     """Return the registrar that a specification names.
 
-    Parameters
-    ----------
-    spec
-        ``alf``; ``command: PROGRAM …``; ``module:function``; the name of an entry point in the
-        group ``vrtracker.registrars``; a function; or a registrar, which is returned as it is.
-    options
-        Options for a function, or for the ALF indexer (``hashes``) or command (``timeout_s``).
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be loaded, or does not take the options.
-    UnknownNameError
-        If there is nothing of that name.
-    InvalidValueError
-        If the options are not plain values.
+    `spec`: ``alf``; ``command: PROGRAM …``; ``module:function``; the name of an entry point in the
+    group ``vrtracker.registrars``; a function; or a registrar, which is returned as it is.
+    `options`: options for a function, or for the ALF indexer (``hashes``) or command
+    (``timeout_s``). Raises ConfigurationError if it cannot be loaded, or does not take the options;
+    UnknownNameError if there is nothing of that name; InvalidValueError if the options are not
+    plain values.
     """
     given = _plain(options or {})
     if isinstance(spec, str):

@@ -23,10 +23,7 @@ def version_of(registrar: Registrar) -> str | None:
 def distribution_of(module: str) -> str | None:
     """Return name and version of the installed distribution that a module is of.
 
-    Returns
-    -------
-    str or None
-        None for a file that is not installed, and where several distributions share the name.
+    Returns None for a file that is not installed, and where several distributions share the name.
     """
     names = set(packages_distributions().get(module.partition(".")[0], ()))
     if len(names) != 1:

@@ -23,8 +23,8 @@ from vrtracker import operations
 from vrtracker.backends.days import KeyText
 from vrtracker.database import Executor
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.lineage import Move, Span, lineage
 from vrtracker.domain.replay import Told
+from vrtracker.domain.told import Move, Span, lineage
 from vrtracker.domain.undoing import Past
 from vrtracker.models.types import JSONDocument
 from vrtracker.repositories.listing import Listing, where

@@ -15,8 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from vrtracker.backends.access import jars, writing
-from vrtracker.backends.access.care import AccessCare
-from vrtracker.backends.access.health import AccessHealth
+from vrtracker.backends.access.health import AccessCare, AccessHealth
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import NATIVE, cannot_adopt, explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Parts, Violation

@@ -57,7 +57,7 @@ class ReconcilePlan(Shown):
     """
 
     found: Findings
-    _service: ReconcileService
+    _reconciler: Reconciler
     removed: list[str] = field(default_factory=list)
     """What `apply` did about attempts that had ended, a sentence each."""
 
@@ -99,8 +99,8 @@ class ReconcilePlan(Shown):
         >>> [str(key) for key in tracker.reconcile().apply()]
         ['DEMO001.2023-01-18.701']
         """
-        keys = self._service.apply(self.found, force=force)
-        self.removed.extend(self._service.clean(self.found))
+        keys = self._reconciler.apply(self.found, force=force)
+        self.removed.extend(self._reconciler.clean(self.found))
         return keys
 
     def undo(self) -> list[SessionKey]:
@@ -115,7 +115,7 @@ class ReconcilePlan(Shown):
         >>> tracker.reconcile().rows() == plan.rows()
         True
         """
-        return self._service.undo(self.found)
+        return self._reconciler.undo(self.found)
 
     def only(self, keep: Callable[[SessionChange], bool]) -> ReconcilePlan:
         """Return the plan of those changes of sessions alone for which `keep` is true.
@@ -128,7 +128,8 @@ class ReconcilePlan(Shown):
         []
         """
         changes = tuple(filter(keep, self.found.changes))
-        return ReconcilePlan(replace(self.found, changes=changes, runs=(), mice=()), self._service)
+        found = replace(self.found, changes=changes, runs=(), mice=())
+        return ReconcilePlan(found, self._reconciler)
 
     def frame(self) -> pd.DataFrame:
         """Return the changes, one row for each value: key, what, old, new, why.
@@ -194,9 +195,7 @@ class ReconcilePlan(Shown):
 
 
 class ReconcileService(LabService):
-    """Plans what the database should say, applies it, and takes it back."""
-
-    # -- plan -----------------------------------------------------------------------------------
+    """Plans what the database should say."""
 
     def plan(
         self,
@@ -217,7 +216,8 @@ class ReconcileService(LabService):
         mice = {row["mouseName"] for row in rows}
         asked = mice if filters else None
         found = scan(root, mice=asked, known=mice, progress=progress, look=comparison.look)
-        return ReconcilePlan(comparison.result(root, found, only_present=only_present), self)
+        result = comparison.result(root, found, only_present=only_present)
+        return ReconcilePlan(result, Reconciler(self._lab))
 
     def load(self, path: str | os.PathLike[str]) -> ReconcilePlan:
         """Read a plan that was saved.
@@ -232,19 +232,7 @@ class ReconcileService(LabService):
             ) from error
         except ValueError as error:
             raise InvalidValueError(f"{os.fspath(path)!r} is no plan: it is not JSON.") from error
-        return ReconcilePlan(Findings.from_json(document), self)
-
-    def apply(self, found: Findings, *, force: bool = False) -> list[SessionKey]:
-        """Write the changes; see `ReconcilePlan.apply`."""
-        return Reconciler(self._lab).apply(found, force=force)
-
-    def clean(self, found: Findings) -> list[str]:
-        """Remove what ended attempts left; see `ReconcilePlan.apply`."""
-        return Reconciler(self._lab).clean(found)
-
-    def undo(self, found: Findings) -> list[SessionKey]:
-        """Take the changes back; see `ReconcilePlan.undo`."""
-        return Reconciler(self._lab).undo(found)
+        return ReconcilePlan(Findings.from_json(document), Reconciler(self._lab))
 
     def _recorded(
         self, listing: Listing, parts: Sequence[str]

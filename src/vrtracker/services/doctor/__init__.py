@@ -1,6 +1,6 @@
 """What is wrong with a lab's database and with what it needs around it.
 
-`diagnosis` holds what is found, `patient` what is looked at; `machine`, `database` and `around`
+`diagnosis` holds what is found, `patient` what is looked at; `machine` and `database`
 have one function for each check, `examining` runs them.
 """
 

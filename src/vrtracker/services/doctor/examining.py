@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vrtracker.errors import VrtrackerError
-from vrtracker.services.doctor import around, database, machine
+from vrtracker.services.doctor import database, machine
 from vrtracker.services.doctor.diagnosis import Check, Diagnosis, Finding, Status, of_error
 from vrtracker.services.doctor.patient import CannotBeSeenError, Patient
 
@@ -25,8 +25,8 @@ CHECKS: dict[str, Callable[[Patient], Finding]] = {
     "names": database.names,
     "claims": database.claims,
     "clock": machine.clock,
-    "backups": around.backups,
-    "root": around.root,
+    "backups": machine.backups,
+    "root": machine.root,
     "registrars": machine.registrars,
 }
 """The checks by name, in the order in which they are made."""

@@ -39,6 +39,14 @@ def remove(
         )
         for each in records
     ]
+    keep_aside(lab, unit, kind, keys, reason)
+    unit.events.append(events)
+
+
+def keep_aside(
+    lab: LabContext, unit: UnitOfWork, kind: str, keys: Mapping[int, Any], reason: str | None
+) -> None:
+    """Move rows, given by number with their keys, to the deleted ones."""
     content = unit.deletions.take(kind, list(keys))
     unit.deletions.keep(
         [
@@ -55,7 +63,6 @@ def remove(
             for number, rows in content.items()
         ]
     )
-    unit.events.append(events)
 
 
 def refuse_claimed(

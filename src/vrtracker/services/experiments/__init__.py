@@ -1,7 +1,6 @@
 """Experiments: what happened in sessions, trial by trial."""
 
 from vrtracker.services.experiments.importing import ExperimentPlan
-from vrtracker.services.experiments.replaying import Replayed
-from vrtracker.services.experiments.service import ExperimentService
+from vrtracker.services.experiments.service import ExperimentService, Replayed
 
 __all__ = ["ExperimentPlan", "ExperimentService", "Replayed"]

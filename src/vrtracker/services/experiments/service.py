@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vrtracker.backends.base import ViolationError
-from vrtracker.errors import DuplicateError, InvalidValueError, NotFoundError
+from vrtracker.database import Database
+from vrtracker.display import Facts, Shown, counted
+from vrtracker.domain.experiments import Experiment, Trial
+from vrtracker.errors import DuplicateError, InvalidValueError, NotEmptyError, NotFoundError
 from vrtracker.files.aepsych.writing import write_experiments
+from vrtracker.services.administration.migrating import upgrade
+from vrtracker.services.context import LabContext
+from vrtracker.services.entries.removing import keep_aside
 from vrtracker.services.experiments.importing import COUNTED, ExperimentPlan, plan_import
-from vrtracker.services.experiments.owners import Owner, event, owner_of, require_uid
+from vrtracker.services.experiments.owners import NOBODY, Owner, event, owner_of, require_uid
 from vrtracker.services.experiments.recording import ExperimentRecording
-from vrtracker.services.experiments.replaying import Replayed, replay
+from vrtracker.settings import settings_for
 from vrtracker.spelling import nearest
 
 
@@ -87,18 +95,7 @@ class ExperimentService(ExperimentRecording):
         """
         with self._lab.unit() as unit:
             row = self._row(unit, experiment)
-            number, at = row["experiment_id"], self._lab.now()
-            entry = {
-                "subject_kind": "experiment",
-                "subject_key": experiment,
-                "row_number": number,
-                "content": unit.deletions.take("experiment", [number])[number],
-                "deleted_at": at,
-                "actor": self._lab.actor,
-                "operation_id": unit.events.operation_id,
-                "reason": reason,
-            }
-            unit.deletions.keep([entry])
+            keep_aside(self._lab, unit, "experiment", {row["experiment_id"]: experiment}, reason)
             owner = Owner(row["session"], row["mouse"])
             told = event(self._lab, owner, "experiment_deleted", experiment, reason=reason)
             unit.events.append([told])
@@ -253,3 +250,62 @@ class ExperimentService(ExperimentRecording):
         ()
         """
         return replay(self._lab, self.whole(experiment), None if dry_run else into)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Replayed(Shown):
+    """What the messages of experiments tell.
+
+    `counts`: by experiment: how many ``trials, parameters, outcomes, messages, blobs`` come of it.
+    `differences`: trials that are recorded otherwise than their message tells, or by one of the two
+    alone. When a trial ended is not compared: a message is older than what is made of it.
+    """
+
+    counts: dict[str, dict[str, int]]
+    differences: tuple[str, ...]
+
+    def facts(self) -> Facts:
+        """Return what was rebuilt, and what differs."""
+        rows = [(uid, *counts.values()) for uid, counts in self.counts.items()]
+        columns = ("experiment", *next(iter(self.counts.values()), {}))
+        title = f"Rebuilt from messages, {counted(len(self.differences), 'difference')}"
+        return Facts(title, rows, columns, notes=self.differences)
+
+
+def replay(lab: LabContext, experiments: Sequence[Experiment], into: Any) -> Replayed:
+    """Rebuild experiments; see `ExperimentService.replay`."""
+    made = [each.replayed() for each in experiments]
+    differences = [
+        f"{uid}: trial {number}"
+        for uid, one, other in (
+            (each.uid, each.trials, again.trials)
+            for each, again in zip(experiments, made, strict=True)
+        )
+        for number in range(1, max(len(one), len(other)) + 1)
+        if _told(one[number - 1 : number]) != _told(other[number - 1 : number])
+    ]
+    if into is not None:
+        _write(lab, made, into)
+    return Replayed({each.uid: each.counts for each in made}, tuple(differences))
+
+
+def _told(trials: Sequence[Trial]) -> list[Any]:
+    return [each.same_as[1:] for each in trials]
+
+
+def _write(lab: LabContext, experiments: Sequence[Experiment], into: Any) -> None:
+    settings = settings_for(into)
+    upgrade(settings)
+    with Database(settings.database) as database:
+        there, at = replace(lab, database=database), lab.now()
+        with there.unit() as unit:
+            if unit.experiments.uids():
+                raise NotEmptyError(database, ["experiments"])
+            for each in experiments:
+                unit.experiments.add(each, at, **NOBODY.numbers)
+            told = [
+                event(there, NOBODY, "replayed", each.uid, {"trials:added": len(each.trials)})
+                for each in experiments
+            ]
+            unit.events.append(told)
+            unit.commit()

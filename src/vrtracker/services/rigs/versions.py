@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from vrtracker.display import Facts, Shown, counted
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.rigs import Required, content_hash, for_export, required_files
-from vrtracker.files.required import missing
 from vrtracker.repositories.rigs import RigRow
 from vrtracker.repositories.row_images import RIG
 from vrtracker.repositories.row_images import differences as changed_rows
@@ -154,7 +153,9 @@ def lacking(folder: Path, needed: Iterable[Required]) -> list[Required]:
 
     Raises OSError if the folder cannot be looked into.
     """
-    return [each for each in needed if missing(folder, [each.pattern])]
+    return [
+        each for each in needed if not any(path.is_file() for path in folder.glob(each.pattern))
+    ]
 
 
 def same(name: str, other: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -166,9 +167,9 @@ class ActivityService:
         for name in self._lab.stages:
             found = [states for (_, stage), states in counts.items() if stage == name]
             states = {state: sum(each[state] for each in found) for state in State}
-            pace = _pace([row for row in ended if row.stage == name], now)
             queued = sum(states[state] for state in _QUEUED)
-            rows.append({"stage": name, **_named(states), **pace.columns(queued)})
+            pace = _pace([row for row in ended if row.stage == name], queued, now)
+            rows.append({"stage": name, **_named(states), **pace})
         return rows
 
 
@@ -176,38 +177,20 @@ def _named(states: Mapping[State, int]) -> dict[str, int]:
     return {str(state): number for state, number in states.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    """How fast a stage went lately."""
-
-    succeeded: int
-    failed: int
-    hours: float
-    bytes: float
-    measured: int
-
-    def columns(self, queued: int) -> dict[str, Any]:
-        ended = self.succeeded + self.failed
-        rate = ended / self.hours if ended else None
-        left = 0.0 if not queued else queued / rate * 3600 if rate else None
-        an_hour = self.bytes / self.hours if self.measured else None
-        to_come = self.bytes / self.measured * queued if self.measured else None
-        lately = {"succeeded_lately": self.succeeded, "failed_lately": self.failed}
-        return lately | dict(zip(_RATES, (rate, left, an_hour, to_come), strict=True))
-
-
-def _pace(rows: Sequence[Any], now: dt.datetime) -> _Pace:
-    """Return the pace of a stage, since the first of the attempts that ended in the window."""
-    by_outcome = {row.outcome: row for row in rows}
+def _pace(rows: Sequence[Any], queued: int, now: dt.datetime) -> dict[str, Any]:
+    """Return how fast a stage went since the first of the attempts that ended in the window."""
     began = min((max(row.began, now - WINDOW) for row in rows), default=now)
-    done, failed = by_outcome.get("succeeded"), by_outcome.get("failed")
-    return _Pace(
-        succeeded=done.count if done else 0,
-        failed=failed.count if failed else 0,
-        hours=max((now - began).total_seconds(), 1) / 3600,
-        bytes=float(done.bytes or 0) if done else 0,
-        measured=done.measured if done else 0,
-    )
+    hours = max((now - began).total_seconds(), 1) / 3600
+    counts = Counter({row.outcome: row.count for row in rows})
+    done = next((row for row in rows if row.outcome == "succeeded"), None)
+    rate = counts.total() / hours if counts.total() else None
+    left = 0.0 if not queued else queued / rate * 3600 if rate else None
+    an_hour = to_come = None
+    if done is not None and done.measured:
+        size = float(done.bytes or 0)
+        an_hour, to_come = size / hours, size / done.measured * queued
+    lately = {"succeeded_lately": counts["succeeded"], "failed_lately": counts["failed"]}
+    return lately | dict(zip(_RATES, (rate, left, an_hour, to_come), strict=True))
 
 
 def _errors(rows: Sequence[Any]) -> list[dict[str, Any]]:

@@ -1,20 +1,24 @@
-"""What needs doing, and why not yet: queues, states and reasons."""
+"""What needs doing, and why not yet: queues, states and reasons, stale stages, missing files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrtracker.domain.keys import SessionKey
+from vrtracker.domain.snapshots import Snapshot
 from vrtracker.domain.stages import Stage
-from vrtracker.domain.states import State, queued
+from vrtracker.domain.states import Mark, State, queued
+from vrtracker.domain.told import mark_name
+from vrtracker.errors import RootUnavailableError
+from vrtracker.files.trees import reason_of
 from vrtracker.found import Found, Selected, framed
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.stages import StageRepository
 from vrtracker.services.context import LabContext
-from vrtracker.services.transitions import Reasons, explain, read
-from vrtracker.services.workflow.missing_files import lacking_files
-from vrtracker.services.workflow.staleness import why_stale
+from vrtracker.services.rigs import files_needed, lacking
+from vrtracker.services.transitions import MISSING_FILES, Reason, Reasons, explain, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,3 +195,60 @@ class WorkflowReading:
     @property
     def _stages(self) -> StageRepository:
         return StageRepository(LookUps(self._lab.database))
+
+
+def why_stale(lab: LabContext, snapshot: Snapshot, stage: Stage) -> str | None:
+    """Return the reason of the last event that marked the stage as stale.
+
+    Returns None where it is not marked so, and where no event tells.
+    """
+    if snapshot.row(stage).mark != Mark.STALE:
+        return None
+    with lab.unit(readonly=True) as unit:
+        spans = unit.events.lineage("session", str(snapshot.record.key), is_there=True)
+        told = unit.events.about_staleness("session", spans, stage.name)
+    return next((why for verb, changes, why in told if _marks(verb, changes, stage)), None)
+
+
+def _marks(verb: str, changes: Any, stage: Stage) -> bool:
+    if verb == "invalidated":
+        return True
+    _, after = (changes or {}).get(mark_name(stage.name), (None, None))
+    return bool(after == Mark.STALE)
+
+
+_SETTLED = {"scratched", "not_applicable", "running", "done"}
+
+
+def lacking_files(
+    lab: LabContext, snapshot: Snapshot, stage: Stage, known: Sequence[Reason]
+) -> Iterator[Reason]:
+    """Yield what a stage that is still to be done will look for in vain.
+
+    `known`: what keeps the session out of the queue.
+    """
+    if lab.root is None or any(reason.code in _SETTLED for reason in known):
+        return
+    number, key = snapshot.record.uSessionID, snapshot.record.key
+    with lab.unit(readonly=True) as unit:
+        needed = [
+            each
+            for each in files_needed(unit, [number]).get(number, ())
+            if each.stage == stage.name
+        ]
+    if not needed:
+        return
+    try:
+        folder = lab.folders().find(key)
+        missing = needed if folder is None else lacking(folder, needed)
+    except (OSError, RootUnavailableError) as error:
+        why = reason_of(error) if isinstance(error, OSError) else str(error)
+        yield Reason(MISSING_FILES, stage.name, f"Its folder cannot be looked into: {why}")
+        return
+    for each in missing:
+        message = (
+            f"{each.equipment} of its rig leaves {each.pattern}, and there is no such file; copy "
+            "it into the session's folder, or say which rig was used: vrtracker rig set RIG "
+            f"{key}; rigs: vrtracker rig list"
+        )
+        yield Reason(MISSING_FILES, stage.name, message)
