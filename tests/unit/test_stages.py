@@ -10,7 +10,7 @@ from support.backends import SqliteSource
 from support.workflow_lab import WorkflowLab
 from vrtracker.domain.stages import BUILT_IN, Stage, StageGraph, StageKind
 from vrtracker.errors import ConfigurationError, UnknownNameError
-from vrtracker.models.sessions import Session
+from vrtracker.models.lab import Session
 
 
 def stage(name: str, *requires: str, **more) -> Stage:

@@ -11,8 +11,7 @@ from typing import Any
 
 from vrtracker.domain.experiments import Experiment, Message, Trial
 from vrtracker.domain.keys import SessionKey
-from vrtracker.models.masks import Mask
-from vrtracker.models.tracking import TrackedSession
+from vrtracker.models.files import Mask, TrackedSession
 from vrtracker.repositories.stored_rows import StoredRows
 from vrtracker.services.experiments.trials import pairs_of
 from vrtracker.unit_of_work import UnitOfWork

@@ -1,8 +1,13 @@
-"""`vrt_event`: the append-only history of sessions and mice."""
+"""What happened, what was deleted, and what was frozen.
+
+- `vrt_event`: the append-only history of sessions and mice.
+- `vrt_deleted`: what was deleted, with all that hung on it, until it is restored or purged.
+- `vrt_selection`: selections of sessions that were frozen under a name.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from vrtracker.models.base import Base, Document, Instant, Name, RowNumber, Words
@@ -46,4 +51,41 @@ class Event(Base):
     )
     row_digest: Mapped[str | None] = mapped_column(
         text(24), doc="digest of the session's row after the event, where that was known"
+    )
+
+
+class Deleted(Base):
+    """One session or mouse that was deleted; its key is free again."""
+
+    __tablename__ = "vrt_deleted"
+    __table_args__ = (Index("ix_vrt_deleted_subject", "subject_key", "subject_kind"),)
+
+    deletion_id: Mapped[RowNumber] = mapped_column(doc="number of the deletion")
+    subject_kind: Mapped[str] = mapped_column(text(16), doc="session or mouse")
+    subject_key: Mapped[Name] = mapped_column(
+        doc="key of the session, or name of the mouse, when it was deleted"
+    )
+    row_number: Mapped[int] = mapped_column(doc="the row's autonumber, which it gets back")
+    content: Mapped[Document] = mapped_column(
+        doc="its rows by table: the row itself, and those that hung on it"
+    )
+    deleted_at: Mapped[Instant] = mapped_column(doc="when, UTC")
+    actor: Mapped[Name] = mapped_column(doc="who deleted it")
+    operation_id: Mapped[str | None] = mapped_column(text(32), doc="in which operation")
+    reason: Mapped[Words | None] = mapped_column(doc="why, in the actor's words")
+
+
+class FrozenSelection(Base):
+    """One selection as it was when it was frozen; never changed."""
+
+    __tablename__ = "vrt_selection"
+    __table_args__ = (UniqueConstraint("selection_name"),)
+
+    selection_id: Mapped[RowNumber] = mapped_column(doc="number of the selection")
+    selection_name: Mapped[Name] = mapped_column(doc="what people call it: fig3")
+    frozen_at: Mapped[Instant] = mapped_column(doc="when, UTC")
+    actor: Mapped[Name] = mapped_column(doc="who froze it")
+    content_hash: Mapped[str] = mapped_column(text(64), doc="SHA-256 of its rows, hexadecimal")
+    content: Mapped[Document] = mapped_column(
+        doc="query, columns, and a digest of each row by its key"
     )
