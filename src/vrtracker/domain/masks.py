@@ -106,9 +106,6 @@ def data_hash(datasets: Iterable[Mapping[str, Any]]) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
-# -- what a mask is ------------------------------------------------------------------------------
-
-
 def series_of(given: Any, what: str) -> Series:
     """Return values and their times as arrays; `what` they are called in errors.
 

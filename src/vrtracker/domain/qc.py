@@ -90,8 +90,6 @@ def session_level(*, scratched: bool, decided: QC | None) -> QC | None:
     return decided if decided is not None and decided.accepted else None
 
 
-# -- the lab's rule: scratched exactly where there is a justification ------------------------
-
 _NO_REASON = "no reason given"
 
 

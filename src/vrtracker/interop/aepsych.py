@@ -110,8 +110,6 @@ class Database:
         """Close the connections; the next call opens new ones."""
         self.tracker.close()
 
-    # -- recording ------------------------------------------------------------------------------
-
     def record_setup(  # noqa: PLR0917 -- AEPsych's own signature
         self,
         description: str | None = None,
@@ -189,8 +187,6 @@ class Database:
         self._experiments.record_config(
             _uid(master_table), _content(config) if plain else str(config)
         )
-
-    # -- reading --------------------------------------------------------------------------------
 
     def get_master_records(self) -> list[Master]:
         """Return all experiments, oldest first."""

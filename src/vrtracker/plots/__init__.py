@@ -215,8 +215,6 @@ class Plots:
         """
         return stages.diagram(axes_of(ax, size=(9, 6)))
 
-    # -- helpers ------------------------------------------------------------------------------
-
     def _hanging(self, part: str, where: Any, filters: Any) -> list[dict[str, Any]]:
         sessions = self._sessions.query(where, **filters).preload(part)
         return [

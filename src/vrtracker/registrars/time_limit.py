@@ -169,9 +169,6 @@ def _as_raised(sent: _Raised) -> Exception:
     return error  # type: ignore[no-any-return]
 
 
-# -- in the other process -------------------------------------------------------------------------
-
-
 def serve(folder: str) -> None:
     """Do what the folder's request says, and leave the answer there."""
     processes.adopt_orphans()

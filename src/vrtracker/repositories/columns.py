@@ -110,8 +110,6 @@ class Columns:
             source = source.outerjoin(attempt, condition)
         return source  # type: ignore[no-any-return]
 
-    # -- the groups of names ---------------------------------------------------------------
-
     @property
     def _groups(self) -> dict[str, Callable[[str, str], ColumnElement[Any]]]:
         if self._table is not self._tables.sessions:
@@ -213,8 +211,6 @@ class Columns:
         size = func.coalesce(self._of_session(datasets, func.sum(datasets.c.size_bytes)), 0.0)
         # Whole, though they are kept as Double, which Access counts further with than integers.
         return type_coerce(size, BigInteger())
-
-    # -- what they are made from -----------------------------------------------------------
 
     @cached_property
     def _states(self) -> StageQuery:

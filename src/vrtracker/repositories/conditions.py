@@ -55,8 +55,6 @@ class Conditions:
         term = self.comparable(name)
         return term.fact(*split(wanted, takes_ranges=term.takes_ranges)).holds
 
-    # -- names ----------------------------------------------------------------------------------
-
     def comparable(self, name: str, dot: str = "__") -> Comparable:
         """Return what a name stands for; where it is none, others are told with that dot."""
         if name in self._table.c:
@@ -84,8 +82,6 @@ class Conditions:
         if spelled(like).startswith(MOUSE):
             return list(of_mouse.values())
         return [*own, *of_mouse.values(), *beyond]
-
-    # -- conditions that were written -----------------------------------------------------------
 
     def _written(self, whole: Written, condition: Condition) -> Fact:
         if isinstance(condition, Comparison):
@@ -149,8 +145,6 @@ class Conditions:
         except UnknownNameError:
             return False
         return True
-
-    # -- conditions of SQLAlchemy's -------------------------------------------------------------
 
     def _expression(self, clause: Any) -> Clause:
         """Return a condition on the tables of this database, wherever its columns come from."""

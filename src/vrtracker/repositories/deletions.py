@@ -77,8 +77,6 @@ class DeletionRepository:
         self._x = executor
         self._stored = StoredRows(executor)
 
-    # -- reading ---------------------------------------------------------------------------
-
     def of(self, kind: str, key: str | None = None) -> list[Deletion]:
         """Return what was deleted of a kind, newest first; under one key alone if it is given."""
         table = self._x.tables.deleted
@@ -108,8 +106,6 @@ class DeletionRepository:
         statement = select(*table.c).where(table.c.operation_id == operation)
         found = [Deletion(**row) for row in self._x.execute(statement).mappings()]
         return {(each.subject_kind, each.subject_key): each for each in found}
-
-    # -- writing ---------------------------------------------------------------------------
 
     def take(self, kind: str, numbers: Sequence[int]) -> dict[int, dict[str, list[Any]]]:
         """Remove rows with all that hangs on them, and return both by the row's number."""

@@ -33,8 +33,6 @@ class ExperimentRepository:
         self._x = executor
         self._tables = executor.tables
 
-    # -- reading --------------------------------------------------------------------------------
-
     def rows(self, uids: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return experiments in the order of their numbers, each with its session and mouse.
 
@@ -152,8 +150,6 @@ class ExperimentRepository:
             )
             for number, row in known.items()
         ]
-
-    # -- writing --------------------------------------------------------------------------------
 
     def add(
         self, experiment: Experiment, at: dt.datetime, *, session: int | None, mouse: int | None

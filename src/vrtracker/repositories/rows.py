@@ -74,8 +74,6 @@ class RowRepository(Generic[Record]):
         prepared: Prepared = self._x.database.prepare((self.table.name, name), build)
         return prepared
 
-    # -- reading ---------------------------------------------------------------------------
-
     def by_key(self, **key: Any) -> Record | None:
         """Return the row of that natural key, scratched or not, or None."""
 
@@ -177,8 +175,6 @@ class RowRepository(Generic[Record]):
         chosen = [self.table.c[name] for name in self.key_columns]
         statement = select(*chosen).filter_by(**columns).order_by(self.id_column).limit(1000)
         return [tuple(row) for row in self._x.execute(statement)]
-
-    # -- writing ---------------------------------------------------------------------------
 
     def insert_columns(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Insert rows, given as columns, keeping autonumbers that are among them."""

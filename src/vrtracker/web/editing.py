@@ -82,8 +82,6 @@ class _Editing:
         self._renderer = renderer
         self.plural = plural
 
-    # -- one row ------------------------------------------------------------------------------
-
     def form_of(self, key: str) -> Response:
         """Return the form that a row is edited in."""
         row = self._rows.row(key)
@@ -134,8 +132,6 @@ class _Editing:
         facts["version"] = refusal.headers["ETag"]
         return self._renderer.show("conflict.html", facts, http.HTTPStatus.CONFLICT)
 
-    # -- many rows ----------------------------------------------------------------------------
-
     def bulk(self, form: Given) -> Response:
         """Show what an edit of many rows would change; write it once that has been seen."""
         column, text = form.get("column", ""), form.get("value", "")
@@ -171,8 +167,6 @@ class _Editing:
             "differs": "seen" in form,
         }
         return self._renderer.show("bulk.html", facts)
-
-    # -- a table that somebody brings ---------------------------------------------------------
 
     def to_import(self) -> Response:
         """Return the form that takes a table."""

@@ -158,8 +158,6 @@ class _File:
         self._uids.add(given)
         return given
 
-    # -- rows -----------------------------------------------------------------------------------
-
     def _rows(self, table: str) -> list[_Row]:
         if table not in self._there:
             return []
@@ -174,8 +172,6 @@ class _File:
 
     def _of_master(self, table: str) -> dict[Any, list[_Row]]:
         return self._by(table, "master_table_id")
-
-    # -- cells ----------------------------------------------------------------------------------
 
     def _message(self, row: _Row) -> Message:
         content = self._plain("replay_data", "message_contents", row)

@@ -109,9 +109,6 @@ def _error(shown: str) -> Unread:
     return Unread(f"the formula's result is {shown}; mend the formula, or empty the cell.")
 
 
-# -- Excel ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class _Book:
     """What cells of an Excel workbook refer to."""
@@ -206,9 +203,6 @@ def _column(letters: str) -> int:
     for letter in letters:
         number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1
-
-
-# -- OpenDocument ---------------------------------------------------------------------------------
 
 
 def _of_opendocument(archive: zipfile.ZipFile, sheet: str) -> Faults:

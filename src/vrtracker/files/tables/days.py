@@ -53,9 +53,6 @@ def read_years_first(column: Column) -> None:
     column.cells = [moment if isinstance(moment, Unread) else cell for cell, moment in pairs]
 
 
-# -- times of day in a column of dates ------------------------------------------------------------
-
-
 def _without_zone(cell: Any) -> Any:
     """Return a cell; a time with a zone, whose day is another one elsewhere, is not read."""
     if isinstance(cell, dt.datetime) and cell.tzinfo is not None:
@@ -126,9 +123,6 @@ def _parsed(text: str, kind: Kind) -> dt.date:
     return (_moment(text) or parse_date(text)) if kind is Kind.DATE else parse_datetime(text)
 
 
-# -- numbers of days ------------------------------------------------------------------------------
-
-
 def _read_numbers_of_days(column: Column, first_day: dt.date) -> None:
     days = {
         place: day
@@ -160,9 +154,6 @@ def _of_number(cell: Any, first_day: dt.date) -> dt.date | None:
         if _EARLIEST <= moment.date() < _LATEST:
             return moment
     return None
-
-
-# -- the year after day and month -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

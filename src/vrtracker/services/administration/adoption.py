@@ -147,9 +147,6 @@ def _carry_out(database: Database, connection: Connection, plan: Plan) -> None:
         impl.create_table(wanted["sessiondb"])
 
 
-# -- the history ---------------------------------------------------------------------------------
-
-
 def _events(plan: Plan, actor: str) -> list[NewEvent]:
     def event(kind: str, key: Any, verb: str, changes: Any) -> NewEvent:
         return NewEvent(
@@ -177,9 +174,6 @@ def _events(plan: Plan, actor: str) -> list[NewEvent]:
                     key = SessionKey(key, row["sessionDate"], row["sessionID"])
                 events.append(event(kind, key, "edited", repairs))
     return events
-
-
-# -- the check -----------------------------------------------------------------------------------
 
 
 def _verify(connection: Connection, plan: Plan) -> None:

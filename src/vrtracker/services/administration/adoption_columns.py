@@ -45,8 +45,6 @@ class TableReading:
         self.repairs: list[dict[str, list[Any]]] = [{} for _ in found.rows]
         self.rows = [self._row(position) for position in range(len(found.rows))]
 
-    # -- what stands where ---------------------------------------------------------------------
-
     def name_of(self, position: int) -> str:
         """Return a row as one looks for it in the lab's table."""
         raw = self.found.rows[position]
@@ -81,8 +79,6 @@ class TableReading:
         if isinstance(self.table.c[name].type, LabTime) and _has_fraction(raw, bound):
             return False
         return isinstance(raw, str) != isinstance(bound, str) or bool(raw != bound)
-
-    # -- rows ----------------------------------------------------------------------------------
 
     def _row(self, position: int) -> dict[str, Any]:
         raw = self.found.rows[position]
@@ -141,8 +137,6 @@ class TableReading:
         self._remedies.setdefault((kind, column), remedy)
         if blocks:
             self._blocking.add((kind, column))
-
-    # -- findings ------------------------------------------------------------------------------
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found, columns first."""

@@ -63,8 +63,6 @@ class Plan:
             remedy = "the tracker makes a table of this name: rename or remove it."
             yield Finding(Kind.TABLE_TAKEN, name, None, remedy, blocks=True)
 
-    # -- mice ----------------------------------------------------------------------------------
-
     def _mice(self) -> Iterator[Finding]:
         reading = self.readings.get("mousedb")
         if reading is None:
@@ -107,8 +105,6 @@ class Plan:
         for name, rows in missing.items():
             remedy = f"{name} is added to mousedb."
             yield from reading.found_in(rows, Kind.MOUSE_MISSING, "mouseName", remedy)
-
-    # -- sessions ------------------------------------------------------------------------------
 
     def _sessions(self) -> Iterator[Finding]:
         reading = self.readings.get("sessiondb")

@@ -47,8 +47,6 @@ class DatabaseTables(Shown):
         rows = [("kind", self.backend.name), ("name", self.name), ("may write", not self.readonly)]
         return Facts(str(self), rows)
 
-    # -- engines ---------------------------------------------------------------------------
-
     @property
     def url(self) -> URL:
         """The address; it may hold a password, which `str` leaves out."""
@@ -112,8 +110,6 @@ class DatabaseTables(Shown):
         12
         """
         self.handle.dispose()
-
-    # -- tables ----------------------------------------------------------------------------
 
     def table_names(self) -> list[str]:
         """Return the names of all tables there, the lab's own and Alembic's too.

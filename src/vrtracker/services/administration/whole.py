@@ -35,8 +35,6 @@ class LabDatabase(DatabaseTables):
     ('lab.db', 'sqlite', False)
     """
 
-    # -- life ------------------------------------------------------------------------------
-
     def exists(self) -> bool:
         """Return whether it is there; of one on a server, the server is asked.
 
@@ -130,8 +128,6 @@ class LabDatabase(DatabaseTables):
             remake(self.handle)
         return copy
 
-    # -- schema ----------------------------------------------------------------------------
-
     def is_update_required(self) -> bool:
         """Return whether the schema is older than this version's; reads only.
 
@@ -207,8 +203,6 @@ class LabDatabase(DatabaseTables):
         self.dispose()
         verb(self.url, revision)
         return [] if kept is None else [str(kept)]
-
-    # -- credentials -----------------------------------------------------------------------
 
     def remember_password(self, password: str | None) -> None:
         """Keep the password for this user, server and database in the system's keyring.

@@ -97,8 +97,6 @@ class Reconciler(LabService):
         changes = {**change.document(), **rows}
         return self._lab.event(change.key, _VERB, at=at, changes=changes, reason=reason or None)
 
-    # -- before anything is written -------------------------------------------------------------
-
     def _fitted(self, change: SessionChange) -> SessionChange:
         """Return the change with new values as the columns hold them.
 
@@ -151,8 +149,6 @@ class Reconciler(LabService):
             what = f"changed ({'; '.join(conflicts[:_SHOWN])})"
             raise ConcurrentUpdateError(change.key, what)
         return snapshot, known
-
-    # -- writing ----------------------------------------------------------------------------------
 
     def _one(
         self,

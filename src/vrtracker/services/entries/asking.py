@@ -121,8 +121,6 @@ class Asking(Generic[Record, Key]):
                 raise UnknownNameError("part to preload", part, self.rules.parts or ["(none)"])
         return replace(self, parts=tuple(dict.fromkeys((*self.parts, *parts))))
 
-    # -- as a filter --------------------------------------------------------------------------
-
     @property
     def selection(self) -> Selection:
         """What selects its sessions, for whatever takes filters."""
@@ -160,8 +158,6 @@ class Asking(Generic[Record, Key]):
         if selected.shows_scratched:
             return selected
         return selected & selected.unscratched
-
-    # -- in the names that listings take ------------------------------------------------------
 
     def _plain(self, *also: str) -> Listing:
         """Return what is asked for in the names that listings take, with further columns."""

@@ -31,8 +31,6 @@ class TableRules(ABC, Generic[Record, Key]):
         self.lab = lab
         self._look_ups: RowRepository[Record] | None = None
 
-    # -- where the rows are -------------------------------------------------------------------
-
     repository: ClassVar[type[RowRepository[Any]]]
 
     @property
@@ -57,8 +55,6 @@ class TableRules(ABC, Generic[Record, Key]):
         """Return what a look-up gives its caller for a record, with what was read with it."""
         del parts
         return record
-
-    # -- keys ---------------------------------------------------------------------------------
 
     @abstractmethod
     def key(self, value: Any) -> Key:
@@ -90,8 +86,6 @@ class TableRules(ABC, Generic[Record, Key]):
     def near(self, key: Key) -> list[str]:
         """Return the keys that are most like one that is not there."""
 
-    # -- what makes a row fit -----------------------------------------------------------------
-
     def check_new(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Raise InvalidValueError, with `row`, if the columns of a row contradict each other."""
 
@@ -113,8 +107,6 @@ class TableRules(ABC, Generic[Record, Key]):
     @abstractmethod
     def explain(self, error: ViolationError, rows: Sequence[Mapping[str, Any]]) -> Exception:
         """Return what stood in the way of rows that the database refused."""
-
-    # -- what hangs on a row ------------------------------------------------------------------
 
     def dependents(self, unit: UnitOfWork, record: Record) -> dict[str, int]:
         """Return how many rows must not be left behind when this one goes, by what they are."""

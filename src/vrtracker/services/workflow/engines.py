@@ -178,9 +178,6 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
-# -- processes of our own ---------------------------------------------------------------------
-
-
 class _Processes(Engine):
     """Processes of this computer, started anew; one that dies is replaced."""
 

@@ -141,8 +141,6 @@ class ForeignService(LabService):
         claim, finished = self._claim(attempt_id)
         Claims(self._lab, {}).cancel(claim, reason, finished)
 
-    # -- helpers ------------------------------------------------------------------------------
-
     def _next(
         self, claims: Claims, stage: Any, who: ForeignWorker, attempt_id: str, selection: Any
     ) -> Claim | None:

@@ -105,8 +105,6 @@ class _PlacedRun:
                 limits = self._placed.pop(done)
                 self._take(self._engine.answer(done), limits)
 
-    # -- how far a share goes -----------------------------------------------------------------
-
     @property
     def _free_slots(self) -> int:
         slots = 1 if self._one_at_a_time else min(self._engine.slots, self._total)
@@ -155,8 +153,6 @@ class _PlacedRun:
     @property
     def _spent(self) -> int:
         return sum(result.bytes for result in self._results if result.outcome == "succeeded")
-
-    # -- what came of a share -----------------------------------------------------------------
 
     def _take(self, answer: Share | str, limits: Limits) -> None:
         if isinstance(answer, str):
