@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vrtracker.database import Database, Executor
@@ -83,12 +82,7 @@ class UnitOfWork:
         self.executor = Executor(self._database, self._connection)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         is_sound = error is None and not self._of_one_moment
         self._database.end(self._connection, is_sound=is_sound)
 
