@@ -104,17 +104,13 @@ class Registrar(Protocol):
     @property
     def name(self) -> str:
         """Short name, kept with each attempt."""
-        ...
 
     @property
     def options(self) -> Mapping[str, Any]:
         """Its options as plain Python values, kept with each attempt."""
-        ...
 
     def estimate(self, job: Job) -> int | None:
         """Return the expected size of the output, bytes, or None where it cannot know."""
-        ...
 
     def register(self, job: Job) -> RegistrarResult | None:
         """Do the work; any exception means that it failed. None: see what is in staging."""
-        ...

@@ -36,11 +36,9 @@ class Comparable(Protocol):
     @property
     def takes_ranges(self) -> bool:
         """Whether a pair of two numbers is a range, and not a value with its operator."""
-        ...
 
     def fact(self, value: Any, operator: str) -> Fact:
         """Return that it compares with a value as an operator says, and the opposite."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,37 +37,29 @@ class SessionBackend(Protocol):
     @property
     def name(self) -> str:
         """Name in the settings."""
-        ...
 
     @property
     def root(self) -> Path | None:
         """Folder that holds the sessions' folders, where it is known."""
-        ...
 
     @property
     def session_class(self) -> type | None:
         """Class of the sessions that it opens, as far as that is imported already."""
-        ...
 
     def paths(self, key: SessionKey) -> SessionPaths:
         """Return where the session's data is; raise RootUnavailableError if that is unknown."""
-        ...
 
     def open(self, key: SessionKey, params: Mapping[str, Any]) -> Any:
         """Return the session's data for reading."""
-        ...
 
     def options(self, record: Any, overrides: Mapping[str, Any]) -> Any:
         """Return the options to register a session with, from its row, in plain Python values."""
-        ...
 
     def registration(self, key: SessionKey, options: Any) -> Any:
         """Return an object that can ``register()`` the session in place."""
-        ...
 
     def registrar(self, overrides: Mapping[str, Any]) -> Any:
         """Return the registrar of a run, or None for the one that the profile names."""
-        ...
 
 
 @dataclass(frozen=True)
