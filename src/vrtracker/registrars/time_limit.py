@@ -24,9 +24,8 @@ from vrtracker.errors import (
     RegistrarError,
     SessionTimeoutError,
 )
-from vrtracker.registrars.checking import require_working
+from vrtracker.registrars.checking import registered, require_working
 from vrtracker.registrars.versions import version_of
-from vrtracker.registrars.working import registered
 
 _CHILD = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({folder!r})"
 _REQUEST, _ANSWER = "request", "answer"
