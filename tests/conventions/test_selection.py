@@ -75,6 +75,21 @@ def test_first_example_of_a_test_without_a_backend_is_none():
     assert repeated(items) == items[1:]
 
 
+def test_drawn_examples_and_what_is_killed_are_repetitions():
+    drawn = SimpleNamespace(
+        nodeid="test_it.py::test_it",
+        path=TESTS / "unit" / "test_it.py",
+        obj=SimpleNamespace(is_hypothesis_test=True),
+    )
+    named = SimpleNamespace(
+        nodeid="test_it.py::test_any_it_agrees_with_plain_python",
+        path=TESTS / "unit" / "test_it.py",
+    )
+    killed = SimpleNamespace(nodeid="test_it.py::test_it", path=TESTS / "faults" / "test_it.py")
+
+    assert [repeated([item]) for item in (drawn, named, killed)] == [[drawn], [named], [killed]]
+
+
 @pytest.mark.parametrize("module", sorted(AT_RANDOM))
 def test_steps_that_are_taken_at_random_are_a_repetition(module: str):
     items = collected(module, own_rule=False)

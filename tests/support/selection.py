@@ -13,10 +13,12 @@ A server that the environment names runs all.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = ["left_out", "repeated"]
 
+FAULTS = "faults"
 OLDEST_SERVER = "postgresql16"
 ON_THE_OLDEST_SERVER = {
     "test_backups",
@@ -39,6 +41,8 @@ ON_THE_OLDEST_SERVER = {
     "test_up_and_down",
 }
 AT_RANDOM = {"test_history_machine", "test_workflow_machine"}
+DRAWN = re.compile("test_any_.*_agrees_with_plain_python")
+"""In the names of tests that draw examples by hypothesis themselves."""
 
 
 def left_out(items: list[Any]) -> list[Any]:
@@ -64,8 +68,9 @@ def repeated(items: list[Any]) -> list[Any]:
     """Return the tests that reach little of our code that others do not.
 
     Those run on SQLite as well, and what is a server's or Access's own has tests of its own; or
-    they are further examples of a test; or they take at random the steps that others take one by
-    one.
+    they are further examples of a test, also those that hypothesis draws; or they take at random
+    the steps that others take one by one; or what they kill works in another process, which is
+    not measured.
     """
     on_sqlite = {_function(item) for item in items if _backend(item) == "sqlite"}
     shown: set[tuple[str, str | None]] = set()
@@ -73,10 +78,16 @@ def repeated(items: list[Any]) -> list[Any]:
     for item in items:
         function, backend = place = _function(item), _backend(item)
         runs_on_sqlite = backend not in {None, "sqlite"} and function in on_sqlite
-        if place in shown or runs_on_sqlite or item.path.stem in AT_RANDOM:
+        draws = item.path.stem in AT_RANDOM or _is_drawn(item)
+        if place in shown or runs_on_sqlite or draws or item.path.parent.name == FAULTS:
             found.append(item)
         shown.add(place)
     return found
+
+
+def _is_drawn(item: Any) -> bool:
+    test = getattr(item, "obj", None)
+    return getattr(test, "is_hypothesis_test", False) or bool(DRAWN.search(_function(item)))
 
 
 def _function(item: Any) -> str:
