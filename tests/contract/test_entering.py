@@ -152,6 +152,7 @@ def test_unknown_preset_is_refused_with_the_nearest(tracker):
         with_preset(tracker, numPlanes=3).enter(LATER, preset="rigg")
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("column", ["nope", "sessionDate", "uSessionID"])
 def test_preset_with_a_column_that_describes_nothing_is_refused(tracker, column):
     with pytest.raises(ConfigurationError, match=column):

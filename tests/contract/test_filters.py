@@ -185,6 +185,7 @@ def test_filters_agree_with_plain_python_on_the_labs_own_rows(legacy):
 # -- what a value may look like ----------------------------------------------------------------
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -379,6 +380,7 @@ def test_unknown_column_is_refused_with_the_nearest(sample, name, near):
     assert refused.value.name == name
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "operator",
     ["==sessionQC or ", "=>", "is", "", "or 1=1", "== ", "; DROP TABLE sessiondb", "LIKE "],

@@ -172,6 +172,7 @@ def test_empty_field_is_a_missing_value_or_the_default(labs, tmp_path):
     assert (found.sessionQC, found.imaging) == (True, False)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
 def test_every_line_ending_is_read(small, tmp_path, end):
     plan = plan_of(small, tmp_path, HEADER, GOOD, "ATL012,2023-01-20,802", end=end)
@@ -344,6 +345,7 @@ def test_problem_of_a_mouse_is_told(small, tmp_path, lines, line, column):
     assert table_counts(small.url) == before
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("content", "said"),
     [

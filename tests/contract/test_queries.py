@@ -361,6 +361,7 @@ def test_limit_counts_for_every_form(sample):
             query.order_by().iter_frames(wrong)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("name", "near"),
     [

@@ -85,6 +85,7 @@ def test_separated_part_is_as_it_was(tracker):
     assert parts(tracker, ONE) == [ONE]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("others", "message"),
     [

@@ -938,6 +938,7 @@ def test_a_limit_that_is_not_reached_stops_nothing(three, workflow):
 # -- the root ---------------------------------------------------------------------------------
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("root", ["missing", "empty", "a file", None])
 def test_a_root_that_is_not_there_changes_nothing(lab, tmp_path, root):
     lab.add(ONE)

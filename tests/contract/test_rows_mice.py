@@ -72,12 +72,14 @@ def test_missing_mouse_is_not_found_and_the_nearest_is_named(small):
     assert small.mice.find("ATL021") is None
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("nonsense", ["", "ATL 012", "a/b", "..", None, 12, "' OR 1=1 --"])
 def test_nonsense_is_no_mouse(small, nonsense):
     with pytest.raises(InvalidValueError):
         small.mice.get(nonsense)
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("form", [list, iter, pd.DataFrame])
 def test_many_are_added_from_any_container(tracker, form):
     rows = [{"mouseName": "B1", "KO": True}, {"mouseName": "B2", "KO": False}]
@@ -92,6 +94,7 @@ def test_given_autonumbers_are_kept_and_the_next_is_higher(tracker):
     assert tracker.mice.add("B2").uMouseID == 31
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("bad", "error"),
     [

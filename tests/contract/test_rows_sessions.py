@@ -126,6 +126,7 @@ def test_limit_above_the_number_of_rows_gives_them_all(sample):
 # -- look-ups ----------------------------------------------------------------------------------
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -170,6 +171,7 @@ def test_missing_session_of_a_mistyped_mouse_names_the_nearest(small):
     assert missing.value.nearest[0] == KEY
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -262,6 +264,7 @@ def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("form", [list, tuple, iter, as_frame, lambda rows: (r for r in rows)])
 def test_many_are_added_from_any_container(tracker, form):
     rows = session_rows(3, numPlanes=5)
@@ -287,6 +290,7 @@ def test_rows_that_name_different_columns_are_added_together(tracker):
     assert tracker.sessions.get(("ATL012", DAY, 702)).sessionNotes == "second"
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("nothing", [[], iter([]), pd.DataFrame(), pd.DataFrame({"imaging": []})])
 def test_no_rows_are_added_from_an_empty_container(small, nothing):
     before = table_counts(small.url)
@@ -368,6 +372,7 @@ BAD_ROWS: list[tuple[dict[str, Any], type[VrtrackerError], str]] = [
 ]
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(("bad", "error", "said"), BAD_ROWS, ids=lambda value: repr(value)[:40])
 def test_bad_row_is_refused_and_none_of_the_rows_is_written(small, bad, error, said):
     before = table_counts(small.url)
@@ -392,6 +397,7 @@ def test_message_names_the_row_that_is_wrong(small):
     assert refused.value.column == "numPlanes"
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize("rows", [[("ATL012", DAY, 701)], ["ATL012"], {"mouseName": "ATL012"}, [7]])
 def test_rows_that_are_no_mappings_are_refused(small, rows):
     before = table_counts(small.url)
@@ -635,6 +641,7 @@ def test_key_is_changed_for_one_session_at_a_time(small):
         small.sessions.update({"sessionDate": "2023-01-21"}, mouseName="ATL012")
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("values", "error"),
     [

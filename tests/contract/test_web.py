@@ -212,6 +212,7 @@ def test_a_foreign_claim_that_is_given_back_or_expires_is_taken_by_the_next(clie
     assert client.ask("POST", f"/claims/{second['attempt_id']}/heartbeat").status == 409
 
 
+@pytest.mark.own_rule
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
