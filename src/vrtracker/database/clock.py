@@ -47,20 +47,21 @@ class DatabaseClock:
 
     def __call__(self) -> dt.datetime:
         """Return the current time, aware UTC, whole seconds."""
-        return (self._host() - self.skew()).replace(microsecond=0)
+        now = self._host()
+        return (now - self.skew(now)).replace(microsecond=0)
 
-    def skew(self) -> dt.timedelta:
-        """Return how far this computer's clock is ahead; zero for what is too little to matter."""
-        if not self._is_fresh():
+    def skew(self, now: dt.datetime | None = None) -> dt.timedelta:
+        """Return how far this computer's clock, that says `now`, is ahead; zero for too little."""
+        if not self._is_fresh(now or self._host()):
             self._measure()
         return self._skew
 
-    def _is_fresh(self) -> bool:
+    def _is_fresh(self, now: dt.datetime) -> bool:
         if self._measured is None:
             return False
         wall, steady = self._measured
         passed = time.monotonic() - steady
-        moved = self._host() - wall - dt.timedelta(seconds=passed)
+        moved = now - wall - dt.timedelta(seconds=passed)
         return passed < _LOOK_AGAIN_S and abs(moved) < _TOLERANCE
 
     def _measure(self) -> None:

@@ -221,13 +221,14 @@ class LabContext:
             more |= {"stage": stage.name, "from_state": before.value, "to_state": after.value}
         if more.get("reason") is not None:
             storable_text(more["reason"])
+        more.setdefault("subject_kind", "session" if isinstance(subject, SessionKey) else "mouse")
         return NewEvent(
             occurred_at=at or self.now(),
             actor=self.actor,
             host_name=self.host_name,
             subject_key=str(subject),
             verb=verb,
-            **{"subject_kind": "session" if isinstance(subject, SessionKey) else "mouse", **more},
+            **more,
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from vrtracker import operations, processes
@@ -85,7 +84,8 @@ class Starting:
             if other.name not in snapshot.rows
             and (not other.done_column or snapshot.has_output(other))
         }
-        taken = replace(seen, attempt_id=attempt_id, outcome="running", lease_until=None)
+        setback = (seen.failures, seen.retry_after, seen.set_aside)
+        taken = StageRow(seen.mark, attempt_id, "running", None, *setback)
         if stage.name not in snapshot.rows:
             rows[stage.name] = taken
         elif not unit.stages.compare_and_set(
