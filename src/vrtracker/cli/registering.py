@@ -149,11 +149,10 @@ class Which:
     @property
     def states(self) -> set[str]:
         """The states of the sessions that it takes."""
-        states = {State.READY}
-        states |= {State.FAILED} if self.retry_failed or self.force else set()
-        states |= {State.STALE} if self.include_stale or self.force else set()
-        states |= {State.DONE} if self.force else set()
-        return {state.value for state in states}
+        from vrtracker.services.workflow.run_report import RunOptions
+
+        how = {name: getattr(self, name) for name in ("retry_failed", "include_stale", "force")}
+        return {state.value for state in RunOptions(**how).states}
 
 
 def _check(

@@ -102,8 +102,8 @@ class RowDeletion:
         ------
         NotFoundError, InvalidValueError
             If no such row was deleted, or it is there.
-        DuplicateError
-            If another row has its key, or its number, by now.
+        DuplicateError, InvalidTransitionError
+            If another row has its key, or its number, by now; or has the key and is worked on.
         MissingParentError
             If the session's mouse is not there.
 
