@@ -408,7 +408,7 @@ def test_sessions_are_added_like_the_last_one_on_several_days(demo):
 
 @pytest.mark.parametrize(
     ("key", "says", "code"),
-    [(FIRST, "already", 5), ("DEMO009.2023-01-18.701", "vrtracker mice add DEMO009", 2)],
+    [(FIRST, "already", 5), ("DEMO009.2023-01-18.701", "/lab mice add DEMO009", 2)],
 )
 def test_dry_run_of_adding_refuses_what_adding_would_refuse(sample, key, says, code):
     words = ("sessions", "add", key, "--dry-run")

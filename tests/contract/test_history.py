@@ -173,10 +173,11 @@ def test_what_cannot_be_noted_does_not_happen(lab, monkeypatch):
     calls = transitions(lab)
     before = lab.dump()
 
-    def refuse(self, *fields):
+    def refuse(self, *events, **options):
         raise BackendError("the disk is full")
 
-    monkeypatch.setattr(EventRepository, "_insert", refuse)
+    monkeypatch.setattr(EventRepository, "append", refuse)
+    monkeypatch.setattr(EventRepository, "append_each", refuse)
     for name, call in calls.items():
         with pytest.raises(BackendError, match="disk is full"):
             call()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from vrtracker.settings import Settings
     from vrtracker.tracker import Tracker
 
-_TYPED = re.compile(r"([:;] |[(`])vrtracker (?=[a-z])")
-"""A command to type, in a sentence that does not say of which lab."""
+_TYPED = re.compile(r"([:;] |[(`])vrtracker (?!clone |db adopt |access install)(?=[a-z])")
+"""A command to type, in a sentence that does not say of which lab; some name it themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
