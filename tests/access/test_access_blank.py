@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from support.sample_lab import open_lab
 from vrtracker.backends.access import jackcess_ops as ops
-from vrtracker.backends.access.odbc import make_blank
+from vrtracker.backends.access.blank import make_blank
 from vrtracker.database.migration import check, upgrade
 
 MOST_BYTES = 400_000

@@ -9,7 +9,6 @@ Import it only there: the dialect that it builds on needs pyodbc and pywin32.
 from __future__ import annotations
 
 import importlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import reflection
 
 from vrtracker.backends.access import types as access_types
+from vrtracker.backends.access.blank import make_blank
 from vrtracker.backends.access.ddl import AccessTypeCompiler
 from vrtracker.backends.access.dialect import AccessDialectMixin, register
 
@@ -144,13 +144,3 @@ def _is_on(url: Any, option: str) -> bool:
 def _in_braces(value: str) -> str:
     """Quote a value of a connection string, where ; and braces have a meaning."""
     return "{" + value.replace("}", "}}") + "}" if set(value) & set(";{} ") else value
-
-
-def make_blank(path: Path) -> None:
-    """Make an Access file without tables, unless there is a file of this name."""
-    content = (files("vrtracker.backends.access") / "blank.accdb").read_bytes()
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        return

@@ -1,21 +1,15 @@
-"""What an attempt is made with, and what it made: versions, files of its own, files recorded."""
+"""What a registrar made in a session's output: which files are its own, and which are recorded."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vrtracker.domain.registrars import DatasetFile, Registrar, RegistrarResult
+from vrtracker.domain.registrars import DatasetFile, RegistrarResult
 from vrtracker.errors import RegistrarError
 from vrtracker.files.alf import hash_file
 from vrtracker.files.staging import SwapReport
-from vrtracker.registrars import version_of
-from vrtracker.services.context import LabContext
-from vrtracker.services.workflow.outcomes import REGISTRAR
 
 _PATH_LENGTH = 255
 
@@ -69,25 +63,3 @@ def stated_size(result: RegistrarResult) -> int:
     if result.bytes is not None:
         return result.bytes
     return sum(file.size_bytes for file in result.datasets or ())
-
-
-def versions_of(lab: LabContext, registrar: Registrar) -> dict[str, str]:
-    """Return the versions of Python, the registrar, this package and what it stands on."""
-    versions = {"python": platform.python_version()}
-    code = version_of(registrar)
-    if code is not None:
-        versions[REGISTRAR] = code
-    for name in ("vrtracker", "sqlalchemy", *lab.database.backend.driver_versions):
-        installed = _installed(name)
-        if installed is not None:
-            versions[name] = installed
-    return versions
-
-
-@cache
-def _installed(name: str) -> str | None:
-    """Return the version of a package, which is looked for on the disk, or None without it."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -38,15 +38,10 @@ from vrtracker.services.transitions import read, require
 from vrtracker.services.workflow.abandoned import clean, free_abandoned, is_entered
 from vrtracker.services.workflow.claims import Claim, Claims, Finished, Following
 from vrtracker.services.workflow.heartbeat import Heartbeat
-from vrtracker.services.workflow.made import (
-    datasets_of,
-    files_of_ours,
-    stated_size,
-    versions_of,
-    written_before,
-)
+from vrtracker.services.workflow.made import datasets_of, files_of_ours, stated_size, written_before
 from vrtracker.services.workflow.patience import Stop, patiently
 from vrtracker.services.workflow.run_report import Results, RunOptions, RunReport, RunResult
+from vrtracker.services.workflow.software import versions_of
 from vrtracker.unit_of_work import UnitOfWork
 
 
