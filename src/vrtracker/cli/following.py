@@ -1,12 +1,15 @@
-"""What is known of a run while it goes on, and what is said of it at its end."""
+"""What is said of a run at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vrtracker.cli.output import note, say, write_table
+import typer
+
+from vrtracker.cli.exits import Exit
+from vrtracker.cli.output import note, say, write_json, write_table
 from vrtracker.domain.retrying import SET_ASIDE, STANDS
 
 if TYPE_CHECKING:
@@ -16,73 +19,52 @@ if TYPE_CHECKING:
 _FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
 
 
-@dataclass(slots=True)
-class Followed:
-    """What is known of a run, also of one that was interrupted."""
-
-    stage: str
-    results: list[RunResult] = field(default_factory=list)
-    left: int = 0
-    """How many sessions it did not get to."""
-    report: RunReport | None = None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was interrupted."""
-        return self.report is None
-
-    def count(self, outcome: str) -> int:
-        """Return the number of sessions with this outcome."""
-        return sum(result.outcome == outcome for result in self.results)
-
-    @property
-    def bytes(self) -> int:
-        """Size of all outputs, bytes."""
-        return sum(result.bytes for result in self.results if result.outcome == "succeeded")
-
-    def document(self) -> dict[str, Any]:
-        """Return what --json writes."""
-        outcomes = ("succeeded", "failed", "skipped", "cancelled")
-        return {
-            "stage": self.stage,
-            **{outcome: self.count(outcome) for outcome in outcomes},
-            "bytes": self.bytes,
-            "left": self.left,
-            "stopped": "interrupted" if self.report is None else self.report.stopped,
-            "notes": [] if self.report is None else list(self.report.notes),
-            "results": [
-                {"key": str(result.key), **{name: getattr(result, name) for name in _FIELDS}}
-                for result in self.results
-            ],
-        }
+INTERRUPTED = "interrupted"
+"""Why a run that was interrupted has stopped."""
 
 
-def write_summary(run: Followed, shell: Shell) -> None:
-    """Write how many sessions ended how, and what to do about the failures."""
-    notes = run.document()["notes"]
-    if not run.results and not run.interrupted and run.left == 0:
-        say(f"{run.stage}: nothing to do")
-        for text in notes:
-            note(text)
-        return
-    parts = [f"{run.count('succeeded')} succeeded", f"{run.count('failed')} failed"]
-    parts += [
-        f"{run.count(outcome)} {outcome}"
-        for outcome in ("skipped", "cancelled")
-        if run.count(outcome)
-    ]
-    say(f"{run.stage}: {', '.join(parts)}; {run.bytes} bytes recorded")
-    stopped = run.document()["stopped"]
-    if stopped:
-        say(f"stopped: {stopped}; {run.left} left")
-    for text in notes:
+def write_report(report: RunReport, shell: Shell, *, json: bool) -> None:
+    """Write how a run ended, and what to do about its failures; exit if it was interrupted."""
+    if json:
+        write_json(_document(report))
+    else:
+        _write_summary(report, shell)
+    if report.stopped == INTERRUPTED:
+        raise typer.Exit(Exit.INTERRUPTED)
+
+
+def _document(report: RunReport) -> dict[str, Any]:
+    outcomes = ("succeeded", "failed", "skipped", "cancelled")
+    return {
+        "stage": report.stage,
+        **{outcome: report.count(outcome) for outcome in outcomes},
+        "bytes": report.bytes,
+        "left": report.left,
+        "stopped": report.stopped,
+        "notes": list(report.notes),
+        "results": [
+            {"key": str(result.key), **{name: getattr(result, name) for name in _FIELDS}}
+            for result in report.results
+        ],
+    }
+
+
+def _write_summary(report: RunReport, shell: Shell) -> None:
+    did_nothing = not report.results and not report.left and report.stopped != INTERRUPTED
+    if did_nothing:
+        say(f"{report.stage}: nothing to do")
+    else:
+        say(f"{replace(report, stopped=None)}; {report.bytes} bytes recorded")
+        if report.stopped:
+            say(f"stopped: {report.stopped}; {report.left} left")
+    for text in report.notes:
         note(text)
-    write_failures(run.results)
-    if run.count("failed"):
+    write_failures(report.results)
+    if report.failed:
         say()
-        say(f"more:  {shell.command(f'errors --stage {run.stage} --traceback')}")
-        again = "" if run.stage == "registration" else f" --stage {run.stage}"
-        following = {result.following for result in run.results if result.following}
+        say(f"more:  {shell.command(f'errors --stage {report.stage} --traceback')}")
+        again = "" if report.stage == "registration" else f" --stage {report.stage}"
+        following = {result.following for result in report.results if result.following}
         if following <= {SET_ASIDE, STANDS}:
             again = f" KEY{again}{' --force' if STANDS in following else ''}"
         say(f"then:  mend what is wrong, and {shell.command(f'register{again}')}")

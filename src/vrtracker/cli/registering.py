@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ import typer
 from vrtracker.as_json import chosen, records
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.filters import Filters
-from vrtracker.cli.following import Followed, write_summary
+from vrtracker.cli.following import INTERRUPTED, write_report
 from vrtracker.cli.options import (
     IncludeStale,
     Json,
@@ -40,9 +40,10 @@ from vrtracker.errors import (
 
 if TYPE_CHECKING:
     from vrtracker.repositories.selecting import Selection
-    from vrtracker.services.workflow.run_report import RunResult
+    from vrtracker.services.workflow.run_report import Progress, RunReport, RunResult
     from vrtracker.tracker import Tracker
 
+_TAKEN = ("retry_failed", "include_stale", "force")
 _HELD = ("key", "failures", "retry_after", "set_aside")
 
 
@@ -111,7 +112,7 @@ def register(
     """
     _check(keys, filters, error, force=force)
     options = options_of(option)
-    how = {
+    how: dict[str, Any] = {
         "registrar": registrar,
         "options": options,
         "budget_bytes": None if budget is None else size_of(budget),
@@ -131,10 +132,20 @@ def register(
                 tracker.workflow.registrar(meant[0].stage, registrar, options=options)
             _show_queue(tracker, shell, *meant, most=max_sessions, json=json)
             return
-        with kept_for_json(json=json):
-            run = _run(tracker, *meant, how)
-        _note_held_back(_held_back(tracker, *meant), shell)
-    _report(run, shell, json=json)
+        which, filters = meant
+        how |= {name: getattr(which, name) for name in _TAKEN}
+        with kept_for_json(json=json), running(which.stage) as bar:
+            report = followed(
+                tracker,
+                which,
+                filters,
+                lambda follow: tracker.workflow.run(which.stage, filters, progress=follow, **how),
+                bar,
+            )
+        _note_held_back(_held_back(tracker, which, filters), shell)
+    write_report(report, shell, json=json)
+    if report.failed:
+        raise typer.Exit(Exit.SOME_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +160,11 @@ class Which:
     @property
     def states(self) -> set[str]:
         """The states of the sessions that it takes."""
+        from vrtracker.repositories.selecting import Selection
         from vrtracker.services.workflow.run_report import RunOptions
 
-        how = {name: getattr(self, name) for name in ("retry_failed", "include_stale", "force")}
-        return {state.value for state in RunOptions(**how).states}
+        how: Any = {name: getattr(self, name) for name in _TAKEN}
+        return {state.value for state in RunOptions(filters=Selection(), **how).states}
 
 
 def _check(
@@ -260,13 +272,6 @@ def _died_before(tracker: Tracker, key: str, stage: str) -> bool:
     return any(row["error_type"] == WorkerDiedError.__qualname__ for row in since)
 
 
-def left_in_queue(tracker: Tracker, which: Which, filters: Selection, run: Followed) -> int:
-    """Return how many sessions of its queue an interrupted run did not get to the end of."""
-    queue = _queue(tracker, which, filters, _held_back(tracker, which, filters))
-    ended = (result for result in run.results if result.outcome in {"succeeded", "failed"})
-    return len({row["key"] for row in queue} - {str(result.key) for result in ended})
-
-
 def _held_back(tracker: Tracker, which: Which, filters: Selection) -> list[dict[str, Any]]:
     """Return what failed before and a run leaves out; what is named it takes."""
     if filters.is_named:
@@ -283,41 +288,32 @@ def _note_held_back(held_back: Sequence[Any], shell: Shell) -> None:
         note(f"{len(held_back)} failed and are not tried now; see: {see}")
 
 
-def _run(tracker: Tracker, which: Which, filters: Selection, how: Mapping[str, Any]) -> Followed:
-    run = Followed(which.stage)
-    with running(which.stage) as bar:
+def followed(
+    tracker: Tracker,
+    which: Which,
+    filters: Selection,
+    work: Callable[[Progress], RunReport],
+    tell: Progress | None,
+) -> RunReport:
+    """Return what became of a run, also of one that is interrupted.
 
-        def follow(position: int, total: int, key: Any, result: RunResult | None) -> None:
-            if result is not None:
-                run.results.append(result)
-            if bar is not None:
-                bar(position, total, key, result)
+    `tell`: is told of each session too.
+    """
+    results: list[RunResult] = []
 
-        try:
-            run.report = tracker.workflow.run(
-                which.stage,
-                filters,
-                retry_failed=which.retry_failed,
-                include_stale=which.include_stale,
-                force=which.force,
-                progress=follow,
-                **how,
-            )
-        except KeyboardInterrupt:
-            say_error("interrupted; what was being worked on was given back.")
-            run.left = left_in_queue(tracker, which, filters, run)
-    if run.report is not None:
-        run.left = run.report.left
-    return run
+    def follow(position: int, total: int, key: Any, result: RunResult | None) -> None:
+        if result is not None:
+            results.append(result)
+        if tell is not None:
+            tell(position, total, key, result)
 
+    try:
+        return work(follow)
+    except KeyboardInterrupt:
+        from vrtracker.services.workflow.run_report import RunReport
 
-def _report(run: Followed, shell: Shell, *, json: bool) -> None:
-    """Write the summary, the failures and what to do about them; exit as they ask."""
-    if json:
-        write_json(run.document())
-    else:
-        write_summary(run, shell)
-    if run.interrupted:
-        raise typer.Exit(Exit.INTERRUPTED)
-    if run.count("failed"):
-        raise typer.Exit(Exit.SOME_FAILED)
+        say_error("interrupted; what was being worked on was given back.")
+        queue = _queue(tracker, which, filters, _held_back(tracker, which, filters))
+        ended = {str(each.key) for each in results if each.outcome in {"succeeded", "failed"}}
+        left = len({row["key"] for row in queue} - ended)
+        return RunReport(which.stage, tuple(results), INTERRUPTED, left)

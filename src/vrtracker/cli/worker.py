@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vrtracker.cli.exits import Exit, in_the_shell, say_error
+from vrtracker.cli.exits import Exit, in_the_shell
 from vrtracker.cli.filters import Filters
-from vrtracker.cli.following import Followed, write_summary
+from vrtracker.cli.following import write_report
 from vrtracker.cli.options import (
     IncludeStale,
     Json,
@@ -24,14 +24,14 @@ from vrtracker.cli.options import (
     Stage,
     option,
 )
-from vrtracker.cli.output import kept_for_json, note, say, write_json
-from vrtracker.cli.registering import Which, left_in_queue
+from vrtracker.cli.output import kept_for_json, note, say
+from vrtracker.cli.registering import Which, followed
 from vrtracker.cli.shell import shell_of
 from vrtracker.cli.values import options_of, size_of
 from vrtracker.processes import signals_here
 
 if TYPE_CHECKING:
-    from vrtracker.services.workflow.run_report import RunResult
+    from vrtracker.services.workflow.run_report import Progress, RunReport, RunResult
 
 _TOLD = "it was told to end"
 
@@ -85,21 +85,20 @@ def worker(
     }
     is_limited = any(limit is not None for limit in limits.values())
     shell = shell_of(context)
-    run = Followed(stage)
+    which = Which(stage, retry_failed=not no_retry, include_stale=include_stale)
 
-    def follow(_position: int, _total: int, key: Any, result: RunResult | None) -> None:
-        if result is not None:
-            run.results.append(result)
-            if not json:
-                say(f"{key}: {result.outcome}{f' ({result.error})' if result.error else ''}")
+    def tell(_position: int, _total: int, key: Any, result: RunResult | None) -> None:
+        if result is not None and not json:
+            say(f"{key}: {result.outcome}{f' ({result.error})' if result.error else ''}")
 
     with (
         shell.open() as tracker,
         _ending_after_the_session() as stop,
         kept_for_json(json=json),
     ):
-        try:
-            run.report = tracker.workflow.serve(
+
+        def work(follow: Progress) -> RunReport:
+            return tracker.workflow.serve(
                 stage,
                 filters,
                 registrar=registrar,
@@ -113,19 +112,10 @@ def worker(
                 say=lambda text: note(in_the_shell(text)),
                 **limits,
             )
-        except KeyboardInterrupt:
-            say_error("interrupted; the session that was being worked on was given back.")
-            which = Which(stage, retry_failed=not no_retry, include_stale=include_stale)
-            run.left = left_in_queue(tracker, which, filters, run)
-        else:
-            run.left = run.report.left
-    if json:
-        write_json(run.document())
-    else:
-        write_summary(run, shell)
-    if run.report is None:
-        raise typer.Exit(Exit.INTERRUPTED)
-    if is_limited and not exit_when_empty and run.report.stopped is None:
+
+        report = followed(tracker, which, filters, work, tell)
+    write_report(report, shell, json=json)
+    if is_limited and not exit_when_empty and report.stopped is None:
         raise typer.Exit(Exit.NOTHING_LEFT)
 
 
