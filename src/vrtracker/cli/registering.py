@@ -244,13 +244,14 @@ def _queue(
     """Return key and state of the sessions that a run would take."""
     column = f"state:{tracker.workflow.stages[which.stage].name}"
     left_out, free = {row["key"] for row in held_back}, _given_up(tracker, which.stage)
+    states = which.states
     if not filters.is_named:
         # A run sets them aside first.
         left_out |= {key for key in free if _died_before(tracker, key, which.stage)}
     return [
         {"key": row["key"], "state": row[column]}
         for row in records(tracker.workflow.table.records(filters))
-        if (row[column] in which.states or row["key"] in free) and row["key"] not in left_out
+        if (row[column] in states or row["key"] in free) and row["key"] not in left_out
     ]
 
 
