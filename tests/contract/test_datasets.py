@@ -266,7 +266,7 @@ def test_folder_that_cannot_be_searched_is_named_and_the_others_go_on(lab, monke
 
 def test_names_with_odd_characters_are_recorded_as_they_are(lab):
     lab.add(ONE)
-    odd = ["a b/c'd/trials.times.npy", "ü-✓/_ibl_wheel.position.npy", "%s;--/x.y.npy"]
+    odd = ["a b/c'd/trials.times.npy", "ü-✓/_ibl_wheel.position.npy", "%s;--/a\nb/\t\a/x.y.npy"]
     for path in odd:
         put(lab, path)
 

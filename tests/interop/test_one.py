@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -402,6 +403,7 @@ def test_frames_of_one_are_merged_with_a_plan_and_strictly_on_request(lab, plain
     [
         (lambda frame: frame.assign(number="one"), "sessions, row 1: "),
         (lambda frame: frame.assign(subject=None), "not a mouse name"),
+        (lambda frame: frame.assign(lab=pd.Series("\udcff", frame.index, object)), "half a char"),
         (lambda frame: frame.iloc[[0, 0]], "stands there before"),
         (lambda frame: frame.reset_index(drop=True), "no column 'id'"),
         (lambda frame: frame[["lab", "lab"]], "two columns"),
@@ -687,9 +689,9 @@ def test_cache_fills_in_what_is_not_known_here(empty, tmp_path):
 def test_export_tells_what_a_cache_has_told_of_each_dataset(empty, tmp_path):
     ids = [str(uuid.uuid4()) for _ in range(5)]
     told: list[dict[str, Any]] = [
-        {"id": ids[0]},
+        {"id": ids[0], "hash": "b" * 32},
         {"rel_path": "c.d.npy", "id": ids[1], "exists": False, "qc": "CRITICAL"},
-        {"rel_path": "e.f.npy", "id": ids[2], "hash": "b" * 32, "exists": False, "qc": "NOT_SET"},
+        {"rel_path": "e\nf/\t\a/x.npy", "id": ids[2], "exists": False, "qc": "NOT_SET"},
         {"rel_path": "g.h.npy", "id": ids[3], "hash": None, "eid": ids[4]},
     ]
     sessions = [{}, {"number": 2, "id": ids[4]}]

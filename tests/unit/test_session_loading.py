@@ -91,6 +91,9 @@ def test_object_has_the_keys_that_one_gives_it(tmp_path):
         for key, value in ours.items():
             np.testing.assert_array_equal(value, theirs[key])
     assert ours["choice_bpod.raw"].dtype == np.int64
+    # What the table has instead is not read.
+    (folder / "_ibl_trials.side.npy").write_bytes(b"no array")
+    assert OpenSession(tmp_path).load_object("trials")["side"].tolist() == ["l", "r"]
 
 
 def test_name_that_means_several_or_none_is_refused(session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,15 @@ from vrtracker.errors import InvalidValueError
 
 commands = Commands(help="Describe rigs, and say which of them sessions used.")
 
-_COLUMNS = ("name", "version", "features", "sessions", "added_at", "actor", "hash")
+_COLUMNS: Mapping[str, Callable[[Any], Any]] = {
+    "name": lambda rig: rig.row.rig_name,
+    "version": lambda rig: rig.row.rig_version,
+    "features": lambda rig: len(rig.features),
+    "sessions": lambda rig: rig.sessions,
+    "added_at": lambda rig: rig.row.added_at.isoformat(),
+    "actor": lambda rig: rig.row.actor,
+    "hash": lambda rig: rig.row.content_hash,
+}
 _File = Annotated[Path, argument("FILE", "The description, in JSON.")]
 _Rig = Annotated[str, argument("RIG", "A version, such as b2@3; the last one by the name alone.")]
 
@@ -85,7 +94,7 @@ def list_rigs(context: typer.Context, *, to: To = None, json: Json = False) -> N
     with shell.open(readonly=True) as tracker:
         rows = [_row(each) for each in tracker.rigs.list()]
     nothing = f"No rig was described yet: {shell.command('rig add FILE')}"
-    write_listing(rows, _COLUMNS, json=json, to=to, nothing=nothing)
+    write_listing(rows, [*_COLUMNS], json=json, to=to, nothing=nothing)
 
 
 @commands.command("show")
@@ -173,16 +182,7 @@ def _refuse_wrong(file: Path, *, json: bool) -> None:
 
 
 def _row(rig: Any) -> dict[str, Any]:
-    row = rig.row
-    return {
-        "name": row.rig_name,
-        "version": row.rig_version,
-        "features": len(rig.features),
-        "sessions": rig.sessions,
-        "added_at": row.added_at.isoformat(),
-        "actor": row.actor,
-        "hash": row.content_hash,
-    }
+    return {name: of(rig) for name, of in _COLUMNS.items()}
 
 
 def _text(value: Any) -> str:

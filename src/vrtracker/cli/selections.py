@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,14 @@ from vrtracker.cli.shell import agree, shell_of
 from vrtracker.cli.values import names_of
 from vrtracker.errors import InvalidValueError
 
-_COLUMNS = ("name", "sessions", "frozen_at", "actor", "hash", "note")
+_COLUMNS: Mapping[str, Callable[[Any], Any]] = {
+    "name": lambda frozen: frozen.name,
+    "sessions": lambda frozen: len(frozen.digests),
+    "frozen_at": lambda frozen: frozen.frozen_at.isoformat(),
+    "actor": lambda frozen: frozen.actor,
+    "hash": lambda frozen: frozen.hash,
+    "note": lambda frozen: frozen.note,
+}
 _Name = Annotated[str, argument("NAME", "Name of the selection: fig3.")]
 
 
@@ -94,7 +102,7 @@ def selections(
             _tell(found, f"written to {to}", json=json)
             return
         rows = [_row(found) for found in tracker.selections()]
-    write_listing(rows, _COLUMNS, json=json, to=to, nothing="No selection was frozen yet.")
+    write_listing(rows, [*_COLUMNS], json=json, to=to, nothing="No selection was frozen yet.")
 
 
 def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:
@@ -112,15 +120,7 @@ def verify(context: typer.Context, name: _Name, *, json: Json = False) -> None:
 
 
 def _row(found: Any) -> dict[str, Any]:
-    frozen = found.frozen
-    return {
-        "name": frozen.name,
-        "sessions": len(frozen.digests),
-        "frozen_at": frozen.frozen_at.isoformat(),
-        "actor": frozen.actor,
-        "hash": frozen.hash,
-        "note": frozen.note,
-    }
+    return {name: of(found.frozen) for name, of in _COLUMNS.items()}
 
 
 def _tell(found: Any, done: str, *, json: bool) -> None:

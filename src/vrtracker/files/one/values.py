@@ -14,6 +14,7 @@ from vrtracker.domain.dates import parse_date
 from vrtracker.domain.keys import parse_mouse_name, parse_number
 from vrtracker.domain.qc import QC
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 255
 _LARGEST = 2**53
@@ -31,8 +32,8 @@ def text(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - one kind for all of them
-    if "\0" in value:
-        raise ValueError(f"{value!r} holds a NUL character")
+    if _UNSTORABLE.search(value):
+        raise ValueError(f"{value!r} holds a NUL character or half a character")
     return value
 
 

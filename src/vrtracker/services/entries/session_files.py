@@ -23,6 +23,7 @@ from vrtracker.files.layout import SessionFolders
 from vrtracker.files.loading import columns_of_table, load_dataset
 from vrtracker.repositories.sessions import PARTS
 
+_TABLE = re.compile(r"table(?![a-zA-Z0-9])")
 _Recorded = Callable[[], Mapping[str, Mapping[str, Any]]]
 """Gives the records of a session's files, by path."""
 _UNKNOWN: Mapping[str, str | None] = {"md5": None, "sha256": None}
@@ -245,12 +246,17 @@ class OpenSession:
                 "Name the collection, or load one of them."
             )
         self._check(of.values() if check else ())
-        loaded = {attribute: load_dataset(self.path / path) for attribute, path in of.items()}
-        for attribute, data in loaded.items():
-            if re.match(r"table(?![a-zA-Z0-9])", attribute) and hasattr(data, "columns"):
-                del loaded[attribute]
-                return loaded | columns_of_table(attribute, data)
-        return loaded
+        columns: dict[str, Any] = {}
+        loaded: dict[str, Any] = {}
+        # Tables first: what one holds need not be read.
+        for attribute in sorted(of, key=lambda attribute: not _TABLE.match(attribute)):
+            if attribute not in columns:
+                data = load_dataset(self.path / of[attribute])
+                if not columns and _TABLE.match(attribute) and hasattr(data, "columns"):
+                    columns = columns_of_table(attribute, data)
+                else:
+                    loaded[attribute] = data
+        return loaded | columns
 
     def _refuse_gone(self, name: str, revision: str | None) -> None:
         """Raise NotFoundError if a file that has this name is recorded, since it is not there."""
