@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import vrtracker
+from support.permissions import bound_by_permissions
 from support.registrars import good
 from vrtracker.database import Database
 from vrtracker.domain.qc import QC
@@ -475,7 +476,7 @@ def test_pruning_that_was_ended_in_between_is_finished_by_the_next(untidy, monke
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vrtracker.services.disk.pruning.shutil.move", killed)
+    monkeypatch.setattr("vrtracker.files.trash.move", killed)
     with pytest.raises(KeyboardInterrupt):
         untidy.tracker.datasets.prune(ONE).apply()
     monkeypatch.undo()
@@ -495,3 +496,81 @@ def test_list_that_was_edited_leads_nowhere_else(untidy, tmp_path):
 
     assert "leads out" in back.left[0]
     assert not (tmp_path / "out.times.npy").exists()
+
+
+def test_what_cannot_come_back_stays_in_the_trash_and_the_rest_comes(untidy, tmp_path):
+    paths = ("closed/a.times.npy", "file/a.times.npy", "out/a.times.npy", "kept.times.npy")
+    files = [put(untidy, path, path.encode()) for path in paths]
+    name = untidy.tracker.datasets.prune(ONE).apply()
+    closed, no_folder, out = (file.parent for file in files[:3])
+    no_folder.rmdir()
+    no_folder.write_bytes(b"x")
+    out.rmdir()
+    (tmp_path / "outside").mkdir()
+    out.symlink_to(tmp_path / "outside")
+    closed.chmod(0o555)
+    with bound_by_permissions():
+        back = untidy.tracker.datasets.restore()
+    closed.chmod(0o755)
+
+    assert (back.files, back.records) == (2, 1)
+    assert [text.partition(": ")[0] for text in back.left] == [f"{ONE} {p}" for p in paths[:3]]
+    reasons = ("Permission denied", "File exists", "leads out")
+    assert all(why in text for why, text in zip(reasons, back.left, strict=True))
+    assert list((tmp_path / "outside").iterdir()) == []
+    no_folder.unlink()
+    out.unlink()
+    again = untidy.tracker.datasets.restore(name)
+    assert (again.files, again.left) == (3, ())
+    assert [file.read_bytes().decode() for file in files] == list(paths)
+    assert list((untidy.root / ".vrtracker-trash").iterdir()) == []
+
+
+def test_links_come_back_as_links_and_what_was_copied_twice_is_kept_once(untidy):
+    file, link = put(untidy, "alf/a.x.npy", b"a"), untidy.folder(ONE) / "alf/b.x.npy"
+    link.symlink_to("a.x.npy")
+    name = untidy.tracker.datasets.prune(ONE).apply()
+    assert not os.path.lexists(link)
+    # As if the move had been ended with both there, here or in the trash.
+    put(untidy, "alf/a.x.npy", b"a")
+
+    back = untidy.tracker.datasets.restore(name)
+
+    assert (back.files, back.left) == (2, ())
+    assert (link.readlink(), link.read_bytes()) == (Path("a.x.npy"), b"a")
+    assert file.read_bytes() == b"a"
+
+
+def test_file_that_cannot_be_moved_is_not_listed_as_pruned(untidy):
+    closed = put(untidy, "closed/a.times.npy").parent
+    closed.chmod(0o555)
+    with bound_by_permissions(), pytest.raises(InvalidValueError, match="cannot be moved"):
+        untidy.tracker.datasets.prune(ONE).apply()
+    closed.chmod(0o755)
+    (closed / "a.times.npy").unlink()
+
+    back = untidy.tracker.datasets.restore()
+
+    assert (back.files, back.records, back.left) == (1, 1, ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "x", "[" * 10**5, '{"database": null, "sessions": []}', '[{"key": "M1"}]', "[[]]", "3"],
+    ids=["empty", "text", "deep", "of nothing", "without files", "nested", "number"],
+)
+def test_damaged_list_is_one_error_and_earlier_ones_still_come_back(untidy, text):
+    folder = untidy.root / ".vrtracker-trash" / "29990101T000000-damage"
+    good = untidy.tracker.datasets.prune(ONE).apply()
+    folder.mkdir()
+    (folder / "list.json").write_text(text)
+
+    with pytest.raises(InvalidValueError, match=r"damage.list\.json"):
+        untidy.tracker.datasets.restore(folder.name)
+    back = untidy.tracker.datasets.restore()
+
+    assert (back.name, back.files, back.records, back.left) == (good, 1, 1, ())
+    assert len(back.damaged) == 1
+    assert str(folder / "list.json") in back.damaged[0]
+    with pytest.raises(InvalidValueError, match=r"damage.list\.json"):
+        untidy.tracker.datasets.restore()

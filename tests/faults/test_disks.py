@@ -177,3 +177,33 @@ def test_frames_are_read_from_a_medium_that_cannot_be_written(tmp_path):
             assert frames(tracker) == list(range(300))
         """,
     )
+
+
+def test_trash_that_is_full_holds_no_half_of_a_file_and_the_original_stays(tmp_path):
+    script = """
+    import random, tempfile
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as home:
+        root = pathlib.Path(home)
+        big, small = (root / "M1/2023-01-20/1" / f"{name}.x.npy" for name in ("big", "a"))
+        big.parent.mkdir(parents=True)
+        content = random.Random(2).randbytes(200_000)
+        big.write_bytes(content)
+        small.write_bytes(b"small")
+        (root / ".vrtracker-trash").symlink_to(place)
+        with vrtracker.init(str(root / "lab.db"), root=root) as tracker:
+            tracker.mice.add("M1")
+            tracker.sessions.add("M1.2023-01-20.1")
+            try:
+                tracker.datasets.prune().apply()
+            except VrtrackerError as error:
+                assert str(big) in str(error) and "No space" in str(error), error
+            else:
+                raise AssertionError("it was moved")
+            assert [path.name for path in place.rglob("*.npy*")] == ["a.x.npy"]
+            assert not small.exists()
+            back = tracker.datasets.restore()
+            assert (back.files, back.left) == (1, ()), back
+        assert (big.read_bytes(), small.read_bytes()) == (content, b"small")
+        assert list(place.iterdir()) == []
+    """
+    on_disk(tmp_path, "64k", script)

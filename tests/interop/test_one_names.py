@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import vrtracker
 from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.interop import one as ours
 
@@ -140,7 +141,7 @@ def test_ids_are_cast_as_there(made):
     assert list(mine.index) == list(other.index)
 
 
-def test_files_without_a_row_are_found_nested_and_what_has_one_is_spared(tree, made):
+def test_files_without_a_row_are_found_nested_and_come_back_from_the_trash(tree, made, tmp_path):
     stray = tree / FOLDERS[0] / "alf" / "p0" / "deep" / "stray.times.npy"
     stray.parent.mkdir()
     stray.write_bytes(b"x")
@@ -154,6 +155,34 @@ def test_files_without_a_row_are_found_nested_and_what_has_one_is_spared(tree, m
     (kept,) = (tree / ".vrtracker-trash").rglob("stray.times.npy")
     assert kept.read_bytes() == b"x"
     assert all((tree / folder / name).exists() for folder in FOLDERS[:2] for name in FILES)
+    with vrtracker.init(tmp_path / "lab.db", root=tree) as tracker:
+        assert tracker.datasets.restore().files == 1
+    assert stray.read_bytes() == b"x"
+
+
+def test_files_are_spared_where_the_tables_do_not_fit_the_tree(tree, tmp_path):
+    ours.make_parquet_db(tree, lab="elsewhere")
+    tables = ours.load_tables(tree)
+    sessions = tables["sessions"]
+    spelled = [
+        tables,
+        {**tables, "sessions": sessions.assign(lab=None)},
+        {**tables, "sessions": sessions.assign(lab=float("nan"))},
+        {**tables, "sessions": sessions.assign(date=pd.to_datetime(sessions["date"]))},
+        {**tables, "sessions": sessions.assign(number=sessions["number"].astype(str))},
+    ]
+    unfit = [
+        {**tables, "datasets": tables["datasets"].iloc[:0]},
+        {**tables, "datasets": ours.cast_index_object(tables["datasets"], str)},
+        {**tables, "sessions": sessions.assign(subject="M7")},
+    ]
+    stray = tree / FOLDERS[0] / "stray.times.npy"
+    stray.write_bytes(b"x")
+
+    assert [ours.remove_missing_datasets(tree, each) for each in spelled] == [[stray]] * 5
+    assert [ours.remove_missing_datasets(tree, each) for each in unfit] == [[]] * 3
+    for each in spelled[1:]:
+        assert ours.eid2path(each, sessions.index[0]).name in {"001", "002", "012"}
 
 
 def test_table_files_are_removed(made):

@@ -177,7 +177,8 @@ def restore(
     """Bring back what datasets prune took away.
 
     Where another file is by now, that stays; so does another QC of a file that was recorded again.
-    The exit code is 3 then, and what was taken away stays in the trash.
+    The exit code is 3 then, and what was taken away stays in the trash; so it is where a file
+    cannot be moved back, or a later list is damaged.
 
     Example: vrtracker datasets restore
     """
@@ -193,7 +194,9 @@ def restore(
         if back.left:
             again = shell_of(context).command(f"datasets restore {back.name}")
             note(f"To bring back the rest: {again}")
-    if back.left:
+        for each in back.damaged:
+            say(f"problem: {each}")
+    if back.left or back.damaged:
         raise typer.Exit(Exit.SOME_FAILED)
 
 

@@ -20,6 +20,8 @@ _ON_WINDOWS = os.name == "nt"
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
 # Virus scanners and indexers on Windows hold new files open for a moment; s.
 _RENAME_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+PART = ".part"
+"""How files end that are not whole yet."""
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 # What file systems without fsync (some network shares) answer.
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
@@ -254,6 +256,44 @@ def rename(source: Path, target: Path) -> None:
         else:
             return
     source.replace(target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, or a link itself, to where nothing is; the folders on the way are made.
+
+    To another file system it is copied: the copy has its name only once all of it is on the disk,
+    and the source goes last.
+
+    Raises OSError if it cannot be moved; it is where it was then, and nothing is at the target.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _move_over(source, target)
+
+
+def _move_over(source: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}{PART}")
+    try:
+        part.unlink(missing_ok=True)
+        shutil.copy2(source, part, follow_symlinks=False)
+        if not part.is_symlink():
+            _flush_one(part)
+        if part.lstat().st_size != source.lstat().st_size:
+            raise OSError(errno.EIO, "the copy has another size", str(source))
+        part.replace(target)
+        try:
+            source.unlink()
+        except OSError:
+            target.unlink()
+            raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def remove_tree(folder: Path) -> bool:

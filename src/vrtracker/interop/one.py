@@ -19,8 +19,10 @@ from vrtracker.domain.one import DATASETS, SESSIONS
 from vrtracker.domain.qc import QC
 from vrtracker.errors import ImportFileError, InvalidValueError
 from vrtracker.files.alf import find_alf_files, hash_file
-from vrtracker.files.layout import SUBJECTS, TRASH
+from vrtracker.files.layout import SUBJECTS
 from vrtracker.files.scan import FoundSession, scan
+from vrtracker.files.trash import OF_NONE, Taken, Trash, leads_out
+from vrtracker.files.trees import is_empty
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -172,33 +174,48 @@ def remove_missing_datasets(
     -------
     list
         Files and folders, sorted.
+
+    Raises
+    ------
+    InvalidValueError
+        If a file cannot be read or moved.
+
+    Notes
+    -----
+    A session's files are left alone where the tables name none of those that are there. What was
+    moved comes back by ``tracker.datasets.restore()`` of a tracker with this root.
     """
     root = Path(cache_dir)
-    known = load_tables(root) if tables is None else tables
-    sessions = {eid2path(known, eid, root): eid for eid in known[SESSIONS].index}
-    by_session = known[DATASETS]["rel_path"].groupby(level=0).agg(set).to_dict()
-    gone: list[Path] = []
-    for found in scan(root).found:
-        padded = found.folder.with_name(f"{found.key.number:03d}")
-        eid = sessions.get(padded)
-        named = by_session.get(eid, set())
-        files = [file.rel_path for file in find_alf_files(found.folder)]
-        gone += [found.folder / path for path in files if path not in named]
-        if eid is None and remove_empty_sessions and not any(found.folder.iterdir()):
-            gone.append(found.folder)
+    named = _named(load_tables(root) if tables is None else tables)
+    sessions = [each for each in scan(root).found if not leads_out(each.folder, root)]
+    if named.keys().isdisjoint(each.key for each in sessions):
+        return []
+    taken, empty = [], []
+    for found in sessions:
+        if found.key in named:
+            files, names = find_alf_files(found.folder), named[found.key]
+            strays = [file for file in files if file.rel_path not in names]
+            if 0 < len(strays) < len(files):
+                taken.append(Taken(found.key, found.folder, strays))
+        elif remove_empty_sessions and is_empty(found.folder):
+            empty.append(found.folder)
+    gone = [each.folder / file.rel_path for each in taken for file in each.files]
     if not dry:
-        trash = root / TRASH / f"{clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-        for path in gone:
-            _throw_away(path, trash / path.relative_to(root))
-    return sorted(gone)
+        for folder in empty:
+            folder.rmdir()
+        if gone:
+            trash = Trash.new(root, clock.lab_now())
+            trash.fill(taken, trash.write(taken, OF_NONE))
+    return sorted([*gone, *empty])
 
 
-def _throw_away(path: Path, target: Path) -> None:
-    if path.is_dir():
-        path.rmdir()
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(target)
+def _named(tables: Mapping[str, Any]) -> dict[SessionKey, set[str]]:
+    """Return the paths that tables name, by session."""
+    paths = tables[DATASETS]["rel_path"].groupby(level=0).agg(set).to_dict()
+    named: dict[SessionKey, set[str]] = {}
+    for eid, row in tables[SESSIONS].iterrows():
+        named.setdefault(_key(row), set()).update(paths.get(eid, ()))
+    return named
 
 
 # -- tables ----------------------------------------------------------------------------------
@@ -336,8 +353,10 @@ def merge_tables(
 def eid2path(tables: Mapping[str, Any], eid: Any, root: str | Path = "") -> Path:
     """Return the folder of a session, as ONE has it: the number with three digits."""
     row = tables[SESSIONS].loc[eid]
-    below = (row["lab"], SUBJECTS) if row["lab"] else ()
-    return Path(root, *below, row["subject"], str(row["date"]), f"{row['number']:03d}")
+    # A missing lab is None or NaN.
+    below = (row["lab"], SUBJECTS) if isinstance(row["lab"], str) and row["lab"] else ()
+    key = _key(row)
+    return Path(root, *below, key.mouse, key.date.isoformat(), f"{key.number:03d}")
 
 
 def eid2ref(tables: Mapping[str, Any], eid: Any) -> str:
@@ -363,4 +382,4 @@ def _eid_of(tables: Mapping[str, Any], key: SessionKey) -> Any:
 
 
 def _key(row: Any) -> SessionKey:
-    return SessionKey.parse((row["subject"], row["date"], int(row["number"])))
+    return SessionKey.parse((row["subject"], row["date"], row["number"]))

@@ -217,7 +217,7 @@ class DatasetService(LabService):
         NotFoundError
             If nothing was pruned from this database, or nothing under this name.
         InvalidValueError
-            If it was pruned from another database.
+            If it was pruned from another database, or its list is damaged.
 
         Examples
         --------

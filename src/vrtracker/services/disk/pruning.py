@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from vrtracker.display import Facts, Shown, counted
@@ -18,7 +14,7 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.told import image_name
 from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError
-from vrtracker.files.layout import TRASH
+from vrtracker.files.trash import OF_NONE, Listed, Taken, Trash, leads_out
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.row_images import DATASETS
 from vrtracker.services.context import LabService
@@ -32,9 +28,6 @@ _NOT_FOUND_OUT: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "one_id": ("the id of ONE", str),
 }
 """What no scan records again: by column, what it is called and how a value of it is shown."""
-_LIST = "list.json"
-_FILES = "files"
-_MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -79,18 +72,20 @@ class Restored(Shown):
 
     `name`: which pruning it was. `files`, `records`: how many of each came back; a record also
     where it was made anew and got its QC back. `left`: files and records that stay in the trash,
-    and why.
+    and why. `damaged`: what is wrong with the lists of later prunings, which all stay.
     """
 
     name: str
     files: int
     records: int
     left: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     def facts(self) -> Facts:
         """Return how much came back."""
         files, records = counted(self.files, "file"), counted(self.records, "record")
-        return Facts(f"{files} and {records} of {self.name} came back", notes=self.left)
+        title = f"{files} and {records} of {self.name} came back"
+        return Facts(title, notes=(*self.left, *self.damaged))
 
 
 class Pruning(LabService):
@@ -104,9 +99,11 @@ class Pruning(LabService):
         """Return what there is to take away."""
         looks: list[Look] = []
         problems, kept = [], []
-        seen = 0
+        root, seen = self._lab.folders().root, 0
         for alike, part in found:
             for one in part:
+                if one.problem is None and one.folder and leads_out(one.folder, root):
+                    one.problem = f"{str(one.folder)!r} leads out of {str(root)!r}."
                 if one.problem is not None:
                     problems.append(Problem(one.key, one.problem))
                     continue
@@ -129,9 +126,8 @@ class Pruning(LabService):
         """Write the list, then remove the records and move the files, session by session."""
         if not planned:
             return None
-        root = self._lab.folders().root
         at = self._lab.now()
-        name = f"{self._lab.lab_now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        trash = Trash.new(self._lab.folders().root, self._lab.lab_now())
         with self._lab.unit() as unit:
             settle(unit, planned, at)
             good = [one for one in planned if one.problem is None]
@@ -142,15 +138,12 @@ class Pruning(LabService):
                 one.number: [images[one.number][image_name(DATASETS, p)] for p in _removable(one)]
                 for one in good
             }
-            listed = [
-                {"key": str(one.key), "files": list(_unknown(one)), "records": rows[one.number]}
-                for one in good
-            ]
+            taken = [_taken(one, rows[one.number]) for one in good]
             # On the disk before anything is gone, so that all of it can come back.
-            _write(root / TRASH / name, {"database": self._place(), "sessions": listed})
+            listed = trash.write(taken, self._place())
             ids = [row["dataset_id"] for of in rows.values() for row in of]
             unit.datasets.replace(remove=ids, insert_rows=())
-            pruned = partial(self._lab.event, at=at, reason=name)
+            pruned = partial(self._lab.event, at=at, reason=trash.name)
             unit.events.append(
                 [
                     pruned(one.key, "pruned", changes=_counts(one) | _gone_for(rows[one.number]))
@@ -158,64 +151,77 @@ class Pruning(LabService):
                 ]
             )
             unit.commit()
-        for one in good:
-            for path in _unknown(one):
-                _throw_away(one, path, root / TRASH / name)
-        return name
+        return trash.name if trash.fill(taken, listed) else None
 
     def restore(self, name: str | None) -> Restored:
         """Move the files back and insert the records again."""
         folders = self._lab.folders()
         folders.check()
-        trash, listed = self._chosen(folders.root / TRASH, name)
+        trash, listed, damaged = self._chosen(folders.root, name)
         files, left = 0, []
         for entry in listed["sessions"]:
             key = SessionKey.parse(entry["key"])
             for path in entry["files"]:
-                problem = _bring_back(trash, key, path, folders.path(key))
-                files += problem == _MOVED
-                if problem and problem != _MOVED:
-                    left.append(f"{key} {path}: {problem}")
-        records = self._insert(listed["sessions"], left)
+                try:
+                    files += trash.give_back(key, path, folders)
+                except (ValueError, RootUnavailableError) as error:
+                    left.append(f"{key} {path}: {error}")
+        records = 0
+        try:
+            records = self._insert(listed["sessions"], left)
+        except (KeyError, TypeError, ValueError) as error:
+            left.append(f"the records, since {trash.folder} lists one that is damaged ({error!r})")
         # A copy of the database restores too; what the list holds is still missing in the other.
-        if not left and listed["database"] == self._place():
-            # First what makes it one, so that half of it is never taken for a pruning.
-            (trash / _LIST).unlink()
-            shutil.rmtree(trash)
-        return Restored(name=trash.name, files=files, records=records, left=tuple(left))
+        if not left and listed["database"] in {OF_NONE, self._place()}:
+            try:
+                trash.forget()
+            except OSError as error:
+                left.append(f"{trash.folder}: all is back, delete it ({reason_of(error)})")
+        return Restored(
+            name=trash.name, files=files, records=records, left=tuple(left), damaged=tuple(damaged)
+        )
 
     def _place(self) -> str:
         database = self._lab.database
         return database.backend.place(database.url)
 
-    def _chosen(self, folder: Path, name: str | None) -> tuple[Path, dict[str, Any]]:
-        """Return the pruning of this name, or the last one of this database, and its list."""
-        # One without a list was ended before anything was taken away, or after all came back.
-        known = sorted(file.parent.name for file in folder.glob(f"*/{_LIST}"))
+    def _chosen(self, root: Path, name: str | None) -> tuple[Trash, Listed, list[str]]:
+        """Return the pruning of this name, or the last one of this database, and its list.
+
+        The last part is what is wrong with the lists of later ones.
+        """
+        known = {trash.name: trash for trash in Trash.all(root)}
         there = f" In the trash are: {', '.join(known)}." if known else ""
         if name is not None and name not in known:
             remedy = there.lstrip() or "Nothing that was pruned is there."
-            raise NotFoundError("pruning", name, known, remedy, at="the trash")
-        for each in reversed(known) if name is None else [name]:
-            listed = _read(folder / each)
-            if self._is_ours(each, listed):
-                return folder / each, listed
+            raise NotFoundError("pruning", name, list(known), remedy, at="the trash")
+        damaged: list[str] = []
+        for trash in reversed(known.values()) if name is None else [known[name]]:
+            try:
+                listed = trash.read()
+            except InvalidValueError as error:
+                damaged.append(str(error))
+                continue
+            if self._is_ours(trash.name, listed):
+                return trash, listed, damaged
+        if damaged:
+            raise InvalidValueError(" ".join(damaged))
         if name is not None:
             raise InvalidValueError(
                 f"{name} was not pruned from {self._lab.database} but from "
                 f"{listed['database'] or 'another database'}; restore it there. "
                 "Nothing was brought back."
             )
-        error = NotFoundError("pruning", "", known)
+        nothing = NotFoundError("pruning", "", list(known))
         others = f"{there} They are of other databases." if known else ""
-        error.args = (
+        nothing.args = (
             f"Nothing was pruned from {self._lab.database}, or all of it is back.{others}",
         )
-        raise error
+        raise nothing
 
-    def _is_ours(self, name: str, listed: Mapping[str, Any]) -> bool:
+    def _is_ours(self, name: str, listed: Listed) -> bool:
         """Return whether a pruning is of this database, which may have moved since."""
-        if listed["database"] == self._place():
+        if listed["database"] in {OF_NONE, self._place()}:
             return True
         with self._lab.unit(readonly=True) as unit:
             return name in unit.events.reasons(listed["sessions"][0]["key"], "pruned")
@@ -273,6 +279,12 @@ def _gone_for(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {image_name(DATASETS, row["rel_path"]): [row, None] for row in rows}
 
 
+def _taken(one: Look, records: Sequence[Mapping[str, Any]]) -> Taken:
+    # One without a folder has no files.
+    files = [one.files[path] for path in _unknown(one)]
+    return Taken(one.key, one.folder or Path(), files, records)
+
+
 def _unknown(one: Look) -> Iterator[str]:
     return (path for path in sorted(one.files) if path not in one.rows)
 
@@ -291,68 +303,3 @@ def _removable(one: Look) -> list[str]:
 
 def _counts(one: Look) -> dict[str, int]:
     return {"files:moved": len(list(_unknown(one))), "datasets:removed": len(_removable(one))}
-
-
-def _write(trash: Path, listed: Any) -> None:
-    try:
-        trash.mkdir(parents=True)
-        part = trash / f".{_LIST}.part"
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(listed, file, indent=1, default=str)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(trash / _LIST)
-    except OSError as error:
-        raise RootUnavailableError(
-            f"{trash} cannot be written ({reason_of(error)}); nothing was pruned. The trash is a "
-            "folder below the root: let yourself write there."
-        ) from error
-
-
-def _read(trash: Path) -> dict[str, Any]:
-    try:
-        listed: Any = json.loads((trash / _LIST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidValueError(
-            f"{trash / _LIST} cannot be read ({error}); move the files back by hand."
-        ) from error
-    # Before lists named their database they were the sessions alone.
-    return {"database": None, "sessions": listed} if isinstance(listed, list) else dict(listed)
-
-
-def _throw_away(one: Look, path: str, trash: Path) -> None:
-    """Move a file into the trash, if it still is the one that was seen."""
-    if one.folder is None:
-        return
-    source, target = one.folder / path, trash / _FILES / one.key.path / path
-    seen = one.files[path]
-    try:
-        status = source.stat()
-        if (status.st_size, status.st_mtime) != (seen.size_bytes, seen.modified):
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(source, target)
-    except OSError as error:
-        raise InvalidValueError(
-            f"{str(source)!r} cannot be moved ({reason_of(error)}); the files before it are in "
-            f"{trash}. Mend it and prune again."
-        ) from error
-
-
-def _bring_back(trash: Path, key: SessionKey, path: str, folder: Path) -> str:
-    """Move a file back; return `_MOVED`, why not, or nothing where it never was moved."""
-    source, target = trash / _FILES / key.path / path, folder / path
-    if not _stays_inside(path):
-        return "its path leads out of the session's folder"
-    if not source.is_file():
-        return "" if target.exists() else "it is not in the trash"
-    if os.path.lexists(target):
-        return "another file is there now; move it away first"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(source, target)
-    return _MOVED
-
-
-def _stays_inside(path: str) -> bool:
-    parts = PurePosixPath(path)
-    return not parts.is_absolute() and ".." not in parts.parts
