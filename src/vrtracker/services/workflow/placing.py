@@ -148,11 +148,7 @@ class _PlacedRun:
         if self._options.budget_bytes is None:
             return None
         placed = sum(limits.bytes or 0 for limits in self._placed.values())
-        return max(0, self._options.budget_bytes - self._spent - placed)
-
-    @property
-    def _spent(self) -> int:
-        return sum(result.bytes for result in self._results if result.outcome == "succeeded")
+        return max(0, self._options.budget_bytes - self._results.bytes - placed)
 
     def _take(self, answer: Share | str, limits: Limits) -> None:
         if isinstance(answer, str):

@@ -238,10 +238,6 @@ class _Run:
 
     # -- budget -------------------------------------------------------------------------------
 
-    @property
-    def _spent(self) -> int:
-        return sum(result.bytes for result in self._results if result.outcome == "succeeded")
-
     def _over_budget(self) -> str | None:
         """Return why the next session would exceed the budget, as far as one can tell before."""
         budget = self._options.budget_bytes
@@ -250,11 +246,11 @@ class _Run:
         key = patiently(self._lab, self._ahead, stop=self._stop)
         if key is None:
             return None
-        expected = self._expected(key)
-        if self._spent + expected <= budget and self._spent < budget:
+        expected, spent = self._expected(key), self._results.bytes
+        if spent + expected <= budget and spent < budget:
             return None
         return (
-            f"the budget of {budget:.0f} bytes would be exceeded ({self._spent} used, "
+            f"the budget of {budget:.0f} bytes would be exceeded ({spent} used, "
             f"{key} needs about {expected})"
         )
 
@@ -274,8 +270,7 @@ class _Run:
             else:
                 if estimate is not None:
                     return estimate
-        sizes_so_far = [r.bytes for r in self._results if r.outcome == "succeeded"]
-        return sum(sizes_so_far) // len(sizes_so_far) if sizes_so_far else 0
+        return self._results.bytes // max(1, self._results.counts["succeeded"])
 
     # -- one session --------------------------------------------------------------------------
 
@@ -373,7 +368,7 @@ class _Run:
 
     def _refuse_over_budget(self, key: SessionKey, size: int) -> None:
         budget = self._options.budget_bytes
-        if budget is not None and self._spent + size > budget:
+        if budget is not None and self._results.bytes + size > budget:
             raise BudgetError(
                 f"The output of {key} has {size} bytes, over what is left of the budget of "
                 f"{budget:.0f}; it was discarded. Raise the budget and run again."

@@ -56,13 +56,17 @@ class Results(list[RunResult]):
     """What became of the sessions so far; counted as they come, not anew before each session."""
 
     def __init__(self, results: Iterable[RunResult] = ()) -> None:
-        super().__init__(results)
-        self.counts = Counter(result.outcome for result in self)
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self.bytes = 0
+        for result in results:
+            self.append(result)
 
     def append(self, result: RunResult) -> None:
-        """Add one."""
+        """Add one; the bytes are those of outputs that are in place."""
         super().append(result)
         self.counts[result.outcome] += 1
+        self.bytes += result.bytes if result.outcome == "succeeded" else 0
 
 
 @dataclass(frozen=True, slots=True)
