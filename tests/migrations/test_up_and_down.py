@@ -169,11 +169,13 @@ OWNERS = {"uSessionID": 5, "uMouseID": 3, "experiment_id": 7, "rig_id": 7}
 def fill_added(url: str, state: Rows) -> Rows:
     """Give each table that is new since a state one row; return the state that it is now."""
     engine = raw_engine(url)
+    new = ADDED_TABLES.intersection(sa.inspect(engine).get_table_names()) - state.keys()
     metadata = sa.MetaData()
-    metadata.reflect(engine)
+    if new:
+        metadata.reflect(engine, only=sorted(new))
     with engine.begin() as connection:
         for table in metadata.sorted_tables:
-            if table.name not in ADDED_TABLES - state.keys():
+            if table.name not in new:
                 continue
             row = {
                 column.name: OWNERS.get(column.name, 7)
