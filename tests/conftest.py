@@ -30,11 +30,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+import xdist
 from hypothesis import HealthCheck, settings
 
 from support.backends import POSTGRES_NAMES, SOURCES, Backend, Sources, marker, unknown_required
 from support.compiling import compiled_once
-from support.coverage import coverage_paused
+from support.coverage import coverage_paused, import_measured
 from support.environment import heed_interrupts, isolate, keep_temporary_files_in_memory
 from support.examples import PROFILE_VARIABLE, examples
 from support.missing import (
@@ -115,9 +116,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Measure in one of the processes what is run on import."""
+    """Measure in one of the processes what our modules run on import, and nothing of the tests'.
+
+    All others would wait for the one that collects them under measurement.
+    """
     worker = getattr(session.config, "workerinput", {}).get("workerid", "gw0")
-    with nullcontext() if worker == "gw0" else coverage_paused():
+    if worker == "gw0" and not xdist.is_xdist_controller(session):
+        import_measured("vrtracker")
+    with coverage_paused():
         return (yield)
 
 
