@@ -66,6 +66,7 @@ def test_rows_mean_the_same(options):
     assert told(*options, "status")["sessions"] == 0
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_schema_goes_up_and_down(backend):
     options = ("--url", backend.new_url())
     refused(*options, "status", code=4)
