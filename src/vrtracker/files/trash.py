@@ -21,7 +21,7 @@ from vrtracker.files.trees import PART, move, reason_of
 
 OF_NONE = ""
 """The database of a list of files alone, which come back with any."""
-_LIST = "list.json"
+LIST = "list.json"
 _FILES = "files"
 
 Listed = dict[str, Any]
@@ -49,13 +49,6 @@ class Trash:
         """Return one that is not there yet."""
         return cls(root, f"{at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
 
-    @classmethod
-    def all(cls, root: Path) -> list[Trash]:
-        """Return those with a list, by time."""
-        # One without was ended before anything was taken away, or after all came back.
-        found = sorted(file.parent.name for file in (root / TRASH).glob(f"*/{_LIST}"))
-        return [cls(root, name) for name in found]
-
     @property
     def folder(self) -> Path:
         """Where it is."""
@@ -77,47 +70,37 @@ class Trash:
             ) from error
         return listed
 
-    def fill(self, taken: Sequence[Taken], listed: Listed) -> bool:
-        """Move the files that still are as they were seen, and list those that were moved.
-
-        Returns False if nothing is listed any more: then there is no list either.
+    def fill(self, taken: Sequence[Taken], listed: Listed) -> None:
+        """Move the files that still are as they were seen; no others stay listed.
 
         Raises InvalidValueError if one cannot be moved; those after it stay too.
         """
-        moved = [{**entry, "files": []} for entry in listed["sessions"]]
-        problem = self._move_in(taken, moved)
-        if moved != listed["sessions"]:
-            moved = [entry for entry in moved if entry["files"] or entry["records"]]
-            # Where that fails too the longer list stays, with files that never went.
-            with contextlib.suppress(OSError):
-                if moved:
-                    self._write({**listed, "sessions": moved})
-                else:
-                    self.forget()
-        if problem is not None:
-            before = f"what was before it is in {self.folder}" if moved else "nothing was moved"
-            raise InvalidValueError(f"{problem}; it stays, {before}. Mend it and do this again.")
-        return bool(moved)
-
-    def _move_in(self, taken: Sequence[Taken], moved: Sequence[dict[str, Any]]) -> str | None:
-        """Move files and note them; return why one could not be."""
-        for each, entry in zip(taken, moved, strict=True):
-            for file in each.files:
-                source = each.folder / file.rel_path
-                try:
+        problem: OSError | None = None
+        for each, entry in zip(taken, listed["sessions"], strict=True):
+            entry["files"] = []
+            try:
+                for file in each.files if problem is None else ():
+                    source = each.folder / file.rel_path
                     if _is_as_seen(source, file):
                         move(source, self._place(each.key, file.rel_path))
                         entry["files"].append(file.rel_path)
-                except OSError as error:
-                    return f"{str(source)!r} cannot be moved ({reason_of(error)})"
-        return None
+            except OSError as error:
+                problem, where = error, source
+        # Where that fails too, files are listed that never went: restoring passes over them.
+        with contextlib.suppress(OSError):
+            self._write(listed)
+        if problem is not None:
+            raise InvalidValueError(
+                f"{str(where)!r} cannot be moved ({reason_of(problem)}) and stays; what was before "
+                f"it is in {self.folder}. Mend it and do this again."
+            ) from problem
 
     def read(self) -> Listed:
         """Return the list.
 
         Raises InvalidValueError if it is damaged or cannot be read.
         """
-        file = self.folder / _LIST
+        file = self.folder / LIST
         try:
             listed: Any = json.loads(file.read_text(encoding="utf-8"))
             # Before lists named their database they were the sessions alone.
@@ -139,9 +122,10 @@ class Trash:
         try:
             folder = folders.path(key)
             source, target = self._place(key, path), folder / path
-            _refuse_outside(target.parent, folder)
-            _refuse_outside(folder, self.root)
-            _refuse_outside(source.parent, self.folder)
+            ways = (target.parent, folder), (folder, self.root), (source.parent, self.folder)
+            for inner, outer in ways:
+                if leads_out(inner, outer):
+                    raise InvalidValueError(f"{str(inner)!r} leads out of {str(outer)!r}")
             if not (source.is_symlink() or source.is_file()):
                 if os.path.lexists(target):
                     return False
@@ -163,7 +147,7 @@ class Trash:
         Raises OSError if the list cannot be removed.
         """
         # First what makes it one, so that half of it is never taken for a whole.
-        (self.folder / _LIST).unlink()
+        (self.folder / LIST).unlink()
         for here, _, names in os.walk(self.folder, topdown=False):
             with contextlib.suppress(OSError):
                 for name in names:
@@ -176,22 +160,17 @@ class Trash:
 
     def _write(self, listed: Listed) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{_LIST}{PART}"
+        part = self.folder / f".{LIST}{PART}"
         with part.open("w", encoding="utf-8") as file:
             json.dump(listed, file, indent=1, default=str)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self.folder / _LIST)
+        part.replace(self.folder / LIST)
 
 
 def leads_out(folder: Path, root: Path) -> bool:
     """Tell whether a folder, its links followed, is not below another one."""
     return not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))
-
-
-def _refuse_outside(folder: Path, root: Path) -> None:
-    if leads_out(folder, root):
-        raise InvalidValueError(f"{str(folder)!r} leads out of {str(root)!r}")
 
 
 def _is_as_seen(path: Path, file: AlfFile) -> bool:

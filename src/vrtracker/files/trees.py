@@ -224,8 +224,6 @@ def flush(folder: Path) -> None:
 
     Raises OSError if the disk cannot hold them.
     """
-    if _ON_WINDOWS:
-        return
     for here, _, names in os.walk(folder):
         for path in (*(Path(here, name) for name in names), Path(here)):
             if stat.S_ISREG(path.lstat().st_mode) or path == Path(here):
@@ -233,6 +231,8 @@ def flush(folder: Path) -> None:
 
 
 def _flush_one(path: Path) -> None:
+    if _ON_WINDOWS:
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -288,6 +288,7 @@ def _move_over(source: Path, target: Path) -> None:
             raise OSError(errno.EIO, "the copy has another size", str(source))
         part.replace(target)
         try:
+            _flush_one(target.parent)
             source.unlink()
         except OSError:
             target.unlink()

@@ -14,7 +14,8 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.told import image_name
 from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError
-from vrtracker.files.trash import OF_NONE, Listed, Taken, Trash, leads_out
+from vrtracker.files.layout import TRASH
+from vrtracker.files.trash import LIST, OF_NONE, Listed, Taken, Trash, leads_out
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.row_images import DATASETS
 from vrtracker.services.context import LabService
@@ -151,7 +152,8 @@ class Pruning(LabService):
                 ]
             )
             unit.commit()
-        return trash.name if trash.fill(taken, listed) else None
+        trash.fill(taken, listed)
+        return trash.name
 
     def restore(self, name: str | None) -> Restored:
         """Move the files back and insert the records again."""
@@ -190,19 +192,21 @@ class Pruning(LabService):
 
         The last part is what is wrong with the lists of later ones.
         """
-        known = {trash.name: trash for trash in Trash.all(root)}
+        # One without a list was ended before anything was taken away, or after all came back.
+        known = sorted(file.parent.name for file in (root / TRASH).glob(f"*/{LIST}"))
         there = f" In the trash are: {', '.join(known)}." if known else ""
         if name is not None and name not in known:
             remedy = there.lstrip() or "Nothing that was pruned is there."
-            raise NotFoundError("pruning", name, list(known), remedy, at="the trash")
+            raise NotFoundError("pruning", name, known, remedy, at="the trash")
         damaged: list[str] = []
-        for trash in reversed(known.values()) if name is None else [known[name]]:
+        for each in reversed(known) if name is None else [name]:
+            trash = Trash(root, each)
             try:
                 listed = trash.read()
             except InvalidValueError as error:
                 damaged.append(str(error))
                 continue
-            if self._is_ours(trash.name, listed):
+            if self._is_ours(each, listed):
                 return trash, listed, damaged
         if damaged:
             raise InvalidValueError(" ".join(damaged))
@@ -212,7 +216,7 @@ class Pruning(LabService):
                 f"{listed['database'] or 'another database'}; restore it there. "
                 "Nothing was brought back."
             )
-        nothing = NotFoundError("pruning", "", list(known))
+        nothing = NotFoundError("pruning", "", known)
         others = f"{there} They are of other databases." if known else ""
         nothing.args = (
             f"Nothing was pruned from {self._lab.database}, or all of it is back.{others}",
