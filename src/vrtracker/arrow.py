@@ -31,25 +31,22 @@ _UTC = pa.timestamp("us", tz="UTC")
 
 
 def read_table(
-    database: Database,
-    statement: Select[Any],
-    *more: Select[Any],
-    whole: bool = True,
-    repeating: str = "",
+    database: Database, statement: Select[Any], *more: Select[Any], repeating: str = ""
 ) -> pa.Table:
     """Run a SELECT and return its rows as Arrow columns of the declared types, in its order.
 
-    `more`: further SELECTs of the same columns, whose rows follow. `whole`: texts in one piece,
-    which is quicker to use; else as they come, as ``string``. `repeating`: a column with few texts,
-    each in many rows, which comes as a dictionary of them. Returns ``int64``, ``bool``,
-    ``double``, ``timestamp[us]`` (an instant of the tracker in UTC) and ``large_string``; a missing
-    value is null, and a tick box never missing. A column that is of no known type has the driver's.
-    Raises BackendError if a value in the database does not fit its column, such as text in a date.
+    `more`: further SELECTs of the same columns, whose rows follow. `repeating`: a column with few
+    texts, each in many rows, which comes as a dictionary of them; other texts then come in pieces,
+    as ``string``. Returns ``int64``, ``bool``, ``double``, ``timestamp[us]`` (an instant of the
+    tracker in UTC) and ``large_string``; a missing value is null, and a tick box never missing. A
+    column that is of no known type has the driver's. Raises BackendError if a value in the database
+    does not fit its column, such as text in a date.
     """
     wanted = dict(dtypes(statement))
+    kinds = _ARROW_TYPES
     if repeating:
         wanted[repeating] = _REPEATING
-    kinds = _ARROW_TYPES if whole else {**_ARROW_TYPES, "str": pa.string()}
+        kinds = {**kinds, "str": pa.string()}
     types = [kinds.get(dtype) for dtype in wanted.values()]
     tables = [
         _read_rows(database, one) if (table := database.read_arrow(one, types)) is None else table

@@ -139,15 +139,18 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
         be: wrong types, missing columns, ids that stand twice, paths that lead out of their
         session. `problems` lists all of it.
     """
-    what = "The tables given" if isinstance(source, Mapping) else f"The cache in {source}"
-    sessions = _read(source, SESSIONS)
+    if isinstance(source, Mapping):
+        what = "The tables given"
+        sessions, datasets = (_given(source, name) for name in (SESSIONS, DATASETS))
+    else:
+        what = f"The cache in {source}"
+        sessions, datasets = (_table(source, name) for name in (SESSIONS, DATASETS))
     if sessions is None:
         raise ImportFileError(
             "The tables given have no sessions; give a frame of them too, as sessions."
             if isinstance(source, Mapping)
             else f"{source} holds no sessions.pqt; give the folder that holds a cache's tables."
         )
-    datasets = _read(source, DATASETS)
     problems = sessions.problems
     if strict:
         _refuse_others(sessions, datasets)
@@ -175,10 +178,6 @@ def read_cache(source: Path | Mapping[str, Any], *, strict: bool = False) -> One
         )
     keys = {each.id: str(each.key) for each in found}
     return OneCache(tuple(found), tuple(_with_ids_once(files, keys)), tuple(notes))
-
-
-def _read(source: Path | Mapping[str, Any], name: str) -> _Table | None:
-    return _given(source, name) if isinstance(source, Mapping) else _table(source, name)
 
 
 def _table(folder: Path, name: str) -> _Table | None:

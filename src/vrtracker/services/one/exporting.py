@@ -38,7 +38,7 @@ def export_cache(
         statement = unit.one.datasets(None if is_most else listing)
     sessions, left_out = fit_sessions(rows, names, on_disk)
     if len(sessions):
-        found = read_table(lab.database, statement, whole=False, repeating="rel_path")
+        found = read_table(lab.database, statement, repeating="rel_path")
         datasets, more = fit_datasets(found, sessions)
         left_out += more
     if left_out and not skip_unfit:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from vrtracker.display import Facts, Shown, counted, first_of
@@ -123,24 +122,7 @@ class OneImportPlan(Shown):
         self._service.apply(self)
 
 
-def plan_import(
-    lab: LabContext,
-    sessions: SessionService,
-    mice: MouseService,
-    given: Path | Mapping[str, Any],
-    *,
-    overwrite: bool,
-    strict: bool = False,
-) -> OneImportPlan:
-    """Compare a cache with the database; see `vrtracker.services.one.service.OneService.read`."""
-    from vrtracker.files.one.reading import read_cache
-
-    cache = read_cache(given, strict=strict)
-    service = _Import(lab, sessions, mice, cache, overwrite=overwrite)
-    return service.plan("the tables given" if isinstance(given, Mapping) else str(given))
-
-
-class _Import:
+class CacheImport:
     """One cache, compared with the database and written into it."""
 
     def __init__(
@@ -325,7 +307,10 @@ class _Import:
             SessionKey.of_row(row): row["uSessionID"]
             for row in unit.sessions.present(Listing(include_scratched=True))
         }
-        self._write_names(unit, planned, numbers)
+        named = unit.one.names().keys()
+        names = [{"uSessionID": numbers[key], **told} for key, told in planned.names.items()]
+        unit.one.add([row for row in names if row["uSessionID"] not in named])
+        unit.one.change([row for row in names if row["uSessionID"] in named])
         added = (
             _row(numbers[key], *each, at) for key, of in planned.datasets.items() for each in of
         )
@@ -339,15 +324,6 @@ class _Import:
         unit.events.append(
             [self._lab.event(key, _VERB, at=at, changes=told) for key, told in changes.items()]
         )
-
-    @staticmethod
-    def _write_names(
-        unit: UnitOfWork, planned: _Changes, numbers: Mapping[SessionKey, int]
-    ) -> None:
-        known = unit.one.names().keys()
-        rows = [{"uSessionID": numbers[key], **told} for key, told in planned.names.items()]
-        unit.one.add([row for row in rows if row["uSessionID"] not in known])
-        unit.one.change([row for row in rows if row["uSessionID"] in known])
 
 
 def _facts(each: CachedDataset) -> dict[str, Any]:

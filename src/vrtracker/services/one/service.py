@@ -13,7 +13,7 @@ from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
 from vrtracker.services.entries.sessions import SessionService
 from vrtracker.services.one.exporting import export_cache
-from vrtracker.services.one.importing import OneImportPlan, plan_import
+from vrtracker.services.one.importing import CacheImport, OneImportPlan
 
 __all__ = ["OneImportPlan", "OneService"]
 
@@ -102,10 +102,12 @@ class OneService:
         >>> tracker.merge(tables).conflicts
         ()
         """
+        from vrtracker.files.one.reading import read_cache
+
         given = tables if isinstance(tables, Mapping) else Path(tables)
-        return plan_import(
-            self._lab, self._sessions, self._mice, given, overwrite=overwrite, strict=strict
-        )
+        cache = read_cache(given, strict=strict)
+        comparing = CacheImport(self._lab, self._sessions, self._mice, cache, overwrite=overwrite)
+        return comparing.plan("the tables given" if given is tables else str(given))
 
     def read(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> OneImportPlan:
         """Read a cache of ONE; ``.apply()`` takes it over, all or nothing.
