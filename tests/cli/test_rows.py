@@ -347,6 +347,8 @@ def test_mouse_with_sessions_is_not_deleted_unless_forced(demo):
     demo.good("mice", "delete", "DEMO001", "--force", "--reason", "not ours")
 
     assert len(demo.told("sessions", "list")) == 8
+    assert "4 sessions" in demo.told("mice", "deleted")[0]["hanging"]
+    assert demo.told("mice", "restore", "DEMO001") == {"restored": "DEMO001", "sessions": 4}
 
 
 def test_edit_of_mice_wants_a_mouse_or_a_filter(demo):

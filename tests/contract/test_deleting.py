@@ -189,11 +189,62 @@ def test_deleted_session_stays_where_it_is_while_another_of_its_key_is_worked_on
         lab.tracker.sessions.restore(ONE)
 
 
+def test_mouse_comes_back_with_the_sessions_that_were_deleted_with_it(worked_on):
+    mice, sessions = worked_on.tracker.mice, worked_on.tracker.sessions
+    worked_on.add(TWO, sessionQC=False, scratchJustification="no laser")
+    worked_on.add("M1.2023-01-20.3")
+    sessions.delete("M1.2023-01-20.3", reason="not with it")
+    before = rows(worked_on)
+    mice.delete("M1", force=True, reason="wrong colony")
+    deleted = rows(worked_on)
+    assert list(mice.deleted()["hanging"]) == ["2 sessions"]
+
+    mice.restore("M1", reason="it was not")
+
+    assert rows(worked_on) == before
+    assert worked_on.events(TWO)[-1][0] == "restored"
+    worked_on.tracker.undo(last=True).apply()
+    assert rows(worked_on) == deleted
+    mice.restore("M1")
+    assert rows(worked_on) == before
+
+
+def test_mouse_stays_deleted_where_one_of_its_sessions_cannot_come_back(lab):
+    numbers = [lab.row(lab.add(key)).uSessionID for key in (ONE, TWO)]
+    lab.tracker.mice.delete("M1", force=True, reason="wrong colony")
+    lab.add("M2.2023-01-20.1", uSessionID=numbers[1])
+    before = lab.dump()
+
+    with pytest.raises(DuplicateError, match=f"M2.*uSessionID {numbers[1]} of the deleted one"):
+        lab.tracker.mice.restore("M1")
+
+    assert lab.dump() == before
+
+
+@pytest.mark.own_rule
+def test_mouse_that_comes_back_settles_claims_that_ran_out_and_recordings_that_lost_a_part(lab):
+    for key in (ONE, TWO):
+        lab.add(key)
+    lab.tracker.recordings.merge(ONE, TWO)
+    Claims(lab.tracker._lab, {}).start(
+        SessionKey.parse(ONE), lab.stages["registration"], FunctionRegistrar(good)
+    )
+    lab.clock.advance(hours=1)
+    lab.tracker.mice.delete("M1", force=True, reason="wrong colony")
+    lab.tracker.sessions.purge(TWO)
+
+    lab.tracker.mice.restore("M1")
+
+    assert lab.row(ONE).sessionNotes is None
+    assert [row["outcome"] for row in lab.dump()["attempts"]] == ["expired"]
+
+
 def test_session_comes_back_only_after_its_mouse(lab):
     lab.add(ONE)
     mice, sessions = lab.tracker.mice, lab.tracker.sessions
     before = rows(lab)
-    mice.delete("M1", force=True, reason="wrong colony")
+    sessions.delete(ONE)
+    mice.delete("M1")
     deleted = lab.dump()
 
     with pytest.raises(MissingParentError, match="vrtracker mice restore M1"):

@@ -66,12 +66,16 @@ RUNS = {"start", "rerun", "succeed", "fail", "cancel"}
 
 
 class Model:
-    """The rows that are there, by key, and those that were deleted, the newest last."""
+    """The rows that are there, by key, and those that were deleted, the newest last.
+
+    Those of a mouse and of the sessions that went with it hold the same number.
+    """
 
     def __init__(self) -> None:
         self.mice: dict[str, str | None] = {"M1": None, "M2": None}
         self.sessions: dict[str, dict[str, Any]] = {}
         self.deleted: list[tuple[str, Any]] = []
+        self.mice_deleted = 0
 
     def add(self, key: str, values: dict[str, Any]) -> Any:
         if key in self.sessions:
@@ -100,7 +104,7 @@ class Model:
             return NotFoundError
         if is_running:
             return InvalidTransitionError
-        self.deleted.append((key, self.sessions.pop(key)))
+        self.deleted.append((key, (self.sessions.pop(key), None)))
         return None
 
     def delete_mouse(self, name: str, *, is_running: bool) -> Any:
@@ -109,8 +113,9 @@ class Model:
         if is_running:
             return InvalidTransitionError
         for key in [key for key in self.sessions if mouse_of(key) == name]:
-            self.deleted.append((key, self.sessions.pop(key)))
-        self.deleted.append((name, self.mice.pop(name)))
+            self.deleted.append((key, (self.sessions.pop(key), self.mice_deleted)))
+        self.deleted.append((name, (self.mice.pop(name), self.mice_deleted)))
+        self.mice_deleted += 1
         return None
 
     def restore(self, key: str) -> Any:
@@ -122,8 +127,12 @@ class Model:
             return DuplicateError
         if mouse_of(key) != key and mouse_of(key) not in self.mice:
             return MissingParentError
-        place = self.sessions if mouse_of(key) != key else self.mice
-        place[key] = self.deleted.pop(newest)[1]
+        if mouse_of(key) != key:
+            self.sessions[key], _ = self.deleted.pop(newest)[1]
+            return None
+        self.mice[key], together = self.deleted.pop(newest)[1]
+        self.sessions |= {name: row for name, (row, at) in self.deleted if at == together}
+        self.deleted = [each for each in self.deleted if each[1][1] != together]
         return None
 
     def newest(self, key: str) -> int | None:

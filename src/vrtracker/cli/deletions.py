@@ -8,6 +8,7 @@ import typer
 
 from vrtracker.as_json import records
 from vrtracker.cli.commands import Commands
+from vrtracker.cli.listing import counted
 from vrtracker.cli.options import Deletion, Json, Reason, To, Yes, argument
 from vrtracker.cli.output import answer, note, write_listing
 from vrtracker.cli.shell import agree, shell_of
@@ -43,8 +44,15 @@ def add_to(commands: Commands, noun: str, plural: str, example: str) -> None:
     ) -> None:
         with shell_of(context).open() as tracker:
             rows_of(tracker).restore(key, deletion=deletion, reason=reason)
-            found = rows_of(tracker).rules.key(key)
-        answer({"restored": str(found)}, f"restored {found}", json=json)
+            found = str(rows_of(tracker).rules.key(key))
+            document: dict[str, Any] = {"restored": found}
+            if noun == "mouse":
+                theirs = {"mouseName": found}
+                document["sessions"] = tracker.sessions.count(theirs, include_scratched=True)
+        with_it = (
+            f" with {counted(count, 'session')}" if (count := document.get("sessions")) else ""
+        )
+        answer(document, f"restored {found}{with_it}", json=json)
 
     def purge(
         context: typer.Context,
@@ -64,8 +72,12 @@ def add_to(commands: Commands, noun: str, plural: str, example: str) -> None:
     does = f"List the deleted {plural} that can be restored, and what hung on them, newest first."
     deleted.__doc__ = f"{does}\n\nExample: vrtracker {plural} deleted"
     does = f"Bring a deleted {noun} back, with its number and all that hung on it."
+    if noun == "mouse":
+        does += "\n\nThe sessions that were deleted together with it come too, all of them or none."
     restore.__doc__ = f"{does}\n\nExample: vrtracker {plural} restore {example}"
     does = f"Remove a {noun} that was deleted for good; its events stay. Asks first."
+    if noun == "mouse":
+        does += "\n\nSessions that were deleted together with it are purged by themselves."
     purge.__doc__ = f"{does}\n\nExample: vrtracker {plural} purge {example} --yes"
     for command in (deleted, restore, purge):
         commands.command()(command)

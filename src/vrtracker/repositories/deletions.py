@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -104,8 +105,20 @@ class DeletionRepository:
         """Return what was deleted in an operation, by kind and key."""
         table = self._x.tables.deleted
         statement = select(*table.c).where(table.c.operation_id == operation)
+        statement = statement.order_by(table.c.deletion_id)
         found = [Deletion(**row) for row in self._x.execute(statement).mappings()]
         return {(each.subject_kind, each.subject_key): each for each in found}
+
+    def sessions_with(self, operations: Sequence[str]) -> Counter[tuple[str, str]]:
+        """Return how many sessions operations deleted, by operation and mouse."""
+        table, found = self._x.tables.deleted, Counter[tuple[str, str]]()
+        for part in self._x.parts(operations):
+            statement = select(table.c.operation_id, table.c.subject_key).where(
+                table.c.operation_id.in_(part), table.c.subject_kind == "session"
+            )
+            rows = self._x.execute(statement.distinct())
+            found.update((row.operation_id, row.subject_key.rsplit(".", 2)[0]) for row in rows)
+        return found
 
     def take(self, kind: str, numbers: Sequence[int]) -> dict[int, dict[str, list[Any]]]:
         """Remove rows with all that hangs on them, and return both by the row's number."""

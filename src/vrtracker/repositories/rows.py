@@ -170,6 +170,15 @@ class RowRepository(Generic[Record]):
         statement = listing_statement(self._x.tables, self.table, keys, columns=columns)
         return [tuple(row) for row in self._x.execute(statement)]
 
+    def keys_of(self, numbers: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+        """Return the natural keys of the rows with these autonumbers."""
+        columns = [self.id_column, *(self.table.c[name] for name in self.key_columns)]
+        found: dict[int, tuple[Any, ...]] = {}
+        for part in self._x.parts(numbers):
+            rows = self._x.execute(select(*columns).where(self.id_column.in_(part)))
+            found |= {number: tuple(key) for number, *key in rows}
+        return found
+
     def keys_like(self, **columns: Any) -> list[tuple[Any, ...]]:
         """Return the natural keys of the rows that have these values."""
         chosen = [self.table.c[name] for name in self.key_columns]

@@ -43,12 +43,6 @@ class SessionRepository(RowRepository[SessionRecord]):
         """Return a session by its key, scratched or not, or None."""
         return self.by_key(mouseName=key.mouse, sessionDate=key.date, sessionID=key.number)
 
-    def keys_of(self, numbers: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-        """Return the natural keys of the sessions with these autonumbers."""
-        columns = [self.table.c[name] for name in self.key_columns]
-        statement = select(self.id_column, *columns).where(self.id_column.in_(list(numbers)))
-        return {row[0]: tuple(row[1:]) for row in self._x.execute(statement)} if numbers else {}
-
     def parts(
         self, names: Sequence[str], listing: Listing, columns: Callable[[], Columns]
     ) -> Callable[[SessionRecord], dict[str, Any]]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vrtracker.backends.base import ViolationError
-from vrtracker.domain.records import values_of
 from vrtracker.domain.roles import Role
-from vrtracker.domain.told import ENTRY, THERE
 from vrtracker.errors import (
     DependentRowsError,
     DuplicateError,
@@ -20,8 +18,7 @@ from vrtracker.reading import INSTANT
 from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.selecting import Selection
-from vrtracker.services.context import old_and_new
-from vrtracker.services.entries.removing import remove
+from vrtracker.services.entries.removing import KEY_TAKEN, bring_back, remove
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
@@ -93,6 +90,8 @@ class RowDeletion:
     def restore(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> Any:
         """Bring a deleted row back, with its number and all that hung on it; return it.
 
+        A mouse comes with the sessions that were deleted together with it, all of them or none.
+
         Parameters
         ----------
         deletion
@@ -103,7 +102,8 @@ class RowDeletion:
         NotFoundError, InvalidValueError
             If no such row was deleted, or it is there.
         DuplicateError, InvalidTransitionError
-            If another row has its key, or its number, by now; or has the key and is worked on.
+            If another row has its key, or its number, or that of one of a mouse's sessions, by
+            now; or has the key and is worked on.
         MissingParentError
             If the session's mouse is not there.
 
@@ -118,13 +118,9 @@ class RowDeletion:
         try:
             with rules.lab.unit() as unit:
                 entry = _entry(rules, unit, wanted, deletion)
-                bring_back(rules, unit, wanted, entry)
-                values = values_of(rules.of(unit).by_id(entry.row_number))
-                # Beside the columns, the entry that it was, so that this can be undone.
-                changes = {**old_and_new({}, values), ENTRY: [entry.meta, THERE]}
-                unit.events.append(
-                    [rules.lab.event(wanted, "restored", changes=changes, reason=reason)]
-                )
+                _check_free(rules, unit, wanted, entry)
+                bring_back(rules.lab, unit, [entry], reason=reason)
+                rules.restore_dependents(unit, entry, reason)
                 rules.settle(unit, entry.row_number, reason)
                 unit.commit()
         except ViolationError as error:
@@ -151,21 +147,24 @@ class RowDeletion:
         rules = self.rules
         with rules.lab.unit(readonly=True) as unit:
             entries = unit.deletions.of(rules.repository.subject)
+            hanging = rules.hanging(unit, entries)
         rows = [
             {
                 "key": each.subject_key,
                 "deleted_at": each.deleted_at,
                 "actor": each.actor,
                 "reason": each.reason,
-                "hanging": each.hanging,
+                "hanging": with_it,
                 "deletion": each.deletion_id,
             }
-            for each in entries
+            for each, with_it in zip(entries, hanging, strict=True)
         ]
         return Found(rows, _DELETED)
 
     def purge(self, key: Any, *, deletion: int | None = None, reason: str | None = None) -> None:
         """Remove a deleted row for good, with all that hung on it; its events stay.
+
+        The sessions that were deleted with a mouse are purged by themselves.
 
         Parameters
         ----------
@@ -200,27 +199,19 @@ class RowDeletion:
             unit.commit()
 
 
-def bring_back(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: Deletion) -> None:
-    """Put the rows of an entry back, within a transaction.
+def _check_free(rules: TableRules[Any, Any], unit: UnitOfWork, key: Any, entry: Deletion) -> None:
+    """Refuse an entry whose key is taken by now, or whose mouse is not there.
 
-    Raises DuplicateError if its key or its number is taken by now, InvalidTransitionError if by a
-    session that is worked on. Raises MissingParentError if its mouse is not there.
+    Raises DuplicateError, InvalidTransitionError if by a session that is worked on, or
+    MissingParentError.
     """
     repository = rules.of(unit)
     there = repository.by_key(**rules.columns_of(key))
     if there is not None:
         rules.check_gives_way(unit, there)
-        raise DuplicateError(
-            repository.subject, key, "the deleted one can come back once that has another key"
-        )
+        raise DuplicateError(repository.subject, key, KEY_TAKEN)
     rules.check_keys(unit, [key])
-    other = repository.by_id(entry.row_number)
-    if other is not None:
-        taken_by = rules.key_of_row(values_of(other))
-        number = f"{repository.id_column.name} {entry.row_number}"
-        raise DuplicateError(repository.subject, taken_by, f"it has {number} of the deleted one")
     rules.check_parent(unit, entry.row)
-    unit.deletions.put_back([entry])
 
 
 def _entry(

@@ -9,14 +9,17 @@ from typing import Any
 from sqlalchemy import Boolean
 
 from vrtracker.backends.base import Violation, ViolationError
-from vrtracker.domain.keys import parse_mouse_name
+from vrtracker.display import counted
+from vrtracker.domain.keys import SessionKey, parse_mouse_name
 from vrtracker.domain.records import MouseRecord
 from vrtracker.errors import DuplicateError, InvalidValueError
+from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.mice import MouseRepository
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
-from vrtracker.services.entries.removing import remove
+from vrtracker.services.entries.recording_notes import settle_all
+from vrtracker.services.entries.removing import KEY_TAKEN, bring_back, remove
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules, taken
 from vrtracker.spelling import nearest
@@ -132,6 +135,35 @@ class MouseRules(TableRules[MouseRecord, str]):
         sessions = Listing(Selection.of({"mouseName": record.mouseName}), include_scratched=True)
         records = list(unit.sessions.records(sessions))
         remove(self.lab, unit, records, reason=f"with its mouse: {reason}")
+
+    def restore_dependents(self, unit: UnitOfWork, entry: Deletion, reason: str | None) -> None:
+        """Bring back the sessions that were deleted with the mouse, each with its event."""
+        mouse, operation = entry.subject_key, entry.operation_id
+        deleted = unit.deletions.of_operation(operation) if operation else {}
+        of_mouse = Listing(Selection.of({"mouseName": mouse}), include_scratched=True)
+        there = {str(SessionKey(*key)) for key in unit.sessions.present_keys(of_mouse)}
+        entries = [
+            each
+            for each in deleted.values()
+            if each.subject_kind == "session" and each.row["mouseName"] == mouse
+        ]
+        for each in entries:
+            if each.subject_key in there:
+                raise DuplicateError("session", each.subject_key, KEY_TAKEN)
+        if entries:
+            why = f"with its mouse: {reason}" if reason else "with its mouse"
+            bring_back(self.lab, unit, entries, reason=why)
+            settle_all(self.lab, unit, entries, reason=why)
+
+    def hanging(self, unit: UnitOfWork, entries: Sequence[Deletion]) -> list[str]:
+        """Return what hung on each mouse, its sessions first."""
+        operations = {each.operation_id for each in entries if each.operation_id}
+        with_it = unit.deletions.sessions_with(list(operations))
+        counts = [with_it[each.operation_id or "", each.subject_key] for each in entries]
+        return [
+            ", ".join(filter(None, (counted(count, "session") if count else "", each.hanging)))
+            for count, each in zip(counts, entries, strict=True)
+        ]
 
 
 class MouseService(RowService[MouseRecord, str]):

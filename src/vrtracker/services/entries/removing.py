@@ -1,4 +1,4 @@
-"""Take rows out of a table, within a transaction: they are kept, with all that hung on them."""
+"""Take rows out of a table with all that hangs on them, and back, within a transaction."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.records import MouseRecord, SessionRecord, values_of
 from vrtracker.domain.states import State
-from vrtracker.errors import InvalidTransitionError
+from vrtracker.domain.told import ENTRY, THERE
+from vrtracker.errors import DuplicateError, InvalidTransitionError
+from vrtracker.repositories.deletions import Deletion
+from vrtracker.repositories.listing import Listing
+from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext, old_and_new
 from vrtracker.services.history.outside import absorb_rows
 from vrtracker.services.holders import why_free
 from vrtracker.unit_of_work import UnitOfWork
+
+KEY_TAKEN = "the deleted one can come back once that has another key"
 
 
 def remove(
@@ -40,6 +46,30 @@ def remove(
         for each in records
     ]
     keep_aside(lab, unit, kind, keys, reason)
+    unit.events.append(events)
+
+
+def bring_back(
+    lab: LabContext, unit: UnitOfWork, entries: Sequence[Deletion], *, reason: str | None
+) -> None:
+    """Put the rows of entries of one kind, whose keys are free, back, each with its event.
+
+    Raises DuplicateError if another row has the number of one by now.
+    """
+    repository: Any = unit.sessions if entries[0].subject_kind == "session" else unit.mice
+    name, numbers = repository.id_column.name, [each.row_number for each in entries]
+    for number, parts in repository.keys_of(numbers).items():
+        key = SessionKey(*parts) if repository is unit.sessions else parts[0]
+        raise DuplicateError(repository.subject, key, f"it has {name} {number} of the deleted one")
+    unit.deletions.put_back(entries)
+    listing = Listing(Selection.of({name: numbers}), include_scratched=True)
+    records = {_number(record): record for record in repository.records(listing)}
+    events = []
+    for each in entries:
+        record = records[each.row_number]
+        # Beside the columns, the entry that it was, so that this can be undone.
+        changes = {**old_and_new({}, values_of(record)), ENTRY: [each.meta, THERE]}
+        events.append(lab.event(_key(record), "restored", changes=changes, reason=reason))
     unit.events.append(events)
 
 

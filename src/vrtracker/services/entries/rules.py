@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from vrtracker.backends.base import ViolationError
 from vrtracker.errors import DuplicateError
+from vrtracker.repositories.deletions import Deletion
 from vrtracker.repositories.rows import LookUps, RowRepository
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
@@ -115,6 +116,14 @@ class TableRules(ABC, Generic[Record, Key]):
 
     def delete_dependents(self, unit: UnitOfWork, record: Record, reason: str) -> None:
         """Delete those rows, before the row itself."""
+
+    def restore_dependents(self, unit: UnitOfWork, entry: Deletion, reason: str | None) -> None:
+        """Bring those rows back that went with the row of an entry, which is there again."""
+
+    def hanging(self, unit: UnitOfWork, entries: Sequence[Deletion]) -> list[str]:
+        """Return what comes back with each entry, in words."""
+        del unit
+        return [each.hanging for each in entries]
 
     def check_parent(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
         """Raise NotFoundError if what a row to be restored hangs on is not there."""

@@ -21,12 +21,11 @@ from vrtracker.errors import (
 from vrtracker.repositories.sessions import PARTS, SessionRepository
 from vrtracker.services.context import LabContext
 from vrtracker.services.entries.mice import MouseService
-from vrtracker.services.entries.recording_notes import parts_of, renew_notes
+from vrtracker.services.entries.recording_notes import parts_of, settle
 from vrtracker.services.entries.removing import refuse_claimed
 from vrtracker.services.entries.rows import RowService
 from vrtracker.services.entries.rules import TableRules
 from vrtracker.services.entries.session_files import Session
-from vrtracker.services.transitions import expire_claims
 from vrtracker.spelling import nearest
 from vrtracker.unit_of_work import UnitOfWork
 
@@ -167,14 +166,8 @@ class SessionRules(TableRules[SessionRecord, SessionKey]):
         refuse_claimed(self.lab, unit, {record.uSessionID: record.key}, to="restore it")
 
     def settle(self, unit: UnitOfWork, number: int, reason: str | None) -> None:
-        """Renew the notes of the other parts of its recording, and end claims that ran out.
-
-        A late result would be told of the key that the session had.
-        """
-        found = unit.sessions.keys_of([number]).get(number)
-        if found and (snapshot := unit.stages.snapshot(SessionKey(*found))):
-            expire_claims(self.lab, unit, snapshot, self.lab.stages.values(), at=self.lab.now())
-        renew_notes(self.lab, unit, number, reason=reason)
+        """Renew the notes of the other parts of its recording, and end claims that ran out."""
+        settle(self.lab, unit, number, reason=reason)
 
 
 class SessionService(RowService[SessionRecord, SessionKey]):
