@@ -144,8 +144,13 @@ def test_read_only_file_is_not_adopted(legacy_file):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no such permissions")
-def test_read_only_file_is_backed_up(file, tmp_path):
+@pytest.mark.parametrize("folder_mode", [0o755, 0o555], ids=oct)
+def test_read_only_file_is_backed_up(file, tmp_path, folder_mode):
+    folder = file.parent / "shared"
+    folder.mkdir()
+    file = file.rename(folder / file.name)
     file.chmod(0o444)
+    folder.chmod(folder_mode)
     with bound_by_permissions(), open_lab(str(file)) as tracker:
         made = tracker.back_up(tmp_path / "backups")
 

@@ -55,6 +55,23 @@ def test_lock_that_goes_from_hand_to_hand_is_waited_for(held, monkeypatch):
     lock.release()
 
 
+def test_lock_whose_file_was_deleted_is_not_written_under_and_is_taken_anew(held):
+    lock, _ = held(2, 1)
+    lock.path.unlink()
+    assert lock.acquire(timeout_s=1)
+    lock.check()
+    lock.path.unlink()
+
+    with pytest.raises(OperationalError, match="Never delete it"):
+        lock.check()
+
+    lock.release()
+    # The other one waits at the file that is gone until this one has given it back.
+    lock.acquire(timeout_s=1)
+    lock.check()
+    lock.release()
+
+
 def test_lock_that_is_needed_no_more_is_not_waited_for(held):
     lock, _ = held(1, 60)
     assert not lock.acquire(timeout_s=60, wanted=lambda: False)

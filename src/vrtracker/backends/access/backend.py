@@ -19,7 +19,7 @@ from vrtracker.backends.access.health import AccessCare, AccessHealth
 from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.odbc_errors import NATIVE, cannot_adopt, explain_odbc
 from vrtracker.backends.base import ArrowReader, Backend, Parts, Violation
-from vrtracker.backends.disk import file_identity, is_file_there
+from vrtracker.backends.disk import file_identity, is_file_there, may_write
 from vrtracker.errors import (
     BackendError,
     DatabaseAwayError,
@@ -103,8 +103,15 @@ class AccessBackend(Backend):
         return _path(url)
 
     def back_up(self, url: URL, folder: Path, name: str) -> Path:
-        """Copy the file while a transaction of ours keeps all other writers out."""
+        """Copy the file while a transaction of ours keeps all other writers out.
+
+        Where the folder takes no lock, it is copied without, and held to be as it was.
+        """
         path = _path(url)
+        if not may_write(path.parent):
+            return writing.back_up_unlocked(
+                path, folder / f"{name}{path.suffix}", through_java=_is_java(url)
+            )
         # The transaction must not make the day's own copy first.
         engine = self.create_engine(url.update_query_dict({"daily_backup": "no"}), readonly=False)
         try:

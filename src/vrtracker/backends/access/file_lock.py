@@ -40,14 +40,7 @@ class FileLock:
         it was not needed any more. Raises OperationalError if another process holds it for longer,
         or the folder cannot be written.
         """
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise OperationalError(
-                f"Cannot make the lock file {self.path} ({error.strerror}). Writing needs write "
-                "access to the folder of the database.",
-                "25006",
-            ) from error
+        descriptor = self._open()
         holder, deadline = None, time.monotonic() + timeout_s
         while not _try_lock(descriptor):
             if not wanted():
@@ -65,10 +58,44 @@ class FileLock:
                 )
             time.sleep(POLL_S)
         self._descriptor = descriptor
+        if not self._is_at_its_path():
+            # Somebody deleted it meanwhile: others hold the lock on the one that is there now.
+            self.release()
+            return self.acquire(timeout_s=timeout_s, wanted=wanted)
         # Who it is helps others on, and a full disk does not matter here.
         with contextlib.suppress(OSError):
             _write(descriptor, f"process {os.getpid()} on {platform.node()}, {time.time():.6f}")
         return True
+
+    def check(self) -> None:
+        """Refuse to write where the file on which the lock is held is not that at its path.
+
+        Raises OperationalError if somebody deleted it: another process may write by now.
+        """
+        if not self._is_at_its_path():
+            raise OperationalError(
+                f"Somebody deleted {self.path}, on which this process held its lock; nothing was "
+                "written. Never delete it; try again.",
+                "40001",
+            )
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise OperationalError(
+                f"Cannot make the lock file {self.path} ({error.strerror}). Writing needs write "
+                "access to the folder of the database.",
+                "25006",
+            ) from error
+
+    def _is_at_its_path(self) -> bool:
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Give the lock back; without effect when it is not held."""

@@ -16,7 +16,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +147,11 @@ class Mirror:
             self._active.add(connection)
 
     @contextmanager
-    def exclusive(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[None]:
+    def exclusive(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[Callable[[], None]]:
         """Keep all transactions of this process, and all writers of others, off the file.
 
-        The block may replace the file: whoever has it open reads it anew afterwards.
+        The block may replace the file: whoever has it open reads it anew afterwards. Before that
+        it calls what it is given, which raises OperationalError if the lock was deleted.
 
         Raises OperationalError if a transaction has been under way for `timeout_s`.
         """
@@ -165,7 +166,7 @@ class Mirror:
             self._lock.acquire(timeout_s=timeout_s)
             try:
                 undo.restore(self.path)
-                yield
+                yield self._lock.check
             finally:
                 self._lock.release()
 
@@ -225,7 +226,7 @@ class Mirror:
         file = connection.java.getDbIO()
         file.setAllowAutoNumberInsert(True)
         try:
-            with undo.guarded(self.path):
+            with self.guarded():
                 connection.java.commit()
             connection.java.getDbIO().setAllowAutoNumberInsert(False)
             self._signature = self._on_disk()
@@ -243,6 +244,14 @@ class Mirror:
             raise
         finally:
             self.end(connection)
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Return a context in which the writer writes to the file; see `undo.guarded`.
+
+        Raises OperationalError if its lock was deleted.
+        """
+        self._lock.check()
+        return undo.guarded(self.path)
 
     def fall_behind(self) -> None:
         """Take note that the file's tables were changed; the next transaction reads it anew."""

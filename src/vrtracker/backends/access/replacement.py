@@ -90,7 +90,7 @@ def remove(path: Path) -> None:
 def _taking_the_place(path: Path) -> Iterator[Path]:
     """Give a name beside the file; what has it at the end of the block replaces the file."""
     work = path.with_name(f"{path.stem}{WORK_SUFFIX}{path.suffix}")
-    with mirror_of(path).exclusive():
+    with mirror_of(path).exclusive() as check_alone:
         check_nobody_has_it_open(path)
         with _explaining(path):
             # Left by a process that was killed; the lock says that none is at work now.
@@ -99,6 +99,7 @@ def _taking_the_place(path: Path) -> Iterator[Path]:
             yield work
             with _explaining(path):
                 flush(work)
+                check_alone()
                 _take_over(work, path)
                 flush_folder(path.parent)
         finally:

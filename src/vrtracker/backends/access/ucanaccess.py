@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from vrtracker.backends.access import java_types, jvm, mirror, undo
+from vrtracker.backends.access import java_types, jvm, mirror
 from vrtracker.backends.access.cursors import Cursor, Prepared
 from vrtracker.backends.access.jackcess_ops import raise_last_autonumber
 from vrtracker.backends.access.java_errors import (
@@ -197,7 +197,7 @@ class Connection:
         self.commit()
         self.begin(write=True, file_alone=True)
         try:
-            with translated(), undo.guarded(self.path):
+            with translated(), self._mirror.guarded():
                 file = self.java.getDbIO()
                 change(file)
                 file.flush()

@@ -20,7 +20,7 @@ from vrtracker.backends.access.holders import check_nobody_has_it_open
 from vrtracker.backends.access.inspection import own_tables
 from vrtracker.backends.access.java_errors import OperationalError, translated
 from vrtracker.backends.access.statements import first_word, is_pure_select
-from vrtracker.backends.access.undo import check_writable
+from vrtracker.backends.access.undo import check_writable, is_pending
 from vrtracker.backends.disk import copy_whole, synced_folder
 from vrtracker.errors import BackendError, ConfigurationError, DatabaseAwayError, ReadOnlyError
 
@@ -166,6 +166,20 @@ def back_up(path: Path, target: Path, *, through_java: bool) -> Path:
         copy_whole(path, target, check=_holding(_counted(path)) if through_java else None)
     except OSError as error:
         raise BackendError(f"No backup of {path} could be made ({error.strerror}).") from error
+    return target
+
+
+def back_up_unlocked(path: Path, target: Path, *, through_java: bool) -> Path:
+    """Copy a file in whose folder this process can make no lock.
+
+    Raises BackendError if the copy cannot be made or is not whole, or somebody writes to the file.
+    """
+    before = path.stat()
+    back_up(path, target, through_java=through_java)
+    now = path.stat()
+    if is_pending(path) or (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        target.unlink()
+        raise BackendError(f"Somebody wrote to {path} while it was copied; try again.")
     return target
 
 
