@@ -286,13 +286,18 @@ def test_selection_is_renamed_and_deleted_and_the_history_keeps_its_hash(frozen)
     assert frozen.selections() == []
     with pytest.raises(NotFoundError):
         frozen.delete_selection("fig5")
-    events = frozen.events.records(3)
+    events = [each for each in frozen.events.records(9) if each["verb"].startswith("selection")]
     assert sorted((each["subject_key"], each["verb"]) for each in events) == [
         ("Fig3", "selection_deleted"),
+        ("fig3", "selection_frozen"),
         ("fig3", "selection_renamed"),
         ("fig5", "selection_deleted"),
+        ("fig5", "selection_frozen"),
     ]
     assert any(was in str(each["changes"]) for each in events)
     with pytest.raises(NotUndoableError, match="freeze it again"):
+        frozen.undo(last=True).apply()
+    frozen.freeze("fig6")
+    with pytest.raises(NotUndoableError, match=r"tracker.delete_selection\('fig6'\)"):
         frozen.undo(last=True).apply()
     assert frozen.verify().differences == ()

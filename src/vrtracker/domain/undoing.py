@@ -129,6 +129,8 @@ def not_undoable(event: Past) -> str | None:
         )
     said, kind = f"{key}: {event.verb!r} cannot be undone; ", event.subject_kind
     if kind == "selection":
+        if event.verb == "selection_frozen":
+            return f"The selection {said}to have it gone: tracker.delete_selection({key!r})"
         return f"The selection {said}freeze it again."
     if kind == "rig":
         return f"The rig {said}a version stays. For no rig: vrtracker rig set - KEY"

@@ -226,9 +226,12 @@ class SelectionService(LabService):
                 event_id=unit.events.last_number(),
                 note=None if note is None else storable_text(note),
             )
-            unit.selections.add(frozen)
-            unit.commit()
+            self._keep(unit, frozen)
         return self.get(frozen.name)
+
+    def _keep(self, unit: UnitOfWork, frozen: Frozen) -> None:
+        unit.selections.add(frozen)
+        self._tell(unit, frozen.name, "selection_frozen", {"hash": frozen.hash}, None)
 
     def _columns(self) -> list[str]:
         table = self._lab.database.tables.sessions
@@ -307,8 +310,7 @@ class SelectionService(LabService):
         frozen = dataclasses.replace(frozen, name=_name(frozen.name if name is None else name))
         with self._lab.unit() as unit:
             self._check_free(frozen.name, unit.selections.names())
-            unit.selections.add(frozen)
-            unit.commit()
+            self._keep(unit, frozen)
         return self.get(frozen.name)
 
 
