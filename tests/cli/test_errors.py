@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from support.command_line import refused, run, told
 from support.permissions import bound_by_permissions
+from vrtracker.cli.exits import say_error
 
 FIRST = "DEMO001.2023-01-18.701"
 
@@ -123,6 +125,18 @@ def test_unknown_profile_in_the_environment_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv("VRTRACKER_PROFILE", "nope")
 
     assert "nope" in refused("status", code=2)
+
+
+@pytest.mark.parametrize(("no_color", "begins"), [("", "\x1b[31m"), ("1", "error: it")])
+def test_error_on_a_terminal_is_coloured_unless_that_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_color: str, begins: str
+):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    say_error("it")
+
+    assert capsys.readouterr().err.startswith(begins)
 
 
 def test_error_in_a_condition_points_at_its_place(sample):

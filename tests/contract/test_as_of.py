@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from support.sample_lab import change_schema
+from support.sample_lab import change_schema, run_sql
 from support.workflow_lab import NOON, WorkflowLab
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.stages import Stage
-from vrtracker.errors import InvalidValueError, ReadOnlyError
+from vrtracker.errors import BackendError, InvalidValueError, ReadOnlyError
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 STAGES = ("suite2p", "suite2p_qc", "registration", "red_cell_qc", "significant")
@@ -46,6 +46,20 @@ def frames(tracker: Any) -> dict[str, pd.DataFrame]:
 def assert_alike(past: dict[str, pd.DataFrame], copies: dict[str, pd.DataFrame]) -> None:
     for name, frame in copies.items():
         pd.testing.assert_frame_equal(past[name], frame, obj=name)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_changes_that_are_no_json_are_told_by_the_number_of_their_event(lab):
+    then = lab.clock.time
+    lab.clock.advance(minutes=1)
+    lab.add(ONE)
+    told = """UPDATE vrt_event SET changes = '{bad' WHERE verb = 'added' AND subject_key = '%s'"""
+    run_sql(lab.url, told % ONE)
+    tracker = lab.another()
+
+    for look in (tracker.events, lambda: tracker.history(ONE), lambda: tracker.as_of(then)):
+        with pytest.raises(BackendError, match=r"changes holds '\{bad' where event_id is \d+"):
+            look()
 
 
 def test_claim_of_then_is_running_although_it_has_ended_since(lab):

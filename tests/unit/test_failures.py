@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from vrtracker.domain.failures import Failure, grouped, normal_message
+from vrtracker.domain.failures import (
+    MOST_TEXT,
+    Failure,
+    grouped,
+    message_of,
+    normal_message,
+    traceback_of,
+)
 from vrtracker.domain.keys import SessionKey
 
 
@@ -31,6 +38,19 @@ def test_what_differs_from_session_to_session_is_left_out(message: str, normal: 
 def test_type_stands_for_a_missing_message():
     assert normal_message(" ", "AssertionError") == "AssertionError"
     assert normal_message(None) == "no message"
+
+
+def test_both_ends_are_kept_of_a_long_message_however_often_it_is_kept():
+    error = ValueError("first" + "x" * 5_000_000 + "last")
+
+    kept = message_of(error)
+
+    assert len(kept) <= MOST_TEXT
+    assert kept.startswith("firstx")
+    assert "characters left out" in kept
+    assert kept.endswith("xlast")
+    assert message_of(ValueError(kept)) == kept
+    assert len(traceback_of(error)) <= MOST_TEXT
 
 
 def test_name_of_a_group_depends_on_stage_and_message_alone():

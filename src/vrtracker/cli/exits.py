@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 import traceback
 
@@ -121,6 +122,7 @@ def in_the_shell(message: str) -> str:
 
 
 def say_error(message: str) -> None:
-    """Write one line, ``error: …``, to standard error; coloured on a terminal alone."""
-    typer.secho("error:", fg="red", bold=True, nl=False, err=True)
+    """Write one line, ``error: …``, to standard error; coloured on a terminal without NO_COLOR."""
+    colour = False if os.environ.get("NO_COLOR") else None
+    typer.secho("error:", fg="red", bold=True, nl=False, err=True, color=colour)
     typer.echo(f" {' '.join(message.split())}", err=True)

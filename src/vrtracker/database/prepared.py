@@ -153,8 +153,11 @@ class Prepared:
 
 
 def _misfit(cursor: Any, position: int, value: Any, first: Any) -> BackendError:
+    return misfit(cursor.description[position][0], value, cursor.description[0][0], first)
+
+
+def misfit(name: str, value: Any, first_name: str, first: Any) -> BackendError:
     """Return the error for a value that does not fit its column, in the row of the first value."""
-    name, first_name = cursor.description[position][0], cursor.description[0][0]
     return BackendError(
         f"The column {name} holds {value!r} where {first_name} is {first!r}, "
         "which does not fit it; correct it in the database (vrtracker doctor tells how)."

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from vrtracker.domain.keys import SessionKey
 
+MOST_TEXT = 20_000
+"""How many characters of a message or a traceback are kept: of longer ones both ends."""
 _ID_LENGTH = 8
 # In this order: a path holds keys and numbers, a key holds numbers.
 _PLACEHOLDERS = (
@@ -118,5 +120,9 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _storable(text: str) -> str:
-    """Write as escapes what no database keeps: NUL, and halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    """Write as escapes what no database keeps, NUL and halves of characters; cut what is long."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    if len(text) <= MOST_TEXT:
+        return text
+    part = MOST_TEXT // 2 - 50
+    return f"{text[:part]}\n… {len(text) - 2 * part} characters left out …\n{text[-part:]}"

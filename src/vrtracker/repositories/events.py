@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from vrtracker import operations
 from vrtracker.backends.days import KeyText
 from vrtracker.database import Executor
+from vrtracker.database.prepared import misfit
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.replay import Told
 from vrtracker.domain.told import Move, Span, lineage
@@ -298,6 +300,17 @@ class EventRepository:
             .order_by(table.c.event_id)
         )
         return [row.changes for row in self._x.execute(statement)]
+
+
+def changes_in(row: Mapping[str, Any]) -> Any:
+    """Return the changes of an event whose row was read as it is stored, as text.
+
+    Raises BackendError if that is no JSON.
+    """
+    try:
+        return json.loads(row["changes"] or "{}")
+    except ValueError as error:
+        raise misfit("changes", row["changes"], "event_id", row["event_id"]) from error
 
 
 def _within(table: Table, span: Span) -> ColumnElement[bool]:

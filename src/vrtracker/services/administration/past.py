@@ -27,6 +27,7 @@ from vrtracker.errors import InvalidValueError
 from vrtracker.models import Base
 from vrtracker.models.types import ExactNumber, Moment, to_json
 from vrtracker.repositories.copying import TableRepository
+from vrtracker.repositories.events import changes_in
 from vrtracker.services.administration.cloning import CopiedTable, Copying
 from vrtracker.services.context import LabContext
 
@@ -230,7 +231,7 @@ class _Past:
             Happened(
                 row["subject_key"],
                 row["verb"],
-                json.loads(row["changes"] or "{}"),
+                changes_in(row),
                 row["stage"],
                 row["to_state"],
                 row["attempt_id"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from vrtracker.domain.failures import ErrorGroup, Failure, grouped
@@ -13,6 +13,7 @@ from vrtracker.errors import UnknownNameError
 from vrtracker.found import Found, Selected, framed
 from vrtracker.reading import INSTANT, dtypes, read_records
 from vrtracker.repositories.attempts import AttemptRepository
+from vrtracker.repositories.events import changes_in
 from vrtracker.repositories.listing import Listing
 from vrtracker.repositories.rows import LookUps
 from vrtracker.repositories.selecting import Selection
@@ -281,7 +282,7 @@ class HistoryService(LabService):
     def _events(self, statement: Any) -> Found:
         rows, kinds = read_records(self._lab.database, statement), dict(dtypes(statement))
         for row in rows:
-            row["changes"] = _changes(row["changes"])
+            row["changes"] = _changes(row)
         for each in (*rows, kinds):
             del each["event_id"], each["subject_kind"]
         return Found(rows, kinds | {"changes": "object"})
@@ -294,11 +295,9 @@ class HistoryService(LabService):
         return record.uSessionID
 
 
-def _changes(text: str | None) -> dict[str, Any] | None:
+def _changes(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return changes as people read them: without the rows that undoing needs."""
-    if text is None:
-        return None
-    changes = json.loads(text).items()
+    changes = changes_in(row).items()
     return {
         name: pair for name, pair in changes if name != ENTRY and not name.startswith(IMAGE)
     } or None
