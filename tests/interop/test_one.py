@@ -473,15 +473,28 @@ def test_older_one_loads_searches_and_saves_alike(lab, searched, tmp_path):
     assert (plan.added, plan.updated, plan.conflicts) == (0, 0, ())
 
 
-def test_session_in_the_folder_of_a_lab_is_told_so(tmp_path, put_sqlite):
+def test_lab_of_a_session_is_the_one_below_whose_folder_its_own_is(tmp_path, put_sqlite):
+    places = {
+        "M1/2024-01-01/1": "labA/Subjects/M1/2024-01-01/001",
+        "M1/2024-02-01/1": "labB/Subjects/M1/2024-02-01/001",
+        "M2/2024-02-01/1": "M2/2024-02-01/001",
+        "M2/2024-03-01/1": "labB/Subjects/M2/2024-03-01/001",
+        "M3/2024-01-01/1": "labA/Subjects/M3/2024-01-01/001",
+        "M4/2024-01-01/1": "M4/2024-01-01/001",
+    }
     with WorkflowLab(str(put_sqlite(tmp_path / "lab.db")), tmp_path / "root") as made:
-        made.tracker.sessions.add_many([SessionKey.parse("M2/2024-01-01/1").columns])
-        (made.root / "cortexlab" / "Subjects" / "M2" / "2024-01-01" / "001").mkdir(parents=True)
+        made.tracker.mice.add_many([{"mouseName": "M3"}, {"mouseName": "M4"}])
+        made.tracker.sessions.add_many([SessionKey.parse(key).columns for key in places])
+        for folder in places.values():
+            (made.root / folder).mkdir(parents=True)
         made.tracker.export_one(tmp_path / "out")
 
     one = real_one(tmp_path / "out", made.root)
-    (eid,) = one.search(lab="cortexlab")
-    assert Path(one.eid2path(eid)).is_dir()
+    for key, folder in places.items():
+        assert Path(one.eid2path(str(SessionKey.parse(key).uuid))) == made.root / folder
+    assert {str(eid) for eid in one.search(lab="labB")} == eids(
+        ["M1/2024-02-01/1", "M2/2024-03-01/1"]
+    )
     assert not (tmp_path / "out" / "datasets.pqt").exists()
 
 

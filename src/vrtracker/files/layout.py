@@ -7,7 +7,7 @@ and numbers padded to three digits; the lab writes them unpadded.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,37 +79,47 @@ class SessionFolders:
         Raises RootUnavailableError if the disk refuses to answer: that is not the same as a missing
         folder.
         """
-        try:
-            return next((path for path in self._candidates(key) if leads_to_folder(path)), None)
-        except OSError as error:
-            problem = f"cannot be searched for {key} ({reason_of(error)})"
-            raise RootUnavailableError(self._unavailable(problem)) from error
+        return self._first(key, self._mouse_parents())
 
     def path(self, key: SessionKey) -> Path:
         """Return the folder of a session, or where it would be if there is none yet."""
         return self.find(key) or self.root / key.path
 
-    def labs(self) -> dict[str, str]:
-        """Return the lab below whose folder the sessions of a mouse are, where they are below one.
+    def labs(self) -> dict[str, list[str]]:
+        """Return the labs below whose folders a mouse has one, by the mouse.
 
-        Raises RootUnavailableError if a folder cannot be listed.
+        The root itself is an empty name, which comes first; a mouse that is there alone is left
+        out. Raises RootUnavailableError if a folder cannot be listed.
         """
-        found: dict[str, str] = {}
+        found: dict[str, list[str]] = {}
         try:
             for mice in self._mouse_parents():
                 if mice != self.root and leads_to_folder(mice):
                     for mouse in mice.iterdir():
-                        if not leads_to_folder(self.root / mouse.name):
-                            found.setdefault(mouse.name, mice.parent.name)
+                        if mouse.name not in found:
+                            at_root = leads_to_folder(self.root / mouse.name)
+                            found[mouse.name] = [""] if at_root else []
+                        found[mouse.name].append(mice.parent.name)
         except OSError as error:
             problem = f"cannot be searched for labs ({reason_of(error)})"
             raise RootUnavailableError(self._unavailable(problem)) from error
         return found
 
-    def _candidates(self, key: SessionKey) -> Iterator[Path]:
-        for mice in self._mouse_parents():
-            for number in number_spellings(key.number):
-                yield mice.joinpath(key.mouse, key.date.isoformat(), number)
+    def lab_of(self, key: SessionKey, labs: Iterable[str]) -> str | None:
+        """Return which of some labs, as `labs` gives them, a session's folder is below, or None.
+
+        Raises RootUnavailableError as `find` does.
+        """
+        mice = {self.root / lab / SUBJECTS if lab else self.root: lab for lab in labs}
+        folder = self._first(key, mice)
+        return None if folder is None else mice[folder.parents[2]]
+
+    def _first(self, key: SessionKey, parents: Iterable[Path]) -> Path | None:
+        try:
+            return next((path for path in _candidates(key, parents) if leads_to_folder(path)), None)
+        except OSError as error:
+            problem = f"cannot be searched for {key} ({reason_of(error)})"
+            raise RootUnavailableError(self._unavailable(problem)) from error
 
     def _mouse_parents(self) -> Iterator[Path]:
         yield self.root
@@ -123,3 +133,9 @@ class SessionFolders:
             f"The sessions' root {str(self.root)!r} {problem}; nothing was changed. "
             "It may be a drive that is not mounted: mount it, or give another root."
         )
+
+
+def _candidates(key: SessionKey, parents: Iterable[Path]) -> Iterator[Path]:
+    for mice in parents:
+        for number in number_spellings(key.number):
+            yield mice.joinpath(key.mouse, key.date.isoformat(), number)

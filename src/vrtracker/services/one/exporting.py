@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.one import LeftOut, OneExport
 from vrtracker.errors import InvalidValueError
 from vrtracker.repositories.columns import Columns
 from vrtracker.repositories.listing import Listing, listing_statement
+from vrtracker.repositories.one import NAMES
 from vrtracker.repositories.selecting import Selection
 from vrtracker.services.context import LabContext
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _COLUMNS = ("uSessionID", "mouseName", "sessionDate", "sessionID", "experimentType")
 
@@ -25,7 +31,6 @@ def export_cache(
 
     refuse_foreign(folder)
     listing = Listing(chosen, _COLUMNS, include_scratched=chosen.is_key)
-    on_disk = lab.folders().labs() if lab.root is not None else {}
     tables = lab.database.tables
     columns = Columns(tables, tables.sessions, lab.stages, lab.now)
     rows = read_table(
@@ -36,7 +41,7 @@ def export_cache(
         # Of most sessions it is quicker to read the datasets of all than to look for each.
         is_most = 2 * len(rows) > unit.sessions.count(Listing(include_scratched=True))
         statement = unit.one.datasets(None if is_most else listing)
-    sessions, left_out = fit_sessions(rows, names, on_disk)
+    sessions, left_out = fit_sessions(rows, names, _labs(lab, rows, names))
     if len(sessions):
         found = read_table(lab.database, statement, repeating="rel_path")
         datasets, more = fit_datasets(found, sessions)
@@ -56,6 +61,26 @@ def export_cache(
         left_out=tuple(left_out),
         unhashed=unhashed,
     )
+
+
+def _labs(lab: LabContext, rows: pa.Table, names: dict[int, dict[str, Any]]) -> dict[str, str]:
+    """Return the lab of each mouse all of whose sessions are below one.
+
+    Of a mouse in several places each session's own goes into `names`, unless a cache has told one.
+    """
+    if lab.root is None:
+        return {}
+    folders = lab.folders()
+    labs = folders.labs()
+    if any(len(places) > 1 for places in labs.values()):
+        mice = rows.column("mouseName").to_pylist()
+        divided = [place for place, mouse in enumerate(mice) if len(labs.get(mouse, ())) > 1]
+        for row in rows.take(divided).to_pylist():
+            told = names.setdefault(row["uSessionID"], dict.fromkeys(NAMES))
+            mouse, day = row["mouseName"], row["sessionDate"].date()
+            key = SessionKey(mouse, day, row["sessionID"])
+            told["lab"] = told["lab"] or folders.lab_of(key, labs[mouse])
+    return {mouse: places[0] for mouse, places in labs.items() if len(places) == 1}
 
 
 def _unfit(left_out: Sequence[LeftOut]) -> InvalidValueError:
