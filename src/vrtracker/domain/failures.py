@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vrtracker.domain.keys import SessionKey
 
-MOST_TEXT = 20_000
+MOST_TEXT = 100_000
 """How many characters of a message or a traceback are kept: of longer ones both ends."""
 _ID_LENGTH = 8
 # In this order: a path holds keys and numbers, a key holds numbers.
