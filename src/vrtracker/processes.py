@@ -77,9 +77,9 @@ def marking() -> Iterator[None]:
     finally:
         with _lock:
             before = _marked_before.pop()
-            if before is None:
-                del os.environ[_MARK]
-            else:
+            # A registrar may have cleared all of it.
+            os.environ.pop(_MARK, None)
+            if before is not None:
                 os.environ[_MARK] = before
 
 

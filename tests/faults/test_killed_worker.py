@@ -217,3 +217,10 @@ def test_worker_within_a_worker_leaves_the_mark_of_the_outer_one(monkeypatch):
             pass
         assert os.environ["VRTRACKER_WORKER"].startswith(f"{os.getpid()} ")
     assert os.environ["VRTRACKER_WORKER"] == "1 1700000000"
+
+
+def test_a_registrar_may_clear_the_environment(monkeypatch):
+    monkeypatch.delenv("VRTRACKER_WORKER", raising=False)
+    with processes.marking():
+        del os.environ["VRTRACKER_WORKER"]
+    assert "VRTRACKER_WORKER" not in os.environ
