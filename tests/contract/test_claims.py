@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.registrars import good, raises, writes
+from support.registrars import bad, good, raises, writes
 from support.workflow_lab import WorkflowLab
 from vrtracker import processes
 from vrtracker.domain.disk_rules import DiskRules
@@ -56,6 +56,14 @@ def claimed(lab: WorkflowLab, key: str, token: str = "a" * 32, **values: Any) ->
     lab.insert("attempts", [row])
     lab.mark(key, "registration", None, token)
     return token
+
+
+def died_over(lab: WorkflowLab, key: str, process: dict[str, Any]) -> None:
+    """Let another process begin to register a session, and end."""
+    claims, stage = Claims(lab.tracker._lab, {}), lab.stages["registration"]
+    claims.start(SessionKey.parse(key), stage, FunctionRegistrar(good))
+    as_of_a_dead_process(lab, process, "running")
+    lab.clock.advance(seconds=1)
 
 
 def as_of_a_dead_process(
@@ -167,28 +175,27 @@ def test_queue_that_is_asked_for_again_goes_by_the_time_of_each_look(lab, workfl
 def test_session_over_which_two_processes_died_is_set_aside_as_a_failure(lab, workflow, gone):
     lab.add(ONE)
     lab.add(TWO)
-    claimed(lab, ONE, "a" * 32, **gone)
+    died_over(lab, ONE, gone)
     assert workflow.run("registration", TWO, registrar=good).succeeded == 1
-    lab.clock.advance(seconds=1)
-    again = lab.attempt_row(lab.number(ONE), "registration", "b" * 32, **gone)
-    lab.insert("attempts", [again])
-    with lab.tracker._lab.database.write_engine.begin() as connection:
-        table = lab.tracker._lab.database.tables.stage_states
-        connection.execute(
-            table.update()
-            .where(table.c.uSessionID == lab.number(ONE), table.c.stage == "registration")
-            .values(attempt_id="b" * 32)
-        )
+    died_over(lab, ONE, gone)
 
     report = workflow.run(registrar=good)
 
     assert report.results == ()
-    assert any("set aside" in note for note in report.notes)
+    assert any("set aside: 2 workers died over it" in note for note in report.notes)
     [error] = workflow.errors()["error_type"]
     assert error == "WorkerDiedError"
     reasons = workflow.why_not(ONE, "registration")
     assert [reason.code for reason in reasons] == ["set_aside"]
     assert "is gone" in str(reasons[0])
+
+    # Ordinary failures between are told apart.
+    workflow.run("registration", ONE, registrar=bad)
+    died_over(lab, ONE, gone)
+    report = workflow.run(registrar=good)
+    assert any("set aside: 3 workers died over it" in note for note in report.notes)
+    assert list(workflow.held_back()["failures"]) == [4]
+
     assert workflow.run("registration", ONE, registrar=good).succeeded == 1
     assert workflow.why_not(ONE, "registration")[0].code == "done"
 

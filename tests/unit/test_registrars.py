@@ -140,6 +140,16 @@ def test_a_command_writes_into_staging(job):
     assert (job.staging / "a.b.txt").read_text() == "x"
 
 
+def test_a_command_is_done_when_all_is_that_may_print_for_it(job):
+    later = "import pathlib, sys, time; time.sleep(0.5); pathlib.Path(sys.argv[1]).touch()"
+    leaves = (
+        "import subprocess, sys; "
+        f"subprocess.Popen([sys.executable, '-c', {later!r}, sys.argv[1] + '/late.txt'])"
+    )
+    registrar_from(f"{script(leaves)} {{staging}}").register(job)
+    assert (job.staging / "late.txt").exists()
+
+
 def test_no_shell_reads_the_command(job):
     show = "import sys; print(sys.argv[1:], file=open('seen', 'w'))"
     registrar_from(f"{script(show)} '$HOME' '*' ';' '&&' {{key}}").register(job)

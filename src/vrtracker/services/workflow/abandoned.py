@@ -128,7 +128,8 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
                 snapshot.record.uSessionID, stage.name, type(error).__qualname__
             )
             if error and deaths:
-                how: Any = {"set_aside": str(error), "uncounted": deaths}
+                # Those from the second on are failures on record.
+                how: Any = {"set_aside": str(error), "uncounted": int(deaths == 1)}
                 record_failure(lab, unit, claim, error, finished=Finished(), at=at, **how)
             else:
                 close_attempt(unit, claim, "expired", Finished(), at, error=error)
@@ -137,7 +138,11 @@ def abandon(lab: LabContext, row: Mapping[str, Any], why: str, died: bool) -> li
             unit.commit()
     except (LostClaimError, NotFoundError):
         return []
-    aside = " It is set aside: the second one in a row." if deaths else ""
+    aside = (
+        f" It is set aside: {deaths + 1} workers died over it without a success between."
+        if deaths
+        else ""
+    )
     return [f"{key}: the claim on {stage.name} was ended, since {why}.{aside}"]
 
 
