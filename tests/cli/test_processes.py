@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -136,6 +137,35 @@ def test_reader_that_goes_away_is_no_error(sample, tmp_path: Path):
     process.wait(timeout=60)
 
     assert stderr == ""
+
+
+def told_with(sample, streams: str, *words: str) -> tuple[int, str]:
+    """Run the shell with its streams led elsewhere by a shell; return exit code and remarks."""
+    line = shlex.join(command_line(*sample.options, *words))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} {streams}"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@posix
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_ends_in_one_line(sample):
+    code, said = told_with(sample, "> /dev/full", "sessions", "list", "--json")
+    assert (code, said.count("\n")) == (4, 1)
+    assert said.startswith("error: Standard output cannot be written (No space left")
+
+
+@posix
+def test_streams_that_are_closed_or_no_longer_read_are_no_error(sample):
+    assert told_with(sample, "<&- >&-", "sessions", "list", "--json") == (0, "")
+    # Bash tells how the first one of a pipe has ended.
+    watching = "| head -n 2 > /dev/null; exit ${PIPESTATUS[0]}"
+    assert told_with(sample, watching, "status", "--watch") == (0, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

@@ -105,6 +105,12 @@ class _Root(Group):
         super().__init__(**settings)
         self.commands: Any = _Loaded()
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().make_context(*args, **extra)
+        except KeyboardInterrupt as error:
+            raise _interrupted() from error
+
     def invoke(self, ctx: Any) -> Any:
         try:
             with operation():
@@ -112,8 +118,7 @@ class _Root(Group):
         except VrtrackerError as error:
             raise typer.Exit(report(error, ctx.obj or Shell())) from error
         except KeyboardInterrupt as error:
-            say_error("interrupted.")
-            raise typer.Exit(Exit.INTERRUPTED) from error
+            raise _interrupted() from error
 
     def main(self, *args: Any, **extra: Any) -> Any:
         standalone = extra.pop("standalone_mode", True)
@@ -130,6 +135,11 @@ class _Root(Group):
         if standalone:
             sys.exit(code)
         return code
+
+
+def _interrupted() -> typer.Exit:
+    say_error("interrupted.")
+    return typer.Exit(Exit.INTERRUPTED)
 
 
 def _usage(error: Any) -> str:

@@ -52,13 +52,14 @@ _MEANINGS = {
     "is no longer what was frozen, the doctor found an error, you declined",
     Exit.BAD_INPUT: "wrong usage or input: an option, key, name, value, filter, file or setting",
     Exit.SOME_FAILED: "the run ended, and some sessions failed",
-    Exit.UNAVAILABLE: "the database or the root is not available, the schema is another one, or "
-    "your role does not allow it",
+    Exit.UNAVAILABLE: "the database, the root or the place of the output is not available, the "
+    "schema is another one, or your role does not allow it",
     Exit.CONFLICT: "in conflict with what is there: a duplicate, a state that does not allow it, "
     "somebody else's change",
     Exit.NOTHING_LEFT: "a worker with a limit found nothing left to do before it was reached: no "
     "other one is needed",
-    Exit.INTERRUPTED: "interrupted (Ctrl-C); the state is clean",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C, SIGTERM), or its workers were, before all was done; "
+    "the state is clean",
 }
 
 _CONFLICTS = (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import typer
 
+from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.shell import is_terminal
 
 if TYPE_CHECKING:
@@ -22,6 +24,40 @@ _KEYS = ("key", "mouseName", "subject_key", "attempt_id", "path", "rel_path", "r
 """Columns that are copied from the screen, and hence never cut or folded."""
 _UNLIMITED = 1_000_000
 _STDOUT, _STDERR = 1, 2
+
+
+class Output(io.TextIOWrapper):
+    """Standard output, which ends the command where it takes no more.
+
+    That its reader (``head``) has gone away is no error.
+    """
+
+    @classmethod
+    def in_place_of(cls, stream: Any) -> Self:
+        """Return one for a stream, which is of no use after that."""
+        how = {"encoding": stream.encoding, "line_buffering": stream.line_buffering}
+        return cls(stream.detach(), errors="replace", **how)
+
+    def write(self, text: str, /) -> int:
+        """Write text."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise self._ended(error) from error
+
+    def flush(self) -> None:
+        """Write out what is held back."""
+        try:
+            super().flush()
+        except OSError as error:
+            raise self._ended(error) from error
+
+    def _ended(self, error: OSError) -> typer.Exit:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+        if isinstance(error, BrokenPipeError):
+            return typer.Exit(Exit.OK)
+        say_error(f"Standard output cannot be written ({error.strerror}); what was done is done.")
+        return typer.Exit(Exit.UNAVAILABLE)
 
 
 def write_json(document: Any) -> None:
