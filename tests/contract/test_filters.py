@@ -112,15 +112,16 @@ def test_every_operator_on_every_kind_of_column_agrees_with_plain_python(sample)
         got = passing(sample, {name: wanted})
         if got != expected({name: wanted}):
             wrong[name, repr(wanted)] = (got, expected({name: wanted}))
+        # Its values are sent, those of a frame may stand in its text.
+        assert sample.sessions.count({name: wanted}) == len(got)
 
     assert wrong == {}
 
 
-def test_count_and_iter_agree_with_the_frame(sample):
+def test_iter_agrees_with_the_frame(sample):
     for name, wanted in _cases()[::5]:
         in_frame = passing(sample, {name: wanted})
 
-        assert sample.sessions.count({name: wanted}) == len(in_frame)
         assert [found.sessionID for found in sample.sessions.iter({name: wanted})] == in_frame
 
 
@@ -447,7 +448,7 @@ def test_column_is_looked_up_and_never_executed(sample, name):
         ("imaging", ((False, True), "between")),
         ("imaging", "maybe"),
         ("imaging", 2),
-        ("sessionDate", "yesterday"),
+        ("sessionDate", "tomorrow"),
         ("sessionDate", "2023-02-30"),
         ("sessionDate", 20230120),
         ("sessionDate", ("2023%", "like")),

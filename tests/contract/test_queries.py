@@ -303,6 +303,12 @@ def test_levels_in_sql_are_those_of_the_rule(lab):
 
     names = ("state.red_cell_qc", "qc.red_cell", "qc.session")
     shown = query.select(*names).records()
+    for name in names[1:]:
+        told = [row[name] for row in shown if row[name] != NOT_APPLICABLE]
+        for sign in ("", "-"):
+            ranked = sorted(told, key=QC.__getitem__, reverse=bool(sign))
+            ordered = [row[name] for row in query.select(name).order_by(sign + name).records()]
+            assert ordered == ranked + [NOT_APPLICABLE] * (len(shown) - len(told))
     for row, (state, decided) in zip(shown, itertools.product(made, decisions), strict=True):
         of_session = session_level(scratched=state is State.SCRATCHED, decided=decided)
         levels = (level_of(state, decided), of_session)
@@ -325,9 +331,7 @@ def test_order_goes_by_any_column_with_missing_values_last(lab):
     assert [session.sessionID for session in query.order_by("-state.registration")] == [1, 3, 2]
 
 
-@pytest.mark.parametrize(
-    "name", ["state.registration", "qc.red_cell", "qc.session", "qc.dataset", "datasets.count"]
-)
+@pytest.mark.parametrize("name", ["state.registration", "datasets.count"])
 def test_what_is_shown_can_be_the_order_too_in_every_form(sample, name):
     query = sample.query("sessionID > 780").select("sessionID", name).order_by(f"-{name}")
 
@@ -516,6 +520,8 @@ def test_what_is_no_name_is_told_what_to_give(sample, careless, said):
 def test_pages_go_by_number_alone(sample):
     with pytest.raises(InvalidValueError, match="order"):
         sample.query().order_by("sessionDate").iter_frames(10)
+    with pytest.raises(TypeError, match="colour"):
+        sample.query().iter_frames(10, colour="red")
 
 
 # -- groups ------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 
 from support.http import Client, Visitor, hidden, served
 from vrtracker.database import Database
-from vrtracker.errors import VrtrackerError
+from vrtracker.errors import BackendError, DatabaseAwayError, VrtrackerError
+from vrtracker.web.problems import status_of
 
 ONE, TWO, THREE = "M1.2023-01-20.1", "M1.2023-01-20.2", "M2.2023-01-19.1"
 NEW = "M2.2024-05-06.7"
@@ -235,6 +236,11 @@ def test_every_error_has_one_form(client, asked, status, code):
     answer = client.ask(*asked)
 
     assert (answer.status, answer.error["code"]) == (status, code)
+
+
+def test_what_would_fail_again_is_not_called_an_absence():
+    told = {DatabaseAwayError("busy"): 503, BackendError("near COLLATE"): 500}
+    assert {error: status_of(error) for error in told} == told
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

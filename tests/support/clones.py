@@ -70,6 +70,7 @@ def filled(url: str) -> None:
     with open_lab(url) as tracker:
         tracker.mice.add_many(SAMPLE_MICE)
         tracker.sessions.add_many(SAMPLE_SESSIONS)
+        tracker.sessions.update({"experimentID": -(2**31)}, sessionID=701)
         key = next(tracker.sessions.iter(mouseName="ATL012")).key
         values = {"sessionNotes": LONG_NOTE, "arena": "naïve ✓", "water": 0.1 + 0.2}
         tracker.sessions.update(values, sessionID=key.number)

@@ -81,8 +81,17 @@ def test_an_empty_value_before_and_is_a_missing_one():
     assert parse_condition("a= and b") == All((missing, flag))
 
 
-@pytest.mark.parametrize("text", ["not " * 60 + "a", "(" * 3 + " or ".join(["a"] * 201) + ")" * 3])
-def test_what_no_database_takes_is_refused(text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not " * 60 + "a",
+        "(" * 3 + " or ".join(["a"] * 201) + ")" * 3,
+        "(" * 100_000 + "a" + ")" * 100_000,
+        "a or " * 200_000 + "!",
+    ],
+    ids=lambda text: text[:10],
+)
+def test_what_no_database_takes_is_refused_before_it_is_read_to_its_end(text):
     with pytest.raises(ConditionError, match="more than"):
         parse_condition(text)
 

@@ -115,7 +115,10 @@ class SQLiteHealth(Health):
 _UNFIT: tuple[tuple[type[Any], str], ...] = (
     (Boolean, "{0} NOT IN (0, 1)"),
     (BigInteger, "typeof({0}) NOT IN ('null', 'integer')"),
-    (Integer, f"typeof({{0}}) NOT IN ('null', 'integer') OR abs({{0}}) >= {2**31}"),
+    (
+        Integer,
+        f"typeof({{0}}) NOT IN ('null', 'integer') OR {{0}} NOT BETWEEN {-(2**31)} AND {2**31 - 1}",
+    ),
     (Numeric, "typeof({0}) NOT IN ('null', 'integer', 'real')"),
     (Float, "typeof({0}) NOT IN ('null', 'integer', 'real')"),
     (DateTime, "typeof({0}) NOT IN ('null', 'text') OR datetime({0}) IS NULL"),

@@ -93,8 +93,11 @@ _IN_WORDS = {
     "UNIT": "days or weeks",
     "$END": "the end",
 }
-_MOST = 200
-"""Comparisons of one condition; databases take no more than some hundreds."""
+MOST = 200
+"""Comparisons of one condition or selection; databases take no more than some hundreds."""
+TOO_MANY = f"more than {MOST} comparisons; write lists: name in (a, b)."
+_SIGNS, _MOST_SIGNS = frozenset({"LPAR", "_AND", "_OR", "_NOT"}), 10 * MOST
+"""What conditions grow by, other than lists."""
 _DEEPEST = 50
 
 
@@ -167,7 +170,7 @@ def parse_condition(text: str) -> Condition:
     from lark.exceptions import UnexpectedInput
 
     try:
-        tree = _parser().parse(text)
+        tree = _tree(text)
     except UnexpectedInput as error:
         at = getattr(error, "pos_in_stream", None) or 0
         at = len(text.rstrip()) if _is_end(error) else at
@@ -176,10 +179,21 @@ def parse_condition(text: str) -> Condition:
         problem = f"The condition cannot be read; expected {shown}."
         raise ConditionError(problem, text, at, expected) from None
     condition = _Reading(text).condition(tree)
-    if sum(1 for _ in comparisons(condition)) > _MOST:
-        problem = f"The condition has more than {_MOST} comparisons; write lists: name in (a, b)."
-        raise ConditionError(problem, text, 0)
+    if sum(1 for _ in comparisons(condition)) > MOST:
+        raise ConditionError(f"The condition has {TOO_MANY}", text, 0)
     return condition
+
+
+def _tree(text: str) -> Any:
+    """Return the parse tree of a condition; one that is far too long is not read to its end."""
+    reading: Any = _parser().parse_interactive(text)
+    signs = 0
+    for token in reading.iter_parse():
+        signs += token.type in _SIGNS
+        if signs > _MOST_SIGNS:
+            problem = f"The condition has more than {_MOST_SIGNS} brackets and words and, or, not."
+            raise ConditionError(problem, text, 0)
+    return reading.feed_eof()
 
 
 def comparisons(condition: Condition) -> Iterator[Comparison]:

@@ -45,11 +45,12 @@ from vrtracker.repositories.comparables import (
     state_of,
 )
 from vrtracker.repositories.facts import Clause, Fact
-from vrtracker.repositories.filters import Comparable, Term
+from vrtracker.repositories.filters import Comparable, Term, pattern_of
 from vrtracker.repositories.selecting import Setting, spelled
 from vrtracker.repositories.states import StageQuery
 from vrtracker.repositories.values import coercer_of, flag, storable_text
 
+CHANGED = "changed_since"
 _DAYS_A_WEEK = 7
 _SESSION, _DATASET = "session", "dataset"
 _ACCEPTED = frozenset({QC.PASS, QC.WARNING})
@@ -96,7 +97,7 @@ class Beyond:
                 f"{name} takes a value by name: in a condition {room}.{check} {written} {value}, "
                 f'as keyword {name}={{"{check}": "{value}"}}.'
             )
-        if name == "changed_since":
+        if name == CHANGED:
             return Found(Question(name, self._has_changed, ("==",)))
         if self._table is not self._tables.sessions:
             return None
@@ -125,9 +126,9 @@ class Beyond:
     def names(self, dot: str = ".") -> list[str]:
         """Return all such names."""
         if self._table is not self._tables.sessions:
-            return ["changed_since"]
+            return [CHANGED]
         names = [KEY, "age_weeks", "days_since_last", "nth_session", "has_dataset"]
-        names += ["tracked", "lab", "projects", "changed_since"]
+        names += ["tracked", "lab", "projects", CHANGED]
         if self._setting is not None:
             names += [f"state{dot}{stage}" for stage in self._setting.stages]
             names += [f"qc{dot}{check}" for check in self._checks()]
@@ -273,7 +274,8 @@ class Beyond:
 
     def _days_since_last(self) -> Found:
         earlier, is_earlier = self._others(before=True)
-        last = select(func.max(earlier.c.sessionDate)).where(is_earlier)
+        counts = self._tables.sessions.c.sessionQC == true()
+        last = select(func.max(earlier.c.sessionDate)).where(is_earlier, counts)
         days = DaysBetween(
             last.correlate(self._table).scalar_subquery(), self._tables.sessions.c.sessionDate
         )
@@ -349,13 +351,18 @@ class Beyond:
             raise InvalidValueError(
                 "has_dataset takes a name such as mpci.times, not an empty one."
             )
-        name = storable_text(name).replace(_ESCAPE, _ESCAPE * 2)
+        if set(name) & set("<>="):
+            raise InvalidValueError(
+                f"{name!r} is no dataset's name; has_dataset takes one, and <= and a level behind "
+                "it: 'mpci.times <= WARNING'."
+            )
+        name = pattern_of(name).replace(_ESCAPE, _ESCAPE * 2)
         table = self._tables.datasets
 
         def is_one_of(*patterns: str) -> Clause:
             return or_(*(table.c.rel_path.ilike(each, escape=_ESCAPE) for each in patterns))
 
-        is_it = is_one_of(name, f"%/{name}")
+        is_it = is_one_of(name, f"%/{name}", f"{name}.%", f"%/{name}.%")
         if operator == "==":
             for wild in "%_":
                 name = name.replace(wild, f"{_ESCAPE}{wild}")

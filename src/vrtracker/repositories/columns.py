@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +53,7 @@ _OF_ATTEMPT = (
 )
 _OF_DATASETS = ("count", "bytes")
 _NEVER_MISSING = ("state", "qc", "datasets")
+_LEVELS = "qc__"
 
 
 def plain_name(table: Table, name: str) -> str:
@@ -101,10 +102,25 @@ class Columns:
             self._found[name] = found.label(name)
         return self._found[name]
 
-    def joined(self) -> FromClause | None:
-        """Return the table with what the columns so far need joined to it; None for nothing."""
+    def order(self, name: str, *, descending: bool) -> list[ColumnElement[Any]]:
+        """Return what rows are in order by: missing values come last, levels of QC by their rank.
+
+        Raises UnknownNameError if there is no such column.
+        """
+        column: Any = self.find(name)
+        terms = []
+        if name not in self._table.c and name.startswith(_LEVELS):
+            last = min(QC) - 1 if descending else max(QC) + 1
+            check = name.removeprefix(_LEVELS)
+            column = self._level(check, lambda level: last if level is None else int(level))
+        elif getattr(getattr(column, "element", column), "nullable", True):
+            terms.append(column.is_(None))
+        return [*terms, column.desc() if descending else column.asc()]
+
+    def joined(self) -> FromClause:
+        """Return the table with what the columns so far need joined to it."""
         if "_states" not in self.__dict__:
-            return None
+            return self._table
         source: Any = self._states.joined()
         for attempt, condition in self._attempts.values():
             source = source.outerjoin(attempt, condition)
@@ -147,38 +163,39 @@ class Columns:
         return self._states.state(self._stages[rest])
 
     def _qc(self, name: str, rest: str) -> ColumnElement[Any]:
-        """Say in SQL what `vrtracker.domain.qc` says of the levels of one session."""
         del name
-        if rest == "session":
-            return self._session_level()
-        if rest == "dataset":
-            return self._worst_dataset()
-        stage = self._stages.review(rest)
+        return self._level(rest, lambda level: NOT_APPLICABLE if level is None else level.name)
+
+    def _level(self, check: str, shown: Callable[[QC | None], str | int]) -> ColumnElement[Any]:
+        """Say in SQL what `vrtracker.domain.qc` says of a session's level, as it is `shown`."""
+        show = {level: literal(shown(level)) for level in (None, *QC)}
+        if check == "session":
+            return self._session_level(show)
+        if check == "dataset":
+            return self._worst_dataset(show)
+        stage = self._stages.review(check)
         level = self._decided(stage.name)
-        none = literal(NOT_APPLICABLE)
-        out = dict.fromkeys((State.SCRATCHED, State.NOT_APPLICABLE), none)
-        good = case((level == QC.WARNING, literal(QC.WARNING.name)), else_=literal(QC.PASS.name))
-        bad = case((level == QC.CRITICAL, literal(QC.CRITICAL.name)), else_=literal(QC.FAIL.name))
-        results: dict[State, Any] = dict.fromkeys(State, literal(QC.NOT_SET.name))
+        out = dict.fromkeys((State.SCRATCHED, State.NOT_APPLICABLE), show[None])
+        good = case((level == QC.WARNING, show[QC.WARNING]), else_=show[QC.PASS])
+        bad = case((level == QC.CRITICAL, show[QC.CRITICAL]), else_=show[QC.FAIL])
+        results: dict[State, Any] = dict.fromkeys(State, show[QC.NOT_SET])
         results |= {**out, State.DONE: good, State.STALE: good, State.FAILED: bad}
         return self._states.by_state(stage, results)
 
-    def _session_level(self) -> ColumnElement[Any]:
+    def _session_level(self, show: Mapping[QC | None, Any]) -> ColumnElement[Any]:
         level, is_fine = self._decided("session"), self._table.c.sessionQC == true()
         return case(
-            (and_(is_fine, level == QC.PASS), literal(QC.PASS.name)),
-            (and_(is_fine, level == QC.WARNING), literal(QC.WARNING.name)),
-            (is_fine, literal(NOT_APPLICABLE)),
-            (level == QC.CRITICAL, literal(QC.CRITICAL.name)),
-            else_=literal(QC.FAIL.name),
+            (and_(is_fine, level == QC.PASS), show[QC.PASS]),
+            (and_(is_fine, level == QC.WARNING), show[QC.WARNING]),
+            (is_fine, show[None]),
+            (level == QC.CRITICAL, show[QC.CRITICAL]),
+            else_=show[QC.FAIL],
         )
 
-    def _worst_dataset(self) -> ColumnElement[Any]:
+    def _worst_dataset(self, show: Mapping[QC | None, Any]) -> ColumnElement[Any]:
         datasets = self._tables.datasets
-        levels = datasets.c.qc_level
-        level = self._of_session(datasets, func.max(levels))
-        names = ((level == each, literal(each.name)) for each in QC)
-        return case(*names, else_=literal(NOT_APPLICABLE))
+        worst = self._of_session(datasets, func.max(datasets.c.qc_level))
+        return case(*((worst == each, show[each]) for each in QC), else_=show[None])
 
     def _decided(self, check: str) -> ColumnElement[Any]:
         """Return the level of the last decision on a check, NULL where there is none."""

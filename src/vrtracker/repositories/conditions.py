@@ -9,10 +9,20 @@ from sqlalchemy import Boolean, Column, Table
 from sqlalchemy.sql import visitors
 
 from vrtracker.database import Tables
-from vrtracker.domain.conditions import All, Comparison, Condition, FromToday, Not
+from vrtracker.domain.conditions import (
+    MOST,
+    TOO_MANY,
+    All,
+    Comparison,
+    Condition,
+    FromToday,
+    Not,
+    from_today,
+)
 from vrtracker.errors import ConditionError, InvalidValueError, UnknownNameError
-from vrtracker.repositories.beyond import Beyond
-from vrtracker.repositories.comparables import Choice
+from vrtracker.models.types import CalendarDate, LabTime
+from vrtracker.repositories.beyond import CHANGED, Beyond
+from vrtracker.repositories.comparables import Choice, Question
 from vrtracker.repositories.facts import Clause, Fact, all_of, any_of, opposite
 from vrtracker.repositories.filters import Comparable, Term, split
 from vrtracker.repositories.selecting import Expression, Filters, Selection, Written, spelled
@@ -42,6 +52,8 @@ class Conditions:
         InvalidValueError if a value does not fit; a `ConditionError`, which shows the place, in a
         text.
         """
+        if self._selection.size > MOST:
+            raise InvalidValueError(f"The selection has {TOO_MANY}")
         return [clause for part in self._selection.parts for clause in self._of(part)]
 
     def _of(self, part: Filters | Written | Expression) -> Iterable[Clause]:
@@ -53,7 +65,14 @@ class Conditions:
 
     def _filter(self, name: str, wanted: Any) -> Clause:
         term = self.comparable(name)
-        return term.fact(*split(wanted, takes_ranges=term.takes_ranges)).holds
+        value, operator = split(wanted, takes_ranges=term.takes_ranges)
+        return term.fact(self._spoken(value) if _is_of_days(term) else value, operator).holds
+
+    def _spoken(self, value: Any) -> Any:
+        """Return the days that texts such as ``today - 7 days`` are."""
+        if isinstance(value, list | tuple):
+            return [self._spoken(one) for one in value]
+        return self._value(from_today(value) or value) if isinstance(value, str) else value
 
     def comparable(self, name: str, dot: str = "__") -> Comparable:
         """Return what a name stands for; where it is none, others are told with that dot."""
@@ -169,6 +188,12 @@ class Conditions:
             )
         self.joins_mouse |= mice in adapted._from_objects  # noqa: SLF001
         return adapted
+
+
+def _is_of_days(term: Comparable) -> bool:
+    if isinstance(term, Term):
+        return isinstance(term.expression.type, CalendarDate | LabTime)
+    return isinstance(term, Question) and term.name == CHANGED
 
 
 def _column_of(known: Mapping[str, Table], column: Column[Any]) -> Column[Any] | None:

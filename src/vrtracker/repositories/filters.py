@@ -26,6 +26,7 @@ from vrtracker.repositories.values import Coercer, storable_text
 
 _ESCAPE = "~"
 _MOST = 2**31 - 1
+_LONGEST_PATTERN = 1000
 _INLINE_ABOVE = 500
 """Longer lists go into the SQL text: drivers limit the number of parameters."""
 
@@ -92,6 +93,9 @@ class Term:
             first, last = several(value, operator, exactly=2)
             low, high = self._fitted(first, ">="), self._fitted(last, "<=")
             _require_order(self, low, high)
+            if isinstance(self.expression.type, String):
+                # PostgreSQL takes no collation within BETWEEN, which a long text may bring along.
+                return and_(self.expression >= low, self.expression <= high)
             between: Clause = self.expression.between(low, high)
             return between
         if operator in _MANY_VALUES:
@@ -299,6 +303,13 @@ def _text(term: Term, value: Any, operator: str) -> str:
     text = plain(value)
     if not isinstance(text, str):
         raise InvalidValueError(f"{term.name}: {operator!r} takes {_OF_TEXT[operator]}.")
+    return pattern_of(text)
+
+
+def pattern_of(text: str) -> str:
+    """Return a text to look for, or raise InvalidValueError if a database cannot."""
+    if len(text) > _LONGEST_PATTERN:
+        raise InvalidValueError(f"What is looked for has {_LONGEST_PATTERN} letters at most.")
     return storable_text(text)
 
 

@@ -48,9 +48,8 @@ def listing_statement(
     chosen = _columns(table, columns, listing.columns)
     order = _order(table, columns, listing.order_by)
     statement = where(select(*chosen, *also), tables, table, listing).order_by(*order)
-    source = columns.joined()
-    if source is not None:
-        statement = statement.select_from(source)
+    # Named also where no column of it is shown: what hangs on its rows would find none.
+    statement = statement.select_from(columns.joined())
     if listing.after is not None:
         statement = statement.where(_number(table) > listing.after)
     if listing.limit is not None:
@@ -84,7 +83,7 @@ def where(statement: Select[Any], tables: Tables, table: Table, listing: Listing
         return statement
     shown = () if listing.columns is None else listing.columns
     named = [*shown, *_order_names(listing.order_by)]
-    if conditions.joins_mouse or any(name.startswith(MOUSE) for name in named):
+    if conditions.joins_mouse or any(name.removeprefix("-").startswith(MOUSE) for name in named):
         statement = statement.where(table.c.mouseName == tables.mice.c.mouseName)
     if not (listing.include_scratched or listing.filters.shows_scratched):
         shown_ones = Conditions(tables, table, listing.filters.unscratched)
@@ -112,19 +111,14 @@ def _columns(table: Table, columns: Columns, names: Sequence[str] | None) -> lis
 
 
 def _order_names(order_by: str | Sequence[str] | None) -> list[str]:
-    names = [order_by] if isinstance(order_by, str) else list(order_by or ())
-    return [name.removeprefix("-") for name in names]
+    return [order_by] if isinstance(order_by, str) else list(order_by or ())
 
 
 def _order(table: Table, columns: Columns, order_by: str | Sequence[str] | None) -> list[Any]:
     """Order as asked, missing values last on every backend, then by the row's number."""
     terms: list[Any] = []
-    names = [order_by] if isinstance(order_by, str) else list(order_by or ())
-    for name in (each for given in names for each in _of_key(table, given)):
-        column = columns.find(name.removeprefix("-"))
-        if getattr(getattr(column, "element", column), "nullable", True):
-            terms.append(column.is_(None))
-        terms.append(column.desc() if name.startswith("-") else column.asc())
+    for name in (each for given in _order_names(order_by) for each in _of_key(table, given)):
+        terms += columns.order(name.removeprefix("-"), descending=name.startswith("-"))
     return [*terms, *(column.asc() for column in table.primary_key.columns)]
 
 

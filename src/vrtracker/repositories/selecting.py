@@ -19,6 +19,7 @@ from vrtracker.domain.conditions import (
     Condition,
     FromToday,
     comparisons,
+    from_today,
     parse_condition,
 )
 from vrtracker.domain.keys import SessionKey, is_key
@@ -57,9 +58,14 @@ class Filters:
         return bool(self.pairs)
 
     @property
-    def names(self) -> set[str]:
-        """What is filtered."""
-        return {spelled(name) for name, _ in self.pairs}
+    def names(self) -> list[str]:
+        """What is filtered, once for each comparison."""
+        return [spelled(name) for name, _ in self.pairs]
+
+    @property
+    def tells_days(self) -> bool:
+        """Whether it may speak of today; a text can be the name of something as well."""
+        return any(from_today(text) for _, wanted in self.pairs for text in _texts(wanted))
 
     @property
     def is_of_keys(self) -> bool:
@@ -76,9 +82,9 @@ class Written:
     condition: Condition
 
     @property
-    def names(self) -> set[str]:
-        """What is compared."""
-        return {spelled(each.name) for each in comparisons(self.condition)}
+    def names(self) -> list[str]:
+        """What is compared, once for each comparison."""
+        return [spelled(each.name) for each in comparisons(self.condition)]
 
     @property
     def is_of_keys(self) -> bool:
@@ -107,6 +113,7 @@ class Expression:
     """A condition of SQLAlchemy's."""
 
     clause: ColumnElement[bool]
+    tells_days = False
 
     def __bool__(self) -> bool:
         return True
@@ -165,6 +172,11 @@ class Selection:
         return frozenset(name for part in self.parts for name in part.names)
 
     @property
+    def size(self) -> int:
+        """The number of comparisons; one of SQLAlchemy's counts for its columns."""
+        return sum(len(part.names) or 1 for part in self.parts)
+
+    @property
     def is_named(self) -> bool:
         """Whether sessions are meant one by one: by a key, or by their numbers."""
         asked = [part for part in self.parts if not isinstance(part, Expression)]
@@ -191,8 +203,16 @@ class Selection:
     ) -> Selection:
         """Return it with what the lab knows, where a part asks for it."""
         asks = any(name.startswith(_LAB_KNOWS) for name in self.names)
-        tells = any(isinstance(part, Written) and part.tells_days for part in self.parts)
+        tells = any(part.tells_days for part in self.parts)
         return replace(self, setting=Setting(stages, now(), zone)) if asks or tells else self
+
+
+def _texts(wanted: Any) -> Iterator[str]:
+    if isinstance(wanted, str):
+        yield wanted
+    elif isinstance(wanted, list | tuple):
+        for one in wanted:
+            yield from _texts(one)
 
 
 def spelled(name: str) -> str:

@@ -19,6 +19,7 @@ from vrtracker.errors import (
     ConcurrentUpdateError,
     ConditionError,
     DatabaseAwayError,
+    DatabaseUnavailableError,
     DependentRowsError,
     DuplicateError,
     EditConflictError,
@@ -29,6 +30,7 @@ from vrtracker.errors import (
     ReadOnlyError,
     RoleError,
     RootUnavailableError,
+    SchemaError,
     VrtrackerError,
 )
 
@@ -47,7 +49,12 @@ _STATUS: tuple[tuple[tuple[type[VrtrackerError], ...], http.HTTPStatus], ...] = 
         ),
         http.HTTPStatus.CONFLICT,
     ),
-    ((BackendError, RootUnavailableError), http.HTTPStatus.SERVICE_UNAVAILABLE),
+    (
+        (DatabaseUnavailableError, SchemaError, RootUnavailableError),
+        http.HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    # It would fail again: nobody shall wait for it.
+    ((BackendError,), http.HTTPStatus.INTERNAL_SERVER_ERROR),
     ((VrtrackerError,), http.HTTPStatus.BAD_REQUEST),
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")

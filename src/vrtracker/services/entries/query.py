@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -299,6 +300,8 @@ class Query(Asking[Record, Key]):
             raise InvalidValueError(
                 "iter_frames goes by the rows' numbers; take the order off: .order_by()"
             )
+        # A wrong option is told now, and not with the first page.
+        inspect.signature(self.frame).bind(**options)
         limit = self.listing.limit
         left = None if limit is None else whole_number("limit", limit, least=0)
         return self._pages(whole_number("rows", rows), left, options)
