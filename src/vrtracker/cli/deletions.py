@@ -49,9 +49,8 @@ def add_to(commands: Commands, noun: str, plural: str, example: str) -> None:
             if noun == "mouse":
                 theirs = {"mouseName": found}
                 document["sessions"] = tracker.sessions.count(theirs, include_scratched=True)
-        with_it = (
-            f" with {counted(count, 'session')}" if (count := document.get("sessions")) else ""
-        )
+        count = document.get("sessions")
+        with_it = f" with {counted(count, 'session')}" if count else ""
         answer(document, f"restored {found}{with_it}", json=json)
 
     def purge(
