@@ -79,11 +79,15 @@ def test_register_with_workers_reports_as_without(demo):
 
 
 @posix
-@pytest.mark.parametrize("signals", [1, 2])
-def test_a_worker_ends_after_the_session_at_hand_or_gives_it_back(demo, tmp_path, signals):
+@pytest.mark.parametrize(
+    ("signals", "more", "code"), [(1, (), 0), (1, ("--exit-when-empty",), 130), (2, (), 130)]
+)
+def test_a_worker_ends_after_the_session_at_hand_or_gives_it_back(
+    demo, tmp_path, signals, more, code
+):
     again(demo)
     registrar = waiting_in(tmp_path)
-    words = ("worker", "--mouse", "DEMO001", "--registrar", registrar, "--json")
+    words = ("worker", "--mouse", "DEMO001", "--registrar", registrar, "--json", *more)
 
     with subprocess.Popen(
         command_line(*demo.options, *words),
@@ -106,10 +110,10 @@ def test_a_worker_ends_after_the_session_at_hand_or_gives_it_back(demo, tmp_path
     state = demo.told("sessions", "show", FIRST)["states"]["registration"]
     last = demo.told("attempts", FIRST)[-1]["outcome"]
     if signals == 1:
-        assert ended == (0, "it was told to end", 1, 1)
+        assert ended == (code, "it was told to end", 1, 1)
         assert (state, last) == ("done", "succeeded")
     else:
-        assert ended == (130, "interrupted", 0, 2)
+        assert ended == (code, "interrupted", 0, 2)
         assert (state, last) == ("ready", "cancelled")
 
 
@@ -154,20 +158,38 @@ def test_what_a_registrar_prints_does_not_get_into_the_document(demo, tmp_path, 
 
 
 @posix
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_register_gives_the_session_back_when_it_is_told_to_end(demo, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "workers", "begun"),
+    [("SIGTERM", (), [FIRST]), ("SIGHUP", (), [FIRST]), ("SIGTERM", (2,), [FIRST, SECOND])],
+)
+def test_register_gives_sessions_back_when_it_is_told_to_end(demo, tmp_path, name, workers, begun):
     again(demo)
     registrar = waiting_in(tmp_path)
-    words = ("register", "--mouse", "DEMO001", "--registrar", registrar, "--json")
+    more = ("--workers", *workers) if workers else ()
+    words = ("register", "--mouse", "DEMO001", "--registrar", registrar, "--json", *more)
 
     with subprocess.Popen(
         command_line(*demo.options, *words), env=environment(), stdout=subprocess.PIPE, text=True
     ) as process:
-        wait_for((tmp_path / FIRST).exists)
+        wait_for(lambda: all((tmp_path / key).exists() for key in begun))
         process.send_signal(getattr(signal, name))
         document = json.loads(process.communicate(timeout=60)[0])
 
     assert process.returncode == Exit.INTERRUPTED
-    assert (document["cancelled"], document["left"]) == (1, 2)
-    assert [result["outcome"] for result in document["results"]] == ["cancelled"]
+    assert (document["cancelled"], document["left"]) == (len(begun), 2)
+    assert [result["outcome"] for result in document["results"]] == ["cancelled"] * len(begun)
     assert demo.told("claims") == []
+
+
+def test_a_run_whose_workers_are_told_to_end_again_and_again_is_interrupted(demo):
+    again(demo)
+    words = ("register", "--mouse", "DEMO001", "--registrar", "support.registrars:interrupts")
+
+    result = run(*demo.options, *words, "--workers", 2, "--json")
+
+    assert result.exit_code == Exit.INTERRUPTED
+    document = json.loads(result.stdout)
+    assert "3 workers were told to end while they had DEMO001" in document["stopped"]
+    assert document["left"] == 2
+    assert 1 <= document["cancelled"] <= 2
+    assert {result["outcome"] for result in document["results"]} == {"cancelled"}

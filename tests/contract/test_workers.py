@@ -72,16 +72,27 @@ def test_workers_do_each_session_once(lab, workflow, tmp_path):
 
 @posix
 @on_sqlite
-def test_a_worker_that_dies_costs_its_session_s_time_alone(lab, workflow, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SIGKILL", ("ended with exit code -9", "expired")),
+        ("SIGTERM", ("was told to end", "cancelled")),
+    ],
+)
+def test_a_worker_that_somebody_ends_costs_its_session_s_time_alone(
+    lab, workflow, tmp_path, name, told
+):
+    note, outcome = told
     keys, file = keys_of(lab, 6), tmp_path / "done"
 
-    options = {"file": str(file), "deadly": keys[2]}
+    options = {"file": str(file), "deadly": keys[2], "signal": int(getattr(signal, name))}
     report = workflow.run(registrar=kills_once, options=options, workers=2)
 
-    assert (report.succeeded, report.failed, report.left) == (6, 0, 0)
+    assert (report.succeeded, len(report.results), report.left) == (6, 6, 0)
+    assert not report.interrupted
     assert sorted(file.read_text().split()) == keys
-    assert any("ended with exit code -9" in note for note in report.notes)
-    assert sorted(workflow.attempts(keys[2])["outcome"]) == ["expired", "succeeded"]
+    assert any(note in line for line in report.notes)
+    assert sorted(workflow.attempts(keys[2])["outcome"]) == [outcome, "succeeded"]
     assert lab.litter(keys[2]) == []
 
 
@@ -160,6 +171,21 @@ def test_limits_of_sessions_and_errors_hold_for_all_workers(lab, workflow, threa
     report = workflow.run(registrar=bad, executor=threads, max_errors=1)
     assert 1 <= report.failed <= 3
     assert report.left == 4 - report.failed
+
+
+@on_sqlite
+def test_a_streak_of_failures_is_told_at_its_whole_length(lab, workflow, threads):
+    keys_of(lab, 4)
+    together = threading.Barrier(3)
+
+    def fail(job):
+        together.wait(60)
+        bad(job)
+
+    report = workflow.run(registrar=fail, executor=threads, max_failures_in_a_row=1)
+
+    assert (report.failed, report.left) == (3, 1)
+    assert str(report.stopped).startswith("3 sessions in a row failed")
 
 
 @on_sqlite

@@ -60,6 +60,11 @@ def ends_at_once(job: Job) -> None:
     os._exit(3)
 
 
+def interrupts(job: Job) -> None:
+    """Interrupt the run, as whoever tells its worker to end."""
+    raise KeyboardInterrupt
+
+
 def forks(job: Job) -> None:
     """Fork, and return twice."""
     os.fork()
@@ -160,12 +165,15 @@ def noted(job: Job) -> None:
 
 
 def kills_once(job: Job) -> None:
-    """Do as `noted`; over the session that the options name, the first time, kill the process."""
+    """Do as `noted`; over the session that the options name, the first time, signal the process.
+
+    The options name the signal; not given, SIGKILL.
+    """
     begun = job.session_path / HANGS
     if str(job.key) == job.options["deadly"] and not begun.exists():
         begun.touch()
         (job.staging / "trials.startTimes.npy").write_bytes(b"half")
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), job.options.get("signal", signal.SIGKILL))
     noted(job)
 
 

@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 _FIELDS = ("outcome", "duration_s", "bytes", "files", "error", "attempt_id", "following")
 
 
-INTERRUPTED = "interrupted"
-"""Why a run that was interrupted has stopped."""
-
-
 def write_report(report: RunReport, shell: Shell, *, json: bool) -> None:
     """Write how a run ended, and what to do about its failures; exit if it was interrupted."""
     if json:
         write_json(_document(report))
     else:
         _write_summary(report, shell)
-    if report.stopped == INTERRUPTED:
+    if report.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
 
 
@@ -50,7 +46,7 @@ def _document(report: RunReport) -> dict[str, Any]:
 
 
 def _write_summary(report: RunReport, shell: Shell) -> None:
-    did_nothing = not report.results and not report.left and report.stopped != INTERRUPTED
+    did_nothing = not report.results and not report.left and not report.interrupted
     if did_nothing:
         say(f"{report.stage}: nothing to do")
     else:

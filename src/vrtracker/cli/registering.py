@@ -13,7 +13,7 @@ import typer
 from vrtracker.as_json import chosen, records
 from vrtracker.cli.exits import Exit, say_error
 from vrtracker.cli.filters import Filters
-from vrtracker.cli.following import INTERRUPTED, write_report
+from vrtracker.cli.following import write_report
 from vrtracker.cli.options import (
     IncludeStale,
     Json,
@@ -317,4 +317,4 @@ def followed(
         queue = _queue(tracker, which, filters, _held_back(tracker, which, filters))
         ended = {str(each.key) for each in results if each.outcome in {"succeeded", "failed"}}
         left = len({row["key"] for row in queue} - ended)
-        return RunReport(which.stage, tuple(results), INTERRUPTED, left)
+        return RunReport(which.stage, tuple(results), "interrupted", left, interrupted=True)

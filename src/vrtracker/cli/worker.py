@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,6 +72,7 @@ def worker(
 
     With a limit (--max-sessions, --budget-bytes, --budget-minutes) it does not wait: it ends with
     exit code 0 when the limit is reached, and 6 when nothing is left, or 0 with --exit-when-empty.
+    Told to end before that, it ends with 130.
 
     Example: vrtracker worker registration
 
@@ -114,6 +116,8 @@ def worker(
             )
 
         report = followed(tracker, which, filters, work, tell)
+    if report.stopped == _TOLD and (is_limited or exit_when_empty):
+        report = replace(report, interrupted=True)
     write_report(report, shell, json=json)
     if is_limited and not exit_when_empty and report.stopped is None:
         raise typer.Exit(Exit.NOTHING_LEFT)

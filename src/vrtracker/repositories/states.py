@@ -103,11 +103,10 @@ class StageQuery:
         of_others = or_(column < run, column >= f"{run}g")
         if left_behind:
             of_others = and_(of_others, self._attempted(column, outcome.in_(_GIVEN_BACK)))
-        # What a worker of the run lost while it lived is not tried again; over what it died, is,
-        # and what failed and is due again.
-        died = or_(
-            outcome == "running", and_(outcome == "expired", attempts.c.error_type.is_not(None))
-        )
+        # What a worker of the run lost while it lived, or gave back over a budget, is not tried
+        # again; over what it died or was told to end, is, and what failed and is due again.
+        ended = and_(outcome.in_(_GIVEN_BACK), attempts.c.error_type.is_not(None))
+        died = or_(outcome == "running", ended)
         is_due_again = and_(
             row.c.retry_after.is_not(None),
             row.c.retry_after <= self._now,

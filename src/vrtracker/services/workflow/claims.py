@@ -248,14 +248,21 @@ class Claims:
         self._end(claim, "failed", record)
         return told[-1]
 
-    def cancel(self, claim: Claim, reason: str, finished: Finished) -> None:
-        """Give a claim back; the session is again as it was before."""
-        self._end(claim, "cancelled", lambda: self._cancel(claim, reason, finished))
+    def cancel(
+        self, claim: Claim, reason: str, finished: Finished, error: BaseException | None = None
+    ) -> None:
+        """Give a claim back; the session is again as it was before.
 
-    def _cancel(self, claim: Claim, reason: str, finished: Finished) -> None:
+        `error`: what interrupted the work; other workers of the run take such a session again.
+        """
+        self._end(claim, "cancelled", lambda: self._cancel(claim, reason, finished, error))
+
+    def _cancel(
+        self, claim: Claim, reason: str, finished: Finished, error: BaseException | None
+    ) -> None:
         at = self._lab.now()
         with self._lab.unit() as unit:
-            close_attempt(unit, claim, "cancelled", finished, at)
+            close_attempt(unit, claim, "cancelled", finished, at, error=error)
             event = event_of(self._lab, claim, Transition.CANCEL, claim.before, at, reason=reason)
             unit.events.append([event])
             unit.commit()

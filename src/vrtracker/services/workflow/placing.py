@@ -11,6 +11,7 @@ import contextlib
 import math
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ from vrtracker.services.workflow.share import Limits, Recipe, Share
 
 _PATIENCE, _PATIENCE_AT_FIRST = 10, 3
 """How many workers in a row may be lost for nothing, for each that the run has."""
+_TOLD_OFTEN = 3
+"""How many workers may be told to end over one session: the run heeds the last one too."""
 
 
 def run_on(
@@ -70,6 +73,7 @@ class _PlacedRun:
         self._nothing_left = False
         self._one_at_a_time = False
         self._stopped: str | None = None
+        self._interrupted = False
         self._error: Exception | None = None
         self._lost_for_nothing = 0
         self._attempts = 0
@@ -90,7 +94,9 @@ class _PlacedRun:
             self._engine.close()
             with contextlib.suppress(VrtrackerError):
                 self._notes += free_abandoned(self._lab) if self._placed else []
-                self._add_recorded(self._recorded())
+                recorded = self._recorded()
+                self._add_recorded(recorded)
+                self._add_given_back(recorded)
         if self._error is not None:
             raise self._error
         return self._report()
@@ -101,9 +107,11 @@ class _PlacedRun:
                 self._place()
             if not self._placed:
                 return
-            for done in self._engine.wait(self._placed):
-                limits = self._placed.pop(done)
-                self._take(self._engine.answer(done), limits)
+            ended = [(done, self._placed.pop(done)) for done in self._engine.wait(self._placed)]
+            answers = [(self._engine.answer(done), limits) for done, limits in ended]
+            # Those who were lost last: what they had is left, whatever the others found.
+            for answer, limits in sorted(answers, key=lambda told: _is_lost(told[0])):
+                self._take(answer, limits)
 
     @property
     def _free_slots(self) -> int:
@@ -157,6 +165,7 @@ class _PlacedRun:
             self._error = self._error or answer.error
         elif answer.report is None:
             self._lose("A worker was told to end; it gave its session back.")
+            self._heed()
         else:
             self._add(answer.report, limits, lacks_budget=answer.lacks_budget)
 
@@ -170,7 +179,7 @@ class _PlacedRun:
             self._tell(result)
         self._notes += [note for note in report.notes if note not in self._notes]
         self._nothing_left = report.stopped is None
-        self._stopped = self._stopped or self._options.limit_reached(self._results)
+        self._stopped = self._options.limit_reached(self._results) or self._stopped
 
     def _tell(self, result: RunResult) -> None:
         """Add a result, unless it was read from the database before its worker told it."""
@@ -189,7 +198,7 @@ class _PlacedRun:
         self._nothing_left = False
         recorded = self._recorded()
         self._add_recorded(row for row in recorded if is_alive(self._lab, row) is not True)
-        self._stopped = self._stopped or self._options.limit_reached(self._results)
+        self._stopped = self._options.limit_reached(self._results) or self._stopped
         attempts = len(recorded)
         is_new = attempts > self._attempts
         self._lost_for_nothing = 0 if is_new else self._lost_for_nothing + 1
@@ -201,6 +210,14 @@ class _PlacedRun:
                 "that runs a stage with workers does so below: if __name__ == '__main__':"
             )
 
+    def _heed(self) -> None:
+        """End the run where workers are told to end over one session again and again."""
+        given_back = (row for row in self._recorded() if row["outcome"] == "cancelled")
+        for key, times in Counter(map(SessionKey.of_row, given_back)).items():
+            if times >= _TOLD_OFTEN:
+                self._interrupted = True
+                self._stopped = f"{times} workers were told to end while they had {key}"
+
     def _recorded(self) -> list[dict[str, Any]]:
         with self._lab.unit(readonly=True) as unit:
             return unit.attempts.of_run(self._options.run)
@@ -209,6 +226,14 @@ class _PlacedRun:
         """Add the sessions that workers did, but could not tell of any more."""
         for row in rows:
             if row["outcome"] in {"succeeded", "failed"}:
+                self._tell(_result(row))
+
+    def _add_given_back(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add the sessions that were given back, and that no worker has brought to an end."""
+        ended = {result.key for result in self._results}
+        given_back = {SessionKey.of_row(row): row for row in rows if row["outcome"] == "cancelled"}
+        for key, row in given_back.items():
+            if key not in ended:
                 self._tell(_result(row))
 
     def _report(self) -> RunReport:
@@ -220,18 +245,26 @@ class _PlacedRun:
             None if is_done else self._stopped,
             left,
             tuple(self._notes),
+            self._interrupted and not is_done,
         )
 
 
+def _is_lost(answer: Share | str) -> bool:
+    return isinstance(answer, str) or (answer.report is None and answer.error is None)
+
+
 def _result(row: Mapping[str, Any]) -> RunResult:
-    failed = row["outcome"] == "failed"
+    error = {
+        "failed": f"{row['error_type']}: {row['error_message']}",
+        "cancelled": f"interrupted ({row['error_type']})",
+    }
     return RunResult(
         SessionKey.of_row(row),
         row["outcome"],
         row["duration_s"] or 0.0,
         int(row["output_bytes"] or 0),
         row["output_files"] or 0,
-        error=f"{row['error_type']}: {row['error_message']}" if failed else None,
+        error=error.get(row["outcome"]),
         attempt_id=row["attempt_id"],
     )
 

@@ -186,19 +186,14 @@ class _Run:
         try:
             yield
         except DatabaseAwayError:
+            raise
+        except BaseException as error:
             if self._next is not None:
-                let_go(self._next.attempt_id)
-            self._next = None
+                self._cancelled(self._next, "interrupted before it began", time.monotonic(), error)
             raise
         finally:
             if self._next is not None:
-                self._give_back(self._next, "interrupted before it began")
-
-    def _give_back(self, claim: Claim, reason: str) -> RunResult:
-        try:
-            return self._cancelled(claim, reason, time.monotonic())
-        finally:
-            let_go(claim.attempt_id)
+                let_go(self._next.attempt_id)
 
     def _sessions(self, *, left_behind: bool = False) -> Queue:
         return Queue(
@@ -228,11 +223,10 @@ class _Run:
         """Return why no other session is begun, if a limit is reached."""
         if self._next is not None:
             # The rest was asked as that one was claimed; a stop may have come since. The time of a
-            # share is none: what this run gives back it does not begin again.
+            # share is none: what is given back so this run does not begin again.
             stopped = self._stop() if self._stop is not None else None
             if stopped:
-                claim, self._next = self._next, None
-                self._results.append(self._give_back(claim, stopped))
+                self._results.append(self._cancelled(self._next, stopped, time.monotonic()))
             return stopped
         return self._options.limit_reached(self._results) or self._over_budget()
 
@@ -290,7 +284,7 @@ class _Run:
             return self._failed(claim, error, time.monotonic() - started)
         except BaseException as error:
             reason = f"interrupted ({type(error).__name__})"
-            self._tell(claim.key, self._cancelled(claim, reason, started))
+            self._tell(claim.key, self._cancelled(claim, reason, started, error))
             raise
         finally:
             let_go(claim.attempt_id)
@@ -374,12 +368,16 @@ class _Run:
                 f"{budget:.0f}; it was discarded. Raise the budget and run again."
             )
 
-    def _cancelled(self, claim: Claim, reason: str, started: float) -> RunResult:
+    def _cancelled(
+        self, claim: Claim, reason: str, started: float, error: BaseException | None = None
+    ) -> RunResult:
         duration_s = time.monotonic() - started
         # A claim that somebody else has taken over by now needs no giving back.
         with contextlib.suppress(LostClaimError):
-            self._claims.cancel(claim, reason, Finished(duration_s=duration_s))
-        return RunResult(claim.key, "cancelled", duration_s, error=reason)
+            self._claims.cancel(claim, reason, Finished(duration_s=duration_s), error)
+        return RunResult(
+            claim.key, "cancelled", duration_s, error=reason, attempt_id=claim.attempt_id
+        )
 
     def _failed(self, claim: Claim, error: Exception, duration_s: float) -> RunResult:
         try:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class RunResult(Shown):
     """What became of one session in a run.
 
-    `outcome`: ``succeeded``, ``failed``, ``cancelled`` (over budget) or ``skipped`` (somebody else
-        has it, or had it changed).
+    `outcome`: ``succeeded``, ``failed``, ``cancelled`` (over budget, or interrupted) or ``skipped``
+        (somebody else has it, or had it changed).
     `duration_s`: duration of the work, seconds.
     `bytes`: size of the output, bytes.
     `files`: number of datasets recorded.
@@ -79,6 +79,8 @@ class RunReport(Shown):
         Why it ended before the queue was empty.
     left : int
         Sessions of the queue that it did not get to.
+    interrupted : bool
+        Whether it ended since it, or its workers again and again over one session, were told to.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class RunReport(Shown):
     stopped: str | None = None
     left: int = 0
     notes: tuple[str, ...] = field(default=(), repr=False)
+    interrupted: bool = False
 
     def count(self, outcome: str) -> int:
         """Return the number of sessions with this outcome.
