@@ -112,16 +112,17 @@ def test_every_operator_on_every_kind_of_column_agrees_with_plain_python(sample)
         got = passing(sample, {name: wanted})
         if got != expected({name: wanted}):
             wrong[name, repr(wanted)] = (got, expected({name: wanted}))
-        # Its values are sent, those of a frame may stand in its text.
-        assert sample.sessions.count({name: wanted}) == len(got)
 
     assert wrong == {}
 
 
-def test_iter_agrees_with_the_frame(sample):
-    for name, wanted in _cases()[::5]:
+def test_count_and_iter_agree_with_the_frame(sample):
+    # The values of a frame may stand in its text; theirs are sent.
+    between = [case for case in _cases() if "between" in repr(case)]
+    for name, wanted in [*_cases()[::5], *between]:
         in_frame = passing(sample, {name: wanted})
 
+        assert sample.sessions.count({name: wanted}) == len(in_frame)
         assert [found.sessionID for found in sample.sessions.iter({name: wanted})] == in_frame
 
 
