@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,16 @@ def test_link_that_leads_astray_is_named_and_the_session_left_alone(lab, tmp_pat
     assert set(listed(lab, TWO)) == {TRIALS}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are UTF-8")
+def test_name_that_is_not_utf8_is_named_as_such(lab):
+    lab.add(ONE)
+    put(lab, "alf/\udcfe/a.b.npy")
+
+    (problem,) = lab.tracker.datasets.scan(ONE).problems
+
+    assert "is not in UTF-8; rename" in problem.message
+
+
 def without_hash(lab) -> None:
     with lab.tracker._lab.unit() as unit:
         rows = unit.datasets.of_sessions([1])[1]
@@ -289,6 +300,10 @@ def test_verify_finds_what_size_and_time_hide(scanned):
     assert not found.is_good
     assert scanned.tracker.datasets.scan(ONE).updated == 1
     assert scanned.dump()["sessions"] == before["sessions"]
+    again = scanned.tracker.datasets.scan(ONE, rehash=True)
+    assert (again.updated, again.missing, again.hashed) == (1, 1, 1)
+    assert scanned.tracker.datasets.verify(ONE).changed == []
+    assert scanned.tracker.datasets.scan(rehash=True).updated == 0
 
 
 def test_content_is_compared_with_its_hash_on_request(scanned):

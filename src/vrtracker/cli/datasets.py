@@ -54,6 +54,7 @@ def scan(
     hashes: Annotated[
         bool, option("--hashes/--no-hashes", "Read what is new for its hashes.")
     ] = True,
+    rehash: Annotated[bool, option("--rehash", "Read all, whatever the size and time.")] = False,
     filters: Filters,
     json: Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def scan(
     """
     wanted = _wanted(key, filters, everything=all_)
     with shell_of(context).open() as tracker, counting("sessions looked at") as progress:
-        found = tracker.datasets.scan(wanted, hashes=hashes, progress=progress)
+        found = tracker.datasets.scan(wanted, hashes=hashes, rehash=rehash, progress=progress)
     problems = _problems(found.problems)
     if json:
         counts = {name: getattr(found, name) for name in ("sessions", *_COUNTS)}

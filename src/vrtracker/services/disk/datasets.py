@@ -85,6 +85,7 @@ class DatasetService(LabService):
         /,
         *,
         hashes: bool = True,
+        rehash: bool = False,
         progress: _Progress = None,
         **filters: Any,
     ) -> DatasetScan:
@@ -100,6 +101,8 @@ class DatasetService(LabService):
             A key, or filters as for ``tracker.sessions.frame``; all that are not scratched if not.
         hashes
             Read new and changed files for MD5 and SHA-256; else their hashes are left open.
+        rehash
+            Read all files, whatever their sizes and times: what `verify` found changed is recorded.
         progress
             Called with the number of sessions looked at so far.
 
@@ -122,12 +125,14 @@ class DatasetService(LabService):
         """
         # The one session that is named is meant, even if its folder is gone.
         named = self._lab.selection(where, filters).is_key
+        hashes = hashes or rehash
+        how = None if rehash else hashes
         found = {"sessions": 0, "added": 0, "updated": 0, "unchanged": 0, "missing": 0, "hashed": 0}
         without, problems = [], []
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for alike, part in looks(self._lab, where, filters, hashed=hashes):
+            for alike, part in looks(self._lab, where, filters, hashed=how):
                 for one in part:
-                    self._compare(one, hashes=hashes)
+                    self._compare(one, hashes=hashes, rehash=rehash)
                 found["hashed"] += _hash(part, pool) if hashes else 0
                 self._write(part)
                 found["sessions"] += len(alike) + len(part)
@@ -143,7 +148,7 @@ class DatasetService(LabService):
                     progress(found["sessions"])
         return DatasetScan(**found, without_folder=tuple(without), problems=tuple(problems))
 
-    def _compare(self, one: Look, *, hashes: bool) -> None:
+    def _compare(self, one: Look, *, hashes: bool, rehash: bool) -> None:
         """Set what of a session's files is new, differs or is gone."""
         at = self._lab.now()
         for path, file in one.files.items():
@@ -153,7 +158,7 @@ class DatasetService(LabService):
                 new = {"uSessionID": one.number, "rel_path": path, "stage": _STAGE, "qc_level": 0}
                 new |= {"written": False, "revision": file.revision, "recorded_at": at, **fresh}
                 one.added.append(new)
-            elif _differs(row, fresh, hashes=hashes):
+            elif rehash or _differs(row, fresh, hashes=hashes):
                 one.updated.append(_renewed(row, fresh))
         for path, row in one.rows.items():
             if path not in one.files and one.problem is None:
@@ -345,6 +350,8 @@ def _hash(part: Sequence[Look], pool: ThreadPoolExecutor) -> int:
             one.problem = hashes
         else:
             row["md5"], row["sha256"] = hashes
+    for one in part:
+        one.updated = [row for row in one.updated if row != one.rows[row["rel_path"]]]
     return len(wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -196,6 +197,8 @@ def _look(one: Look, folder: Path, root: Path) -> None:
 
 
 def _check_path(path: str) -> None:
+    if os.fsencode(path) != path.encode(errors="replace"):
+        raise InvalidValueError(f"the path {path!r} is not in UTF-8; rename what is not.")
     storable_text(path)
     if len(path) > _LONGEST_PATH:
         raise InvalidValueError(f"the path {path!r} is longer than 255 characters; shorten it.")
