@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.io import savemat
 
@@ -84,11 +87,14 @@ def test_object_has_the_keys_that_one_gives_it(tmp_path):
     halved = table.rename(columns={"at_0": "to_1"}).drop(columns="at_1")
     halved.to_parquet(folder / "halves.table_bpod.pqt")
     table.to_parquet(folder / "halves.table_clock.pqt")
+    table[["side"]].to_csv(folder / "texts.side.csv", index=False)
+    table[["choice"]].to_csv(folder / "texts.choice.tsv", index=False, sep="\t")
 
-    for name in ("halves", "spikes", "trials", "clocked"):
+    for name in ("texts", "halves", "spikes", "trials", "clocked"):
         ours, theirs = OpenSession(tmp_path).load_object(name), one.load_object(folder, name)
         assert set(ours) == set(theirs)
         for key, value in ours.items():
+            assert np.shape(value) == np.shape(theirs[key])
             np.testing.assert_array_equal(value, theirs[key])
     assert ours["choice_bpod.raw"].dtype == np.int64
     # What the table has instead is not read.
@@ -172,6 +178,43 @@ def test_damaged_and_unknown_files_are_one_error(tmp_path, kind):
 
     with pytest.raises(InvalidValueError, match=r"licks\.a"):
         OpenSession(tmp_path).load("licks.a")
+
+
+def test_contents_that_fool_the_libraries_are_one_error(tmp_path):
+    (tmp_path / "licks.a.json").write_text("[" * 100_000)
+    table = pa.table({"a": [1]}).replace_schema_metadata(
+        {"pandas": json.dumps({"index_columns": ["nope"], "columns": [], "column_indexes": []})}
+    )
+    pq.write_table(table, tmp_path / "licks.b.pqt")
+    save(tmp_path / "licks.c.npy", TIMES)
+    file = tmp_path / "licks.c.npy"
+    file.write_bytes(file.read_bytes().replace(b"(3,), }   ", b"(True,), }"))
+    for name in ("licks.a", "licks.b", "licks.c"):
+        for mmap in (False, True):
+            with pytest.raises(InvalidValueError, match="damaged"):
+                OpenSession(tmp_path).load(name, mmap=mmap)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_link_that_leads_astray_is_refused_and_the_others_load(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "secret.npy"
+    save(root / "licks.a.npy", TIMES)
+    save(outside, TIMES)
+    for name, target in {"b": outside, "#2024-01-01#/licks.c": root / "gone"}.items():
+        link = root / f"{name if '/' in name else f'licks.{name}'}.npy"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(target)
+    save(root / "licks.c.npy", TIMES)
+    session = OpenSession(root, root=root)
+
+    np.testing.assert_array_equal(session.load("licks.a"), TIMES)
+    assert list(session) == ["licks.a.npy", "licks.c.npy"]
+    for name in ("licks.b", "licks.c"):
+        with pytest.raises(InvalidValueError, match=r"leads out|cannot be read"):
+            session.load(name)
+    np.testing.assert_array_equal(session.load("licks.c", revision="2023-01-01"), TIMES)
+    with pytest.raises(InvalidValueError, match=r"leads out|cannot be read"):
+        session.load_object("licks")
 
 
 @pytest.mark.parametrize("content", [b"PK", b"PK\x03\x04", b"\x93NUMPY"])

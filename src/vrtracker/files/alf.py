@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _NAME = re.compile(
-    r"(?:_(?P<namespace>[a-zA-Z0-9]+)_)?"
+    # As ONE splits names: one that begins with _ and holds no other has a namespace too.
+    r"(?:_(?P<namespace>[a-zA-Z0-9]+)?)?_?"
     r"(?P<object>\w+)"
     # The specification lets exactly these two suffixes be part of the attribute.
     r"\.(?P<attribute>(?:_[a-z]+_)?[a-zA-Z0-9]+(?:_(?:times|intervals)(?=[_.]))?)"
@@ -92,7 +93,11 @@ def parse_alf_name(name: str) -> AlfName | None:
 
 
 def find_alf_files(
-    folder: Path, *, within: Path | None = None, known: Collection[str] = ()
+    folder: Path,
+    *,
+    within: Path | None = None,
+    known: Collection[str] = (),
+    astray: dict[str, str] | None = None,
 ) -> list[AlfFile]:
     """List the ALF files of a session, in collections and revisions of any depth.
 
@@ -102,20 +107,19 @@ def find_alf_files(
     for without end.
 
     `within`: refuse links to files that are not below this folder, a path without links itself.
-    `known`: paths that count whatever their name is. Returns sorted by path. Raises NotFoundError
+    `known`: paths that count whatever their name is.
+    `astray`: takes what is wrong with a link to nothing, or out, by its path; else that is an
+    error. Returns sorted by path. Raises NotFoundError
     if there is no such folder; InvalidValueError if a folder or an ALF file in it cannot be read,
     such as a link to nothing, or leads out.
     """
     try:
-        return sorted(
-            (
-                _alf_file(rel_path, entry, within)
-                for rel_path, entry in walk(folder, enter=may_hold_alf)
-                if (rel_path in known or parse_alf_name(entry.name))
-                and stat.S_ISREG(entry.stat().st_mode)
-            ),
-            key=lambda file: file.rel_path,
-        )
+        found = [
+            _alf_file(rel_path, entry, within, astray)
+            for rel_path, entry in walk(folder, enter=may_hold_alf)
+            if rel_path in known or parse_alf_name(entry.name)
+        ]
+        return sorted((file for file in found if file), key=lambda file: file.rel_path)
     except (FileNotFoundError, NotADirectoryError) as error:
         if not folder.is_dir():
             raise NotFoundError("session folder", str(folder)) from error
@@ -133,10 +137,21 @@ def may_hold_alf(rel_path: str) -> bool:
     return rel_path != SUPERSEDED and not rel_path.startswith(LATE)
 
 
-def _alf_file(rel_path: str, entry: os.DirEntry[str], within: Path | None) -> AlfFile:
-    status = entry.stat()
-    if within is not None and entry.is_symlink():
-        refuse_outside(Path(entry.path), within)
+def _alf_file(
+    rel_path: str, entry: os.DirEntry[str], within: Path | None, astray: dict[str, str] | None
+) -> AlfFile | None:
+    try:
+        status = entry.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if within is not None and entry.is_symlink():
+            refuse_outside(Path(entry.path), within)
+    except (OSError, InvalidValueError) as error:
+        if astray is None:
+            raise
+        path = Path(entry.path)
+        astray[rel_path] = _unreadable(error, path) if isinstance(error, OSError) else str(error)
+        return None
     return AlfFile(rel_path, status.st_size, status.st_mtime, revision_of(rel_path))
 
 
@@ -230,7 +245,7 @@ def load(path: Path) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
             f"{str(path)!r} is damaged, or larger than the memory ({error}). Write it again; a "
             ".npy is read in parts with mmap=True."
         ) from error
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidValueError(
             f"{str(path)!r} cannot be read as arrays: it is damaged, or holds objects ({error}). "
             "Write it again, without objects."
@@ -296,7 +311,7 @@ def _shape_and_dtype(header: str, path: Path) -> tuple[tuple[int, ...], np.dtype
         dtype = np.lib.format.descr_to_dtype(fields["descr"])
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
         raise _broken(path, "damaged: its header cannot be understood") from error
-    if not all(isinstance(length, int) and length >= 0 for length in shape):
+    if not all(type(length) is int and length >= 0 for length in shape):
         raise _broken(path, f"damaged: its header says shape {shape}")
     return shape, dtype
 

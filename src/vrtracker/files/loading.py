@@ -39,7 +39,7 @@ def load_dataset(path: Path, *, mmap: bool = False) -> Any:
         return _READERS[kind](path)
     except OSError as error:
         raise InvalidValueError(f"{str(path)!r} cannot be read ({reason_of(error)}).") from error
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError, LookupError, NotImplementedError, RecursionError) as error:
         raise InvalidValueError(
             f"{str(path)!r} is damaged, or no {kind} ({error}). Write it again."
         ) from error

@@ -120,7 +120,8 @@ class Session(Shown):
         path = self.path
         if not path.is_dir():
             raise RootUnavailableError(f"{self.key} has no folder {path}; is the drive mounted?")
-        return OpenSession(path, self._recorded)
+        root = self._folders.root.resolve() if self._folders is not None else None
+        return OpenSession(path, self._recorded, root)
 
     def load(
         self, name: str, *, revision: str | None = None, mmap: bool = False, check: bool = False
@@ -138,16 +139,19 @@ class Session(Shown):
 class OpenSession:
     """The ALF files of a session; arrays are loaded when asked for, never unpickled."""
 
-    def __init__(self, path: Path, recorded: _Recorded | None = None) -> None:
+    def __init__(
+        self, path: Path, recorded: _Recorded | None = None, root: Path | None = None
+    ) -> None:
         self.path = path
         self._recorded = recorded
+        self._root = root
 
     def __repr__(self) -> str:
         return f"OpenSession({str(self.path)!r})"
 
     def files(self) -> list[alf.AlfFile]:
-        """Return the session's ALF files, by path."""
-        return alf.find_alf_files(self.path)
+        """Return the session's ALF files, by path, without links that lead astray."""
+        return alf.find_alf_files(self.path, within=self._root, astray={})
 
     def __getitem__(self, name: str) -> Any:
         """Read one dataset by its name or its path; see `load`."""
@@ -194,7 +198,7 @@ class OpenSession:
             it is damaged, or the name or the revision is no text. With `check`, if it holds
             something else than was recorded, or has no hash on record.
         """
-        files = self.files()
+        files = self._files_for(name, revision)
         found = _called(files, name)
         paths = [file.rel_path for file in _last_revisions(found, revision)]
         if revision is None and "/" in name and any(file.rel_path == name for file in found):
@@ -220,7 +224,7 @@ class OpenSession:
         An object that is in several collections is named with its own: ``alf/probe00/spikes``.
         The name of a clock and further parts stand behind the attribute: ``times_ephysClock``,
         ``times.probe00``. The columns of a ``table``, of the first one, are attributes too, and
-        come before files of their names.
+        come before files of their names. A ``.csv`` or ``.tsv`` of one column is a Series.
 
         Raises
         ------
@@ -232,7 +236,8 @@ class OpenSession:
             If it is in several collections, or an attribute is there more than once; it lists the
             datasets. If one of them is damaged, or as in `load`.
         """
-        known = {f: parts for f in self.files() if (parts := alf.parse_alf_name(_base(f)))}
+        files = self._files_for(name, revision)
+        known = {f: parts for f in files if (parts := alf.parse_alf_name(_base(f)))}
         attributes = {file: known[file].column for file in _called(list(known), name)}
         if not attributes:
             self._refuse_gone(name, revision)
@@ -252,11 +257,23 @@ class OpenSession:
         for attribute in sorted(of, key=lambda attribute: not _TABLE.match(attribute)):
             if attribute not in columns:
                 data = load_dataset(self.path / of[attribute])
+                if of[attribute].lower().endswith((".csv", ".tsv")):
+                    data = data.squeeze("columns")
                 if not columns and _TABLE.match(attribute) and hasattr(data, "columns"):
                     columns = columns_of_table(attribute, data)
                 else:
                     loaded[attribute] = data
         return loaded | columns
+
+    def _files_for(self, name: str, revision: str | None) -> list[alf.AlfFile]:
+        """Return the session's files; refuse a name that means a link which leads astray, too."""
+        astray: dict[str, str] = {}
+        files = alf.find_alf_files(self.path, within=self._root, astray=astray)
+        if not ("/" in str(name) and any(file.rel_path == name for file in files)):
+            for file in _called([alf.AlfFile(path, 0, 0.0, None) for path in astray], name):
+                if _is_until(alf.revision_of(file.rel_path), revision):
+                    raise InvalidValueError(astray[file.rel_path])
+        return files
 
     def _refuse_gone(self, name: str, revision: str | None) -> None:
         """Raise NotFoundError if a file that has this name is recorded, since it is not there."""
@@ -291,7 +308,7 @@ class OpenSession:
             if any(found[name] != value for name, value in known.items()):
                 raise InvalidValueError(
                     f"{str(self.path / path)!r} holds something else than what was recorded; put "
-                    "the recorded file back, or record this one with tracker.datasets.scan."
+                    "the recorded file back, or record this one: tracker.datasets.scan(rehash=True)"
                 )
 
 
