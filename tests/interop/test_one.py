@@ -352,6 +352,8 @@ PIECES += ["x", "9", " ", "ü", "#", ".1-2", "~"]
 @given(name=st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join))
 @example(name="_ibl_trials.stimOn_times_bpod.v1.2.npy")
 @example(name="_trials.times.npy")
+@example(name="_1A.x.npy")
+@example(name="__A.a...-a.1.1A")
 def test_one_takes_the_same_names_for_those_of_datasets(name):
     from one.alf.path import filename_parts
     from one.alf.spec import is_valid
@@ -359,8 +361,7 @@ def test_one_takes_the_same_names_for_those_of_datasets(name):
     ours = parse_alf_name(name)
 
     assert (ours is not None) == is_valid(name)
-    # Of an object that begins with _, ONE takes the first letters for a namespace.
-    if ours is not None and not ours.object.startswith("_"):
+    if ours is not None:
         assert dataclasses.astuple(ours) == filename_parts(name)
 
 
@@ -697,6 +698,16 @@ def test_cache_fills_in_what_is_not_known_here(empty, tmp_path):
     event = empty.history(KEY).iloc[-1]
     assert event["changes"] == {"experimentType": [None, "passive"], "datasets:added": 1}
     assert empty.verify().differences == ()
+
+
+def test_ids_that_one_would_not_take_are_told_and_not_kept(blank, tmp_path):
+    one, five = uuid.uuid1(), uuid.uuid5(uuid.NAMESPACE_DNS, "x")
+    folder = cache(tmp_path, [{"id": str(five)}], [{"eid": str(five), "id": str(one)}])
+
+    (note,) = blank.import_one(folder).notes
+
+    assert f"2 of the new sessions and datasets get other ids than in the cache: {KEY}" in note
+    assert blank.import_one(cache(tmp_path)).notes == ()
 
 
 def test_export_tells_what_a_cache_has_told_of_each_dataset(empty, tmp_path):

@@ -199,4 +199,8 @@ def test_converters_go_round_as_those_of_one(tree, made):
         path, ref = ours.eid2path(tables, eid, tree), ours.eid2ref(tables, eid)
         assert (path, ref) == (Path(one.eid2path(eid)), one.eid2ref(eid, as_dict=False))
         assert (ours.path2eid(tables, path), ours.ref2eid(tables, ref)) == (eid, eid)
+        assert ours.eid2path(tables, str(eid), tree) == path
+        inside = path / "alf" / "x.times.npy"
+        assert ours.path2eid(tables, inside) == one.path2eid(inside) == eid
+    assert ours.path2eid(tables, tree) is one.path2eid(tree) is None
     assert ours.ref2eid(tables, "2020-01-01_1_M9") is None

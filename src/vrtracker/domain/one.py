@@ -131,10 +131,11 @@ def difference(name: str, here: Any, there: Any) -> str:
     return f"{name} is {here!r} here, {there!r} there"
 
 
-def given_id(found: uuid.UUID | None, own: uuid.UUID) -> str | None:
-    """Return the id of a cache to keep, None where the own one serves.
+def is_foreign(found: uuid.UUID | None) -> bool:
+    """Tell whether ONE takes a UUID for no id, so that it could not go out again."""
+    return found is not None and found.version not in {3, 4}
 
-    ONE takes ids of version 3 and 4 alone for its own, so that another one could not go out again.
-    """
-    is_ones = found is not None and found.version in {3, 4}
-    return str(found) if is_ones and found != own else None
+
+def given_id(found: uuid.UUID | None, own: uuid.UUID) -> str | None:
+    """Return the id of a cache to keep, None where the own one serves."""
+    return None if found in {None, own} or is_foreign(found) else str(found)

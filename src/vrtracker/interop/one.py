@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from vrtracker import clock
 from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.one import DATASETS, SESSIONS
 from vrtracker.domain.qc import QC
-from vrtracker.errors import ImportFileError, InvalidValueError
+from vrtracker.errors import ImportFileError, InvalidKeyError, InvalidValueError
 from vrtracker.files.alf import find_alf_files, hash_file
 from vrtracker.files.layout import SUBJECTS
 from vrtracker.files.scan import FoundSession, scan
@@ -352,7 +353,7 @@ def merge_tables(
 
 def eid2path(tables: Mapping[str, Any], eid: Any, root: str | Path = "") -> Path:
     """Return the folder of a session, as ONE has it: the number with three digits."""
-    row = tables[SESSIONS].loc[eid]
+    row = _session(tables, eid)
     # A missing lab is None or NaN.
     below = (row["lab"], SUBJECTS) if isinstance(row["lab"], str) and row["lab"] else ()
     key = _key(row)
@@ -361,18 +362,27 @@ def eid2path(tables: Mapping[str, Any], eid: Any, root: str | Path = "") -> Path
 
 def eid2ref(tables: Mapping[str, Any], eid: Any) -> str:
     """Return the reference of a session, such as ``2023-01-20_1_ATL012``."""
-    key = _key(tables[SESSIONS].loc[eid])
+    key = _key(_session(tables, eid))
     return f"{key.date}_{key.number}_{key.mouse}"
 
 
 def path2eid(tables: Mapping[str, Any], path: str | Path) -> Any:
-    """Return the id of the session whose folder this is, or None."""
-    return _eid_of(tables, SessionKey.parse(Path(path).as_posix()))
+    """Return the id of the session in whose folder a path is, or None."""
+    for folder in (Path(path), *Path(path).parents):
+        with suppress(InvalidKeyError):
+            return _eid_of(tables, SessionKey.parse(folder.as_posix()))
+    return None
 
 
 def ref2eid(tables: Mapping[str, Any], ref: str) -> Any:
     """Return the id of a session by its reference, or None."""
     return _eid_of(tables, SessionKey.parse(ref))
+
+
+def _session(tables: Mapping[str, Any], eid: Any) -> Any:
+    sessions = tables[SESSIONS]
+    is_text = isinstance(eid, str) and eid not in sessions.index
+    return sessions.loc[uuid.UUID(eid) if is_text else eid]
 
 
 def _eid_of(tables: Mapping[str, Any], key: SessionKey) -> Any:

@@ -11,7 +11,14 @@ from typing import Any
 
 from vrtracker.display import Facts, Shown, counted, first_of
 from vrtracker.domain.keys import SessionKey
-from vrtracker.domain.one import CachedDataset, CachedSession, OneCache, difference, given_id
+from vrtracker.domain.one import (
+    CachedDataset,
+    CachedSession,
+    OneCache,
+    difference,
+    given_id,
+    is_foreign,
+)
 from vrtracker.errors import ImportFileError
 from vrtracker.files.alf import revision_of
 from vrtracker.repositories.listing import Listing
@@ -186,6 +193,14 @@ class CacheImport:
             own = each.key.uuid if row is None else uuid.UUID(own_ids[each.key])
             for file in self._of.get(each.id, ()):
                 self._dataset(found, each.key, own, file, rows.get(file.path))
+        others = [str(each.key) for each in found.sessions if is_foreign(each.id)]
+        for key, of in found.datasets.items():
+            others += [f"{key} {file.path}" for file, _ in of if is_foreign(file.id)]
+        if others:
+            found.notes.append(
+                f"ONE takes UUIDs of version 3 and 4 alone; {len(others)} of the new sessions and "
+                f"datasets get other ids than in the cache: {first_of(others)}."
+            )
         return found
 
     def _new_session(
