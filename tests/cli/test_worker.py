@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -189,7 +190,8 @@ def test_a_run_whose_workers_are_told_to_end_again_and_again_is_interrupted(demo
 
     assert result.exit_code == Exit.INTERRUPTED
     document = json.loads(result.stdout)
-    assert "3 workers were told to end while they had DEMO001" in document["stopped"]
+    # Another one may have given it back before the third was heard of.
+    assert re.match(r"[34] workers were told to end while they had DEMO001", document["stopped"])
     assert document["left"] == 2
     assert 1 <= document["cancelled"] <= 2
     assert {result["outcome"] for result in document["results"]} == {"cancelled"}
