@@ -24,6 +24,7 @@ from sqlalchemy import Column, Double, Integer, MetaData, Table, create_engine
 
 import vrtracker
 from support.sample_lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
+from vrtracker.backends import forks
 from vrtracker.backends import sqlite as backend_module
 from vrtracker.backends.sqlite_health import SQLiteHealth
 from vrtracker.database.migration import check, downgrade, history, upgrade
@@ -732,3 +733,20 @@ def test_result_of_work_that_was_claimed_in_another_file_is_kept_aside(lab, olde
         assert [result.outcome for result in report.results] == ["skipped", "succeeded"]
         assert len(list(folder.glob("late_output_*"))) == 1
         assert tracker.workflow.attempts(KEY)["outcome"].tolist() == ["succeeded"]
+
+
+def test_listings_use_the_connection_that_is_at_hand(lab, monkeypatch):
+    def looks() -> None:
+        lab.sessions.records()
+        lab.sessions.find(KEY)
+        lab.workflow.errors.records()
+        lab.workflow.table.records()
+
+    looks()
+
+    def refuse(path, *more, **options):
+        raise AssertionError(path)
+
+    monkeypatch.setattr(forks, "connect", refuse)
+    looks()
+    looks()

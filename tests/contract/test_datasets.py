@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from vrtracker.errors import (
     RootUnavailableError,
     UnknownNameError,
 )
+from vrtracker.services.disk import trash_lock
 
 ONE, TWO = "M1.2023-01-20.1", "M1.2023-01-20.2"
 TRIALS = "oneData/trials.startTimes.npy"
@@ -556,6 +558,35 @@ def test_links_come_back_as_links_and_what_was_copied_twice_is_kept_once(untidy)
     assert (back.files, back.left) == (2, ())
     assert (link.readlink(), link.read_bytes()) == (Path("a.x.npy"), b"a")
     assert file.read_bytes() == b"a"
+
+
+HOLDS_THE_TRASH = """
+import sys
+from pathlib import Path
+from vrtracker.backends.access.file_lock import FileLock
+lock = FileLock(Path(sys.argv[1]))
+lock.acquire(timeout_s=5)
+print("held", flush=True)
+input()
+"""
+
+
+def test_one_process_at_a_time_takes_away_or_brings_back(untidy, monkeypatch):
+    first = untidy.tracker.datasets.prune(ONE).apply()
+    untidy.tracker.datasets.restore(first)
+    plan = untidy.tracker.datasets.prune(ONE)
+    before = files_of(untidy)
+    monkeypatch.setattr(trash_lock, "_PATIENCE_S", 0.1)
+    command = [sys.executable, "-c", HOLDS_THE_TRASH, untidy.root / ".vrtracker-trash" / ".lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(RootUnavailableError, match="Another process prunes or restores"):
+            plan.apply()
+        assert files_of(untidy) == before
+        other.communicate(b"\n")
+
+    assert plan.apply() is not None
+    assert files_of(untidy) != before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links and permissions are others on Windows")

@@ -86,6 +86,22 @@ def test_limits_of_a_worker_hold_for_all_that_it_does(lab, workflow, waits_short
 
 
 @pytest.mark.own_rule
+def test_a_worker_that_ends_while_its_root_is_away_names_its_stage(
+    lab, workflow, tmp_path, waits_short
+):
+    away, told = tmp_path / "away", []
+
+    def stop() -> str | None:
+        if told and not away.exists():
+            lab.root.rename(away)
+        return "told to end" if len(told) > 1 else None
+
+    report = workflow.serve("registration", stop=stop, say=told.append)
+
+    away.rename(lab.root)
+    assert (report.stage, report.stopped) == ("registration", "told to end")
+
+
 def test_a_root_that_is_missing_from_the_start_is_not_waited_for(lab):
     for root in (None, lab.root / "nowhere"):
         with pytest.raises(RootUnavailableError):

@@ -489,7 +489,9 @@ def test_lab_of_a_session_is_the_one_below_whose_folder_its_own_is(tmp_path, put
         for folder in places.values():
             (made.root / folder).mkdir(parents=True)
         made.tracker.export_one(tmp_path / "out")
+        made.tracker.export_one(tmp_path / "few", mouseName="M4")
 
+    assert len(real_one(tmp_path / "few", made.root).search()) == 1
     one = real_one(tmp_path / "out", made.root)
     for key, folder in places.items():
         assert Path(one.eid2path(str(SessionKey.parse(key).uuid))) == made.root / folder

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vrtracker.settings import Settings
     from vrtracker.tracker import Tracker
 
-_TYPED = re.compile(r"([:;] |[(`])vrtracker (?!clone |db adopt |access install)(?=[a-z])")
+_TYPED = re.compile(r"([:;] |[(`])vrtracker (?!clone\b|db adopt |access install)(?=[a-z])")
 """A command to type, in a sentence that does not say of which lab; some name it themselves."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ class AtHand:
 
     def take(self, engine: Engine) -> Connection:
         """Return a connection that no other thread uses."""
-        try:
+        # What an engine raises is not told in the context of this: it would name the password.
+        with suppress(LookupError):
             return self._kept[engine].pop()
-        except LookupError:
-            return engine.connect()
+        return engine.connect()
 
     def keep(self, connection: Connection) -> None:
         """Take back what has no transaction; the pool gets it where there are enough."""
@@ -36,8 +37,10 @@ class AtHand:
         """Give those of one engine after the other to its pool."""
         for engine in engines:
             kept = self._kept.get(engine, []) if engine is not None else []
-            while kept:
-                kept.pop().close()
+            # Another thread may take the last one meanwhile.
+            with suppress(IndexError):
+                while True:
+                    kept.pop().close()
 
     def invalidate(self, error: BaseException | None) -> None:
         """Give all up that are of the age of one that was lost."""

@@ -204,8 +204,13 @@ class Database:
     @contextlib.contextmanager
     def connect(self, *, readonly: bool) -> Iterator[Connection]:
         """Open a connection for a block, in a transaction that is rolled back at its end."""
-        with self.translating(), contextlib.closing(self.begin(readonly=readonly)) as connection:
-            yield connection
+        with self.translating():
+            connection, is_sound = self.begin(readonly=readonly), False
+            try:
+                yield connection
+                is_sound = True
+            finally:
+                self.end(connection, is_sound=is_sound)
 
     def prepare(self, name: Hashable, build: Callable[[], Any]) -> Prepared:
         """Return the statement of that name, compiled on first use."""
@@ -349,11 +354,12 @@ class Database:
         return self._tables
 
     def _find_tables(self) -> Tables:
-        inspector = inspect(self.read_engine)
         found: dict[str, Any] = {}
-        for name in LAB_TABLES:
-            with contextlib.suppress(NoSuchTableError):
-                found[name] = inspector.get_columns(name)
+        with self.connect(readonly=True) as connection:
+            inspector = inspect(connection)
+            for name in LAB_TABLES:
+                with contextlib.suppress(NoSuchTableError):
+                    found[name] = inspector.get_columns(name)
         return Tables.of(found)
 
     # -- roles -----------------------------------------------------------------------------

@@ -88,8 +88,8 @@ def require_current(database: Database) -> None:
 
 
 def _table_names(database: Database) -> set[str]:
-    with database.translating():
-        return set(inspect(database.read_engine).get_table_names())
+    with database.connect(readonly=True) as connection:
+        return set(inspect(connection).get_table_names())
 
 
 def _linked(database: Database) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -262,7 +263,7 @@ def move(source: Path, target: Path) -> None:
     """Move a file, or a link itself, to where nothing is; the folders on the way are made.
 
     To another file system it is copied: the copy has its name only once all of it is on the disk,
-    and the source goes last.
+    and the source goes last, unless it was written to meanwhile.
 
     Raises OSError if it cannot be moved; it is where it was then, and nothing is at the target.
     """
@@ -278,23 +279,37 @@ def move(source: Path, target: Path) -> None:
 
 
 def _move_over(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}{PART}")
+    part = target.with_name(f".{uuid.uuid4().hex}{PART}")
     try:
-        part.unlink(missing_ok=True)
+        before = _state(source)
         shutil.copy2(source, part, follow_symlinks=False)
         if not part.is_symlink():
             _flush_one(part)
-        if part.lstat().st_size != source.lstat().st_size:
+        if part.lstat().st_size != before[0]:
             raise OSError(errno.EIO, "the copy has another size", str(source))
         part.replace(target)
         try:
             _flush_one(target.parent)
-            source.unlink()
+            _unlink_as_seen(source, before)
+        except FileNotFoundError:
+            # Somebody else has taken it away, and what was copied is all there is of it.
+            return
         except OSError:
             target.unlink()
             raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def _unlink_as_seen(path: Path, state: tuple[int, int]) -> None:
+    if _state(path) != state:
+        raise OSError(errno.EBUSY, "it was written to meanwhile", str(path))
+    path.unlink()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_size, status.st_mtime_ns
 
 
 def remove_tree(folder: Path) -> bool:

@@ -24,6 +24,7 @@ from vrtracker.files.layout import SUBJECTS
 from vrtracker.files.scan import FoundSession, scan
 from vrtracker.files.trash import OF_NONE, Taken, Trash, leads_out
 from vrtracker.files.trees import is_empty
+from vrtracker.services.disk.trash_lock import alone_at_trash
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -206,7 +207,8 @@ def remove_missing_datasets(
             folder.rmdir()
         if gone:
             trash = Trash.new(root, clock.lab_now())
-            trash.fill(taken, trash.write(taken, OF_NONE))
+            with alone_at_trash(root):
+                trash.fill(taken, trash.write(taken, OF_NONE))
     return sorted([*gone, *empty])
 
 

@@ -106,7 +106,7 @@ def _plan(database: Database, connection: Connection) -> Plan:
         listing = ", ".join(plan.holding.unknown[:5]) or "no tables"
         raise ForeignSchemaError(
             f"{database} holds neither sessiondb nor mousedb, but {listing}; give the lab's "
-            "database, or make a new one: vrtracker init"
+            "database, or make a new one at another path: vrtracker --url NEW.db init"
         )
     return plan
 

@@ -14,12 +14,13 @@ from vrtracker.domain.keys import SessionKey
 from vrtracker.domain.qc import QC
 from vrtracker.domain.told import image_name
 from vrtracker.errors import InvalidValueError, NotFoundError, RootUnavailableError
-from vrtracker.files.layout import TRASH
+from vrtracker.files.layout import TRASH, SessionFolders
 from vrtracker.files.trash import LIST, OF_NONE, Listed, Taken, Trash, leads_out
 from vrtracker.files.trees import reason_of
 from vrtracker.repositories.row_images import DATASETS
 from vrtracker.services.context import LabService
 from vrtracker.services.disk.looking import Look, settle
+from vrtracker.services.disk.trash_lock import alone_at_trash
 from vrtracker.unit_of_work import UnitOfWork
 
 _OF_NOBODY = {"scan", "import"}
@@ -127,6 +128,10 @@ class Pruning(LabService):
         """Write the list, then remove the records and move the files, session by session."""
         if not planned:
             return None
+        with alone_at_trash(self._lab.folders().root):
+            return self._take_away(planned)
+
+    def _take_away(self, planned: Sequence[Look]) -> str:
         at = self._lab.now()
         trash = Trash.new(self._lab.folders().root, self._lab.lab_now())
         with self._lab.unit() as unit:
@@ -159,6 +164,12 @@ class Pruning(LabService):
         """Move the files back and insert the records again."""
         folders = self._lab.folders()
         folders.check()
+        # Where there is nothing to bring back nothing is written either.
+        self._chosen(folders.root, name)
+        with alone_at_trash(folders.root):
+            return self._bring_back(folders, name)
+
+    def _bring_back(self, folders: SessionFolders, name: str | None) -> Restored:
         trash, listed, damaged = self._chosen(folders.root, name)
         files, left = 0, []
         for entry in listed["sessions"]:

@@ -68,6 +68,8 @@ def _labs(lab: LabContext, rows: pa.Table, names: dict[int, dict[str, Any]]) -> 
 
     Of a mouse in several places each session's own goes into `names`, unless a cache has told one.
     """
+    import pyarrow as pa
+
     if lab.root is None:
         return {}
     folders = lab.folders()
@@ -75,11 +77,14 @@ def _labs(lab: LabContext, rows: pa.Table, names: dict[int, dict[str, Any]]) -> 
     if any(len(places) > 1 for places in labs.values()):
         mice = rows.column("mouseName").to_pylist()
         divided = [place for place, mouse in enumerate(mice) if len(labs.get(mouse, ())) > 1]
-        for row in rows.take(divided).to_pylist():
+        for row in rows.take(pa.array(divided, pa.int64())).to_pylist():
             told = names.setdefault(row["uSessionID"], dict.fromkeys(NAMES))
             mouse, day = row["mouseName"], row["sessionDate"].date()
             key = SessionKey(mouse, day, row["sessionID"])
-            told["lab"] = told["lab"] or folders.lab_of(key, labs[mouse])
+            found = folders.lab_of(key, labs[mouse])
+            # Its folder may be on another computer.
+            own = next(filter(None, labs[mouse])) if found is None else found
+            told["lab"] = told["lab"] or own
     return {mouse: places[0] for mouse, places in labs.items() if len(places) == 1}
 
 

@@ -131,7 +131,9 @@ class WaitingService:
                         told = len(results)
                     report = replace(report, stopped=self._wait(listener, clock))
                 if report.stopped is not None or until_empty:
-                    return replace(report, results=tuple(results), notes=tuple(notes))
+                    # One that never began, since the database was away, names no stage.
+                    all_of = replace(report, results=tuple(results), notes=tuple(notes))
+                    return replace(all_of, stage=stage)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[Listener | None]:
