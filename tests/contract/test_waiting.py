@@ -87,8 +87,9 @@ def test_limits_of_a_worker_hold_for_all_that_it_does(lab, workflow, waits_short
 
 @pytest.mark.own_rule
 def test_a_worker_that_ends_while_its_root_is_away_names_its_stage(
-    lab, workflow, tmp_path, waits_short
+    lab, workflow, tmp_path, waits_short, monkeypatch
 ):
+    monkeypatch.setattr(waiting, "_LOOK_WHEN_WOKEN_S", 0.1)
     away, told = tmp_path / "away", []
 
     def stop() -> str | None:
