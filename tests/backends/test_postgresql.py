@@ -23,11 +23,11 @@ from support.sample_lab import (
     numbers,
     open_lab,
     raw_engine,
+    registration_queue,
     run_sql,
     session_rows,
 )
 from vrtracker.database.migration import check, upgrade
-from vrtracker.domain.states import State
 from vrtracker.errors import (
     BackendError,
     DatabaseUnavailableError,
@@ -35,7 +35,6 @@ from vrtracker.errors import (
     RoleError,
     VrtrackerError,
 )
-from vrtracker.repositories.queue import Queue
 
 WRONG = "s3cret-w%rd@x"
 
@@ -296,17 +295,7 @@ def test_claiming_reads_no_more_rows_the_more_is_done(lab, postgres_server, serv
     )
     run_sql(address, "ANALYZE")
     context = lab._lab
-    queue = Queue(
-        context.database,
-        context.stages["registration"],
-        context.stages,
-        [State.READY],
-        filters=context.selection(None),
-        run="abcdef01",
-        left_behind=False,
-        only_due=True,
-        without=(),
-    )
+    queue = registration_queue(context)
     with context.unit(readonly=True) as unit:
         plan = "\n".join(unit.executor.plan(queue._statement.limit(1)))
     assert "Index Scan using pk_vrt_stage_state" in plan

@@ -23,12 +23,19 @@ import pytest
 from sqlalchemy import Column, Double, Integer, MetaData, Table, create_engine
 
 import vrtracker
-from support.sample_lab import DAY, KEY, numbers, open_lab, run_sql, session_rows
+from support.sample_lab import (
+    DAY,
+    KEY,
+    numbers,
+    open_lab,
+    registration_queue,
+    run_sql,
+    session_rows,
+)
 from vrtracker.backends import forks
 from vrtracker.backends import sqlite as backend_module
 from vrtracker.backends.sqlite_health import SQLiteHealth
 from vrtracker.database.migration import check, downgrade, history, upgrade
-from vrtracker.domain.states import State
 from vrtracker.errors import (
     BackendError,
     ConfigurationError,
@@ -39,7 +46,6 @@ from vrtracker.errors import (
     SchemaOutOfDateError,
     VrtrackerError,
 )
-from vrtracker.repositories.queue import Queue
 
 NOBODY = 65534
 
@@ -536,17 +542,7 @@ def test_session_to_claim_is_found_and_read_in_one_select_as_by_its_key(lab, sta
     lab.workflow.complete(KEY, "suite2p")
     lab.workflow.set_qc(KEY, "suite2p", "FAIL")
     context = lab._lab
-    queue = Queue(
-        context.database,
-        context.stages["registration"],
-        context.stages,
-        [State.READY],
-        filters=context.selection(KEY),
-        run="abcdef01",
-        left_behind=False,
-        only_due=True,
-        without=(),
-    )
+    queue = registration_queue(context, KEY)
     with context.unit() as unit, statement_counter() as seen:
         number, key, whole = queue.take_first(unit.executor, after=0, now=context.now())
         assert seen.count == 1

@@ -20,6 +20,8 @@ from alembic.operations import Operations
 import vrtracker
 from support.backends import Backend
 from vrtracker.database import Database
+from vrtracker.domain.states import State
+from vrtracker.repositories.queue import Queue
 
 DAY = dt.date(2023, 1, 20)
 KEY = "ATL012.2023-01-20.701"
@@ -222,3 +224,18 @@ def _is_like(text: str, pattern: str) -> bool:
 def _fold(text: str) -> str:
     """Make the 26 letters small: no database is sure to know the case of the others."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+def registration_queue(context: Any, selected: Any = None) -> Queue:
+    """Return the queue of what is ready to be registered, as a run has it."""
+    return Queue(
+        context.database,
+        context.stages["registration"],
+        context.stages,
+        [State.READY],
+        filters=context.selection(selected),
+        run="abcdef01",
+        left_behind=False,
+        only_due=True,
+        without=(),
+    )

@@ -132,8 +132,7 @@ class WaitingService:
                     report = replace(report, stopped=self._wait(listener, clock))
                 if report.stopped is not None or until_empty:
                     # One that never began, since the database was away, names no stage.
-                    all_of = replace(report, results=tuple(results), notes=tuple(notes))
-                    return replace(all_of, stage=stage)
+                    return replace(report, stage=stage, results=tuple(results), notes=tuple(notes))
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[Listener | None]:
